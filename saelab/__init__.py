@@ -1,0 +1,55 @@
+"""saelab: sparse autoencoders on language models, in the notebook.
+
+    import saelab as sl
+    model = sl.load_model("zoo")
+    sae = sl.train(model, sl.zoo.texts(), hook="blocks.0.mlp.hook_post", d_sae=4096, k=32, tokens="2M")
+    index = sl.LatentIndex.build(sae, model, sl.zoo.texts(2000, seed=1))
+    index.dashboard(123)
+
+Names are loaded when first used, so ``import saelab`` costs nothing and pulls in no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "SaelabError": "saelab.errors",
+    "HookError": "saelab.errors",
+    "load_model": "saelab.models",
+    "tokenize_texts": "saelab.data",
+    "package_texts": "saelab.data",
+    "SAE": "saelab.sae",
+    "SAEConfig": "saelab.sae",
+    "Codes": "saelab.sae",
+    "load_sae": "saelab.formats",
+    "train": "saelab.train",
+    "evaluate": "saelab.evaluate",
+    "LatentIndex": "saelab.index",
+    "attach": "saelab.intervene",
+    "steer": "saelab.intervene",
+    "effects": "saelab.intervene",
+    "generate": "saelab.generate",
+    "compare": "saelab.generate",
+    "heatmap": "saelab.widgets",
+    "steering_panel": "saelab.widgets",
+}
+_MODULES = ("n2g", "zoo", "widgets", "models", "data", "evaluate", "index")
+
+__all__ = ["__version__", *_WHERE, "n2g", "zoo", "widgets"]
+
+
+def __getattr__(name: str):
+    if name in _WHERE:
+        value = getattr(importlib.import_module(_WHERE[name]), name)
+        globals()[name] = value
+        return value
+    if name in _MODULES:
+        return importlib.import_module(f"saelab.{name}")
+    raise AttributeError(f"module 'saelab' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

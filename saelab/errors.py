@@ -1,0 +1,50 @@
+"""Errors that say what was given, what is allowed, and what was probably meant."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class SaelabError(ValueError):
+    """Something a user can put right; the message says how."""
+
+
+class HookError(SaelabError):
+    """A hook point that does not exist, cannot fire, or did not fire."""
+
+
+def nearest(got: str, allowed: Iterable[str], n: int = 3) -> list[str]:
+    """The up to ``n`` names of ``allowed`` that look most like ``got``."""
+    return difflib.get_close_matches(str(got), [str(a) for a in allowed], n=n, cutoff=0.4)
+
+
+def unknown(kind: str, got: object, allowed: Iterable[object], error: type[SaelabError] = SaelabError) -> SaelabError:
+    """An error (to be raised by the caller) for a name that is not one of ``allowed``."""
+    names = [str(a) for a in allowed]
+    close = nearest(str(got), names)
+    hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
+    shown = ", ".join(names[:12]) + (f", … ({len(names)} in all)" if len(names) > 12 else "")
+    return error(f"unknown {kind} {got!r}.{hint} Allowed: {shown or 'none'}.")
+
+
+def check_latent(latent: object, d_sae: int) -> int:
+    """``latent`` as an int in ``0 … d_sae - 1``; numpy and torch integers are fine, floats are not."""
+    try:
+        value = latent.__index__()  # type: ignore[attr-defined]
+    except (AttributeError, TypeError):
+        raise SaelabError(f"a latent is an integer in 0…{d_sae - 1}, got {latent!r}") from None
+    if not 0 <= value < d_sae:
+        raise SaelabError(f"latent {value} is out of range: this SAE has latents 0…{d_sae - 1}")
+    return value
+
+
+def check_count(name: str, value: object, low: int = 1) -> int:
+    """``value`` as an int that is at least ``low``."""
+    try:
+        number = value.__index__()  # type: ignore[attr-defined]
+    except (AttributeError, TypeError):
+        raise SaelabError(f"{name} must be a whole number, got {value!r}") from None
+    if number < low:
+        raise SaelabError(f"{name} must be at least {low}, got {number}")
+    return number
