@@ -20,7 +20,7 @@ _WHERE = {
     "HookError": "saelab.errors",
     "load_model": "saelab.models",
     "tokenize_texts": "saelab.data",
-    "package_texts": "saelab.data",
+    "package_texts": "saelab.packages_text",
     "SAE": "saelab.sae",
     "SAEConfig": "saelab.sae",
     "Codes": "saelab.sae",

@@ -1,0 +1,218 @@
+"""Text to token rows.
+
+A row is one context of the model and never mixes documents: a document longer than the context is cut into
+several rows, a shorter one makes a short row. Every row begins with BOS (when the model has one), so what
+the model computes for a row is what it computes for that text alone, wherever it is asked again: in a
+heatmap, in a probe, in a steered run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from saelab import models
+from saelab.errors import SaelabError
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9}
+
+
+def parse_tokens(amount: int | float | str) -> int:
+    """A token budget: ``2_000_000``, ``2e6`` or ``"2M"`` -> 2000000 (units K, M, B)."""
+    if isinstance(amount, str):
+        found = re.fullmatch(r"\s*([0-9][0-9_]*(?:\.[0-9]+)?)\s*([KkMmBb]?)\s*", amount)
+        if not found:
+            raise SaelabError(f"a token budget is a number such as 500_000 or '2M', got {amount!r}")
+        amount = float(found[1].replace("_", "")) * _UNITS[found[2].upper()]
+    if isinstance(amount, bool) or not isinstance(amount, (int, float, np.integer)) or amount != int(amount):
+        raise SaelabError(f"a token budget is a whole number of tokens, got {amount!r}")
+    if amount < 1:
+        raise SaelabError(f"a token budget must be at least 1, got {amount!r}")
+    return int(amount)
+
+
+class Batch(NamedTuple):
+    """Some rows, padded on the right."""
+
+    row: np.ndarray  # (B,) which rows
+    ids: Tensor  # (B, T) long
+    mask: Tensor  # (B, T) bool, True where a token is real
+    flat: np.ndarray  # (B, T) int64 index into TokenRows.ids, -1 at padding
+
+
+@dataclass(frozen=True, eq=False)
+class TokenRows:
+    """Ragged token rows; see the module's docstring.
+
+    Attributes
+    ----------
+    ids
+        (n_tokens,) int32, all rows one after another.
+    offsets
+        (n_rows + 1,) int64, where each row begins.
+    doc
+        (n_rows,) int32, which document a row is of.
+    start
+        (n_rows,) int32, position in its document (in tokens) of the row's first token after BOS.
+    bos
+        Whether every row begins with BOS.
+    """
+
+    ids: np.ndarray
+    offsets: np.ndarray
+    doc: np.ndarray
+    start: np.ndarray
+    bos: bool
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        if not -len(self) <= row < len(self):
+            raise IndexError(f"row {row} is out of range: there are {len(self)} rows")
+        row %= len(self)
+        return self.ids[self.offsets[row] : self.offsets[row + 1]]
+
+    @property
+    def n_tokens(self) -> int:
+        """All tokens, BOS included."""
+        return len(self.ids)
+
+    def locate(self, token_index: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Row and position in it of flat token indices (any shape)."""
+        token_index = np.asarray(token_index, dtype=np.int64)
+        row = np.searchsorted(self.offsets, token_index, side="right") - 1
+        return row, token_index - self.offsets[row]
+
+    def batches(self, max_tokens: int = 8192) -> Iterator[Batch]:
+        """Rows in groups of at most ``max_tokens`` padded tokens (at least one row), each group of similar
+        lengths so that little is padding. The grouping depends only on the rows and ``max_tokens``."""
+        lengths = np.diff(self.offsets)
+        # rows are taken in windows, and sorted by length inside one, so that memory-mapped rows are read in order
+        window = max(64, 16 * max_tokens // max(int(lengths.max(initial=1)), 1))
+        for first in range(0, len(self), window):
+            rows = np.arange(first, min(first + window, len(self)))
+            rows = rows[np.argsort(lengths[rows], kind="stable")]
+            i = 0
+            while i < len(rows):
+                j = i + 1
+                while j < len(rows) and lengths[rows[j]] * (j + 1 - i) <= max_tokens:
+                    j += 1
+                yield self.batch(rows[i:j])
+                i = j
+
+    def batch(self, rows: np.ndarray | list[int]) -> Batch:
+        """The given rows as one padded batch."""
+        rows = np.asarray(rows, dtype=np.int64)
+        lengths = np.diff(self.offsets)[rows]
+        width = int(lengths.max(initial=0))
+        place = np.arange(width)[None, :]  # (1, T)
+        mask = place < lengths[:, None]  # (B, T)
+        flat = np.where(mask, self.offsets[rows][:, None] + place, -1)  # (B, T)
+        ids = np.where(mask, self.ids[flat], 0)  # (B, T)
+        return Batch(rows, torch.from_numpy(ids.astype(np.int64)), torch.from_numpy(mask), flat)
+
+    @classmethod
+    def concatenate(cls, parts: list[TokenRows]) -> TokenRows:
+        """Several sets of rows as one; their document numbers are taken as they are."""
+        if not parts:
+            raise SaelabError("no rows to concatenate")
+        sizes = np.cumsum([0, *(p.n_tokens for p in parts)])
+        return cls(
+            np.concatenate([p.ids for p in parts]),
+            np.concatenate([p.offsets[:-1] + n for p, n in zip(parts, sizes, strict=False)] + [sizes[-1:]]),
+            np.concatenate([p.doc for p in parts]),
+            np.concatenate([p.start for p in parts]),
+            parts[0].bos,
+        )
+
+
+def stream_rows(
+    model: Any, texts: Iterable[str], *, context: int | None = None, bos: bool | None = None, skip: int = 0
+) -> Iterator[tuple[int, int, list[int]]]:
+    """Rows one at a time: (document number, start in the document, ids). ``skip`` documents are passed over."""
+    limit = models.context_length(model)
+    context = limit if context is None else context
+    bos = models.default_bos(model) if bos is None else bos
+    if not 2 <= context <= limit:
+        raise SaelabError(f"context must be between 2 and the model's {limit} tokens, got {context}")
+    if isinstance(texts, str):
+        raise SaelabError("texts must be a list or iterator of strings, got one string; use [text]")
+    body = context - bos
+    first = [models.bos_id(model)] if bos else []
+    for number, text in enumerate(texts):
+        if number < skip or not text:
+            continue
+        ids = models.tokenize(model, text, bos=bos)[int(bos) :]
+        for begin in range(0, len(ids), body):
+            yield number, begin, [*first, *ids[begin : begin + body]]
+
+
+def rows_from(parts: Iterable[tuple[int, int, list[int]]], bos: bool) -> TokenRows:
+    """Collect the output of :func:`stream_rows`."""
+    parts = list(parts)
+    offsets = np.cumsum([0, *(len(ids) for _, _, ids in parts)], dtype=np.int64)
+    flat = np.fromiter((t for _, _, ids in parts for t in ids), dtype=np.int32, count=int(offsets[-1]))
+    doc = np.array([d for d, _, _ in parts], dtype=np.int32)
+    start = np.array([s for _, s, _ in parts], dtype=np.int32)
+    return TokenRows(flat, offsets, doc, start, bos)
+
+
+def tokenize_texts(
+    model: Any,
+    texts: Iterable[str] | TokenRows,
+    *,
+    context: int | None = None,
+    bos: bool | None = None,
+    tokens: int | str | None = None,
+) -> TokenRows:
+    """Token rows of ``texts`` (see the module's docstring).
+
+    Parameters
+    ----------
+    texts
+        Strings; rows that were made before are passed through.
+    context
+        Longest row in tokens, BOS included; None is the model's own limit.
+    bos
+        Begin every row with BOS; None means: if the tokenizer has one.
+    tokens
+        Stop after this many tokens (the last row is kept whole); None takes all texts, which must then end.
+
+    Raises
+    ------
+    SaelabError
+        If there is no text at all, or an argument is out of range.
+    """
+    if isinstance(texts, TokenRows):
+        return texts
+    bos = models.default_bos(model) if bos is None else bos
+    budget = None if tokens is None else parse_tokens(tokens)
+    parts, seen = [], 0
+    for part in stream_rows(model, texts, context=context, bos=bos):
+        parts.append(part)
+        seen += len(part[2])
+        if budget is not None and seen >= budget:
+            break
+    if not parts:
+        raise SaelabError("there is no text: every document was empty, or the iterator was already used up")
+    return rows_from(parts, bos)
+
+
+def valid_mask(model: Any, ids: Any, mask: Any = None) -> Any:
+    """True where statistics count: not padding, and not a special token, wherever it stands.
+
+    Works on tensors and arrays of any shape and returns the same kind.
+    """
+    special = sorted(models.special_ids(model))
+    if isinstance(ids, Tensor):
+        keep = ~torch.isin(ids, torch.tensor(special, dtype=ids.dtype, device=ids.device))
+    else:
+        keep = ~np.isin(ids, special)
+    return keep if mask is None else keep & mask

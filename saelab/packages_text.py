@@ -1,0 +1,59 @@
+"""Real text that is on every machine: docstrings, licences and read-mes of the installed Python packages."""
+
+from __future__ import annotations
+
+import ast
+import random
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+
+def package_texts(seed: int = 0, *, min_chars: int = 400) -> Iterator[str]:
+    """Documents from the installed packages, shuffled by ``seed``: module and class docstrings, licences,
+    read-mes (package metadata), and source files.
+
+    Ends when all are read (tens of MB on a usual machine). What is installed decides what comes, so two
+    machines give different text; a run's record keeps a hash of what it saw.
+    """
+    sources = _sources()
+    random.Random(seed).shuffle(sources)
+    seen: set[int] = set()  # one licence text ships with a hundred packages
+    for path in sources:
+        try:
+            text = path.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError):
+            continue
+        for document in _documents(path, text):
+            key = hash(document)
+            if len(document) >= min_chars and key not in seen:
+                seen.add(key)
+                yield document
+
+
+def _sources() -> list[Path]:
+    found: set[Path] = set()
+    for distribution in metadata.distributions():
+        for file in distribution.files or ():
+            if file.suffix in (".py", ".md", ".txt", ".rst") or file.name in ("METADATA", "LICENSE", "COPYING"):
+                found.add(Path(str(distribution.locate_file(file))))
+    return sorted(found)
+
+
+def _documents(path: Path, text: str) -> Iterator[str]:
+    if path.suffix != ".py":
+        yield text
+        return
+    yield text[:20_000]  # generated tables can be megabytes of one pattern
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError):
+        return
+    notes = [
+        ast.get_docstring(node)
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef))
+    ]
+    joined = "\n\n".join(n for n in notes if n)
+    if joined:
+        yield joined

@@ -1,0 +1,16 @@
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # the tests need no hub; a look-up would only wait
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """One random 2-layer model for the tests that do not change it."""
+    from helpers import tiny_model
+
+    return tiny_model()
