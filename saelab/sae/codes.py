@@ -1,0 +1,85 @@
+"""Sparse latents: which latents are active on which row, and how strongly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from saelab.errors import check_latent
+
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """Latents of many rows in compressed-sparse-row form; only active ones (value > 0) are stored.
+
+    Attributes
+    ----------
+    values
+        (nnz,) activations, row after row.
+    indices
+        (nnz,) int64 latent ids, ascending inside a row or in order of selection.
+    offsets
+        (rows + 1,) int64, where each row begins.
+    lead
+        Leading shape of the input, such as (batch, position); its product is the number of rows.
+    d_sae
+        Number of latents.
+    stats
+        What input normalisation needs to undo itself: (shift (rows, 1), scale (rows, 1)) or None.
+    """
+
+    values: Tensor
+    indices: Tensor
+    offsets: Tensor
+    lead: tuple[int, ...]
+    d_sae: int
+    stats: tuple[Tensor, Tensor] | None = None
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.offsets) - 1
+
+    def rows(self) -> Tensor:
+        """(nnz,) row of each stored value."""
+        counts = self.offsets.diff()
+        return torch.repeat_interleave(torch.arange(self.n_rows, device=counts.device), counts)
+
+    def dense(self) -> Tensor:
+        """(\\*lead, d_sae) with zeros filled in."""
+        out = self.values.new_zeros(self.n_rows, self.d_sae)
+        out[self.rows(), self.indices] = self.values
+        return out.reshape(*self.lead, self.d_sae)
+
+    def column(self, latent: int) -> Tensor:
+        """(\\*lead) activation of one latent."""
+        latent = check_latent(latent, self.d_sae)
+        out = self.values.new_zeros(self.n_rows)
+        hit = self.indices == latent
+        out[self.rows()[hit]] = self.values[hit]
+        return out.reshape(self.lead)
+
+    def l0(self) -> Tensor:
+        """(\\*lead) number of active latents."""
+        return self.offsets.diff().reshape(self.lead)
+
+    @classmethod
+    def from_dense(cls, z: Tensor, stats: tuple[Tensor, Tensor] | None = None) -> Codes:
+        """Codes of a dense (\\*lead, d_sae) tensor; entries <= 0 are not active."""
+        flat = z.reshape(-1, z.shape[-1])  # (rows, d_sae)
+        row, index = (flat > 0).nonzero(as_tuple=True)
+        counts = torch.bincount(row, minlength=len(flat))
+        offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        return cls(flat[row, index], index, offsets, tuple(z.shape[:-1]), z.shape[-1], stats)
+
+    @classmethod
+    def from_topk(
+        cls, values: Tensor, indices: Tensor, lead: tuple[int, ...], d_sae: int,
+        stats: tuple[Tensor, Tensor] | None = None,
+    ) -> Codes:  # fmt: skip
+        """Codes of (rows, k) selected values and latent ids; values <= 0 are dropped."""
+        active = values > 0  # (rows, k)
+        counts = active.sum(-1)
+        offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        return cls(values[active], indices[active], offsets, lead, d_sae, stats)

@@ -1,0 +1,85 @@
+"""What an SAE is, apart from its weights."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from saelab.errors import SaelabError, check_count, unknown
+
+NORMALIZE = ("none", "layer_norm", "scale")
+INPUT_BIAS = ("decoder", "none", "own")
+
+
+@dataclass(frozen=True)
+class SAEConfig:
+    """Everything needed to run an SAE as it was trained; saved beside the weights.
+
+    Raises
+    ------
+    SaelabError
+        On construction, if sizes do not fit together or a name is unknown.
+    """
+
+    arch: str
+    d_in: int
+    d_sae: int
+    k: int | None = None  # latents kept per row; only for architectures that fix it
+    d_out: int | None = None  # None: d_in
+    hook_in: str = ""  # where the input is read
+    hook_out: str = ""  # where the reconstruction belongs; differs from hook_in for a transcoder
+    model: str = ""
+    normalize: str = "none"  # layer_norm: per row, undone on output (Gao et al. 2024); scale: x * scale
+    scale: float = 1.0
+    input_bias: str = "decoder"  # what is subtracted from the input: b_dec, nothing, or a vector of its own
+    bos: bool = True  # whether rows began with BOS in training; every use of the SAE follows it
+    context: int | None = None  # tokens per row in training
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        from saelab.models import DTYPES
+        from saelab.sae.archs import ARCHS
+
+        if self.arch not in ARCHS:
+            raise unknown("architecture", self.arch, ARCHS)
+        for name in ("d_in", "d_sae"):
+            object.__setattr__(self, name, check_count(name, getattr(self, name)))
+        object.__setattr__(self, "d_out", check_count("d_out", self.d_out if self.d_out is not None else self.d_in))
+        object.__setattr__(self, "hook_out", self.hook_out or self.hook_in)
+        if ARCHS[self.arch].needs_k:
+            if self.k is None:
+                raise SaelabError(f"a {self.arch} SAE needs k, the number of latents kept per token (such as k=32)")
+            k = check_count("k", self.k)
+            if k > self.d_sae:
+                raise SaelabError(f"k={k} is more than the d_sae={self.d_sae} latents there are")
+            object.__setattr__(self, "k", k)
+        elif self.k is not None:
+            raise SaelabError(f"a {self.arch} SAE has no fixed k, got k={self.k}")
+        if self.normalize not in NORMALIZE:
+            raise unknown("normalize", self.normalize, NORMALIZE)
+        if self.input_bias not in INPUT_BIAS:
+            raise unknown("input_bias", self.input_bias, INPUT_BIAS)
+        if self.dtype not in DTYPES:
+            raise unknown("dtype", self.dtype, DTYPES)
+        if self.input_bias == "decoder" and self.d_out != self.d_in:
+            raise SaelabError(
+                f"input_bias='decoder' subtracts b_dec from the input, so d_out={self.d_out} must equal d_in={self.d_in}"
+            )
+        if self.scale <= 0:
+            raise SaelabError(f"scale must be positive, got {self.scale}")
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON data."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> SAEConfig:
+        """From plain JSON data; a key this version does not know is an error, never ignored."""
+        names = [f.name for f in fields(cls)]
+        for key in data:
+            if key not in names:
+                raise unknown("SAE config key", key, names)
+        for key in ("arch", "d_in", "d_sae"):
+            if key not in data:
+                raise SaelabError(f"this SAE config has no {key!r}; refusing to guess it")
+        return cls(**data)

@@ -1,0 +1,177 @@
+"""The SAE module."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from saelab.errors import SaelabError
+from saelab.sae import ops
+from saelab.sae.archs import ARCHS
+from saelab.sae.codes import Codes
+from saelab.sae.config import SAEConfig
+
+
+class SAEOutput(NamedTuple):
+    """What a forward pass gives: recon (\\*, d_out), codes, error = x - recon (\\*, d_out)."""
+
+    recon: Tensor
+    codes: Codes
+    error: Tensor
+
+
+class SAE(nn.Module):
+    """A sparse autoencoder: ``z = activation((x - b_in) W_enc + b_enc)``, ``x̂ = z W_dec + b_dec``.
+
+    Parameters are ``W_enc (d_in, d_sae)``, ``b_enc (d_sae)``, ``W_dec (d_sae, d_out)``, ``b_dec (d_out)``; ``b_in``
+    is what is subtracted from the input: ``b_dec``, nothing, or a vector of its own (``config.input_bias``).
+    ``W_enc`` is stored with each latent's column contiguous. Nothing is kept between calls.
+    """
+
+    def __init__(self, config: SAEConfig):
+        super().__init__()
+        from saelab.models import DTYPES
+
+        self.config = config
+        self.arch = ARCHS[config.arch]
+        d_in, d_sae, d_out = config.d_in, config.d_sae, int(config.d_out or config.d_in)
+        new = {"dtype": DTYPES[config.dtype]}
+        self.W_enc = nn.Parameter(torch.zeros(d_sae, d_in, **new).T)  # (d_in, d_sae), column-contiguous
+        self.b_enc = nn.Parameter(torch.zeros(d_sae, **new))  # (d_sae)
+        self.W_dec = nn.Parameter(torch.zeros(d_sae, d_out, **new))  # (d_sae, d_out)
+        self.b_dec = nn.Parameter(torch.zeros(d_out, **new))  # (d_out)
+        if config.input_bias == "own":
+            self.own_b_in = nn.Parameter(torch.zeros(d_in, **new))  # (d_in)
+        for name, (shape, value) in self.arch.parameters(config).items():
+            self.register_parameter(name, nn.Parameter(torch.full(shape, value, **new)))
+        self.history = pd.DataFrame()  # training curves, one line per logged step
+        self.record: dict[str, Any] = {}  # how it was trained: versions, seed, data, settings
+
+    # ------------------------------------------------------------------------------------------ the maths
+
+    @property
+    def b_in(self) -> Tensor:
+        """(d_in) what is subtracted from the (normalised) input."""
+        if self.config.input_bias == "decoder":
+            return self.b_dec
+        return self.own_b_in if self.config.input_bias == "own" else torch.zeros_like(self.W_enc[:, 0])
+
+    def normalise(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
+        """(rows, d_in) -> the input as the encoder wants it, and (shift, scale) to undo it on the output."""
+        if self.config.normalize == "none":
+            return x, None
+        one = x.new_ones(len(x), 1)  # (rows, 1)
+        if self.config.normalize == "scale":
+            return x * self.config.scale, (0 * one, one / self.config.scale)
+        mean = x.mean(-1, keepdim=True)  # (rows, 1)
+        # unbiased, and eps only on the way in: as in the code released with Gao et al. 2024
+        std = x.std(-1, keepdim=True)  # (rows, 1)
+        return (x - mean) / (std + 1e-5), (mean, std)
+
+    def pre_activations(self, x: Tensor) -> Tensor:
+        """(rows, d_in), normalised already -> (rows, d_sae) before the activation function."""
+        return F.linear(x - self.b_in, self.W_enc.T, self.b_enc)  # (rows, d_sae)
+
+    def _flat(self, x: Tensor) -> Tensor:
+        if x.shape[-1] != self.config.d_in:
+            raise SaelabError(
+                f"the last axis of the input must be d_in={self.config.d_in}, got shape {tuple(x.shape)}; "
+                f"this SAE reads {self.config.hook_in or 'an unnamed hook point'}"
+            )
+        return x.reshape(-1, self.config.d_in).to(self.W_enc.dtype)  # (rows, d_in)
+
+    def encode(self, x: Tensor) -> Tensor:
+        """(\\*, d_in) -> dense latents (\\*, d_sae)."""
+        flat, _ = self.normalise(self._flat(x))
+        z = self.arch.activate(self, self.pre_activations(flat))  # (rows, d_sae)
+        return z.reshape(*x.shape[:-1], self.config.d_sae)
+
+    def encode_sparse(self, x: Tensor) -> Codes:
+        """(\\*, d_in) -> the active latents only; the same numbers as :meth:`encode`."""
+        flat, stats = self.normalise(self._flat(x))
+        pre, lead = self.pre_activations(flat), tuple(x.shape[:-1])
+        if self.arch.select is None:
+            z = self.arch.activate(self, pre).reshape(*lead, -1)
+            return Codes.from_dense(z, stats)
+        values, indices = self.arch.select(self, pre)
+        return Codes.from_topk(values, indices, lead, self.config.d_sae, stats)
+
+    def decode(self, codes: Codes | Tensor, stats: tuple[Tensor, Tensor] | None = None) -> Tensor:
+        """Latents -> reconstruction (\\*, d_out), in the units of the original input.
+
+        Dense latents of an SAE that normalises its input need ``stats`` from :meth:`normalise`.
+        """
+        if isinstance(codes, Codes):
+            out = ops.weighted_rows(self.W_dec, codes.indices, codes.offsets, codes.values) + self.b_dec
+            return self._undo(out, codes.stats).reshape(*codes.lead, -1)
+        if self.config.normalize == "layer_norm" and stats is None:
+            raise SaelabError("this SAE normalises each row: decode needs the row's stats, or codes of encode_sparse")
+        if self.config.normalize == "scale" and stats is None:
+            one = codes.new_ones(codes[..., 0].numel(), 1)
+            stats = (0 * one, one / self.config.scale)
+        flat = codes.reshape(-1, self.config.d_sae)  # (rows, d_sae)
+        out = self._undo(flat @ self.W_dec + self.b_dec, stats)
+        return out.reshape(*codes.shape[:-1], -1)
+
+    @staticmethod
+    def _undo(out: Tensor, stats: tuple[Tensor, Tensor] | None) -> Tensor:
+        return out if stats is None else out * stats[1] + stats[0]
+
+    def output_scale(self, x: Tensor) -> Tensor:
+        """(\\*, d_in) -> (\\*, 1): by how much one unit of a latent times its decoder row moves the output."""
+        _, stats = self.normalise(self._flat(x))
+        scale = self.W_dec.new_ones(x[..., 0].numel(), 1) if stats is None else stats[1]
+        return scale.reshape(*x.shape[:-1], 1)
+
+    def forward(self, x: Tensor) -> SAEOutput:
+        """(\\*, d_in) -> :class:`SAEOutput`; for a transcoder, ``error`` has no meaning and is refused."""
+        codes = self.encode_sparse(x)
+        recon = self.decode(codes)  # (*, d_out)
+        if self.config.hook_in != self.config.hook_out:
+            raise SaelabError("a transcoder's error needs its target: compare decode(encode_sparse(x)) with it")
+        return SAEOutput(recon, codes, x - recon)
+
+    # -------------------------------------------------------------------------------------- keep and show
+
+    def save(self, folder: str | Path) -> Path:
+        """Write ``config.json``, ``weights.safetensors`` and the record of the run; see ``saelab.load_sae``."""
+        from saelab.formats import native
+
+        return native.save(self, folder)
+
+    def extra_repr(self) -> str:
+        c = self.config
+        k = f", k={c.k}" if c.k else ""
+        return f"{c.arch}, d_in={c.d_in}, d_sae={c.d_sae}{k}, hook={c.hook_in!r}"
+
+    def __repr__(self) -> str:
+        return f"SAE({self.extra_repr()})"
+
+    def _repr_html_(self) -> str:
+        c = self.config
+        facts: list[tuple[str, str]] = [
+            ("architecture", c.arch + (f", k = {c.k}" if c.k else "")),
+            ("latents", f"{c.d_sae:,}"),
+            ("reads", f"{c.hook_in or 'unnamed hook'} ({c.d_in} wide) of {c.model or 'unnamed model'}"),
+            ("texts begin with BOS", "yes" if c.bos else "no"),
+        ]
+        if len(self.history):
+            last = self.history.iloc[-1]
+            facts += [
+                ("trained on", f"{int(last['tokens']):,} tokens"),
+                ("explained variance", f"{last['explained_variance']:.3f}"),
+                ("L0", f"{last['l0']:.1f}"),
+                ("dead latents", f"{int(last['dead'])} ({last['dead'] / c.d_sae:.1%})"),
+            ]
+        rows = "".join(
+            f'<tr><td style="text-align:left;opacity:.7">{html.escape(a)}</td>'
+            f'<td style="text-align:left">{html.escape(b)}</td></tr>'
+            for a, b in facts
+        )
+        return f"<b>Sparse autoencoder</b><table>{rows}</table>"
