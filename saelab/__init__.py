@@ -25,18 +25,18 @@ _WHERE = {
     "SAEConfig": "saelab.sae",
     "Codes": "saelab.sae",
     "load_sae": "saelab.formats",
-    "train": "saelab.train",
-    "evaluate": "saelab.evaluate",
+    "train": "saelab.training",
+    "evaluate": "saelab.evaluation",
     "LatentIndex": "saelab.index",
     "attach": "saelab.intervene",
     "steer": "saelab.intervene",
     "effects": "saelab.intervene",
-    "generate": "saelab.generate",
-    "compare": "saelab.generate",
+    "generate": "saelab.generation",
+    "compare": "saelab.generation",
     "heatmap": "saelab.widgets",
     "steering_panel": "saelab.widgets",
 }
-_MODULES = ("n2g", "zoo", "widgets", "models", "data", "evaluate", "index")
+_MODULES = ("n2g", "zoo", "widgets", "models", "data", "index")  # not those that share a name with a function
 
 __all__ = ["__version__", *_WHERE, "n2g", "zoo", "widgets"]
 

@@ -20,12 +20,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from saelab.dtypes import DTYPES
 from saelab.errors import HookError, SaelabError, nearest, unknown
 
 HookFn = Callable[[Tensor], "Tensor | None"]
 
 BUNDLED = ("zoo", "smollm2")
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 # TransformerLens keeps these hook points but runs them only when the named flag of its config is on
 _FLAGGED = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from saelab.dtypes import DTYPES
 from saelab.errors import SaelabError, check_count, unknown
 
 NORMALIZE = ("none", "layer_norm", "scale")
@@ -37,7 +38,6 @@ class SAEConfig:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        from saelab.models import DTYPES
         from saelab.sae.archs import ARCHS
 
         if self.arch not in ARCHS:

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from saelab.dtypes import DTYPES
 from saelab.errors import SaelabError
 from saelab.sae import ops
 from saelab.sae.archs import ARCHS
@@ -36,8 +37,6 @@ class SAE(nn.Module):
 
     def __init__(self, config: SAEConfig):
         super().__init__()
-        from saelab.models import DTYPES
-
         self.config = config
         self.arch = ARCHS[config.arch]
         d_in, d_sae, d_out = config.d_in, config.d_sae, int(config.d_out or config.d_in)

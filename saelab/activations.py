@@ -1,0 +1,254 @@
+"""Activations for training: harvested as they are needed, shuffled over many documents.
+
+The buffer is one preallocated array. It is filled, served in random order until half of it is used, and the
+used half is replaced; so a batch mixes tokens of many documents, and memory stays the same however long the
+run is. Special tokens and padding never enter it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from saelab import data, models
+from saelab.errors import SaelabError, check_count
+
+
+class ActivationBuffer:
+    """Iterator over batches of activations.
+
+    Parameters
+    ----------
+    model, texts
+        A list (read again when it ends, at most ``epochs`` times) or an iterator (read once).
+    hooks
+        One or several hook points; all are read in the same forward pass.
+    batch
+        Rows per batch.
+    capacity
+        Rows held for shuffling; at least two batches.
+    limit
+        Harvest no more than this many rows in all; None: as long as there is text.
+    context, bos
+        As in :func:`saelab.data.tokenize_texts`.
+    seed
+        Of the order in which rows are served.
+    harvest_tokens
+        Tokens in one forward pass.
+
+    Raises
+    ------
+    SaelabError
+        Before any work, when a size is impossible; on the first batch, when there is no text.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        texts: Iterable[str],
+        hooks: Sequence[str],
+        *,
+        batch: int = 4096,
+        capacity: int = 1 << 16,
+        limit: int | None = None,
+        context: int | None = None,
+        bos: bool | None = None,
+        seed: int = 0,
+        harvest_tokens: int = 8192,
+        epochs: int = 1,
+    ):
+        for hook in hooks:
+            models.check_hook(model, hook)
+        self.batch = check_count("batch", batch)
+        if capacity < 2 * batch:
+            raise SaelabError(f"the buffer's capacity ({capacity} rows) must be at least two batches ({2 * batch})")
+        self.model, self.texts, self.hooks = model, texts, list(hooks)
+        self.limit, self.context, self.harvest_tokens = limit, context, harvest_tokens
+        self.bos = models.default_bos(model) if bos is None else bos
+        self.epochs, self.epoch = epochs, 0
+        self.generator = torch.Generator().manual_seed(seed)
+        self.capacity = capacity if limit is None else max(2 * batch, min(capacity, limit))
+        self.store: list[Tensor] = []  # per hook (capacity, d), made at the first harvest
+        self.where = torch.zeros(self.capacity, 2, dtype=torch.int32)  # document and position of each row
+        self.order = torch.empty(0, dtype=torch.long)
+        self.filled = self.served = self.harvested = self.dropped = 0
+        self.spare: list[tuple[list[Tensor], Tensor]] = []
+        self.cursor = (-1, -1)  # document and start of the last row of text that was taken
+        self.done = False
+        self._rows: Iterator | None = None
+
+    # ------------------------------------------------------------------------------------------ harvesting
+
+    def _next_rows(self) -> data.TokenRows | None:
+        """Rows of text for one forward pass, or None when the text has ended."""
+        parts, seen = [], 0
+        while seen < self.harvest_tokens:
+            if self._rows is None:
+                self._rows = data.stream_rows(
+                    self.model, self.texts, context=self.context, bos=self.bos, skip=max(self.cursor[0], 0)
+                )
+                resumed = self.cursor
+                self._rows = (r for r in self._rows if (r[0], r[1]) > resumed)
+            part = next(self._rows, None)
+            if part is None:
+                again = not isinstance(self.texts, Iterator) and self.epoch + 1 < self.epochs
+                if not again or self.cursor == (-1, -1):
+                    break
+                self.epoch, self.cursor, self._rows = self.epoch + 1, (-1, -1), None
+                continue
+            self.cursor = (part[0], part[1])
+            parts.append(part)
+            seen += len(part[2])
+        return data.rows_from(parts, self.bos) if parts else None
+
+    def _harvest(self) -> bool:
+        """One forward pass into ``spare``; False when there is nothing more to harvest."""
+        if self.done:
+            return False
+        rows = self._next_rows()
+        if rows is None:
+            self.done = True
+            return False
+        for batch in rows.batches(self.harvest_tokens):
+            found = models.run_to_hooks(self.model, batch.ids, self.hooks, batch.mask)
+            keep = data.valid_mask(self.model, batch.ids, batch.mask)  # (B, T)
+            acts = [found[h].float().cpu()[keep] for h in self.hooks]  # each (n, d)
+            finite = torch.stack([a.isfinite().all(-1) for a in acts]).all(0)  # (n,)
+            position = torch.arange(batch.ids.shape[1]).expand_as(batch.ids)[keep]  # (n,)
+            document = torch.from_numpy(rows.doc[batch.row]).long()[:, None].expand_as(batch.ids)[keep]  # (n,)
+            start = torch.from_numpy(rows.start[batch.row]).long()[:, None].expand_as(batch.ids)[keep]  # (n,)
+            place = torch.stack([document, start + position - int(self.bos)], -1).int()  # (n, 2)
+            if not finite.all():
+                self.dropped += int((~finite).sum())
+                acts, place = [a[finite] for a in acts], place[finite]
+            self.harvested += len(place)
+            self.spare.append((acts, place))
+        if self.limit is not None and self.harvested >= self.limit:
+            self.done = True
+        return True
+
+    def _put(self, slots: Tensor) -> int:
+        """Fill ``slots`` with new rows; returns how many could be filled."""
+        filled = 0
+        while filled < len(slots) and (self.spare or self._harvest()):
+            acts, place = self.spare.pop(0)
+            if not self.store:
+                self.store = [torch.empty(self.capacity, a.shape[-1]) for a in acts]
+            n = min(len(place), len(slots) - filled)
+            target = slots[filled : filled + n]
+            for store, a in zip(self.store, acts, strict=True):
+                store[target] = a[:n]
+            self.where[target] = place[:n]
+            if n < len(place):
+                self.spare.insert(0, ([a[n:] for a in acts], place[n:]))
+            filled += n
+        return filled
+
+    def _refill(self) -> None:
+        used = self.order[: self.served] if len(self.order) else torch.arange(self.capacity)
+        kept = self.order[self.served :]
+        new = used[: self._put(used)]
+        live = torch.cat([kept, new])
+        self.order = live[torch.randperm(len(live), generator=self.generator)]
+        self.filled, self.served = len(live), 0
+
+    # --------------------------------------------------------------------------------------------- serving
+
+    def __iter__(self) -> ActivationBuffer:
+        return self
+
+    def __next__(self) -> list[Tensor]:
+        """The next batch: for each hook point (batch, d) float32, rows aligned; the last may be shorter."""
+        with torch.no_grad():
+            if not len(self.order) or (self.served + self.batch > self.filled // 2 and not self._ended()):
+                self._refill()
+        rows = self.order[self.served : self.served + self.batch]
+        if len(rows) == 0:
+            raise StopIteration
+        self.served += len(rows)
+        return [store[rows] for store in self.store]
+
+    def _ended(self) -> bool:
+        return self.done and not self.spare
+
+    def peek(self, n: int) -> list[Tensor]:
+        """Up to ``n`` rows of what is in the buffer, without using them up (to initialise from)."""
+        if not len(self.order):
+            self._refill()
+        rows = self.order[self.served :][:n]
+        return [store[rows] for store in self.store]
+
+    # -------------------------------------------------------------------------------------------- resuming
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything a fresh buffer over the same text needs to go on exactly here."""
+        rows = self.order[self.served :]
+        spare = [torch.cat([a[i] for a, _ in self.spare]) for i in range(len(self.hooks))] if self.spare else []
+        return {
+            "tensors": {
+                **{f"store{i}": s[rows] for i, s in enumerate(self.store)},
+                **{f"spare{i}": s for i, s in enumerate(spare)},
+                "where": self.where[rows],
+                "spare_where": torch.cat([p for _, p in self.spare]) if self.spare else torch.zeros(0, 2).int(),
+                "slots": rows,
+                "used": self.order[: self.served],
+                "generator": self.generator.get_state(),
+            },
+            "counters": {
+                "filled": self.filled, "served": self.served, "harvested": self.harvested, "dropped": self.dropped,
+                "epoch": self.epoch, "cursor": list(self.cursor), "done": self.done, "capacity": self.capacity,
+                "hooks": self.hooks, "batch": self.batch,
+            },
+        }  # fmt: skip
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Undo of :meth:`state_dict`; the texts must be the same, from their beginning."""
+        counters, t = state["counters"], state["tensors"]
+        for name in ("capacity", "hooks", "batch"):
+            if counters[name] != getattr(self, name):
+                raise SaelabError(
+                    f"cannot resume: the checkpoint's {name} is {counters[name]}, this run's is {getattr(self, name)}"
+                )
+        for name in ("filled", "served", "harvested", "dropped", "epoch", "done"):
+            setattr(self, name, counters[name])
+        self.cursor = tuple(counters["cursor"])
+        rows = t["slots"]
+        self.order = torch.cat([t["used"], rows])
+        self.store = []
+        for i in range(len(self.hooks)):
+            if f"store{i}" in t:
+                store = torch.empty(self.capacity, t[f"store{i}"].shape[-1])
+                store[rows] = t[f"store{i}"]
+                self.store.append(store)
+        self.where[rows] = t["where"]
+        self.spare = []
+        if len(t["spare_where"]):
+            self.spare = [([t[f"spare{i}"] for i in range(len(self.hooks))], t["spare_where"])]
+        self.generator.set_state(t["generator"])
+        self._rows = None
+
+
+def harvest(
+    model: Any, rows: data.TokenRows, hook: str, *, batch_tokens: int = 8192
+) -> Iterator[tuple[data.Batch, Tensor, Tensor]]:
+    """Activations of all rows, in batches: (batch, activations (B, T, d), counted (B, T) bool)."""
+    models.check_hook(model, hook)
+    for batch in rows.batches(batch_tokens):
+        acts = models.run_to_hooks(model, batch.ids, [hook], batch.mask)[hook]  # (B, T, d)
+        yield batch, acts, data.valid_mask(model, batch.ids, batch.mask)
+
+
+def mean_activation(model: Any, rows: data.TokenRows, hook: str, *, batch_tokens: int = 8192) -> np.ndarray:
+    """(d,) mean over all counted positions, in float64."""
+    total, n = None, 0
+    for _, acts, keep in harvest(model, rows, hook, batch_tokens=batch_tokens):
+        part = acts[keep.to(acts.device)].double().sum(0).cpu().numpy()
+        total = part if total is None else total + part
+        n += int(keep.sum())
+    if total is None or n == 0:
+        raise SaelabError("every position is a special token or padding: nothing to average")
+    return total / n
