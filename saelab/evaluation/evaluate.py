@@ -129,7 +129,7 @@ def _downstream(
 def kl_divergence(logp: Tensor, logq: Tensor) -> Tensor:
     """KL(p ‖ q) from log-probabilities (\\*, V) -> (\\*), in nats. Entries with p = 0 count as 0, also when masked
     logits make both -inf."""
-    return torch.where(logp > -torch.inf, logp.exp() * (logp - logq), 0.0).nan_to_num(posinf=torch.inf).sum(-1)
+    return torch.where(logp == -torch.inf, 0.0, logp.exp() * (logp - logq)).sum(-1)
 
 
 def _report(sae: SAE, hook: str, s: dict[str, Any], d: dict[str, float]) -> Report:
