@@ -17,6 +17,9 @@ from torch import Tensor
 from saelab import data, models
 from saelab.errors import SaelabError, check_count
 
+# what decides which rows come when: a resumed run must agree in it
+_SAME = ("hooks", "batch", "capacity", "context", "bos", "harvest_tokens")
+
 
 class ActivationBuffer:
     """Iterator over batches of activations.
@@ -65,11 +68,14 @@ class ActivationBuffer:
             models.check_hook(model, hook)
         self.batch = check_count("batch", batch)
         if capacity < 2 * batch:
-            raise SaelabError(f"the buffer's capacity ({capacity} rows) must be at least two batches ({2 * batch})")
+            raise SaelabError(
+                f"the buffer's capacity ({capacity} rows) must be at least two batches ({2 * batch})"
+            )
         self.model, self.texts, self.hooks = model, texts, list(hooks)
-        self.limit, self.context, self.harvest_tokens = limit, context, harvest_tokens
+        self.limit, self.context = limit, context
+        self.harvest_tokens = check_count("harvest_tokens", harvest_tokens)
         self.bos = models.default_bos(model) if bos is None else bos
-        self.epochs, self.epoch = epochs, 0
+        self.epochs, self.epoch = check_count("epochs", epochs), 0
         self.generator = torch.Generator().manual_seed(seed)
         self.capacity = capacity if limit is None else max(2 * batch, min(capacity, limit))
         self.store: list[Tensor] = []  # per hook (capacity, d), made at the first harvest
@@ -119,14 +125,17 @@ class ActivationBuffer:
             acts = [found[h].float().cpu()[keep] for h in self.hooks]  # each (n, d)
             finite = torch.stack([a.isfinite().all(-1) for a in acts]).all(0)  # (n,)
             position = torch.arange(batch.ids.shape[1]).expand_as(batch.ids)[keep]  # (n,)
-            document = torch.from_numpy(rows.doc[batch.row]).long()[:, None].expand_as(batch.ids)[keep]  # (n,)
+            document = (
+                torch.from_numpy(rows.doc[batch.row]).long()[:, None].expand_as(batch.ids)[keep]
+            )  # (n,)
             start = torch.from_numpy(rows.start[batch.row]).long()[:, None].expand_as(batch.ids)[keep]  # (n,)
             place = torch.stack([document, start + position - int(self.bos)], -1).int()  # (n, 2)
             if not finite.all():
                 self.dropped += int((~finite).sum())
                 acts, place = [a[finite] for a in acts], place[finite]
             self.harvested += len(place)
-            self.spare.append((acts, place))
+            if len(place):  # an empty part would count as something still to serve
+                self.spare.append((acts, place))
         if self.limit is not None and self.harvested >= self.limit:
             self.done = True
         return True
@@ -187,32 +196,36 @@ class ActivationBuffer:
     def state_dict(self) -> dict[str, Any]:
         """Everything a fresh buffer over the same text needs to go on exactly here."""
         rows = self.order[self.served :]
-        spare = [torch.cat([a[i] for a, _ in self.spare]) for i in range(len(self.hooks))] if self.spare else []
+        spare = [
+            torch.cat([a[i] for a, _ in self.spare]) for i in range(len(self.hooks) if self.spare else 0)
+        ]
+        where = [self.where[:0], *(place for _, place in self.spare)]
         return {
             "tensors": {
                 **{f"store{i}": s[rows] for i, s in enumerate(self.store)},
                 **{f"spare{i}": s for i, s in enumerate(spare)},
                 "where": self.where[rows],
-                "spare_where": torch.cat([p for _, p in self.spare]) if self.spare else torch.zeros(0, 2).int(),
+                "spare_where": torch.cat(where),
                 "slots": rows,
                 "used": self.order[: self.served],
                 "generator": self.generator.get_state(),
             },
             "counters": {
-                "filled": self.filled, "served": self.served, "harvested": self.harvested, "dropped": self.dropped,
-                "epoch": self.epoch, "cursor": list(self.cursor), "done": self.done, "capacity": self.capacity,
-                "hooks": self.hooks, "batch": self.batch,
+                "filled": self.filled, "served": self.served, "harvested": self.harvested,
+                "dropped": self.dropped, "epoch": self.epoch, "cursor": list(self.cursor), "done": self.done,
+                **{name: getattr(self, name) for name in _SAME},
             },
         }  # fmt: skip
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Undo of :meth:`state_dict`; the texts must be the same, from their beginning."""
         counters, t = state["counters"], state["tensors"]
-        for name in ("capacity", "hooks", "batch"):
-            if counters[name] != getattr(self, name):
-                raise SaelabError(
-                    f"cannot resume: the checkpoint's {name} is {counters[name]}, this run's is {getattr(self, name)}"
-                )
+        for name in _SAME:
+            saved, own = counters[name], getattr(self, name)
+            if saved != own:
+                raise SaelabError(f"cannot resume: the checkpoint's {name} is {saved}, this run's is {own}")
+        if self._rows is not None and isinstance(self.texts, Iterator):
+            raise SaelabError("cannot resume: this iterator of texts was read in part; give a new one")
         for name in ("filled", "served", "harvested", "dropped", "epoch", "done"):
             setattr(self, name, counters[name])
         self.cursor = tuple(counters["cursor"])
