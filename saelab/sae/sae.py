@@ -96,7 +96,7 @@ class SAE(nn.Module):
         flat, stats = self.normalise(self._flat(x))
         pre, lead = self.pre_activations(flat), tuple(x.shape[:-1])
         if self.arch.select is None:
-            z = self.arch.activate(self, pre).reshape(*lead, -1)
+            z = self.arch.activate(self, pre).reshape(*lead, self.config.d_sae)
             return Codes.from_dense(z, stats)
         values, indices = self.arch.select(self, pre)
         return Codes.from_topk(values, indices, lead, self.config.d_sae, stats)
@@ -108,7 +108,7 @@ class SAE(nn.Module):
         """
         if isinstance(codes, Codes):
             out = ops.weighted_rows(self.W_dec, codes.indices, codes.offsets, codes.values) + self.b_dec
-            return self._undo(out, codes.stats).reshape(*codes.lead, -1)
+            return self._undo(out, codes.stats).reshape(*codes.lead, out.shape[-1])
         if self.config.normalize == "layer_norm" and stats is None:
             raise SaelabError("this SAE normalises each row: decode needs the row's stats, or codes of encode_sparse")
         if self.config.normalize == "scale" and stats is None:
@@ -116,7 +116,7 @@ class SAE(nn.Module):
             stats = (0 * one, one / self.config.scale)
         flat = codes.reshape(-1, self.config.d_sae)  # (rows, d_sae)
         out = self._undo(flat @ self.W_dec + self.b_dec, stats)
-        return out.reshape(*codes.shape[:-1], -1)
+        return out.reshape(*codes.shape[:-1], out.shape[-1])
 
     @staticmethod
     def _undo(out: Tensor, stats: tuple[Tensor, Tensor] | None) -> Tensor:

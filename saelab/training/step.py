@@ -124,7 +124,8 @@ def _add_aux(
     starts = torch.arange(0, batch * aux_k + 1, aux_k)
     guess = ops.weighted_rows(sub.dec, place.reshape(-1), starts, values.reshape(-1))  # (B, d)
     spread = (residual - residual.mean(0)).square().sum() / batch  # ()
-    if spread <= 0:  # a perfect reconstruction leaves nothing to explain
+    # a batch of one, or of equal rows, has no spread but for rounding: to divide by that would drown the step
+    if spread <= 1e-9 * residual.square().sum() / batch:
         return residual.new_zeros(())
     miss = guess - residual  # (B, d)
     g_enc, g_b, g_dec = _sparse_grads(x_in, miss * (2 * coef / (batch * spread)), sub, values, place)
