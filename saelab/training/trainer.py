@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import platform
 import time
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from importlib import metadata
@@ -17,7 +18,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from saelab import data, models
+from saelab import __version__, data, files, models
 from saelab.activations import ActivationBuffer
 from saelab.errors import SaelabError, check_count, unknown
 from saelab.sae import SAE, SAEConfig
@@ -224,7 +225,8 @@ def train(
     buffer
         Activations held in memory for shuffling.
     out
-        Save the SAE in this folder at the end (also after an interrupt).
+        Save the SAE in this folder at the end (also after an interrupt, or when ``on_log`` fails). If the disk
+        does not take it by then, a warning says so and the SAE is returned all the same.
     on_log
         Called about 50 times during the run; return False to stop early.
 
@@ -256,8 +258,8 @@ def train(
         arch=arch, d_in=models.hook_width(model, hook), d_sae=d_sae, k=k, hook_in=hook,
         model=models.model_name(model), bos=bos, context=length,
     )  # fmt: skip
-    if out is not None and Path(out).is_file():
-        raise SaelabError(f"out={str(out)!r} is a file; give a folder")
+    if out is not None:
+        _try_folder(out)
     source = ActivationBuffer(
         model, texts, [hook], batch=batch, capacity=max(buffer, 2 * batch), limit=budget, context=length,
         bos=bos, seed=seed, epochs=epochs,
@@ -271,12 +273,31 @@ def train(
         raise SaelabError(f"the activations at {hook} are constant: there is nothing to learn")
     n_steps = -(-budget // batch)
     trainer = Trainer(sae, recipe, variance, n_steps)
-    _run(trainer, source, budget, progress, on_log)
-    sae.history = pd.DataFrame(trainer.curves)
-    sae.record = _record(recipe, trainer, source, sample)
-    if out is not None:
-        sae.save(out)
+    try:
+        _run(trainer, source, budget, progress, on_log)
+    finally:  # a callback that fails must not take the weights with it
+        sae.history = pd.DataFrame(trainer.curves)
+        sae.record = _record(recipe, trainer, source, sample)
+        if out is not None:
+            _keep(sae, out)
     return sae
+
+
+def _try_folder(out: str | Path) -> None:
+    """Write and remove a file in ``out``, so that a run does not end in a folder that cannot be written."""
+    trial = Path(out).expanduser() / ".trial"
+    try:
+        files.write_text(trial, "")
+        trial.unlink()
+    except OSError as error:
+        raise SaelabError(f"out={str(out)!r} is no folder that can be written: {error}") from None
+
+
+def _keep(sae: SAE, out: str | Path) -> None:
+    try:
+        sae.save(out)
+    except (OSError, SaelabError) as error:
+        warnings.warn(f"trained, but not saved: {error}. Save it elsewhere with sae.save(…)", stacklevel=3)
 
 
 def _has_text(source: ActivationBuffer) -> bool:
@@ -323,6 +344,6 @@ def _record(recipe: TrainConfig, trainer: Trainer, source: ActivationBuffer, sam
         "steps": trainer.done,
         "variance": trainer.variance,
         "data": {"sample_sha256": digest, "epochs": source.epoch + 1},
-        "versions": {**versions, "saelab": metadata.version("saelab"), "python": platform.python_version()},
+        "versions": {**versions, "saelab": __version__, "python": platform.python_version()},
         "notes": notes,
     }
