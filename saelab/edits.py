@@ -160,7 +160,7 @@ class Intervention:
                 )
         for latent, mark in self.marks.items():
             got = _mark(sae, latent)
-            size = float(sae.W_dec[latent].norm()) + 1e-12
+            size = float(sae.W_dec[latent].detach().norm()) + 1e-12
             if max(abs(a - b) for a, b in zip(got, mark, strict=True)) > 0.02 * size:
                 raise SaelabError(
                     f"latent {latent} of this SAE writes another direction than when the intervention was "

@@ -60,7 +60,7 @@ def load_model(name: str | Path = "zoo", *, device: str = "cpu", dtype: str = "f
     SaelabError
         For an unknown name or dtype, a folder that holds no model, or a hub that cannot be reached.
     """
-    from saelab import model_files
+    from saelab import kv_cache, model_files
 
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
@@ -75,6 +75,7 @@ def load_model(name: str | Path = "zoo", *, device: str = "cpu", dtype: str = "f
     with model_files.quiet_loading(), model_files.explained(name), torch.random.fork_rng(devices=[]):
         model = TransformerBridge.boot_transformers(str(source), device=device, dtype=DTYPES[dtype])
     model.eval()
+    kv_cache.repair(model)  # else model.generate writes wrong text with some versions of transformers
     model.cfg.model_name = str(name)  # the name that loads it again, not the folder it was found in
     return model
 
