@@ -6,10 +6,15 @@ graph.score()                  # on held-out documents; the test split only when
 graph.delete(4); graph.undo()
 """
 
+from saelab.n2g.compare import duplicates, search, similar
 from saelab.n2g.fitting import N2GConfig, fit
 from saelab.n2g.graph import Edit, PatternGraph
 from saelab.n2g.match import Tokens
+from saelab.n2g.reconstruct import SimulatedLoss, simulated_loss
 from saelab.n2g.score import Score
 from saelab.n2g.tree import End, Node, Pattern, Tree
 
-__all__ = ["Edit", "End", "N2GConfig", "Node", "Pattern", "PatternGraph", "Score", "Tokens", "Tree", "fit"]
+__all__ = [
+    "Edit", "End", "N2GConfig", "Node", "Pattern", "PatternGraph", "Score", "SimulatedLoss", "Tokens", "Tree",
+    "duplicates", "fit", "search", "similar", "simulated_loss",
+]  # fmt: skip
