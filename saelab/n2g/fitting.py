@@ -30,12 +30,13 @@ from tqdm.auto import tqdm
 from saelab.errors import SaelabError, check_count, check_latent, unknown
 from saelab.n2g import score
 from saelab.n2g.corpus import Corpus, corpus
-from saelab.n2g.instance import Example, Instance, Probing, explain, fill
+from saelab.n2g.instance import Example, Instance, Probing, explain
 from saelab.n2g.match import RULES
-from saelab.n2g.probe import Fillers, Prober, Question
+from saelab.n2g.probe import Fillers, Prober
 from saelab.n2g.rules import Costs, Learner, items_of
 from saelab.n2g.select import FEW, Chosen, select
 from saelab.n2g.tree import Branch, End, Item, Tree, attach, chain, fold, freeze
+from saelab.n2g.verifying import verify_all
 
 if TYPE_CHECKING:
     from saelab.n2g.graph import PatternGraph
@@ -125,6 +126,10 @@ class N2GConfig:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+    def probing(self, limit: int) -> Probing:
+        """The part that questions to the model need; ``limit`` is the longest prompt it takes."""
+        return Probing(self.keep, self.wild, self.pads, self.fillers, self.joint, self.joint_min, limit)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> N2GConfig:
@@ -230,9 +235,7 @@ def _fit_pool(
     c = corpus(index, config.seed)
     bos = index.config.get("bos_id") if index.rows.bos else None
     prober = Prober(model, sae, latents, bos, config.batch_tokens)
-    how = Probing(
-        config.keep, config.wild, config.pads, config.fillers, config.joint, config.joint_min, prober.limit
-    )
+    how = config.probing(prober.limit)
     begun = perf_counter()
     examples = {i: draw(c, i, config) for i in latents}
     questions = [
@@ -250,8 +253,12 @@ def _fit_pool(
             "examples": len(examples[latent]),
             "explained": sum(x is not None for x in instances[latent]),
         }
-        if config.verify:
-            _verify_all(graph, prober, how, c, config)
+        if config.verify and len(graph):
+            fillers = Fillers(c.token_counts[0], _seed(config.seed, latent, 2))
+            sufficient, graph.tree = verify_all(
+                graph.patterns(), graph.tree, latent, prober, how, fillers, _seed(config.seed, latent, 3)
+            )
+            graph.fit_info["sufficiency"] = {str(node): round(x, 3) for node, x in sufficient.items()}
         graph.fit_info["seconds"] = round(shared + perf_counter() - begun, 4)
         graph.fit_info["forwards"] = round(prober.forwards / len(latents), 3)
         graph.fit_info["probe_tokens"] = round(prober.tokens / len(latents))
@@ -363,63 +370,3 @@ def _labels(index: Any, tree: Tree) -> dict[int, str]:
     vocab = getattr(index, "vocab", None)
     ids = sorted({i for node in tree.nodes.values() for i in node.ids})
     return {} if vocab is None else dict(zip(ids, vocab.labels(ids), strict=True))
-
-
-# ----------------------------------------------------------------------------------------------- verify
-
-
-def _patterns_question(
-    items: tuple[Item, ...], how: Probing, fillers: Fillers, m: int, rng: np.random.Generator
-) -> Question[np.ndarray]:
-    """Activations on ``m`` prompts made of the pattern's own tokens and random ones elsewhere."""
-    prompts = []
-    for _ in range(m):
-        body: list[int | None] = []
-        start = False
-        for kind, ids, lo, hi in items:
-            if kind == "tok":
-                body.append(int(rng.choice(ids)))
-            elif kind == "gap":
-                body += [None] * int(rng.integers(lo, hi + 1))
-            elif kind == "start":
-                start = True
-            else:
-                body.append(None)
-        body = body[::-1][-how.limit :]
-        tokens = tuple(0 if t is None else t for t in body)
-        prompts += fill(tokens, [t is None for t in body], start, how, fillers, len(how.pads) + 1)[-1:]
-    return (yield prompts)
-
-
-def _verify_all(graph: PatternGraph, prober: Prober, how: Probing, c: Corpus, config: N2GConfig) -> None:
-    latent = graph.latent
-    assert latent is not None
-    rng = np.random.default_rng(_seed(config.seed, latent, 2))
-    fillers = Fillers(c.token_counts[0], _seed(config.seed, latent, 3))
-    patterns = graph.patterns()
-    answers = prober.run(
-        [(latent, _patterns_question(p.items, how, fillers, config.joint, rng)) for p in patterns]
-    )
-    graph.fit_info["sufficiency"] = {
-        str(p.node): round(float((a > 0).mean()), 3) for p, a in zip(patterns, answers, strict=True)
-    }
-
-
-def verify(
-    graph: PatternGraph, node: int, model: Any, sae: Any, *, m: int = 16, seed: int = 0
-) -> dict[str, float]:
-    """See :meth:`PatternGraph.verify`."""
-    pattern = next((p for p in graph.patterns() if p.node == node), None)
-    if pattern is None:
-        raise SaelabError(f"no pattern ends at node {node}")
-    index = graph._index(None)
-    config = N2GConfig(seed=graph.seed)
-    c = corpus(index, graph.seed)
-    bos = index.config.get("bos_id") if index.rows.bos else None
-    latent = check_latent(graph.latent, sae.config.d_sae)
-    prober = Prober(model, sae, [latent], bos)
-    how = Probing(config.keep, config.wild, config.pads, config.fillers, m, config.joint_min, prober.limit)
-    rng = np.random.default_rng(_seed(seed, latent, node))
-    question = _patterns_question(pattern.items, how, Fillers(c.token_counts[0], _seed(seed, node)), m, rng)
-    (a,) = prober.run([(latent, question)])
-    return {"sufficiency": float((a > 0).mean()), "mean": float(a.mean())}

@@ -262,9 +262,9 @@ class PatternGraph:
 
         Returns ``{"sufficiency": share of m fillings with activation > 0, "mean": their mean activation}``.
         """
-        from saelab.n2g import fitting
+        from saelab.n2g import verifying
 
-        return fitting.verify(self, node, model, sae, m=m, seed=seed)
+        return verifying.verify(self, node, model, sae, m=m, seed=seed)
 
     def edit(self, **options: Any) -> Any:
         """The editor widget."""
