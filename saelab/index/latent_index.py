@@ -214,6 +214,32 @@ class LatentIndex(Queries):
         frame.loc[notes["latent"], "label"] = notes["label"].to_numpy()
         return frame
 
+    def to_openai(self, folder: str | Path, latents: Iterable[int] | None = None, **options: Any) -> Path:
+        """Write records of OpenAI's SAE viewer; see :mod:`saelab.index.export_openai`."""
+        from saelab.index.export_openai import write_openai
+
+        return write_openai(self, folder, latents, **options)
+
+    def to_neuronpedia(
+        self,
+        folder: str | Path,
+        latents: Iterable[int] | None = None,
+        *,
+        model_id: str,
+        source: str,
+        **options: Any,
+    ) -> list[Path]:
+        """Write Neuronpedia's upload JSON; see :mod:`saelab.index.export_neuronpedia`."""
+        from saelab.index.export_neuronpedia import write_neuronpedia
+
+        return write_neuronpedia(self, folder, latents, model_id=model_id, source=source, **options)
+
+    def to_parquet(self, folder: str | Path) -> Path:
+        """Write Parquet files for SQL; see :func:`saelab.index.export_parquet.write_parquet`."""
+        from saelab.index.export_parquet import write_parquet
+
+        return write_parquet(self, folder)
+
     def __len__(self) -> int:
         return self.d_sae
 
