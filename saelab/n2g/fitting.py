@@ -326,7 +326,7 @@ def _assemble(
     if not graph.tree.nodes:
         graph.reason = f"no pattern of latent {latent} holds on the valid documents"
     graph.tree = _with_ends(graph, index)
-    graph.labels = _labels(index, graph.tree)
+    graph.labels.update(_labels(index, c, latent, graph.tree))
     graph.scale = graph.score(index, "train").scale
     return graph
 
@@ -366,7 +366,15 @@ def _with_ends(graph: PatternGraph, index: Any) -> Tree:
     return graph.tree.with_ends(ends)
 
 
-def _labels(index: Any, tree: Tree) -> dict[int, str]:
+def _labels(index: Any, c: Corpus, latent: int, tree: Tree) -> dict[int, str]:
+    """Texts of the tokens; those that are most often on or shortly before a firing come first."""
     vocab = getattr(index, "vocab", None)
-    ids = sorted({i for node in tree.nodes.values() for i in node.ids})
-    return {} if vocab is None else dict(zip(ids, vocab.labels(ids), strict=True))
+    ids = {i for node in tree.nodes.values() for i in node.ids}
+    if vocab is None or not ids:
+        return {}
+    at, _, part = c.truth(latent)
+    at = at[part == 0][:10_000].astype(np.int64)
+    near = np.concatenate([c.tokens.ids[at[c.tokens.place[at] >= d] - d] for d in range(9)])
+    often = np.bincount(near, minlength=max(ids) + 1)
+    ordered = sorted(ids, key=lambda i: (-often[i], i))
+    return dict(zip(ordered, vocab.labels(ordered), strict=True))

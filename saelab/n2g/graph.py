@@ -48,7 +48,8 @@ class PatternGraph:
     config
         How it was fitted; ``seed`` also decides which documents are train, valid and test.
     labels
-        Token id -> text, for display only; ids alone decide what matches.
+        Token id -> text, for display only: ids alone decide what matches. Alternatives are shown in the order
+        the tokens have here.
     reason
         Why the graph is empty, when it is.
 
@@ -84,7 +85,7 @@ class PatternGraph:
         check(self.tree)
         self.target: dict[str, Any] = dict(target or {})
         self.config: dict[str, Any] = dict(config or {})
-        self.labels: dict[int, str] = dict(labels or {})
+        self.labels: dict[int, str] = render.Labels(labels or {})
         self.reason = reason
         self.scale: float | None = None
         self.metrics: dict[str, Any] | None = None
@@ -141,11 +142,12 @@ class PatternGraph:
         return [self._node_dict(node) for node in self.tree.nodes.values()]
 
     def _node_dict(self, node: Node) -> dict[str, Any]:
+        ids = render.ordered(self.labels, node.ids)
         end = node.end and {"value": node.end.value, "n": node.end.n, "n_fire": node.end.n_fire,
                             "sum": node.end.sum, "sumsq": node.end.sumsq}  # fmt: skip
         return {
-            "id": node.id, "parent": node.parent, "kind": node.kind, "ids": list(node.ids),
-            "text": [render.label_of(self.labels, i) for i in node.ids], "lo": node.lo, "hi": node.hi,
+            "id": node.id, "parent": node.parent, "kind": node.kind, "ids": ids,
+            "text": [render.label_of(self.labels, i) for i in ids], "lo": node.lo, "hi": node.hi,
             "imp": node.imp, "end": end, "origin": node.origin, "locked": node.locked,
         }  # fmt: skip
 
@@ -443,6 +445,7 @@ class PatternGraph:
             "target": self.target,
             "config": self.config,
             "nodes": self.nodes(),
+            "labels": [[i, text] for i, text in self.labels.items()],
             "scale": self.scale,
             "metrics": self.metrics,
             "fit": self.fit_info,

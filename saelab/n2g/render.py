@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from saelab.n2g.tree import Item, Pattern, Tree
 
@@ -28,8 +28,28 @@ def label_of(labels: Mapping[int, str], token: int) -> str:
     return labels.get(token, f"#{token}")
 
 
+class Labels(dict[int, str]):
+    """Token id -> text, in the order in which alternatives are shown."""
+
+    _place: dict[int, int] | None = None
+
+    @property
+    def place(self) -> dict[int, int]:
+        """Token id -> its number in the order."""
+        if self._place is None or len(self._place) != len(self):
+            self._place = {token: n for n, token in enumerate(self)}
+        return self._place
+
+
+def ordered(labels: Mapping[int, str], ids: Iterable[int]) -> list[int]:
+    """Ids in the order of the labels, unlabelled ones last."""
+    place = labels.place if isinstance(labels, Labels) else Labels(labels).place
+    return sorted(ids, key=lambda i: (place.get(i, len(place)), i))
+
+
 def tokens(labels: Mapping[int, str], ids: Sequence[int], limit: int = 6) -> str:
     """Alternatives as ```GET`|`POST`|+3``."""
+    ids = ordered(labels, ids)
     shown = "|".join(f"`{show(label_of(labels, i))}`" for i in ids[:limit])
     return shown + (f"|+{len(ids) - limit}" if len(ids) > limit else "")
 

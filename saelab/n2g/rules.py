@@ -20,6 +20,7 @@ from saelab.n2g.tree import Item
 
 ENOUGH_FIRINGS = 2000  # firings to learn from; for frequent latents a part of the documents has as many
 LEAST_TOKENS = 200_000
+_SILENT = 30_000  # silent positions looked at when a literal is sought
 _STARTS = (0.5, 0.2, 0.05)  # rates of firing above which a token may begin a rule that context makes precise
 
 
@@ -85,7 +86,8 @@ class Learner:
         self.ids, self.place = corpus.tokens.ids, corpus.tokens.place
         at, a, part = corpus.truth(latent)
         fires = at[part == 0].astype(np.int64)
-        self.positions = self._sample(corpus, fires, seed)  # ascending train positions to learn from
+        self._rng = np.random.default_rng(seed)
+        self.positions = self._sample(corpus, fires)  # ascending train positions to learn from
         self.y = np.zeros(len(self.ids), dtype=bool)
         self.y[fires] = True
         self.fires = int(self.y[self.positions].sum())
@@ -94,13 +96,13 @@ class Learner:
         self.free = np.ones(len(self.positions), dtype=bool)  # not yet predicted by a rule
         self.tp = self.predicted = 0
 
-    def _sample(self, corpus: Corpus, fires: np.ndarray, seed: int) -> np.ndarray:
+    def _sample(self, corpus: Corpus, fires: np.ndarray) -> np.ndarray:
         train = corpus.train_positions
         share = max(ENOUGH_FIRINGS / max(len(fires), 1), LEAST_TOKENS / max(len(train), 1))
         if share >= 1:
             return train
         blocks = train >> 12  # neighbouring tokens stay together, so that whole contexts are seen
-        keep = np.random.default_rng(seed).random(int(blocks[-1]) + 1) < share
+        keep = self._rng.random(int(blocks[-1]) + 1) < share
         return train[keep[blocks]]
 
     @property
@@ -132,11 +134,15 @@ class Learner:
         beginnings = {self._best_prefix(n, hits, rate): True}
         for least in _STARTS:
             beginnings[tuple(np.flatnonzero((rate >= least) & (hits > 0)).tolist())] = True
+        beginnings.pop((), None)
         beginnings[()] = True
         for begin in beginnings:
-            inside = np.isin(ids, begin) if begin else np.ones(len(ids), dtype=bool)
-            if begin and not inside.any():
-                continue
+            if begin:
+                table = np.zeros(self.n_vocab, dtype=bool)
+                table[list(begin)] = True
+                inside = table[ids]
+            else:
+                inside = np.ones(len(ids), dtype=bool)
             rule: Rule = (Literal(0, 0, begin),)
             yield self._grow(rule, free[inside])
 
@@ -152,19 +158,41 @@ class Learner:
         """Add literals while the gain grows; ``rows`` are the positions (indices) the rule matches."""
         gain = self._gain(rule, rows)
         while len(rule) < 4:
-            options = []
-            for lo, hi in self._places(rule):
-                found = self._literal(rows, lo, hi)
-                if found is not None:
-                    longer = tuple(sorted([*rule, found[0]], key=lambda x: x.lo))
-                    options.append((self._gain(longer, rows[found[1]]), longer, rows[found[1]]))
-            best = max(options, key=lambda o: o[0], default=None)
-            if best is None or best[0] <= gain:
+            sample, weight = self._thin(rows)
+            options = [self._literal(sample, weight, lo, hi) for lo, hi in self._places(rule)]
+            best = max((o for o in options if o), key=lambda o: o[0], default=None)
+            if best is None:
                 break
-            gain, rule, rows = best
+            longer = tuple(sorted([*rule, best[1]], key=lambda x: x.lo))
+            fewer = rows[self._holds(best[1], self.positions[rows])]
+            after = self._gain(longer, fewer)
+            if after <= gain:
+                break
+            gain, rule, rows = after, longer, fewer
         mask = np.zeros(len(self.positions), dtype=bool)
         mask[rows] = True
         return gain, rule, mask
+
+    def _thin(self, rows: np.ndarray) -> tuple[np.ndarray, float]:
+        """All positions that fire and at most so many that do not, each of which then stands for several."""
+        fires = self.y[self.positions[rows]]
+        silent = rows[~fires]
+        if len(silent) <= _SILENT:
+            return rows, 1.0
+        kept = self._rng.choice(silent, _SILENT, replace=False)
+        return np.concatenate([rows[fires], kept]), len(silent) / _SILENT
+
+    def _column(self, at: np.ndarray, d: int) -> np.ndarray:
+        """Token ``d`` before each position, ``n_vocab`` beyond the row's start."""
+        return np.where(self.place[at] >= d, self.ids[np.maximum(at - d, 0)], self.n_vocab)
+
+    def _holds(self, literal: Literal, at: np.ndarray) -> np.ndarray:
+        table = np.zeros(self.n_vocab + 1, dtype=bool)
+        table[list(literal.ids)] = True
+        out = np.zeros(len(at), dtype=bool)
+        for d in range(literal.lo, literal.hi + 1):
+            out |= table[self._column(at, d)]
+        return out
 
     def _places(self, rule: Rule) -> list[tuple[int, int]]:
         """Distances at which a literal may be added: single ones anywhere free, windows beyond the rest."""
@@ -176,44 +204,38 @@ class Learner:
         windows = [] if has_window else [(last + 1, last + w) for w in self.windows]
         return single + windows
 
-    def _literal(self, rows: np.ndarray, lo: int, hi: int) -> tuple[Literal, np.ndarray] | None:
-        """Best token set at distance ``lo … hi``, and which of ``rows`` have one of them there."""
+    def _literal(self, rows: np.ndarray, weight: float, lo: int, hi: int) -> tuple[float, Literal] | None:
+        """Best token set at distance ``lo … hi``, by an estimate of the F1 it leads to.
+
+        Positions of ``rows`` that do not fire count ``weight`` times.
+        """
         at = self.positions[rows]
         y = self.y[at]
-        rank_at = np.full(len(at), 1 << 30, dtype=np.int64)
-        columns = []
-        for d in range(lo, hi + 1):
-            inside = self.place[at] >= d
-            columns.append(np.where(inside, self.ids[np.maximum(at - d, 0)], self.n_vocab))
-        n, hits = np.zeros(self.n_vocab + 1, np.int64), np.zeros(self.n_vocab + 1, np.int64)
-        for column in columns:
-            more, more_hits = self._count(column, y, self.n_vocab + 1)
-            n, hits = n + more, hits + more_hits
-        n[-1] = hits[-1] = 0  # beyond the row's start
-        rate = hits / (n + 1.0)
+        columns = [self._column(at, d) for d in range(lo, hi + 1)]
+        everything = np.concatenate(columns)
+        hits = np.bincount(np.concatenate([x[y] for x in columns]), minlength=self.n_vocab + 1)
+        n = hits + weight * (np.bincount(everything, minlength=self.n_vocab + 1) - hits)
+        hits[-1] = 0  # beyond the row's start
         usable = np.flatnonzero(hits >= (2 if self.fires >= 50 else 1))
         if not len(usable):
             return None
-        order = usable[np.lexsort((usable, -hits[usable], -rate[usable]))]
-        rank = np.full(self.n_vocab + 1, 1 << 30, dtype=np.int64)
+        rate = hits[usable] / (n[usable] + 1.0)
+        order = usable[np.lexsort((usable, -hits[usable], -rate))]
+        rank = np.full(self.n_vocab + 1, len(order), dtype=np.int64)
         rank[order] = np.arange(len(order))
-        for column in columns:
-            np.minimum(rank_at, rank[column], out=rank_at)
-        seen = rank_at < len(order)
-        tp = np.cumsum(np.bincount(rank_at[seen & y], minlength=len(order)))
-        predicted = np.cumsum(np.bincount(rank_at[seen], minlength=len(order)))
-        gains = f1(self.tp + tp, self.predicted + predicted, self.fires) - self.costs.alternative * np.arange(
-            len(order)
-        )
+        first = rank[columns[0]]
+        for column in columns[1:]:
+            np.minimum(first, rank[column], out=first)
+        tp = np.cumsum(np.bincount(first[y], minlength=len(order) + 1)[:-1])
+        wrong = np.cumsum(np.bincount(first[~y], minlength=len(order) + 1)[:-1]) * weight
+        gains = f1(self.tp + tp, self.predicted + tp + wrong, self.fires)
+        gains = gains - self.costs.alternative * np.arange(len(order))
         best = int(np.argmax(gains))
-        chosen = order[: best + 1]
-        return Literal(lo, hi, tuple(sorted(chosen.tolist()))), rank_at <= best
+        cost = self.costs.of(items_of((Literal(0, 0, ()), Literal(max(lo, 1), max(hi, 1), (0,)))))
+        return float(gains[best]) - cost, Literal(lo, hi, tuple(sorted(order[: best + 1].tolist())))
 
-    def _count(
-        self, ids: np.ndarray, y: np.ndarray, size: int | None = None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        size = size or self.n_vocab
-        return np.bincount(ids, minlength=size), np.bincount(ids[y], minlength=size)
+    def _count(self, ids: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return np.bincount(ids, minlength=self.n_vocab), np.bincount(ids[y], minlength=self.n_vocab)
 
     def _best_prefix(self, n: np.ndarray, hits: np.ndarray, rate: np.ndarray) -> tuple[int, ...]:
         usable = np.flatnonzero(hits)

@@ -22,7 +22,7 @@ def from_json(cls: type[PatternGraph], data: Mapping[str, Any]) -> PatternGraph:
         raise SaelabError(
             f"the graph has version {data.get('version')!r}; this saelab reads version {VERSION}"
         )
-    labels: dict[int, str] = {}
+    labels = _labels(data.get("labels"))
     tree = _tree(data.get("nodes"), data.get("next_id"), labels)
     base = data.get("base")
     edits = data.get("edits") or []
@@ -56,13 +56,19 @@ def _tree(entries: Any, next_id: Any, labels: dict[int, str]) -> Tree:
             raise SaelabError(f"node {node.id} appears twice")
         nodes[node.id] = node
         texts = entry.get("text") or []
-        labels.update(
-            {i: str(t) for i, t in zip(entry.get("ids") or [], texts, strict=False) if t != f"#{i}"}
-        )
+        named = zip(entry.get("ids") or [], texts, strict=False)
+        labels |= {i: str(t) for i, t in named if i not in labels and t != f"#{i}"}
     least = max(nodes, default=0) + 1
     tree = Tree(nodes, max(least, next_id if isinstance(next_id, int) else least))
     check(tree)
     return tree
+
+
+def _labels(pairs: Any) -> dict[int, str]:
+    try:
+        return {int(i): str(text) for i, text in pairs or []}
+    except (TypeError, ValueError):
+        raise SaelabError("the labels of the graph are not pairs of token id and text") from None
 
 
 def _node(entry: Any) -> Node:

@@ -8,7 +8,7 @@ import torch
 from synthetic import FakeIndex, FakeVocab, fake_model, fake_probe, fake_sae, random_documents, rows_of
 
 from saelab.errors import SaelabError
-from saelab.n2g import N2GConfig, PatternGraph, fit, probe
+from saelab.n2g import N2GConfig, PatternGraph, fit, probe, render
 
 A, B, C, D = 1, 2, 3, 4
 VOCAB = FakeVocab(".abcdefgh")
@@ -61,7 +61,8 @@ def world(monkeypatch):
 def test_known_latents_give_the_right_graphs(world):
     _, graphs = world([rule for rule, _ in CASES.values()])
     for graph, (name, (_, expected)) in zip(graphs.values(), CASES.items(), strict=True):
-        assert {p["text"] for p in graph.paths()} == expected, name
+        in_order_of_id = {i: VOCAB.label(i) for i in range(9)}
+        assert {render.pattern(in_order_of_id, p) for p in graph.patterns()} == expected, name
         score = graph.score(split="test")
         assert score.fp == score.fn == 0, name
         assert set(graph.fit_info["sufficiency"].values()) == {1.0}, name
