@@ -174,6 +174,9 @@ class _Reached(Exception):
     """Raised inside the last hook so that nothing behind it is computed."""
 
 
+_nesting = threading.local()  # how many run_to_hooks of this thread are open
+
+
 def run_to_hooks(
     model: Any, ids: Tensor, hooks: Sequence[str], mask: Tensor | None = None
 ) -> dict[str, Tensor]:
@@ -197,9 +200,12 @@ def run_to_hooks(
         If a name is unknown, a hook did not fire, or a hook point has no (batch, position, width) tensor.
     """
     found: dict[str, Tensor] = {}
+    depth = getattr(_nesting, "depth", 0) + 1
 
     def keep(name: str) -> HookFn:
         def fn(x: Tensor) -> None:
+            if _nesting.depth != depth:  # a crosscoder's own clean pass inside the one that is asked for
+                return
             found[name] = x.detach()
             if len(found) == len(set(hooks)):
                 raise _Reached
@@ -207,8 +213,12 @@ def run_to_hooks(
         return fn
 
     added = hooked(model, {h: keep(h) for h in hooks})
-    with lock(model), torch.no_grad(), added, contextlib.suppress(_Reached):
-        _call(model, ids, mask)
+    _nesting.depth = depth
+    try:
+        with lock(model), torch.no_grad(), added, contextlib.suppress(_Reached):
+            _call(model, ids, mask)
+    finally:
+        _nesting.depth = depth - 1
     missing = [h for h in hooks if h not in found]
     if missing:
         raise HookError(f"hook point {missing[0]!r} exists but did not fire in a forward pass of this model")
