@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from saelab import models
 from saelab.widgets import (
+    ActivationHeatmap,
     BarChart,
     Code,
     Facts,
@@ -20,7 +20,7 @@ from saelab.widgets import (
     Section,
     Show,
     Table,
-    heatmap,
+    TokenText,
     page,
 )
 
@@ -147,8 +147,12 @@ def _latents(tour: Tour) -> list[Any]:
     ]
     for n, latent in enumerate(tour.chosen):
         graph = tour.graphs[latent]
-        rows = tour.index.top(latent, 3)["row"].drop_duplicates().tolist()
-        texts = [_row_text(tour, int(row)) for row in rows]
+        rows = [int(r) for r in tour.index.top(latent, 3)["row"].drop_duplicates()]
+        where = ActivationHeatmap(
+            [TokenText.of_model(tour.model, tour.index.rows[row]) for row in rows],
+            [tour.index.activations([latent], row) for row in rows],
+            [latent],
+        )
         score = tour.scores[latent]
         blocks.append(
             Section(
@@ -156,7 +160,7 @@ def _latents(tour: Tour) -> list[Any]:
                 [
                     Code(graph.text(12), "As text: `*` is any token; the last token is where the latent fires"),
                     Show(N2GEditor(graph, tour.index)),
-                    Show(heatmap(tour.model, tour.sae, [t for t in texts if t], [latent], index=tour.index), "Where it fires most"),
+                    Show(where, "Where it fires most"),
                 ],
                 note=f"N2G F1 {_score(score['f1'])} on held-out text",
                 open=n == 0,
@@ -168,11 +172,6 @@ def _latents(tour: Tour) -> list[Any]:
 
 def _score(value: Any) -> str:
     return "undefined" if value is None or pd.isna(value) else f"{value:.3f}"
-
-
-def _row_text(tour: Tour, row: int) -> str:
-    ids = tour.index.rows[row]
-    return models.decode(tour.model, ids[int(tour.index.rows.bos) :])
 
 
 def _steering(tour: Tour) -> list[Any]:
