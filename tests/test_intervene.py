@@ -11,6 +11,7 @@ from saelab.edits import Edit
 from saelab.errors import HookError, SaelabError
 from saelab.intervene import attach, interventions, steer
 from saelab.sae import SAE, SAEConfig
+from saelab.sae.archs import ARCHS
 
 HOOK = "blocks.0.hook_resid_post"
 TEXT = "The red fox ran"  # five tokens with BOS
@@ -589,3 +590,73 @@ def test_c46_the_global_random_state_stays(model, sae):
     before = torch.get_rng_state()
     change(model, sae, {3: Edit(1.0, control=4)})
     assert torch.equal(torch.get_rng_state(), before)
+
+
+# ----------------------------------------------------------------------------------- every kind of SAE
+
+
+def filled(config):
+    """Random weights; thresholds that some latents pass."""
+    made, g = SAE(config), torch.Generator().manual_seed(3)
+    for name, p in made.named_parameters():
+        p.fill_(0.3) if "threshold" in name else p.copy_(torch.randn(p.shape, generator=g) * 0.3)
+    return made
+
+
+@pytest.mark.parametrize("arch", sorted(ARCHS))
+def test_c10_the_identities_hold_for_every_architecture(model, arch):
+    sae = filled(SAEConfig(arch, 16, 64, k=4 if ARCHS[arch].needs_k else None, hook_in=HOOK))
+    ids = ids_of(model)
+    z = sae.encode(acts(model, ids))
+    latent = int(z[0, 2].argmax())
+    clean = models.forward(model, ids)
+    with attach(model, sae, error=True):
+        assert torch.equal(models.forward(model, ids), clean)
+    expected = -z[..., latent, None] * sae.W_dec[latent]
+    expected[:, 0] = 0
+    assert z[0, 2, latent] > 0
+    torch.testing.assert_close(change(model, sae, [latent], mode="ablate"), expected, atol=1e-5, rtol=0)
+
+
+crosscoders = pytest.mark.skipif("widths" not in SAEConfig.__dataclass_fields__, reason="no crosscoders yet")
+LATE = "blocks.1.hook_resid_post"
+
+
+@crosscoders
+@pytest.mark.parametrize("scale", [None, (0.5, 2.0)])
+def test_a_crosscoder_writes_each_part_at_its_own_hook_point(model, scale):
+    extra = {} if scale is None else {"normalize": "scale", "scale": scale}
+    coder = filled(SAEConfig("topk", 32, 64, k=4, hook_in=(HOOK, LATE), widths=(16, 16), **extra))
+    ids = ids_of(model)
+    found = models.run_to_hooks(model, ids, [HOOK, LATE])
+    codes = coder.encode_sparse(torch.cat([found[HOOK], found[LATE]], -1))
+    old, new = codes.dense(), codes.dense()
+    latent = int(old[0, 2].argmax())
+    new[0, 1:, latent] = 0
+    part = coder.decode(new, codes.stats) - coder.decode(old, codes.stats)
+    with steer(model, coder, [latent], mode="ablate"):
+        early = acts(model, ids)
+        logits = models.forward(model, ids)
+    torch.testing.assert_close(early - found[HOOK], part[..., :16], atol=1e-5, rtol=0)
+    by_hand = {HOOK: lambda x: x + part[..., :16], LATE: lambda x: x + part[..., 16:]}
+    with models.hooked(model, by_hand):
+        torch.testing.assert_close(models.forward(model, ids), logits, atol=1e-5, rtol=0)
+    clean = models.forward(model, ids)
+    with attach(model, coder, error=True) as spliced:
+        assert torch.equal(models.forward(model, ids), clean)
+    torch.testing.assert_close(spliced.codes.dense(), old)
+
+
+@crosscoders
+def test_a_crosscoders_latents_need_the_whole_text(model):
+    from saelab.generation import generate
+
+    coder = filled(SAEConfig("topk", 32, 64, k=4, hook_in=(HOOK, LATE), widths=(16, 16)))
+    options = {"max_new_tokens": 4, "temperature": 0, "sae": coder, "edits": {3: 3.0}}
+    added = [generate(model, TEXT, cache=c, **options).ids for c in (True, False)]
+    assert added[0] == added[1]
+    with pytest.raises(SaelabError, match="cache=False"):
+        generate(model, TEXT, mode="clamp", **options)
+    assert generate(model, TEXT, mode="clamp", cache=False, **options).ids
+    with pytest.raises(SaelabError, match="not defined for a crosscoder"):
+        generate(model, TEXT, mode="project", **options)
