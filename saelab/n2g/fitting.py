@@ -71,6 +71,8 @@ class N2GConfig:
         Distances before the token at which alternatives are always looked for, beside those probing found.
     gaps
         Windows (in tokens) in which a token may stand anywhere; () for none.
+    negation
+        Whether a pattern may exclude tokens.
     max_patterns
         Most patterns proposed from the text.
     node_cost, alternative_cost
@@ -98,6 +100,7 @@ class N2GConfig:
     joint_min: float = 0.75
     offsets: tuple[int, ...] = (1, 2, 3)
     gaps: tuple[int, ...] = (8,)
+    negation: bool = True
     max_patterns: int = 8
     node_cost: float = 0.002
     alternative_cost: float = 0.0002
@@ -317,7 +320,10 @@ def _assemble(
         return graph
     costs = Costs(config.node_cost, config.alternative_cost)
     offsets = sorted({*config.offsets, *_salient(instances)})[:8]
-    learner = Learner(c, latent, costs, offsets, config.gaps, _seed(config.seed, latent, 1))
+    learner = Learner(
+        c, latent, costs, offsets=offsets, windows=config.gaps, negation=config.negation,
+        seed=_seed(config.seed, latent, 1),
+    )  # fmt: skip
     enough = (part == 0).sum() >= FEW and (part == 1).sum() >= FEW
     rules = [items_of(r) for r in learner.learn(config.max_patterns)] if enough else []
     imps = {x: i for i in instances for x in _variants(i)}

@@ -177,6 +177,12 @@ def winners(tokens: Tokens, tree: Tree, rule: str = "specific") -> tuple[np.ndar
         return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     if len(found) == 1:
         return found[0][1], np.full(len(found[0][1]), found[0][0])
+    if sum(len(at) for _, at in found) > len(tokens) // 16:  # writing in order of rank beats sorting
+        winner = np.zeros(len(tokens), dtype=np.int32)
+        for node, at in found:
+            winner[at] = node
+        positions = np.flatnonzero(winner)
+        return positions, winner[positions]
     # the highest rank first, so that np.unique, which keeps the first of equals, keeps the winner
     everywhere = np.concatenate([at for _, at in reversed(found)])
     nodes = np.repeat([node for node, _ in reversed(found)], [len(at) for _, at in reversed(found)])

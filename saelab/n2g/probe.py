@@ -100,10 +100,14 @@ class Fillers:
         self._rng = np.random.default_rng(seed)
         self._cumulative = np.cumsum(counts, dtype=np.float64)
 
-    def draw(self, n: int) -> Prompt:
-        """``n`` tokens."""
+    def draw(self, n: int, without: Sequence[int] = ()) -> Prompt:
+        """``n`` tokens, none of ``without`` as far as a few tries can do."""
         total = self._cumulative[-1] if len(self._cumulative) else 0
         if n == 0 or total == 0:
             return ()
-        place = np.searchsorted(self._cumulative, self._rng.random(n) * total, side="right")
-        return tuple(np.minimum(place, len(self._cumulative) - 1).tolist())
+        for _ in range(20):
+            place = np.searchsorted(self._cumulative, self._rng.random(n) * total, side="right")
+            drawn = tuple(np.minimum(place, len(self._cumulative) - 1).tolist())
+            if not set(drawn) & set(without):
+                break
+        return drawn

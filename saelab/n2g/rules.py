@@ -20,17 +20,22 @@ from saelab.n2g.tree import Item
 
 ENOUGH_FIRINGS = 2000  # firings to learn from; for frequent latents a part of the documents has as many
 LEAST_TOKENS = 200_000
+_EXCLUDED = 12  # tokens an exclusion may name
 _SILENT = 30_000  # silent positions looked at when a literal is sought
 _STARTS = (0.5, 0.2, 0.05)  # rates of firing above which a token may begin a rule that context makes precise
 
 
 @dataclass(frozen=True)
 class Literal:
-    """A token of ``ids`` stands ``lo`` to ``hi`` tokens before the one that fires; no ids: any token does."""
+    """A token of ``ids`` stands ``lo`` to ``hi`` tokens before the one that fires; no ids: any token does.
+
+    ``negative``: none of ``ids`` stands there (nor need any token at all).
+    """
 
     lo: int
     hi: int
     ids: tuple[int, ...]
+    negative: bool = False
 
 
 Rule = tuple[Literal, ...]  # in order of distance; only the last may be a window
@@ -46,7 +51,8 @@ def items_of(rule: Rule) -> tuple[Item, ...]:
             at += 1
         if literal.hi > literal.lo:
             items.append(("gap", (), 0, literal.hi - literal.lo))
-        items.append(("tok", literal.ids, 0, 0) if literal.ids else ("any", (), 0, 0))
+        kind = "not" if literal.negative else "tok"
+        items.append((kind, literal.ids, 0, 0) if literal.ids else ("any", (), 0, 0))
         at = literal.hi + 1
     return tuple(items)
 
@@ -79,13 +85,16 @@ class Learner:
         corpus: Corpus,
         latent: int,
         costs: Costs,
+        *,
         offsets: Sequence[int],
         windows: Sequence[int],
+        negation: bool,
         seed: int,
     ):
         self.ids, self.place = corpus.tokens.ids, corpus.tokens.place
         at, a, part = corpus.truth(latent)
         fires = at[part == 0].astype(np.int64)
+        self.negation = negation
         self._rng = np.random.default_rng(seed)
         self.positions = self._sample(corpus, fires)  # ascending train positions to learn from
         self.y = np.zeros(len(self.ids), dtype=bool)
@@ -159,7 +168,10 @@ class Learner:
         gain = self._gain(rule, rows)
         while len(rule) < 4:
             sample, weight = self._thin(rows)
-            options = [self._literal(sample, weight, lo, hi) for lo, hi in self._places(rule)]
+            places = self._places(rule)
+            options = [self._literal(sample, weight, lo, hi) for lo, hi in places]
+            if self.negation:
+                options += [self._exclusion(sample, weight, lo) for lo, hi in places if lo == hi]
             best = max((o for o in options if o), key=lambda o: o[0], default=None)
             if best is None:
                 break
@@ -192,7 +204,7 @@ class Learner:
         out = np.zeros(len(at), dtype=bool)
         for d in range(literal.lo, literal.hi + 1):
             out |= table[self._column(at, d)]
-        return out
+        return ~out if literal.negative else out
 
     def _places(self, rule: Rule) -> list[tuple[int, int]]:
         """Distances at which a literal may be added: single ones anywhere free, windows beyond the rest."""
@@ -233,6 +245,27 @@ class Learner:
         best = int(np.argmax(gains))
         cost = self.costs.of(items_of((Literal(0, 0, ()), Literal(max(lo, 1), max(hi, 1), (0,)))))
         return float(gains[best]) - cost, Literal(lo, hi, tuple(sorted(order[: best + 1].tolist())))
+
+    def _exclusion(self, rows: np.ndarray, weight: float, d: int) -> tuple[float, Literal] | None:
+        """Best few tokens to exclude at a distance, by an estimate of the F1 it leads to."""
+        at = self.positions[rows]
+        y = self.y[at]
+        column = self._column(at, d)
+        hits = np.bincount(column[y], minlength=self.n_vocab + 1)
+        wrong = weight * (np.bincount(column, minlength=self.n_vocab + 1) - hits)
+        hits, wrong = hits[:-1], wrong[:-1]
+        use = 0.4 * wrong - 0.6 * hits  # F1 gains by a set of rate below F1 / 2
+        order = np.argsort(-use, kind="stable")[:_EXCLUDED]
+        order = order[use[order] > 0]
+        if not len(order):
+            return None
+        tp = y.sum() - np.cumsum(hits[order])
+        left = weight * (~y).sum() - np.cumsum(wrong[order])
+        gains = f1(self.tp + tp, self.predicted + tp + left, self.fires)
+        gains = gains - self.costs.alternative * np.arange(len(order))
+        best = int(np.argmax(gains))
+        cost = self.costs.of(items_of((Literal(0, 0, ()), Literal(d, d, (0,)))))
+        return float(gains[best]) - cost, Literal(d, d, tuple(sorted(order[: best + 1].tolist())), True)
 
     def _count(self, ids: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return np.bincount(ids, minlength=self.n_vocab), np.bincount(ids[y], minlength=self.n_vocab)

@@ -65,7 +65,7 @@ def _fill(
             start = True
         else:
             width = int(rng.integers(lo, hi + 1)) if kind == "gap" else 1
-            tokens += fillers.draw(width)
+            tokens += fillers.draw(width, without=ids)
             which += [-1] * width
     tokens, which = tokens[: how.limit], which[: how.limit]
     pad = 0 if start else max(0, min(pad, how.limit - len(tokens)))

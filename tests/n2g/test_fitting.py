@@ -36,6 +36,7 @@ CASES = {
     "sixth position": (lambda t: 1.0 * (len(t) == 6), {"^ * * * * * → *"}),
     "token at the start": (lambda t: 1.0 * (t == (C,)), {"^ → `c`"}),
     "repeated": (lambda t: 1.0 * (t[-3:] == (A, A, A)), {"`a` `a` → `a`"}),
+    "not after": (lambda t: 1.0 * (t[-1] == C and (len(t) < 2 or t[-2] != A)), {"¬(`a`) → `c`"}),
     "everywhere": (lambda t: 1.0, {"→ *"}),
 }
 
@@ -84,6 +85,12 @@ def test_token_somewhere_before_is_a_gap(world):
     assert graphs[0].score(split="test").f1 > 0.95
     _, graphs = world([rule], gaps=())
     assert all(kind != "gap" for p in graphs[0].patterns() for kind, *_ in p.items)
+
+
+def test_exclusions_can_be_switched_off(world):
+    _, graphs = world([CASES["not after"][0]], negation=False)
+    assert all(kind != "not" for p in graphs[0].patterns() for kind, *_ in p.items)
+    assert graphs[0].score(split="test").f1 > 0.9
 
 
 def test_silent_latents_have_empty_graphs_with_the_reason(world):

@@ -171,7 +171,7 @@ def test_empty_inputs():
 
 
 def test_speed_on_a_million_tokens():
-    """At least 20M tokens a second for 16 patterns, with room for a busy machine."""
+    """At least 20M tokens a second of processor time for 16 patterns."""
     rng = np.random.default_rng(0)
     ids = (rng.zipf(1.3, 1_000_000) % 20_000).astype(np.int32)
     tokens = Tokens(ids, np.arange(0, 1_000_001, 100), bos=True)
@@ -182,7 +182,7 @@ def test_speed_on_a_million_tokens():
     best = np.inf
     for _ in range(5):
         tokens._kept.clear()
-        begun = time.perf_counter()
+        begun = time.thread_time()
         winners(tokens, graph.tree)
-        best = min(best, time.perf_counter() - begun)
+        best = min(best, time.thread_time() - begun)
     assert best < 0.05
