@@ -97,14 +97,12 @@ def test_the_models_own_generate_is_steered_the_same(model, sae, positions):
         model, PROMPT, max_new_tokens=6, temperature=0, sae=sae, edits={3: 6.0}, positions=positions,
         stop_at_end=False,
     )  # fmt: skip
+    ids = torch.tensor([ours.prompt_ids])
     with steer(model, sae, {3: 6.0}, positions=positions):
-        theirs = model.generate(
-            torch.tensor([ours.prompt_ids]),
-            max_new_tokens=6,
-            do_sample=False,
-            verbose=False,
-            stop_at_eos=False,
-        )
+        theirs = model.generate(ids, max_new_tokens=6, do_sample=False, verbose=False, stop_at_eos=False)
+    with steer(model, sae, {3: 6.0}, positions=positions):  # this one gives no mask beside its cache
+        huggingface = model.hf_generate(ids, max_new_tokens=6, do_sample=False)
+    assert huggingface[0].tolist() == theirs[0].tolist()
     assert theirs[0].tolist() == [*ours.prompt_ids, *ours.ids]
 
 
