@@ -19,10 +19,9 @@ from torch import Tensor
 from saelab import data, models
 from saelab.errors import SaelabError, check_count
 
-
-_KEPT = (
-    "filled", "served", "harvested", "dropped", "outliers", "epoch", "done", "typical", "digest",
-)  # fmt: skip
+# what decides which rows come when: a resumed run must agree in it
+_SAME = ("hooks", "batch", "capacity", "context", "bos", "harvest_tokens", "outlier")
+_KEPT = ("filled", "served", "harvested", "dropped", "outliers", "epoch", "done", "typical", "digest")
 
 
 class ActivationBuffer:
@@ -47,8 +46,9 @@ class ActivationBuffer:
     harvest_tokens
         Tokens in one forward pass.
     outlier
-        Rows whose norm is more than this many times the median norm (of the first forward pass) are left out and
-        counted in ``outliers``: a few of them would set the scale and the variance of everything. None keeps all.
+        Rows whose norm is more than this many times the median norm (of the first forward pass) are left
+        out and counted in ``outliers``: a few of them would set the scale and the variance of everything.
+        None keeps all.
 
     Raises
     ------
@@ -80,11 +80,14 @@ class ActivationBuffer:
             raise SaelabError(f"outlier is a multiple of the median norm above 1, got {outlier}")
         self.batch = check_count("batch", batch)
         if capacity < 2 * batch:
-            raise SaelabError(f"the buffer's capacity ({capacity} rows) must be at least two batches ({2 * batch})")
+            raise SaelabError(
+                f"the buffer's capacity ({capacity} rows) must be at least two batches ({2 * batch})"
+            )
         self.model, self.texts, self.hooks = model, texts, list(hooks)
-        self.limit, self.context, self.harvest_tokens = limit, context, harvest_tokens
+        self.limit, self.context = limit, context
+        self.harvest_tokens = check_count("harvest_tokens", harvest_tokens)
         self.bos = models.default_bos(model) if bos is None else bos
-        self.epochs, self.epoch = epochs, 0
+        self.epochs, self.epoch = check_count("epochs", epochs), 0
         self.generator = torch.Generator().manual_seed(seed)
         self.capacity = capacity if limit is None else max(2 * batch, min(capacity, limit))
         self.store: list[Tensor] = []  # per hook (capacity, d), made at the first harvest
@@ -95,7 +98,7 @@ class ActivationBuffer:
         self.typical: list[float] = []  # per hook, median norm of a row in the first forward pass
         self.digest = ""  # of all texts up to the cursor's document
         self._hash = hashlib.sha256()
-        self._resumed = (-1, "")  # document up to which the texts must be those of the checkpoint, and their digest
+        self._resumed = (-1, "")  # until which document the texts must be the checkpoint's; their digest
         self.spare: list[tuple[list[Tensor], Tensor]] = []
         self.cursor = (-1, -1)  # document and start of the last row of text that was taken
         self.done = False
@@ -142,13 +145,14 @@ class ActivationBuffer:
                 self._hash.update(f"{len(text)} ".encode() + text.encode("utf-8", "surrogatepass"))
             if number == last and self._hash.hexdigest() != wanted:
                 raise SaelabError(
-                    f"cannot resume: the texts differ from those of the checkpoint (in the first {last + 1} documents)"
+                    "cannot resume: the texts differ from those of the checkpoint "
+                    f"(in the first {last + 1} documents)"
                 )
             yield text
         if number < last:
             raise SaelabError(
-                f"cannot resume: the texts end after {number + 1} documents, the checkpoint had read {last + 1}; "
-                "give them again from the beginning"
+                f"cannot resume: the texts end after {number + 1} documents, the checkpoint had read "
+                f"{last + 1}; give them again from the beginning"
             )
 
     def _usable(self, acts: list[Tensor]) -> Tensor:
@@ -180,13 +184,16 @@ class ActivationBuffer:
             acts = [found[h].float().cpu()[keep] for h in self.hooks]  # each (n, d)
             good = self._usable(acts)  # (n,)
             position = torch.arange(batch.ids.shape[1]).expand_as(batch.ids)[keep]  # (n,)
-            document = torch.from_numpy(rows.doc[batch.row]).long()[:, None].expand_as(batch.ids)[keep]  # (n,)
+            document = (
+                torch.from_numpy(rows.doc[batch.row]).long()[:, None].expand_as(batch.ids)[keep]
+            )  # (n,)
             start = torch.from_numpy(rows.start[batch.row]).long()[:, None].expand_as(batch.ids)[keep]  # (n,)
             place = torch.stack([document, start + position - int(self.bos)], -1).int()  # (n, 2)
             if not good.all():
                 acts, place = [a[good] for a in acts], place[good]
             self.harvested += len(place)
-            self.spare.append((acts, place))
+            if len(place):  # an empty part would count as something still to serve
+                self.spare.append((acts, place))
         if self.limit is not None and self.harvested >= self.limit:
             self.done = True
         return True
@@ -247,33 +254,35 @@ class ActivationBuffer:
     def state_dict(self) -> dict[str, Any]:
         """Everything a fresh buffer over the same text needs to go on exactly here."""
         rows = self.order[self.served :]
-        spare = [torch.cat([a[i] for a, _ in self.spare]) for i in range(len(self.hooks))] if self.spare else []
+        spare = [
+            torch.cat([a[i] for a, _ in self.spare]) for i in range(len(self.hooks) if self.spare else 0)
+        ]
+        where = [self.where[:0], *(place for _, place in self.spare)]
         return {
             "tensors": {
                 **{f"store{i}": s[rows] for i, s in enumerate(self.store)},
                 **{f"spare{i}": s for i, s in enumerate(spare)},
                 "where": self.where[rows],
-                "spare_where": torch.cat([p for _, p in self.spare]) if self.spare else torch.zeros(0, 2).int(),
+                "spare_where": torch.cat(where),
                 "slots": rows,
                 "used": self.order[: self.served],
                 "generator": self.generator.get_state(),
             },
             "counters": {
-                "filled": self.filled, "served": self.served, "harvested": self.harvested, "dropped": self.dropped,
-                "epoch": self.epoch, "cursor": list(self.cursor), "done": self.done, "capacity": self.capacity,
-                "hooks": self.hooks, "batch": self.batch, "outliers": self.outliers, "typical": self.typical,
-                "digest": self.digest,
+                "cursor": list(self.cursor),
+                **{name: getattr(self, name) for name in (*_KEPT, *_SAME)},
             },
         }  # fmt: skip
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Undo of :meth:`state_dict`; the texts must be the same, from their beginning."""
         counters, t = state["counters"], state["tensors"]
-        for name in ("capacity", "hooks", "batch"):
-            if counters[name] != getattr(self, name):
-                raise SaelabError(
-                    f"cannot resume: the checkpoint's {name} is {counters[name]}, this run's is {getattr(self, name)}"
-                )
+        for name in _SAME:
+            saved, own = counters[name], getattr(self, name)
+            if saved != own:
+                raise SaelabError(f"cannot resume: the checkpoint's {name} is {saved}, this run's is {own}")
+        if self._rows is not None and isinstance(self.texts, Iterator):
+            raise SaelabError("cannot resume: this iterator of texts was read in part; give a new one")
         for name in _KEPT:
             setattr(self, name, counters[name])
         self.cursor = tuple(counters["cursor"])

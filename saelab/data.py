@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -29,8 +30,11 @@ def parse_tokens(amount: int | float | str) -> int:
         found = re.fullmatch(r"\s*([0-9][0-9_]*(?:\.[0-9]+)?)\s*([KkMmBb]?)\s*", amount)
         if not found:
             raise SaelabError(f"a token budget is a number such as 500_000 or '2M', got {amount!r}")
-        amount = float(found[1].replace("_", "")) * _UNITS[found[2].upper()]
-    if isinstance(amount, bool) or not isinstance(amount, (int, float, np.integer)) or amount != int(amount):
+        exact = (
+            Decimal(found[1].replace("_", "")) * _UNITS[found[2].upper()]
+        )  # 1.001 * 10**6 is no whole float
+        amount = int(exact) if exact == int(exact) else float(exact)
+    if isinstance(amount, bool) or not isinstance(amount, (int, float, np.integer)) or amount % 1 != 0:
         raise SaelabError(f"a token budget is a whole number of tokens, got {amount!r}")
     if amount < 1:
         raise SaelabError(f"a token budget must be at least 1, got {amount!r}")
@@ -94,7 +98,7 @@ class TokenRows:
         """Rows in groups of at most ``max_tokens`` padded tokens (at least one row), each group of similar
         lengths so that little is padding. The grouping depends only on the rows and ``max_tokens``."""
         lengths = np.diff(self.offsets)
-        # rows are taken in windows, and sorted by length inside one, so that memory-mapped rows are read in order
+        # sorted by length inside a window only, so that memory-mapped rows are read about in order
         window = max(64, 16 * max_tokens // max(int(lengths.max(initial=1)), 1))
         for first in range(0, len(self), window):
             rows = np.arange(first, min(first + window, len(self)))
@@ -110,7 +114,7 @@ class TokenRows:
     def batch(self, rows: np.ndarray | list[int]) -> Batch:
         """The given rows as one padded batch."""
         rows = np.asarray(rows, dtype=np.int64)
-        lengths = np.diff(self.offsets)[rows]
+        lengths = self.offsets[rows + 1] - self.offsets[rows]  # (B,)
         width = int(lengths.max(initial=0))
         place = np.arange(width)[None, :]  # (1, T)
         mask = place < lengths[:, None]  # (B, T)
@@ -123,6 +127,8 @@ class TokenRows:
         """Several sets of rows as one; their document numbers are taken as they are."""
         if not parts:
             raise SaelabError("no rows to concatenate")
+        if len({p.bos for p in parts}) > 1:
+            raise SaelabError("cannot join rows that begin with BOS and rows that do not")
         sizes = np.cumsum([0, *(p.n_tokens for p in parts)])
         return cls(
             np.concatenate([p.ids for p in parts]),
@@ -134,9 +140,14 @@ class TokenRows:
 
 
 def stream_rows(
-    model: Any, texts: Iterable[str], *, context: int | None = None, bos: bool | None = None, skip: int = 0
+    model: Any,
+    texts: Iterable[str],
+    *,
+    context: int | None = None,
+    bos: bool | None = None,
+    skip: int = 0,
 ) -> Iterator[tuple[int, int, list[int]]]:
-    """Rows one at a time: (document number, start in the document, ids). ``skip`` documents are passed over."""
+    """Rows one at a time: (document number, start in it, ids). ``skip`` documents are passed over."""
     limit = models.context_length(model)
     context = limit if context is None else context
     bos = models.default_bos(model) if bos is None else bos
@@ -145,7 +156,8 @@ def stream_rows(
     if isinstance(texts, str):
         raise SaelabError("texts must be a list or iterator of strings, got one string; use [text]")
     body = context - bos
-    first = [models.bos_id(model)] if bos else []
+    begin_id = models.bos_id(model)
+    first = [begin_id] if bos and begin_id is not None else []
     for number, text in enumerate(texts):
         if number < skip or not text:
             continue
@@ -177,7 +189,7 @@ def tokenize_texts(
     Parameters
     ----------
     texts
-        Strings; rows that were made before are passed through.
+        Strings; rows that were made before are passed through whole, if they agree with ``bos``.
     context
         Longest row in tokens, BOS included; None is the model's own limit.
     bos
@@ -191,6 +203,8 @@ def tokenize_texts(
         If there is no text at all, or an argument is out of range.
     """
     if isinstance(texts, TokenRows):
+        if bos is not None and bos != texts.bos:
+            raise SaelabError(f"bos={bos} was asked for, but these rows were made with bos={texts.bos}")
         return texts
     bos = models.default_bos(model) if bos is None else bos
     budget = None if tokens is None else parse_tokens(tokens)

@@ -14,12 +14,14 @@ class HookError(SaelabError):
     """A hook point that does not exist, cannot fire, or did not fire."""
 
 
-def nearest(got: str, allowed: Iterable[str], n: int = 3) -> list[str]:
+def nearest(got: str, allowed: Iterable[str], n: int = 3, cutoff: float = 0.4) -> list[str]:
     """The up to ``n`` names of ``allowed`` that look most like ``got``."""
-    return difflib.get_close_matches(str(got), [str(a) for a in allowed], n=n, cutoff=0.4)
+    return difflib.get_close_matches(str(got), [str(a) for a in allowed], n=n, cutoff=cutoff)
 
 
-def unknown(kind: str, got: object, allowed: Iterable[object], error: type[SaelabError] = SaelabError) -> SaelabError:
+def unknown(
+    kind: str, got: object, allowed: Iterable[object], error: type[SaelabError] = SaelabError
+) -> SaelabError:
     """An error (to be raised by the caller) for a name that is not one of ``allowed``."""
     names = [str(a) for a in allowed]
     close = nearest(str(got), names)

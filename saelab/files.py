@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import tempfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from saelab.errors import SaelabError
 
 @contextlib.contextmanager
 def atomic_write(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary path in the same folder; on success it replaces ``path``, on failure it is removed."""
+    """Yield a temporary path in the same folder; on success it replaces ``path``, else it is removed."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -68,28 +70,73 @@ def read_json(path: str | Path) -> Any:
     except FileNotFoundError:
         raise SaelabError(f"no file {path}") from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise SaelabError(f"{path} is not valid JSON ({error}); is it cut short or of another format?") from None
+        raise SaelabError(
+            f"{path} is not valid JSON ({error}); is it cut short or of another format?"
+        ) from None
 
 
 def write_tensors(path: str | Path, tensors: dict[str, Any], metadata: dict[str, str] | None = None) -> None:
-    """Write torch tensors as safetensors, atomically."""
+    """Write torch tensors as safetensors, atomically, with a checksum that :func:`read_tensors` looks at.
+
+    Raises
+    ------
+    SaelabError
+        If the disk does not take the file: its name, its size and what is free.
+    """
+    from safetensors import SafetensorError
     from safetensors.torch import save_file
 
-    with atomic_write(path) as temporary:
-        save_file({k: v.detach().contiguous().cpu() for k, v in tensors.items()}, temporary, metadata)
+    path = Path(path)
+    tensors = {k: v.detach().contiguous().cpu() for k, v in tensors.items()}
+    metadata = metadata or {}
+    try:
+        with atomic_write(path) as temporary:
+            save_file(tensors, temporary, {**metadata, "crc32": _crc32(tensors, metadata)})
+    except (OSError, SafetensorError) as error:
+        size = sum(t.numel() * t.element_size() for t in tensors.values())
+        where = next(p for p in path.absolute().parents if p.is_dir())
+        free = shutil.disk_usage(where).free
+        raise SaelabError(
+            f"could not write {path}: {size:,} bytes of tensors, {free:,} bytes free ({error})"
+        ) from error
+
+
+def _crc32(tensors: dict[str, Any], metadata: dict[str, str]) -> str:
+    import torch
+
+    value = zlib.crc32(json.dumps(metadata, sort_keys=True).encode())
+    for name, t in sorted(tensors.items()):
+        value = zlib.crc32(f"{name} {t.dtype} {tuple(t.shape)}".encode(), value)
+        value = zlib.crc32(t.contiguous().reshape(-1).view(torch.uint8).numpy(), value)
+    return f"{value:08x}"
 
 
 def read_tensors(path: str | Path) -> dict[str, Any]:
-    """Read a safetensors file, or raise :class:`SaelabError` that names it and its size."""
-    from safetensors import SafetensorError
+    """Read a safetensors file, or raise :class:`SaelabError` that names it and its size.
+
+    A file that :func:`write_tensors` wrote is also checked for damage inside.
+    """
+    return read_tensors_and_metadata(path)[0]
+
+
+def read_tensors_and_metadata(path: str | Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """As :func:`read_tensors`, with the file's metadata."""
+    from safetensors import SafetensorError, safe_open
     from safetensors.torch import load_file
 
     path = Path(path)
     if not path.exists():
         raise SaelabError(f"no file {path}")
     try:
-        return load_file(path)
-    except SafetensorError as error:
+        with safe_open(path, "pt") as f:
+            metadata = dict(f.metadata() or {})
+        tensors = load_file(path)
+    except (SafetensorError, UnicodeDecodeError) as error:
         raise SaelabError(
-            f"{path} ({path.stat().st_size} bytes) is not a whole safetensors file ({error}); it may be cut short"
+            f"{path} ({path.stat().st_size} bytes) is not a whole safetensors file ({error}); "
+            "it may be cut short"
         ) from None
+    wanted = metadata.pop("crc32", None)
+    if wanted is not None and wanted != _crc32(tensors, metadata):
+        raise SaelabError(f"{path} is damaged: its contents do not match its checksum")
+    return tensors, metadata

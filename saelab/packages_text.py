@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ast
 import random
+import warnings
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 
-def package_texts(seed: int = 0, *, min_chars: int = 400) -> Iterator[str]:
+def package_texts(seed: int = 0, *, min_chars: int = 400, max_chars: int = 4000) -> Iterator[str]:
     """Documents from the installed packages, shuffled by ``seed``: module and class docstrings, licences,
-    read-mes (package metadata), and source files.
+    read-mes (package metadata), and source files; each cut to ``max_chars``, so that no long file outweighs many
+    short ones, and left out below ``min_chars``.
 
     Ends when all are read (tens of MB on a usual machine). What is installed decides what comes, so two
     machines give different text; a run's record keeps a hash of what it saw.
@@ -25,6 +27,7 @@ def package_texts(seed: int = 0, *, min_chars: int = 400) -> Iterator[str]:
         except (OSError, UnicodeDecodeError):
             continue
         for document in _documents(path, text):
+            document = document[:max_chars]
             key = hash(document)
             if len(document) >= min_chars and key not in seen:
                 seen.add(key)
@@ -44,9 +47,11 @@ def _documents(path: Path, text: str) -> Iterator[str]:
     if path.suffix != ".py":
         yield text
         return
-    yield text[:20_000]  # generated tables can be megabytes of one pattern
+    yield text
     try:
-        tree = ast.parse(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # other people's invalid escapes are not our user's business
+            tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):
         return
     notes = [

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
+import shutil
 import tempfile
 import warnings
 from pathlib import Path
 
 import torch
+
+torch.set_num_threads(1)  # the models are tiny: more threads only wait for each other
 
 SENTENCES = [
     "The red fox ran over the hill and the ant sat on a log.",
@@ -18,12 +22,16 @@ SENTENCES = [
 ]
 
 
-@functools.cache
 def tiny_folder(kind: str = "gpt2", seed: int = 0) -> Path:
     """A random 2-layer model with its own byte-level tokenizer, saved in Hugging Face form.
 
     ``kind``: ``gpt2`` (learned positions), ``llama`` (rotary, 4 query heads, 2 key-value heads).
     """
+    return _tiny_folder(kind, seed)
+
+
+@functools.cache
+def _tiny_folder(kind: str, seed: int) -> Path:
     from tokenizers import ByteLevelBPETokenizer
     from transformers import (
         GPT2Config,
@@ -33,11 +41,19 @@ def tiny_folder(kind: str = "gpt2", seed: int = 0) -> Path:
         PreTrainedTokenizerFast,
     )
 
+    from saelab.model_files import quiet_loading
+
     folder = Path(tempfile.mkdtemp(prefix="saelab-tiny-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     bpe = ByteLevelBPETokenizer()
-    bpe.train_from_iterator(SENTENCES * 4, vocab_size=384, min_frequency=2, special_tokens=["<|bos|>"], show_progress=False)
+    bpe.train_from_iterator(
+        SENTENCES * 4, vocab_size=384, min_frequency=2, special_tokens=["<|bos|>"], show_progress=False
+    )
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=bpe._tokenizer, bos_token="<|bos|>", eos_token="<|bos|>", clean_up_tokenization_spaces=False
+        tokenizer_object=bpe._tokenizer,
+        bos_token="<|bos|>",
+        eos_token="<|bos|>",
+        clean_up_tokenization_spaces=False,
     )
     size = len(tokenizer)
     with torch.random.fork_rng(devices=[]):
@@ -58,8 +74,9 @@ def tiny_folder(kind: str = "gpt2", seed: int = 0) -> Path:
                     initializer_range=0.3, bos_token_id=0, eos_token_id=0, pad_token_id=0,
                 )
             )  # fmt: skip
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
+    with quiet_loading():  # save_pretrained draws a progress bar
+        model.save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
     return folder
 
 
@@ -70,6 +87,12 @@ def tiny_model(kind: str = "gpt2", seed: int = 0, dtype: str = "float32"):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return load_model(tiny_folder(kind, seed), dtype=dtype)
+
+
+@functools.cache
+def shared_tiny():
+    """One :func:`tiny_model` for all tests that do not change it (the fixture ``tiny``)."""
+    return tiny_model()
 
 
 def random_sae(arch="topk", d_in=16, d_sae=64, k=4, seed=0, hook_in="blocks.0.hook_resid_post", **config):

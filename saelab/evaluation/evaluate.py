@@ -38,11 +38,12 @@ def evaluate(
     Parameters
     ----------
     texts
-        Strings, or rows made before. Use text the SAE was not trained on.
+        Strings, or rows made before (taken whole). Use text the SAE was not trained on.
     tokens
         Stop after this many tokens; None takes all.
     batch_tokens
-        Tokens in one forward pass; lowered by itself for large vocabularies, so that logits stay under 256 MB.
+        Tokens in one forward pass; lowered by itself for large vocabularies, so that logits stay
+        under 256 MB.
 
     Raises
     ------
@@ -52,19 +53,30 @@ def evaluate(
     hook = sae.config.hook_in
     models.check_hook(model, hook)
     if sae.config.hook_out != hook:
-        raise SaelabError(f"this SAE reads {hook} and writes {sae.config.hook_out}: a transcoder is evaluated at its target")
+        raise SaelabError(
+            f"this SAE reads {hook} and writes {sae.config.hook_out}: a transcoder is evaluated at its target"
+        )
     rows = data.tokenize_texts(model, texts, context=sae.config.context, bos=sae.config.bos, tokens=tokens)
     widest = max(256, (1 << 26) // models.vocab_size(model))
-    with tqdm(total=2 * rows.n_tokens, unit="tok", unit_scale=True, desc="evaluate", disable=not progress, leave=False) as bar:
+    with tqdm(
+        total=2 * rows.n_tokens,
+        unit="tok",
+        unit_scale=True,
+        desc="evaluate",
+        disable=not progress,
+        leave=False,
+    ) as bar:
         stats = _reconstruction(sae, model, rows, hook, batch_tokens, bar)
         losses = _downstream(sae, model, rows, hook, stats["mean"], min(batch_tokens, widest), bar)
     return _report(sae, hook, stats, losses)
 
 
 @torch.no_grad()
-def _reconstruction(sae: SAE, model: Any, rows: data.TokenRows, hook: str, batch_tokens: int, bar: tqdm) -> dict[str, Any]:
+def _reconstruction(
+    sae: SAE, model: Any, rows: data.TokenRows, hook: str, batch_tokens: int, bar: tqdm
+) -> dict[str, Any]:
     n = excluded = 0
-    sums = dict.fromkeys(("x2", "err2", "cos", "norm_x", "norm_r", "l0"), 0.0)
+    sums: dict[str, float] = dict.fromkeys(("x2", "err2", "cos", "norm_x", "norm_r", "l0"), 0.0)
     mean = np.zeros(sae.config.d_in)
     fires = torch.zeros(sae.config.d_sae, dtype=torch.long)
     for batch, acts, keep in harvest(model, rows, hook, batch_tokens=batch_tokens):
@@ -127,8 +139,8 @@ def _downstream(
 
 
 def kl_divergence(logp: Tensor, logq: Tensor) -> Tensor:
-    """KL(p ‖ q) from log-probabilities (\\*, V) -> (\\*), in nats. Entries with p = 0 count as 0, also when masked
-    logits make both -inf."""
+    """KL(p ‖ q) from log-probabilities (\\*, V) -> (\\*), in nats. Entries with p = 0 count as 0, also when
+    masked logits make both -inf."""
     return torch.where(logp == -torch.inf, 0.0, logp.exp() * (logp - logq)).sum(-1)
 
 
@@ -140,26 +152,35 @@ def _report(sae: SAE, hook: str, s: dict[str, Any], d: dict[str, float]) -> Repo
     if explained is None:
         notes.append("explained variance is undefined: the activations do not vary")
     elif explained < 0:
-        notes.append("worse than predicting the mean: is this the hook point and scale the SAE was trained on?")
-    if d["predictions"] == 0:
-        notes.append("no next token to predict: every row is one token long")
+        notes.append(
+            "worse than predicting the mean: is this the hook point and scale the SAE was trained on?"
+        )
+    scored = d["predictions"] > 0
+    if not scored:
+        notes.append("the losses are undefined: every row is one token long, there is no next token")
 
     def recovered(run: str) -> float | None:
         gap = d[f"ce_{run}"] - d["ce_clean"]
+        if not scored:
+            return None
         if abs(gap) < 1e-6:
-            notes.append(f"loss recovered against {run} ablation is undefined: that ablation does not change the loss")
+            notes.append(
+                f"loss recovered against {run} ablation is undefined: that ablation does not change the loss"
+            )
             return None
         return (d[f"ce_{run}"] - d["ce_sae"]) / gap
 
+    losses = {name: value if scored else None for name, value in d.items()}
     density = s["fires"] / n
     return Report(
         explained_variance=explained, mse=s["err2"] / n, cosine=s["cos"] / n,
         norm_ratio=s["norm_r"] / max(s["norm_x"], 1e-300), l0=s["l0"] / n,
         dead=int((s["fires"] == 0).sum()), rare=int(((density > 0) & (density < 1e-5)).sum()),
         dense=int((density > 0.1).sum()),
-        ce_clean=d["ce_clean"], ce_sae=d["ce_sae"], ce_zero=d["ce_zero"], ce_mean=d["ce_mean"],
-        kl_sae=d["kl_sae"], kl_zero=d["kl_zero"], kl_mean=d["kl_mean"],
+        ce_clean=losses["ce_clean"], ce_sae=losses["ce_sae"], ce_zero=losses["ce_zero"],
+        ce_mean=losses["ce_mean"], kl_sae=losses["kl_sae"], kl_zero=losses["kl_zero"],
+        kl_mean=losses["kl_mean"],
         loss_recovered_zero=recovered("zero"), loss_recovered_mean=recovered("mean"),
-        d_sae=sae.config.d_sae, tokens=n, excluded=s["excluded"], predictions=int(d["predictions"]), hook=hook,
-        notes=tuple(notes),
+        d_sae=sae.config.d_sae, tokens=n, excluded=s["excluded"], predictions=int(d["predictions"]),
+        hook=hook, notes=tuple(notes),
     )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -42,13 +43,13 @@ class Report:
     dead: int
     rare: int
     dense: int
-    ce_clean: float
-    ce_sae: float
-    ce_zero: float
-    ce_mean: float
-    kl_sae: float
-    kl_zero: float
-    kl_mean: float
+    ce_clean: float | None
+    ce_sae: float | None
+    ce_zero: float | None
+    ce_mean: float | None
+    kl_sae: float | None
+    kl_zero: float | None
+    kl_mean: float | None
     loss_recovered_zero: float | None
     loss_recovered_mean: float | None
     d_sae: int
@@ -61,13 +62,16 @@ class Report:
     def to_frame(self) -> pd.DataFrame:
         """One line per metric: value and meaning."""
         values = asdict(self)
-        return pd.DataFrame(
-            [{"metric": name, "value": values[name], "meaning": text} for name, text in _MEANING.items()]
-        ).set_index("metric")
+        metrics = pd.Index(_MEANING, name="metric")
+        # of objects, or pandas would make counts floats and "undefined" NaN
+        value = pd.Series([values[name] for name in _MEANING], index=metrics, dtype=object)
+        return pd.DataFrame({"value": value, "meaning": pd.Series(_MEANING, index=metrics)})
 
     def to_json(self) -> str:
-        """All fields; undefined numbers are null."""
-        return json.dumps(asdict(self), allow_nan=False)
+        """All fields; undefined and infinite numbers are null."""
+        values = asdict(self)
+        bad = {k: None for k, v in values.items() if isinstance(v, float) and not math.isfinite(v)}
+        return json.dumps(values | bad, allow_nan=False)
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -79,13 +83,13 @@ class Report:
             return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
         lines = "".join(
-            f'<tr><td style="text-align:left">{html.escape(name)}</td>'
+            f'<tr><td style="text-align:left">{html.escape(str(name))}</td>'
             f'<td style="text-align:right;font-variant-numeric:tabular-nums">{show(row["value"])}</td>'
             f'<td style="text-align:left;opacity:.7">{html.escape(str(row["meaning"]))}</td></tr>'
             for name, row in self.to_frame().iterrows()
         )
         notes = "".join(f"<p>⚠ {html.escape(n)}</p>" for n in self.notes)
         return (
-            f"<b>SAE at {html.escape(self.hook)}</b>, {self.tokens:,} tokens counted, {self.excluded:,} special "
-            f"tokens left out, {self.d_sae:,} latents<table>{lines}</table>{notes}"
+            f"<b>SAE at {html.escape(self.hook)}</b>, {self.tokens:,} tokens counted, {self.excluded:,} "
+            f"special tokens left out, {self.d_sae:,} latents<table>{lines}</table>{notes}"
         )

@@ -41,4 +41,6 @@ def load_sae(source: str | Path, *, format: str | None = None, device: str = "cp
         if format == name or (format is None and module.detect(folder)):
             return module.load(folder).to(device)
     inside = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) if folder.is_dir() else "not a folder"
-    raise SaelabError(f"{folder} holds no SAE of a known format ({', '.join(FORMATS)}); found: {inside or 'nothing'}")
+    raise SaelabError(
+        f"{folder} holds no SAE of a known format ({', '.join(FORMATS)}); found: {inside or 'nothing'}"
+    )

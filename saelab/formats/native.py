@@ -1,10 +1,16 @@
-"""saelab's own format: a folder with ``config.json`` (format name, version, SAEConfig), ``weights.safetensors``
-(the parameters under their own names), and, when it was trained here, ``history.json`` and ``record.json``."""
+"""saelab's own format: a folder with ``config.json`` (format name, version, SAEConfig),
+``weights.safetensors`` (the parameters under their own names), and, when it was trained here,
+``history.json`` and ``record.json``.
+
+Each file is replaced as a whole, the weights first. They carry a copy of the config, so that a save that was
+cut off between two files is noticed."""
 
 from __future__ import annotations
 
+import json
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import torch
@@ -22,7 +28,12 @@ FORMAT, VERSION = "saelab.sae", 1
 def detect(folder: Path) -> bool:
     """Whether ``folder`` claims to be of this format."""
     path = folder / "config.json"
-    return path.is_file() and files.read_json(path).get("format") == FORMAT
+    return path.is_file() and _head(path).get("format") == FORMAT
+
+
+def _head(path: Path) -> dict[str, Any]:
+    head = files.read_json(path)
+    return head if isinstance(head, dict) else {}
 
 
 def save(sae: SAE, folder: str | Path, *, store: torch.dtype | None = None) -> Path:
@@ -31,26 +42,45 @@ def save(sae: SAE, folder: str | Path, *, store: torch.dtype | None = None) -> P
     if folder.is_file():
         raise SaelabError(f"{folder} is a file; an SAE is saved as a folder")
     tensors = {name: p.to(store or p.dtype) for name, p in sae.named_parameters()}
+    config = sae.config.to_dict()
     # weights first: a folder with a config but no weights must not look whole
-    files.write_tensors(folder / "weights.safetensors", tensors, {"format": FORMAT})
-    if len(sae.history):
-        files.write_json(folder / "history.json", sae.history.to_dict(orient="list"))
-    if sae.record:
-        files.write_json(folder / "record.json", sae.record)
-    files.write_json(folder / "config.json", {"format": FORMAT, "version": VERSION, "sae": sae.config.to_dict()})
+    files.write_tensors(
+        folder / "weights.safetensors", tensors, {"format": FORMAT, "config": json.dumps(config)}
+    )
+    for name, value in (("history", sae.history.to_dict(orient="list")), ("record", sae.record)):
+        if value:
+            files.write_json(folder / f"{name}.json", _finite(value))
+        else:  # one of an SAE that was here before would pass for this one's
+            (folder / f"{name}.json").unlink(missing_ok=True)
+    files.write_json(folder / "config.json", {"format": FORMAT, "version": VERSION, "sae": config})
     return folder
+
+
+def _finite(value: Any) -> Any:
+    """``value`` with NaN and infinity as None: a run that diverged is saved too."""
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def load(folder: Path) -> SAE:
     """Read what :func:`save` wrote; every tensor must be there, of the right shape, and no other."""
     from saelab.sae import SAE
 
-    head = files.read_json(folder / "config.json")
+    head = _head(folder / "config.json")
     if head.get("version") != VERSION:
-        raise SaelabError(f"{folder} has format version {head.get('version')!r}; this saelab reads version {VERSION}")
+        raise SaelabError(
+            f"{folder} has format version {head.get('version')!r}; this saelab reads version {VERSION}"
+        )
+    if not isinstance(head.get("sae"), dict):
+        raise SaelabError(f"{folder / 'config.json'} has no SAE config under 'sae'")
     sae = SAE(SAEConfig.from_dict(head["sae"]))
     path = folder / "weights.safetensors"
-    tensors, wanted = files.read_tensors(path), dict(sae.named_parameters())
+    tensors, metadata = files.read_tensors_and_metadata(path)
+    _same_save(path, head["sae"], json.loads(metadata.get("config", "null")))
+    wanted = dict(sae.named_parameters())
     for name in tensors:
         if name not in wanted:
             raise unknown(f"tensor in {path}:", name, wanted)
@@ -59,12 +89,22 @@ def load(folder: Path) -> SAE:
             if name not in tensors:
                 raise SaelabError(f"{path} has no tensor {name!r}; found {', '.join(sorted(tensors))}")
             if tensors[name].shape != parameter.shape:
-                raise SaelabError(
-                    f"{path}: {name} has shape {tuple(tensors[name].shape)}, its config says {tuple(parameter.shape)}"
-                )
+                got, said = tuple(tensors[name].shape), tuple(parameter.shape)
+                raise SaelabError(f"{path}: {name} has shape {got}, its config says {said}")
             parameter.copy_(tensors[name])
     if (folder / "history.json").is_file():
         sae.history = pd.DataFrame(files.read_json(folder / "history.json"))
     if (folder / "record.json").is_file():
         sae.record = files.read_json(folder / "record.json")
     return sae
+
+
+def _same_save(path: Path, config: dict[str, Any], saved_with: dict[str, Any] | None) -> None:
+    """Refuse a config and weights of two different saves: k or a scale of the one would fit the other."""
+    differs = [k for k, v in (saved_with or {}).items() if config.get(k, v) != v]
+    if saved_with and differs:
+        key = differs[0]
+        raise SaelabError(
+            f"{path} was saved with {key}={saved_with[key]!r}, but the config.json beside it says "
+            f"{key}={config[key]!r}; was a save cut off? Put back the one that is right."
+        )

@@ -157,7 +157,8 @@ def revive(task: Task, recon: Tensor) -> Tensor:
     residual = (task.y - recon).detach()  # (B, d_out)
     batch = len(residual)
     spread = (residual - residual.mean(0)).square().sum() / batch  # ()
-    if spread <= 0:  # a perfect reconstruction leaves nothing to explain
+    # a batch of one, or of equal rows, has no spread but for rounding: to divide by that would drown the step
+    if spread <= 1e-9 * residual.square().sum() / batch:
         return zero
     k = min(task.aux_k, len(ids))
     values, place = task.pre[:, ids].to(residual.dtype).topk(k, dim=-1, sorted=False)  # (B, k)

@@ -1,0 +1,107 @@
+"""Arrays in files that grow, and small tools for compressed sparse rows."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import numpy as np
+
+from saelab.errors import SaelabError
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
+
+
+def parse_bytes(size: int | str) -> int:
+    """An amount of memory: ``256_000_000`` or ``"256MB"`` -> bytes (units KB, MB, GB); at least 1 MB."""
+    if isinstance(size, str):
+        found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([KMG]?)B?\s*", size.upper())
+        if not found:
+            raise SaelabError(f"an amount of memory is written like '256MB', got {size!r}")
+        size = int(float(found[1]) * _UNITS[found[2]])
+    if isinstance(size, bool) or not isinstance(size, int) or size < 10**6:
+        raise SaelabError(f"the memory to work in must be at least 1MB, got {size!r}")
+    return size
+
+
+class GrowingArray:
+    """A one-dimensional ``.npy`` file that is appended to; its header is brought up to date by :meth:`close`.
+
+    ``keep`` goes on with an existing file after that many elements and drops what lies behind.
+    """
+
+    def __init__(self, path: Path, dtype: np.dtype | type, keep: int = 0):
+        self.path, self.dtype, self.length = path, np.dtype(dtype), keep
+        head = self._header()
+        have = path.stat().st_size if path.exists() else 0
+        if keep and have < len(head) + keep * self.dtype.itemsize:
+            raise SaelabError(
+                f"{path} is shorter ({have} bytes) than its journal says; remove the folder and build again"
+            )
+        self.file = path.open("r+b" if path.exists() else "w+b")
+        self.file.write(head)
+        self.file.truncate(len(head) + keep * self.dtype.itemsize)
+        self.file.seek(0, os.SEEK_END)
+
+    def _header(self) -> bytes:
+        import io
+
+        # NumPy leaves room in the header for the first axis to grow, so its length is the same for any length
+        buffer = io.BytesIO()
+        shape = {"descr": self.dtype.str, "fortran_order": False, "shape": (self.length,)}
+        np.lib.format.write_array_header_1_0(buffer, shape)
+        return buffer.getvalue()
+
+    def append(self, values: np.ndarray) -> None:
+        """Add values at the end."""
+        self.file.write(np.ascontiguousarray(values, dtype=self.dtype).data)
+        self.length += len(values)
+
+    def sync(self) -> None:
+        """Force what was appended to disk."""
+        self.file.flush()
+        os.fsync(self.file.fileno())
+
+    def close(self) -> None:
+        """Finish the header and close."""
+        if self.file.closed:
+            return
+        self.file.seek(0)
+        self.file.write(self._header())
+        self.sync()
+        self.file.close()
+
+    def __enter__(self) -> GrowingArray:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Concatenation of ``arange(starts[i], starts[i] + counts[i])``: where compressed rows lie."""
+    before = np.cumsum(counts) - counts
+    return np.arange(int(counts.sum())) + np.repeat(starts - before, counts)
+
+
+def blocks(ptr: np.ndarray, limit: int, first: int = 0, last: int | None = None):
+    """Cut compressed rows ``first … last`` into ``(a, b)`` of at most ``limit`` entries, or one row."""
+    last = len(ptr) - 1 if last is None else last
+    a = first
+    while a < last:
+        b = int(np.searchsorted(ptr, ptr[a] + limit, side="right")) - 1
+        b = min(max(b, a + 1), last)
+        yield a, b
+        a = b
+
+
+def stable_order(keys: np.ndarray) -> np.ndarray:
+    """Stable argsort of non-negative integers below 2³¹, by 16 bits at a time.
+
+    NumPy's stable sort is a radix sort for 16-bit types and a merge sort, seven times slower, for wider ones.
+    """
+    if keys.dtype == np.uint16:
+        return np.argsort(keys, kind="stable")
+    order = np.argsort((keys & 0xFFFF).astype(np.uint16), kind="stable")
+    return order[np.argsort((keys >> 16).astype(np.uint16)[order], kind="stable")]

@@ -1,0 +1,247 @@
+"""Build an index in one pass over the text.
+
+Per batch: the model up to the hook point, the SAE's encoder on counted positions, and the codes go to the
+writer. No logits, no second pass, no dense (tokens, d_sae) array; memory is a batch, a stretch of codes and
+the sort's share.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from saelab import __version__, data, models
+from saelab.errors import SaelabError, check_count
+from saelab.index import layout
+from saelab.index.arrays import parse_bytes
+from saelab.index.vocab import Vocab
+from saelab.index.writer import IndexWriter, clear
+
+_BYTES_PER_CODE = 40  # of a stretch of codes while it is put in order
+
+
+def build(
+    folder: Path,
+    sae: Any,
+    model: Any,
+    texts: Iterable[str] | data.TokenRows,
+    *,
+    tokens: int | str | None = None,
+    batch_tokens: int = 8192,
+    progress: bool = True,
+    spill: int | str = "256MB",
+    threshold: float = 0.0,
+    skip_special: bool = True,
+    shard: tuple[int, int] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write the index of ``sae`` on ``texts`` into ``folder``; see :meth:`LatentIndex.build`."""
+    check_count("batch_tokens", batch_tokens)
+    memory = parse_bytes(spill)
+    if not threshold >= 0:
+        raise SaelabError(f"threshold must be at least 0, got {threshold!r}")
+    hook = models.check_hook(model, sae.config.hook_in)
+    width = models.hook_width(model, hook)
+    if width != sae.config.d_in:
+        raise SaelabError(
+            f"the SAE reads {sae.config.d_in} numbers per token, but {hook!r} of this model has {width}"
+        )
+    rows = _rows_for(sae, model, texts, tokens)
+    identity = _identity(sae, model, rows, threshold=threshold, skip_special=skip_special, shard=shard)
+    rows = _shard(rows, shard)
+    if rows.n_tokens >= 1 << 31:
+        raise SaelabError(f"{rows.n_tokens} tokens are too many for one index; build shards and merge them")
+    vocab = Vocab.of_model(model)
+    special = data.valid_mask(model, rows.ids)  # (n_tokens,) True where not special
+    counted = special if skip_special else np.ones(rows.n_tokens, dtype=bool)
+    if overwrite:
+        clear(folder)
+    elif layout.is_index(folder) and layout.read_config(folder)["identity"] == identity:
+        return  # the same index, finished before
+    config = _config(sae, model, rows, vocab, counted, hook=hook, threshold=threshold, shard=shard)
+    with IndexWriter(
+        folder, rows, counted, sae.config.d_sae, vocab, config=config, identity=identity, memory=memory
+    ) as writer:
+        bar = {"desc": "index", "unit": "tok", "unit_scale": True, "leave": False, "disable": not progress}
+        with tqdm(total=rows.n_tokens, initial=writer.positions, **bar) as done:
+            for stop, *codes in encoded(
+                sae, model, rows, counted, hook,
+                first=writer.positions, batch_tokens=batch_tokens, memory=memory, threshold=threshold,
+            ):  # fmt: skip
+                done.update(stop - writer.positions)
+                writer.append(stop, *codes)
+        with tqdm(total=2 * writer._latent.length, **{**bar, "desc": "sort", "unit": "entry"}) as done:
+            writer.finish(done.update)
+
+
+def _rows_for(
+    sae: Any, model: Any, texts: Iterable[str] | data.TokenRows, tokens: int | str | None
+) -> data.TokenRows:
+    rows = data.tokenize_texts(model, texts, context=sae.config.context, bos=sae.config.bos, tokens=tokens)
+    longest, limit = int(np.diff(rows.offsets).max(initial=0)), models.context_length(model)
+    if longest > limit:
+        raise SaelabError(f"a row of {longest} tokens is longer than the model's context of {limit}")
+    if isinstance(texts, data.TokenRows) and tokens is not None:
+        keep = int(np.searchsorted(rows.offsets, data.parse_tokens(tokens)))
+        rows = part_of(rows, 0, min(keep, len(rows)))
+    if not len(rows):
+        raise SaelabError("there are no rows to index")
+    return rows
+
+
+def part_of(rows: data.TokenRows, a: int, b: int) -> data.TokenRows:
+    """Rows ``a … b``; document numbers stay."""
+    offsets = rows.offsets[a : b + 1]
+    return data.TokenRows(
+        rows.ids[offsets[0] : offsets[-1]], offsets - offsets[0], rows.doc[a:b], rows.start[a:b], rows.bos
+    )
+
+
+def _shard(rows: data.TokenRows, shard: tuple[int, int] | None) -> data.TokenRows:
+    """Shard ``i`` of ``n``: whole rows, about the same number of tokens in each."""
+    if shard is None:
+        return rows
+    i, n = (check_count("shard", s, 0) for s in shard)
+    if not i < n:
+        raise SaelabError(f"shard must be (i, n) with i in 0…n-1, got {shard}")
+    cuts = np.searchsorted(rows.offsets, [rows.n_tokens * i / n, rows.n_tokens * (i + 1) / n])
+    if cuts[0] == cuts[1]:
+        raise SaelabError(f"shard {i} of {n} is empty: there are only {len(rows)} rows")
+    return part_of(rows, int(cuts[0]), int(cuts[1]))
+
+
+# ---------------------------------------------------------------------------------------------- identity
+
+
+def digest(*parts: Any) -> str:
+    h = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        h.update(part if isinstance(part, bytes) else np.ascontiguousarray(part).view(np.uint8).data)
+    return h.hexdigest()
+
+
+def _weights_digest(module: torch.nn.Module, sample: int | None = None) -> str:
+    """Digest of all parameters; with ``sample``, of about that many evenly spaced values of each."""
+    parts: list[Any] = []
+    for name, p in sorted(module.named_parameters()):
+        flat = p.detach().reshape(-1)
+        if sample is not None:
+            flat = flat[:: max(1, flat.numel() // sample)]
+        parts += [name.encode(), flat.float().cpu().numpy()]
+    return digest(*parts)
+
+
+def _identity(sae: Any, model: Any, rows: data.TokenRows, **settings: Any) -> dict[str, str]:
+    return {
+        "SAE": digest(_weights_digest(sae).encode(), repr(sorted(sae.config.to_dict().items())).encode()),
+        "model": _weights_digest(model, sample=256),
+        "text": digest(rows.ids, rows.offsets, rows.doc),
+        **{name: repr(value) for name, value in settings.items()},
+    }
+
+
+def _config(
+    sae: Any, model: Any, rows: data.TokenRows, vocab: Vocab, counted: np.ndarray, *,
+    hook: str, threshold: float, shard: tuple[int, int] | None,
+) -> dict[str, Any]:  # fmt: skip
+    left_out, times = np.unique(rows.ids[~counted], return_counts=True)
+    return {
+        "sae": sae.config.to_dict(),
+        "model": models.model_name(model),
+        "hook": hook,
+        "bos": bool(rows.bos),
+        "threshold": float(threshold),
+        "masked": {
+            "positions": int((~counted).sum()),
+            "reason": "special tokens",
+            "tokens": {vocab.label(i): int(n) for i, n in zip(left_out, times, strict=True)},
+        },
+        "window": [layout.BEFORE, layout.AFTER],
+        "shard": None if shard is None else [int(s) for s in shard],
+        "n_docs": len(np.unique(rows.doc)),
+        "special_ids": sorted(vocab.special),
+        "bos_id": vocab.bos,
+        "tokenizer": vocab.hash(),
+        "versions": {"saelab": __version__, "torch": torch.__version__, "numpy": np.__version__},
+    }
+
+
+# ---------------------------------------------------------------------------------------------- encoding
+
+
+def encoded(
+    sae: Any, model: Any, rows: data.TokenRows, counted: np.ndarray, hook: str, *,
+    first: int, batch_tokens: int, memory: int, threshold: float = 0.0,
+) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:  # fmt: skip
+    """Codes from position ``first`` (where a row begins) on, in stretches of whole rows, in the text's order.
+
+    Yields (stop, counts (stop - start,), latent (n,), value (n,)). Rows are batched by length inside a
+    stretch; a stretch is as long as its codes fit ``memory``, judged by how many the last one had per token.
+    """
+    row, per_token = int(np.searchsorted(rows.offsets, first)), None
+    while row < len(rows):
+        room = batch_tokens
+        if per_token is not None:
+            room = max(
+                batch_tokens, min(16 * batch_tokens, int(memory / (_BYTES_PER_CODE * max(per_token, 1))))
+            )
+        start = int(rows.offsets[row])
+        last = int(np.searchsorted(rows.offsets, start + room, side="right")) - 1
+        last = max(last, row + 1)
+        part = part_of(rows, row, last)
+        batches = [
+            _encode_batch(sae, model, batch, counted[start:], hook, threshold)
+            for batch in part.batches(batch_tokens)
+        ]
+        counts, latent, value = _in_order(batches, part.n_tokens)
+        yield start + part.n_tokens, counts, latent, value
+        row, per_token = last, len(latent) / part.n_tokens
+
+
+def _encode_batch(
+    sae: Any, model: Any, batch: data.Batch, counted: np.ndarray, hook: str, threshold: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(token (m,), count (m,), latent (n,), value (n,)) of the counted positions of one batch."""
+    keep = (batch.flat >= 0) & counted[batch.flat]  # (B, T)
+    token = batch.flat[keep]
+    if not len(token):
+        return token, token, token, np.zeros(0, np.float32)
+    with models.lock(model), torch.no_grad():
+        acts = models.run_to_hooks(model, batch.ids, [hook], batch.mask)[hook]  # (B, T, d_in)
+        x = acts[torch.from_numpy(keep).to(acts.device)]  # (m, d_in)
+        if not bool(torch.isfinite(x).all()):
+            raise SaelabError(
+                f"activations at {hook!r} hold NaN or infinity; load the model in float32 or bfloat16"
+            )
+        codes = sae.encode_sparse(x.to(sae.W_enc.device))
+        counts, latent, value = codes.offsets.diff(), codes.indices, codes.values.float()
+        if threshold > 0:
+            strong = value > threshold
+            counts = torch.bincount(codes.rows()[strong], minlength=len(x))
+            latent, value = latent[strong], value[strong]
+    return token, counts.cpu().numpy(), latent.cpu().numpy(), value.cpu().numpy()
+
+
+def _in_order(
+    batches: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]], n_tokens: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Codes of several batches as (counts (n_tokens,), latent, value) in the order of the text."""
+    counts = np.zeros(n_tokens, dtype=np.int64)
+    for token, count, _, _ in batches:
+        counts[token] = count
+    ends = np.cumsum(counts)
+    latent = np.empty(int(ends[-1]), dtype=np.int32)
+    value = np.empty(int(ends[-1]), dtype=np.float32)
+    for token, count, some_latent, some_value in batches:
+        # entry j of a position goes to where the position begins, plus j
+        before = np.cumsum(count) - count
+        place = np.arange(len(some_latent)) + np.repeat(ends[token] - count - before, count)
+        latent[place] = some_latent
+        value[place] = some_value
+    return counts, latent, value

@@ -1,0 +1,105 @@
+"""Latents against labelled concepts: how well each latent says where each concept is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from saelab.errors import SaelabError, check_count
+from saelab.index.arrays import blocks, ranges
+from saelab.index.spans import f1
+
+if TYPE_CHECKING:
+    from saelab.index.latent_index import LatentIndex
+
+_CELLS = 1 << 22  # latents x concepts counted together
+_ENTRIES = 1 << 21  # postings looked at together
+
+
+def concepts(index: LatentIndex, labels: Any, min_tp: int) -> pd.DataFrame:
+    """See :meth:`LatentIndex.concepts`."""
+    check_count("min_tp", min_tp)
+    names, ptr, concept = compressed(labels, index.n_tokens)
+    per_token = np.diff(ptr)
+    carries = np.bincount(concept[np.repeat(index.arrays["counted"], per_token)], minlength=len(names))
+    parts = []
+    width = max(1, _CELLS // max(len(names), 1))
+    for first in range(0, index.d_sae, width):
+        last = min(first + width, index.d_sae)
+        for a, b in blocks(index.arrays["post_ptr"], _ENTRIES, first, last):
+            parts.append(_pairs(index, ptr, concept, len(names), a, b, min_tp))
+    latent, which, tp = (np.concatenate(column) for column in zip(*parts, strict=True))
+    fires = index.counts[latent]
+    precision, recall = tp / fires, tp / carries[which]
+    score = f1(precision, recall)
+    order = np.lexsort((latent, -score, which))
+    return pd.DataFrame(
+        {
+            "concept": pd.Categorical.from_codes(which[order], categories=list(names)),
+            "latent": latent[order],
+            "tp": tp[order],
+            "fires": fires[order],
+            "precision": precision[order],
+            "recall": recall[order],
+            "f1": score[order],
+        }
+    )
+
+
+def _pairs(
+    index: LatentIndex, ptr: np.ndarray, concept: np.ndarray, n_concepts: int, a: int, b: int, min_tp: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(latent, concept, tp) for latents ``a … b`` wherever tp is at least ``min_tp``."""
+    post = index.arrays["post_ptr"]
+    shared = np.zeros((b - a) * n_concepts, dtype=np.int64)
+    # one latent that fires everywhere may be longer than what is looked at together
+    for i in range(int(post[a]), int(post[b]), _ENTRIES):
+        j = min(i + _ENTRIES, int(post[b]))
+        token = index.arrays["post_token"][i:j]
+        latent = np.searchsorted(post[a : b + 1], np.arange(i, j), side="right") - 1
+        count = ptr[token + 1] - ptr[token]
+        key = np.repeat(latent * n_concepts, count) + concept[ranges(ptr[token], count)]
+        shared += np.bincount(key, minlength=len(shared))
+    pair = np.flatnonzero(shared >= min_tp)
+    return a + pair // max(n_concepts, 1), pair % max(n_concepts, 1), shared[pair]
+
+
+def compressed(labels: Any, n_tokens: int) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    """Labels in any accepted form as (names, ptr (n_tokens + 1,), concept (n,)): what each token carries."""
+    if isinstance(labels, Mapping):
+        names = tuple(str(k) for k in labels)
+        matrix: Any = [np.asarray(v, dtype=bool) for v in labels.values()]
+        for name, column in zip(names, matrix, strict=True):
+            _check_length(len(column), n_tokens, f"the labels of {name!r}")
+        matrix = np.stack(matrix, axis=1) if matrix else np.zeros((n_tokens, 0), bool)
+    elif hasattr(labels, "concepts") and hasattr(labels, "matrix"):
+        names, matrix = tuple(labels.concepts), labels.matrix
+    else:
+        raise SaelabError(
+            "labels must be a dict of {concept: bool per token}, or have .concepts and .matrix; "
+            f"got {type(labels).__name__}"
+        )
+    if hasattr(matrix, "indptr"):  # compressed sparse rows
+        ptr, concept = np.asarray(matrix.indptr, dtype=np.int64), np.asarray(matrix.indices, dtype=np.int64)
+        _check_length(len(ptr) - 1, n_tokens, "the labels")
+        if len(concept) and int(concept.max()) >= len(names):
+            raise SaelabError(
+                f"the labels use concept {int(concept.max())}, but only {len(names)} have names"
+            )
+        return names, ptr, concept
+    matrix = np.asarray(matrix, dtype=bool)  # (n_tokens, n_concepts)
+    _check_length(len(matrix), n_tokens, "the labels")
+    if matrix.ndim != 2 or matrix.shape[1] != len(names):
+        raise SaelabError(f"the labels have shape {matrix.shape}, but there are {len(names)} concepts")
+    ptr = np.concatenate([[0], np.cumsum(matrix.sum(1))])
+    return names, ptr, np.nonzero(matrix)[1]
+
+
+def _check_length(got: int, want: int, what: str) -> None:
+    if got != want:
+        raise SaelabError(
+            f"{what} cover {got} tokens, but the index has {want}; they must be of the same rows"
+        )

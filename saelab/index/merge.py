@@ -1,0 +1,118 @@
+"""Join indexes that were made apart: shards of one text, or indexes of several texts."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from saelab.errors import SaelabError
+from saelab.files import write_json
+from saelab.index import layout
+from saelab.index.arrays import GrowingArray, parse_bytes
+from saelab.index.build import digest
+from saelab.index.transpose import Run, merge_runs
+from saelab.index.writer import claim, clear, lock_folder
+
+_JOINED = (
+    "tokens", "counted", "window", "row_offsets", "row_doc", "row_start",
+    "code_ptr", "code_latent", "code_value",
+)  # fmt: skip
+
+
+def merge(folders: Sequence[Path], out: Path, *, spill: int | str = "256MB", overwrite: bool = False) -> None:
+    """Join indexes; see :meth:`LatentIndex.merge`."""
+    memory = parse_bytes(spill)
+    if not folders:
+        raise SaelabError("there are no indexes to merge")
+    resolved = [Path(f).resolve() for f in folders]
+    if len(set(resolved)) < len(resolved):
+        raise SaelabError("an index is named twice; its text would be counted twice")
+    if Path(out).resolve() in resolved:
+        raise SaelabError(f"{out} is one of the indexes to merge; write to another folder")
+    parts, whole = _shard_order([(f, layout.read_config(Path(f))) for f in folders])
+    arrays = [layout.open_arrays(Path(f), c) for f, c in parts]
+    configs = [c for _, c in parts]
+    if overwrite:
+        clear(out)
+    identity = {"merge of": repr([c["identity"] for c in configs])}
+    claim(out, identity)
+    with lock_folder(out / ".build"):
+        write_json(out / ".build" / "journal.json", {"identity": identity})
+        _join(arrays, out, memory, configs[0]["d_sae"], renumber=not whole)
+        layout.seal(out, _joined_config(configs, whole, out))
+    shutil.rmtree(out / ".build", ignore_errors=True)
+
+
+def _joined_config(configs: list[dict[str, Any]], whole: bool, out: Path) -> dict[str, Any]:
+    first = configs[0]
+    config = {k: v for k, v in first.items() if k not in ("files", "format", "version")}
+    for key in ("n_rows", "n_tokens", "n_counted", "n_active"):
+        config[key] = sum(c[key] for c in configs)
+    times: Counter[str] = Counter()
+    for c in configs:
+        times.update(c["masked"]["tokens"])
+    left_out = config["n_tokens"] - config["n_counted"]
+    config["masked"] = {**first["masked"], "positions": left_out, "tokens": dict(times)}
+    config["n_docs"] = len(np.unique(np.load(layout.file(out, "row_doc"), mmap_mode="r")))
+    config["shard"] = None
+    texts = [c["identity"]["text"] for c in configs]
+    text = texts[0] if whole else digest(*(t.encode() for t in texts))
+    config["identity"] = {**first["identity"], "text": text, "shard": repr(None)}
+    return config
+
+
+def _shard_order(parts: list[tuple[Path, dict[str, Any]]]) -> tuple[list[tuple[Path, dict[str, Any]]], bool]:
+    """Parts in the order of the text, and whether they are the shards of one text; checked to fit."""
+    first_path, first = parts[0]
+    for path, config in parts[1:]:
+        for what in ("SAE", "model", "threshold", "skip_special"):
+            if config["identity"].get(what) != first["identity"].get(what):
+                raise SaelabError(f"{path} and {first_path} cannot be merged: they have another {what}")
+        if config["bos"] != first["bos"] or config["tokenizer"] != first["tokenizer"]:
+            raise SaelabError(
+                f"{path} and {first_path} cannot be merged: their texts were tokenised differently"
+            )
+    shards = [c["shard"] for _, c in parts]
+    if None in shards or len({c["identity"]["text"] for _, c in parts}) > 1:
+        return parts, False
+    totals = {n for _, n in shards}
+    have, n = sorted(i for i, _ in shards), max(totals)
+    missing = sorted(set(range(n)) - set(have))
+    if len(totals) > 1 or missing or len(have) != n:
+        what = (
+            f"shard {missing[0]} of {n} is missing"
+            if missing
+            else f"they are shards {have} of {sorted(totals)}"
+        )
+        raise SaelabError(f"these are not the shards of one text, each once: {what}")
+    return sorted(parts, key=lambda p: p[1]["shard"][0]), True
+
+
+def _join(arrays: list[dict[str, np.ndarray]], out: Path, memory: int, d_sae: int, *, renumber: bool) -> None:
+    n_tokens = np.cumsum([0, *(len(a["tokens"]) for a in arrays)])
+    if n_tokens[-1] >= 1 << 31:
+        raise SaelabError(f"{n_tokens[-1]} tokens are too many for one index (at most 2147483647)")
+    n_active = np.cumsum([0, *(len(a["code_latent"]) for a in arrays)])
+    docs = np.cumsum([0, *(int(a["row_doc"].max(initial=-1)) + 1 for a in arrays)]) * renumber
+    shift = {"row_offsets": n_tokens, "code_ptr": n_active, "row_doc": docs}
+    for name in _JOINED:
+        with GrowingArray(layout.file(out, name), arrays[0][name].dtype) as joined:
+            for i, part in enumerate(arrays):
+                array = part[name]
+                if name in ("row_offsets", "code_ptr") and i:
+                    array = array[1:]  # the last end of one part is the first begin of the next
+                for a in range(0, len(array), 1 << 20):
+                    chunk = array[a : a + (1 << 20)]
+                    joined.append(chunk + shift[name][i] if name in shift else chunk)
+    for name in ("vocab_ptr", "vocab_bytes"):
+        layout.save(out, name, arrays[0][name])
+    runs = [
+        Run(a["post_ptr"], a["post_token"], a["post_value"], int(n))
+        for a, n in zip(arrays, n_tokens, strict=False)
+    ]
+    merge_runs(runs, d_sae, out, memory)

@@ -1,0 +1,78 @@
+"""What an index looks like as the value of a notebook cell."""
+
+from __future__ import annotations
+
+import html
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from saelab.index.latent_index import LatentIndex
+
+_CELL = 'style="text-align:left;padding:1px 12px 1px 0"'
+_QUIET = 'style="text-align:left;padding:1px 12px 1px 0;opacity:.7"'
+_WORD = 'style="font-family:monospace;white-space:pre;background:rgba(128,128,128,.16);padding:0 3px"'
+
+
+def facts(index: LatentIndex) -> list[tuple[str, str]]:
+    """The lines of the summary, as text."""
+    config = index.config
+    alive = int((index.counts > 0).sum())
+    masked = config["masked"]["positions"]
+    kinds = ", ".join(f"{label} × {n:,}" for label, n in list(config["masked"]["tokens"].items())[:4])
+    left_out = f"; {masked:,} left out ({config['masked']['reason']}: {kinds})" if masked else ""
+    arch, dead = config["sae"]["arch"], index.d_sae - alive
+    l0 = "undefined: no position counts"
+    if index.n_counted:
+        l0 = f"{config['n_active'] / index.n_counted:.1f} per token"
+    if config["threshold"]:
+        l0 += f"; values up to {config['threshold']:g} not stored"
+    lines = [
+        ("SAE", f"{arch}, {index.d_sae:,} latents at {config['hook']} of {config['model']}"),
+        ("text", f"{index.n_tokens:,} tokens in {len(index.rows):,} rows of {config['n_docs']:,} documents"),
+        ("counted", f"{index.n_counted:,} positions{left_out}"),
+        ("alive", f"{alive:,} latents fire ({alive / index.d_sae:.1%}); {dead:,} never do on this text"),
+        ("active", l0),
+    ]
+    labels = len(index.labels())
+    return [*lines, ("labels", f"{labels:,} latents")] if labels else lines
+
+
+def to_text(index: LatentIndex) -> str:
+    """For ``repr``."""
+    width = max(len(a) for a, _ in facts(index))
+    return "\n".join(["LatentIndex", *(f"  {a:<{width}}  {b}" for a, b in facts(index))])
+
+
+def to_html(index: LatentIndex, n: int = 5) -> str:
+    """For ``_repr_html_``: no script, readable on light and dark, every text escaped."""
+    rows = "".join(
+        f"<tr><td {_QUIET}>{html.escape(a)}</td><td {_CELL}>{html.escape(b)}</td></tr>"
+        for a, b in facts(index)
+    )
+    dense = [int(i) for i in np.argsort(-index.counts, kind="stable")[:n] if index.counts[i]]
+    head = "".join(f"<th {_CELL}>{name}</th>" for name in ("latent", "fires on", "max", "strongest on"))
+    lines = "".join(_line(index, latent) for latent in dense)
+    table = f"<table><tr>{head}</tr>{lines}</table>" if lines else "<p>No latent fires on this text.</p>"
+    some = dense[0] if dense else 0
+    calls = (f"index.dashboard({some})", f"index.top({some})", "index.search('text')", "index.stats()")
+    hint = ", ".join(f"<code>{call}</code>" for call in calls)
+    return (
+        f'<div class="tex2jax_ignore mathjax_ignore"><b>LatentIndex</b><table>{rows}</table>'
+        f"<b>The densest latents</b>{table}<p style='opacity:.7'>Go on with {hint}</p></div>"
+    )
+
+
+def _line(index: LatentIndex, latent: int) -> str:
+    token, value = index.postings(latent)
+    ids = index.rows.ids[token[np.argsort(-value, kind="stable")[:200]]]
+    words = list(dict.fromkeys(ids.tolist()))[:5]
+    shown = " ".join(f"<bdi {_WORD}>{_visible(index.vocab.label(i))}</bdi>" for i in words)
+    cells = (str(latent), f"{len(token) / index.n_counted:.2%}", f"{value.max():.3g}", shown)
+    return "<tr>" + "".join(f"<td {_CELL}>{c}</td>" for c in cells) + "</tr>"
+
+
+def _visible(label: str) -> str:
+    shown = label.replace("\n", "↵").replace("\t", "→").replace("\r", "␍")
+    return html.escape(shown.replace(" ", "·") if not shown.strip() else shown)

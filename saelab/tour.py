@@ -1,0 +1,285 @@
+"""The whole way in one call: train, evaluate, index, explain, steer, and a report that opens offline.
+
+``run`` does the work in steps whose results are plain objects of the library; ``saelab.tour_report`` draws them.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from saelab import data, files, models
+from saelab.errors import SaelabError
+from saelab.evaluation import Report, evaluate
+from saelab.generation import Comparison, compare
+from saelab.index import LatentIndex
+from saelab.packages_text import package_texts
+from saelab.sae import SAE
+from saelab.training import train
+
+MARK = "tour.json"  # says that a folder is the result of a tour, and may be replaced with --force
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How much of everything; chosen so that a laptop with two cores ends in the promised time."""
+
+    hook: str
+    d_sae: int
+    k: int
+    train_tokens: int
+    index_tokens: int
+    evaluate_tokens: int
+    explain: int  # latents to fit N2G graphs for
+    context: int
+    batch: int = 2048
+
+
+ZOO = Plan("blocks.0.mlp.hook_post", 4096, 32, 2_000_000, 300_000, 40_000, 18, 128)
+QUICK_ZOO = Plan("blocks.0.mlp.hook_post", 2048, 32, 300_000, 100_000, 10_000, 6, 128)
+
+
+def plan_for(model: Any, name: str, hook: str | None, quick: bool) -> Plan:
+    """What to do with a model; ``hook`` overrides where to read."""
+    if name == "zoo":
+        plan = QUICK_ZOO if quick else ZOO
+    else:
+        layer = int(model.cfg.n_layers) // 3
+        tokens = (40_000, 20_000) if quick else (500_000, 200_000)
+        plan = Plan(
+            f"blocks.{layer}.hook_resid_post", 1024 if quick else 4096, 32, tokens[0], tokens[1], 4_000 if quick else 10_000,
+            4 if quick else 24, min(128, models.context_length(model)), 1024,
+        )  # fmt: skip
+    return Plan(**{**plan.__dict__, "hook": models.check_hook(model, hook)}) if hook else plan
+
+
+@dataclass
+class Tour:
+    """What a tour found."""
+
+    name: str
+    plan: Plan
+    sae: SAE
+    report: Report
+    index: LatentIndex
+    model: Any
+    concepts: pd.DataFrame | None = None  # latents against labelled concepts; only where the text is labelled
+    chosen: list[int] = field(default_factory=list)
+    titles: dict[int, str] = field(default_factory=dict)
+    graphs: dict[int, Any] = field(default_factory=dict)
+    scores: dict[int, dict[str, Any]] = field(default_factory=dict)
+    steered: list[tuple[int, float, Comparison]] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+def run(
+    name: str = "zoo",
+    *,
+    hook: str | None = None,
+    out: str | Path | None = None,
+    force: bool = False,
+    quick: bool = False,
+    seed: int = 0,
+    say: Callable[[str], Any] = lambda line: None,
+) -> Path:
+    """Do the tour and write its folder; returns the path of ``report.html``.
+
+    The folder holds ``report.html``, the SAE (``sae/``), the index (``index/``), the graphs (``n2g/``) and the
+    numbers (``tour.json``).
+
+    Raises
+    ------
+    SaelabError
+        Before any work: for an unknown model or hook, or a folder that holds something else.
+    """
+    folder = _free_folder(out or ("saelab-tour" if name == "zoo" else f"saelab-tour-{_safe(name)}"), force)
+    began = time.monotonic()
+    model = models.load_model(name)
+    plan = plan_for(model, name, hook, quick)
+    folder.mkdir(parents=True, exist_ok=True)
+    files.write_json(folder / MARK, {"model": name, "finished": False})
+    seconds: dict[str, float] = {}
+
+    def timed(label: str, call: Callable[[], Any]) -> Any:
+        start = time.monotonic()
+        value = call()
+        seconds[label] = round(time.monotonic() - start, 1)
+        say(f"{label:<10} {seconds[label]:6.1f} s")
+        return value
+
+    say(f"{name}: {plan.hook}, {plan.d_sae} latents, k = {plan.k}")
+    texts, held_out = _texts(name, seed)
+    sae = timed(
+        "train",
+        lambda: train(
+            model, texts, hook=plan.hook, d_sae=plan.d_sae, k=plan.k, tokens=plan.train_tokens, batch=plan.batch,
+            context=plan.context, seed=seed, out=folder / "sae",
+        ),
+    )  # fmt: skip
+    report = timed("evaluate", lambda: evaluate(sae, model, held_out, tokens=plan.evaluate_tokens))
+    rows, labels = _indexed_rows(model, name, plan, sae.config.bos, held_out, seed)
+    index = timed("index", lambda: LatentIndex.build(sae, model, rows, path=folder / "index"))
+    tour = Tour(name, plan, sae, report, index, model, seconds=seconds)
+    if labels is not None:
+        tour.concepts = timed("concepts", lambda: index.concepts(labels))
+    _choose(tour)
+    timed("explain", lambda: _explain(tour, folder))
+    timed("steer", lambda: _steer(tour, seed))
+
+    from saelab.tour_report import write_report
+
+    path = timed("report", lambda: write_report(tour, folder / "report.html"))
+    seconds["all"] = round(time.monotonic() - began, 1)
+    files.write_json(folder / MARK, _numbers(tour))
+    say(f"{'in all':<10} {seconds['all']:6.1f} s")
+    return path
+
+
+def _safe(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in Path(name).name)[:60] or "model"
+
+
+def _free_folder(out: str | Path, force: bool) -> Path:
+    folder = Path(out).expanduser()
+    if folder.exists() and not folder.is_dir():
+        raise SaelabError(f"{folder} is a file; give another folder with --out")
+    if folder.is_dir() and any(folder.iterdir()):
+        if not (folder / MARK).is_file():
+            raise SaelabError(f"folder {folder} holds other files; give another with --out")
+        if not force:
+            raise SaelabError(f"folder {folder} holds the result of an earlier tour; use --force to replace it, or --out")
+        shutil.rmtree(folder)
+    return folder
+
+
+def _texts(name: str, seed: int) -> tuple[Iterator[str], Iterator[str]]:
+    """Text to train on, and other text to measure and index."""
+    if name == "zoo":
+        from saelab import zoo
+
+        return zoo.texts(seed=1_000 + seed), zoo.texts(seed=2_000 + seed)
+    everything = package_texts(seed)
+    held = list(islice(everything, 400))  # the rest of the same shuffled stream is for training
+    return everything, iter(held)
+
+
+def _indexed_rows(
+    model: Any, name: str, plan: Plan, bos: bool, held_out: Iterator[str], seed: int
+) -> tuple[data.TokenRows, Any]:
+    if name != "zoo":
+        return data.tokenize_texts(model, held_out, context=plan.context, bos=bos, tokens=plan.index_tokens), None
+    from saelab import zoo
+
+    documents = max(200, plan.index_tokens // 90)  # a zoo document has about 90 tokens
+    return zoo.labelled_rows(model, documents, seed=3_000 + seed, context=plan.context, bos=bos)
+
+
+# --------------------------------------------------------------------------------------------- what to show
+
+
+def genre_table(concepts: pd.DataFrame, genres: tuple[str, ...], *, precision: float = 0.95, fires: int = 50) -> pd.DataFrame:
+    """Per concept: how many latents have it at that precision and fire that often, and the three best by F1."""
+    lines = []
+    for concept, part in concepts.groupby("concept", observed=True, sort=False):
+        sure = part[(part["precision"] >= precision) & (part["fires"] >= fires)]
+        best = (sure if len(sure) else part).nlargest(3, "f1")
+        top = best.iloc[0]
+        lines.append(
+            {
+                "concept": concept,
+                "genre": str(concept) in genres,
+                "sure latents": len(sure),
+                "best latents": [int(i) for i in best["latent"]],
+                "precision": float(top["precision"]),
+                "recall": float(top["recall"]),
+                "f1": float(top["f1"]),
+                "fires": int(top["fires"]),
+            }
+        )
+    return pd.DataFrame(lines)
+
+
+def _choose(tour: Tour) -> None:
+    """Latents worth a page: one for each concept that has a good one, else a spread of the ones that say most."""
+    if tour.concepts is not None:
+        from saelab import zoo
+
+        table = genre_table(tour.concepts, zoo.GENRES)
+        ordered = pd.concat([table[table["genre"]], table[~table["genre"]].sort_values("f1", ascending=False)])
+        for line in ordered.to_dict("records"):
+            fresh = [i for i in line["best latents"] if i not in tour.titles]
+            if fresh and len(tour.chosen) < tour.plan.explain:
+                tour.chosen.append(fresh[0])
+                tour.titles[fresh[0]] = str(line["concept"])
+        return
+    tour.chosen = _telling_latents(tour.index, 3 * tour.plan.explain)
+
+
+def _telling_latents(index: LatentIndex, n: int) -> list[int]:
+    """Without labels: latents that fire on 0.01 % to 3 % of the tokens, that fire strongly where they fire, and no
+    two of whom share their strongest token."""
+    stats = index.stats()
+    stats = stats[(stats["density"] > 1e-4) & (stats["density"] < 0.03) & (stats["n"] >= 20)]
+    ordered = stats.assign(drive=stats["max"] * np.sqrt(stats["n"])).sort_values("drive", ascending=False)
+    chosen: list[int] = []
+    seen: set[str] = set()
+    for latent in ordered.index:
+        token = str(index.top(int(latent), 1).iloc[0]["token"]).strip().lower()
+        if token not in seen:
+            seen.add(token)
+            chosen.append(int(latent))
+        if len(chosen) == n:
+            break
+    return chosen
+
+
+def _explain(tour: Tour, folder: Path) -> None:
+    from saelab import n2g
+
+    if not tour.chosen:
+        raise SaelabError("no latent of this SAE fires often enough to be explained; train on more tokens")
+    tour.graphs = n2g.fit(tour.model, tour.sae, tour.index, tour.chosen)
+    for latent, graph in tour.graphs.items():
+        tour.scores[latent] = graph.score(tour.index, split="test").to_dict()
+        files.write_json(folder / "n2g" / f"{latent}.json", graph.to_json())
+    if tour.concepts is None:  # keep the ones whose graph says most
+        ranked = sorted(tour.chosen, key=lambda i: -(tour.scores[i].get("f1") or 0.0))
+        tour.chosen = ranked[: tour.plan.explain]
+
+
+def _steer(tour: Tour, seed: int) -> None:
+    """Three latents turned on at four times their typical strength, beside the model as it is."""
+    prompt_tokens = 12
+    for latent in tour.chosen[:: max(1, len(tour.chosen) // 3)][:3]:
+        strength = 2.0 * float(tour.index.stats().loc[latent, "max"])
+        start = models.decode(tour.model, tour.index.rows[0][int(tour.sae.config.bos) :][:prompt_tokens])
+        done = compare(
+            tour.model, tour.sae, start, {latent: strength}, max_new_tokens=40, seed=seed, positions="all"
+        )  # fmt: skip
+        tour.steered.append((latent, strength, done))
+
+
+def _numbers(tour: Tour) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "model": tour.name,
+        "finished": True,
+        "plan": tour.plan.__dict__,
+        "seconds": tour.seconds,
+        "report": tour.report.to_dict(),
+        "chosen": tour.chosen,
+        "titles": {str(k): v for k, v in tour.titles.items()},
+        "n2g": {str(k): v for k, v in tour.scores.items()},
+    }
+    if tour.concepts is not None:
+        from saelab import zoo
+
+        found["concepts"] = genre_table(tour.concepts, zoo.GENRES).to_dict("records")
+    return found

@@ -1,0 +1,65 @@
+"""The tutorial notebooks run from top to bottom, with less data than a reader would use."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+FOLDER = Path(__file__).parents[2] / "notebooks"
+SMALLER = {
+    "00_quickstart.ipynb": [(r'tokens="1M"', 'tokens="150k"'), (r"model, 2500, seed=3", "model, 800, seed=3")],
+    "08_real_model.ipynb": [
+        (r'"300k", "100k", 4096', '"16k", "8k", 512'),
+        (r'tokens="8k"', 'tokens="1k"'),
+        (r"max_new_tokens=25", "max_new_tokens=4"),
+    ],
+}
+
+
+def test_every_notebook_is_run_here():
+    assert {p.name for p in FOLDER.glob("*.ipynb")} == set(SMALLER)
+
+
+@pytest.mark.parametrize("name", sorted(SMALLER))
+def test_runs(name, tmp_path):
+    if "real_model" in name:
+        from saelab.errors import SaelabError
+        from saelab.model_files import resolve
+
+        try:
+            resolve("smollm2")
+        except SaelabError as error:
+            pytest.skip(f"SmolLM2 cannot be had here: {error}")
+    notebook = nbformat.read(FOLDER / name, as_version=4)
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            for find, put in SMALLER[name]:
+                cell.source = re.sub(find, put, cell.source)
+    changed = "".join(c.source for c in notebook.cells)
+    for _, put in SMALLER[name]:
+        assert put in changed, f"{name} no longer has what the test makes smaller: {put}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of jupyter_client's event loop, not of the notebook
+        NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            assert output.output_type != "error"
+            text = output.get("text", "")
+            assert "Traceback" not in text
+            assert text.count("\n") < 40, "a cell prints too much"
+            if output.output_type == "stream" and output.name == "stderr":
+                assert "Warning" not in text, f"{cell.source}\n{text}"
+
+
+@pytest.mark.parametrize("name", sorted(SMALLER))
+def test_is_short_and_clean(name):
+    notebook = nbformat.read(FOLDER / name, as_version=4)
+    code = [c for c in notebook.cells if c.cell_type == "code"]
+    assert len(code) < 15
+    assert all(not c.outputs and c.execution_count is None for c in code)
+    assert notebook.cells[0].cell_type == "markdown"
