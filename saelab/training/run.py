@@ -82,9 +82,11 @@ class Wanted:
     def typed_options(self) -> Any:
         return make_options(self.arch, self.options, self.k)
 
-    def sae_config(self, model: Any, bos: bool, context: int, sample: list[Tensor] | None = None) -> SAEConfig:
+    def sae_config(
+        self, model: Any, width: dict[str, int], bos: bool, context: int, sample: list[Tensor] | None = None
+    ) -> SAEConfig:
         """``sample`` has one (n, d) tensor per hook point that is read, and one for the target."""
-        widths = [models.hook_width(model, h) for h in self.hooks]
+        widths = [width[h] for h in self.hooks]
         normalize = ARCHS[self.arch].normalize if self.normalize is None else self.normalize
         if normalize == "layer_norm" and self.target:
             raise SaelabError("layer_norm undoes itself with the input's size, which a transcoder's target does not have")
@@ -96,7 +98,7 @@ class Wanted:
             scale_out = scales[-1] if self.target else None
         return SAEConfig(
             arch=self.arch, d_in=sum(widths), d_sae=self.d_sae, k=self.k if ARCHS[self.arch].needs_k else None,
-            d_out=models.hook_width(model, self.target) if self.target else None,
+            d_out=width[self.target] if self.target else None,
             hook_in=str(self.hook), hook_out=self.target or "", widths=tuple(widths) if len(widths) > 1 else None,
             model=models.model_name(model), normalize=normalize, scale=scale, scale_out=scale_out, bos=bos,
             input_bias="own" if self.target else "decoder", context=context, tied=self.tied, skip=self.skip,
@@ -145,8 +147,9 @@ class Run:
         self.context = length
         self.recipes = [w.recipe(self.budget, self.batch) for w in self.wanted]
         self.options = [w.typed_options() for w in self.wanted]
+        self.widths = {h: models.hook_width(model, h) for h in self.hooks}
         for w in self.wanted:
-            w.sae_config(model, self.bos, length)
+            w.sae_config(model, self.widths, self.bos, length)
         self.out = None if out is None else Path(out).expanduser()
         self._check_out(resume)
         self.source = ActivationBuffer(
@@ -156,6 +159,7 @@ class Run:
         self.jobs: list[_Job] = []
         self.sample_digest = ""
         self.notes: list[str] = []
+        self.ended = False  # whether the budget or the text is used up
         self.identity = {
             **{f"sae{i}.{n}": v for i, w in enumerate(self.wanted) for n, v in asdict(w).items()},
             "tokens": self.budget, "batch": batch, "context": length, "bos": self.bos, "buffer": buffer,
@@ -168,9 +172,9 @@ class Run:
             if resume or self.every is not None:
                 raise SaelabError("resume and checkpoint_every need out, the folder that holds the run")
             return
-        if self.out.is_file():
-            raise SaelabError(f"out={str(self.out)!r} is a file; give a folder")
         try:
+            if self.out.is_file():
+                raise SaelabError(f"out={str(self.out)!r} is a file; give a folder")
             # a run of hours must not end with a folder that cannot be written
             files.write_text(self.out / ".trial", "")
             (self.out / ".trial").unlink()
@@ -194,7 +198,8 @@ class Run:
             reads, writes = self._places(w)
             sample = [first[i] for i in reads]
             target = None if writes is None else first[writes]
-            sae = SAE(w.sae_config(self.model, self.bos, self.context, [*sample, *([] if target is None else [target])]))
+            all_of_them = sample if target is None else [*sample, target]
+            sae = SAE(w.sae_config(self.model, self.widths, self.bos, self.context, all_of_them))
             variance = start.initialise(sae, torch.cat(sample, -1), w.seed, target, options)
             if variance <= 0:
                 raise SaelabError(f"the activations at {w.target or w.hook} are constant: there is nothing to learn")
@@ -223,7 +228,7 @@ class Run:
         n_steps = -(-self.budget // self.batch)
         every = max(1, n_steps // 50)
         lead = self.jobs[0].trainer
-        saved = self.tokens
+        saved, batch = self.tokens, []
         bar = tqdm(
             total=self.budget, initial=self.tokens, unit="tok", unit_scale=True, desc="train",
             disable=not progress, leave=False,
@@ -244,6 +249,7 @@ class Run:
                     saved = self.tokens
             if self.every is not None and lead.stopped:
                 self._checkpoint()
+        self.ended = self.tokens >= self.budget or batch is None
         for trainer in self.trainers:
             trainer.log()
 
@@ -319,6 +325,11 @@ class Run:
         if not all("identity" in s.record for s in saes):
             raise SaelabError(f"{self.out} holds an SAE that was not trained by this call: give another folder")
         self.compare(saes[0].record["identity"])
+        if not all(s.record["ended"] for s in saes):
+            raise SaelabError(
+                f"the run in {self.out} was stopped after {saes[0].record['tokens']} tokens and left no checkpoint "
+                "to go on from (checkpoint_every was not set); give another folder, or resume=False"
+            )
         return saes
 
     def places(self) -> list[Path]:
@@ -339,7 +350,7 @@ class Run:
             try:
                 for sae, place in zip(saes, self.places(), strict=True):
                     sae.save(place)
-                if self.tokens >= self.budget or self.source.done:
+                if self.ended:
                     checkpoint.clear(self.out)
             except (OSError, SaelabError) as error:
                 # the weights are worth more than the rule that errors are raised
@@ -363,6 +374,7 @@ class Run:
             "recipe": {**asdict(recipe), "lr": trainer.lr, "aux_k": trainer.aux_k, "dead_after": trainer.dead_after},
             "options": asdict(trainer.options),
             "tokens": trainer.tokens,
+            "ended": self.ended,
             "steps": trainer.done,
             "variance": trainer.variance,
             "data": {"sample_sha256": self.sample_digest, "epochs": source.epoch + 1, "sha256": source.digest},

@@ -225,7 +225,7 @@ class Trainer:
         if target is None or not hasattr(self.options, "l1"):
             return
         off = math.log(max(l0, 1e-3) / target)
-        speed = min(0.05, 20 / self.n_steps)  # short runs have to get there in fewer steps
+        speed = min(0.03, 8 / self.n_steps)  # short runs have to get there in fewer steps
         self.pressure = min(1e3, max(1e-6, self.pressure * math.exp(speed * max(-1.0, min(1.0, off)))))
 
     def _resample_now(self) -> bool:
