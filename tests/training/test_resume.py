@@ -20,7 +20,15 @@ from saelab.errors import SaelabError
 from saelab.training import checkpoint
 
 HERE = Path(__file__).parents[1]
-SMALL = {"hook": "first", "d_sae": 48, "k": 4, "tokens": 4000, "batch": 100, "buffer": 1000, "progress": False}
+SMALL = {
+    "hook": "first",
+    "d_sae": 48,
+    "k": 4,
+    "tokens": 4000,
+    "batch": 100,
+    "buffer": 1000,
+    "progress": False,
+}
 KINDS = {
     "topk": {"ema": 0.9},
     "bfloat16": {"precision": "bfloat16"},
@@ -85,7 +93,8 @@ def test_C48_a_run_that_has_ended_takes_no_step(toy, tmp_path):
     ("change", "name"),
     [
         ({"d_sae": 40}, "d_sae"), ({"lr": 1e-3}, "lr"), ({"seed": 1}, "seed"), ({"batch": 50}, "batch"),
-        ({"hook": "second"}, "hook"), ({"arch": "batchtopk"}, "arch"), ({"options": {"k_start": 8}}, "options"),
+        ({"hook": "second"}, "hook"), ({"arch": "batchtopk"}, "arch"), ({"options": {"k_start": 8}},
+        "options"),
         ({"context": 16}, "context"), ({"buffer": 500}, "buffer"), ({"tokens": 5000}, "tokens"),
         ({"normalize": "scale"}, "normalize"), ({"outlier": None}, "outlier"), ({"bos": False}, "bos"),
     ],
@@ -114,11 +123,11 @@ def test_a_broken_run_is_not_overwritten(toy, tmp_path):
     train(toy, on_log=until(13), out=tmp_path, checkpoint_every=700)
     with pytest.raises(SaelabError, match="resume=True"):
         train(toy, out=tmp_path)
+    other = tmp_path / "other"
+    sae = sl.load_sae(tmp_path)
+    sae.record = {"note": 1}
+    sae.save(other)
     with pytest.raises(SaelabError, match="not trained by this call"):
-        other = tmp_path / "other"
-        sae = sl.load_sae(tmp_path)
-        sae.record = {"note": 1}
-        sae.save(other)
         train(toy, out=other, resume=True)
 
 
@@ -157,7 +166,8 @@ def test_C51_a_full_disk_costs_a_checkpoint_and_not_the_run(toy, tmp_path, monke
 
 @pytest.mark.parametrize("stop", range(1, 16))
 def test_C51_a_checkpoint_is_whole_or_absent_at_every_file_operation(tmp_path, monkeypatch, stop):
-    """Fail at the n-th rename, removal or sync; what is there afterwards loads, and is the old or the new one."""
+    """Fail at the n-th rename, removal or sync; what is there afterwards loads, and is the old or the new
+    one."""
     checkpoint.save(tmp_path, 1, {"step": 1}, {"w": torch.full((3,), 1.0)})
     count = 0
 
@@ -174,7 +184,13 @@ def test_C51_a_checkpoint_is_whole_or_absent_at_every_file_operation(tmp_path, m
 
         return run
 
-    for place, name in [(os, "fsync"), (Path, "rename"), (Path, "replace"), (shutil, "rmtree"), (Path, "mkdir")]:
+    for place, name in [
+        (os, "fsync"),
+        (Path, "rename"),
+        (Path, "replace"),
+        (shutil, "rmtree"),
+        (Path, "mkdir"),
+    ]:
         monkeypatch.setattr(place, name, watch(getattr(place, name)))
     ended = True
     try:

@@ -12,7 +12,15 @@ import saelab as sl
 from saelab import models
 from saelab.errors import HookError, SaelabError
 
-SMALL = {"hook": "first", "d_sae": 48, "k": 4, "tokens": 6000, "batch": 100, "buffer": 1000, "progress": False}
+SMALL = {
+    "hook": "first",
+    "d_sae": 48,
+    "k": 4,
+    "tokens": 6000,
+    "batch": 100,
+    "buffer": 1000,
+    "progress": False,
+}
 
 
 @pytest.fixture(scope="module")
@@ -261,7 +269,10 @@ def test_several_from_one_pass_equal_each_alone(toy, tmp_path):
 
 def test_several_hook_points_in_one_pass(toy):
     shared = {n: v for n, v in SMALL.items() if n not in ("hook", "d_sae", "k")}
-    configs = [{"hook": "second", "d_sae": 48, "k": 4}, {"hook": "first", "hook_out": "second", "d_sae": 48, "k": 4}]
+    configs = [
+        {"hook": "second", "d_sae": 48, "k": 4},
+        {"hook": "first", "hook_out": "second", "d_sae": 48, "k": 4},
+    ]
     second, across = sl.train_many(toy, texts(), configs, **shared)
     assert second.config.d_in == 24
     assert (across.config.d_in, across.config.d_out) == (12, 24)
