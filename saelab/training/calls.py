@@ -25,8 +25,12 @@ def _trained(run: Run, resume: bool, progress: bool, on_log: OnLog | None) -> li
             return done
     if not run.jobs:
         run.begin()
-    run.go(progress, on_log)
-    return run.end()
+    saes: list[SAE] = []
+    try:
+        run.go(progress, on_log)
+    finally:  # a callback that fails must not take the weights with it
+        saes = run.end()
+    return saes
 
 
 def train(

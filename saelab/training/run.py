@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from saelab import data, files, models
+from saelab import __version__, data, files, models
 from saelab.activations import ActivationBuffer
 from saelab.errors import SaelabError, check_count, unknown
 from saelab.sae import SAE, SAEConfig
@@ -376,7 +376,7 @@ class Run:
                     checkpoint.clear(self.out)
             except (OSError, SaelabError) as error:
                 # the weights are worth more than the rule that errors are raised
-                warnings.warn(f"could not save to {self.out}: {error}; use sae.save(folder)", stacklevel=3)
+                warnings.warn(f"trained, but not saved: {error}. Save it elsewhere with sae.save(…)", stacklevel=3)
         return saes
 
     def _record(self, trainer: Trainer) -> dict[str, Any]:
@@ -413,7 +413,7 @@ class Run:
             },
             "versions": {
                 **versions,
-                "saelab": metadata.version("saelab"),
+                "saelab": __version__,
                 "python": platform.python_version(),
             },
             "identity": _plain(self.identity),

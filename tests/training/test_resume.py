@@ -158,7 +158,7 @@ def test_C51_a_full_disk_costs_a_checkpoint_and_not_the_run(toy, tmp_path, monke
         sae = train(toy, out=tmp_path, checkpoint_every=1500)
     assert sae.record["tokens"] == 4000
     assert any("no checkpoint at 1500 tokens" in n for n in sae.record["notes"])
-    assert "use sae.save" in str(caught[-1].message)
+    assert "with sae.save" in str(caught[-1].message)
     monkeypatch.undo()
     sae.save(tmp_path / "elsewhere")
     assert same(sl.load_sae(tmp_path / "elsewhere"), train(toy))
