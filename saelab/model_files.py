@@ -159,7 +159,7 @@ def explained(name: Any) -> Iterator[None]:
     except Exception as error:
         text = f"{type(error).__name__}: {error}"
         lower = text.lower()
-        if "gated" in lower or "401" in lower or "403" in lower:
+        if "gated repo" in lower or "401 client error" in lower or "403 client error" in lower:
             why = "the hub says it is gated or private; log in with `hf auth login` and accept its terms"
         elif any(w in lower for w in ("couldn't connect", "offline", "connection", "proxy", "resolve")):
             why = "the Hugging Face hub cannot be reached and it is not in the local cache"

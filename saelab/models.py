@@ -60,7 +60,7 @@ def load_model(name: str | Path = "zoo", *, device: str = "cpu", dtype: str = "f
     SaelabError
         For an unknown name or dtype, a folder that holds no model, or a hub that cannot be reached.
     """
-    from saelab import model_files
+    from saelab import kv_cache, model_files
 
     if dtype not in DTYPES:
         raise unknown("dtype", dtype, DTYPES)
@@ -75,6 +75,7 @@ def load_model(name: str | Path = "zoo", *, device: str = "cpu", dtype: str = "f
     with model_files.quiet_loading(), model_files.explained(name), torch.random.fork_rng(devices=[]):
         model = TransformerBridge.boot_transformers(str(source), device=device, dtype=DTYPES[dtype])
     model.eval()
+    kv_cache.repair(model)  # else model.generate writes wrong text with some versions of transformers
     model.cfg.model_name = str(name)  # the name that loads it again, not the folder it was found in
     return model
 
@@ -173,6 +174,9 @@ class _Reached(Exception):
     """Raised inside the last hook so that nothing behind it is computed."""
 
 
+_nesting = threading.local()  # how many run_to_hooks of this thread are open
+
+
 def run_to_hooks(
     model: Any, ids: Tensor, hooks: Sequence[str], mask: Tensor | None = None
 ) -> dict[str, Tensor]:
@@ -196,9 +200,12 @@ def run_to_hooks(
         If a name is unknown, a hook did not fire, or a hook point has no (batch, position, width) tensor.
     """
     found: dict[str, Tensor] = {}
+    depth = getattr(_nesting, "depth", 0) + 1
 
     def keep(name: str) -> HookFn:
         def fn(x: Tensor) -> None:
+            if _nesting.depth != depth:  # a crosscoder's own clean pass inside the one that is asked for
+                return
             found[name] = x.detach()
             if len(found) == len(set(hooks)):
                 raise _Reached
@@ -206,8 +213,12 @@ def run_to_hooks(
         return fn
 
     added = hooked(model, {h: keep(h) for h in hooks})
-    with lock(model), torch.no_grad(), added, contextlib.suppress(_Reached):
-        _call(model, ids, mask)
+    _nesting.depth = depth
+    try:
+        with lock(model), torch.no_grad(), added, contextlib.suppress(_Reached):
+            _call(model, ids, mask)
+    finally:
+        _nesting.depth = depth - 1
     missing = [h for h in hooks if h not in found]
     if missing:
         raise HookError(f"hook point {missing[0]!r} exists but did not fire in a forward pass of this model")

@@ -12,8 +12,8 @@ from pathlib import Path
 
 def package_texts(seed: int = 0, *, min_chars: int = 400, max_chars: int = 4000) -> Iterator[str]:
     """Documents from the installed packages, shuffled by ``seed``: module and class docstrings, licences,
-    read-mes (package metadata), and source files; each cut to ``max_chars``, so that no long file outweighs many
-    short ones, and left out below ``min_chars``.
+    read-mes (package metadata), and source files; each cut to ``max_chars``, so that no long file outweighs
+    many short ones, and left out below ``min_chars``.
 
     Ends when all are read (tens of MB on a usual machine). What is installed decides what comes, so two
     machines give different text; a run's record keeps a hash of what it saw.
@@ -38,7 +38,11 @@ def _sources() -> list[Path]:
     found: set[Path] = set()
     for distribution in metadata.distributions():
         for file in distribution.files or ():
-            if file.suffix in (".py", ".md", ".txt", ".rst") or file.name in ("METADATA", "LICENSE", "COPYING"):
+            if file.suffix in (".py", ".md", ".txt", ".rst") or file.name in (
+                "METADATA",
+                "LICENSE",
+                "COPYING",
+            ):
                 found.add(Path(str(distribution.locate_file(file))))
     return sorted(found)
 

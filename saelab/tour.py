@@ -19,12 +19,12 @@ import pandas as pd
 from saelab import data, files, models
 from saelab.errors import SaelabError
 from saelab.evaluation import Report, evaluate
-from saelab.generation import Comparison, compare
 from saelab.index import LatentIndex
 from saelab.packages_text import package_texts
 from saelab.sae import SAE
 from saelab.training import train
 
+STRENGTH = 1.5  # of steering, in maxima of the latent on the indexed text
 MARK = "tour.json"  # says that a folder is the result of a tour, and may be replaced with --force
 
 
@@ -76,7 +76,7 @@ class Tour:
     titles: dict[int, str] = field(default_factory=dict)
     graphs: dict[int, Any] = field(default_factory=dict)
     scores: dict[int, dict[str, Any]] = field(default_factory=dict)
-    steered: list[tuple[int, float, Comparison]] = field(default_factory=list)
+    steered: list[Any] = field(default_factory=list)  # SteeringPanels that have run
     seconds: dict[str, float] = field(default_factory=dict)
 
 
@@ -256,15 +256,19 @@ def _explain(tour: Tour, folder: Path) -> None:
 
 
 def _steer(tour: Tour, seed: int) -> None:
-    """Three latents turned on at four times their typical strength, beside the model as it is."""
-    prompt_tokens = 12
+    """Three latents turned up beside the model as it is."""
+    from saelab.widgets import SteeringPanel
+
+    prompt = "The" if tour.name == "zoo" else "I went to the market and"
     for latent in tour.chosen[:: max(1, len(tour.chosen) // 3)][:3]:
-        strength = 2.0 * float(tour.index.stats().loc[latent, "max"])
-        start = models.decode(tour.model, tour.index.rows[0][int(tour.sae.config.bos) :][:prompt_tokens])
-        done = compare(
-            tour.model, tour.sae, start, {latent: strength}, max_new_tokens=40, seed=seed, positions="all"
-        )  # fmt: skip
-        tour.steered.append((latent, strength, done))
+        strength = STRENGTH * float(tour.index.latent_stats(latent)["max"])
+        panel = SteeringPanel(
+            tour.model, tour.sae, tour.index, edits={latent: strength}, prompt=prompt, seed=seed, max_new_tokens=40
+        )
+        panel.run(wait=True)
+        if panel.result is None:
+            raise SaelabError(f"steering with latent {latent} failed: {panel.error}")
+        tour.steered.append(panel)
 
 
 def _numbers(tour: Tour) -> dict[str, Any]:

@@ -122,7 +122,8 @@ def _downstream(
             "zero": swap(torch.zeros_like),
             "mean": swap(lambda x: average.to(x).expand_as(x)),
         }
-        scored = batch.mask[:, 1:]  # (B, T - 1)
+        # scored where the activation is replaced and a token that counts follows: at BOS all runs are the same
+        scored = keep[:, :-1, 0] & keep[:, 1:, 0]  # (B, T - 1)
         target = batch.ids[:, 1:][scored]  # (n,)
         clean = None
         for run in _RUNS:

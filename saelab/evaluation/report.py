@@ -55,7 +55,7 @@ class Report:
     d_sae: int
     tokens: int  # counted positions
     excluded: int  # special tokens, left out of every number and never replaced
-    predictions: int  # positions whose next token was scored
+    predictions: int  # counted positions whose next token counts too: where losses are measured
     hook: str
     notes: tuple[str, ...] = ()
 

@@ -96,6 +96,16 @@ def blocks(ptr: np.ndarray, limit: int, first: int = 0, last: int | None = None)
         a = b
 
 
+def highest(score: np.ndarray, n: int) -> np.ndarray:
+    """Places of the ``n`` highest scores, highest first, equal ones in order of place; no NaN allowed."""
+    if n < len(score):
+        border = np.partition(score, len(score) - n)[len(score) - n]
+        place = np.flatnonzero(score >= border)
+    else:
+        place = np.arange(len(score))
+    return place[np.argsort(-score[place], kind="stable")][:n]
+
+
 def stable_order(keys: np.ndarray) -> np.ndarray:
     """Stable argsort of non-negative integers below 2³¹, by 16 bits at a time.
 

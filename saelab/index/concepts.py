@@ -13,13 +13,13 @@ from saelab.index.arrays import blocks, ranges
 from saelab.index.spans import f1
 
 if TYPE_CHECKING:
-    from saelab.index.latent_index import LatentIndex
+    from saelab.index.queries import Queries
 
 _CELLS = 1 << 22  # latents x concepts counted together
 _ENTRIES = 1 << 21  # postings looked at together
 
 
-def concepts(index: LatentIndex, labels: Any, min_tp: int) -> pd.DataFrame:
+def concepts(index: Queries, labels: Any, min_tp: int) -> pd.DataFrame:
     """See :meth:`LatentIndex.concepts`."""
     check_count("min_tp", min_tp)
     names, ptr, concept = compressed(labels, index.n_tokens)
@@ -50,7 +50,7 @@ def concepts(index: LatentIndex, labels: Any, min_tp: int) -> pd.DataFrame:
 
 
 def _pairs(
-    index: LatentIndex, ptr: np.ndarray, concept: np.ndarray, n_concepts: int, a: int, b: int, min_tp: int
+    index: Queries, ptr: np.ndarray, concept: np.ndarray, n_concepts: int, a: int, b: int, min_tp: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(latent, concept, tp) for latents ``a … b`` wherever tp is at least ``min_tp``."""
     post = index.arrays["post_ptr"]

@@ -10,10 +10,11 @@ import pandas as pd
 
 from saelab.errors import SaelabError, check_count
 from saelab.index import windows
+from saelab.index.arrays import highest
 from saelab.index.layout import AFTER, BEFORE
 
 if TYPE_CHECKING:
-    from saelab.index.latent_index import LatentIndex
+    from saelab.index.queries import Queries
 
 COLUMNS = ["token_index", "row", "position", "doc", "token", "value", "text", "count"]
 
@@ -21,7 +22,7 @@ COLUMNS = ["token_index", "row", "position", "doc", "token", "value", "text", "c
 class Examples:
     """The postings of one latent (perhaps only a part of them) with the fingerprints of their windows."""
 
-    def __init__(self, index: LatentIndex, token: np.ndarray, value: np.ndarray, before: int, after: int):
+    def __init__(self, index: Queries, token: np.ndarray, value: np.ndarray, before: int, after: int):
         self.index, self.token, self.value = index, token, value
         self.before, self.after = check_count("before", before, 0), check_count("after", after, 0)
 
@@ -36,7 +37,7 @@ class Examples:
         """Places of the ``n`` highest values with different windows; equal values in order of the text."""
         take = 4 * n + 64
         while True:
-            best = _highest(self.value, take)
+            best = highest(self.value, take)
             chosen = _first_of_each(best, self.fingerprint(best), n)
             if len(chosen) == n or take >= len(self.value):
                 return chosen
@@ -87,35 +88,25 @@ class Examples:
         return out
 
 
-def _highest(value: np.ndarray, n: int) -> np.ndarray:
-    """Places of at least the ``n`` highest values (all ties at the border), highest first, ties by place."""
-    if n < len(value):
-        border = np.partition(value, len(value) - n)[len(value) - n]
-        place = np.flatnonzero(value >= border)
-    else:
-        place = np.arange(len(value))
-    return place[np.argsort(-value[place], kind="stable")]
-
-
 def _first_of_each(place: np.ndarray, kind: np.ndarray, n: int) -> np.ndarray:
     _, first = np.unique(kind, return_index=True)
     return place[np.sort(first)[:n]]
 
 
-def top(index: LatentIndex, latent: int, n: int, before: int, after: int) -> pd.DataFrame:
+def top(index: Queries, latent: int, n: int, before: int, after: int) -> pd.DataFrame:
     """See :meth:`LatentIndex.top`."""
     all_of_it = Examples(index, *index.postings(latent), before, after)
     return all_of_it.frame(all_of_it.strongest(check_count("n", n)))
 
 
-def random(index: LatentIndex, latent: int, n: int, seed: int, before: int, after: int) -> pd.DataFrame:
+def random(index: Queries, latent: int, n: int, seed: int, before: int, after: int) -> pd.DataFrame:
     """See :meth:`LatentIndex.random`."""
     all_of_it = Examples(index, *index.postings(latent), before, after)
     return all_of_it.frame(all_of_it.at_random(check_count("n", n), seed))
 
 
 def interval(
-    index: LatentIndex,
+    index: Queries,
     latent: int,
     lo: float | None,
     hi: float | None,

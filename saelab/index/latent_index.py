@@ -6,33 +6,23 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from saelab import data
-from saelab.errors import SaelabError, check_count, check_latent
+from saelab.errors import SaelabError, check_latent
 from saelab.index import build as building
-from saelab.index import concepts as labelled
-from saelab.index import examples, layout, relations, spans, stats, summary, windows
+from saelab.index import layout, summary
 from saelab.index import merge as joining
-from saelab.index.arrays import ranges
-from saelab.index.layout import AFTER, BEFORE
 from saelab.index.notes import Notes
+from saelab.index.queries import Queries
 from saelab.index.vocab import Vocab
 
 
-class Postings(NamedTuple):
-    """Where a latent fires: token (n,) int32, ascending flat token indices; value (n,) float32, positive."""
-
-    token: np.ndarray
-    value: np.ndarray
-
-
-class LatentIndex:
+class LatentIndex(Queries):
     """Where every latent of an SAE fires on a text, made in one pass and kept in a folder of plain arrays.
 
     Make one with :meth:`build`, open one with :meth:`open`. Arrays are memory-mapped, so opening is instant
@@ -181,257 +171,6 @@ class LatentIndex:
             index._notes.update(Notes(folder, index.config["identity"]["SAE"]))
         return index
 
-    # ------------------------------------------------------------------------------------ sizes and access
-
-    @property
-    def d_sae(self) -> int:
-        """Number of latents."""
-        return self.config["d_sae"]
-
-    @property
-    def n_tokens(self) -> int:
-        """All tokens of the text, special ones included."""
-        return self.config["n_tokens"]
-
-    @property
-    def n_counted(self) -> int:
-        """Positions that statistics are about."""
-        return self.config["n_counted"]
-
-    @property
-    def counted(self) -> np.ndarray:
-        """(n_tokens,) bool, False at positions that were left out."""
-        return self.arrays["counted"]
-
-    @cached_property
-    def counts(self) -> np.ndarray:
-        """(d_sae,) at how many positions each latent fires."""
-        return np.diff(self.arrays["post_ptr"])
-
-    def need_sae(self, what: str) -> Any:
-        """The SAE, or an error that says how to attach one."""
-        if self.sae is None:
-            raise SaelabError(
-                f"{what} needs the SAE: set index.sae, or open with LatentIndex.open(path, sae=…)"
-            )
-        return self.sae
-
-    def need_model(self, what: str) -> Any:
-        """The model, or an error that says how to attach one."""
-        if self.model is None:
-            raise SaelabError(
-                f"{what} needs the model: set index.model, or open with LatentIndex.open(path, model=…)"
-            )
-        return self.model
-
-    def postings(self, latent: int) -> Postings:
-        """Where ``latent`` fires and how strongly; views of the memory-mapped files.
-
-        Raises
-        ------
-        SaelabError
-            If ``latent`` is not an integer in 0 … d_sae - 1.
-        """
-        latent = check_latent(latent, self.d_sae)
-        a, b = self.arrays["post_ptr"][latent : latent + 2].tolist()
-        return Postings(self.arrays["post_token"][a:b], self.arrays["post_value"][a:b])
-
-    def code_span(self, token: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where the active latents of positions begin in ``code_latent`` and how many there are."""
-        ptr, token = self.arrays["code_ptr"], np.asarray(token, dtype=np.int64)
-        begin = ptr[token]
-        return begin, ptr[token + 1] - begin
-
-    def row_length(self, row: int) -> int:
-        """Tokens in a row."""
-        row = check_count("row", row, 0)
-        if row >= len(self.rows):
-            raise SaelabError(f"row {row} is out of range: the index has rows 0…{len(self.rows) - 1}")
-        return int(self.rows.offsets[row + 1] - self.rows.offsets[row])
-
-    def row_codes(self, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """All active latents on a row: latent (n,) int64, value (n,) float32, position in the row (n,) int64.
-
-        In order of position, then of latent.
-        """
-        length, begin = self.row_length(row), int(self.rows.offsets[row])
-        start, count = self.code_span(np.arange(begin, begin + length))
-        place = ranges(start, count)
-        position = np.repeat(np.arange(length), count)
-        latent = self.arrays["code_latent"][place].astype(np.int64)
-        order = np.lexsort((latent, position))
-        return latent[order], self.arrays["code_value"][place][order], position[order]
-
-    def activations(self, latents: int | Iterable[int], row: int) -> np.ndarray:
-        """(T, len(latents)) float32: activations on the tokens of a row, 0 where a latent does not fire."""
-        wanted = [latents] if hasattr(latents, "__index__") else list(latents)  # type: ignore[arg-type]
-        wanted = [check_latent(i, self.d_sae) for i in wanted]
-        latent, value, position = self.row_codes(row)
-        out = np.zeros((self.row_length(row), len(wanted)), dtype=np.float32)
-        for column, i in enumerate(wanted):
-            hit = latent == i
-            out[position[hit], column] = value[hit]
-        return out
-
-    def window(
-        self, token_index: int, before: int = BEFORE, after: int = AFTER
-    ) -> tuple[np.ndarray, int, int]:
-        """The tokens around a flat token index, inside its row.
-
-        Returns
-        -------
-        ids, start, centre
-            Token ids; position in the row of the first of them; which of them is the asked one.
-        """
-        token = check_count("token_index", token_index, 0)
-        if token >= self.n_tokens:
-            raise SaelabError(f"token {token} is out of range: the index has tokens 0…{self.n_tokens - 1}")
-        before, after = check_count("before", before, 0), check_count("after", after, 0)
-        (low,), (high,) = windows.bounds(self.rows, np.array([token]), before, after)
-        _, (start,) = self.rows.locate(np.array([low]))
-        return self.rows.ids[low:high], int(start), int(token - low)
-
-    # ------------------------------------------------------------------------------------ statistics
-
-    def stats(self) -> pd.DataFrame:
-        """One row per latent: n, density with its 95 % interval, mean, mean_sq, skew, kurtosis, max, dead.
-
-        See :func:`saelab.index.stats.table` for the definitions. A copy: change it as you like.
-        """
-        return self._stats.copy()
-
-    @cached_property
-    def _stats(self) -> pd.DataFrame:
-        return stats.table(self.counts, self.arrays["moments"], self.n_counted)
-
-    def latent_stats(self, latent: int) -> dict[str, Any]:
-        """The line of :meth:`stats` of one latent as a dict, without making the others."""
-        latent = check_latent(latent, self.d_sae)
-        one = stats.table(
-            self.counts[latent : latent + 1], self.arrays["moments"][latent : latent + 1], self.n_counted
-        )
-        return {"latent": latent, **{name: one[name].iloc[0].item() for name in one.columns}}
-
-    def histogram(self, latent: int, bins: int = 40, log: bool = False) -> pd.DataFrame:
-        """Exact counts of positive activations: lo, hi, count; see :func:`saelab.index.stats.histogram`."""
-        return stats.histogram(self.postings(latent).value, check_count("bins", bins), log)
-
-    def percentile(self, latent: int, value: float) -> float:
-        """Share of this latent's firings that are weaker than ``value``; NaN if it never fires."""
-        values = self.postings(latent).value
-        return float((values < value).mean()) if len(values) else float("nan")
-
-    # ------------------------------------------------------------------------------------ examples
-
-    def top(self, latent: int, n: int = 20, *, before: int = BEFORE, after: int = AFTER) -> pd.DataFrame:
-        """The ``n`` strongest firings.
-
-        Returns
-        -------
-        DataFrame
-            token_index, row, position (in the row), doc, token (label), value, text (``before`` tokens, the
-            token, ``after`` tokens, BOS left out), count. Firings with the same tokens around them are one
-            line; ``count`` is how often that text makes the latent fire. No lines if the latent never fires.
-        """
-        return examples.top(self, latent, n, before, after)
-
-    def random(
-        self, latent: int, n: int = 20, seed: int = 0, *, before: int = BEFORE, after: int = AFTER
-    ) -> pd.DataFrame:
-        """``n`` firings drawn evenly from all of them; columns as :meth:`top`."""
-        return examples.random(self, latent, n, seed, before, after)
-
-    def interval(
-        self, latent: int, lo: float | None = None, hi: float | None = None, n: int = 20, seed: int = 0, *,
-        before: int = BEFORE, after: int = AFTER,
-    ) -> pd.DataFrame:  # fmt: skip
-        """``n`` firings drawn evenly from those with ``lo <= value <= hi``, strongest first."""
-        return examples.interval(self, latent, lo, hi, n, seed, before, after)
-
-    # ------------------------------------------------------------------------------------ relations
-
-    def coactive(self, latent: int, n: int = 10) -> pd.DataFrame:
-        """Latents that fire at the same positions, of all latents.
-
-        Returns
-        -------
-        DataFrame
-            latent; similarity: cosine of the two activations over all counted positions; both: at how many
-            positions both fire; share: of this latent's firings; jaccard: both / either. Highest similarity
-            first.
-        """
-        return relations.coactive(self, check_latent(latent, self.d_sae), n)
-
-    def nearest(self, latent: int, by: str = "decoder", n: int = 10) -> pd.DataFrame:
-        """Most similar of all latents by cosine of ``"decoder"``, ``"encoder"`` or ``"coactivation"``."""
-        return relations.nearest(self, check_latent(latent, self.d_sae), by, n)
-
-    def logit_lens(self, latent: int, n: int = 10) -> pd.DataFrame:
-        """What the decoder direction votes for: rank, up_token, up_value, down_token, down_value.
-
-        Through the final norm's gain and the unembedding, see :func:`saelab.index.relations.token_votes`; a
-        hook point on the MLP's or attention's inner neurons goes through their output matrix first.
-
-        Raises
-        ------
-        SaelabError
-            If the SAE's hook point does not write to the residual stream.
-        """
-        return relations.logit_lens(self, check_latent(latent, self.d_sae), n)
-
-    def search(
-        self, text: str | None = None, regex: str | None = None, n: int = 20, *, ignore_case: bool = False
-    ) -> pd.DataFrame:
-        """Latents that fire on the matches of a text or a regular expression and not elsewhere.
-
-        Returns
-        -------
-        DataFrame
-            latent; hits: positions inside a match where it fires; precision: share of its firings that are
-            hits; recall: share of the matches on which it fires at least once; mean activation over hits; f1
-            of precision and recall, highest first. ``attrs["matches"]`` is the number of matches.
-        """
-        return spans.search(self, text, regex, n, ignore_case)
-
-    def search_table(self) -> list[bytes]:
-        """Bytes of every token as text to search in: special tokens are empty."""
-        return self._search_table
-
-    @cached_property
-    def _search_table(self) -> list[bytes]:
-        return self.vocab.table(hide_special=True)
-
-    def latents_for(self, row: int, start: int, stop: int, n: int = 10) -> pd.DataFrame:
-        """Latents that fire on positions ``start … stop`` of a row and not elsewhere in it.
-
-        Returns
-        -------
-        DataFrame
-            latent; inside, outside: positions of the row where it fires; precision = inside / (inside +
-            outside); recall = inside / counted positions of the span; f1, highest first, rarer latents first
-            among equals; max activation inside; fires: how often it fires in the whole index.
-        """
-        return spans.latents_for(self, row, start, stop, n)
-
-    def concepts(self, labels: Any, *, min_tp: int = 1) -> pd.DataFrame:
-        """How well each latent tells where each concept is.
-
-        Parameters
-        ----------
-        labels
-            ``{concept: (n_tokens,) bool}`` over the tokens of this index, or an object with ``concepts``
-            (names) and ``matrix`` ((n_tokens, n_concepts), dense or compressed sparse rows).
-        min_tp
-            Leave out pairs that meet at fewer positions.
-
-        Returns
-        -------
-        DataFrame
-            concept, latent, tp (positions with both), fires, precision = tp / fires, recall = tp / counted
-            positions of the concept, f1; all pairs with tp > 0, by concept, best first.
-        """
-        return labelled.concepts(self, labels, min_tp)
-
     # ------------------------------------------------------------------------------------ labels and notes
 
     def label(self, latent: int) -> str:
@@ -463,11 +202,43 @@ class LatentIndex:
 
         return widgets.LatentDashboard(self, latent)
 
-    def table(self) -> Any:
-        """Widget: all latents, to sort, filter and search."""
-        from saelab import widgets
+    def table(self) -> pd.DataFrame:
+        """All latents: :meth:`stats`, the token each is strongest on, and its label."""
+        frame, peak = self.stats(), self.arrays["peak"]
+        alive = np.flatnonzero(peak >= 0)
+        kinds, which = np.unique(self.rows.ids[peak[alive]], return_inverse=True)
+        frame["top_token"] = ""
+        frame.loc[alive, "top_token"] = np.array(self.vocab.labels(kinds), dtype=object)[which]
+        notes = self.labels()
+        frame["label"] = ""
+        frame.loc[notes["latent"], "label"] = notes["label"].to_numpy()
+        return frame
 
-        return widgets.LatentTable(self)
+    def to_openai(self, folder: str | Path, latents: Iterable[int] | None = None, **options: Any) -> Path:
+        """Write records of OpenAI's SAE viewer; see :mod:`saelab.index.export_openai`."""
+        from saelab.index.export_openai import write_openai
+
+        return write_openai(self, folder, latents, **options)
+
+    def to_neuronpedia(
+        self,
+        folder: str | Path,
+        latents: Iterable[int] | None = None,
+        *,
+        model_id: str,
+        source: str,
+        **options: Any,
+    ) -> list[Path]:
+        """Write Neuronpedia's upload JSON; see :mod:`saelab.index.export_neuronpedia`."""
+        from saelab.index.export_neuronpedia import write_neuronpedia
+
+        return write_neuronpedia(self, folder, latents, model_id=model_id, source=source, **options)
+
+    def to_parquet(self, folder: str | Path) -> Path:
+        """Write Parquet files for SQL; see :func:`saelab.index.export_parquet.write_parquet`."""
+        from saelab.index.export_parquet import write_parquet
+
+        return write_parquet(self, folder)
 
     def __len__(self) -> int:
         return self.d_sae

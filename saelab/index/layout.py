@@ -20,6 +20,7 @@ code_ptr.npy       (n_tokens + 1,) int64  where each position's active latents b
 code_latent.npy    (n_active,) uint16     active latents; int32 when d_sae > 65536
 code_value.npy     (n_active,) float32    their activations
 moments.npy        (d_sae, 5) float64     per latent: sums of a, a², a³, a⁴, and the largest a
+peak.npy           (d_sae,) int32         where each latent is strongest (first of equals); -1 if dead
 vocab_ptr.npy      (n_vocab + 1,) int64   where each token's bytes begin
 vocab_bytes.npy    (n,) uint8             bytes of every token: text is shown without the model
 labels.json                               labels and notes people gave to latents
@@ -46,7 +47,7 @@ BEFORE, AFTER = 10, 5
 ARRAYS = (
     "tokens", "counted", "window", "row_offsets", "row_doc", "row_start",
     "post_ptr", "post_token", "post_value",
-    "code_ptr", "code_latent", "code_value", "moments", "vocab_ptr", "vocab_bytes",
+    "code_ptr", "code_latent", "code_value", "moments", "peak", "vocab_ptr", "vocab_bytes",
 )  # fmt: skip
 
 

@@ -12,16 +12,16 @@ from torch import Tensor
 
 from saelab import models
 from saelab.errors import SaelabError, check_count, unknown
-from saelab.index.arrays import ranges
+from saelab.index.arrays import highest, ranges
 
 if TYPE_CHECKING:
-    from saelab.index.latent_index import LatentIndex
+    from saelab.index.queries import Queries
 
 _ENTRIES = 1 << 22  # codes looked at together: bounds memory
 _ROWS = 1 << 16
 
 
-def coactive(index: LatentIndex, latent: int, n: int) -> pd.DataFrame:
+def coactive(index: Queries, latent: int, n: int) -> pd.DataFrame:
     """See :meth:`LatentIndex.coactive`."""
     check_count("n", n)
     token, value = index.postings(latent)
@@ -43,7 +43,7 @@ def coactive(index: LatentIndex, latent: int, n: int) -> pd.DataFrame:
     found = np.flatnonzero(both)
     fires, squares = index.counts, index.arrays["moments"][:, 1]
     similarity = product[found] / np.sqrt(squares[found] * squares[latent])
-    order = np.lexsort((found, -similarity))[:n]
+    order = highest(similarity, n)
     found = found[order]
     shared = both[found]
     return pd.DataFrame(
@@ -57,7 +57,7 @@ def coactive(index: LatentIndex, latent: int, n: int) -> pd.DataFrame:
     )
 
 
-def nearest(index: LatentIndex, latent: int, by: str, n: int) -> pd.DataFrame:
+def nearest(index: Queries, latent: int, by: str, n: int) -> pd.DataFrame:
     """See :meth:`LatentIndex.nearest`."""
     check_count("n", n)
     kinds = ("decoder", "encoder", "coactivation")
@@ -71,7 +71,7 @@ def nearest(index: LatentIndex, latent: int, by: str, n: int) -> pd.DataFrame:
         similarity = _cosines(table, latent)
     similarity[latent] = np.nan  # as for latents without a direction, which are near to nothing
     similarity = np.where(np.isnan(similarity), -np.inf, similarity)
-    order = np.lexsort((np.arange(len(similarity)), -similarity))[:n]
+    order = highest(similarity, n)
     order = order[np.isfinite(similarity[order])]
     return pd.DataFrame({"latent": order, "similarity": similarity[order]})
 
@@ -89,7 +89,7 @@ def _cosines(table: Tensor, latent: int) -> np.ndarray:
 # ------------------------------------------------------------------------------------------- logit lens
 
 
-def logit_lens(index: LatentIndex, latent: int, n: int) -> pd.DataFrame:
+def logit_lens(index: Queries, latent: int, n: int) -> pd.DataFrame:
     """See :meth:`LatentIndex.logit_lens`."""
     check_count("n", n)
     sae, model = index.need_sae("logit_lens"), index.need_model("logit_lens")

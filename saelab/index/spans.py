@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from saelab.errors import SaelabError, check_count
-from saelab.index.arrays import blocks, ranges
+from saelab.index.arrays import blocks, highest, ranges
 
 if TYPE_CHECKING:
-    from saelab.index.latent_index import LatentIndex
+    from saelab.index.queries import Queries
 
 _TOKENS = 1 << 16  # text decoded together
 _ENTRIES = 1 << 22  # codes looked at together
@@ -25,9 +25,7 @@ def f1(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
     return np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)
 
 
-def search(
-    index: LatentIndex, text: str | None, regex: str | None, n: int, ignore_case: bool
-) -> pd.DataFrame:
+def search(index: Queries, text: str | None, regex: str | None, n: int, ignore_case: bool) -> pd.DataFrame:
     """See :meth:`LatentIndex.search`."""
     check_count("n", n)
     pattern = _pattern(text, regex, ignore_case)
@@ -38,7 +36,7 @@ def search(
     precision = hits[found] / index.counts[found]
     recall = matched[found] / max(len(first), 1)
     score = f1(precision, recall)
-    order = np.lexsort((found, -score))[:n]
+    order = highest(score, n)
     found = found[order]
     out = pd.DataFrame(
         {
@@ -66,7 +64,7 @@ def _pattern(text: str | None, regex: str | None, ignore_case: bool) -> re.Patte
         raise SaelabError(f"{source!r} is not a regular expression: {error}") from None
 
 
-def matches(index: LatentIndex, pattern: re.Pattern[str]) -> tuple[np.ndarray, np.ndarray]:
+def matches(index: Queries, pattern: re.Pattern[str]) -> tuple[np.ndarray, np.ndarray]:
     """First and last flat token index that each match touches. A match never leaves its row."""
     table = index.search_table()
     lengths = np.array([len(b) for b in table], dtype=np.int64)
@@ -101,16 +99,14 @@ def _match_bytes(whole: bytes, row_ends: list[int], pattern: re.Pattern[str]) ->
             yield low + a, low + b
 
 
-def _drop_uncounted(index: LatentIndex, first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _drop_uncounted(index: Queries, first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Matches without a counted position cannot be found by any latent, so they are not held against one."""
     before = np.concatenate([[0], np.cumsum(index.arrays["counted"], dtype=np.int64)])
     keep = before[last + 1] > before[first]
     return first[keep], last[keep]
 
 
-def _hits(
-    index: LatentIndex, first: np.ndarray, last: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _hits(index: Queries, first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Per latent: positions in a match where it fires, matches where it fires, sum over those positions."""
     hits, matched = (np.zeros(index.d_sae, np.int64) for _ in range(2))
     total = np.zeros(index.d_sae)
@@ -136,7 +132,7 @@ def _hits(
     return hits, matched, total
 
 
-def latents_for(index: LatentIndex, row: int, start: int, stop: int, n: int) -> pd.DataFrame:
+def latents_for(index: Queries, row: int, start: int, stop: int, n: int) -> pd.DataFrame:
     """See :meth:`LatentIndex.latents_for`."""
     check_count("n", n)
     length = index.row_length(row)

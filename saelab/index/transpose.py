@@ -57,24 +57,28 @@ def _map_run(folder: Path, number: int) -> Run:
 def merge_runs(
     runs: Sequence[Run], d_sae: int, folder: Path, memory: int, tick: Callable[[int], object] = lambda n: None
 ) -> None:
-    """Write ``post_*`` and ``moments`` of runs that are in ascending order of position."""
+    """Write ``post_*``, ``moments`` and ``peak`` of runs that are in ascending order of position."""
     counts = np.zeros(d_sae, dtype=np.int64)
     for run in runs:
         counts += np.diff(run.ptr)
     ptr = np.concatenate([[0], np.cumsum(counts)])
-    moments = np.zeros((d_sae, 5))
+    moments, peak = np.zeros((d_sae, 5)), np.full(d_sae, -1, dtype=np.int32)
     with (
         GrowingArray(layout.file(folder, "post_token"), np.int32) as tokens,
         GrowingArray(layout.file(folder, "post_value"), np.float32) as values,
     ):
         for a, b in blocks(ptr, max(memory // _BYTES_PER_ENTRY, 1)):
             token, value = _merge_block(runs, ptr, a, b)
-            moments[a:b] = sums(ptr[a : b + 1] - ptr[a], value)
+            local = ptr[a : b + 1] - ptr[a]
+            moments[a:b] = sums(local, value)
+            alive, place = strongest(local, value)
+            peak[a + alive] = token[place]
             tokens.append(token)
             values.append(value)
             tick(len(token))
     layout.save(folder, "post_ptr", ptr)
     layout.save(folder, "moments", moments)
+    layout.save(folder, "peak", peak)
 
 
 def _merge_block(runs: Sequence[Run], ptr: np.ndarray, a: int, b: int) -> tuple[np.ndarray, np.ndarray]:
@@ -103,3 +107,14 @@ def sums(ptr: np.ndarray, value: np.ndarray) -> np.ndarray:
             power = power * x
         out[alive, 4] = np.maximum.reduceat(x, start)
     return out
+
+
+def strongest(ptr: np.ndarray, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Latents that fire, and the place of the (first) maximum of each, of compressed posting lists."""
+    count = np.diff(ptr)
+    alive = np.flatnonzero(count)
+    if not len(alive):
+        return alive, alive
+    largest = np.maximum.reduceat(value, ptr[alive])
+    equal = np.flatnonzero(value == np.repeat(largest, count[alive]))
+    return alive, equal[np.searchsorted(equal, ptr[alive])]

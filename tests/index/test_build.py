@@ -12,6 +12,7 @@ from saelab import data, models
 from saelab.errors import HookError, SaelabError
 from saelab.index import LatentIndex
 from saelab.index import build as building
+from saelab.sae.archs import ARCHS
 
 TEXTS = [*SENTENCES, "a", "fig", "the the the the", *(s * 3 for s in SENTENCES)]
 
@@ -42,10 +43,11 @@ def index_dense(index):
     return out
 
 
+@pytest.mark.parametrize("arch", sorted(ARCHS))
 @pytest.mark.parametrize("batch_tokens", [1, 40, 8192])
-def test_equals_one_text_at_a_time(tiny, batch_tokens):
+def test_equals_one_text_at_a_time(tiny, batch_tokens, arch):
     """C27, C29, C30: all latents compete; batches of any size (one token too) and padding change nothing."""
-    sae = random_sae()
+    sae = random_sae(arch, k=4 if ARCHS[arch].needs_k else None)
     index = build(sae, tiny, batch_tokens=batch_tokens)
     rows = data.tokenize_texts(tiny, TEXTS)
     assert np.array_equal(index.rows.ids, rows.ids)

@@ -102,6 +102,19 @@ def test_postings_rows_and_activations_equal_dense(case):
     assert c.index.config["masked"]["positions"] == (~c.counted).sum()
 
 
+@given(cases)
+@quick
+def test_table_names_the_strongest_token(case):
+    c = Case(**case)
+    c.index.set_label(0, "a dead one")
+    frame = c.index.table()
+    assert frame["label"].tolist() == ["a dead one"] + [""] * (c.index.d_sae - 1)
+    for latent in c.latents:
+        best = c.index.top(latent, 1)["token"].tolist()
+        assert frame.loc[latent, "top_token"] == (best[0] if best else "")
+    pd.testing.assert_frame_equal(frame[c.index.stats().columns], c.index.stats())
+
+
 @given(cases, st.lists(st.integers(0, 9), max_size=4), st.sampled_from([50, 500, 10**6]))
 @quick
 def test_files_do_not_depend_on_stretches_or_memory(case, cuts, memory):

@@ -1,0 +1,326 @@
+"""What to do to which latents where: edits, checked when made, and kept as JSON."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from saelab import files
+from saelab.errors import SaelabError, check_count, check_latent, unknown
+from saelab.sae import SAE
+
+MODES = ("add", "clamp", "scale", "ablate", "project")
+POSITIONS = ("all", "prompt", "generated", "last")
+FORMAT = "saelab.intervention"
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One change of one latent. With ``a`` its activation, the output moves by ``(new - a) * W_dec[latent]``.
+
+    Attributes
+    ----------
+    strength
+        In units of the latent's activation, or of its maximum when ``unit`` is that.
+    mode
+        ``add``: a + strength. ``clamp``: strength. ``scale``: a * strength. ``ablate``: 0. ``project``: the
+        activation vector's component along the decoder row is replaced by strength times that row, whatever
+        put it there (several projections together replace their least-squares coefficients).
+    latent
+        Its id; may be left out where a dict names it.
+    positions
+        ``all``; ``prompt``; ``generated``: tokens after the prompt; ``last``: the newest token at every step,
+        which is the prompt's last and then each generated one; or places in the text, counted from 0 (BOS
+        included, padding not), negative ones back from the prompt's end.
+    unit
+        What strength 1 means, such as the latent's maximum. None is 1.
+    when, above
+        Only where latent ``when`` is more active than ``above``.
+    schedule
+        Share of the edit that is applied at the 1st, 2nd, … generated token; the last value goes on for ever,
+        the first is also the prompt's.
+    control
+        A seed: write along a random direction of the same length instead of the decoder row.
+    """
+
+    strength: float = 0.0
+    mode: str = "add"
+    latent: int | None = None
+    positions: str | tuple[int, ...] = "all"
+    unit: float | None = None
+    when: int | None = None
+    above: float = 0.0
+    schedule: tuple[float, ...] | None = None
+    control: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise unknown("mode", self.mode, MODES)
+        put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
+        put("strength", _number("strength", self.strength))
+        put("above", _number("above", self.above))
+        put("positions", _positions(self.positions))
+        if self.unit is not None:
+            put("unit", _number("unit", self.unit))
+            if self.mode in ("scale", "ablate"):
+                raise SaelabError(
+                    f"mode {self.mode!r} has no strength in activations, so relative has no meaning"
+                )
+        if self.schedule is not None:
+            if isinstance(self.schedule, str) or not isinstance(self.schedule, Iterable):
+                raise SaelabError(f"schedule is a list of numbers, got {self.schedule!r}")
+            put("schedule", tuple(_number("schedule", s) for s in self.schedule))
+            if not self.schedule:
+                raise SaelabError("schedule is empty; give at least one number")
+        if self.control is not None:
+            put("control", check_count("control", self.control, 0))
+
+    @property
+    def amount(self) -> float:
+        """The strength in units of the latent's activation."""
+        return self.strength * (1.0 if self.unit is None else self.unit)
+
+    @property
+    def reads(self) -> bool:
+        """Whether the latent's activation must be known."""
+        return self.mode in ("clamp", "scale", "ablate")
+
+    @property
+    def needs_prompt(self) -> bool:
+        """Whether it matters where the prompt ends."""
+        named = self.positions in ("prompt", "generated", "last")
+        back = not isinstance(self.positions, str) and min(self.positions) < 0
+        return named or back or self.schedule is not None
+
+    def __str__(self) -> str:
+        said = f"latent {self.latent}: {self.mode}"
+        if self.mode != "ablate":
+            said += f" {self.strength:g}" + ("" if self.unit is None else f" x {self.unit:g}")
+        if self.positions != "all":
+            said += f" at {self.positions if isinstance(self.positions, str) else list(self.positions)}"
+        if self.when is not None:
+            said += f" where latent {self.when} > {self.above:g}"
+        if self.schedule is not None:
+            said += ", scheduled"
+        return said + (f", random direction {self.control}" if self.control is not None else "")
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        raise SaelabError(f"{name} must be a number, got {value!r}")
+    number = float(value)
+    if not math.isfinite(number):
+        raise SaelabError(f"{name} must be finite, got {number}")
+    return number
+
+
+def _positions(value: Any) -> str | tuple[int, ...]:
+    if isinstance(value, str):
+        if value not in POSITIONS:
+            raise unknown("positions", value, (*POSITIONS, "a list of places"))
+        return value
+    if not isinstance(value, Iterable):
+        raise SaelabError(f"positions is one of {', '.join(POSITIONS)} or a list of places, got {value!r}")
+    places = tuple(int(p) if hasattr(p, "__index__") else _bad_place(p) for p in value)
+    if not places:
+        raise SaelabError("positions is empty: nothing would be changed")
+    return places
+
+
+def _bad_place(value: Any) -> int:
+    raise SaelabError(f"a place in the text is a whole number, got {value!r}")
+
+
+@dataclass(frozen=True)
+class Intervention:
+    """Edits of one SAE's latents, applied in order; all read the activation from before any of them."""
+
+    edits: tuple[Edit, ...]
+    sae: Mapping[str, Any]  # what it is for: architecture, sizes and hook points
+    marks: Mapping[int, tuple[float, float]]  # fingerprint of each latent's decoder row
+
+    def check(self, sae: SAE) -> Intervention:
+        """Itself, if it was made for ``sae``.
+
+        Raises
+        ------
+        SaelabError
+            If the SAE's sizes, hook points or decoder rows are others.
+        """
+        for key, value in describe(sae).items():
+            if self.sae[key] != value:
+                raise SaelabError(
+                    f"this intervention is for an SAE with {key}={self.sae[key]!r}, not {value!r}"
+                )
+        for latent, mark in self.marks.items():
+            got = _mark(sae, latent)
+            size = float(sae.W_dec[latent].detach().norm()) + 1e-12
+            if max(abs(a - b) for a, b in zip(got, mark, strict=True)) > 0.02 * size:
+                raise SaelabError(
+                    f"latent {latent} of this SAE writes another direction than when the intervention was "
+                    "made: it is an SAE of the same shape, but not the same"
+                )
+        return self
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain JSON data."""
+        return {
+            "format": FORMAT,
+            "version": 1,
+            "sae": dict(self.sae),
+            "marks": {str(k): list(v) for k, v in self.marks.items()},
+            "edits": [{k: v for k, v in asdict(e).items() if v is not None} for e in self.edits],
+        }
+
+    @classmethod
+    def from_json(cls, value: Any) -> Intervention:
+        """From plain JSON data; an unknown key or version is an error."""
+        if not isinstance(value, dict) or value.get("format") != FORMAT:
+            raise SaelabError(f"this is not an intervention: it lacks format {FORMAT!r}")
+        if value.get("version") != 1:
+            raise SaelabError(
+                f"intervention version {value.get('version')!r} is not known; this saelab reads version 1"
+            )
+        names, parts = [f.name for f in fields(Edit)], []
+        for part in value["edits"]:
+            for key in part:
+                if key not in names:
+                    raise unknown("edit key", key, names)
+            parts.append(Edit(**part))
+        marks = {int(k): (float(v[0]), float(v[1])) for k, v in value["marks"].items()}
+        return cls(tuple(parts), dict(value["sae"]), marks)
+
+    def save(self, path: str | Path) -> Path:
+        """Write it as a JSON file."""
+        files.write_json(path, self.to_json())
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Intervention:
+        """Read what :meth:`save` wrote."""
+        try:
+            return cls.from_json(files.read_json(path))
+        except (KeyError, TypeError, AttributeError, IndexError) as error:
+            raise SaelabError(
+                f"{path} is not a whole intervention ({type(error).__name__}: {error})"
+            ) from None
+
+    def __str__(self) -> str:
+        return "; ".join(map(str, self.edits))
+
+
+def describe(sae: SAE) -> dict[str, Any]:
+    """What an intervention must find again in an SAE."""
+    return {
+        name: getattr(sae.config, name) for name in ("arch", "d_in", "d_out", "d_sae", "hook_in", "hook_out")
+    }
+
+
+def _mark(sae: SAE, latent: int) -> tuple[float, float]:
+    row = sae.W_dec[latent].detach().double().cpu()  # (d_out)
+    place = torch.arange(len(row), dtype=torch.double)
+    return round(float(row @ place.cos()), 6), round(float(row @ place.sin()), 6)
+
+
+def intervention(sae: SAE, edits: Any, *, relative: Any = None, **common: Any) -> Intervention:
+    """Edits in any of the forms a user gives them, checked against ``sae``.
+
+    Parameters
+    ----------
+    edits
+        ``{latent: strength or Edit}``, a list of :class:`Edit`, a list of latents (to ablate), or an
+        :class:`Intervention`.
+    relative
+        Strengths are in units of each latent's maximum: a ``LatentIndex``, or ``{latent: maximum}``, or one
+        number per latent.
+    common
+        Fields of :class:`Edit` for the entries that are plain numbers or latents.
+
+    Raises
+    ------
+    SaelabError
+        For latents out of range, no edits, a maximum that is not known, or another SAE's intervention.
+    """
+    if isinstance(edits, Intervention):
+        return edits.check(sae)
+    parts = []
+    for given in _listed(edits, common):
+        edit = replace(given, latent=check_latent(given.latent, sae.config.d_sae))
+        if edit.when is not None:
+            edit = replace(edit, when=check_latent(edit.when, sae.config.d_sae))
+        if relative is not None and edit.unit is None and edit.mode not in ("scale", "ablate"):
+            edit = replace(edit, unit=_maximum(relative, int(edit.latent or 0), sae.config.d_sae))
+        elif relative is not None and edit.unit is None and edit.mode == "scale":
+            raise SaelabError("mode 'scale' multiplies the activation, so relative has no meaning for it")
+        parts.append(edit)
+    if not parts:
+        raise SaelabError("there are no edits: give {latent: strength}")
+    marks = {int(e.latent or 0): _mark(sae, int(e.latent or 0)) for e in parts}
+    return Intervention(tuple(parts), describe(sae), marks)
+
+
+def _listed(edits: Any, common: dict[str, Any]) -> list[Edit]:
+    if isinstance(edits, Edit):
+        return [edits]
+    if isinstance(edits, Mapping):
+        return [_named(latent, value, common) for latent, value in edits.items()]
+    if isinstance(edits, str) or not isinstance(edits, Iterable):
+        raise SaelabError(f"edits is {{latent: strength}} or a list, got {edits!r}")
+    made = []
+    for entry in edits:
+        if not isinstance(entry, Edit) and common.get("mode") != "ablate":
+            raise SaelabError(
+                f"latent {entry!r} has no strength: give {{latent: strength}}, or mode='ablate'"
+            )
+        made.append(entry if isinstance(entry, Edit) else Edit(latent=entry, **common))
+    return made
+
+
+def _named(latent: Any, value: Any, common: dict[str, Any]) -> Edit:
+    if not isinstance(value, Edit):
+        # ablating needs no strength, so {7: True} and {7: None} are as good as any number
+        strength = 0.0 if common.get("mode") == "ablate" else value
+        return Edit(strength, latent=latent, **common)
+    if value.latent is not None and value.latent != latent:
+        raise SaelabError(f"the edit under latent {latent} says latent {value.latent}")
+    return replace(value, latent=latent)
+
+
+def _maximum(relative: Any, latent: int, d_sae: int) -> float:
+    if hasattr(relative, "stats") and callable(relative.stats):  # a LatentIndex
+        stats: Any = relative.stats()
+        value = stats.loc[latent, "max"]
+    elif isinstance(relative, Mapping):
+        if latent not in relative:
+            raise SaelabError(f"relative gives no maximum for latent {latent}")
+        value = relative[latent]
+    elif hasattr(relative, "__len__") and len(relative) == d_sae:
+        value = relative[latent]
+    else:
+        raise SaelabError(
+            f"relative is a LatentIndex, {{latent: maximum}}, or {d_sae} numbers, "
+            f"got {type(relative).__name__}"
+        )
+    value = float(value)
+    if not (math.isfinite(value) and value > 0):
+        raise SaelabError(f"latent {latent} has no maximum to be relative to (it never fired): {value}")
+    return value
+
+
+def directions(sae: SAE, keys: list[tuple[int, int | None]]) -> Tensor:
+    """(len(keys), d_out) float32: decoder rows, or random directions as long as them for (latent, seed)."""
+    rows = []
+    for latent, seed in keys:
+        row = sae.W_dec[latent].detach().float()  # (d_out)
+        if seed is not None:
+            g = torch.Generator().manual_seed(seed)
+            noise = torch.randn(len(row), generator=g).to(row.device)
+            row = noise * (row.norm() / noise.norm())
+        rows.append(row)
+    return torch.stack(rows)

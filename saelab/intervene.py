@@ -1,0 +1,272 @@
+"""Change a forward pass through an SAE's latents.
+
+Both tools keep what the SAE does not explain. An edit that takes latent j from ``a`` to ``new`` adds
+``(new - a) * W_dec[j]`` to the activations and touches nothing else, which is the splice with the error term
+of the clean pass: without edits the model is exactly itself, and ablating takes away exactly ``a *
+W_dec[j]``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from saelab import edits as _edits
+from saelab.edits import Edit, Intervention
+from saelab.errors import SaelabError
+from saelab.passes import Pass, Watch, watched
+from saelab.sae import SAE, Codes
+from saelab.sites import Clock, Site, Steered, by_hook
+
+
+def _pairs(sae: Any, edits: Any = None) -> list[tuple[SAE, Any]]:
+    if isinstance(sae, SAE):
+        return [(sae, edits)]
+    pairs = [(s, edits) if isinstance(s, SAE) else tuple(s) for s in sae]
+    if not pairs or any(len(p) != 2 or not isinstance(p[0], SAE) for p in pairs):
+        raise SaelabError("sae is an SAE, or a list of (sae, edits) pairs")
+    return pairs
+
+
+# ------------------------------------------------------------------------------------------------- steer
+
+
+@dataclass(eq=False)
+class Steering:
+    """What a :func:`steer` block has done so far.
+
+    Attributes
+    ----------
+    interventions
+        The SAEs and their checked edits; ``interventions[0][1].save(path)`` keeps one.
+    fired
+        Runs of each hook.
+    edited
+        Positions changed, over all passes (with a cache off, a position is run again at every step).
+    prompt_tokens
+        Tokens before generation begins, as far as known.
+    """
+
+    interventions: list[tuple[SAE, Intervention]]
+    fired: Counter[str] = field(default_factory=Counter)
+    edited: int = 0
+    prompt_tokens: int | None = None
+
+    def __str__(self) -> str:
+        return " | ".join(str(i) for _, i in self.interventions)
+
+
+def interventions(
+    model: Any,
+    sae: SAE | Sequence[tuple[SAE, Any]],
+    edits: Any = None,
+    *,
+    relative: Any = None,
+    **common: Any,
+) -> list[tuple[SAE, Intervention]]:
+    """The checked edits of :func:`steer`, without running anything; ``[0][1].save(path)`` keeps them."""
+    Edit(**common)  # names are wrong whether or not an edit uses them
+    pairs = [(s, _edits.intervention(s, e, relative=relative, **common)) for s, e in _pairs(sae, edits)]
+    for s, _ in pairs:
+        Site(model, s)
+    return pairs
+
+
+@contextlib.contextmanager
+def steer(
+    model: Any,
+    sae: SAE | Sequence[tuple[SAE, Any]],
+    edits: Any = None,
+    *,
+    mode: str = "add",
+    positions: str | Sequence[int] = "all",
+    relative: Any = None,
+    when: int | None = None,
+    above: float = 0.0,
+    schedule: Sequence[float] | None = None,
+    special: bool = False,
+    prompt_tokens: int | None = None,
+) -> Iterator[Steering]:
+    """Change latents in every forward pass of this thread inside the block.
+
+    Blocks nest: an inner one reads what the outer one wrote. A user's own hooks stay.
+
+    Parameters
+    ----------
+    sae, edits
+        One SAE and its edits, or a list of ``(sae, edits)`` pairs. Edits: ``{latent: strength}``, ``{latent:
+        Edit}``, a list of :class:`~saelab.edits.Edit`, a list of latents to ablate, or an ``Intervention``.
+    mode, positions, when, above, schedule
+        For the edits given as plain numbers; see :class:`~saelab.edits.Edit`.
+    relative
+        Strengths are in units of each latent's maximum: a ``LatentIndex`` or ``{latent: maximum}``.
+    special
+        Edit special tokens (such as BOS) as well. Padding never is.
+    prompt_tokens
+        Where the prompt ends, for a generation loop without a cache, whose steps look like longer and longer
+        prompts. ``saelab.generate`` needs no such help.
+
+    Raises
+    ------
+    SaelabError
+        Before anything runs: unknown names, latents out of range. In a pass: a place in ``positions`` that is
+        a special token. At the end: a place that no text reached.
+    HookError
+        If a hook point does not exist, or did not fire.
+
+    Examples
+    --------
+    >>> with sl.steer(model, sae, {123: 8.0}):  # doctest: +SKIP
+    ...     logits = model("Once upon a time")
+    """
+    pairs = interventions(
+        model,
+        sae,
+        edits,
+        mode=mode,
+        positions=positions,
+        relative=relative,
+        when=when,
+        above=above,
+        schedule=schedule,
+    )
+    clock = Clock(model, special, prompt_tokens, any(e.needs_prompt for _, i in pairs for e in i.edits))
+    sites = [Steered(model, s, i, clock) for s, i in pairs]
+    steering = Steering(pairs, prompt_tokens=prompt_tokens)
+
+    def begin(p: Pass, watch: Watch) -> None:
+        clock.begin(p)
+        steering.prompt_tokens = clock.longest_prompt
+        for site in sites:
+            steering.edited += site.plan(p, watch)
+
+    hooks = by_hook(sites, lambda site, hook, x, p: site.change(hook, x))
+    with watched(model, hooks, begin) as watch:
+        steering.fired = watch.fired
+        yield steering
+    clock.check_reached()
+
+
+# ------------------------------------------------------------------------------------------------ attach
+
+
+@dataclass(eq=False)
+class Attached:
+    """What a spliced SAE saw in the last pass.
+
+    Attributes
+    ----------
+    codes
+        :class:`~saelab.sae.Codes` (B, T, d_sae) of the last pass, before any edit; with several SAEs, of the
+        first.
+    all_codes
+        The same for each SAE.
+    fired
+        Runs of each hook.
+    """
+
+    fired: Counter[str]
+    all_codes: list[Codes | None]
+
+    @property
+    def codes(self) -> Codes:
+        if self.all_codes[0] is None:
+            raise SaelabError("no forward pass has run inside the block yet")
+        return self.all_codes[0]
+
+
+@contextlib.contextmanager
+def attach(
+    model: Any,
+    sae: SAE | Sequence[SAE],
+    *,
+    error: bool = False,
+    edit: Callable[[Tensor], Tensor] | None = None,
+    mask: Tensor | None = None,
+    special: bool = False,
+) -> Iterator[Attached]:
+    """Splice SAEs (or transcoders, crosscoders) into every forward pass of this thread inside the block.
+
+    Parameters
+    ----------
+    sae
+        One or several.
+    error
+        False: their hook points carry the reconstruction. True: the reconstruction and what it lacks, so that
+        the model stays exactly itself and only ``edit`` has an effect.
+    edit
+        ``f(latents (B * T, d_sae)) -> latents``; positions that are not spliced are ignored. None changes
+        nothing.
+    mask
+        (B, T) bool, where to splice; None is everywhere.
+    special
+        Splice special tokens (such as BOS) too; an SAE has rarely seen them. Padding never is.
+
+    Examples
+    --------
+    >>> with sl.attach(model, sae) as spliced:  # doctest: +SKIP
+    ...     logits = model("Once upon a time")
+    >>> spliced.codes.l0()  # doctest: +SKIP
+    """
+    saes = [s for s, _ in _pairs(sae)]
+    clock = Clock(model, special, None, False)
+    sites = [Site(model, s) for s in saes]
+    state = Attached(Counter(), [None] * len(sites))
+    parts: list[Tensor | None] = [None] * len(sites)
+
+    def begin(p: Pass, watch: Watch) -> None:
+        clock.begin(p)
+        if mask is not None and mask.shape != p.ids.shape:
+            raise SaelabError(
+                f"mask has shape {tuple(mask.shape)}, the tokens of this pass {tuple(p.ids.shape)}"
+            )
+        for i, site in enumerate(sites):
+            parts[i] = None
+            site.begin(p, watch, True)
+
+    def write(site: Site, hook: str, x: Tensor, p: Pass) -> Tensor | None:
+        i = sites.index(site)
+        part = site.slices[hook]
+        site.check_width(hook, x, part.stop - part.start)
+        on = clock.allowed if mask is None else clock.allowed & mask.to(p.ids.device)
+        on = on.to(x.device)
+        if parts[i] is None:
+            everywhere = torch.ones_like(on)
+            codes = site.sae.encode_sparse(site.input(everywhere))
+            state.all_codes[i] = Codes(
+                **{**codes.__dict__, "lead": tuple(x.shape[:2])}  # stats and skip stay per row
+            )
+            parts[i] = _spliced(site.sae, codes, edit, error)
+        new = parts[i]
+        if new is None:
+            return None
+        new = new.reshape(*x.shape[:2], -1)[..., part].to(x.device)  # (B, T, d)
+        new = new if error else new - x.to(new.dtype)
+        return torch.where(on[..., None], new, torch.zeros_like(new))
+
+    with watched(model, by_hook(sites, write), begin) as watch:
+        state.fired = watch.fired
+        yield state
+
+
+def _spliced(sae: SAE, codes: Codes, edit: Callable[[Tensor], Tensor] | None, error: bool) -> Tensor | None:
+    """(rows, d_out) in float32: the reconstruction, or with the error term the change that ``edit`` makes."""
+    if edit is None:
+        return None if error else sae.decode(codes).float()
+    old = codes.dense()  # (rows, d_sae)
+    new = edit(old.clone())
+    if not isinstance(new, Tensor) or new.shape != old.shape:
+        raise SaelabError(
+            f"edit must give back latents of shape {tuple(old.shape)}, got {getattr(new, 'shape', new)!r}"
+        )
+    extra = {} if getattr(codes, "skip", None) is None else {"skip": codes.skip}  # type: ignore[attr-defined]
+    after = sae.decode(new, codes.stats, **extra).float()
+    if not error:
+        return after
+    return after - sae.decode(old, codes.stats, **extra).float()

@@ -1,0 +1,116 @@
+"""An index as N2G needs it: tokens ready for matching, and who is train, valid and test.
+
+Documents are shuffled by the seed and cut into train (50 %), valid (25 %) and test (25 %), so that no
+document is in two parts. With fewer than 8 documents that would leave parts empty or tiny, and rows are
+shuffled instead (each is a context of its own, but neighbouring rows of one document may look alike; ``unit``
+says which it was).
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from saelab.errors import unknown
+from saelab.n2g.match import Tokens
+
+SPLITS = ("train", "valid", "test")
+_UNCOUNTED = 255
+_FEWEST_DOCUMENTS = 8
+
+
+class Corpus:
+    """One index, one split.
+
+    Attributes
+    ----------
+    tokens
+        For matching.
+    part
+        (n,) uint8: 0 train, 1 valid, 2 test, 255 where statistics do not count.
+    unit
+        ``document`` or ``row``: what was shuffled.
+    """
+
+    def __init__(self, index: Any, seed: int):
+        rows = index.rows
+        self.tokens = Tokens.of(rows)
+        docs, doc_of_row = np.unique(np.asarray(rows.doc), return_inverse=True)
+        self.unit = "document" if len(docs) >= _FEWEST_DOCUMENTS else "row"
+        unit_of_row = doc_of_row if self.unit == "document" else np.arange(len(rows))
+        n = int(unit_of_row.max(initial=-1)) + 1
+        place = np.empty(n, dtype=np.int64)
+        place[np.random.default_rng(seed).permutation(n)] = np.arange(n)
+        part = np.searchsorted([n / 2, n * 3 / 4], place, side="right").astype(np.uint8)
+        self.part = np.repeat(part[unit_of_row], np.diff(rows.offsets))
+        counted = getattr(index, "counted", None)
+        self.part[self.tokens.place < 0] = _UNCOUNTED
+        if counted is not None:
+            self.part[~np.asarray(counted)] = _UNCOUNTED
+        self._truth: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+        self._index = weakref.ref(index)
+
+    def truth(self, latent: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Counted positions where a latent fires (ascending), its activation there, and their part."""
+        if latent not in self._truth:
+            if len(self._truth) > 256:
+                self._truth.clear()
+            index = self._index()
+            assert index is not None
+            token, value = index.postings(latent)
+            part = self.part[token]
+            keep = part != _UNCOUNTED
+            self._truth[latent] = np.asarray(token)[keep], np.asarray(value)[keep], part[keep]
+        return self._truth[latent]
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """(3,) counted tokens of train, valid, test."""
+        return np.bincount(self.part, minlength=256)[:3]
+
+    @cached_property
+    def train_positions(self) -> np.ndarray:
+        """Ascending positions of the train part."""
+        return np.flatnonzero(self.part == 0)
+
+    @cached_property
+    def token_counts(self) -> np.ndarray:
+        """(3, n_vocab) how often each token is counted in each part."""
+        n = self.tokens.n_vocab
+        return np.stack([np.bincount(self.tokens.ids[self.part == p], minlength=n) for p in range(3)])
+
+    @cached_property
+    def pairs(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Bigrams: number of its pair at each position (n,), each pair's second token, counts (3, n_pairs).
+
+        The first token of a row is paired with the row's start.
+        """
+        ids, n = self.tokens.ids.astype(np.int64), self.tokens.n_vocab
+        before = np.where(self.tokens.place > 0, np.roll(ids, 1), n)
+        keys, pair = np.unique(before * n + ids, return_inverse=True)
+        counts = np.stack([np.bincount(pair[self.part == p], minlength=len(keys)) for p in range(3)])
+        return pair.astype(np.int32), (keys % n).astype(np.int32), counts
+
+
+_corpora: weakref.WeakKeyDictionary[Any, dict[int, Corpus]] = weakref.WeakKeyDictionary()
+_guard = threading.Lock()
+
+
+def corpus(index: Any, seed: int = 0) -> Corpus:
+    """The corpus of an index, made once per seed."""
+    with _guard:
+        made = _corpora.setdefault(index, {})
+        if seed not in made:
+            made[seed] = Corpus(index, seed)
+        return made[seed]
+
+
+def part_number(split: str) -> int:
+    """0, 1 or 2 for train, valid or test."""
+    if split not in SPLITS:
+        raise unknown("split", split, SPLITS)
+    return SPLITS.index(split)

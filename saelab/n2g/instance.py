@@ -1,0 +1,158 @@
+"""One activating example -> the pattern that makes the latent fire there, by asking the model.
+
+1. *Minimal suffix*: lengths 1, 2, 3, … (the activation is not monotone in length, so no binary search) up to
+   the first that keeps ``keep`` of the activation right after BOS, and also with random tokens before it.
+   The second condition is waived for the whole text up to the token: that may be a pattern of position.
+2. *Position*: if random tokens before the whole text destroy the activation, the pattern begins at the row's
+   start.
+3. *Wildcards*: a token whose replacement by random ones costs less than ``wild`` of the activation.
+4. *Joint verification*: all wildcards random together. While too few fillings keep the activation, the most
+   important wildcard gets its token back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from saelab.n2g.probe import Fillers, Prompt, Question
+from saelab.n2g.tree import Item
+
+
+@dataclass(frozen=True)
+class Example:
+    """Where a latent fires: the tokens up to it (at most ``max_len``); ``whole``: from the row's start on."""
+
+    position: int
+    tokens: Prompt
+    whole: bool
+    value: float
+
+
+@dataclass(frozen=True)
+class Instance:
+    """The pattern of one example.
+
+    Attributes
+    ----------
+    tokens
+        The minimal suffix in reading order.
+    wild
+        Which of them are wildcards.
+    imp
+        Per token, the share of the activation lost when it is replaced.
+    start
+        Whether the pattern begins at the row's start.
+    value
+        Activation on the suffix right after BOS.
+    sufficiency
+        Share of joint fillings that keep ``keep`` of it.
+    """
+
+    example: Example
+    tokens: Prompt
+    wild: tuple[bool, ...]
+    imp: tuple[float, ...]
+    start: bool
+    value: float
+    sufficiency: float
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """From the activating token backwards; wildcards at the far end stay."""
+        parts: list[Item] = [
+            ("any", (), 0, 0) if w else ("tok", (t,), 0, 0)
+            for t, w in zip(reversed(self.tokens), reversed(self.wild), strict=True)
+        ]
+        return tuple([*parts, ("start", (), 0, 0)] if self.start else parts)
+
+
+@dataclass(frozen=True)
+class Probing:
+    """The numbers of :class:`saelab.n2g.N2GConfig` that the questions need."""
+
+    keep: float
+    wild: float
+    pads: tuple[int, ...]
+    fillers: int
+    joint: int
+    joint_min: float
+    limit: int  # longest prompt the model takes, BOS not counted
+
+
+def explain(example: Example, how: Probing, fillers: Fillers) -> Question[Instance | None]:
+    """See the module's docstring; None if no suffix of the example explains it."""
+    found = yield from _suffix(example, how, fillers)
+    if found is None:
+        return None
+    found = yield from _wildcards(found, how, fillers)
+    return (yield from _joint(found, how, fillers))
+
+
+def _suffix(example: Example, how: Probing, fillers: Fillers) -> Question[Instance | None]:
+    tokens = example.tokens
+    for n in range(1, len(tokens) + 1):
+        suffix = tokens[len(tokens) - n :]
+        (value,) = yield [suffix]
+        if value <= 0 or value < how.keep * example.value:
+            continue
+        whole = example.whole and n == len(tokens)
+        anywhere = yield from _holds_anywhere(suffix, value, how, fillers)
+        if anywhere or whole:
+            bare = Instance(example, suffix, (False,) * n, (1.0,) * n, not anywhere, float(value), 1.0)
+            return bare
+    return None
+
+
+def _pads(length: int, how: Probing, fillers: Fillers) -> list[Prompt]:
+    lengths = [min(p, how.limit - length) for p in how.pads]
+    return [fillers.draw(p) for p in lengths if p > 0]
+
+
+def _holds_anywhere(suffix: Prompt, value: float, how: Probing, fillers: Fillers) -> Question[bool]:
+    pads = _pads(len(suffix), how, fillers)
+    if not pads:
+        return True  # the suffix fills the context: there is nowhere else
+    values = yield [pad + suffix for pad in pads]
+    return bool((values >= how.keep * value).mean() >= 0.5)
+
+
+def _wildcards(found: Instance, how: Probing, fillers: Fillers) -> Question[Instance]:
+    tokens, m = found.tokens, how.fillers
+    prompts = [
+        (*tokens[:j], *filler, *tokens[j + 1 :])
+        for j in range(len(tokens))
+        for filler in (fillers.draw(1) for _ in range(m))
+    ]
+    values = yield prompts
+    kept = np.minimum(values / found.value, 1.0).reshape(len(tokens), m).mean(axis=1)
+    imp = tuple(float(1 - k) for k in kept)
+    return replace(found, imp=imp, wild=tuple(i < how.wild for i in imp))
+
+
+def fill(
+    tokens: Prompt, wild: Sequence[bool], start: bool, how: Probing, fillers: Fillers, m: int
+) -> list[Prompt]:
+    """``m`` prompts with every wildcard random, and random tokens before unless the start matters."""
+    out = []
+    for i in range(m):
+        body = tuple(fillers.draw(1)[0] if w else t for t, w in zip(tokens, wild, strict=True))
+        lengths = (0, *how.pads)
+        pad = 0 if start else min(lengths[i % len(lengths)], how.limit - len(body))
+        out.append(fillers.draw(pad) + body)
+    return out
+
+
+def _joint(found: Instance, how: Probing, fillers: Fillers) -> Question[Instance]:
+    wild = list(found.wild)
+    while True:
+        if not any(wild):
+            return replace(found, wild=tuple(wild), sufficiency=1.0)
+        values = yield fill(found.tokens, wild, found.start, how, fillers, how.joint)
+        share = float((values >= how.keep * found.value).mean())
+        if share >= how.joint_min:
+            return replace(found, wild=tuple(wild), sufficiency=share)
+        # of equal importance, the nearer to the token that fires
+        wild[max((i for i, w in enumerate(wild) if w), key=lambda i: (found.imp[i], i))] = False

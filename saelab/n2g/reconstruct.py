@@ -1,0 +1,242 @@
+"""Explanation reconstruction: let the model run on what the graphs say its latents are.
+
+Every latent is simulated by its graph, times the graph's scale (sum s·a / sum s² on the train documents); a
+latent without a graph is 0. The simulated latents are decoded and put in place of the activation, and the
+loss of the model is measured on held-out documents, beside the SAE itself, beside the mean activation, and
+beside a bigram language model of the train documents (Gao et al. 2024, section 4.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from saelab import data, models
+from saelab.errors import SaelabError
+from saelab.n2g import match
+from saelab.n2g.corpus import Corpus, corpus, part_number
+
+if TYPE_CHECKING:
+    from saelab.n2g.graph import PatternGraph
+
+_RUNS = ("clean", "sae", "graphs", "mean")
+
+
+@dataclass(frozen=True)
+class SimulatedLoss:
+    """Cross entropy (``ce_…``) and KL from the untouched model (``kl_…``), nats per predicted token.
+
+    Attributes
+    ----------
+    clean, sae, graphs, mean
+        The model itself; on the SAE's reconstruction; on latents simulated by the graphs; on the mean
+        activation (what an SAE without latents could say at best).
+    ce_bigram
+        Loss of a bigram language model, interpolated with a unigram one, on the same tokens.
+    explained
+        (kl_mean - kl_graphs) / (kl_mean - kl_sae): how much of what the SAE keeps the graphs keep.
+    latents, tokens
+        Latents with a graph that is not empty; predicted tokens.
+    """
+
+    ce_clean: float
+    ce_sae: float
+    ce_graphs: float
+    ce_mean: float
+    ce_bigram: float
+    kl_sae: float
+    kl_graphs: float
+    kl_mean: float
+    explained: float | None
+    latents: int
+    tokens: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return asdict(self)
+
+
+def simulate(graphs: Mapping[int, PatternGraph], index: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Every graph's scaled prediction on the index, sparse, in the order of the text.
+
+    Returns
+    -------
+    token, latent, value
+        Flat token index (m,) int64, latent (m,) int64, simulated activation (m,) float32.
+    """
+    tokens, latents, values = [], [], []
+    for latent, graph in graphs.items():
+        c = corpus(index, graph.seed)
+        at, nodes = match.winners(c.tokens, graph.tree, graph.rule)
+        scale = graph.score(index, split="train").scale if len(at) else None
+        s = match.values(graph.tree, nodes) * np.float32(scale or 0.0)
+        keep = (s > 0) & (c.part[at] != 255)
+        tokens.append(at[keep].astype(np.int64))
+        latents.append(np.full(int(keep.sum()), latent, dtype=np.int64))
+        values.append(s[keep])
+    if not tokens:
+        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32)
+    token, latent, value = (np.concatenate(x) for x in (tokens, latents, values))
+    order = np.argsort(token, kind="stable")
+    return token[order], latent[order], value[order]
+
+
+def simulated_loss(
+    model: Any,
+    sae: Any,
+    graphs: Mapping[int, PatternGraph],
+    index: Any,
+    *,
+    split: str = "test",
+    tokens: int | str = "50k",
+    batch_tokens: int = 2048,
+    progress: bool = True,
+) -> SimulatedLoss:
+    """See the module's docstring.
+
+    Raises
+    ------
+    SaelabError
+        If there are no graphs, they were fitted with different seeds (their train documents differ), the SAE
+        is a transcoder, or it normalises its input (a simulation cannot know the norm).
+    """
+    c, seed = _checked(sae, graphs, index)
+    chosen = _rows(index, c, part_number(split), data.parse_tokens(tokens))
+    token, latent, value = simulate(graphs, index)
+    mean = _mean_activation(model, sae, index, c)
+    bigram = Bigram.learn(c)
+    total = dict.fromkeys([f"{kind}_{run}" for run in _RUNS for kind in ("ce", "kl")], 0.0)
+    n = ce_bigram = 0
+    hook = sae.config.hook_in
+    widest = max(256, (1 << 25) // models.vocab_size(model))
+    with tqdm(total=len(chosen), desc="simulate", unit="row", leave=False, disable=not progress) as bar:
+        for batch in _batches(index.rows, chosen, min(batch_tokens, widest)):
+            counted = torch.from_numpy(np.where(batch.flat >= 0, c.part[batch.flat], 255) != 255)[..., None]
+            z = _dense(batch.flat, token, latent, value, sae)  # (B, T, d_sae)
+
+            def swap(new: Any, counted: Tensor = counted) -> dict[str, models.HookFn]:
+                return {hook: lambda x: torch.where(counted.to(x.device), new(x).to(x), x)}
+
+            edits: dict[str, dict[str, models.HookFn]] = {
+                "clean": {},
+                "sae": swap(lambda x: sae.decode(sae.encode_sparse(x.to(sae.W_enc.device)))),
+                "graphs": swap(lambda x, z=z: sae.decode(z.to(sae.W_dec))),
+                "mean": swap(lambda x: mean.expand_as(x)),
+            }
+            scored = batch.mask[:, 1:]
+            target = batch.ids[:, 1:][scored]  # (n,)
+            clean = None
+            for run in _RUNS:
+                with models.lock(model), torch.no_grad(), models.hooked(model, edits[run]):
+                    logits = models.forward(model, batch.ids, batch.mask)  # (B, T, V)
+                logp = logits[:, :-1].cpu()[scored].float().log_softmax(-1)  # (n, V)
+                clean = logp if clean is None else clean
+                total[f"ce_{run}"] -= float(logp.gather(-1, target[:, None]).double().sum())
+                total[f"kl_{run}"] += float((clean.exp() * (clean - logp)).double().sum())
+            before = batch.ids[:, :-1][scored]
+            ce_bigram -= float(bigram.logp(before.numpy(), target.numpy()).sum())
+            n += len(target)
+            bar.update(len(batch.row))
+    each = {name: x / n for name, x in total.items() if name != "kl_clean"}
+    gap = each["kl_mean"] - each["kl_sae"]
+    return SimulatedLoss(
+        **each,
+        ce_bigram=ce_bigram / n,
+        explained=(each["kl_mean"] - each["kl_graphs"]) / gap if abs(gap) > 1e-9 else None,
+        latents=sum(len(g) > 0 for g in graphs.values()),
+        tokens=n,
+    )
+
+
+def _checked(sae: Any, graphs: Mapping[int, PatternGraph], index: Any) -> tuple[Corpus, int]:
+    if not graphs:
+        raise SaelabError("there are no graphs to simulate latents with")
+    seeds = {g.seed for g in graphs.values()}
+    if len(seeds) > 1:
+        raise SaelabError(f"these graphs were fitted on different train documents (seeds {sorted(seeds)})")
+    if sae.config.hook_in != sae.config.hook_out:
+        raise SaelabError(
+            "a transcoder's latents are not simulated: its input and output are different places"
+        )
+    if sae.config.normalize != "none":
+        raise SaelabError(
+            f"this SAE normalises its input ({sae.config.normalize}), which a simulation cannot know"
+        )
+    (seed,) = seeds
+    return corpus(index, seed), seed
+
+
+def _rows(index: Any, c: Corpus, part: int, budget: int) -> np.ndarray:
+    """Rows of a split with something to predict, up to a number of tokens."""
+    first = np.asarray(index.rows.offsets[:-1]) + int(index.rows.bos)
+    lengths = np.diff(index.rows.offsets)
+    rows = np.flatnonzero(
+        (lengths > 1 + int(index.rows.bos)) & (c.part[np.minimum(first, len(c.part) - 1)] == part)
+    )
+    rows = rows[: int(np.searchsorted(np.cumsum(lengths[rows]), budget)) + 1]
+    if not len(rows):
+        raise SaelabError("this split has no row of two tokens or more: there is nothing to predict")
+    return rows
+
+
+def _batches(rows: data.TokenRows, chosen: np.ndarray, batch_tokens: int) -> Any:
+    chosen = chosen[np.argsort(np.diff(rows.offsets)[chosen], kind="stable")]
+    i = 0
+    while i < len(chosen):
+        j = i + 1
+        while j < len(chosen) and len(rows[int(chosen[j])]) * (j + 1 - i) <= batch_tokens:
+            j += 1
+        yield rows.batch(chosen[i:j])
+        i = j
+
+
+def _dense(flat: np.ndarray, token: np.ndarray, latent: np.ndarray, value: np.ndarray, sae: Any) -> Tensor:
+    """Simulated latents of a batch, (B, T, d_sae)."""
+    z = torch.zeros(flat.size, sae.config.d_sae)
+    for row, positions in enumerate(flat):
+        inside = positions[positions >= 0]
+        a, b = np.searchsorted(token, [inside[0], inside[-1] + 1])
+        place = row * flat.shape[1] + (token[a:b] - inside[0])
+        z[torch.from_numpy(place), torch.from_numpy(latent[a:b])] = torch.from_numpy(value[a:b])
+    return z.reshape(*flat.shape, -1)
+
+
+def _mean_activation(model: Any, sae: Any, index: Any, c: Corpus, budget: int = 20_000) -> Tensor:
+    """Mean of the hook point over counted train tokens, (d,)."""
+    total, n = 0.0, 0
+    for batch in _batches(index.rows, _rows(index, c, 0, budget), 4096):
+        x = models.run_to_hooks(model, batch.ids, [sae.config.hook_in], batch.mask)[sae.config.hook_in]
+        counted = torch.from_numpy(np.where(batch.flat >= 0, c.part[batch.flat], 255) == 0).to(x.device)
+        total = total + x[counted].double().sum(0)
+        n += int(counted.sum())
+    return (total / n).float()  # type: ignore[union-attr]
+
+
+class Bigram:
+    """P(b | a) = (count(a b) + k·P(b)) / (count(a) + k), P(b) = (count(b) + 1) / (all + vocabulary)."""
+
+    def __init__(self, keys: np.ndarray, counts: np.ndarray, first: np.ndarray, unigram: np.ndarray):
+        self.keys, self.counts, self.first, self.unigram = keys, counts, first, unigram
+
+    @classmethod
+    def learn(cls, c: Corpus) -> Bigram:
+        """Counts of the train documents."""
+        ids, n = c.tokens.ids.astype(np.int64), c.tokens.n_vocab
+        at = np.flatnonzero((c.part == 0) & (np.arange(len(ids)) > 0))
+        keys, counts = np.unique(ids[at - 1] * n + ids[at], return_counts=True)
+        first = np.bincount(ids[at - 1], minlength=n)
+        unigram = np.bincount(ids[at], minlength=n) + 1.0
+        return cls(keys, counts, first, unigram / unigram.sum())
+
+    def logp(self, before: np.ndarray, after: np.ndarray, k: float = 4.0) -> np.ndarray:
+        """Log-probability of each pair's second token."""
+        key = before.astype(np.int64) * len(self.first) + after
+        place = np.minimum(np.searchsorted(self.keys, key), len(self.keys) - 1)
+        together = np.where(self.keys[place] == key, self.counts[place], 0)
+        return np.log((together + k * self.unigram[after]) / (self.first[before] + k))

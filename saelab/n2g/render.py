@@ -1,0 +1,110 @@
+"""A pattern tree for the eye: text, DOT, and the labels both use."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+
+from saelab.n2g.tree import Item, Pattern, Tree
+
+_VISIBLE = {"\n": "↵", "\t": "⇥", "\r": "␍"}
+
+
+def show(label: str) -> str:
+    r"""A token's label on one line: newline as ``↵``, other invisible characters as escapes."""
+    out = []
+    for c in label:
+        if c in _VISIBLE:
+            out.append(_VISIBLE[c])
+        elif c.isprintable():
+            out.append(c)
+        else:
+            out.append(c.encode("unicode_escape").decode())
+    return "".join(out)
+
+
+def label_of(labels: Mapping[int, str], token: int) -> str:
+    """The text of a token id, or ``#id`` when the graph was never told."""
+    return labels.get(token, f"#{token}")
+
+
+class Labels(dict[int, str]):
+    """Token id -> text, in the order in which alternatives are shown."""
+
+    _place: dict[int, int] | None = None
+
+    @property
+    def place(self) -> dict[int, int]:
+        """Token id -> its number in the order."""
+        if self._place is None or len(self._place) != len(self):
+            self._place = {token: n for n, token in enumerate(self)}
+        return self._place
+
+
+def ordered(labels: Mapping[int, str], ids: Iterable[int]) -> list[int]:
+    """Ids in the order of the labels, unlabelled ones last."""
+    place = labels.place if isinstance(labels, Labels) else Labels(labels).place
+    return sorted(ids, key=lambda i: (place.get(i, len(place)), i))
+
+
+def tokens(labels: Mapping[int, str], ids: Sequence[int], limit: int = 6) -> str:
+    """Alternatives as ```GET`|`POST`|+3``."""
+    ids = ordered(labels, ids)
+    shown = "|".join(f"`{show(label_of(labels, i))}`" for i in ids[:limit])
+    return shown + (f"|+{len(ids) - limit}" if len(ids) > limit else "")
+
+
+def item(labels: Mapping[int, str], part: Item, limit: int = 6) -> str:
+    """One item of a pattern as text."""
+    kind, ids, lo, hi = part
+    if kind == "tok":
+        return tokens(labels, ids, limit)
+    if kind == "not":
+        return f"¬({tokens(labels, ids, limit)})"
+    if kind == "gap":
+        return f"…{{{lo},{hi}}}"
+    return {"any": "*", "start": "^"}[kind]
+
+
+def pattern(labels: Mapping[int, str], p: Pattern, limit: int = 6) -> str:
+    """```Host` `:` * → `example```: context in reading order, then the token the latent fires on."""
+    *context, last = [item(labels, i, limit) for i in reversed(p.items)]
+    return " ".join([*context, "→", last]) if context else f"→ {last}"
+
+
+def text(tree: Tree, labels: Mapping[int, str], *, n: int | None = None, limit: int = 6) -> str:
+    """One line per pattern, the one that explains most activation first."""
+    ordered = sorted(tree.patterns, key=lambda p: (-p.end.sum, -p.end.value, p.node))
+    lines = []
+    for p in ordered[:n]:
+        counts = (
+            f"  ({p.end.value:.3g}, fires on {p.end.n_fire} of {p.end.n})"
+            if p.end.n
+            else f"  ({p.end.value:.3g})"
+        )
+        lines.append(pattern(labels, p, limit) + counts)
+    if n is not None and len(ordered) > n:
+        lines.append(f"… {len(ordered) - n} more")
+    return "\n".join(lines)
+
+
+def dot(tree: Tree, labels: Mapping[int, str], limit: int = 6) -> str:
+    """Graphviz source, drawn so that it reads from left to right; red is the activating token."""
+    largest = max((p.end.value for p in tree.patterns), default=0.0) or 1.0
+    lines = ["digraph n2g {", "  rankdir=RL;", '  node [shape=box, style="rounded,filled", fillcolor=white];']
+    for node in tree.nodes.values():
+        name = item(labels, (node.kind, node.ids, node.lo, node.hi), limit)
+        look = [f"label={json.dumps(name, ensure_ascii=False)}"]
+        if node.parent == 0:
+            look.append('color="#c03030"')
+        if node.end is not None:
+            shade = 255 - round(120 * min(1.0, node.end.value / largest))
+            look += [
+                "penwidth=2",
+                f'fillcolor="#ff{shade:02x}{shade:02x}"',
+                f'tooltip="{node.end.value:.4g}"',
+            ]
+        lines.append(f"  n{node.id} [{', '.join(look)}];")
+        if node.parent:
+            lines.append(f"  n{node.parent} -> n{node.id} [dir=back];")
+    return "\n".join([*lines, "}"]) + "\n"

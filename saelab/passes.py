@@ -1,0 +1,168 @@
+"""Hooks that know which tokens are passing.
+
+A hook of a model sees activations only. What steering needs beside them (which positions are padding or
+special tokens, where a token stands in its text when a cache holds the earlier ones) is read from the
+arguments of the forward pass itself, so it is right however the model is called: directly, on batches padded
+on either side, or from a generation loop.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from saelab import kv_cache, models
+from saelab.errors import HookError, SaelabError
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """The tokens of one forward pass.
+
+    Attributes
+    ----------
+    ids
+        (B, T) long.
+    real
+        (B, T) bool, False at padding.
+    position
+        (B, T) long, place in the text: padding does not count, tokens in the cache do.
+    lengths
+        (B,) long, real tokens of each row so far.
+    past
+        Columns held in the cache.
+    mask
+        (B, past + T) long as it was given, or None.
+    """
+
+    ids: Tensor
+    real: Tensor
+    position: Tensor
+    lengths: Tensor
+    past: int
+    mask: Tensor | None
+
+
+PassHook = Callable[[Tensor, Pass], "Tensor | None"]
+
+
+@dataclass(eq=False)
+class Watch:
+    """What has passed: ``fired`` counts each hook's runs, ``passes`` the complete forward passes."""
+
+    fired: Counter[str] = field(default_factory=Counter)
+    passes: int = 0
+    current: Pass | None = None
+    started: int = 0
+    off: bool = False  # while a pass of our own runs inside the user's
+    here: Counter[str] = field(default_factory=Counter)
+
+
+@contextlib.contextmanager
+def watched(
+    model: Any, hooks: Mapping[str, PassHook], begin: Callable[[Pass, Watch], None] | None = None
+) -> Iterator[Watch]:
+    """Run ``fn(x (B, T, d), pass)`` at each hook in every forward pass this thread makes inside the block.
+
+    Other threads' passes are left alone: in JupyterLab a widget may run the model while a cell has this open.
+
+    Raises
+    ------
+    HookError
+        If a pass ends in which a hook did not fire, or the block ends in which none ran. Never in place of
+        another exception.
+    """
+    watch, owner = Watch(), threading.get_ident()
+    inner = getattr(model, "original_model", model)
+    kv_cache.repair(model)
+
+    def ours() -> bool:
+        return threading.get_ident() == owner and not watch.off
+
+    def before(module: Any, args: Any, kwargs: dict[str, Any]) -> None:
+        if ours():
+            watch.started += 1
+            watch.here.clear()
+            watch.current = read_pass(model, args, kwargs)
+            if begin is not None:
+                begin(watch.current, watch)
+
+    def after(module: Any, args: Any, output: Any) -> None:
+        if ours() and watch.current is not None:
+            watch.current = None
+            silent = [h for h in hooks if not watch.here[h]]
+            if silent:
+                raise HookError(
+                    f"hook point {silent[0]!r} did not fire in this forward pass, so nothing was changed "
+                    "there; was it removed by reset_hooks?"
+                )
+            watch.passes += 1
+
+    def wrap(name: str, fn: PassHook) -> models.HookFn:
+        def run(x: Tensor) -> Tensor | None:
+            if not ours():
+                return None
+            if watch.current is None:
+                raise HookError(f"{name!r} was reached outside a forward pass of the whole model")
+            if x.ndim != 3:
+                raise HookError(f"hook point {name!r} has no activations of shape (batch, position, width)")
+            watch.fired[name] += 1
+            watch.here[name] += 1
+            return fn(x, watch.current)
+
+        return run
+
+    with contextlib.ExitStack() as stack:
+        with models.lock(model):  # another thread may be in a forward pass
+            stack.enter_context(models.hooked(model, {n: wrap(n, fn) for n, fn in hooks.items()}))
+            for handle in (
+                inner.register_forward_pre_hook(before, with_kwargs=True),
+                inner.register_forward_hook(after),
+            ):
+                stack.callback(handle.remove)
+        yield watch
+    watch.current = None
+    if not watch.started:
+        raise HookError("no forward pass of this model ran inside the block, so nothing was changed")
+    silent = [h for h in hooks if not watch.fired[h]]
+    if silent:
+        raise HookError(f"hook point {silent[0]!r} never fired: no pass inside the block reached it")
+
+
+def read_pass(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pass:
+    """The :class:`Pass` of a forward call's arguments."""
+    ids: Any = kwargs.get("input_ids", args[0] if args else None)
+    if kwargs.get("past_kv_cache") is not None:
+        raise SaelabError(
+            "steering cannot follow TransformerLens 3's own cache; pass use_past_kv_cache=False"
+        )
+    if isinstance(ids, str | list):  # only a TransformerLens 3 model still has text here
+        ids = model.to_tokens(ids)
+    if not isinstance(ids, Tensor) or ids.is_floating_point():
+        raise SaelabError("this forward pass starts from embeddings; steering needs token ids")
+    ids = ids[None] if ids.ndim == 1 else ids  # (B, T)
+    held = kv_cache.cached_columns(kwargs)
+    past, mask = held or 0, kwargs.get("attention_mask")
+    total = past + ids.shape[1]
+    if mask is not None and mask.ndim != 2:
+        raise SaelabError(f"attention_mask must be (batch, position), got shape {tuple(mask.shape)}")
+    places = kwargs.get("position_ids")
+    behind = places is not None and mask is None and int(places.min()) > past
+    if held is not None and (behind or (mask is not None and mask.shape[1] > total)):
+        raise HookError(
+            f"the key-value cache holds {past} positions but this pass says that more tokens came before: "
+            "the model does not fill its cache and its text is wrong"
+        )
+    if mask is None:
+        position = torch.arange(past, total, device=ids.device).expand_as(ids)  # (B, T)
+        return Pass(ids, torch.ones_like(ids, dtype=torch.bool), position, position[:, -1] + 1, past, None)
+    whole = mask.to(ids.device) != 0  # (B, past + T)
+    position = (whole.long().cumsum(1) - 1)[:, -ids.shape[1] :]  # (B, T)
+    return Pass(ids, whole[:, -ids.shape[1] :], position, whole.sum(1), past, mask)

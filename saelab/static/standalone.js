@@ -1,0 +1,98 @@
+// standalone.js
+function bytes(base64) {
+  const raw = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+  return new DataView(raw.buffer);
+}
+function unpack(state) {
+  return Object.fromEntries(
+    Object.entries(state).map(([key, value]) => [key, typeof value?.$bytes === "string" ? bytes(value.$bytes) : value])
+  );
+}
+function requestKey(method, params) {
+  return `${method} ${JSON.stringify(Object.fromEntries(Object.entries(params).sort(([a], [b]) => a < b ? -1 : 1)))}`;
+}
+var Model = class {
+  /** @type {Map<string, Set<(...args: any[]) => void>>} */
+  #listeners = /* @__PURE__ */ new Map();
+  /** @type {Record<string, any>} */
+  #state;
+  #replies;
+  /** @param {Record<string, any>} state @param {Stored["replies"]} [replies] */
+  constructor(state, replies = {}) {
+    this.#state = unpack(state);
+    this.#replies = replies;
+  }
+  /** @param {string} key */
+  get(key) {
+    return this.#state[key];
+  }
+  /** @param {string} key @param {unknown} value */
+  set(key, value) {
+    if (this.#state[key] === value) return;
+    this.#state[key] = value;
+    this.#emit(`change:${key}`, value);
+  }
+  save_changes() {
+  }
+  /** @param {string} name @param {(...args: any[]) => void} fn */
+  on(name, fn) {
+    if (!this.#listeners.has(name)) this.#listeners.set(name, /* @__PURE__ */ new Set());
+    this.#listeners.get(name)?.add(fn);
+  }
+  /** @param {string | null} [name] @param {((...args: any[]) => void) | null} [fn] */
+  off(name, fn) {
+    if (!name) this.#listeners.clear();
+    else if (fn) this.#listeners.get(name)?.delete(fn);
+    else this.#listeners.delete(name);
+  }
+  /** @param {string} name @param {unknown} value */
+  #emit(name, value) {
+    for (const fn of [...this.#listeners.get(name) ?? []]) fn(value);
+  }
+  /** @param {{ id: string, method: string, params: Record<string, unknown> }} message */
+  send({ id, method, params }) {
+    const reply = this.#replies[requestKey(method, params)];
+    queueMicrotask(() => {
+      if (!reply) {
+        return this.#emit("msg:custom", { id, error: "This is a saved page. For this, open the notebook it was made in." });
+      }
+      for (const [key, value] of Object.entries(unpack(reply))) this.set(key, value);
+      this.#emit("msg:custom", { id, result: null });
+    });
+  }
+};
+async function start(page, load = (url) => import(url)) {
+  const source = page.getElementById("saelab-data")?.textContent;
+  if (!source) return;
+  const data = JSON.parse(source);
+  const modules = /* @__PURE__ */ new Map();
+  const moduleOf = (name) => {
+    if (!modules.has(name)) {
+      modules.set(name, load(URL.createObjectURL(new Blob([data.modules[name]], { type: "text/javascript" }))));
+    }
+    return modules.get(name);
+  };
+  const draw = async (slot) => {
+    if (slot.dataset.drawn !== void 0) return;
+    slot.dataset.drawn = "";
+    const stored = data.widgets[Number(slot.dataset.widget)];
+    const widget = (await moduleOf(stored.module)).default;
+    const el = page.createElement("div");
+    await widget.render({ model: new Model(stored.state, stored.replies), el, signal: new AbortController().signal });
+    slot.replaceChildren(el);
+  };
+  const slots = [...page.querySelectorAll("[data-widget]")].map((s) => (
+    /** @type {HTMLElement} */
+    s
+  ));
+  const closed = (s) => s.closest("details:not([open])");
+  page.addEventListener("toggle", () => slots.filter((s) => !closed(s)).forEach(draw), true);
+  addEventListener("beforeprint", () => slots.forEach(draw));
+  await Promise.all(slots.filter((s) => !closed(s)).map(draw));
+}
+if (typeof document !== "undefined") start(document);
+export {
+  Model,
+  requestKey,
+  start
+};

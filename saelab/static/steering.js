@@ -1,0 +1,415 @@
+// dom.js
+function setAll(node, attributes) {
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value === false || value === null || value === void 0) continue;
+    node.setAttribute(key, value === true ? "" : String(value));
+  }
+}
+function h(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  setAll(node, attributes);
+  node.append(...children.filter((c) => c !== null));
+  return node;
+}
+function button(text, name, action) {
+  const node = h("button", { type: "button", class: "sl-button", title: name, "aria-label": name }, text);
+  node.addEventListener("click", action);
+  return node;
+}
+function root(name, label) {
+  return h("div", {
+    class: `saelab saelab-${name}`,
+    role: "group",
+    "aria-label": label,
+    tabindex: "-1",
+    "data-lm-suppress-shortcuts": "true"
+  });
+}
+function show(value, digits = 3) {
+  if (value === null || value === void 0 || Number.isNaN(value)) return "–";
+  const size = Math.abs(value);
+  if (value < 0) return `−${show(size, digits)}`;
+  if (Number.isInteger(value)) return count(value);
+  if (size >= 1e6 || size < 1e-3) return value.toExponential(digits - 1).replace("e+", "e");
+  if (size >= 1e3) return count(Math.round(value));
+  return String(Number(value.toPrecision(digits)));
+}
+function count(value) {
+  return value.toLocaleString("en-US", { maximumFractionDigits: 0 });
+}
+function clamp(value, low, high) {
+  return Math.min(Math.max(value, low), high);
+}
+function typing(event) {
+  const target = (
+    /** @type {HTMLElement} */
+    event.target
+  );
+  return ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName);
+}
+function throttle(fn, wait, signal) {
+  let timer;
+  let last;
+  signal?.addEventListener("abort", () => clearTimeout(timer));
+  return (...args) => {
+    last = args;
+    timer ??= setTimeout(() => {
+      timer = void 0;
+      fn(...last);
+    }, wait);
+  };
+}
+
+// alert.js
+function alertBox(model) {
+  const box = h("div", { class: "sl-alert", role: "alert", hidden: true });
+  const say = (message, traceback) => {
+    box.hidden = !message;
+    box.replaceChildren();
+    if (!message) return;
+    box.append(
+      h("span", { class: "sl-alert-text" }, message),
+      button("×", "Dismiss the message", () => say(""))
+    );
+    if (traceback) box.append(h("details", {}, h("summary", {}, "traceback"), h("pre", {}, traceback)));
+  };
+  const fromPython = () => {
+    const error = model.get("error") ?? {};
+    say(error.message ?? "", error.traceback);
+  };
+  model.on("change:error", fromPython);
+  fromPython();
+  return { box, say };
+}
+
+// rpc.js
+var made = 0;
+var uuid = () => `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}-${made += 1}`;
+function requests(model, signal) {
+  const waiting = /* @__PURE__ */ new Map();
+  const receive = (message) => {
+    const entry = waiting.get(message?.id);
+    if (!entry) return;
+    waiting.delete(message.id);
+    if (message.error !== void 0) entry.reject(new Error(message.error));
+    else entry.resolve(message.result);
+  };
+  model.on("msg:custom", receive);
+  signal.addEventListener("abort", () => {
+    model.off("msg:custom", receive);
+    waiting.clear();
+  });
+  return (method, params = {}) => new Promise((resolve, reject) => {
+    const id = uuid();
+    waiting.set(id, { resolve, reject });
+    model.send({ id, method, params });
+  });
+}
+
+// text.js
+var MARKS = (
+  /** @type {Record<string, string>} */
+  { "\n": "↵", "\r": "␍", "	": "⇥", " ": "·", " ": "⍽" }
+);
+var WHITE = /[\n\r\t \u00a0]/;
+var RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/g;
+var LTR = /[A-Za-z\u00c0-\u02af\u0370-\u058f\u0900-\u1fff\u3040-\ud7ff]/g;
+function direction(text) {
+  return (text.match(RTL)?.length ?? 0) > (text.match(LTR)?.length ?? 0) ? "rtl" : "ltr";
+}
+function marked(text) {
+  if (!WHITE.test(text)) return [text];
+  const out = [];
+  for (const part of text.split(/([\n\r\t \u00a0])/)) {
+    const mark = MARKS[part];
+    if (mark === void 0) {
+      if (part) out.push(part);
+    } else out.push(h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": mark }, part));
+  }
+  return out;
+}
+function chip(label) {
+  const node = h("code", { class: "sl-chip" }, h("bdi", {}, ...marked(label)));
+  if (!label) node.append("(empty)");
+  return node;
+}
+function groups(text) {
+  let start = 0;
+  return text.text.map((piece, i) => {
+    const group = { start, stop: start + (text.size?.[i] ?? 1), text: piece };
+    start = group.stop;
+    return group;
+  });
+}
+function shade(value, low, high) {
+  if (!(value > low)) return 0;
+  return high > low ? clamp(0.07 + 0.93 * (value - low) / (high - low), 0, 1) : 1;
+}
+function tokens(text, values, { low = 0, high, from = 0, to = Infinity }) {
+  const special = new Set(text.special ?? []);
+  const out = [];
+  for (const { start, stop, text: piece } of groups(text)) {
+    if (start < from || start >= to) continue;
+    let value = -Infinity;
+    for (let i = start; i < stop; i += 1) value = Math.max(value, values[i] ?? 0);
+    const node = h("span", { class: "sl-tok", "data-start": start, "data-stop": stop }, ...marked(piece));
+    if (special.has(start)) node.classList.add("sl-special");
+    const a = shade(value, low, high);
+    if (a > 0) {
+      node.style.setProperty("--a", a.toFixed(3));
+      node.classList.add("sl-hot");
+    }
+    out.push(node);
+  }
+  return out;
+}
+
+// steering.js
+var MODES = (
+  /** @type {Record<string, string>} */
+  {
+    add: "add to the activation",
+    clamp: "set the activation",
+    scale: "multiply the activation",
+    ablate: "set the activation to 0"
+  }
+);
+var POSITIONS = (
+  /** @type {Record<string, string>} */
+  {
+    all: "all tokens",
+    prompt: "the prompt",
+    generated: "generated tokens",
+    last: "the newest token"
+  }
+);
+function render({ model, el, signal }) {
+  const abort = new AbortController();
+  signal?.addEventListener("abort", () => abort.abort());
+  const request = requests(model, abort.signal);
+  const view = root("steering", "Steering panel");
+  const alert = alertBox(model);
+  function set(changes) {
+    for (const [key, value] of Object.entries(changes)) model.set(
+      /** @type {any} */
+      key,
+      value
+    );
+    model.save_changes();
+  }
+  const fail = (e) => alert.say(e.message);
+  const list = h("div", { class: "sl-edits" });
+  const box = h("input", { class: "sl-input sl-number", type: "text", inputmode: "numeric", placeholder: "latent", "aria-label": "Latent to add" });
+  const add = () => {
+    const latent = Number(box.value.trim() || NaN);
+    alert.say("");
+    if (!Number.isInteger(latent) || latent < 0 || latent >= model.get("d_sae")) {
+      return alert.say(`A latent is a whole number from 0 to ${model.get("d_sae") - 1}.`);
+    }
+    box.value = "";
+    request("add", { latent }).catch(fail);
+  };
+  box.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") add();
+  });
+  const strengthen = (latent, strength) => set({ edits: model.get("edits").map((e) => e.latent === latent ? { ...e, strength } : e) });
+  const strengthenSoon = throttle(strengthen, 80, abort.signal);
+  function drawEdits() {
+    const editing = list.contains(
+      /** @type {Document} */
+      list.getRootNode().activeElement
+    );
+    const same = [...list.children].map((n) => (
+      /** @type {HTMLElement} */
+      n.dataset.latent
+    )).join() === model.get("edits").map((e) => e.latent).join();
+    if (editing && same) return;
+    list.replaceChildren(...model.get("edits").map(editRow));
+    drawMode();
+  }
+  function editRow({ latent, strength }) {
+    const about = model.get("about")[String(latent)] ?? { label: "", token: null, max: 5 };
+    const who = h("span", { class: "sl-who" }, h("b", {}, String(latent)), " ");
+    if (about.token !== null) who.append(chip(about.token), " ");
+    who.append(about.label);
+    who.title = about.token === null ? "" : `fires most on this token; at most ${show(about.max)} in the index`;
+    const reach = model.get("mode") === "scale" ? 4 : Math.max(3 * about.max, Math.abs(strength));
+    const low = model.get("mode") === "scale" ? 0 : -reach;
+    const slider = h("input", { type: "range", min: low, max: reach, step: reach / 100, "aria-label": `Strength of latent ${latent}` });
+    const number = h("input", { class: "sl-input sl-number", type: "text", inputmode: "decimal", "aria-label": `Strength of latent ${latent}, as a number` });
+    slider.value = String(strength);
+    number.value = show(strength);
+    slider.addEventListener("input", () => {
+      const value = Number(Number(slider.value).toPrecision(3));
+      number.value = show(value);
+      strengthenSoon(latent, value);
+    });
+    number.addEventListener("change", () => {
+      const value = Number(number.value);
+      if (number.value.trim() === "" || !Number.isFinite(value)) number.value = show(Number(slider.value));
+      else {
+        slider.value = String(value);
+        strengthen(latent, value);
+      }
+    });
+    const drop = button("×", `Take latent ${latent} away`, () => set({ edits: model.get("edits").filter((e) => e.latent !== latent) }));
+    const row = h(
+      "div",
+      { class: "sl-edit", "data-latent": latent },
+      who,
+      h("span", { class: "sl-slider" }, slider, h("small", { "aria-hidden": "true" }, h("span", {}, show(low)), h("span", {}, model.get("mode") === "scale" ? "× 2" : "0"), h("span", {}, show(reach)))),
+      number,
+      drop
+    );
+    if (model.get("read_only")) for (const field2 of [slider, number, drop]) field2.disabled = true;
+    return row;
+  }
+  function choice(key, names) {
+    const node = h("select", { class: "sl-input", "aria-label": key }, ...Object.entries(names).map(([value, text]) => h("option", { value }, text)));
+    node.addEventListener("change", () => set({ [key]: (
+      /** @type {any} */
+      node.value
+    ) }));
+    return node;
+  }
+  function setting(key, label, whole) {
+    const node = h("input", { class: "sl-input sl-number", type: "text", inputmode: whole ? "numeric" : "decimal", "aria-label": label });
+    node.addEventListener("change", () => {
+      const value = Number(node.value);
+      if (node.value.trim() !== "" && Number.isFinite(value) && value >= 0 && (!whole || Number.isInteger(value))) set({ [key]: value });
+      else node.value = String(model.get(key));
+    });
+    return node;
+  }
+  const mode = choice("mode", MODES);
+  const positions = choice("positions", POSITIONS);
+  const length = setting("max_new_tokens", "Tokens to write", true);
+  const temperature = setting("temperature", "Temperature", false);
+  const seed = setting("seed", "Seed", true);
+  const prompt = h("textarea", { class: "sl-input", rows: 2, "aria-label": "Prompt", dir: "auto", spellcheck: "false" });
+  const sendPrompt = () => {
+    if (prompt.value !== model.get("prompt")) set({ prompt: prompt.value });
+  };
+  prompt.addEventListener("input", throttle(sendPrompt, 300, abort.signal));
+  prompt.addEventListener("change", sendPrompt);
+  const go = button("Run", "Write both texts (Ctrl+Enter)", () => {
+    sendPrompt();
+    alert.say("");
+    request("run").catch(fail);
+  });
+  go.classList.add("sl-primary");
+  const stop = button("Cancel", "Stop writing (Esc)", () => {
+    request("cancel").catch(fail);
+  });
+  const status = h("span", { class: "sl-muted", role: "status" });
+  function drawMode() {
+    for (const row of list.children) row.classList.toggle("sl-off", model.get("mode") === "ablate");
+  }
+  function drawSettings() {
+    mode.value = model.get("mode");
+    positions.value = model.get("positions");
+    length.value = String(model.get("max_new_tokens"));
+    temperature.value = String(model.get("temperature"));
+    seed.value = String(model.get("seed"));
+    if (
+      /** @type {Document} */
+      prompt.getRootNode().activeElement !== prompt
+    ) prompt.value = model.get("prompt");
+  }
+  const texts = h("div", { class: "sl-texts", "aria-live": "off" });
+  const legend = h("div", { class: "sl-key sl-small sl-muted" });
+  function side(name, text, plain) {
+    const body = h("bdi", { class: "sl-text", dir: direction(model.get("prompt") + (text?.text.join("") ?? "")) });
+    body.style.display = "block";
+    if (text) {
+      const differs = new Set(text.differs);
+      const spans = tokens(text, [], { high: 1 });
+      for (const s of spans) {
+        for (let i = Number(s.dataset.start); i < Number(s.dataset.stop); i += 1) if (differs.has(i)) s.classList.add("sl-differs");
+      }
+      body.append(h("span", { class: "sl-prompt" }, model.get("said").prompt ?? model.get("prompt")), ...spans);
+      if (!text.text.length && !model.get("running")) body.append(h("span", { class: "sl-muted" }, " (nothing)"));
+    }
+    const node = h("div", { class: `sl-side${plain ? " sl-plain" : ""}` }, h("h3", {}, name), body);
+    return { node, body };
+  }
+  function drawTexts() {
+    const [left, right, running] = [model.get("baseline"), model.get("steered"), model.get("running")];
+    const edits = (
+      /** @type {[number, number][]} */
+      model.get("said").edits ?? []
+    );
+    const how = model.get("said").mode;
+    const name = edits.length ? `steered: ${edits.map(([l, s]) => how === "ablate" ? `${l} off` : how === "scale" ? `${l} × ${show(s)}` : how === "clamp" ? `${l} = ${show(s)}` : `${l} ${s < 0 ? "−" : "+"} ${show(Math.abs(s))}`).join(", ")}` : "steered";
+    const [a, b] = [side("as it is", left, true), side(name, right, false)];
+    if (running) (right || left === null || !left ? right ? b : a : a).body.classList.add("sl-wait");
+    texts.hidden = !left && !right && !running;
+    texts.replaceChildren(a.node, b.node);
+    legend.hidden = !model.get("said").edits;
+    const one = h("span", { class: "sl-side sl-plain" }, h("span", { class: "sl-tok sl-differs" }, "only without"));
+    const two = h("span", { class: "sl-side" }, h("span", { class: "sl-tok sl-differs" }, "only with steering"));
+    for (const s of [one, two]) s.setAttribute("style", "border:0;padding:0;min-height:0");
+    legend.replaceChildren(one, two, h("span", {}, `seed ${count(model.get("said").seed ?? 0)}, temperature ${show(model.get("said").temperature)}; both texts use the same random numbers`));
+  }
+  function drawRunning() {
+    const running = model.get("running");
+    go.disabled = running;
+    stop.disabled = !running;
+    status.textContent = model.get("status");
+    drawTexts();
+  }
+  view.addEventListener("keydown", (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !go.disabled) {
+      event.preventDefault();
+      event.stopPropagation();
+      go.click();
+    } else if (event.key === "Escape" && !stop.disabled) {
+      event.stopPropagation();
+      stop.click();
+    } else if (typing(event)) event.stopPropagation();
+  });
+  const redraw = throttle(drawRunning, 0, abort.signal);
+  for (
+    const key of
+    /** @type {const} */
+    ["running", "status", "baseline", "steered", "said"]
+  ) model.on(`change:${key}`, redraw);
+  for (
+    const key of
+    /** @type {const} */
+    ["edits", "about"]
+  ) model.on(`change:${key}`, drawEdits);
+  for (
+    const key of
+    /** @type {const} */
+    ["positions", "max_new_tokens", "temperature", "seed", "prompt"]
+  ) model.on(`change:${key}`, drawSettings);
+  model.on("change:mode", () => {
+    drawSettings();
+    list.replaceChildren(...model.get("edits").map(editRow));
+    drawMode();
+  });
+  const field = (name, input) => h("label", { class: "sl-field" }, name, input);
+  const controls = h(
+    "div",
+    { class: "sl-form" },
+    h("div", {}, list, h("div", { class: "sl-bar sl-add" }, box, button("Add latent", "Add this latent", add))),
+    h("div", { class: "sl-bar" }, field("what", mode), field("where", positions), field("tokens", length), field("temperature", temperature), field("seed", seed)),
+    prompt,
+    h("div", { class: "sl-bar" }, go, stop, status)
+  );
+  view.append(alert.box, controls, texts, legend);
+  el.append(view);
+  if (model.get("read_only")) {
+    for (const node of [mode, positions, length, temperature, seed, prompt]) node.disabled = true;
+    for (const node of [go.parentElement, box.parentElement]) if (node) node.hidden = true;
+  }
+  drawEdits();
+  drawSettings();
+  drawRunning();
+  return () => abort.abort();
+}
+var steering_default = { render };
+export {
+  steering_default as default
+};

@@ -1,0 +1,380 @@
+"""ActivationHeatmap: latents over texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import traitlets
+
+from saelab import models
+from saelab.errors import SaelabError, check_count, check_latent
+from saelab.widgets.base import Widget, asset
+from saelab.widgets.tokens import MONO, TokenText, escape, frame, spans
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_PAGE_TOKENS = 4096  # drawn at a time: more elements make a notebook slow
+_PAGE_VALUES = 150_000  # float32 sent at a time: one display stays under 1 MB
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or not np.isfinite(value) else float(value)
+
+
+class ActivationHeatmap(Widget):
+    """Activations of latents on the tokens of texts, one latent drawn at a time.
+
+    Parameters
+    ----------
+    texts
+        The texts, each a :class:`saelab.widgets.TokenText` or a list of token strings.
+    values
+        Per text an array (tokens, latents), or (tokens,) for one latent.
+    latents
+        Ids of the columns; 0, 1, … by default.
+    percentiles
+        Per text an array like ``values`` with the share of the latent's firings that are weaker; optional.
+    names
+        What to call the latents, one each; optional.
+    state
+        Traits to begin with: ``latent``, ``vmin``, ``vmax`` (None: from the data), ``show_whitespace``, …
+
+    Attributes
+    ----------
+    latent
+        The latent that is drawn.
+    selected_sequence, selected_token
+        What was clicked, or None.
+    selected_span
+        ``[sequence, start, stop]`` that was dragged over, or None.
+    page
+        Which page of texts is drawn.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> w = ActivationHeatmap([["The", " cat", " sat"]], [np.array([0.0, 3.0, 1.0])], latents=[7])
+    >>> w.to_frame()["activation"].tolist()
+    [0.0, 3.0, 1.0]
+    """
+
+    module = "heatmap"
+    _esm = asset("heatmap.js")
+    _css = asset("heatmap.css")
+
+    latents = traitlets.List(traitlets.Int(), help="ids of the latents").tag(sync=True)
+    names = traitlets.List(traitlets.Unicode(), help="what the latents are called").tag(sync=True)
+    latent = traitlets.Int(allow_none=True, default_value=None, help="the latent drawn").tag(sync=True)
+    page = traitlets.Int(0, help="page of texts drawn").tag(sync=True)
+    vmin = traitlets.Float(None, allow_none=True, help="low end of the colours; None: 0").tag(sync=True)
+    vmax = traitlets.Float(None, allow_none=True, help="high end; None: the latent's maximum").tag(sync=True)
+    show_whitespace = traitlets.Bool(False).tag(sync=True)
+    selected_sequence = traitlets.Int(None, allow_none=True).tag(sync=True)
+    selected_token = traitlets.Int(None, allow_none=True).tag(sync=True)
+    selected_span = traitlets.List(traitlets.Int(), allow_none=True, default_value=None).tag(sync=True)
+    # set by Python alone
+    sequences = traitlets.List(traitlets.Dict()).tag(sync=True)
+    values = traitlets.Bytes().tag(sync=True)
+    percentiles = traitlets.Bytes().tag(sync=True)
+    maxima = traitlets.List(traitlets.Float()).tag(sync=True)
+    first = traitlets.Int(0).tag(sync=True)
+    n_sequences = traitlets.Int(0).tag(sync=True)
+    n_pages = traitlets.Int(1).tag(sync=True)
+    can_ask = traitlets.Bool(False).tag(sync=True)
+
+    def __init__(
+        self,
+        texts: Sequence[TokenText | Sequence[str]],
+        values: Sequence[Any],
+        latents: Sequence[int] | None = None,
+        *,
+        percentiles: Sequence[Any] | None = None,
+        names: Sequence[str] = (),
+        **state: Any,
+    ):
+        self._texts = [t if isinstance(t, TokenText) else TokenText.of_strings(t) for t in texts]
+        self._values = _columns(self._texts, values, "values")
+        width = self._values[0].shape[1] if self._values else 0
+        latents = list(range(width)) if latents is None else [int(i) for i in latents]
+        if len(latents) != width:
+            raise SaelabError(f"{len(latents)} latents, but values have {width} columns")
+        if len(set(latents)) != len(latents):
+            raise SaelabError(f"a latent is named twice in {latents}")
+        self._percentiles = None if percentiles is None else _columns(self._texts, percentiles, "percentiles")
+        if names and len(names) != len(latents):
+            raise SaelabError(f"{len(names)} names for {len(latents)} latents")
+        super().__init__(
+            **{"latents": latents, "names": list(names), "n_sequences": len(self._texts), **state}
+        )
+        if self.latent is None and latents:
+            self.latent = latents[0]
+        self._refresh()
+
+    @classmethod
+    def of(
+        cls, model: Any, sae: Any, texts: str | Sequence[str], latents: int | Sequence[int] | None = None, *,
+        index: Any = None, **state: Any,
+    ) -> ActivationHeatmap:  # fmt: skip
+        """Run texts through the model and the SAE; see :func:`saelab.heatmap`."""
+        source = _Source(model, sae, index)
+        texts = [texts] if isinstance(texts, str) else list(texts)
+        if not texts:
+            raise SaelabError("no text to show; give a string or a list of them")
+        wanted = source.check(latents)
+        source.run(texts)
+        wanted = wanted or source.strongest()
+        shown = cls(
+            source.texts, source.columns(wanted), wanted, percentiles=source.percentiles(wanted),
+            names=source.names(wanted), can_ask=True, **state,
+        )  # fmt: skip
+        shown._source = source
+        return shown
+
+    # --------------------------------------------------------------------------------------------- pages
+
+    @property
+    def _pages(self) -> list[tuple[int, int]]:
+        """First and last+1 text of every page."""
+        room = max(1, min(_PAGE_TOKENS, _PAGE_VALUES // max(1, len(self.latents))))
+        pages, begin, used = [], 0, 0
+        for i, text in enumerate(self._texts):
+            if i > begin and used + len(text) > room:
+                pages.append((begin, i))
+                begin, used = i, 0
+            used += len(text)
+        return [*pages, (begin, len(self._texts))]
+
+    def _page_state(self, page: int) -> dict[str, Any]:
+        a, b = self._pages[page]
+
+        def pack(arrays: list[np.ndarray] | None) -> bytes:
+            if arrays is None or a == b:
+                return b""
+            return np.ascontiguousarray(
+                np.concatenate(arrays[a:b]).T, dtype="<f4"
+            ).tobytes()  # (latents, tokens)
+
+        return {
+            "page": page, "first": a, "sequences": [t.to_dict() for t in self._texts[a:b]],
+            "values": pack(self._values), "percentiles": pack(self._percentiles),
+        }  # fmt: skip
+
+    def _refresh(self) -> None:
+        pages = self._pages
+        stacked = np.concatenate(self._values) if self._values else np.zeros((0, len(self.latents)))
+        with self.hold_sync():
+            self.n_pages = len(pages)
+            self.maxima = [_number(m) or 0.0 for m in np.nan_to_num(stacked).max(axis=0, initial=0.0)]
+            self._go(min(self.page, len(pages) - 1))
+
+    def _go(self, page: int) -> None:
+        page = check_count("page", page, 0)
+        if page >= self.n_pages:
+            raise SaelabError(f"page {page} is out of range: there are pages 0…{self.n_pages - 1}")
+        with self.hold_sync():
+            for name, value in self._page_state(page).items():
+                setattr(self, name, value)
+
+    @traitlets.observe("page")
+    def _turn(self, change: Any) -> None:
+        if self.sequences and self.first != self._pages[min(change.new, self.n_pages - 1)][0]:
+            self._go(change.new)
+
+    @traitlets.validate("latent")
+    def _known(self, proposal: Any) -> Any:
+        if proposal.value is not None and self.latents and proposal.value not in self.latents:
+            shown = ", ".join(map(str, self.latents))
+            raise SaelabError(
+                f"latent {proposal.value} was not computed for this heatmap; available: {shown}"
+            )
+        return proposal.value
+
+    # ------------------------------------------------------------------------------------------ requests
+
+    def methods(self) -> dict[str, Any]:
+        return {"page": self._go, "span": self._span, "add": self.add_latent}
+
+    def _span(self, sequence: int, start: int, stop: int) -> list[dict[str, Any]]:
+        if self._source is None:
+            raise SaelabError("this heatmap was made from numbers alone, so it knows no other latents")
+        return self._source.span(sequence, start, stop)
+
+    def add_latent(self, latent: int) -> None:
+        """Show one more latent. Only for a heatmap that was made from a model and an SAE."""
+        if self._source is None:
+            raise SaelabError(
+                "this heatmap was made from numbers alone; make it with saelab.heatmap to add latents"
+            )
+        (latent,) = self._source.check([latent])
+        if latent not in self.latents:
+            latents = [*self.latents, latent]
+            self._values = self._source.columns(latents)
+            self._percentiles = self._source.percentiles(latents)
+            with self.hold_sync():
+                self.latents, self.names = latents, self._source.names(latents)
+                self._refresh()
+        self.latent = latent
+
+    # -------------------------------------------------------------------------------------------- export
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per text, token and latent: sequence, position, id, token, latent, activation."""
+        import pandas as pd
+
+        parts = [
+            pd.DataFrame(
+                {
+                    "sequence": i, "position": np.arange(len(text)), "id": text.ids, "token": text.labels,
+                    "latent": latent, "activation": values[:, column],
+                }
+            )
+            for i, (text, values) in enumerate(zip(self._texts, self._values, strict=True))
+            for column, latent in enumerate(self.latents)
+        ]  # fmt: skip
+        return pd.concat(parts, ignore_index=True)
+
+    def replies(self, **options: Any) -> dict[str, dict[str, Any]]:
+        from saelab.widgets.page import request_key
+
+        super().replies(**options)
+        return {
+            request_key("page", page=p): self._page_state(p) for p in range(self.n_pages) if self.n_pages > 1
+        }
+
+    def export_state(self, **options: Any) -> dict[str, Any]:
+        return {**self.state(), "can_ask": False, "error": {}}
+
+    def title(self) -> str:
+        return f"Latent {', '.join(map(str, self.latents[:6]))}: activations"
+
+    def fallback(self) -> str:
+        column = self.latents.index(self.latent) if self.latent in self.latents else 0
+        high = self.vmax if self.vmax is not None else (self.maxima[column] if self.maxima else 0.0)
+        lines, shown = [], 0
+        for text, values in zip(self._texts, self._values, strict=True):
+            if shown > 1500:
+                lines.append(f"… {len(self._texts) - len(lines)} more texts")
+                break
+            body = spans(
+                text.to_dict(), values[:, column] if values.shape[1] else [], high, low=self.vmin or 0.0
+            )
+            lines.append(f'<bdi style="display:block;{MONO}" dir="auto">{body}</bdi>')
+            shown += len(text)
+        name = f" {escape(self.names[column])}" if self.names else ""
+        return frame(f"<b>Latent {self.latent}</b>{name}, 0 to {high:.4g}", *lines)
+
+
+def _columns(texts: Sequence[TokenText], values: Sequence[Any], what: str) -> list[np.ndarray]:
+    if len(values) != len(texts):
+        raise SaelabError(f"{len(texts)} texts but {what} for {len(values)}")
+    out = []
+    for i, (text, one) in enumerate(zip(texts, values, strict=True)):
+        array = np.asarray(one, dtype=np.float32)
+        array = array[:, None] if array.ndim == 1 else array
+        if array.ndim != 2 or len(array) != len(text):
+            raise SaelabError(f"text {i} has {len(text)} tokens, but its {what} are of shape {np.shape(one)}")
+        out.append(array)
+    if len({a.shape[1] for a in out}) > 1:
+        raise SaelabError(f"{what} must have the same number of latents for every text")
+    return out
+
+
+class _Source:
+    """Codes of some texts, kept sparse, so that any latent of the SAE can be shown."""
+
+    def __init__(self, model: Any, sae: Any, index: Any):
+        self.model, self.sae, self.index = model, sae, index
+        self.texts: list[TokenText] = []
+        self.codes: list[Any] = []
+
+    def check(self, latents: int | Sequence[int] | None) -> list[int]:
+        if latents is None:
+            return []
+        many = [latents] if hasattr(latents, "__index__") else list(latents)  # type: ignore[arg-type]
+        return list(dict.fromkeys(check_latent(i, self.sae.config.d_sae) for i in many))
+
+    def run(self, texts: Sequence[str]) -> None:
+        import torch
+
+        longest = models.context_length(self.model)
+        rows = [models.tokenize(self.model, text, bos=self.sae.config.bos) for text in texts]
+        for text, ids in zip(texts, rows, strict=True):
+            if len(ids) > longest:
+                raise SaelabError(
+                    f"a text has {len(ids)} tokens, but the model's context is {longest}; cut it. "
+                    f"It begins {text[:40]!r}"
+                )
+        hook = self.sae.config.hook_in
+        for ids in rows:
+            with models.lock(self.model), torch.no_grad():
+                x = models.run_to_hooks(self.model, torch.tensor([ids]), [hook])[hook][0]  # (T, d_in)
+                self.codes.append(self.sae.encode_sparse(x.to(self.sae.W_enc)))
+            self.texts.append(TokenText.of_model(self.model, ids))
+
+    def columns(self, latents: Sequence[int]) -> list[np.ndarray]:
+        out = []
+        for text, codes in zip(self.texts, self.codes, strict=True):
+            array = np.stack([codes.column(i).float().cpu().numpy() for i in latents], axis=1)
+            array[sorted(text.special)] = 0  # never counted, so never coloured
+            out.append(array)
+        return out
+
+    def strongest(self, n: int = 5) -> list[int]:
+        """Latents with the largest activation on a counted token, when none were asked for."""
+        best: dict[int, float] = {}
+        for text, codes in zip(self.texts, self.codes, strict=True):
+            triples = zip(codes.rows().tolist(), codes.indices.tolist(), codes.values.tolist(), strict=True)
+            for row, latent, value in triples:
+                if row not in text.special:
+                    best[latent] = max(value, best.get(latent, 0.0))
+        if not best:
+            raise SaelabError("no latent fires on this text; name some with latents=[…]")
+        return sorted(best, key=lambda i: -best[i])[:n]
+
+    def percentiles(self, latents: Sequence[int]) -> list[np.ndarray] | None:
+        if self.index is None:
+            return None
+        known = [np.sort(self.index.postings(i).value) for i in latents]
+        return [
+            np.stack([_shares(v, one[:, k]) for k, v in enumerate(known)], axis=1)
+            for one in self.columns(latents)
+        ]
+
+    def names(self, latents: Sequence[int]) -> list[str]:
+        found = [self.index.label(i) for i in latents] if self.index is not None else []
+        return found if any(found) else []
+
+    def span(self, sequence: int, start: int, stop: int, n: int = 12) -> list[dict[str, Any]]:
+        """Latents by F1 of "fires in the span, not elsewhere in the text"."""
+        text, codes = self.texts[sequence], self.codes[sequence]
+        inside: dict[int, list[float]] = {}
+        outside: dict[int, int] = {}
+        for row, latent, value in zip(
+            codes.rows().tolist(), codes.indices.tolist(), codes.values.tolist(), strict=True
+        ):
+            if row in text.special:
+                continue
+            if start <= row < stop:
+                inside.setdefault(latent, []).append(value)
+            else:
+                outside[latent] = outside.get(latent, 0) + 1
+        size = len([i for i in range(start, stop) if i not in text.special])
+
+        def f1(latent: int) -> float:
+            return 2 * len(inside[latent]) / (len(inside[latent]) + outside.get(latent, 0) + size)
+
+        ordered = sorted(inside, key=lambda i: (-f1(i), -max(inside[i]), i))
+        return [
+            {"latent": i, "inside": len(inside[i]), "outside": outside.get(i, 0), "max": max(inside[i])}
+            for i in ordered[:n]
+        ]
+
+
+def _shares(known: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Share of ``known`` (sorted) below each value; NaN where the latent is silent or was never seen."""
+    if len(known) == 0:
+        return np.full(len(values), np.nan, dtype=np.float32)
+    return np.where(values > 0, np.searchsorted(known, values) / len(known), np.nan).astype(np.float32)

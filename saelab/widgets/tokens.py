@@ -1,0 +1,182 @@
+"""Tokens as the widgets draw them, and as script-free HTML."""
+
+from __future__ import annotations
+
+import codecs
+import html
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from saelab import models
+from saelab.errors import SaelabError
+
+HEAT = (245, 147, 33)  # the same orange as --sl-heat
+_MARKS = {"\n": "↵\n", "\r": "␍", "\t": "⇥\t"}
+
+
+@dataclass(frozen=True)
+class TokenText:
+    """A text as tokens.
+
+    Attributes
+    ----------
+    ids
+        (n,) token ids.
+    groups
+        Runs ``(start, stop, text)`` of tokens that together are whole characters; most are one token long.
+    labels
+        (n,) one readable label per token, distinct where tokens are.
+    special
+        Positions that statistics leave out (BOS, padding): drawn grey.
+    name
+        What to call the text; empty for its number.
+    """
+
+    ids: tuple[int, ...]
+    groups: tuple[tuple[int, int, str], ...]
+    labels: tuple[str, ...]
+    special: frozenset[int] = field(default_factory=frozenset)
+    name: str = ""
+
+    @classmethod
+    def of_model(cls, model: Any, ids: Sequence[int], name: str = "") -> TokenText:
+        """Tokens of a model's vocabulary."""
+        numbers = [int(i) for i in ids]
+        special = models.special_ids(model)
+        return cls(
+            tuple(numbers), tuple(models.token_groups(model, numbers)), tuple(models.token_labels(model, numbers)),
+            frozenset(k for k, i in enumerate(numbers) if i in special), name,
+        )  # fmt: skip
+
+    @classmethod
+    def of_vocab(cls, vocab: Any, ids: Sequence[int], name: str = "") -> TokenText:
+        """Tokens of an index's vocabulary (:class:`saelab.index.vocab.Vocab`): no model is needed."""
+        numbers = [int(i) for i in ids]
+        return cls(
+            tuple(numbers), tuple(whole_characters([vocab.bytes_of(i) for i in numbers])), tuple(vocab.labels(numbers)),
+            frozenset(k for k, i in enumerate(numbers) if i in vocab.special), name,
+        )  # fmt: skip
+
+    @classmethod
+    def of_strings(cls, tokens: Sequence[str], ids: Sequence[int] | None = None, name: str = "") -> TokenText:
+        """Tokens given as strings; their ids are their places when none are given."""
+        if isinstance(tokens, str):
+            raise SaelabError("tokens must be a list of strings, one per token, got one string")
+        numbers = range(len(tokens)) if ids is None else ids
+        if len(numbers) != len(tokens):
+            raise SaelabError(f"{len(tokens)} tokens but {len(numbers)} ids")
+        groups = tuple((i, i + 1, str(t)) for i, t in enumerate(tokens))
+        return cls(tuple(int(i) for i in numbers), groups, tuple(map(str, tokens)), name=name)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def cut(self, start: int, stop: int) -> Cut:
+        """Tokens ``start … stop``, widened so that no character is cut in two."""
+        groups = [g for g in self.groups if g[0] < stop and g[1] > start]
+        a, b = (groups[0][0], groups[-1][1]) if groups else (start, start)
+        return Cut(
+            TokenText(
+                self.ids[a:b], tuple((i - a, j - a, t) for i, j, t in groups), self.labels[a:b],
+                frozenset(i - a for i in self.special if a <= i < b), self.name,
+            ),
+            a,
+        )  # fmt: skip
+
+    def to_dict(self) -> dict[str, Any]:
+        """What the view takes; see ``TokenText`` in widgets/text.js."""
+        out: dict[str, Any] = {"ids": list(self.ids), "text": [text for *_, text in self.groups]}
+        sizes = [stop - start for start, stop, _ in self.groups]
+        if any(n != 1 for n in sizes):
+            out["size"] = sizes
+        odd = {
+            str(i): self.labels[i]
+            for a, b, text in self.groups
+            for i in range(a, b)
+            if self.labels[i] != text
+        }
+        if odd:
+            out["labels"] = odd
+        if self.special:
+            out["special"] = sorted(self.special)
+        if self.name:
+            out["name"] = self.name
+        return out
+
+
+class Cut(NamedTuple):
+    """A part of a text, and where it begins in the whole."""
+
+    text: TokenText
+    start: int
+
+
+def whole_characters(pieces: Sequence[bytes]) -> list[tuple[int, int, str]]:
+    """As :func:`saelab.models.token_groups`, from the tokens' bytes."""
+    out: list[tuple[int, int, str]] = []
+    decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+    start, text = 0, ""
+    for i, piece in enumerate(pieces):
+        text += decoder.decode(piece, final=i + 1 == len(pieces))
+        if not decoder.getstate()[0]:
+            out.append((start, i + 1, text))
+            start, text = i + 1, ""
+    return out
+
+
+# ------------------------------------------------------------------------------------------ plain HTML
+
+
+def escape(text: str) -> str:
+    """Text for HTML. ``$`` and ``\\`` get an element of their own, so that no front end takes them for maths."""
+    safe = html.escape(text)
+    return safe.replace("\\", "<span>\\</span>").replace("$", "<span>$</span>")
+
+
+def attribute(text: str) -> str:
+    """Text for a quoted HTML attribute."""
+    return html.escape(text, quote=True)
+
+
+def spans(text: Mapping[str, Any], values: Iterable[float], high: float, *, low: float = 0.0) -> str:
+    """Token spans with inline styles of what :meth:`TokenText.to_dict` gives.
+
+    Shade is opacity of one hue, so it works on light and dark backgrounds.
+    """
+    numbers = np.nan_to_num(np.asarray(list(values), dtype=np.float64))
+    special = set(text.get("special", ()))
+    sizes = text.get("size") or [1] * len(text["text"])
+    out, start = [], 0
+    for piece, size in zip(text["text"], sizes, strict=True):
+        value = float(numbers[start : start + size].max(initial=0.0))
+        shown = escape("".join(_MARKS.get(c, c) for c in piece))
+        share = (
+            0.0
+            if value <= low
+            else 1.0
+            if high <= low
+            else min(1.0, 0.07 + 0.93 * (value - low) / (high - low))
+        )
+        style = f"background-color:rgba({HEAT[0]},{HEAT[1]},{HEAT[2]},{share:.2f})" if share else ""
+        if start in special:
+            style = "opacity:.45"
+        note = f' title="{value:.4g}"' if share else ""
+        out.append(f'<span style="{style}"{note}>{shown}</span>' if style else f"<span>{shown}</span>")
+        start += size
+    return "".join(out)
+
+
+def frame(*parts: str) -> str:
+    """A script-free fallback: parts under each other, with a line that says how to get the live widget."""
+    body = "".join(f"<div>{part}</div>" for part in parts)
+    # the classes keep MathJax away where a front end honours them; escape() is for those that do not
+    return (
+        f'<div class="tex2jax_ignore mathjax_ignore" style="max-width:72em">{body}'
+        '<div style="opacity:.6;font-size:85%">Static picture. Run the cell for the live widget.</div></div>'
+    )
+
+
+MONO = "font-family:monospace;white-space:pre-wrap;line-height:1.7"

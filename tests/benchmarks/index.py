@@ -1,0 +1,195 @@
+"""How fast an index is made and asked, and what memory it takes, on synthetic codes.
+
+    python tests/benchmarks/index.py        # 100k tokens x 4k latents … 1M x 24,576, 1M latents
+    python tests/benchmarks/index.py --tokens 1M --d-sae 24576 --k 32 --encode
+
+Codes are drawn so that how often latents fire falls like 1 / rank, with a few that fire on a tenth of all
+tokens. ``--encode`` also times a TopK SAE's encoder (d_in 768) on some tokens, to say what indexing adds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from saelab.data import TokenRows, parse_tokens
+from saelab.index import LatentIndex
+from saelab.index.vocab import Vocab
+from saelab.index.writer import IndexWriter
+
+ROW, STRETCH, VOCAB = 128, 1 << 17, 5000
+
+
+class PeakMemory:
+    """Peak anonymous memory of this process inside the block, above what it was before: ``.mb``."""
+
+    def __enter__(self) -> PeakMemory:
+        self.before, self.peak, self._stop = anonymous_mb(), 0.0, threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+        self._thread.start()
+        return self
+
+    def _watch(self) -> None:
+        while not self._stop.wait(0.005):
+            self.peak = max(self.peak, anonymous_mb())
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self._thread.join()
+        self.mb = max(0.0, self.peak - self.before)
+
+
+def anonymous_mb() -> float:
+    """Memory that is not backed by a file, in MB (memory-mapped files can be dropped at any time)."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon"):
+            return int(line.split()[1]) / 1000
+    return float("nan")
+
+
+def synthetic_rows(n_tokens: int, rng: np.random.Generator) -> TokenRows:
+    """Rows of 128 tokens that begin with BOS (id 0); words as frequent as 1 / rank."""
+    ids = np.minimum(rng.pareto(1.0, n_tokens) + 1, VOCAB - 1).astype(np.int32)
+    offsets = np.append(np.arange(0, n_tokens, ROW), n_tokens)
+    ids[offsets[:-1]] = 0
+    n = len(offsets) - 1
+    return TokenRows(ids, offsets, np.arange(n, dtype=np.int32), np.zeros(n, np.int32), True)
+
+
+def synthetic_codes(counted: np.ndarray, d_sae: int, k: int, rng: np.random.Generator):
+    """Counts, latent and value of k different latents per counted position."""
+    n = int(counted.sum())
+    # k strata of the latents, one of each: no latent twice; inside a stratum as frequent as 1 / rank
+    width = d_sae // k
+    inside = np.minimum(width ** rng.random((n, k), dtype=np.float32), width - 1).astype(np.int32)
+    latent = (inside + np.arange(k, dtype=np.int32) * width).ravel()
+    value = rng.standard_exponential(n * k, dtype=np.float32)
+    return np.where(counted, k, 0), latent, value
+
+
+def build(folder: Path, rows: TokenRows, d_sae: int, k: int, spill: int) -> dict[str, float]:
+    """Write an index; seconds for appending and for sorting, peak memory of each."""
+    rng = np.random.default_rng(1)
+    words = [b"<bos>", *(f" w{i}".encode() for i in range(1, VOCAB))]
+    ptr = np.cumsum([0, *map(len, words)], dtype=np.int64)
+    vocab = Vocab(ptr, np.frombuffer(b"".join(words), np.uint8), [0], 0)
+    counted = rows.ids != 0
+    config = {
+        "sae": {"arch": "synthetic"}, "model": "none", "hook": "none", "bos": True,
+        "threshold": 0.0, "shard": None, "window": [10, 5],
+        "masked": {"positions": int((~counted).sum()), "reason": "special tokens", "tokens": {}},
+        "n_docs": len(rows), "special_ids": [0], "bos_id": 0, "tokenizer": vocab.hash(), "versions": {},
+    }  # fmt: skip
+    out = {"write": 0.0}
+    codes = None
+    with PeakMemory() as memory:
+        began = time.perf_counter()
+        with IndexWriter(
+            folder, rows, counted, d_sae, vocab, config=config, identity={"SAE": "0" * 32}, memory=spill
+        ) as writer:
+            out["write"] += time.perf_counter() - began
+            for start in range(0, rows.n_tokens, STRETCH):
+                stop = min(start + STRETCH, rows.n_tokens)
+                codes = synthetic_codes(counted[start:stop], d_sae, k, rng)
+                began = time.perf_counter()
+                writer.append(stop, *codes)
+                out["write"] += time.perf_counter() - began
+            del codes
+            began = time.perf_counter()
+            with PeakMemory() as sorting:
+                writer.finish()
+            out["sort"] = time.perf_counter() - began
+    return {**out, "MB": memory.mb, "sort MB": sorting.mb}
+
+
+def milliseconds(call, n: int = 1) -> float:
+    """Median time of ``n`` calls."""
+    times = []
+    for _ in range(n):
+        began = time.perf_counter()
+        call()
+        times.append(1000 * (time.perf_counter() - began))
+    return float(np.median(times))
+
+
+def record(index: LatentIndex, latent: int) -> None:
+    """What a dashboard shows of a latent without the SAE."""
+    index.latent_stats(latent)
+    index.histogram(latent)
+    index.top(latent)
+    index.random(latent)
+    index.coactive(latent)
+
+
+def ask(folder: Path) -> dict[str, float]:
+    """Milliseconds to open and for queries; the first of some other latents, then again the same."""
+    out = {"open ms": milliseconds(lambda: LatentIndex.open(folder), 5)}
+    index = LatentIndex.open(folder)
+    ranked = np.argsort(-index.counts, kind="stable")
+    middle = ranked[len(ranked) // 20 : len(ranked) // 20 + 9].tolist()
+    out["first ms"] = float(np.median([milliseconds(lambda i=i: record(index, i)) for i in middle]))
+    out["again ms"] = float(np.median([milliseconds(lambda i=i: record(index, i)) for i in middle]))
+    out["densest ms"] = milliseconds(lambda: record(index, int(ranked[0])), 3)
+    out["row ms"] = milliseconds(lambda: index.row_codes(len(index.rows) // 2), 5)
+    out["search ms"] = milliseconds(lambda: index.search(" w77 "), 2)
+    index.stats()
+    out["stats ms"] = milliseconds(lambda: LatentIndex.open(folder).stats(), 3)
+    return out
+
+
+def encoder_seconds(n_tokens: int, d_sae: int, k: int, sample: int) -> float:
+    """Seconds a TopK SAE with d_in 768 takes to encode ``n_tokens``, from a sample."""
+    from saelab.sae import SAE, SAEConfig
+
+    sae = SAE(SAEConfig(arch="topk", d_in=768, d_sae=d_sae, k=k))
+    g = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        sae.W_enc.copy_(torch.randn(768, d_sae, generator=g) / 28)
+        x = torch.randn(4096, 768, generator=g)  # (4096, 768)
+        sae.encode_sparse(x)
+        began, done = time.perf_counter(), 0
+        while done < sample:
+            sae.encode_sparse(x)
+            done += len(x)
+    return (time.perf_counter() - began) * n_tokens / done
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--tokens", default=None)
+    parser.add_argument("--d-sae", type=int, default=None)
+    parser.add_argument("--k", type=int, default=32)
+    parser.add_argument("--spill", type=int, default=256_000_000)
+    parser.add_argument("--encode", action="store_true", help="time the encoder too")
+    parser.add_argument("--sample", type=int, default=16384, help="tokens to time the encoder on")
+    options = parser.parse_args()
+    cases = [("100k", 4096), ("1M", 4096), ("1M", 24576), ("1M", 1_000_000)]
+    if options.tokens or options.d_sae:
+        cases = [(options.tokens or "1M", options.d_sae or 24576)]
+    for tokens, d_sae in cases:
+        n_tokens = parse_tokens(tokens)
+        folder = Path(tempfile.mkdtemp(prefix="saelab-benchmark-"))
+        try:
+            rows = synthetic_rows(n_tokens, np.random.default_rng(0))
+            figures = build(folder / "index", rows, d_sae, options.k, options.spill)
+            figures |= ask(folder / "index")
+        finally:
+            shutil.rmtree(folder)
+        if options.encode:
+            encode = encoder_seconds(n_tokens, d_sae, options.k, options.sample)
+            figures |= {"encode s": encode, "with index": 1 + (figures["write"] + figures["sort"]) / encode}
+        print(f"{tokens} tokens x {d_sae:,} latents, k={options.k}")
+        print("  " + "  ".join(f"{name} {value:.2f}" for name, value in figures.items()))
+
+
+if __name__ == "__main__":
+    main()

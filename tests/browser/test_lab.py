@@ -1,0 +1,205 @@
+"""Every widget in a real JupyterLab: it draws, reacts, and Python sees what was done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from lab import use_theme
+from things import HOSTILE
+
+HEATMAP = f"""
+from saelab.widgets import ActivationHeatmap
+import numpy as np
+tokens = {HOSTILE!r}
+values = np.zeros((len(tokens), 2), dtype=np.float32); values[0, 0], values[4, 0], values[7, 1] = 2.0, 1.0, 5.0
+w = ActivationHeatmap([tokens, ["a", " b", " c"]], [values, np.eye(3, 2)], latents=[11, 12])
+w
+"""
+
+
+def background(page, locator) -> str:
+    return locator.evaluate("e => getComputedStyle(e).backgroundColor")
+
+
+def luminance(page, locator, what: str) -> float:
+    """0 dark … 1 light, of the colour as it is painted over white or black."""
+    return locator.evaluate(
+        """(e, what) => { const c = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+        c.fillStyle = getComputedStyle(e)[what]; c.fillRect(0, 0, 1, 1);
+        const [r, g, b] = c.getImageData(0, 0, 1, 1).data; return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255; }""",
+        what,
+    )
+
+
+def test_heatmap_hostile_tokens_and_selection(notebook):  # C03, C57, C67
+    page, ask = notebook(HEATMAP)
+    tokens = page.locator(".saelab-heatmap .sl-sequence").first.locator(".sl-tok")
+    tokens.first.wait_for()
+    assert tokens.evaluate_all("es => es.map(e => e.textContent)") == HOSTILE
+    assert (
+        page.locator(
+            ".saelab-heatmap img, .saelab-heatmap script, .saelab-heatmap b:not(.sl-status b)"
+        ).count()
+        == 0
+    )
+    assert page.evaluate("window.__hit") is None
+    hot = tokens.evaluate_all("es => es.flatMap((e, i) => e.classList.contains('sl-hot') ? [i] : [])")
+    assert hot == [0, 4]
+    tokens.nth(4).click()
+    page.locator('.sl-tok[aria-selected="true"]', has_text="x").wait_for()
+    assert ask("[w.selected_sequence, w.selected_token]") == [0, 4]
+    page.keyboard.press("ArrowRight")
+    page.locator(".sl-status", has_text="position 5").wait_for()
+    assert ask("w.selected_token") == 5
+    tokens.nth(4).hover()
+    tip = page.locator(".sl-tip.sl-open")
+    tip.wait_for()
+    assert "activation\n1" in tip.inner_text()
+    box, view = tip.bounding_box(), page.viewport_size
+    assert 0 <= box["x"]
+    assert box["x"] + box["width"] <= view["width"]
+    assert box["y"] + box["height"] <= view["height"]
+
+
+def test_heatmap_span_and_python_side(notebook):
+    page, ask = notebook(HEATMAP)
+    tokens = page.locator(".saelab-heatmap .sl-sequence").nth(1).locator(".sl-tok")
+    a, b = tokens.nth(0), tokens.nth(2)
+    a.hover()
+    page.mouse.down()
+    b.hover()
+    page.mouse.up()
+    page.locator(".sl-in-span").nth(2).wait_for()
+    assert ask("w.selected_span") == [1, 0, 3]
+    ask("setattr(w, 'latent', 12)")
+    page.locator('.sl-latents button[aria-pressed="true"]', has_text="12").wait_for()
+    page.locator(".sl-tok.sl-hot", has_text="bold").wait_for()
+    assert ask("w.latent") == 12
+    page.keyboard.press("Escape")
+    page.locator(".sl-in-span").first.wait_for(state="detached")
+    assert ask("w.selected_span") is None
+
+
+def test_light_and_dark(notebook):
+    page, _ = notebook(HEATMAP)
+    token = page.locator(".saelab-heatmap .sl-tok", has_text=" b").first
+    token.wait_for()
+    assert luminance(page, token, "color") < 0.3
+    use_theme(page, dark=True)
+    page.wait_for_function(
+        "e => getComputedStyle(e).color !== 'rgba(0, 0, 0, 0.87)'", arg=token.element_handle()
+    )
+    assert luminance(page, token, "color") > 0.7
+
+
+def test_fallback_in_an_untrusted_notebook_is_plain_html(notebook, lab):  # C60, C67
+    source = HEATMAP.replace("\nw\n", "\nfrom IPython.display import HTML\nHTML(w.fallback())\n")
+    page, _ = notebook(source)
+    output = page.locator(".jp-OutputArea-output .tex2jax_ignore")
+    output.wait_for()
+    assert " $x$ \\(y\\)<b>bold</b>" in output.inner_text()
+    assert output.locator("mjx-container, img, script").count() == 0
+
+
+def test_dashboard(notebook, things):
+    latent = things["latent"]
+    page, ask = notebook(
+        f"import saelab as sl\nindex = sl.LatentIndex.open({things['index']!r})\nw = index.dashboard({latent})\nw"
+    )
+    view = page.locator(".saelab-dashboard")
+    view.locator(".sl-example").first.wait_for()
+    assert (
+        f"{ask('int(index.latent_stats(' + str(latent) + ')[' + repr('n') + '])')}"
+        in view.locator(".sl-stats").inner_text()
+    )
+    # the brush asks for exactly the examples of a range
+    box = view.locator(".sl-histogram").bounding_box()
+    y = box["y"] + box["height"] / 2
+    page.mouse.move(box["x"] + box["width"] * 0.5, y)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.75, y, steps=4)
+    page.mouse.up()
+    view.get_by_text("firings", exact=False).first.wait_for()
+    lo, hi = ask("w.brush")
+    shown = [float(t) for t in view.locator(".sl-example .sl-act").all_inner_texts()]
+    assert shown
+    assert all(lo * 0.99 <= v <= hi * 1.01 for v in shown)
+    assert ask("w.tab") == "interval"
+    # a label is kept beside the index
+    view.get_by_label("Label of this latent").fill("foxes <b>")
+    view.get_by_label("Note on this latent").fill("a note")
+    page.wait_for_function("() => true")
+    view.get_by_label("Note on this latent").press("Tab")
+    view.locator(".sl-example").first.click()
+    view.locator('.sl-example[aria-selected="true"]').wait_for()
+    assert ask(
+        "[w.selected_sequence, w.selected_token] == w.to_frame('interval').iloc[0][['row', 'position']].tolist()"
+    )
+    assert ask(f"[index.label({latent}), index.note({latent})]") == ["foxes <b>", "a note"]
+    # next latent, by key; a number out of range is a message
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "n => document.querySelector('.saelab-dashboard .sl-head input').value === n", arg=str(latent + 1)
+    )
+    assert ask("[w.latent, w.brush]") == [latent + 1, None]
+    page.keyboard.press("/")
+    page.keyboard.type("9999")
+    page.keyboard.press("Enter")
+    view.locator(".sl-alert", has_text="0 to 63").wait_for()
+    assert ask("w.latent") == latent + 1
+    assert page.evaluate("window.__hit") is None
+
+
+def test_n2g_editor(notebook, things):
+    page, ask = notebook(
+        f"import saelab as sl\nindex = sl.LatentIndex.open({things['index']!r})\n"
+        f"graph = sl.n2g.PatternGraph.load({things['graph']!r}); graph.index = index\nw = graph.edit()\nw"
+    )
+    view = page.locator(".saelab-n2g")
+    nodes = view.locator(".sl-node")
+    nodes.first.wait_for()
+    n = ask("len(graph)")
+    assert nodes.count() == n
+    before = ask("w.score")
+    nodes.first.click()
+    view.locator('.sl-node[aria-selected="true"]').wait_for()
+    view.get_by_text("false alarms", exact=True).first.wait_for()
+    chosen = ask("w.selected")
+    page.keyboard.press("Delete")
+    page.wait_for_function("n => document.querySelectorAll('.saelab-n2g .sl-node').length < n", arg=n)
+    assert ask(f"{chosen} in [n['id'] for n in graph.nodes()]") is False
+    view.locator(".sl-history li").wait_for()
+    page.keyboard.press("Control+z")
+    page.wait_for_function("n => document.querySelectorAll('.saelab-n2g .sl-node').length === n", arg=n)
+    assert ask("w.score") == before
+    page.keyboard.press("Control+Shift+Z")
+    page.wait_for_function("n => document.querySelectorAll('.saelab-n2g .sl-node').length < n", arg=n)
+    assert ask("[e['op'] for e in graph.history]") == ["delete"]
+
+
+STEER = """
+from helpers import tiny_model, random_sae
+import saelab as sl
+w = sl.steering_panel(tiny_model(), random_sae(k=6), edits={3: 40.0}, prompt="", max_new_tokens=12)
+w
+"""
+
+
+def test_steering_while_a_cell_runs(notebook, tmp_path):  # C66
+    gate = tmp_path / "go"
+    wait = f"import pathlib, time\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.05)"
+    page, ask = notebook(STEER, wait)
+    view = page.locator(".saelab-steering")
+    run = view.get_by_role("button", name="Write both texts")
+    run.click()
+    view.locator(".sl-alert", has_text="the prompt is empty").wait_for()
+    view.get_by_label("Prompt").fill("The red")
+    run.click()
+    view.locator(".sl-side").nth(1).locator(".sl-differs").first.wait_for()
+    view.locator(".sl-alert").wait_for(state="hidden")
+    assert (
+        page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.status") == "busy"
+    )
+    gate.touch()
+    assert ask("[len(w.result.baseline.ids), len(w.result.steered.ids), w.running]") == [12, 12, False]
+    assert run.is_enabled()

@@ -1,0 +1,70 @@
+"""The standalone page, opened from disk by a browser without a network."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from things import HOSTILE
+
+import saelab as sl
+from saelab.widgets import ActivationHeatmap, Section, page
+
+
+@pytest.fixture
+def heatmap():
+    values = np.zeros((len(HOSTILE), 1), dtype=np.float32)
+    values[0] = 2
+    return ActivationHeatmap([HOSTILE], [values], latents=[5])
+
+
+def test_hostile_tokens_are_text(saved, heatmap, tmp_path):  # C04
+    shown = saved(heatmap.export_html(tmp_path / "a b.html"), dark=True)
+    tokens = shown.locator(".sl-tok")
+    tokens.first.wait_for()
+    assert tokens.evaluate_all("es => es.map(e => e.textContent)") == HOSTILE
+    assert shown.evaluate("window.__hit") is None
+    assert shown.locator("main img, main script").count() == 0
+    tokens.nth(4).click()
+    shown.locator('.sl-tok[aria-selected="true"]').wait_for()
+    assert shown.asked == []
+    assert shown.evaluate("getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)"
+
+
+def test_dashboard_goes_from_latent_to_latent(saved, things, tmp_path):
+    index = sl.LatentIndex.open(things["index"])
+    latent = int(things["latent"])
+    others = [int(i) for i in np.argsort(-index.counts)[1:3]]
+    path = index.dashboard(latent).export_html(tmp_path / "dashboard.html", latents=[latent, *others])
+    shown = saved(path)
+    view = shown.locator(".saelab-dashboard")
+    box = view.locator(".sl-head input")
+    view.locator(".sl-example").first.wait_for()
+    view.get_by_role("button", name="Next latent").click()
+    shown.wait_for_function("n => document.querySelector('.sl-head input').value === n", arg=str(others[0]))
+    top = index.top(others[0], 1).iloc[0]
+    assert float(view.locator(".sl-act").first.inner_text()) == pytest.approx(top["value"], rel=0.01)
+    missing = next(i for i in range(index.d_sae) if i not in (latent, *others))
+    box.fill(str(missing))
+    box.press("Enter")
+    view.locator(".sl-alert", has_text="not in this page").wait_for()  # C59
+    assert box.input_value() == str(others[0])
+
+
+def test_page_of_blocks(saved, heatmap, things, tmp_path):
+    graph = sl.n2g.PatternGraph.load(things["graph"])
+    path = page(
+        "Report", ["Some `code` and $x$.", heatmap, Section("Folded", [graph.edit()])], tmp_path / "r.html"
+    )
+    shown = saved(path, width=420)
+    shown.locator(".saelab-heatmap .sl-tok").first.wait_for()
+    assert shown.locator(".saelab-n2g").count() == 0  # drawn when it is opened
+    shown.get_by_text("Folded").click()
+    shown.locator(".saelab-n2g .sl-node").first.wait_for()
+    assert shown.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), (
+        "the page is wider than the screen"
+    )
+    stored = json.loads(shown.locator("#saelab-data").text_content())
+    assert sorted(stored["modules"]) == ["heatmap", "n2g_editor"]
+    assert shown.asked == []

@@ -1,0 +1,44 @@
+"""Small library objects that browser tests and screenshots show, kept in a folder so that a kernel opens them at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+HOSTILE = [
+    "<img src=x onerror='window.__hit=1'>", "</script><script>window.__hit=2</script>", "\u2028", " $", "x", "$ ",
+    "\\(y\\)", "<b>bold</b>", "&amp;", '"', "'", "\n", "\t", "`",
+]  # fmt: skip
+TEXTS = [
+    "The red fox ran over the hill and the ant sat on a log.",
+    "def add(a, b):\n    return a + b\n",
+    "Host: example.com\nAccept: text/html\n",
+    "日本語のテキスト、🙂 é и русский язык",
+    "12 + 34 = 46; 7 * 8 = 56",
+    "<img src=x onerror='window.__hit=3'></script> $x$",
+]
+
+
+def make(folder: Path) -> dict[str, int | str]:
+    """An index and a graph of a tiny random model; returns the latent they are about and where they are."""
+    from helpers import random_sae, tiny_model
+
+    import saelab as sl
+
+    model, sae = tiny_model(), random_sae(k=6)
+    index = sl.LatentIndex.build(sae, model, TEXTS * 6, path=folder / "index", progress=False)
+    latent = int(index.counts.argmax())
+    graph = sl.n2g.PatternGraph(
+        target={"latent": latent},
+        labels={i: index.vocab.label(i) for i in range(len(index.vocab))},
+    )
+    first, second = (int(i) for i in index.rows[0][1:3])
+    for items, value in (
+        ([first, second], 2.0),
+        ([second, "*", first], 1.0),
+        ([[first, second, 40, 41, 42, 43, 44]], 0.5),
+    ):
+        graph.add_path(items, value=value)
+    graph._done.clear()  # as if it had been fitted
+    graph.save(folder / "graph.json")
+    sae.save(folder / "sae")
+    return {"latent": latent, "index": str(folder / "index"), "graph": str(folder / "graph.json")}

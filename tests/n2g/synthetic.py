@@ -1,0 +1,94 @@
+"""Latents given by a rule on token ids, and an index of where they fire: truth without a model."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+
+from saelab.data import TokenRows
+
+BOS = 0
+
+
+def rows_of(documents, bos=True, docs=None):
+    """Token rows of lists of ids, one row a document."""
+    parts = [([BOS] if bos else []) + list(d) for d in documents]
+    offsets = np.cumsum([0, *map(len, parts)]).astype(np.int64)
+    ids = np.array([i for p in parts for i in p], dtype=np.int32)
+    doc = np.arange(len(parts), dtype=np.int32) if docs is None else np.array(docs, dtype=np.int32)
+    return TokenRows(ids, offsets, doc, np.zeros(len(parts), dtype=np.int32), bos)
+
+
+class FakeIndex:
+    """``rule(tokens)`` -> activation at the last token of ``tokens`` (a tuple of ids, BOS left out)."""
+
+    def __init__(self, rules, rows, vocab=None):
+        self.rules, self.rows = rules, rows
+        self.d_sae = len(rules)
+        self.config = {"model": "fake", "hook": "nowhere", "bos_id": BOS}
+        self.counted = np.ones(rows.n_tokens, dtype=bool)
+        if rows.bos:
+            self.counted[rows.offsets[:-1]] = False
+        self.n_tokens, self.n_counted = rows.n_tokens, int(self.counted.sum())
+        if vocab is not None:
+            self.vocab = vocab
+        self._a = np.zeros((self.d_sae, rows.n_tokens), dtype=np.float32)
+        for r in range(len(rows)):
+            ids = rows[r].tolist()[int(rows.bos) :]
+            for i in range(len(ids)):
+                for latent, rule in enumerate(rules):
+                    self._a[latent, rows.offsets[r] + int(rows.bos) + i] = rule(tuple(ids[: i + 1]))
+
+    def postings(self, latent):
+        token = np.flatnonzero(self._a[latent] > 0).astype(np.int32)
+        return (
+            token,
+            self._a[latent][token],
+        )
+
+
+class FakeVocab:
+    def __init__(self, labels):
+        self._labels = labels
+
+    def label(self, token):
+        return self._labels[int(token)]
+
+    def labels(self, ids):
+        return [self.label(i) for i in ids]
+
+    def decode(self, ids):
+        return "".join(self.labels(ids))
+
+
+def fake_probe(rules):
+    """A stand-in for ``saelab.n2g.probe.activations``."""
+
+    def activations(model, sae, ids, latents):
+        out = torch.zeros(len(ids), len(latents))
+        for b, row in enumerate(ids.tolist()):
+            assert row[0] == BOS
+            for j, latent in enumerate(latents.tolist()):
+                out[b, j] = rules[latent](tuple(row[1:]))
+        return out
+
+    return activations
+
+
+def fake_model(context=64):
+    return SimpleNamespace(cfg=SimpleNamespace(n_ctx=context))
+
+
+def fake_sae(d_sae):
+    return SimpleNamespace(config=SimpleNamespace(d_sae=d_sae, hook_in="nowhere"))
+
+
+def random_documents(n, length, vocab, seed=0):
+    """Documents of ids 1 … vocab."""
+    rng = np.random.default_rng(seed)
+    return [
+        rng.integers(1, vocab + 1, size=rng.integers(max(length // 2, 1), length + 1)).tolist()
+        for _ in range(n)
+    ]

@@ -1,0 +1,239 @@
+"""Fitting on latents whose rule is known, without a model and with a small one."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from synthetic import FakeIndex, FakeVocab, fake_model, fake_probe, fake_sae, random_documents, rows_of
+
+from saelab.errors import SaelabError
+from saelab.n2g import N2GConfig, PatternGraph, fit, probe, render
+
+A, B, C, D = 1, 2, 3, 4
+VOCAB = FakeVocab(".abcdefgh")
+
+
+def additive(t):
+    strength = 0.2 * t[-6:-1].count(A)
+    return strength if t[-1] == C and strength > 0.55 else 0.0
+
+
+def first_or_d(t):
+    return float(len(t) >= 3 and t[-1] == C and (t[-3:-1] == (B, A) or t[-3] == D))
+
+
+# name -> (latent, patterns of the right graph)
+CASES = {
+    "one token": (lambda t: 1.0 * (t[-1] == C), {"→ `c`"}),
+    "joint wildcard": (lambda t: 2.0 * (t[-1] == C and len(t) > 2 and t[-3] == A), {"`a` * → `c`"}),
+    "alternatives": (
+        lambda t: 1.0 * (t[-1] == C and len(t) > 1 and t[-2] in (A, B, D)),
+        {"`a`|`b`|`d` → `c`"},
+    ),
+    "backtracking": (first_or_d, {"`d` * → `c`", "`b` `a` → `c`"}),
+    "first position": (lambda t: 1.0 * (len(t) == 1), {"^ → *"}),
+    "sixth position": (lambda t: 1.0 * (len(t) == 6), {"^ * * * * * → *"}),
+    "token at the start": (lambda t: 1.0 * (t == (C,)), {"^ → `c`"}),
+    "repeated": (lambda t: 1.0 * (t[-3:] == (A, A, A)), {"`a` `a` → `a`"}),
+    "not after": (lambda t: 1.0 * (t[-1] == C and (len(t) < 2 or t[-2] != A)), {"¬(`a`) → `c`"}),
+    "everywhere": (lambda t: 1.0, {"→ *"}),
+}
+
+
+@pytest.fixture
+def world(monkeypatch):
+    def make(rules, documents=None, **options):
+        monkeypatch.setattr(probe, "activations", fake_probe(rules))
+        index = FakeIndex(rules, rows_of(documents or random_documents(240, 20, 8, seed=3)), VOCAB)
+        graphs = fit(
+            fake_model(),
+            fake_sae(len(rules)),
+            index,
+            range(len(rules)),
+            config=N2GConfig(**options),
+            progress=False,
+        )
+        return index, graphs
+
+    return make
+
+
+def test_known_latents_give_the_right_graphs(world):
+    _, graphs = world([rule for rule, _ in CASES.values()])
+    for graph, (name, (_, expected)) in zip(graphs.values(), CASES.items(), strict=True):
+        in_order_of_id = {i: VOCAB.label(i) for i in range(9)}
+        assert {render.pattern(in_order_of_id, p) for p in graph.patterns()} == expected, name
+        score = graph.score(split="test")
+        assert score.fp == score.fn == 0, name
+        assert set(graph.fit_info["sufficiency"].values()) == {1.0}, name
+
+
+def test_additive_evidence_is_not_replaced_by_wildcards(world):
+    """Each piece of evidence can be spared, all together cannot: `* * * c` would be wrong."""
+    _, (graph,) = (lambda i, g: (i, g.values()))(*world([additive]))
+    assert len(graph.tree.patterns) > 0
+    for p in graph.patterns():
+        assert sum(kind == "tok" for kind, *_ in p.items) >= 3
+    assert graph.predict([5, 6, 7, 8, 5, C])[-1] == 0.0
+
+
+def test_token_somewhere_before_is_a_gap(world):
+    rule = lambda t: 1.0 * (t[-1] == C and A in t[-8:-1])  # noqa: E731
+    _, graphs = world([rule])
+    assert [p["text"] for p in graphs[0].paths()] == ["`a` …{0,7} → `c`"]
+    assert graphs[0].score(split="test").f1 > 0.95
+    _, graphs = world([rule], gaps=())
+    assert all(kind != "gap" for p in graphs[0].patterns() for kind, *_ in p.items)
+
+
+def test_exclusions_can_be_switched_off(world):
+    _, graphs = world([CASES["not after"][0]], negation=False)
+    assert all(kind != "not" for p in graphs[0].patterns() for kind, *_ in p.items)
+    assert graphs[0].score(split="test").f1 > 0.9
+
+
+def test_silent_latents_have_empty_graphs_with_the_reason(world):
+    index, graphs = world([lambda t: 0.0, lambda t: 1.0 * (t == (C, C, C, C, C, C))])
+    assert len(graphs[0]) == 0
+    assert "never fires on the" in graphs[0].text()
+    assert graphs[0].score().precision is None
+    assert "never" in graphs[1].text()
+
+
+def test_the_test_documents_are_never_looked_at(world):
+    """Another latent that differs on test documents only gets the same graph."""
+    documents = random_documents(80, 16, 6, seed=1)
+    rule = lambda t: 1.0 * (t[-1] == C)  # noqa: E731
+    index, graphs = world([rule], documents)
+    from saelab.n2g.corpus import corpus
+
+    changed = FakeIndex([rule], index.rows, VOCAB)
+    changed._a[0, corpus(index, 0).part == 2] = 7.0
+    other = fit(fake_model(), fake_sae(1), changed, [0], progress=False)
+    assert other[0].tree == graphs[0].tree
+    assert other[0].score(split="test").f1 < 1.0
+
+
+def test_pooled_and_single_fits_agree(world):
+    """Pooling only saves forward passes: fillers are drawn per example, so the graphs are the same."""
+    rules = [rule for rule, _ in list(CASES.values())[:4]]
+    _, together = world(rules)
+    _, apart = world(rules, pool=1)
+    for i in together:
+        assert together[i].tree == apart[i].tree
+    assert sum(g.fit_info["forwards"] for g in together.values()) < sum(
+        g.fit_info["forwards"] for g in apart.values()
+    )
+
+
+def test_interrupted_fit_goes_on(world, tmp_path, monkeypatch):
+    index, graphs = world([CASES["one token"][0], CASES["joint wildcard"][0]])
+    arguments = (fake_model(), fake_sae(2), index)
+    first = fit(*arguments, [0], path=tmp_path, progress=False)
+    monkeypatch.setattr(probe, "activations", lambda *a: pytest.fail("asked again"))
+    again = fit(*arguments, [0], path=tmp_path, progress=False)
+    assert again[0] == first[0]
+    assert again[0].score() == first[0].score()
+    with pytest.raises(pytest.fail.Exception):
+        fit(*arguments, [0], path=tmp_path, config=N2GConfig(seed=1), progress=False)
+
+
+def test_same_seed_same_graph_and_no_global_randomness(world):
+    random.seed(1), np.random.seed(1), torch.manual_seed(1)  # noqa: NPY002
+    before = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # noqa: NPY002
+    _, one = world([first_or_d])
+    _, two = world([first_or_d])
+    after = random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()  # noqa: NPY002
+    assert one[0].tree == two[0].tree
+    assert before == after
+
+
+def test_verify_tells_a_cause_from_a_sign(world):
+    """`b` always comes with `a` before it in the text, but only `a` makes the latent fire."""
+    rng = np.random.default_rng(0)
+    documents = [[*rng.integers(5, 9, 6).tolist(), A, B, *rng.integers(5, 9, 4).tolist()] for _ in range(80)]
+    rule = lambda t: 1.0 * (len(t) > 1 and t[-2] == A)  # noqa: E731
+    index, graphs = world([rule], documents)
+    graph = PatternGraph(target={"latent": 0})
+    graph.index = index
+    sign, cause = graph.add_path([B], value=1.0), graph.add_path([A, "*"], value=1.0)
+    model, sae = fake_model(), fake_sae(1)
+    assert graph.score().f1 == 1.0
+    assert graph.verify(cause, model, sae)["sufficiency"] == 1.0
+    assert graph.verify(sign, model, sae)["sufficiency"] < 0.6
+    with pytest.raises(SaelabError, match="no pattern ends"):
+        graph.verify(99, model, sae)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"n_train": 0}, "n_train"),
+        ({"keep": 0}, "keep"),
+        ({"sample": "heavy"}, "weighted"),
+        ({"match": "frist"}, "first"),
+        ({"offsets": (0,)}, "offsets"),
+    ],
+)
+def test_bad_settings(options, words):
+    with pytest.raises(SaelabError, match=words):
+        N2GConfig(**options)
+
+
+def test_settings_round_trip():
+    config = N2GConfig(pads=(1, 2), gaps=())
+    assert N2GConfig.from_dict(config.to_dict()) == config
+    with pytest.raises(SaelabError, match="n_train"):
+        N2GConfig.from_dict({"n_trian": 3})
+
+
+def test_bad_latents_are_refused_before_work(world):
+    index, _ = world([lambda t: 0.0])
+    with pytest.raises(SaelabError, match="out of range"):
+        fit(fake_model(), fake_sae(1), index, [0, 1], progress=False)
+    with pytest.raises(SaelabError, match="index is of 1"):
+        fit(fake_model(), fake_sae(2), index, [0], progress=False)
+
+
+def test_with_a_real_model(tiny):
+    """End to end on a small random model: every latent that fires gets a graph, scored on held-out text."""
+    from helpers import SENTENCES, random_sae
+
+    import saelab as sl
+
+    rng = np.random.default_rng(0)
+    words = " ".join(SENTENCES).split()
+    texts = [" ".join(rng.choice(words, 12)) for _ in range(60)]
+    sae = random_sae()
+    index = sl.LatentIndex.build(sae, tiny, texts, progress=False)
+    busy = np.argsort(-index.counts)[:3].tolist()
+    graphs = fit(tiny, sae, index, busy, config=N2GConfig(n_train=4), progress=False)
+    assert list(graphs) == busy
+    for latent, graph in graphs.items():
+        assert graph.latent == latent
+        assert graph.target["hook"] == sae.config.hook_in
+        assert graph.score().f1 > 0
+        assert all(graph.labels[i] for n in graph.nodes() for i in n["ids"])
+
+
+def test_probe_is_the_models_own_activation(tiny):
+    """The index and a probe of the same text up to a position agree."""
+    from helpers import random_sae
+
+    import saelab as sl
+
+    sae = random_sae()
+    index = sl.LatentIndex.build(
+        sae, tiny, ["The red fox ran over the hill and the ant sat."], progress=False
+    )
+    latents = list(range(64))
+    prober = probe.Prober(tiny, sae, latents, index.config["bos_id"])
+    ids = index.rows[0][1:].tolist()
+    prompts = [tuple(ids[: i + 1]) for i in range(len(ids))]
+    prober.ask(prompts)
+    found = np.stack([prober.values(i, prompts) for i in latents], axis=1)
+    assert np.allclose(found, index.activations(latents, 0)[1:], atol=1e-4)
+    forwards = prober.forwards
+    prober.ask(prompts)
+    assert prober.forwards == forwards

@@ -1,0 +1,16 @@
+// Bundles every widget into ../saelab/static, unminified, so that a diff of the committed files can be read.
+// Paths in the bundles' comments depend on the working directory: run it as `npm run build` from this folder.
+import { build } from "esbuild";
+
+const widgets = ["heatmap", "dashboard", "n2g_editor", "steering"];
+
+await build({
+  entryPoints: [...widgets.flatMap((name) => [`${name}.js`, `${name}.css`]), "standalone.js", "page.css"],
+  outdir: "../saelab/static",
+  bundle: true,
+  format: "esm",
+  target: ["es2022", "chrome120", "firefox121", "safari17.4"],
+  charset: "utf8",
+  legalComments: "inline",
+  logLevel: "warning",
+});

@@ -1,0 +1,140 @@
+/** Small helpers every widget uses. Children are text nodes or elements, never markup. */
+
+/** @typedef {Record<string, string | number | boolean | null | undefined>} Attributes */
+
+/**
+ * @param {Element} node
+ * @param {Attributes} attributes `true` gives an empty attribute; false, null and undefined give none
+ */
+function setAll(node, attributes) {
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value === false || value === null || value === undefined) continue;
+    node.setAttribute(key, value === true ? "" : String(value));
+  }
+}
+
+/**
+ * Build an HTML element.
+ * @template {keyof HTMLElementTagNameMap} K
+ * @param {K} tag
+ * @param {Attributes} [attributes]
+ * @param {...(Node | string | null)} children
+ * @returns {HTMLElementTagNameMap[K]}
+ */
+export function h(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  setAll(node, attributes);
+  node.append(...children.filter((c) => c !== null));
+  return node;
+}
+
+/**
+ * Build an SVG element.
+ * @template {keyof SVGElementTagNameMap} K
+ * @param {K} tag
+ * @param {Attributes} [attributes]
+ * @param {...(Node | string | null)} children
+ * @returns {SVGElementTagNameMap[K]}
+ */
+export function svg(tag, attributes = {}, ...children) {
+  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  setAll(node, attributes);
+  node.append(...children.filter((c) => c !== null));
+  return node;
+}
+
+/**
+ * A button with a text or sign and a name for screen readers.
+ * @param {string} text
+ * @param {string} name
+ * @param {() => void} action
+ */
+export function button(text, name, action) {
+  const node = h("button", { type: "button", class: "sl-button", title: name, "aria-label": name }, text);
+  node.addEventListener("click", action);
+  return node;
+}
+
+/**
+ * The root element of a widget. JupyterLab's own shortcuts stay out of it.
+ * @param {string} name
+ * @param {string} label
+ */
+export function root(name, label) {
+  return h("div", {
+    class: `saelab saelab-${name}`, role: "group", "aria-label": label, tabindex: "-1",
+    "data-lm-suppress-shortcuts": "true",
+  });
+}
+
+/** @param {DataView | undefined} view @returns {Float32Array} */
+export function floats(view) {
+  if (!view || view.byteLength === 0) return new Float32Array(0);
+  // slice: the view's byteOffset need not be a multiple of four
+  return new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+}
+
+/**
+ * A number for the eye: three significant digits, thousands grouped, "–" for what is undefined.
+ * @param {number | null | undefined} value
+ * @param {number} [digits]
+ * @returns {string}
+ */
+export function show(value, digits = 3) {
+  if (value === null || value === undefined || Number.isNaN(value)) return "–";
+  const size = Math.abs(value);
+  if (value < 0) return `−${show(size, digits)}`; // a minus sign as wide as a plus sign
+  if (Number.isInteger(value)) return count(value);
+  if (size >= 1e6 || size < 1e-3) return value.toExponential(digits - 1).replace("e+", "e");
+  if (size >= 1000) return count(Math.round(value));
+  return String(Number(value.toPrecision(digits)));
+}
+
+/**
+ * A number for a column: always three significant digits, so that the column can be read down.
+ * @param {number | null | undefined} value
+ */
+export function column(value) {
+  if (value === null || value === undefined || Number.isNaN(value)) return "–";
+  const size = Math.abs(value);
+  const text = size !== 0 && (size >= 1000 || size < 1e-3) ? show(size) : size.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3);
+  return value < 0 ? `−${text}` : text;
+}
+
+/** @param {number} value */
+export function count(value) {
+  return value.toLocaleString("en-US", { maximumFractionDigits: 0 });
+}
+
+/** @param {number} value @param {number} low @param {number} high */
+export function clamp(value, low, high) {
+  return Math.min(Math.max(value, low), high);
+}
+
+/** Whether a key press belongs to a text field. @param {Event} event */
+export function typing(event) {
+  const target = /** @type {HTMLElement} */ (event.target);
+  return ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName);
+}
+
+/**
+ * Call at most once every `wait` milliseconds, with the last arguments, and never after `signal` aborts.
+ * @template {unknown[]} A
+ * @param {(...args: A) => void} fn
+ * @param {number} wait
+ * @param {AbortSignal} [signal]
+ */
+export function throttle(fn, wait, signal) {
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+  /** @type {A} */
+  let last;
+  signal?.addEventListener("abort", () => clearTimeout(timer));
+  return (/** @type {A} */ ...args) => {
+    last = args;
+    timer ??= setTimeout(() => {
+      timer = undefined;
+      fn(...last);
+    }, wait);
+  };
+}

@@ -1,0 +1,102 @@
+/** Tokens as text: one element per whole piece, indices kept per token, nothing ever parsed as markup. */
+import { clamp, h } from "./dom.js";
+
+/**
+ * A piece of text as tokens. `text` has one string per group of tokens that together are whole characters;
+ * `size` says how many tokens each group has (absent: one each); `labels` names the tokens of larger groups.
+ * @typedef {object} TokenText
+ * @property {number[]} ids
+ * @property {string[]} text
+ * @property {number[]} [size]
+ * @property {Record<string, string>} [labels] position -> label, where it is not the group's text
+ * @property {number[]} [special] positions that statistics leave out
+ * @property {string} [name]
+ */
+
+const MARKS = /** @type {Record<string, string>} */ ({ "\n": "↵", "\r": "␍", "\t": "⇥", " ": "·", "\u00a0": "⍽" });
+const WHITE = /[\n\r\t \u00a0]/;
+const RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/g;
+const LTR = /[A-Za-z\u00c0-\u02af\u0370-\u058f\u0900-\u1fff\u3040-\ud7ff]/g;
+
+/** Direction in which most letters of a text run. @param {string} text @returns {"ltr" | "rtl"} */
+export function direction(text) {
+  return (text.match(RTL)?.length ?? 0) > (text.match(LTR)?.length ?? 0) ? "rtl" : "ltr";
+}
+
+/**
+ * Text with its white space marked. The mark is drawn by CSS, so that selecting and copying gives the text.
+ * @param {string} text
+ * @returns {(Node | string)[]}
+ */
+export function marked(text) {
+  if (!WHITE.test(text)) return [text];
+  /** @type {(Node | string)[]} */
+  const out = [];
+  for (const part of text.split(/([\n\r\t \u00a0])/)) {
+    const mark = MARKS[part];
+    if (mark === undefined) { if (part) out.push(part); }
+    else out.push(h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": mark }, part));
+  }
+  return out;
+}
+
+/**
+ * A single token for a label, list or node: visible white space, never empty.
+ * @param {string} label
+ */
+export function chip(label) {
+  const node = h("code", { class: "sl-chip" }, h("bdi", {}, ...marked(label)));
+  if (!label) node.append("(empty)");
+  return node;
+}
+
+/** @param {TokenText} text @returns {{ start: number, stop: number, text: string }[]} */
+export function groups(text) {
+  let start = 0;
+  return text.text.map((piece, i) => {
+    const group = { start, stop: start + (text.size?.[i] ?? 1), text: piece };
+    start = group.stop;
+    return group;
+  });
+}
+
+/** @param {TokenText} text @param {number} position */
+export function labelOf(text, position) {
+  const own = text.labels?.[String(position)];
+  if (own !== undefined) return own;
+  return groups(text).find((g) => g.start <= position && position < g.stop)?.text ?? "";
+}
+
+/**
+ * Shade of a value between 0 and 1. What is positive never quite vanishes: "fires weakly" is not "is silent".
+ * @param {number} value @param {number} low @param {number} high
+ */
+export function shade(value, low, high) {
+  if (!(value > low)) return 0;
+  return high > low ? clamp(0.07 + (0.93 * (value - low)) / (high - low), 0, 1) : 1;
+}
+
+/**
+ * Token elements of a text. A group's shade is that of its strongest token.
+ * @param {TokenText} text
+ * @param {ArrayLike<number>} values one per token
+ * @param {{ low?: number, high: number, from?: number, to?: number }} scale `from`/`to`: only these positions
+ */
+export function tokens(text, values, { low = 0, high, from = 0, to = Infinity }) {
+  const special = new Set(text.special ?? []);
+  const out = [];
+  for (const { start, stop, text: piece } of groups(text)) {
+    if (start < from || start >= to) continue;
+    let value = -Infinity;
+    for (let i = start; i < stop; i += 1) value = Math.max(value, values[i] ?? 0);
+    const node = h("span", { class: "sl-tok", "data-start": start, "data-stop": stop }, ...marked(piece));
+    if (special.has(start)) node.classList.add("sl-special");
+    const a = shade(value, low, high);
+    if (a > 0) {
+      node.style.setProperty("--a", a.toFixed(3));
+      node.classList.add("sl-hot");
+    }
+    out.push(node);
+  }
+  return out;
+}

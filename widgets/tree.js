@@ -1,0 +1,88 @@
+/*!
+ * The layout is d3-hierarchy's, Copyright 2010-2021 Mike Bostock. Permission to use, copy, modify, and/or distribute this
+ * software for any purpose with or without fee is hereby granted, provided that the above copyright notice and this
+ * permission notice appear in all copies. THE SOFTWARE IS PROVIDED "AS IS" AND THE AUTHOR DISCLAIMS ALL WARRANTIES WITH
+ * REGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF MERCHANTABILITY AND FITNESS. IN NO EVENT SHALL THE AUTHOR BE
+ * LIABLE FOR ANY SPECIAL, DIRECT, INDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES WHATSOEVER RESULTING FROM LOSS OF USE,
+ * DATA OR PROFITS, WHETHER IN AN ACTION OF CONTRACT, NEGLIGENCE OR OTHER TORTIOUS ACTION, ARISING OUT OF OR IN CONNECTION
+ * WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
+ */
+/** Layout of a pattern tree: the activating tokens at the right, earlier context to the left. */
+import { hierarchy, tree as tidy } from "d3-hierarchy";
+
+/**
+ * @typedef {object} PatternNode
+ * @property {number} id
+ * @property {number} parent 0 for the root, which is not drawn
+ * @property {"tok" | "any" | "gap" | "not" | "start"} kind
+ * @property {number[]} ids
+ * @property {string[]} text
+ * @property {number} lo
+ * @property {number} hi
+ * @property {number | null} imp
+ * @property {{ value: number, n: number, n_fire?: number } | null} end
+ * @property {boolean} locked
+ * @typedef {{ node: PatternNode, lines: string[], x: number, y: number, width: number, height: number, depth: number }} Placed
+ * @typedef {{ placed: Placed[], width: number, height: number }} Layout
+ */
+
+const CHARACTER = 7.9, LINE = 19, PAD = 9, GAP_X = 58, GAP_Y = 9, MAX_LINES = 4, MAX_CHARS = 22;
+const VISIBLE = /** @type {Record<string, string>} */ ({ "\n": "↵", "\t": "⇥", "\r": "␍", " ": "·" });
+
+/** A token's text on one line with its white space visible. @param {string} text */
+export function visible(text) {
+  const out = [...text].map((c) => VISIBLE[c] ?? (/\p{C}/u.test(c) ? `\\u{${c.codePointAt(0)?.toString(16)}}` : c)).join("");
+  return [...out].length > MAX_CHARS ? `${[...out].slice(0, MAX_CHARS - 1).join("")}…` : out || "(empty)";
+}
+
+/** What a node says, a line per alternative. @param {PatternNode} node */
+export function lines(node) {
+  if (node.kind === "any") return ["*"];
+  if (node.kind === "start") return ["start of text"];
+  if (node.kind === "gap") return [node.lo === node.hi ? `${node.lo} tokens` : `${node.lo}–${node.hi} tokens`];
+  const shown = node.text.slice(0, node.text.length > MAX_LINES ? MAX_LINES - 1 : MAX_LINES).map(visible);
+  if (node.text.length > shown.length) shown.push(`+ ${node.text.length - shown.length} more`);
+  return node.kind === "not" ? shown.map((s) => `not ${s}`) : shown;
+}
+
+/** Characters as wide as two in a monospaced font. */
+const WIDE = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\u{1f300}-\u{1faff}]/u;
+const columns = (/** @type {string} */ s) => [...s].reduce((n, c) => n + (WIDE.test(c) ? 2 : 1), 0);
+
+/** @param {PatternNode[]} nodes @returns {Layout} */
+export function layout(nodes) {
+  if (!nodes.length) return { placed: [], width: 0, height: 0 };
+  /** @type {Map<number, PatternNode[]>} */
+  const children = new Map();
+  for (const n of nodes) children.set(n.parent, [...(children.get(n.parent) ?? []), n]);
+  /** @typedef {{ node: PatternNode | null, id: number }} Item */
+  const root = hierarchy(/** @type {Item} */ ({ node: null, id: 0 }), (item) => (children.get(item.id) ?? []).map((node) => ({ node, id: node.id })));
+  const said = new Map(nodes.map((n) => [n.id, lines(n)]));
+  const height = (/** @type {Item} */ item) => (said.get(item.id)?.length ?? 1) * LINE + 2 * PAD - 6;
+  const arranged = tidy().nodeSize([1, 1]).separation((a, b) => {
+    const [p, q] = [/** @type {Item} */ (a.data), /** @type {Item} */ (b.data)];
+    return (height(p) + height(q)) / 2 + (a.parent === b.parent ? GAP_Y : 2 * GAP_Y);
+  })(/** @type {any} */ (root));
+
+  /** @type {number[]} */
+  const widths = [];
+  arranged.each((/** @type {any} */ d) => {
+    if (!d.data.node) return;
+    const wide = Math.max(...(said.get(d.data.id) ?? []).map(columns)) * CHARACTER + 2 * PAD;
+    widths[d.depth] = Math.max(widths[d.depth] ?? 34, wide);
+  });
+  const total = widths.slice(1).reduce((a, w) => a + w + GAP_X, -GAP_X);
+  /** @type {Placed[]} */
+  const placed = [];
+  arranged.each((/** @type {any} */ d) => {
+    const { node } = d.data;
+    if (!node) return;
+    const mine = said.get(node.id) ?? [];
+    const width = Math.max(...mine.map(columns), 1) * CHARACTER + 2 * PAD;
+    const right = total - widths.slice(1, d.depth).reduce((/** @type {number} */ a, /** @type {number} */ w) => a + w + GAP_X, 0);
+    placed.push({ node, lines: mine, depth: d.depth, width, height: height(d.data), x: right - width, y: d.x - height(d.data) / 2 });
+  });
+  const top = Math.min(...placed.map((p) => p.y));
+  for (const p of placed) p.y -= top;
+  return { placed, width: total, height: Math.max(...placed.map((p) => p.y + p.height)) };
+}
