@@ -1,12 +1,44 @@
 """The hand-written gradients of a training step against autograd in float64."""
 
+from typing import NamedTuple
+
 import pytest
 import torch
 from helpers import random_sae
 
-from saelab.training.step import Rows, topk_step
+from saelab.sae import topk
+from saelab.sae.objective import Leaves, Task
 
 D, D_SAE = 16, 64
+
+
+class Rows(NamedTuple):
+    enc: torch.Tensor
+    b_enc: torch.Tensor
+    dec: torch.Tensor
+    b_dec: torch.Tensor
+
+
+class Step(NamedTuple):
+    error: torch.Tensor
+    aux: torch.Tensor
+    l0: float
+    active: torch.Tensor
+    grads: Rows
+
+
+def topk_step(x, p, k, variance, dead=None, aux_k=0, aux_coef=0.0, fast=False):
+    """One step of a TopK SAE that subtracts ``b_dec`` from its input."""
+    leaves = [t.detach().clone().requires_grad_() for t in p]
+    task = Task(
+        Leaves(*leaves, b_in=leaves[3], skip=None, extra={}), x, x, k, variance, topk.Options(), dead=dead,
+        aux_k=aux_k, aux_coef=aux_coef, fast=fast,
+    )  # fmt: skip
+    parts = topk.loss(task)
+    parts.loss.backward()
+    error = (x - parts.recon.detach()).square().sum() / len(x)
+    grads = Rows(*(t.grad for t in leaves))
+    return Step(error, torch.as_tensor(parts.aux).detach(), len(parts.active) / len(x), parts.active, grads)
 
 
 def setup(k=4, seed=0, rows=32, d_sae=D_SAE, bias=0.3):
@@ -17,7 +49,7 @@ def setup(k=4, seed=0, rows=32, d_sae=D_SAE, bias=0.3):
 
 
 def by_autograd(x, p, k, variance, dead=None, aux_k=0, aux_coef=0.0):
-    """(error, aux, gradients) from the formula in the module's docstring, in float64, all dense."""
+    """(error, aux, gradients) from the formula in saelab.sae.objective, in float64, all dense."""
     x = x.double()
     enc, b_enc, dec, b_dec = (t.double().clone().requires_grad_() for t in p)
     pre = (x - b_dec) @ enc.T + b_enc

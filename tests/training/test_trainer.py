@@ -10,7 +10,8 @@ import saelab as sl
 from saelab.errors import HookError, SaelabError
 from saelab.sae import SAE, SAEConfig
 from saelab.training import TrainConfig, Trainer
-from saelab.training.trainer import default_lr, geometric_median, initialise
+from saelab.training.start import geometric_median, initialise
+from saelab.training.trainer import default_lr
 
 HOOK = "blocks.0.hook_resid_post"
 
