@@ -250,7 +250,7 @@ def match_tokens(c, pattern):
     return [tokens for tokens in found if c.counted[tokens].any()]
 
 
-@given(cases, st.sampled_from(["fox", "x ra", "HTTP", "t", r"[a-z]+ ?", "n.*", "zebra", r"\n|<"]))
+@given(cases, st.sampled_from(["fox", "x ra", "HTTP", "t", "[a-z]", r"[a-z]+ ?", "n.*", "zebra", r"\n|<"]))
 @quick
 def test_search_equals_brute_force(case, pattern):
     c = Case(**case)

@@ -9,7 +9,7 @@ from index.makers import random_rows, vocab
 from saelab import models
 from saelab.errors import SaelabError
 from saelab.index import windows
-from saelab.index.arrays import GrowingArray, blocks, parse_bytes, ranges, stable_order
+from saelab.index.arrays import GrowingArray, blocks, highest, parse_bytes, ranges, stable_order
 from saelab.index.vocab import Vocab
 
 
@@ -50,6 +50,12 @@ def test_stable_order(keys):
             dtype
         )
         assert stable_order(array).tolist() == np.argsort(array.astype(np.int64), kind="stable").tolist()
+
+
+@given(st.lists(st.integers(0, 5), max_size=30), st.integers(1, 12))
+def test_highest(scores, n):
+    want = sorted(range(len(scores)), key=lambda i: (-scores[i], i))[:n]
+    assert highest(np.array(scores, dtype=np.float32), n).tolist() == want
 
 
 def test_parse_bytes():

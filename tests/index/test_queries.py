@@ -65,6 +65,13 @@ def test_one_hit_and_one_value(small):
     assert small.latent_stats(2)["mean"] == 0.5
 
 
+def test_a_value_on_an_edge_belongs_to_the_bin_above(tmp_path):
+    rows = rows_of([[0, 1, 2, 3]])
+    index = write(tmp_path / "i", rows, np.array([[0], [1], [2], [4]], np.float32))
+    assert index.histogram(0, bins=4).values.tolist() == [[0, 1, 0], [1, 2, 1], [2, 3, 1], [3, 4, 1]]
+    assert index.histogram(0, bins=2, log=True).values.tolist() == [[1, 2, 1], [2, 4, 2]]
+
+
 def test_an_index_in_which_nothing_fires_or_counts(tmp_path):
     """C44 (b): no position counts. Undefined, not 0 and not an error."""
     rows = rows_of([[0], [0, 0]])
@@ -166,6 +173,17 @@ def test_search_across_tokens_and_rows(small):
     assert small.search("<bos>").empty  # a special token is no text
     # "the" three times; latent 2 fires on all of them, and nowhere else
     assert small.search("the")[["latent", "hits", "precision", "recall"]].values.tolist() == [[2, 3, 1, 1]]
+
+
+def test_search_counts_a_position_once(small):
+    """Several matches inside one token: 18 letters on 6 positions."""
+    frame = small.search(regex="[a-z]")
+    assert frame.attrs["matches"] == 18
+    assert frame[["latent", "hits", "precision", "recall", "mean"]].values.tolist() == [
+        [2, 3, 1, 9 / 18, 0.5],
+        [3, 2, 1, 6 / 18, 2.0],
+        [1, 1, 1, 3 / 18, 4.0],
+    ]
 
 
 def test_search_finds_characters_spread_over_tokens(tmp_path):
