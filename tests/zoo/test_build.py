@@ -98,27 +98,36 @@ def test_the_bundled_tokenizer_returns_every_genre(bundled):
 
 
 def test_the_bundled_model_predicts_well(bundled):
-    loss = pretrain.held_out_loss(bundled.original_model, bundled.tokenizer, pretrain.Settings(), n=6)
+    loss = pretrain.held_out_loss(bundled.original_model, bundled.tokenizer, pretrain.Settings(), n=3)
     recorded = json.loads((zoo.model_path() / "training.json").read_text())["held_out_loss"]
-    assert abs(loss - recorded) < 0.1  # eight batches only
+    assert abs(loss - recorded) < 0.2  # three batches only
 
 
 def test_bundled_samples_are_recognisable(bundled):
-    out = pretrain.sample(bundled.original_model, [[0]] * 60, new_tokens=70, seed=4)
+    out = pretrain.sample(bundled.original_model, [[0]] * 40, new_tokens=50, seed=4)
     found = Counter(zoo.classify(models.decode(bundled, ids)) for ids in out)
-    assert found[None] <= 12
-    assert len(found) >= 12
+    assert found[None] <= 8
+    assert len(found) >= 10
+
+
+@pytest.fixture(scope="module")
+def continued(bundled):
+    """genre -> continuations of the first ten tokens of documents of that genre, written in one batch."""
+    prompts, genres = [], []
+    for genre in corpus.GENRES:
+        for d in corpus.documents(12, seed=41, genres=[genre]):
+            ids = models.tokenize(bundled, d.text)[:11]
+            if len({c for _, _, c in d.spans if "." not in c}) == 1 and len(ids) == 11:
+                prompts.append(ids)
+                genres.append(genre)
+    out = pretrain.sample(bundled.original_model, prompts, new_tokens=25, seed=5, temperature=0.8)
+    texts = [models.decode(bundled, p[1:] + o) for p, o in zip(prompts, out, strict=True)]
+    return {g: [t for t, of in zip(texts, genres, strict=True) if of == g] for g in corpus.GENRES}
 
 
 @pytest.mark.parametrize("genre", corpus.GENRES)
-def test_a_short_prompt_sets_the_genre(bundled, genre):
-    prompts = [
-        models.tokenize(bundled, d.text)[:7]
-        for d in corpus.documents(24, seed=41, genres=[genre])
-        if len({c for _, _, c in d.spans if "." not in c}) == 1
-    ]
-    prompts = [p for p in prompts if len(p) == 7]
-    out = pretrain.sample(bundled.original_model, prompts, new_tokens=50, seed=5)
-    texts = [models.decode(bundled, p[1:] + o) for p, o in zip(prompts, out, strict=True)]
-    right = sum(zoo.classify(t) == genre for t in texts)
-    assert right >= 0.75 * len(texts), [t for t in texts if zoo.classify(t) != genre][:2]
+def test_a_short_prompt_sets_the_genre(continued, genre):
+    texts = continued[genre]
+    assert len(texts) >= 5
+    wrong = [t for t in texts if zoo.classify(t) != genre]
+    assert len(wrong) <= 0.34 * len(texts), wrong[:2]  # of 300 texts: 3 % on average, dates 12 %
