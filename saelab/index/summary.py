@@ -10,6 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from saelab.index.latent_index import LatentIndex
 
+_TABLE = 'style="color:inherit"'  # tables do not inherit it in pages without a doctype
 _CELL = 'style="text-align:left;padding:1px 12px 1px 0"'
 _QUIET = 'style="text-align:left;padding:1px 12px 1px 0;opacity:.7"'
 _WORD = 'style="font-family:monospace;white-space:pre;background:rgba(128,128,128,.16);padding:0 3px"'
@@ -54,12 +55,14 @@ def to_html(index: LatentIndex, n: int = 5) -> str:
     dense = [int(i) for i in np.argsort(-index.counts, kind="stable")[:n] if index.counts[i]]
     head = "".join(f"<th {_CELL}>{name}</th>" for name in ("latent", "fires on", "max", "strongest on"))
     lines = "".join(_line(index, latent) for latent in dense)
-    table = f"<table><tr>{head}</tr>{lines}</table>" if lines else "<p>No latent fires on this text.</p>"
+    table = (
+        f"<table {_TABLE}><tr>{head}</tr>{lines}</table>" if lines else "<p>No latent fires on this text.</p>"
+    )
     some = dense[0] if dense else 0
     calls = (f"index.dashboard({some})", f"index.top({some})", "index.search('text')", "index.stats()")
     hint = ", ".join(f"<code>{call}</code>" for call in calls)
     return (
-        f'<div class="tex2jax_ignore mathjax_ignore"><b>LatentIndex</b><table>{rows}</table>'
+        f'<div class="tex2jax_ignore mathjax_ignore"><b>LatentIndex</b><table {_TABLE}>{rows}</table>'
         f"<b>The densest latents</b>{table}<p style='opacity:.7'>Go on with {hint}</p></div>"
     )
 
@@ -68,9 +71,15 @@ def _line(index: LatentIndex, latent: int) -> str:
     token, value = index.postings(latent)
     ids = index.rows.ids[token[np.argsort(-value, kind="stable")[:200]]]
     words = list(dict.fromkeys(ids.tolist()))[:5]
-    shown = " ".join(f"<bdi {_WORD}>{_visible(index.vocab.label(i))}</bdi>" for i in words)
+    shown = " ".join(_word(index.vocab.label(i)) for i in words)
     cells = (str(latent), f"{len(token) / index.n_counted:.2%}", f"{value.max():.3g}", shown)
     return "<tr>" + "".join(f"<td {_CELL}>{c}</td>" for c in cells) + "</tr>"
+
+
+def _word(label: str) -> str:
+    # an escaped byte beside a right-to-left letter would be shown with its backslash on the wrong side
+    direction = ' dir="ltr"' if "\\x" in label else ""
+    return f"<bdi {_WORD}{direction}>{_visible(label)}</bdi>"
 
 
 def _visible(label: str) -> str:
