@@ -39,11 +39,17 @@ def _parser() -> argparse.ArgumentParser:
         description="Go the whole way on a model: train an SAE, index every latent, explain some as N2G graphs, "
         "steer, and write a folder with a report that opens offline.",
     )
-    tour.add_argument("--model", default="zoo", help="zoo (default, bundled), smollm2, a hub name, a folder or a .gguf")
+    tour.add_argument(
+        "--model", default="zoo", help="zoo (default, bundled), smollm2, a hub name, a folder or a .gguf"
+    )
     tour.add_argument("--hook", help="hook point to read (default: one that suits the model)")
     tour.add_argument("--out", type=Path, help="folder to write (default: saelab-tour or saelab-tour-MODEL)")
-    tour.add_argument("--force", action="store_true", help="replace the result of an earlier tour in that folder")
-    tour.add_argument("--quick", action="store_true", help="a tenth of the work: shows the way, numbers are rough")
+    tour.add_argument(
+        "--force", action="store_true", help="replace the result of an earlier tour in that folder"
+    )
+    tour.add_argument(
+        "--quick", action="store_true", help="a tenth of the work: shows the way, numbers are rough"
+    )
     tour.add_argument("--seed", type=int, default=0)
     tour.add_argument("--open", action="store_true", help="open the report in a browser at the end")
     tour.set_defaults(run=_tour)
@@ -92,4 +98,6 @@ def _lab(options: argparse.Namespace) -> int:
             print(f"copied {target}")
     if options.no_open:
         return 0
-    return subprocess.call([sys.executable, "-m", "jupyter", "lab", f"--ServerApp.root_dir={folder.resolve()}"])
+    return subprocess.call(
+        [sys.executable, "-m", "jupyter", "lab", f"--ServerApp.root_dir={folder.resolve()}"]
+    )

@@ -155,7 +155,9 @@ def _free_folder(out: str | Path, force: bool) -> Path:
         if not (folder / MARK).is_file():
             raise SaelabError(f"folder {folder} holds other files; give another with --out")
         if not force:
-            raise SaelabError(f"folder {folder} holds the result of an earlier tour; use --force to replace it, or --out")
+            raise SaelabError(
+                f"folder {folder} holds the result of an earlier tour; use --force to replace it, or --out"
+            )
         shutil.rmtree(folder)
     return folder
 
@@ -175,7 +177,9 @@ def _indexed_rows(
     model: Any, name: str, plan: Plan, bos: bool, held_out: Iterator[str], seed: int
 ) -> tuple[data.TokenRows, Any]:
     if name != "zoo":
-        return data.tokenize_texts(model, held_out, context=plan.context, bos=bos, tokens=plan.index_tokens), None
+        return data.tokenize_texts(
+            model, held_out, context=plan.context, bos=bos, tokens=plan.index_tokens
+        ), None
     from saelab import zoo
 
     documents = max(200, plan.index_tokens // 90)  # a zoo document has about 90 tokens
@@ -185,7 +189,9 @@ def _indexed_rows(
 # --------------------------------------------------------------------------------------------- what to show
 
 
-def genre_table(concepts: pd.DataFrame, genres: tuple[str, ...], *, precision: float = 0.95, fires: int = 50) -> pd.DataFrame:
+def genre_table(
+    concepts: pd.DataFrame, genres: tuple[str, ...], *, precision: float = 0.95, fires: int = 50
+) -> pd.DataFrame:
     """Per concept: how many latents have it at that precision and fire that often, and the three best by F1."""
     lines = []
     for concept, part in concepts.groupby("concept", observed=True, sort=False):
@@ -213,7 +219,9 @@ def _choose(tour: Tour) -> None:
         from saelab import zoo
 
         table = genre_table(tour.concepts, zoo.GENRES)
-        ordered = pd.concat([table[table["genre"]], table[~table["genre"]].sort_values("f1", ascending=False)])
+        ordered = pd.concat(
+            [table[table["genre"]], table[~table["genre"]].sort_values("f1", ascending=False)]
+        )
         for line in ordered.to_dict("records"):
             fresh = [i for i in line["best latents"] if i not in tour.titles]
             if fresh and len(tour.chosen) < tour.plan.explain:
@@ -263,7 +271,13 @@ def _steer(tour: Tour, seed: int) -> None:
     for latent in tour.chosen[:: max(1, len(tour.chosen) // 3)][:3]:
         strength = STRENGTH * float(tour.index.latent_stats(latent)["max"])
         panel = SteeringPanel(
-            tour.model, tour.sae, tour.index, edits={latent: strength}, prompt=prompt, seed=seed, max_new_tokens=40
+            tour.model,
+            tour.sae,
+            tour.index,
+            edits={latent: strength},
+            prompt=prompt,
+            seed=seed,
+            max_new_tokens=40,
         )
         panel.run(wait=True)
         if panel.result is None:

@@ -30,7 +30,14 @@ if TYPE_CHECKING:
 
 def write_report(tour: Tour, path: str | Path) -> Path:
     """Write ``report.html``; it needs no network and no other file."""
-    blocks = [*_summary(tour), *_training(tour), *_concepts(tour), *_latents(tour), *_steering(tour), *_made(tour)]
+    blocks = [
+        *_summary(tour),
+        *_training(tour),
+        *_concepts(tour),
+        *_latents(tour),
+        *_steering(tour),
+        *_made(tour),
+    ]
     return page(f"A sparse autoencoder on {tour.name}", blocks, path)
 
 
@@ -65,7 +72,7 @@ def _training(tour: Tour) -> list[Any]:
             {"unexplained variance": h["unexplained"].tolist()},
             "tokens seen",
             "unexplained variance",
-            f"Share of the variance the reconstruction misses, on the batch being learnt from. {tour.seconds.get('train', 0):.0f} seconds.",
+            f"What the reconstruction misses, on the batch being learnt from. {tour.seconds['train']:.0f} seconds.",
             log_y=True,
         ),
         Section(
@@ -95,7 +102,9 @@ def _concepts(tour: Tour) -> list[Any]:
     def one(frame: pd.DataFrame, caption: str) -> Table:
         frame = frame.rename(columns={"concept": "concept ", "sure latents": "latents ≥ 0.95"})
         shape = {"precision": ".3f", "recall": ".3f", "f1": ".3f"}
-        return Table(frame, caption, formats=shape, links={"best latents": lambda i: _link(tour, i)}, code=["concept "])
+        return Table(
+            frame, caption, formats=shape, links={"best latents": lambda i: _link(tour, i)}, code=["concept "]
+        )
 
     return [
         Heading("Which latent stands for what", anchor="concepts"),
@@ -197,8 +206,19 @@ def _made(tour: Tour) -> list[Any]:
         Section(
             "Versions and settings",
             [
-                Table(pd.DataFrame({"what": list(record["versions"]), "version": list(record["versions"].values())})),
-                Table(pd.DataFrame({"setting": list(record["recipe"]), "value": [str(v) for v in record["recipe"].values()]})),
+                Table(
+                    pd.DataFrame(
+                        {"what": list(record["versions"]), "version": list(record["versions"].values())}
+                    )
+                ),
+                Table(
+                    pd.DataFrame(
+                        {
+                            "setting": list(record["recipe"]),
+                            "value": [str(v) for v in record["recipe"].values()],
+                        }
+                    )
+                ),
             ],
         ),
     ]

@@ -16,6 +16,7 @@ KINDS: dict[str, dict] = {
     "topk_scale": {"arch": "topk", "k": 4, "normalize": "scale", "scale": 0.37},
     "topk_layer_norm": {"arch": "topk", "k": 4, "normalize": "layer_norm"},
     "topk_own_bias": {"arch": "topk", "k": 4, "input_bias": "own"},
+    "topk_floor": {"arch": "topk", "k": 4, "floor": 0.8},
     "topk_no_bias": {"arch": "topk", "k": 4, "input_bias": "none"},
     "batchtopk": {"arch": "batchtopk", "k": 4},
     "matryoshka": {"arch": "matryoshka", "k": 4, "prefixes": (5, 10, 40)},

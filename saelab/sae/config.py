@@ -40,6 +40,7 @@ class SAEConfig:
     dtype: str = "float32"
     tied: bool = False  # the encoder is the decoder's transpose
     skip: bool = False  # the input also reaches the output through one matrix of its own
+    floor: float = 0.0  # topk: activations at or below it are none
     prefixes: tuple[int, ...] | None = None  # matryoshka: sizes of the nested dictionaries, the last is d_sae
 
     def __post_init__(self) -> None:
@@ -81,6 +82,10 @@ class SAEConfig:
         self._check_hooks()
         self._check_scale()
         self._check_prefixes()
+        if not 0 <= self.floor < float("inf"):
+            raise SaelabError(f"floor is an activation of at least 0, got {self.floor}")
+        if self.floor and self.arch != "topk":
+            raise SaelabError(f"floor belongs to a topk SAE; {self.arch} has its own way of being silent")
         if self.tied and self.d_in != self.d_out:
             raise SaelabError(f"a tied SAE has one matrix: d_out={self.d_out} must equal d_in={self.d_in}")
 

@@ -82,6 +82,7 @@ class Task:
     aux_k: int = 0
     aux_coef: float = 0.0
     fast: bool = False  # look for candidates in bfloat16
+    floor: float = 0.0  # activations at or below it are none
     prefixes: tuple[int, ...] = ()
     widths: tuple[int, ...] = ()
 

@@ -1,5 +1,8 @@
 """TopK: keep the k largest pre-activations of each row, then ReLU (Gao et al. 2024, eq. 1-2; the ReLU is
-in their released code). Multi-TopK (ibid., §4.3) asks the 4k largest to reconstruct as well."""
+in their released code). Multi-TopK (ibid., §4.3) asks the 4k largest to reconstruct as well.
+
+A floor leaves out weak activations. A token that needs few latents fills its k with weak ones that mean
+nothing: they carry little of the variance, but make every latent fire on almost any text."""
 
 from __future__ import annotations
 
@@ -24,10 +27,15 @@ class Options:
     multi: float = 0.0  # weight of the reconstruction from 4k latents; 1/8 in Gao et al.
     k_start: int | None = None  # k at the beginning, falling to k in a straight line
     k_until: float = 0.2  # share of the run at which k is reached
+    floor: float = (
+        0.0  # activations up to this share of sqrt(V / k), the size of one of k equal parts, are none
+    )
 
     def __post_init__(self) -> None:
         if self.multi < 0:
             raise SaelabError(f"multi is a weight of at least 0, got {self.multi}")
+        if not 0 <= self.floor < float("inf"):
+            raise SaelabError(f"floor is a share of at least 0, such as 0.5; got {self.floor}")
         if self.k_start is not None:
             check_count("k_start", self.k_start)
         if not 0 < self.k_until <= 1:
@@ -40,10 +48,15 @@ class Options:
         return min(d_sae, round(self.k_start + (k - self.k_start) * progress / self.k_until))
 
 
+def cut(values: Tensor, floor: float) -> Tensor:
+    """Values above the floor, zeros in place of the others; with a floor of 0 it is the ReLU."""
+    return torch.where(values > floor, values, 0.0)
+
+
 def select(sae: SAE, pre: Tensor) -> tuple[Tensor, Tensor]:
-    """The k largest of each row: values (rows, k), not below 0, and latent ids (rows, k)."""
+    """The k largest of each row: values (rows, k), 0 where not above the floor, and latent ids (rows, k)."""
     values, indices = pre.topk(int(sae.config.k or 0), dim=-1, sorted=False)  # (rows, k)
-    return values.relu(), indices
+    return cut(values, sae.config.floor), indices
 
 
 def activate(sae: SAE, pre: Tensor) -> Tensor:
@@ -77,8 +90,8 @@ def loss(task: Task) -> Parts:
     wide = min(4 * k, d_sae) if options.multi else k
     values, indices = largest(task, wide)
     entries = Entries.per_row(indices, d_sae)
-    z = task.encode(entries, values.reshape(-1)).relu()  # (B * wide,)
-    active = indices[:, :k][values[:, :k] > 0]
+    z = cut(task.encode(entries, values.reshape(-1)), task.floor)  # (B * wide,)
+    active = indices[:, :k][values[:, :k] > task.floor]
     if wide == k:
         recon = task.decode(z, entries)
         total = task.misfit(recon)

@@ -99,6 +99,10 @@ class Wanted:
             scales = tuple(start.unit_scale(s) for s in sample)
             scale = scales[: len(widths)] if len(widths) > 1 else scales[0]
             scale_out = scales[-1] if self.target else None
+        floor = float(getattr(self.typed_options(), "floor", 0.0))
+        if floor and sample is not None:
+            scales = scale if isinstance(scale, tuple) else (scale,) * len(widths)
+            floor *= start.part_size(sample[: len(widths)], scales, int(self.k or 1), normalize)
         return SAEConfig(
             arch=self.arch, d_in=sum(widths), d_sae=self.d_sae,
             k=self.k if ARCHS[self.arch].needs_k else None,
@@ -107,7 +111,7 @@ class Wanted:
             widths=tuple(widths) if len(widths) > 1 else None,
             model=models.model_name(model), normalize=normalize, scale=scale, scale_out=scale_out, bos=bos,
             input_bias="own" if self.target else "decoder", context=context, tied=self.tied, skip=self.skip,
-            prefixes=self.prefixes,
+            floor=floor, prefixes=self.prefixes,
         )  # fmt: skip
 
 
@@ -376,7 +380,9 @@ class Run:
                     checkpoint.clear(self.out)
             except (OSError, SaelabError) as error:
                 # the weights are worth more than the rule that errors are raised
-                warnings.warn(f"trained, but not saved: {error}. Save it elsewhere with sae.save(…)", stacklevel=3)
+                warnings.warn(
+                    f"trained, but not saved: {error}. Save it elsewhere with sae.save(…)", stacklevel=3
+                )
         return saes
 
     def _record(self, trainer: Trainer) -> dict[str, Any]:

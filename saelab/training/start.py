@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -27,6 +28,15 @@ def total_variance(x: Tensor) -> float:
 def unit_scale(x: Tensor) -> float:
     """(n, d) -> the factor that brings the mean norm of the rows to sqrt(d)."""
     return float(x.shape[1] ** 0.5 / x.norm(dim=-1).mean().clamp_min(1e-12))
+
+
+def part_size(samples: Sequence[Tensor], scales: Sequence[float], k: int, normalize: str) -> float:
+    """sqrt(V / k): how large an activation is when k equal orthogonal parts make up the whole variance V of the
+    normalised input, ``samples`` being one (n, d) per hook point."""
+    if normalize == "layer_norm":
+        samples = [(s - s.mean(-1, keepdim=True)) / (s.std(-1, keepdim=True) + 1e-5) for s in samples]
+    total = sum(total_variance(s) * scale**2 for s, scale in zip(samples, scales, strict=True))
+    return (total / k) ** 0.5
 
 
 @torch.no_grad()

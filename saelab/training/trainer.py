@@ -177,7 +177,7 @@ class Trainer:
         return Task(
             self.leaves, x, y, c.k, self.variance, self.options, progress=self.progress,
             pressure=self._pressure(), dead=self.silent > self.dead_after, aux_k=self.aux_k,
-            aux_coef=self.config.aux_coef, fast=self.fast,
+            aux_coef=self.config.aux_coef, fast=self.fast, floor=c.floor,
             prefixes=c.prefixes or (), widths=c.widths or (),
         )  # fmt: skip
 

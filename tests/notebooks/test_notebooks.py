@@ -12,7 +12,10 @@ from nbclient import NotebookClient
 
 FOLDER = Path(__file__).parents[2] / "notebooks"
 SMALLER = {
-    "00_quickstart.ipynb": [(r'tokens="1M"', 'tokens="150k"'), (r"model, 2500, seed=3", "model, 800, seed=3")],
+    "00_quickstart.ipynb": [
+        (r'tokens="1M"', 'tokens="150k"'),
+        (r"model, 2500, seed=3", "model, 800, seed=3"),
+    ],
     "08_real_model.ipynb": [
         (r'"300k", "100k", 4096', '"16k", "8k", 512'),
         (r'tokens="8k"', 'tokens="1k"'),
@@ -45,7 +48,9 @@ def test_runs(name, tmp_path):
         assert put in changed, f"{name} no longer has what the test makes smaller: {put}"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of jupyter_client's event loop, not of the notebook
-        NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}).execute()
+        NotebookClient(
+            notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+        ).execute()
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             assert output.output_type != "error"

@@ -23,7 +23,7 @@ def make_task(kind, options, dead=None, n=25, aux_k=3):
     task = Task(
         Leaves.of(sae), xn, yn, c.k, VARIANCE, typed, progress=PROGRESS, pressure=PRESSURE, dead=dead,
         aux_k=aux_k,
-        aux_coef=AUX_COEF, prefixes=c.prefixes or (), widths=c.widths or (),
+        aux_coef=AUX_COEF, prefixes=c.prefixes or (), widths=c.widths or (), floor=c.floor,
     )  # fmt: skip
     return sae, task
 
@@ -47,10 +47,11 @@ def reference(task, arch):
     top = lambda a, k: torch.zeros_like(a).scatter(-1, a.topk(k).indices, 1.0)  # noqa: E731
     if arch == "topk":
         k = o.k(task.k, PROGRESS, D_SAE)
-        recon = finish((pre * top(pre, k)).relu() @ p.dec)
+        above = (pre > max(task.floor, 0.0)).to(pre.dtype)
+        recon = finish(pre * top(pre, k) * above @ p.dec)
         total = misfit(recon)
         if o.multi:
-            total = total + o.multi * misfit(finish((pre * top(pre, 4 * k)).relu() @ p.dec))
+            total = total + o.multi * misfit(finish(pre * top(pre, 4 * k) * above @ p.dec))
     elif arch in ("batchtopk", "matryoshka"):
         z = (pre * top(pre.reshape(-1), task.k * batch).reshape(pre.shape)).relu()
         recon = finish(z @ p.dec)
