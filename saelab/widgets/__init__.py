@@ -1,8 +1,8 @@
 """The notebook widgets and the offline page.
 
-``ActivationHeatmap``, ``LatentDashboard``, ``N2GEditor`` and ``SteeringPanel`` show objects of the library; every
-number they show is also a DataFrame (``to_frame``), and each exports to one offline HTML file (``export_html``).
-:func:`page` makes such a file of prose, tables, charts and widgets.
+``ActivationHeatmap``, ``LatentDashboard``, ``N2GEditor`` and ``SteeringPanel`` show objects of the library;
+every number they show is also a DataFrame (``to_frame``), and each exports to one offline HTML file
+(``export_html``). :func:`page` makes such a file of prose, tables, charts and widgets.
 """
 
 from __future__ import annotations
@@ -29,15 +29,21 @@ from saelab.widgets.steering import SteeringPanel
 from saelab.widgets.tokens import TokenText
 
 __all__ = [
-    "ActivationHeatmap", "BarChart", "Code", "Facts", "Heading", "LatentDashboard", "LineChart", "N2GEditor",
-    "Paragraph", "Section", "Show", "SteeringPanel", "Table", "TokenText", "heatmap", "page", "steering_panel",
+    "ActivationHeatmap", "BarChart", "Code", "Facts", "Heading", "LatentDashboard", "LineChart",
+    "N2GEditor", "Paragraph", "Section", "Show", "SteeringPanel", "Table", "TokenText", "heatmap", "page",
+    "steering_panel",
 ]  # fmt: skip
 
 
 def heatmap(
-    model: Any, sae: Any, texts: str | Sequence[str], latents: int | Sequence[int] | None = None, *, index: Any = None,
+    model: Any,
+    sae: Any,
+    texts: str | Sequence[str],
+    latents: int | Sequence[int] | None = None,
+    *,
+    index: Any = None,
     **state: Any,
-) -> ActivationHeatmap:  # fmt: skip
+) -> ActivationHeatmap:
     """Heatmap of latents on your own text.
 
     Parameters

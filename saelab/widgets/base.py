@@ -1,9 +1,9 @@
 """What all widgets share: state checked on the way in, requests from the view, errors shown in the view, a
 script-free fallback, and export to one offline HTML file.
 
-A widget never computes: it shows an object of the library. JupyterLab runs callbacks in another thread while a
-cell runs, so everything a view can ask for goes through one lock of the widget, and whatever touches a model
-goes through that model's lock (inside the library functions that are called).
+A widget never computes: it shows an object of the library. JupyterLab runs callbacks in another thread while
+a cell runs, so everything a view can ask for goes through one lock of the widget, and whatever touches a
+model goes through that model's lock (inside the library functions that are called).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def static_text(name: str) -> str:
 
 
 def asset(name: str) -> str | Path:
-    """A bundle for ``_esm`` or ``_css``: its text, because anywidget keeps every instance made from a path alive.
+    """A bundle for ``_esm`` or ``_css``: its text, because anywidget keeps what was made from a path alive.
 
     With ``ANYWIDGET_HMR=1`` it is the path, so that an edit shows at once.
     """
@@ -73,8 +73,8 @@ class Widget(anywidget.AnyWidget):
             if method is None:
                 raise unknown("request", content["method"], self.methods())
             with self._lock:
+                self.clear_error()  # first: a thread that the request starts may fail before it returns
                 answer["result"] = method(**(content.get("params") or {}))
-                self.clear_error()
         except Exception as error:
             answer["error"] = str(error) or type(error).__name__
             self.show_error(error)
@@ -98,7 +98,7 @@ class Widget(anywidget.AnyWidget):
         return {k: v for k, v in self.get_state().items() if k not in _PLUMBING and not k.startswith("_")}
 
     def replies(self, **options: Any) -> dict[str, dict[str, Any]]:
-        """Answers that a saved page needs without Python: ``request_key(method, params)`` -> traits to set."""
+        """Answers a saved page needs without Python: ``request_key(method, params)`` -> traits to set."""
         if options:
             raise unknown(
                 f"export option of {type(self).__name__}", next(iter(options)), self.export_options()

@@ -68,7 +68,8 @@ def lines(
     for tick in nice_ticks(low, high):
         shown = label(10**tick) if log_y else label(tick)
         out.append(
-            f'<line class="sl-grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{py(tick):.1f}" y2="{py(tick):.1f}"/>'
+            f'<line class="sl-grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" '
+            f'y1="{py(tick):.1f}" y2="{py(tick):.1f}"/>'
         )
         out.append(f'<text x="{_LEFT - 8}" y="{py(tick) + 4:.1f}" text-anchor="end">{shown}</text>')
     for tick in nice_ticks(left, right, 6):
@@ -89,7 +90,8 @@ def lines(
         out.append(f'<path class="sl-line sl-s{i % 4}" d="{"".join(points)}"/>')
         if len(ys) > 1:
             out.append(
-                f'<g class="sl-s{i % 4}"><text class="sl-key" x="{key_x}" y="14">{escape_svg(name)}</text></g>'
+                f'<g class="sl-s{i % 4}">'
+                f'<text class="sl-key" x="{key_x}" y="14">{escape_svg(name)}</text></g>'
             )
             key_x += 8 * len(name) + 20
     out += _axis_labels(x_label, y_label if len(ys) == 1 else "")
@@ -116,7 +118,8 @@ def bars(labels: Sequence[str], values: Sequence[float], x_label: str = "", form
         if math.isfinite(value):
             a, b = left + (min(value, 0) - low) * scale, left + (max(value, 0) - low) * scale
             out.append(
-                f'<g class="sl-s0"><rect class="sl-bar" x="{a:.1f}" y="{y + 2}" width="{b - a:.1f}" height="16" rx="2"/></g>'
+                f'<g class="sl-s0"><rect class="sl-bar" x="{a:.1f}" y="{y + 2}" '
+                f'width="{b - a:.1f}" height="16" rx="2"/></g>'
             )
             out.append(f'<text x="{b + 6:.1f}" y="{y + 14}">{format(value, form)}</text>')
         y += 22
@@ -152,4 +155,7 @@ def _empty() -> str:
 
 
 def _svg(width: float, height: float, parts: Sequence[str], name: str) -> str:
-    return f'<svg class="sl-chart" viewBox="0 0 {width} {height}" role="img" aria-label="{escape_svg(name)}">{"".join(parts)}</svg>'
+    return (
+        f'<svg class="sl-chart" viewBox="0 0 {width} {height}" role="img" aria-label="{escape_svg(name)}">'
+        f"{''.join(parts)}</svg>"
+    )

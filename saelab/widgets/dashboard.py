@@ -64,7 +64,7 @@ def payload(index: Any, latent: int, *, n: int = 20, seed: int = 0, bins: int = 
 def examples(
     index: Any, latent: int, found: pd.DataFrame, *, before: int = 10, after: int = 5
 ) -> list[dict[str, Any]]:
-    """Lines of ``index.top``, ``random`` or ``interval`` with their tokens and the latent's activation on each."""
+    """Lines of ``index.top``, ``random`` or ``interval`` with their tokens and the activation on each."""
     out = []
     for line in found.to_dict("records"):
         row, position = int(line["row"]), int(line["position"])
@@ -138,7 +138,8 @@ class LatentDashboard(Widget):
     Parameters
     ----------
     index
-        A :class:`saelab.LatentIndex`. Decoder and encoder neighbours need its ``sae``, the logit lens its ``model``.
+        A :class:`saelab.LatentIndex`. Decoder and encoder neighbours need its ``sae``, the logit lens also
+        its ``model``.
     latent
         The latent to open.
     n
@@ -271,7 +272,7 @@ class LatentDashboard(Widget):
     # -------------------------------------------------------------------------------------------- export
 
     def to_frame(self, kind: str = "top") -> pd.DataFrame:
-        """The examples shown as a DataFrame: ``kind`` is ``top``, ``random`` or ``interval`` (of ``brush``)."""
+        """The examples as a DataFrame: ``kind`` is ``top``, ``random`` or ``interval`` (of ``brush``)."""
         index = self._source
         if kind == "interval":
             lo, hi = self.brush or (None, None)
@@ -297,9 +298,15 @@ class LatentDashboard(Widget):
     def _opened_state(self, latent: int) -> dict[str, Any]:
         index = self._source
         return {
-            "payload": payload(index, latent, n=self._n), "label": index.label(latent), "note": index.note(latent),
-            "brush": None, "tab": "top", "selected_sequence": None, "selected_token": None, "latent": latent,
-        }  # fmt: skip
+            "payload": payload(index, latent, n=self._n),
+            "label": index.label(latent),
+            "note": index.note(latent),
+            "brush": None,
+            "tab": "top",
+            "selected_sequence": None,
+            "selected_token": None,
+            "latent": latent,
+        }
 
     def export_state(self, latents: Iterable[int] | None = None, **options: Any) -> dict[str, Any]:
         available = self._exported(latents)

@@ -19,7 +19,7 @@ _SCORED = ("split", "tokens", "tp", "fp", "fn", "precision", "recall", "f1")
 
 
 class N2GEditor(Widget):
-    """Draws a :class:`saelab.n2g.PatternGraph` and edits it: delete, undo, redo, with the score after each edit.
+    """Draws a :class:`saelab.n2g.PatternGraph` and edits it: delete, undo, redo; the score after each edit.
 
     The graph itself is edited, so ``graph.text()`` or ``graph.save(path)`` in the next cell see the edits.
 
@@ -51,13 +51,13 @@ class N2GEditor(Widget):
     latent = traitlets.Int(None, allow_none=True).tag(sync=True)
     nodes = traitlets.List(traitlets.Dict()).tag(sync=True)
     reason = traitlets.Unicode("").tag(sync=True)
-    score = traitlets.Dict(None, allow_none=True).tag(sync=True)
-    before = traitlets.Dict(None, allow_none=True).tag(sync=True)
+    score = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
+    before = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
     baselines = traitlets.Dict().tag(sync=True)
     score_reason = traitlets.Unicode("").tag(sync=True)
     history = traitlets.List(traitlets.Dict()).tag(sync=True)
     can_redo = traitlets.Bool(False).tag(sync=True)
-    details = traitlets.Dict(None, allow_none=True).tag(sync=True)
+    details = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
     read_only = traitlets.Bool(False).tag(sync=True)
 
     def __init__(self, graph: Any, index: Any = None, *, split: str = "valid", **state: Any):
@@ -196,8 +196,8 @@ class N2GEditor(Widget):
         return pd.DataFrame(
             [
                 {
-                    "id": n["id"], "parent": n["parent"], "kind": n["kind"], "text": n["text"], "ids": n["ids"],
-                    "imp": n["imp"], "value": n["end"]["value"] if n["end"] else None,
+                    "id": n["id"], "parent": n["parent"], "kind": n["kind"], "text": n["text"],
+                    "ids": n["ids"], "imp": n["imp"], "value": n["end"]["value"] if n["end"] else None,
                     "n": n["end"]["n"] if n["end"] else None,
                 }
                 for n in self.nodes

@@ -1,7 +1,7 @@
 """One offline HTML page made of blocks: prose, numbers, tables, charts and any widget of the library.
 
-Everything is in the one file: style, data, and the code of each kind of widget once. Text goes in escaped, data as
-script-safe JSON, so a token such as ``</script>`` stays a token.
+Everything is in the one file: style, data, and the code of each kind of widget once. Text goes in escaped,
+data as script-safe JSON, so a token such as ``</script>`` stays a token.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading; ``level`` 2 begins a part, 3 a sub-part. ``anchor`` is what ``#anchor`` in an address leads to."""
+    """A heading; ``level`` 2 begins a part, 3 a sub-part. ``#anchor`` in an address leads to ``anchor``."""
 
     text: str
     level: int = 2
@@ -63,8 +63,9 @@ class Facts:
 
 @dataclass(frozen=True)
 class Table:
-    """A DataFrame. ``formats``: column -> format specification (``".3f"``) or function; ``code``: columns of tokens.
+    """A DataFrame.
 
+    ``formats``: column -> format specification (``".3f"``) or function; ``code``: columns of tokens;
     ``links``: column -> function from a cell to an address, such as ``lambda i: f"#latent-{i}"``.
     """
 
@@ -179,19 +180,20 @@ def document(title: str, blocks: Iterable[Any], *, lang: str = "en", footer: str
             f'<script type="module">\n{_script_text(static_text("standalone.js"))}</script>\n'
         )
     style = static_text("page.css") + "".join(static_text(f"{name}.css") for name in store.modules)
-    return (
+    text = (
         f'<!doctype html>\n<html lang="{attribute(lang)}">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{html.escape(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n<main>\n"
         f"{heading}{body}\n{foot}</main>\n{scripts}</body>\n</html>\n"
     )
+    return text.encode("utf-8", "backslashreplace").decode()  # half a surrogate pair is no text
 
 
 # --------------------------------------------------------------------------------------------- safe JSON
 
 
 def script_json(value: Any) -> str:
-    r"""JSON that may stand inside a ``<script>`` element whatever strings it holds; NaN and infinity become null."""
+    r"""JSON that may stand in a ``<script>`` element, whatever is in it; NaN and infinity become null."""
     text = json.dumps(plain(value), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     for character in "<>&\u2028\u2029\x7f":  # what could end the script, or a line of it
         text = text.replace(character, f"\\u{ord(character):04x}")
@@ -305,8 +307,8 @@ class _Store:
         note = f'<span class="sl-note">{prose(b.note)}</span>' if b.note else ""
         opened = " open" if b.open else ""
         return (
-            f'<details class="sl-section"{_anchor(b.anchor)}{opened}><summary>{prose(b.title)}{note}</summary>'
-            f"{inside}</details>"
+            f'<details class="sl-section"{_anchor(b.anchor)}{opened}>'
+            f"<summary>{prose(b.title)}{note}</summary>{inside}</details>"
         )
 
     def _show(self, b: Show) -> str:
@@ -319,7 +321,9 @@ class _Store:
                 "replies": widget.replies(**b.options),
             }
         )
-        slot = f'<div class="sl-widget" data-widget="{len(self.widgets) - 1}"><noscript>{widget.fallback()}</noscript></div>'
+        number = len(self.widgets) - 1
+        plain_view = f"<noscript>{widget.fallback()}</noscript>"
+        slot = f'<div class="sl-widget" data-widget="{number}">{plain_view}</div>'
         return _figure(slot, b.caption)
 
 

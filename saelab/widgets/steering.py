@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
-
 from saelab.errors import SaelabError, check_latent, unknown
 from saelab.widgets.base import Widget, asset
 from saelab.widgets.page import plain
@@ -28,8 +27,8 @@ _INTERVAL = 0.12  # seconds between updates of the view: a notebook server drops
 class SteeringPanel(Widget):
     """Sliders for latents, a prompt, and two texts: the model as it is, and steered.
 
-    Generation runs in its own thread, so that the text streams in, can be cancelled, and does not wait for a cell
-    that is running; every step takes the model's lock.
+    Generation runs in its own thread, so that the text streams in, can be cancelled, and does not wait for a
+    cell that is running; every step takes the model's lock.
 
     Parameters
     ----------
@@ -40,7 +39,8 @@ class SteeringPanel(Widget):
     edits
         Latents to begin with: ``{latent: strength}``, or a list of latents.
     state
-        Traits to begin with: ``prompt``, ``mode``, ``positions``, ``max_new_tokens``, ``temperature``, ``seed``.
+        Traits to begin with: ``prompt``, ``mode``, ``positions``, ``max_new_tokens``, ``temperature``,
+        ``seed``.
 
     Attributes
     ----------
@@ -73,8 +73,8 @@ class SteeringPanel(Widget):
     d_sae = traitlets.Int(0).tag(sync=True)
     running = traitlets.Bool(False).tag(sync=True)
     status = traitlets.Unicode("").tag(sync=True)
-    baseline = traitlets.Dict(None, allow_none=True).tag(sync=True)
-    steered = traitlets.Dict(None, allow_none=True).tag(sync=True)
+    baseline = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
+    steered = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
     said = traitlets.Dict(help="the settings of the texts shown").tag(sync=True)
     about = traitlets.Dict(help="latent -> label, token, max").tag(sync=True)
     read_only = traitlets.Bool(False).tag(sync=True)
@@ -180,7 +180,7 @@ class SteeringPanel(Widget):
             self.running = False
 
     def _stream(self, side: str) -> Any:
-        last = 0.0
+        name, last = "as it is" if side == "baseline" else "steered", 0.0
 
         def on_token(step: int, ids: list[list[int]]) -> bool:
             nonlocal last
@@ -190,7 +190,7 @@ class SteeringPanel(Widget):
             if now - last > _INTERVAL:
                 last = now
                 with self.hold_sync():
-                    self.status = f"{'as it is' if side == 'baseline' else 'steered'}: token {step + 1} of {self.max_new_tokens}"
+                    self.status = f"{name}: token {step + 1} of {self.max_new_tokens}"
                     setattr(self, side, self._text(ids[0], []))
             return True
 

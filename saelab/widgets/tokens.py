@@ -47,18 +47,24 @@ class TokenText:
         numbers = [int(i) for i in ids]
         special = models.special_ids(model)
         return cls(
-            tuple(numbers), tuple(models.token_groups(model, numbers)), tuple(models.token_labels(model, numbers)),
-            frozenset(k for k, i in enumerate(numbers) if i in special), name,
-        )  # fmt: skip
+            tuple(numbers),
+            tuple(models.token_groups(model, numbers)),
+            tuple(models.token_labels(model, numbers)),
+            frozenset(k for k, i in enumerate(numbers) if i in special),
+            name,
+        )
 
     @classmethod
     def of_vocab(cls, vocab: Any, ids: Sequence[int], name: str = "") -> TokenText:
         """Tokens of an index's vocabulary (:class:`saelab.index.vocab.Vocab`): no model is needed."""
         numbers = [int(i) for i in ids]
         return cls(
-            tuple(numbers), tuple(whole_characters([vocab.bytes_of(i) for i in numbers])), tuple(vocab.labels(numbers)),
-            frozenset(k for k, i in enumerate(numbers) if i in vocab.special), name,
-        )  # fmt: skip
+            tuple(numbers),
+            tuple(whole_characters([vocab.bytes_of(i) for i in numbers])),
+            tuple(vocab.labels(numbers)),
+            frozenset(k for k, i in enumerate(numbers) if i in vocab.special),
+            name,
+        )
 
     @classmethod
     def of_strings(cls, tokens: Sequence[str], ids: Sequence[int] | None = None, name: str = "") -> TokenText:
@@ -68,8 +74,10 @@ class TokenText:
         numbers = range(len(tokens)) if ids is None else ids
         if len(numbers) != len(tokens):
             raise SaelabError(f"{len(tokens)} tokens but {len(numbers)} ids")
-        groups = tuple((i, i + 1, str(t)) for i, t in enumerate(tokens))
-        return cls(tuple(int(i) for i in numbers), groups, tuple(map(str, tokens)), name=name)
+        # half a surrogate pair cannot be sent or written as UTF-8
+        labels = tuple(str(t).encode("utf-8", "backslashreplace").decode() for t in tokens)
+        groups = tuple((i, i + 1, t) for i, t in enumerate(labels))
+        return cls(tuple(int(i) for i in numbers), groups, labels, name=name)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -131,7 +139,7 @@ def whole_characters(pieces: Sequence[bytes]) -> list[tuple[int, int, str]]:
 
 
 def escape(text: str) -> str:
-    """Text for HTML. ``$`` and ``\\`` get an element of their own, so that no front end takes them for maths."""
+    """Text for HTML. ``$`` and ``\\`` get an element of their own: no front end takes them for maths."""
     safe = html.escape(text)
     return safe.replace("\\", "<span>\\</span>").replace("$", "<span>$</span>")
 

@@ -73,14 +73,14 @@ def errors():
 
 def _watched(context, errors):
     page = context.new_page()
-    page.set_default_timeout(90_000)
+    page.set_default_timeout(180_000)  # for a busy machine; each wait ends as soon as it can
     page.on("pageerror", lambda e: errors.append(str(e)))
     return page
 
 
 @pytest.fixture
 def notebook(browser, lab, request, errors):
-    """``notebook(*cells)`` runs cells in JupyterLab -> (page, ask); ``ask(expression)`` evaluates in the kernel."""
+    """``notebook(*cells)`` runs cells in JupyterLab -> (page, ask); ``ask`` evaluates in the kernel."""
     context = browser.new_context(viewport={"width": 1250, "height": 850})
     name = f"{request.node.name}.ipynb"
     clients = []

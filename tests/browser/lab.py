@@ -79,7 +79,8 @@ def jupyterlab(root: Path, state: Path) -> Iterator[Lab]:
     command = [
         sys.executable, "-m", "jupyter", "lab", "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1",
         f"--ServerApp.port={port}", "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}",
-        f"--ServerApp.root_dir={root}", "--LabApp.expose_app_in_browser=True", "--ServerApp.terminals_enabled=False",
+        f"--ServerApp.root_dir={root}", "--LabApp.expose_app_in_browser=True",
+        "--ServerApp.terminals_enabled=False",
     ]  # fmt: skip
     with (state / "server.log").open("w") as log:
         server = subprocess.Popen(
@@ -91,7 +92,11 @@ def jupyterlab(root: Path, state: Path) -> Iterator[Lab]:
         yield lab
     finally:
         os.killpg(server.pid, signal.SIGTERM)
-        server.wait(20)
+        try:
+            server.wait(60)
+        except subprocess.TimeoutExpired:
+            os.killpg(server.pid, signal.SIGKILL)
+            server.wait()
 
 
 def _wait_for(lab: Lab, server: subprocess.Popen[bytes]) -> None:
@@ -116,6 +121,21 @@ def evaluate(client: Any, expression: str) -> Any:
     if value["status"] != "ok":
         raise RuntimeError(f"{expression}: {value.get('evalue', value)}")
     return json.loads(eval(value["data"]["text/plain"]))  # the repr of a JSON string
+
+
+def eventually(page: Any, ask: Any, expression: str, want: Any, seconds: float = 120) -> None:
+    """Wait until an expression in the kernel has a value: what a view sends arrives on another thread."""
+    deadline = time.monotonic() + seconds
+    while (got := ask(expression)) != want:
+        if time.monotonic() > deadline:
+            raise AssertionError(f"{expression} is {got!r}, not {want!r}")
+        page.wait_for_timeout(50)
+
+
+def wait_for_subshell(page: Any) -> None:
+    """JupyterLab gives widgets a kernel thread of their own; what is sent before that waits for running cells."""
+    kernel = "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel"
+    page.wait_for_function(f"() => [...{kernel}._comms.values()].some(c => c.subshellId)")
 
 
 def write_notebook(path: Path, sources: tuple[str, ...]) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from lab import use_theme
+from lab import eventually, use_theme, wait_for_subshell
 from things import HOSTILE
 
 HEATMAP = f"""
 from saelab.widgets import ActivationHeatmap
 import numpy as np
 tokens = {HOSTILE!r}
-values = np.zeros((len(tokens), 2), dtype=np.float32); values[0, 0], values[4, 0], values[7, 1] = 2.0, 1.0, 5.0
+values = np.zeros((len(tokens), 2), dtype=np.float32)
+values[0, 0], values[4, 0], values[7, 1] = 2.0, 1.0, 5.0
 w = ActivationHeatmap([tokens, ["a", " b", " c"]], [values, np.eye(3, 2)], latents=[11, 12])
 w
 """
@@ -24,9 +23,13 @@ def background(page, locator) -> str:
 def luminance(page, locator, what: str) -> float:
     """0 dark … 1 light, of the colour as it is painted over white or black."""
     return locator.evaluate(
-        """(e, what) => { const c = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
-        c.fillStyle = getComputedStyle(e)[what]; c.fillRect(0, 0, 1, 1);
-        const [r, g, b] = c.getImageData(0, 0, 1, 1).data; return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255; }""",
+        """(e, what) => {
+            const c = document.createElement('canvas').getContext('2d');
+            c.fillStyle = getComputedStyle(e)[what];
+            c.fillRect(0, 0, 1, 1);
+            const [r, g, b] = c.getImageData(0, 0, 1, 1).data;
+            return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
+        }""",
         what,
     )
 
@@ -47,16 +50,16 @@ def test_heatmap_hostile_tokens_and_selection(notebook):  # C03, C57, C67
     assert hot == [0, 4]
     tokens.nth(4).click()
     page.locator('.sl-tok[aria-selected="true"]', has_text="x").wait_for()
-    assert ask("[w.selected_sequence, w.selected_token]") == [0, 4]
+    eventually(page, ask, "[w.selected_sequence, w.selected_token]", [0, 4])
     page.keyboard.press("ArrowRight")
     page.locator(".sl-status", has_text="position 5").wait_for()
-    assert ask("w.selected_token") == 5
+    eventually(page, ask, "w.selected_token", 5)
     tokens.nth(4).hover()
     tip = page.locator(".sl-tip.sl-open")
     tip.wait_for()
     assert "activation\n1" in tip.inner_text()
     box, view = tip.bounding_box(), page.viewport_size
-    assert 0 <= box["x"]
+    assert box["x"] >= 0
     assert box["x"] + box["width"] <= view["width"]
     assert box["y"] + box["height"] <= view["height"]
 
@@ -70,14 +73,14 @@ def test_heatmap_span_and_python_side(notebook):
     b.hover()
     page.mouse.up()
     page.locator(".sl-in-span").nth(2).wait_for()
-    assert ask("w.selected_span") == [1, 0, 3]
+    eventually(page, ask, "w.selected_span", [1, 0, 3])
     ask("setattr(w, 'latent', 12)")
     page.locator('.sl-latents button[aria-pressed="true"]', has_text="12").wait_for()
     page.locator(".sl-tok.sl-hot", has_text="bold").wait_for()
     assert ask("w.latent") == 12
     page.keyboard.press("Escape")
     page.locator(".sl-in-span").first.wait_for(state="detached")
-    assert ask("w.selected_span") is None
+    eventually(page, ask, "w.selected_span", None)
 
 
 def test_light_and_dark(notebook):
@@ -104,7 +107,8 @@ def test_fallback_in_an_untrusted_notebook_is_plain_html(notebook, lab):  # C60,
 def test_dashboard(notebook, things):
     latent = things["latent"]
     page, ask = notebook(
-        f"import saelab as sl\nindex = sl.LatentIndex.open({things['index']!r})\nw = index.dashboard({latent})\nw"
+        f"import saelab as sl\nindex = sl.LatentIndex.open({things['index']!r})\n"
+        f"w = index.dashboard({latent})\nw"
     )
     view = page.locator(".saelab-dashboard")
     view.locator(".sl-example").first.wait_for()
@@ -119,34 +123,32 @@ def test_dashboard(notebook, things):
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.75, y, steps=4)
     page.mouse.up()
-    view.get_by_text("firings", exact=False).first.wait_for()
+    view.locator(".sl-main").get_by_text("firings").wait_for()
+    eventually(page, ask, "w.tab", "interval")
     lo, hi = ask("w.brush")
     shown = [float(t) for t in view.locator(".sl-example .sl-act").all_inner_texts()]
     assert shown
     assert all(lo * 0.99 <= v <= hi * 1.01 for v in shown)
-    assert ask("w.tab") == "interval"
     # a label is kept beside the index
     view.get_by_label("Label of this latent").fill("foxes <b>")
     view.get_by_label("Note on this latent").fill("a note")
-    page.wait_for_function("() => true")
     view.get_by_label("Note on this latent").press("Tab")
     view.locator(".sl-example").first.click()
     view.locator('.sl-example[aria-selected="true"]').wait_for()
-    assert ask(
-        "[w.selected_sequence, w.selected_token] == w.to_frame('interval').iloc[0][['row', 'position']].tolist()"
-    )
-    assert ask(f"[index.label({latent}), index.note({latent})]") == ["foxes <b>", "a note"]
+    first = ask("[int(w.to_frame('interval')[c].iloc[0]) for c in ('row', 'position')]")
+    eventually(page, ask, "[w.selected_sequence, w.selected_token]", first)
+    eventually(page, ask, f"[index.label({latent}), index.note({latent})]", ["foxes <b>", "a note"])
     # next latent, by key; a number out of range is a message
     page.keyboard.press("ArrowRight")
     page.wait_for_function(
         "n => document.querySelector('.saelab-dashboard .sl-head input').value === n", arg=str(latent + 1)
     )
-    assert ask("[w.latent, w.brush]") == [latent + 1, None]
+    eventually(page, ask, "[w.latent, w.brush]", [latent + 1, None])
     page.keyboard.press("/")
     page.keyboard.type("9999")
     page.keyboard.press("Enter")
     view.locator(".sl-alert", has_text="0 to 63").wait_for()
-    assert ask("w.latent") == latent + 1
+    eventually(page, ask, "w.latent", latent + 1)
     assert page.evaluate("window.__hit") is None
 
 
@@ -164,6 +166,7 @@ def test_n2g_editor(notebook, things):
     nodes.first.click()
     view.locator('.sl-node[aria-selected="true"]').wait_for()
     view.get_by_text("false alarms", exact=True).first.wait_for()
+    eventually(page, ask, "w.selected is not None", True)
     chosen = ask("w.selected")
     page.keyboard.press("Delete")
     page.wait_for_function("n => document.querySelectorAll('.saelab-n2g .sl-node').length < n", arg=n)
@@ -171,10 +174,10 @@ def test_n2g_editor(notebook, things):
     view.locator(".sl-history li").wait_for()
     page.keyboard.press("Control+z")
     page.wait_for_function("n => document.querySelectorAll('.saelab-n2g .sl-node').length === n", arg=n)
-    assert ask("w.score") == before
+    eventually(page, ask, "w.score", before)
     page.keyboard.press("Control+Shift+Z")
     page.wait_for_function("n => document.querySelectorAll('.saelab-n2g .sl-node').length < n", arg=n)
-    assert ask("[e['op'] for e in graph.history]") == ["delete"]
+    eventually(page, ask, "[e['op'] for e in graph.history]", ["delete"])
 
 
 STEER = """
@@ -191,6 +194,8 @@ def test_steering_while_a_cell_runs(notebook, tmp_path):  # C66
     page, ask = notebook(STEER, wait)
     view = page.locator(".saelab-steering")
     run = view.get_by_role("button", name="Write both texts")
+    run.wait_for()
+    wait_for_subshell(page)
     run.click()
     view.locator(".sl-alert", has_text="the prompt is empty").wait_for()
     view.get_by_label("Prompt").fill("The red")

@@ -1,11 +1,12 @@
-"""Small library objects that browser tests and screenshots show, kept in a folder so that a kernel opens them at once."""
+"""Small library objects that the browser tests show, in a folder, so that a kernel opens them at once."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 HOSTILE = [
-    "<img src=x onerror='window.__hit=1'>", "</script><script>window.__hit=2</script>", "\u2028", " $", "x", "$ ",
+    "<img src=x onerror='window.__hit=1'>", "</script><script>window.__hit=2</script>", "\u2028", " $",
+    "x", "$ ",
     "\\(y\\)", "<b>bold</b>", "&amp;", '"', "'", "\n", "\t", "`",
 ]  # fmt: skip
 TEXTS = [

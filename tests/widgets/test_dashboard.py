@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from helpers import SENTENCES
+
+import saelab as sl
+from saelab.errors import SaelabError
+from saelab.widgets import LatentDashboard
+from saelab.widgets.dashboard import payload
+
+
+def test_payload_says_what_the_index_says(index, latent):
+    data = payload(index, latent)
+    stats = index.stats().loc[latent]
+    assert data["stats"]["n"] == stats["n"]
+    assert data["stats"]["density"] == pytest.approx(stats["density"], rel=1e-3)
+    assert sum(data["histogram"]["count"]) == stats["n"]
+    assert (data["counted"], data["excluded"]) == (index.n_counted, index.n_tokens - index.n_counted)
+    top = index.top(latent, 20)
+    assert [e["row"] for e in data["examples"]["top"]] == top["row"].tolist()
+    assert [n["latent"] for n in data["nearest"]["decoder"]] == index.nearest(
+        latent, "decoder", 8
+    ).latent.tolist()
+    assert len(data["logits"]["up"]) == 10
+
+
+def test_the_latent_fires_on_the_centre_of_every_example(index, latent):
+    for kind in ("top", "random"):
+        for e in payload(index, latent)["examples"][kind]:
+            assert e["values"][e["centre"]] == pytest.approx(e["value"], rel=1e-3)
+            assert len(e["values"]) == len(e["text"]["ids"])
+            row = index.activations([latent], e["row"])[:, 0]
+            np.testing.assert_allclose(
+                e["values"], row[e["start"] : e["start"] + len(e["values"])], rtol=1e-3
+            )
+            assert e["start"] + e["centre"] == e["position"]
+
+
+def test_no_character_is_cut_at_the_edge_of_an_example(index):  # C05
+    for latent in np.argsort(-index.counts)[:20]:
+        for e in payload(index, int(latent))["examples"]["top"]:
+            assert "\\x" not in "".join(e["text"]["text"])
+
+
+def test_special_tokens_are_greyed_and_never_centres(index, latent):  # C15
+    for e in payload(index, latent, n=100)["examples"]["top"]:
+        assert e["centre"] not in e["text"].get("special", [])
+
+
+def test_a_dead_latent(tiny, sae, tmp_path):  # C55
+    import copy
+
+    import torch
+
+    dead = copy.deepcopy(sae)
+    with torch.no_grad():
+        dead.W_enc[:, 5], dead.b_enc[5] = 0, -100
+    index = sl.LatentIndex.build(dead, tiny, SENTENCES, path=tmp_path / "i", progress=False)
+    data = payload(index, 5)
+    assert data["stats"]["n"] == 0
+    assert data["stats"]["mean"] is None
+    assert data["examples"] == {"top": [], "random": []}
+    w = LatentDashboard(index, 5)
+    assert f"0 of {index.n_counted:,} tokens" in w.fallback()
+    assert w.export_html(tmp_path / "w.html").stat().st_size > 1000
+    w.latent = int(index.counts.argmax())
+    assert w.payload["stats"]["n"] > 0
+
+
+def test_opening_another_latent(index, latent):
+    w = LatentDashboard(index, latent)
+    w.brush, w.tab, w.selected_sequence = [0.0, 1.0], "interval", 3
+    w.latent = latent + 1
+    assert w.payload["latent"] == latent + 1
+    assert (w.brush, w.tab, w.selected_sequence) == (None, "top", None)
+    for wrong in (-1, 64):
+        with pytest.raises(SaelabError, match="0…63"):
+            w.latent = wrong
+        with pytest.raises(SaelabError, match="0…63"):
+            LatentDashboard(index, wrong)
+    assert w.latent == latent + 1
+
+
+def test_steps_wrap_and_random_ones_are_alive(index):
+    w = LatentDashboard(index, 63)
+    w.methods()["step"](1)
+    assert w.latent == 0
+    w.methods()["step"](-1)
+    assert w.latent == 63
+    for _ in range(5):
+        w.methods()["step"]("random")
+        assert index.counts[w.latent] > 0
+
+
+def test_an_interval_gives_exactly_its_examples(index, latent):
+    w = LatentDashboard(index, latent)
+    value = np.asarray(index.postings(latent).value, dtype=np.float64)
+    lo, hi = np.quantile(value, [0.3, 0.6])
+    found = w.methods()["interval"](float(lo), float(hi))
+    assert found["total"] == ((value >= lo) & (value <= hi)).sum()
+    assert found["examples"]
+    assert all(lo * 0.999 <= e["value"] <= hi * 1.001 for e in found["examples"])
+    w.brush = [float(lo), float(hi)]
+    assert w.to_frame("interval").value.between(lo, hi).all()
+
+
+def test_label_and_note_are_kept_beside_the_index(tiny, sae, tmp_path):
+    index = sl.LatentIndex.build(sae, tiny, SENTENCES, path=tmp_path / "i", progress=False)
+    w = LatentDashboard(index, 3)
+    w.label = "foxes <b>"
+    w.methods()["save"](4, "ants", "a note")
+    again = sl.LatentIndex.open(tmp_path / "i")
+    assert (again.label(3), again.label(4), again.note(4)) == ("foxes <b>", "ants", "a note")
+    assert w.label == "foxes <b>"
+    w.latent = 4
+    assert (w.label, w.note) == ("ants", "a note")
+    assert index.label(3) == "foxes <b>"
+
+
+def test_without_sae_and_model_the_reason_stands_in_their_place(index, latent):
+    bare = sl.LatentIndex.open(index.path)
+    data = payload(bare, latent)
+    assert "needs the SAE" in data["logits"]["reason"]
+    assert "needs the SAE" in data["nearest"]["decoder"]["reason"]
+    assert isinstance(data["nearest"]["coactivation"], list)
+
+
+def test_an_export_holds_the_latents_asked_for(index, latent, tmp_path, parsed):
+    w = LatentDashboard(index, latent)
+    text = w.export_html(tmp_path / "w.html", latents=[1, 2, 2]).read_text()
+    (stored,) = parsed(text).stored()["widgets"]
+    assert stored["state"]["available"] == [1, 2]
+    assert stored["state"]["latent"] == 1
+    assert stored["state"]["payload"]["latent"] == 1
+    assert sorted(stored["replies"]) == ['open {"latent":1}', 'open {"latent":2}']
+    assert stored["state"]["read_only"]
+    with pytest.raises(SaelabError, match="0…63"):
+        w.export_html(tmp_path / "x.html", latents=[64])
+
+
+def test_frames(index, latent):
+    w = LatentDashboard(index, latent, n=5)
+    assert len(w.to_frame()) <= 5
+    assert w.to_frame("random").value.gt(0).all()
+    with pytest.raises(SaelabError, match="unknown kind"):
+        w.to_frame("tpo")

@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from parsing import HOSTILE
+
+from saelab import models
+from saelab.errors import SaelabError
+from saelab.widgets import ActivationHeatmap, heatmap
+
+TEXTS = ["def add(a, b):\n    return a + b\n", "日本語のテキスト、🙂 é"]
+
+
+def floats(data: bytes, latents: int) -> np.ndarray:
+    return np.frombuffer(data, dtype="<f4").reshape(latents, -1)
+
+
+def test_numbers_arrive_where_they_belong():  # C57
+    w = ActivationHeatmap([list("abcdef")], [[0, 3, 0, 0, 1, 0]], latents=[9])
+    assert floats(w.values, 1).tolist() == [[0, 3, 0, 0, 1, 0]]
+    assert w.maxima == [3]
+    frame = w.to_frame()
+    assert frame[frame.activation > 0].position.tolist() == [1, 4]
+    with pytest.raises(SaelabError, match="6 tokens.*shape"):
+        ActivationHeatmap([list("abcdef")], [[0, 3, 0, 0, 1]])
+
+
+def test_it_shows_what_the_sae_computes(tiny, sae):
+    w = heatmap(tiny, sae, TEXTS, [3, 5])
+    got = floats(w.values, 2)
+    start = 0
+    for text in TEXTS:
+        ids = models.tokenize(tiny, text)
+        hook = sae.config.hook_in
+        x = models.run_to_hooks(tiny, torch.tensor([ids]), [hook])[hook][0]
+        z = sae.encode(x).detach().numpy()[:, [3, 5]]
+        z[0] = 0  # BOS is not counted, so not coloured
+        np.testing.assert_allclose(got[:, start : start + len(ids)], z.T, atol=1e-6)
+        start += len(ids)
+
+
+def test_latents_are_checked_before_the_model_runs(tiny, sae, monkeypatch):  # C59
+    monkeypatch.setattr(models, "run_to_hooks", lambda *a, **k: pytest.fail("the model ran"))
+    for wrong in (-1, 64, 1.0, "3"):
+        with pytest.raises(SaelabError, match="0…63"):
+            heatmap(tiny, sae, "a", [wrong])
+    with pytest.raises(SaelabError, match="empty"):
+        heatmap(tiny, sae, ["a", ""], [1])
+    with pytest.raises(SaelabError, match="no text"):
+        heatmap(tiny, sae, [], [1])
+    with pytest.raises(SaelabError, match="tokens, but the model's context is 32"):
+        heatmap(tiny, sae, ["a", "x " * 100], [1])
+
+
+def test_integer_likes_are_fine_and_duplicates_are_one(tiny, sae):  # C59
+    w = heatmap(tiny, sae, "a b", [np.int64(1), torch.tensor(1), 2])
+    assert w.latents == [1, 2]
+    with pytest.raises(SaelabError, match="latent 9 was not computed.*available: 1, 2"):
+        w.latent = 9
+
+
+def test_without_latents_the_strongest_are_shown(tiny, sae):
+    w = heatmap(tiny, sae, TEXTS)
+    assert len(w.latents) == 5
+    assert w.maxima == sorted(w.maxima, reverse=True)
+    everything = heatmap(tiny, sae, TEXTS, range(64))
+    assert max(everything.maxima) == pytest.approx(w.maxima[0])
+
+
+def test_percentiles_are_shares_of_all_firings(tiny, sae, index, latent):
+    w = heatmap(tiny, sae, TEXTS[0], [latent], index=index)
+    values, shares = floats(w.values, 1)[0], floats(w.percentiles, 1)[0]
+    known = np.asarray(index.postings(latent).value)
+    for value, share in zip(values, shares, strict=True):
+        if value > 0:
+            assert share == pytest.approx((known < value).mean(), abs=1e-6)
+        else:
+            assert np.isnan(share)
+
+
+def test_pages_bound_what_is_sent():  # C63
+    n, latents = 200, 50
+    texts = [[f"t{i}"] * 1024 for i in range(n)]
+    values = [np.zeros((1024, latents), dtype=np.float32)] * n
+    w = ActivationHeatmap(texts, values)
+    state = w.state()
+    size = sum(len(v) if isinstance(v, bytes) else len(json.dumps(v)) for v in state.values())
+    assert size < 1_000_000
+    seen = 0
+    for page in range(w.n_pages):
+        w.page = page
+        assert w.first == seen
+        seen += len(w.sequences)
+    assert seen == n
+    with pytest.raises(SaelabError, match="out of range"):
+        w.methods()["page"](w.n_pages)
+
+
+def test_a_span_names_latents_that_fire_there_and_not_elsewhere(tiny, sae):
+    w = heatmap(tiny, sae, TEXTS[0], [1])
+    found = w.methods()["span"](0, 2, 4)
+    everything = heatmap(tiny, sae, TEXTS[0], range(64))
+    table = floats(everything.values, 64)
+    best = found[0]
+    inside = (table[best["latent"], 2:4] > 0).sum()
+    assert best["inside"] == inside
+    assert best["outside"] == (table[best["latent"]] > 0).sum() - inside
+    f1 = [2 * r["inside"] / (r["inside"] + r["outside"] + 2) for r in found]
+    assert f1 == sorted(f1, reverse=True)
+    w.add_latent(best["latent"])
+    assert w.latents == [1, best["latent"]]
+    assert w.latent == best["latent"]
+    np.testing.assert_allclose(floats(w.values, 2)[1], table[best["latent"]])
+
+
+def test_a_heatmap_of_numbers_knows_no_other_latents():
+    w = ActivationHeatmap([["a"]], [[1.0]])
+    with pytest.raises(SaelabError, match="numbers alone"):
+        w.add_latent(3)
+
+
+def test_hostile_tokens_come_back_from_the_file(hostile, tmp_path, parsed):  # C03, C04
+    text = hostile.export_html(tmp_path / "w.html").read_text(encoding="utf-8")
+    page = parsed(text)
+    assert page.stored()["widgets"][0]["state"]["sequences"][0]["text"] == [
+        t.replace("\ud800", "\\ud800") for t in HOSTILE
+    ]
+    assert page.tags.count("script") == 2
+    assert "img" not in page.tags
+    body = text[text.index('id="saelab-data">') : text.index("</script>", text.index('id="saelab-data">'))]
+    for raw in ("<!--", "\u2028", "\u2029", "\0", "</ScRiPt"):
+        assert raw not in body
+
+
+def test_hostile_tokens_in_the_fallback(hostile, parsed):  # C03
+    page = parsed(hostile.fallback())
+    assert "img" not in page.tags
+    text = "".join(page.text)
+    for token in ("<img src=x onerror=alert(1)>", "&amp;", "<bos>", " $x$ ", "<b>name</b>"):
+        assert token in text
+
+
+def test_a_latent_that_never_fires(tiny):  # C55
+    w = ActivationHeatmap([["a", "b"]], [[0.0, 0.0]])
+    assert w.maxima == [0.0]
+    assert "0 to 0" in w.fallback()
+    assert w.to_frame().activation.tolist() == [0, 0]
+
+
+def test_nothing_random_is_used(tiny, sae):
+    before = torch.random.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    heatmap(tiny, sae, "a b c")
+    assert torch.equal(torch.random.get_rng_state(), before[0])
+    assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
+
+
+def test_the_first_heatmap_is_quick(tiny, sae):  # C82
+    import time
+
+    heatmap(tiny, sae, "warm up", [1])
+    start = time.process_time()
+    heatmap(tiny, sae, "a b c d e f g h i", [1])._repr_mimebundle_()
+    assert time.process_time() - start < 0.3

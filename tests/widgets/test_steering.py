@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from saelab.errors import SaelabError
+from saelab.generation import compare
+from saelab.widgets import SteeringPanel, steering_panel
+
+
+@pytest.fixture
+def panel(tiny, sae, index, latent):
+    made = SteeringPanel(
+        tiny, sae, index, edits={latent: 30.0}, prompt="The red", max_new_tokens=8, temperature=1.0, seed=3
+    )
+    yield made
+    made.close()
+
+
+def text(side):
+    return "".join(side["text"])
+
+
+def test_it_writes_what_compare_writes(panel, tiny, sae, latent):
+    panel.run(wait=True)
+    assert panel.error == {}
+    want = compare(tiny, sae, "The red", {latent: 30.0}, max_new_tokens=8, temperature=1.0, seed=3)
+    assert text(panel.baseline) == want.baseline.text
+    assert text(panel.steered) == want.steered.text
+    left, right = want.differences()
+    assert panel.baseline["differs"] == [i for i, d in enumerate(left) if d]
+    assert panel.steered["differs"] == [i for i, d in enumerate(right) if d]
+    assert (panel.running, panel.status) == (False, "")
+    assert panel.to_frame().equals(want.to_frame())
+
+
+def test_mistakes_are_said_before_anything_runs(panel):  # C66
+    sent = []
+    panel.send = lambda content, buffers=None: sent.append(content)
+
+    def press():
+        panel._receive(panel, {"id": 1, "method": "run", "params": {}}, [])
+        if panel._thread is not None:
+            panel._thread.join()
+        return panel.error.get("message", "")
+
+    panel.prompt = ""
+    assert "prompt is empty" in press()
+    panel.prompt = "a"
+    edits, panel.edits = panel.edits, []
+    assert "no latent" in press()
+    panel.edits = [{"latent": 9999, "strength": 1.0}]
+    assert "latent 9999 is out of range" in press()
+    panel.edits = [{"latent": 1, "strength": float("nan")}]
+    assert "finite" in press()
+    panel.edits, panel.max_new_tokens = edits, 500
+    assert "context 32" in press()
+    panel.max_new_tokens = 3
+    assert press() == ""  # and the next press works
+    assert not panel.running
+    assert len(panel.steered["ids"]) == 3
+
+
+def test_a_model_that_raises_is_an_error_in_the_panel(panel, monkeypatch):  # C66
+    def broken(*args, **kwargs):
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr("saelab.generation.compare", broken)
+    panel.run(wait=True)
+    assert panel.error["message"] == "RuntimeError: out of memory"
+    assert "broken" in panel.error["traceback"]
+    assert not panel.running
+
+
+def test_cancel_keeps_what_was_written(panel, monkeypatch):
+    reached, go = threading.Event(), threading.Event()
+    stream = panel._stream
+
+    def slow(side):
+        inner = stream(side)
+
+        def on_token(step, ids):
+            reached.set()
+            go.wait(20)
+            return inner(step, ids)
+
+        return on_token
+
+    monkeypatch.setattr(panel, "_stream", slow)
+    panel.run()
+    assert reached.wait(20)
+    assert panel.running
+    with pytest.raises(SaelabError, match="already writing"):
+        panel.run()
+    panel.cancel()
+    go.set()
+    panel._thread.join(20)
+    assert (panel.running, panel.status) == (False, "cancelled")
+    assert 1 <= len(panel.baseline["ids"]) < 8
+
+
+def test_it_waits_for_the_model_without_holding_up_the_caller(panel, tiny):
+    from saelab import models
+
+    with models.lock(tiny):
+        panel.run()  # another cell is using the model: this returns at once
+        assert panel.running
+        assert panel.status == "waiting for the model"
+    panel._thread.join(20)
+    assert len(panel.steered["ids"]) == 8
+
+
+def test_sliders_begin_at_the_usual_maximum(panel, index, latent):
+    other = (latent + 1) % 64
+    panel.add(other)
+    panel.add(other)
+    assert [e["latent"] for e in panel.edits] == [latent, other]
+    assert panel.edits[1]["strength"] == pytest.approx(index.latent_stats(other)["max"], rel=0.01)
+    assert panel.about[str(other)]["token"] is not None
+    with pytest.raises(SaelabError, match="0…63"):
+        panel.add(64)
+
+
+def test_latents_and_choices_are_checked_when_it_is_made(tiny, sae):
+    with pytest.raises(SaelabError, match="out of range"):
+        steering_panel(tiny, sae, edits=[64])
+    with pytest.raises(SaelabError, match="unknown mode 'ad'.*'add'"):
+        steering_panel(tiny, sae, mode="ad")
+    with pytest.raises(SaelabError, match="unknown argument"):
+        steering_panel(tiny, sae, promt="x")
+
+
+def test_before_the_first_run(panel):
+    with pytest.raises(SaelabError, match="nothing was written yet"):
+        panel.to_frame()
+    assert "Nothing was written" in panel.fallback()
+
+
+def test_closing_lets_go_of_model_and_sae(tiny, sae):  # C54
+    made = steering_panel(tiny, sae)
+    made.close()
+    assert made._model is None
+    assert made._sae is None

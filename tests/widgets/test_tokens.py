@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from saelab import models
+from saelab.errors import SaelabError
+from saelab.widgets.tokens import TokenText, escape, frame, spans, whole_characters
+
+
+def test_split_characters_are_merged_and_indices_kept(tiny):  # C05
+    table = models.token_bytes(tiny)
+    ids = [table.index(bytes([b])) for b in "日🙂é".encode()]
+    text = TokenText.of_model(tiny, ids)
+    assert [t for *_, t in text.groups] == ["日", "🙂", "é"]
+    assert [(a, b) for a, b, _ in text.groups] == [(0, 3), (3, 7), (7, 9)]
+    sent = text.to_dict()
+    assert sent["ids"] == ids
+    assert sent["size"] == [3, 4, 2]
+    assert sent["labels"]["3"] == "\\xf0"
+    assert len(set(text.labels)) == 9, "different bytes look different"
+
+
+def test_a_half_character_stays_visible(tiny):
+    table = models.token_bytes(tiny)
+    ids = [table.index(b"\xf0"), table.index(b"\x9f"), table.index(b"a")]
+    assert "".join(t for *_, t in TokenText.of_model(tiny, ids).groups) == "\\xf0\\x9fa"
+
+
+def test_special_tokens_are_named(tiny):
+    ids = models.tokenize(tiny, "a b")
+    assert TokenText.of_model(tiny, ids).to_dict()["special"] == [0]
+
+
+def test_the_index_and_the_model_give_the_same_text(tiny, index):
+    for row in range(5):
+        ids = index.rows[row]
+        assert TokenText.of_vocab(index.vocab, ids) == TokenText.of_model(tiny, ids)
+
+
+def test_whole_characters_agree_with_the_model(tiny):
+    table = models.token_bytes(tiny)
+    ids = list(range(0, 300, 7))
+    assert whole_characters([table[i] for i in ids]) == models.token_groups(tiny, ids)
+
+
+def test_cutting_never_halves_a_character(tiny):
+    table = models.token_bytes(tiny)
+    ids = [table.index(bytes([b])) for b in "a🙂b".encode()]
+    part, start = TokenText.of_model(tiny, ids).cut(2, 3)
+    assert (start, [t for *_, t in part.groups], len(part)) == (1, ["🙂"], 4)
+    part, start = TokenText.of_model(tiny, ids).cut(0, 2)
+    assert (start, "".join(t for *_, t in part.groups)) == (0, "a🙂")
+
+
+def test_strings_are_checked():
+    with pytest.raises(SaelabError, match="one string"):
+        TokenText.of_strings("abc")
+    with pytest.raises(SaelabError, match="2 tokens but 1 ids"):
+        TokenText.of_strings(["a", "b"], ids=[1])
+
+
+def test_dollars_and_backslashes_stand_alone():  # C67
+    assert escape("a $x$ \\(y") == "a <span>$</span>x<span>$</span> <span>\\</span>(y"
+
+
+@given(st.text())
+def test_escaped_text_reads_as_it_was(text):
+    import html
+    import re
+
+    assert html.unescape(re.sub(r"</?span>", "", escape(text))) == html.unescape(html.escape(text))
+
+
+def test_spans_shade_the_right_tokens():  # C57
+    out = spans({"text": ["a", "b", "c", "d"], "special": [3]}, [0, 3, float("nan"), 9], 3.0)
+    shaded = out.split("<span")[1:]
+    assert ["rgba" in s for s in shaded] == [False, True, False, False]
+    assert "opacity:.45" in shaded[3]
+
+
+def test_a_flat_scale_divides_by_nothing():
+    assert "1.00" in spans({"text": ["a"]}, [2.0], 0.0)
+
+
+def test_fallback_keeps_maths_away():
+    assert "mathjax_ignore" in frame("x")
