@@ -41,10 +41,13 @@ class Plan:
     explain: int  # latents to fit N2G graphs for
     context: int
     batch: int = 2048
+    lr: float | None = None
+    floor: float = 0.0  # see saelab.sae.topk
 
 
-ZOO = Plan("blocks.0.mlp.hook_post", 4096, 32, 2_000_000, 300_000, 40_000, 18, 128)
-QUICK_ZOO = Plan("blocks.0.mlp.hook_post", 2048, 32, 300_000, 100_000, 10_000, 6, 128)
+# rate and floor as measured for the bundled SAE, see saelab.zoo.build
+ZOO = Plan("blocks.0.mlp.hook_post", 4096, 32, 2_500_000, 300_000, 40_000, 24, 128, lr=4e-3, floor=0.38)
+QUICK_ZOO = Plan("blocks.0.mlp.hook_post", 2048, 32, 300_000, 100_000, 10_000, 6, 128, lr=4e-3, floor=0.38)
 
 
 def plan_for(model: Any, name: str, hook: str | None, quick: bool) -> Plan:
@@ -56,7 +59,7 @@ def plan_for(model: Any, name: str, hook: str | None, quick: bool) -> Plan:
         tokens = (40_000, 20_000) if quick else (500_000, 200_000)
         plan = Plan(
             f"blocks.{layer}.hook_resid_post", 1024 if quick else 4096, 32, tokens[0], tokens[1], 4_000 if quick else 10_000,
-            4 if quick else 24, min(128, models.context_length(model)), 1024,
+            4 if quick else 24, min(128, models.context_length(model)), 1024, lr=2e-3, floor=0.25,
         )  # fmt: skip
     return Plan(**{**plan.__dict__, "hook": models.check_hook(model, hook)}) if hook else plan
 
@@ -121,7 +124,8 @@ def run(
         "train",
         lambda: train(
             model, texts, hook=plan.hook, d_sae=plan.d_sae, k=plan.k, tokens=plan.train_tokens, batch=plan.batch,
-            context=plan.context, seed=seed, out=folder / "sae",
+            context=plan.context, seed=seed, out=folder / "sae", lr=plan.lr, options={"floor": plan.floor},
+            precision="auto",
         ),
     )  # fmt: skip
     report = timed("evaluate", lambda: evaluate(sae, model, held_out, tokens=plan.evaluate_tokens))
@@ -227,6 +231,7 @@ def _choose(tour: Tour) -> None:
             if fresh and len(tour.chosen) < tour.plan.explain:
                 tour.chosen.append(fresh[0])
                 tour.titles[fresh[0]] = str(line["concept"])
+                tour.index.set_label(fresh[0], str(line["concept"]))
         return
     tour.chosen = _telling_latents(tour.index, 3 * tour.plan.explain)
 

@@ -22,6 +22,8 @@ _DATA = Path(__file__).parent / "data"
 HOOK = "blocks.0.mlp.hook_post"
 D_SAE, K = 4096, 32
 SAE_TOKENS, QUICK_SAE_TOKENS = "4M", "60K"
+# measured on this model: with them every genre has latents of its own, and explained variance stays above 0.9
+LEARNING_RATE, FLOOR = 4e-3, 0.38
 
 
 def build_model(folder: Path, *, quick: bool = False, progress: bool = True) -> dict[str, Any]:
@@ -65,6 +67,8 @@ def build_sae(folder: Path, model_folder: Path, *, quick: bool = False, progress
         d_sae=D_SAE,
         k=K,
         tokens=tokens,
+        lr=LEARNING_RATE,
+        options={"floor": FLOOR},
         progress=progress,
     )
     native.save(sae, folder, store=torch.float16)
