@@ -26,6 +26,8 @@ _WHERE = {
     "Codes": "saelab.sae",
     "load_sae": "saelab.formats",
     "train": "saelab.training",
+    "train_many": "saelab.training",
+    "grid": "saelab.training",
     "evaluate": "saelab.evaluation",
     "LatentIndex": "saelab.index",
     "attach": "saelab.intervene",

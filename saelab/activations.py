@@ -7,6 +7,8 @@ run is. Special tokens and padding never enter it.
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -18,7 +20,8 @@ from saelab import data, models
 from saelab.errors import SaelabError, check_count
 
 # what decides which rows come when: a resumed run must agree in it
-_SAME = ("hooks", "batch", "capacity", "context", "bos", "harvest_tokens")
+_SAME = ("hooks", "batch", "capacity", "context", "bos", "harvest_tokens", "outlier")
+_KEPT = ("filled", "served", "harvested", "dropped", "outliers", "epoch", "done", "typical", "digest")
 
 
 class ActivationBuffer:
@@ -42,6 +45,10 @@ class ActivationBuffer:
         Of the order in which rows are served.
     harvest_tokens
         Tokens in one forward pass.
+    outlier
+        Rows whose norm is more than this many times the median norm (of the first forward pass) are left
+        out and counted in ``outliers``: a few of them would set the scale and the variance of everything.
+        None keeps all.
 
     Raises
     ------
@@ -63,9 +70,14 @@ class ActivationBuffer:
         seed: int = 0,
         harvest_tokens: int = 8192,
         epochs: int = 1,
+        outlier: float | None = 20.0,
     ):
         for hook in hooks:
             models.check_hook(model, hook)
+        if isinstance(texts, str):
+            raise SaelabError("texts must be a list or iterator of strings, got one string; use [text]")
+        if outlier is not None and not outlier > 1:
+            raise SaelabError(f"outlier is a multiple of the median norm above 1, got {outlier}")
         self.batch = check_count("batch", batch)
         if capacity < 2 * batch:
             raise SaelabError(
@@ -81,7 +93,12 @@ class ActivationBuffer:
         self.store: list[Tensor] = []  # per hook (capacity, d), made at the first harvest
         self.where = torch.zeros(self.capacity, 2, dtype=torch.int32)  # document and position of each row
         self.order = torch.empty(0, dtype=torch.long)
-        self.filled = self.served = self.harvested = self.dropped = 0
+        self.filled = self.served = self.harvested = self.dropped = self.outliers = 0
+        self.outlier = outlier
+        self.typical: list[float] = []  # per hook, median norm of a row in the first forward pass
+        self.digest = ""  # of all texts up to the cursor's document
+        self._hash = hashlib.sha256()
+        self._resumed = (-1, "")  # until which document the texts must be the checkpoint's; their digest
         self.spare: list[tuple[list[Tensor], Tensor]] = []
         self.cursor = (-1, -1)  # document and start of the last row of text that was taken
         self.done = False
@@ -94,11 +111,8 @@ class ActivationBuffer:
         parts, seen = [], 0
         while seen < self.harvest_tokens:
             if self._rows is None:
-                self._rows = data.stream_rows(
-                    self.model, self.texts, context=self.context, bos=self.bos, skip=max(self.cursor[0], 0)
-                )
-                resumed = self.cursor
-                self._rows = (r for r in self._rows if (r[0], r[1]) > resumed)
+                self._open()
+            assert self._rows is not None
             part = next(self._rows, None)
             if part is None:
                 again = not isinstance(self.texts, Iterator) and self.epoch + 1 < self.epochs
@@ -106,10 +120,55 @@ class ActivationBuffer:
                     break
                 self.epoch, self.cursor, self._rows = self.epoch + 1, (-1, -1), None
                 continue
+            if part[0] != self.cursor[0]:
+                self.digest = self._hash.hexdigest()
             self.cursor = (part[0], part[1])
             parts.append(part)
             seen += len(part[2])
         return data.rows_from(parts, self.bos) if parts else None
+
+    def _open(self) -> None:
+        """Begin to read the texts, behind the cursor."""
+        resumed = self.cursor
+        rows = data.stream_rows(
+            self.model, self._watched(), context=self.context, bos=self.bos, skip=max(resumed[0], 0)
+        )
+        self._rows = (r for r in rows if (r[0], r[1]) > resumed)
+
+    def _watched(self) -> Iterator[str]:
+        """The texts, hashed as they go by; those before a checkpoint must be the ones it saw."""
+        self._hash = hashlib.sha256()
+        last, wanted = self._resumed
+        number = -1
+        for number, text in enumerate(self.texts):
+            if isinstance(text, str):
+                self._hash.update(f"{len(text)} ".encode() + text.encode("utf-8", "surrogatepass"))
+            if number == last and self._hash.hexdigest() != wanted:
+                raise SaelabError(
+                    "cannot resume: the texts differ from those of the checkpoint "
+                    f"(in the first {last + 1} documents)"
+                )
+            yield text
+        if number < last:
+            raise SaelabError(
+                f"cannot resume: the texts end after {number + 1} documents, the checkpoint had read "
+                f"{last + 1}; give them again from the beginning"
+            )
+
+    def _usable(self, acts: list[Tensor]) -> Tensor:
+        """(n,) bool: rows that are finite and no outliers, the others counted."""
+        norms = [a.norm(dim=-1) for a in acts]  # each (n,)
+        finite = torch.stack([n.isfinite() for n in norms]).all(0)  # (n,)
+        self.dropped += int((~finite).sum())
+        if self.outlier is None or not finite.any():
+            return finite
+        if not self.typical:
+            self.typical = [float(n[finite].median()) for n in norms]
+        # a median of 0 says nothing about size
+        limits = [self.outlier * t if t > 0 else float("inf") for t in self.typical]
+        calm = torch.stack([n <= limit for n, limit in zip(norms, limits, strict=True)]).all(0)  # (n,)
+        self.outliers += int((finite & ~calm).sum())
+        return finite & calm
 
     def _harvest(self) -> bool:
         """One forward pass into ``spare``; False when there is nothing more to harvest."""
@@ -123,16 +182,15 @@ class ActivationBuffer:
             found = models.run_to_hooks(self.model, batch.ids, self.hooks, batch.mask)
             keep = data.valid_mask(self.model, batch.ids, batch.mask)  # (B, T)
             acts = [found[h].float().cpu()[keep] for h in self.hooks]  # each (n, d)
-            finite = torch.stack([a.isfinite().all(-1) for a in acts]).all(0)  # (n,)
+            good = self._usable(acts)  # (n,)
             position = torch.arange(batch.ids.shape[1]).expand_as(batch.ids)[keep]  # (n,)
             document = (
                 torch.from_numpy(rows.doc[batch.row]).long()[:, None].expand_as(batch.ids)[keep]
             )  # (n,)
             start = torch.from_numpy(rows.start[batch.row]).long()[:, None].expand_as(batch.ids)[keep]  # (n,)
             place = torch.stack([document, start + position - int(self.bos)], -1).int()  # (n, 2)
-            if not finite.all():
-                self.dropped += int((~finite).sum())
-                acts, place = [a[finite] for a in acts], place[finite]
+            if not good.all():
+                acts, place = [a[good] for a in acts], place[good]
             self.harvested += len(place)
             if len(place):  # an empty part would count as something still to serve
                 self.spare.append((acts, place))
@@ -211,9 +269,8 @@ class ActivationBuffer:
                 "generator": self.generator.get_state(),
             },
             "counters": {
-                "filled": self.filled, "served": self.served, "harvested": self.harvested,
-                "dropped": self.dropped, "epoch": self.epoch, "cursor": list(self.cursor), "done": self.done,
-                **{name: getattr(self, name) for name in _SAME},
+                "cursor": list(self.cursor),
+                **{name: getattr(self, name) for name in (*_KEPT, *_SAME)},
             },
         }  # fmt: skip
 
@@ -226,7 +283,7 @@ class ActivationBuffer:
                 raise SaelabError(f"cannot resume: the checkpoint's {name} is {saved}, this run's is {own}")
         if self._rows is not None and isinstance(self.texts, Iterator):
             raise SaelabError("cannot resume: this iterator of texts was read in part; give a new one")
-        for name in ("filled", "served", "harvested", "dropped", "epoch", "done"):
+        for name in _KEPT:
             setattr(self, name, counters[name])
         self.cursor = tuple(counters["cursor"])
         rows = t["slots"]
@@ -242,7 +299,12 @@ class ActivationBuffer:
         if len(t["spare_where"]):
             self.spare = [([t[f"spare{i}"] for i in range(len(self.hooks))], t["spare_where"])]
         self.generator.set_state(t["generator"])
-        self._rows = None
+        self._resumed = (self.cursor[0], self.digest)
+        self._open()
+        assert self._rows is not None
+        first = next(self._rows, None)  # reads up to the cursor, so other texts are noticed before any work
+        self._rows = itertools.chain([] if first is None else [first], self._rows)
+        self._resumed = (-1, "")
 
 
 def harvest(

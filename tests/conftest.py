@@ -11,6 +11,6 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # the tests need no hub; a look-up
 @pytest.fixture(scope="session")
 def tiny():
     """One random 2-layer model for the tests that do not change it."""
-    from helpers import tiny_model
+    from helpers import shared_tiny
 
-    return tiny_model()
+    return shared_tiny()

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import torch
 
+torch.set_num_threads(1)  # the models are tiny: more threads only wait for each other
+
 SENTENCES = [
     "The red fox ran over the hill and the ant sat on a log.",
     "def add(a, b):\n    return a + b\n",
@@ -85,6 +87,12 @@ def tiny_model(kind: str = "gpt2", seed: int = 0, dtype: str = "float32"):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return load_model(tiny_folder(kind, seed), dtype=dtype)
+
+
+@functools.cache
+def shared_tiny():
+    """One :func:`tiny_model` for all tests that do not change it (the fixture ``tiny``)."""
+    return tiny_model()
 
 
 def random_sae(arch="topk", d_in=16, d_sae=64, k=4, seed=0, hook_in="blocks.0.hook_resid_post", **config):

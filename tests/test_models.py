@@ -2,7 +2,7 @@ import threading
 
 import pytest
 import torch
-from helpers import SENTENCES, tiny_folder, tiny_model
+from helpers import SENTENCES, shared_tiny, tiny_folder, tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -411,7 +411,7 @@ def check_groups(model, ids):
 @given(st.text(min_size=1, max_size=40).filter(lambda t: t.encode("utf-8", "ignore").decode() == t))
 @settings(max_examples=150, deadline=None)
 def test_C05_groups_of_any_text_join_to_the_text(text):
-    model = cached_tiny()
+    model = shared_tiny()
     ids = models.tokenize(model, text, bos=False)
     while_bos = text
     while while_bos.startswith("<|bos|>"):
@@ -426,22 +426,16 @@ def test_C05_groups_of_any_text_join_to_the_text(text):
 @given(st.lists(st.integers(0, 383), max_size=12))
 @settings(max_examples=200, deadline=None)
 def test_C05_groups_of_any_ids_join_to_the_decoded_text(ids):
-    check_groups(cached_tiny(), ids)
+    check_groups(shared_tiny(), ids)
 
 
 @given(st.binary(max_size=10))
 @settings(max_examples=200, deadline=None)
 def test_C05_groups_of_any_bytes_join_to_the_decoded_text(data):
-    model = cached_tiny()
+    model = shared_tiny()
     ids = byte_ids(model, data)
     check_groups(model, ids)
     assert models.decode(model, ids) == data.decode("utf-8", "backslashreplace")
-
-
-def cached_tiny():
-    if not hasattr(cached_tiny, "model"):
-        cached_tiny.model = tiny_model()
-    return cached_tiny.model
 
 
 def test_a_whole_character_after_broken_bytes_is_shown_whole(tiny):

@@ -84,9 +84,6 @@ def _rows_for(
     sae: Any, model: Any, texts: Iterable[str] | data.TokenRows, tokens: int | str | None
 ) -> data.TokenRows:
     rows = data.tokenize_texts(model, texts, context=sae.config.context, bos=sae.config.bos, tokens=tokens)
-    if rows.bos != sae.config.bos:
-        have, want = ("begin", "without") if rows.bos else ("do not begin", "with")
-        raise SaelabError(f"these rows {have} with BOS, but the SAE was trained on rows {want} it")
     longest, limit = int(np.diff(rows.offsets).max(initial=0)), models.context_length(model)
     if longest > limit:
         raise SaelabError(f"a row of {longest} tokens is longer than the model's context of {limit}")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -71,7 +73,6 @@ class LatentIndex:
         )
         self.sae, self.model = sae, model
         self._notes = Notes(self.path, self.config["identity"]["SAE"])
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
         if sae is not None and sae.config.d_sae != self.d_sae:
             raise SaelabError(f"the index is of {self.d_sae} latents, but this SAE has {sae.config.d_sae}")
 
@@ -127,14 +128,19 @@ class LatentIndex:
             Before any work, if an argument is out of range, the SAE does not fit the model or the text, or
             ``path`` holds something else.
         """
-        temporary = tempfile.TemporaryDirectory(prefix="saelab-index-") if path is None else None
-        folder = Path(temporary.name if temporary else path)  # type: ignore[arg-type]
-        building.build(
-            folder, sae, model, texts, tokens=tokens, batch_tokens=batch_tokens, progress=progress,
-            spill=spill, threshold=threshold, skip_special=skip_special, shard=shard, overwrite=overwrite,
-        )  # fmt: skip
-        index = cls(folder, sae, model)
-        index._temporary = temporary
+        folder = Path(tempfile.mkdtemp(prefix="saelab-index-")) if path is None else Path(path)
+        try:
+            building.build(
+                folder, sae, model, texts, tokens=tokens, batch_tokens=batch_tokens, progress=progress,
+                spill=spill, threshold=threshold, skip_special=skip_special, shard=shard, overwrite=overwrite,
+            )  # fmt: skip
+            index = cls(folder, sae, model)
+        except BaseException:
+            if path is None:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+        if path is None:
+            weakref.finalize(index, shutil.rmtree, folder, ignore_errors=True)
         return index
 
     @classmethod
@@ -452,9 +458,10 @@ class LatentIndex:
 
     def dashboard(self, latent: int) -> Any:
         """Widget: everything about one latent."""
+        latent = check_latent(latent, self.d_sae)
         from saelab import widgets
 
-        return widgets.LatentDashboard(self, check_latent(latent, self.d_sae))
+        return widgets.LatentDashboard(self, latent)
 
     def table(self) -> Any:
         """Widget: all latents, to sort, filter and search."""

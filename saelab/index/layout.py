@@ -112,19 +112,24 @@ def open_arrays(folder: Path, config: dict[str, Any]) -> dict[str, np.ndarray]:
 
 
 def _open(path: Path, want: dict[str, Any]) -> np.ndarray:
+    shape, dtype = tuple(want["shape"]), np.dtype(want["dtype"])
     if not path.is_file():
         raise SaelabError(f"the index is incomplete: {path} is missing")
-    shape, dtype = tuple(want["shape"]), np.dtype(want["dtype"])
-    need = int(np.prod(shape)) * dtype.itemsize
+    size = path.stat().st_size
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+        with path.open("rb") as f:
+            if np.lib.format.read_magic(f) != (1, 0):
+                raise ValueError("not version 1.0")
+            got_shape, _, got_dtype = np.lib.format.read_array_header_1_0(f)
+            begin = f.tell()
+    except ValueError as error:
+        raise SaelabError(f"{path} ({size} bytes) is not a NumPy file, or is cut short ({error})") from None
+    if got_shape != shape or got_dtype != dtype:
         raise SaelabError(
-            f"{path} ({path.stat().st_size} bytes) cannot be read; at least {need} bytes of {dtype} were "
-            f"written. It is cut short or of another format ({error})"
-        ) from None
-    if array.shape != shape or array.dtype != dtype:
-        raise SaelabError(
-            f"{path} holds {array.dtype} {array.shape}, but index.json says {dtype} {shape}: another index?"
+            f"{path} holds {got_dtype} {got_shape}, but index.json says {dtype} {shape}: another index?"
         )
-    return np.asarray(array)  # a plain view of the map: slicing a np.memmap costs ten times as much
+    expected = begin + int(np.prod(shape)) * dtype.itemsize
+    if size != expected:
+        raise SaelabError(f"{path} has {size} bytes instead of {expected}; it is cut short or was changed")
+    # a plain view of the map: slicing a np.memmap costs ten times as much
+    return np.asarray(np.memmap(path, dtype, mode="r", offset=begin, shape=shape))

@@ -69,8 +69,8 @@ def nearest(index: LatentIndex, latent: int, by: str, n: int) -> pd.DataFrame:
     table = sae.W_dec if by == "decoder" else sae.W_enc.T  # (d_sae, d)
     with torch.no_grad():
         similarity = _cosines(table, latent)
-    similarity[latent] = -np.inf
-    similarity = np.nan_to_num(similarity, nan=-np.inf)  # a latent without a direction is near to nothing
+    similarity[latent] = np.nan  # as for latents without a direction, which are near to nothing
+    similarity = np.where(np.isnan(similarity), -np.inf, similarity)
     order = np.lexsort((np.arange(len(similarity)), -similarity))[:n]
     order = order[np.isfinite(similarity[order])]
     return pd.DataFrame({"latent": order, "similarity": similarity[order]})

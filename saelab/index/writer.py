@@ -164,7 +164,8 @@ def claim(folder: Path, identity: dict[str, str]) -> dict[str, Any] | None:
             f"{folder} already holds an index; open it with LatentIndex.open, or pass overwrite=True"
         )
     work = folder / ".build"
-    if not work.is_dir() and folder.is_dir() and any(folder.iterdir()):
+    others = [p for p in folder.iterdir() if not p.match("labels*.json")] if folder.is_dir() else []
+    if others and not work.is_dir():
         raise SaelabError(f"{folder} is not empty and holds no index; choose another folder")
     work.mkdir(parents=True, exist_ok=True)
     try:

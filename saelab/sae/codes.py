@@ -28,6 +28,8 @@ class Codes:
         Number of latents.
     stats
         What input normalisation needs to undo itself: (shift (rows, 1), scale (rows, 1)) or None.
+    skip
+        (rows, d_out) what reaches the output beside the latents, or None; only for an SAE with ``skip``.
     """
 
     values: Tensor
@@ -36,6 +38,7 @@ class Codes:
     lead: tuple[int, ...]
     d_sae: int
     stats: tuple[Tensor, Tensor] | None = None
+    skip: Tensor | None = None
 
     @property
     def n_rows(self) -> int:
@@ -65,21 +68,23 @@ class Codes:
         return self.offsets.diff().reshape(self.lead)
 
     @classmethod
-    def from_dense(cls, z: Tensor, stats: tuple[Tensor, Tensor] | None = None) -> Codes:
+    def from_dense(
+        cls, z: Tensor, stats: tuple[Tensor, Tensor] | None = None, skip: Tensor | None = None
+    ) -> Codes:
         """Codes of a dense (\\*lead, d_sae) tensor; entries <= 0 are not active."""
         flat = z.reshape(-1, z.shape[-1])  # (rows, d_sae)
         row, index = (flat > 0).nonzero(as_tuple=True)
         counts = torch.bincount(row, minlength=len(flat))
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-        return cls(flat[row, index], index, offsets, tuple(z.shape[:-1]), z.shape[-1], stats)
+        return cls(flat[row, index], index, offsets, tuple(z.shape[:-1]), z.shape[-1], stats, skip)
 
     @classmethod
     def from_topk(
         cls, values: Tensor, indices: Tensor, lead: tuple[int, ...], d_sae: int,
-        stats: tuple[Tensor, Tensor] | None = None,
+        stats: tuple[Tensor, Tensor] | None = None, skip: Tensor | None = None,
     ) -> Codes:  # fmt: skip
         """Codes of (rows, k) selected values and latent ids; values <= 0 are dropped."""
         active = values > 0  # (rows, k)
         counts = active.sum(-1)
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-        return cls(values[active], indices[active], offsets, lead, d_sae, stats)
+        return cls(values[active], indices[active], offsets, lead, d_sae, stats, skip)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,7 +33,9 @@ class SAE(nn.Module):
 
     Parameters are ``W_enc (d_in, d_sae)``, ``b_enc (d_sae)``, ``W_dec (d_sae, d_out)``, ``b_dec (d_out)``; ``b_in``
     is what is subtracted from the input: ``b_dec``, nothing, or a vector of its own (``config.input_bias``).
-    ``W_enc`` is stored with each latent's column contiguous. Nothing is kept between calls.
+    ``W_enc`` is stored with each latent's column contiguous; a ``tied`` SAE has none and shows ``W_dec``'s
+    transpose. With ``skip``, ``W_skip (d_out, d_in)`` adds ``x W_skipᵀ`` to the output. A crosscoder's input and
+    output are the activations of several hook points side by side. Nothing is kept between calls.
     """
 
     def __init__(self, config: SAEConfig):
@@ -41,16 +44,26 @@ class SAE(nn.Module):
         self.arch = ARCHS[config.arch]
         d_in, d_sae, d_out = config.d_in, config.d_sae, int(config.d_out or config.d_in)
         new = {"dtype": DTYPES[config.dtype]}
-        self.W_enc = nn.Parameter(torch.zeros(d_sae, d_in, **new).T)  # (d_in, d_sae), column-contiguous
+        if not config.tied:
+            self.W_enc = nn.Parameter(torch.zeros(d_sae, d_in, **new).T)  # (d_in, d_sae), column-contiguous
         self.b_enc = nn.Parameter(torch.zeros(d_sae, **new))  # (d_sae)
         self.W_dec = nn.Parameter(torch.zeros(d_sae, d_out, **new))  # (d_sae, d_out)
         self.b_dec = nn.Parameter(torch.zeros(d_out, **new))  # (d_out)
         if config.input_bias == "own":
             self.own_b_in = nn.Parameter(torch.zeros(d_in, **new))  # (d_in)
+        if config.skip:
+            self.W_skip = nn.Parameter(torch.zeros(d_out, d_in, **new))  # (d_out, d_in)
         for name, (shape, value) in self.arch.parameters(config).items():
-            self.register_parameter(name, nn.Parameter(torch.full(shape, value, **new)))
+            learnt = name not in self.arch.tracked
+            self.register_parameter(name, nn.Parameter(torch.full(shape, value, **new), requires_grad=learnt))
         self.history = pd.DataFrame()  # training curves, one line per logged step
         self.record: dict[str, Any] = {}  # how it was trained: versions, seed, data, settings
+
+    def __getattr__(self, name: str) -> Any:
+        # reached only when a name is found nowhere else, so only for a tied SAE's encoder
+        if name == "W_enc" and self.__dict__["config"].tied:
+            return self.W_dec.T  # (d_in, d_sae)
+        return super().__getattr__(name)
 
     # ------------------------------------------------------------------------------------------ the maths
 
@@ -65,13 +78,28 @@ class SAE(nn.Module):
         """(rows, d_in) -> the input as the encoder wants it, and (shift, scale) to undo it on the output."""
         if self.config.normalize == "none":
             return x, None
-        one = x.new_ones(len(x), 1)  # (rows, 1)
         if self.config.normalize == "scale":
-            return x * self.config.scale, (0 * one, one / self.config.scale)
+            return x * self.input_scale(x), self._scale_stats(len(x), x)
         mean = x.mean(-1, keepdim=True)  # (rows, 1)
         # unbiased, and eps only on the way in: as in the code released with Gao et al. 2024
-        std = x.std(-1, keepdim=True)  # (rows, 1)
+        std = ((x - mean).square().sum(-1, keepdim=True) / max(x.shape[1] - 1, 1)).sqrt()  # (rows, 1)
         return (x - mean) / (std + 1e-5), (mean, std)
+
+    def input_scale(self, like: Tensor) -> Tensor:
+        """(1,), or (d_in,) for a crosscoder: what ``normalize="scale"`` multiplies the input by."""
+        scale = torch.tensor(self.config.scale, dtype=like.dtype, device=like.device).reshape(-1)
+        if self.config.widths is None:
+            return scale
+        widths = torch.tensor(self.config.widths, device=like.device)
+        return scale.expand(len(widths)).repeat_interleave(widths)
+
+    def output_factor(self, like: Tensor) -> Tensor:
+        """(1,), or (d_out,) for a crosscoder: what ``normalize="scale"`` multiplies the target by."""
+        out = self.config.scale_out
+        return self.input_scale(like) if out is None else like.new_tensor([out])
+
+    def _scale_stats(self, rows: int, like: Tensor) -> tuple[Tensor, Tensor]:
+        return like.new_zeros(rows, 1), (1 / self.output_factor(like)).expand(rows, -1)
 
     def pre_activations(self, x: Tensor) -> Tensor:
         """(rows, d_in), normalised already -> (rows, d_sae) before the activation function."""
@@ -95,28 +123,37 @@ class SAE(nn.Module):
         """(\\*, d_in) -> the active latents only; the same numbers as :meth:`encode`."""
         flat, stats = self.normalise(self._flat(x))
         pre, lead = self.pre_activations(flat), tuple(x.shape[:-1])
+        skip = flat @ self.W_skip.T if self.config.skip else None  # (rows, d_out)
         if self.arch.select is None:
-            z = self.arch.activate(self, pre).reshape(*lead, -1)
-            return Codes.from_dense(z, stats)
+            z = self.arch.activate(self, pre).reshape(*lead, self.config.d_sae)
+            return Codes.from_dense(z, stats, skip)
         values, indices = self.arch.select(self, pre)
-        return Codes.from_topk(values, indices, lead, self.config.d_sae, stats)
+        return Codes.from_topk(values, indices, lead, self.config.d_sae, stats, skip)
 
-    def decode(self, codes: Codes | Tensor, stats: tuple[Tensor, Tensor] | None = None) -> Tensor:
+    def decode(
+        self, codes: Codes | Tensor, stats: tuple[Tensor, Tensor] | None = None, skip: Tensor | None = None
+    ) -> Tensor:
         """Latents -> reconstruction (\\*, d_out), in the units of the original input.
 
-        Dense latents of an SAE that normalises its input need ``stats`` from :meth:`normalise`.
+        Dense latents of an SAE that normalises each row need ``stats`` from :meth:`normalise`, and those of an
+        SAE with a skip path need ``skip`` (rows, d_out); codes of :meth:`encode_sparse` bring both along.
         """
         if isinstance(codes, Codes):
             out = ops.weighted_rows(self.W_dec, codes.indices, codes.offsets, codes.values) + self.b_dec
-            return self._undo(out, codes.stats).reshape(*codes.lead, -1)
+            out = self._add_skip(out, codes.skip)  # (rows, d_out)
+            return self._undo(out, codes.stats).reshape(*codes.lead, out.shape[-1])
         if self.config.normalize == "layer_norm" and stats is None:
             raise SaelabError("this SAE normalises each row: decode needs the row's stats, or codes of encode_sparse")
-        if self.config.normalize == "scale" and stats is None:
-            one = codes.new_ones(codes[..., 0].numel(), 1)
-            stats = (0 * one, one / self.config.scale)
         flat = codes.reshape(-1, self.config.d_sae)  # (rows, d_sae)
-        out = self._undo(flat @ self.W_dec + self.b_dec, stats)
-        return out.reshape(*codes.shape[:-1], -1)
+        if self.config.normalize == "scale" and stats is None:
+            stats = self._scale_stats(len(flat), flat)
+        out = self._undo(self._add_skip(flat @ self.W_dec + self.b_dec, skip), stats)
+        return out.reshape(*codes.shape[:-1], out.shape[-1])
+
+    def _add_skip(self, out: Tensor, skip: Tensor | None) -> Tensor:
+        if self.config.skip and skip is None:
+            raise SaelabError("this SAE has a skip path: decode the codes of encode_sparse, or give skip")
+        return out if skip is None else out + skip
 
     @staticmethod
     def _undo(out: Tensor, stats: tuple[Tensor, Tensor] | None) -> Tensor:
@@ -135,6 +172,52 @@ class SAE(nn.Module):
         if self.config.hook_in != self.config.hook_out:
             raise SaelabError("a transcoder's error needs its target: compare decode(encode_sparse(x)) with it")
         return SAEOutput(recon, codes, x - recon)
+
+    # ------------------------------------------------------------------------------------------- reshaping
+
+    def decoder_norms(self) -> Tensor:
+        """(d_sae, hook points): length of each latent's decoder row at each hook point a crosscoder reads."""
+        widths = self.config.widths or (self.W_dec.shape[1],)
+        return torch.stack([w.norm(dim=1) for w in self.W_dec.split(list(widths), dim=1)], 1)
+
+    @torch.no_grad()
+    def fold(self) -> SAE:
+        """A copy that does the same without ``normalize="scale"``: the factor is multiplied into the weights.
+
+        ``W_enc · s``, ``W_dec / s``, ``b_dec / s``, ``b_in / s``; ``b_enc`` and thresholds act on pre-activations,
+        which stay the same.
+
+        Raises
+        ------
+        SaelabError
+            If the input is normalised row by row, which no weights can do.
+        """
+        c = self.config
+        if c.normalize == "layer_norm":
+            raise SaelabError("layer_norm divides each row by its own size: it cannot be folded into weights")
+        s_in, s_out = self.input_scale(self.W_dec), self.output_factor(self.W_dec)
+        if c.normalize == "none":
+            s_in, s_out = torch.ones_like(s_in), torch.ones_like(s_out)
+        # the encoder and the decoder are multiplied by different factors, so they are not tied any more; a
+        # transcoder's two scales differ too, and b_dec can then not stand in for the input's bias
+        bias = "own" if c.input_bias == "decoder" and c.scale_out not in (None, c.scale) else c.input_bias
+        tied = c.tied and c.normalize == "none"
+        new = SAE(replace(c, normalize="none", scale=1.0, scale_out=None, tied=tied, input_bias=bias))
+        new = new.to(self.W_dec.device, self.W_dec.dtype)
+        for name, parameter in self.named_parameters():
+            dict(new.named_parameters())[name].copy_(parameter)
+        if c.tied and not tied:
+            new.W_enc.copy_(self.W_enc)
+        if not tied:
+            new.W_enc.mul_(s_in[:, None])
+        new.W_dec.div_(s_out)
+        new.b_dec.div_(s_out)
+        if bias == "own":
+            new.own_b_in.copy_(self.b_in / s_in)
+        if c.skip:
+            new.W_skip.mul_(s_in).div_(s_out.expand(len(new.W_skip))[:, None])
+        new.history, new.record = self.history.copy(), dict(self.record)
+        return new
 
     # -------------------------------------------------------------------------------------- keep and show
 

@@ -1,15 +1,43 @@
 """TopK: keep the k largest pre-activations of each row, then ReLU (Gao et al. 2024, eq. 1-2; the ReLU is
-in their released code)."""
+in their released code). Multi-TopK (ibid., §4.3) asks the 4k largest to reconstruct as well."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from saelab.errors import SaelabError, check_count
+from saelab.sae.objective import Parts, Task, revive
+from saelab.sae.ops import Entries
+
 if TYPE_CHECKING:
     from saelab.sae.sae import SAE
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a TopK SAE is trained."""
+
+    multi: float = 0.0  # weight of the reconstruction from 4k latents; 1/8 in Gao et al.
+    k_start: int | None = None  # k at the beginning, falling to k in a straight line
+    k_until: float = 0.2  # share of the run at which k is reached
+
+    def __post_init__(self) -> None:
+        if self.multi < 0:
+            raise SaelabError(f"multi is a weight of at least 0, got {self.multi}")
+        if self.k_start is not None:
+            check_count("k_start", self.k_start)
+        if not 0 < self.k_until <= 1:
+            raise SaelabError(f"k_until is a share of the run in (0, 1], got {self.k_until}")
+
+    def k(self, k: int, progress: float, d_sae: int) -> int:
+        """The k in use when ``progress`` of the run is done."""
+        if self.k_start is None or progress >= self.k_until:
+            return k
+        return min(d_sae, round(self.k_start + (k - self.k_start) * progress / self.k_until))
 
 
 def select(sae: SAE, pre: Tensor) -> tuple[Tensor, Tensor]:
@@ -22,3 +50,41 @@ def activate(sae: SAE, pre: Tensor) -> Tensor:
     """Latents (rows, d_sae), zero outside the k largest."""
     values, indices = select(sae, pre)
     return torch.zeros_like(pre).scatter(-1, indices, values)  # (rows, d_sae)
+
+
+@torch.no_grad()
+def largest(task: Task, k: int) -> tuple[Tensor, Tensor]:
+    """k largest pre-activations of each row, in descending order: values (B, k), latent ids (B, k).
+
+    ``task.fast`` looks for them in bfloat16 and takes k + 8 candidates, whose values are then computed in full
+    precision and cut to the k largest; a latent is missed only if bfloat16 ranks it more than 8 places too low.
+    """
+    if not task.fast:
+        return task.pre.topk(k, dim=-1)
+    candidates = task.pre.topk(min(k + 8, task.pre.shape[1]), dim=-1, sorted=False).indices  # (B, k + 8)
+    rows = torch.arange(len(candidates), device=candidates.device).repeat_interleave(candidates.shape[1])
+    values = task.exact(rows, candidates.reshape(-1)).reshape(candidates.shape)  # (B, k + 8)
+    values, place = values.topk(k, dim=-1)  # (B, k)
+    return values, candidates.gather(1, place)
+
+
+def loss(task: Task) -> Parts:
+    """``misfit(k) + multi * misfit(4k) + aux_coef * aux``."""
+    options: Options = task.options
+    d_sae = len(task.p.dec)
+    assert task.k is not None
+    k = options.k(task.k, task.progress, d_sae)
+    wide = min(4 * k, d_sae) if options.multi else k
+    values, indices = largest(task, wide)
+    entries = Entries.per_row(indices, d_sae)
+    z = task.encode(entries, values.reshape(-1)).relu()  # (B * wide,)
+    active = indices[:, :k][values[:, :k] > 0]
+    if wide == k:
+        recon = task.decode(z, entries)
+        total = task.misfit(recon)
+    else:
+        first = Entries.per_row(indices[:, :k], d_sae)
+        recon = task.decode(z.reshape(-1, wide)[:, :k].reshape(-1), first)
+        total = task.misfit(recon) + options.multi * task.misfit(task.decode(z, entries))
+    aux = revive(task, recon)
+    return Parts(total + task.aux_coef * aux, recon, active, aux)

@@ -1,27 +1,20 @@
-"""The training loop: a recipe, its state, and the one call a notebook makes."""
+"""One SAE in training: the recipe, the step, and the state of the run."""
 
 from __future__ import annotations
 
-import hashlib
-import platform
+import math
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
-from importlib import metadata
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, NamedTuple
 
-import numpy as np
-import pandas as pd
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
-from saelab import data, models
-from saelab.activations import ActivationBuffer
-from saelab.errors import SaelabError, check_count, unknown
-from saelab.sae import SAE, SAEConfig
-from saelab.training import step as steps
+from saelab.errors import SaelabError, unknown
+from saelab.sae import SAE
+from saelab.sae.objective import Leaves, Parts, Task
+from saelab.training.hints import hints
+from saelab.training.resample import resample
 
 PRECISIONS = ("float32", "bfloat16")
 
@@ -41,6 +34,7 @@ class TrainConfig:
     clip: float = 1.0  # largest norm of the whole gradient
     precision: str = "float32"  # bfloat16: candidates are searched in bfloat16, their values are float32
     seed: int = 0
+    ema: float = 0.0  # decay of the running mean of the weights that becomes the result; 0: the last weights
 
     def __post_init__(self) -> None:
         if self.precision not in PRECISIONS:
@@ -48,8 +42,12 @@ class TrainConfig:
         for name in ("warmup", "decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SaelabError(f"{name} is a share of the steps between 0 and 1, got {getattr(self, name)}")
-        if self.lr is not None and self.lr <= 0:
-            raise SaelabError(f"lr must be positive, got {self.lr}")
+        for name in ("lr", "clip"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise SaelabError(f"{name} must be positive, got {value}")
+        if not 0 <= self.ema < 1:
+            raise SaelabError(f"ema is a decay in [0, 1), such as 0.999; got {self.ema}")
 
 
 def default_lr(d_sae: int, n_steps: int) -> float:
@@ -58,83 +56,206 @@ def default_lr(d_sae: int, n_steps: int) -> float:
     return 2e-4 * (2**14 / d_sae) ** 0.5 * min(6.0, max(1.0, (30_000 / max(n_steps, 1)) ** 0.5))
 
 
-class Trainer:
-    """State of a run: the SAE, Adam's moments, how long each latent has been silent, the curves."""
+def make_options(arch: str, given: dict[str, Any] | None, k: int | None) -> Any:
+    """The architecture's typed settings; an unknown name is an error. Where the number of active latents is led
+    by a penalty and none is given, it is led to ``k`` per token."""
+    from saelab.sae.archs import ARCHS
 
-    def __init__(self, sae: SAE, config: TrainConfig, variance: float, n_steps: int):
-        self.sae, self.config, self.variance = sae, config, variance
-        self.n_steps, self.done, self.tokens = n_steps, 0, 0
-        # views that share memory with the module's parameters, each latent in a contiguous row
-        self.rows = steps.Rows(
-            sae.W_enc.detach().T, sae.b_enc.detach(), sae.W_dec.detach(), sae.b_dec.detach()
-        )
+    kind, given = ARCHS[arch].options, dict(given or {})
+    names = [f.name for f in fields(kind)]
+    for name in given:
+        if name not in names:
+            raise unknown(f"option of {arch}", name, names)
+    if "target_l0" in names and not {"target_l0", "l1", "l0"} & given.keys():
+        if k is None:
+            raise SaelabError(f"say how sparse a {arch} SAE is to be: k (mean latents per token) or options")
+        given["target_l0"] = float(k)
+    return kind(**given)
+
+
+class Step(NamedTuple):
+    """What a step found."""
+
+    loss: Tensor  # () what was minimised
+    error: Tensor  # () mean over rows of ‖y - ŷ‖²
+    aux: Tensor | float  # () normalised auxiliary error, 0 when no latent is dead
+    penalty: Tensor | float  # () sparsity term with its coefficient
+    l0: Tensor  # () mean number of latents above 0
+    active: Tensor  # (nnz,) ids of latents that were above 0
+
+
+class Trainer:
+    """State of a run: the SAE, Adam's moments, how long each latent has been silent, the curves.
+
+    Parameters
+    ----------
+    sae
+        Trained in place.
+    variance
+        Total variance of the (normalised) target: the unit of the loss.
+    n_steps
+        Length of the schedule.
+    options
+        The architecture's settings in training, such as ``saelab.sae.relu.Options``; None: its defaults.
+    """
+
+    def __init__(self, sae: SAE, config: TrainConfig, variance: float, n_steps: int, options: Any = None):
         c = sae.config
+        self.sae, self.config, self.variance = sae, config, variance
+        self.options = make_options(c.arch, None, c.k or 32) if options is None else options
+        self.n_steps, self.done, self.tokens = n_steps, 0, 0
+        self.leaves = Leaves.of(sae)
+        self.learnt = {n: p for n, p in self.leaves.named().items() if n not in sae.arch.tracked}
         self.lr = config.lr or default_lr(c.d_sae, n_steps)
         self.dead_after = config.dead_after or min(10_000_000, max(20 * config.batch, config.tokens // 10))
         self.aux_k = config.aux_k or max(1, c.d_in // 2)
-        self.adam = torch.optim.Adam(list(self.rows), lr=self.lr, betas=(0.9, 0.999), eps=6.25e-10, fused=True)
-        self.silent = torch.zeros(c.d_sae, dtype=torch.long)  # tokens since each latent last fired
+        self.adam = torch.optim.Adam(
+            list(self.learnt.values()), lr=self.lr, betas=(0.9, 0.999), eps=6.25e-10, fused=True
+        )
+        device = sae.W_dec.device
+        self.silent = torch.zeros(c.d_sae, dtype=torch.long, device=device)  # tokens since each latent last fired
+        self.average = {n: torch.zeros_like(p) for n, p in self.learnt.items()} if config.ema else {}
+        self.pressure = 0.02  # sparsity coefficient that is led by the target, where there is one
+        self.unit = sae.arch.unit_decoder(self.options)
+        self.resampled = 0
+        self.left_out: dict[str, int] = {}  # rows of activations that were not used, by reason
         self.curves: list[dict[str, float]] = []
-        self._sums: dict[str, Any] = {}
+        self.stopped = False
+        self._sums: dict[str, Tensor] = {}
         self._began = time.monotonic()
+
+    # -------------------------------------------------------------------------------------------- schedule
+
+    @property
+    def progress(self) -> float:
+        """Share of the run that is done."""
+        return self.done / max(self.n_steps, 1)
 
     def rate(self) -> float:
         """Learning rate of the next step."""
         warm, fall = self.config.warmup * self.n_steps, self.config.decay * self.n_steps
         up = min(1.0, (self.done + 1) / warm) if warm else 1.0
         down = min(1.0, (self.n_steps - self.done) / fall) if fall else 1.0
-        return self.lr * up * down
+        return self.lr * up * max(0.0, down)
 
-    def step(self, x: Tensor) -> steps.Step:
-        """One update from a batch (B, d) of activations."""
-        k = self.sae.config.k
-        assert k is not None
-        dead = self.silent > self.dead_after  # (d_sae,)
-        found = steps.topk_step(
-            x, self.rows, k, self.variance, dead=dead, aux_k=self.aux_k,
+    def stop(self) -> None:
+        """End the run after the step that is under way."""
+        self.stopped = True
+
+    def hints(self) -> list[str]:
+        """What looks wrong so far, in words, with the setting to change."""
+        return hints(self)
+
+    # ------------------------------------------------------------------------------------------------ step
+
+    def task(self, x: Tensor, y: Tensor | None = None) -> Task:
+        """The batch as the loss wants it: ``x`` (B, d_in) and the target ``y`` (B, d_out) in the model's units."""
+        c = self.sae.config
+        x, _ = self.sae.normalise(x)
+        if y is None:
+            y = x
+        elif c.normalize == "scale":
+            y = y * self.sae.output_factor(y)
+        return Task(
+            self.leaves, x, y, c.k, self.variance, self.options, progress=self.progress,
+            pressure=self._pressure(), dead=self.silent > self.dead_after, aux_k=self.aux_k,
             aux_coef=self.config.aux_coef, fast=self.config.precision == "bfloat16",
+            prefixes=c.prefixes or (), widths=c.widths or (),
         )  # fmt: skip
-        self._update(found.grads)
-        self.silent += len(x)
-        self.silent[found.active] = 0
-        self.done, self.tokens = self.done + 1, self.tokens + len(x)
-        self._note(found)
+
+    def step(self, x: Tensor, y: Tensor | None = None) -> Step:
+        """One update from a batch of activations ``x`` (B, d_in); ``y`` (B, d_out) is a transcoder's target."""
+        task = self.task(x, y)
+        with torch.enable_grad():
+            parts = self.sae.arch.loss(task)
+            parts.loss.backward()
+        with torch.no_grad():
+            found = self._found(task, parts)
+            self._update(parts)
+            self.silent += len(x)
+            self.silent[found.active] = 0
+            self._lead(float(found.l0))
+            self.done, self.tokens = self.done + 1, self.tokens + len(x)
+            if self._resample_now():
+                self.resampled += resample(self, task, parts)
+            self._note(found)
         return found
 
-    @torch.no_grad()
-    def _update(self, grads: steps.Rows) -> None:
-        dec = self.rows.dec
-        # decoder rows have norm 1: take out what would change it, so that Adam's moments do not carry it
-        grads.dec.addcmul_(dec, (grads.dec * dec).sum(1, keepdim=True), value=-1)
+    @staticmethod
+    def _found(task: Task, parts: Parts) -> Step:
+        aux = parts.aux.detach() if isinstance(parts.aux, Tensor) else parts.aux
+        error = (task.y - parts.recon.detach()).square().sum() / len(task.y)
+        l0 = torch.tensor(len(parts.active) / len(task.y))
+        return Step(parts.loss.detach(), error, aux, parts.penalty, l0, parts.active)
+
+    def _update(self, parts: Parts) -> None:
+        dec = self.leaves.dec
+        if self.unit and dec.grad is not None:
+            # decoder rows have norm 1: take out what would change it, so that Adam's moments do not carry it
+            dec.grad.addcmul_(dec, (dec.grad * dec).sum(1, keepdim=True), value=-1)
+        grads = [p.grad for p in self.learnt.values() if p.grad is not None]
         norm = torch.stack([g.norm() for g in grads]).norm()
         scale = (self.config.clip / (norm + 1e-6)).clamp(max=1.0)
-        for parameter, g in zip(self.rows, grads, strict=True):
-            parameter.grad = g.mul_(scale)
+        for g in grads:
+            g.mul_(scale)
         for group in self.adam.param_groups:
             group["lr"] = self.rate()
         self.adam.step()
-        dec.div_(dec.norm(dim=1, keepdim=True))
+        self.adam.zero_grad(set_to_none=True)
+        if self.unit:
+            dec.div_(dec.norm(dim=1, keepdim=True).clamp_min(1e-12))
+        if "threshold" in self.learnt:
+            self.learnt["threshold"].clamp_min_(0)
+        for name, value in parts.updates.items():
+            self.leaves.extra[name].copy_(value)
+        for name, mean in self.average.items():
+            mean.lerp_(self.learnt[name].detach(), 1 - self.config.ema)
 
-    def _note(self, found: steps.Step) -> None:
+    # ------------------------------------------------------------------------------------------- sparsity
+
+    def _pressure(self) -> float:
+        l1 = getattr(self.options, "l1", None)
+        if l1 is None:
+            return self.pressure
+        return l1 * (min(1.0, self.progress / self.options.warm) if self.options.warm else 1.0)
+
+    def _lead(self, l0: float) -> None:
+        """Move the L1 coefficient towards what gives the wanted L0."""
+        target = getattr(self.options, "target_l0", None)
+        if target is None or not hasattr(self.options, "l1"):
+            return
+        off = math.log(max(l0, 1e-3) / target)
+        speed = min(0.05, 20 / self.n_steps)  # short runs have to get there in fewer steps
+        self.pressure = min(1e3, max(1e-6, self.pressure * math.exp(speed * max(-1.0, min(1.0, off)))))
+
+    def _resample_now(self) -> bool:
+        times = getattr(self.options, "resample", 0)
+        every = self.n_steps // (2 * times) if times else 0
+        return every > 0 and self.done % every == 0 and self.done <= self.n_steps // 2
+
+    # ---------------------------------------------------------------------------------------------- record
+
+    def _note(self, found: Step) -> None:
         s = self._sums
-        s["n"] = s.get("n", 0) + 1
-        for name in ("error", "aux", "l0"):
-            s[name] = s.get(name, 0) + getattr(found, name)
+        values = {"n": 1.0, "loss": found.loss, "error": found.error, "aux": found.aux, "l0": found.l0}
+        for name, value in (values | {"penalty": found.penalty}).items():
+            s[name] = s.get(name, torch.zeros((), dtype=torch.float64)) + value
 
     def log(self) -> dict[str, float]:
         """Means since the last call, as one line of the curves."""
         s, self._sums = self._sums, {}
-        n = s.get("n", 0)
+        n = float(s["n"]) if s else 0
         if not n:
             return self.curves[-1] if self.curves else {}
         unexplained = float(s["error"]) / n / self.variance
         line = {
             "step": self.done,
             "tokens": self.tokens,
-            "loss": unexplained + self.config.aux_coef * float(s["aux"]) / n,
+            "loss": float(s["loss"]) / n,
             "unexplained": unexplained,
             "explained_variance": 1 - unexplained,
             "aux": float(s["aux"]) / n,
+            "penalty": float(s["penalty"]) / n,
             "l0": float(s["l0"]) / n,
             "dead": int((self.silent > self.dead_after).sum()),
             "lr": self.rate(),
@@ -143,186 +264,46 @@ class Trainer:
         self.curves.append(line)
         return line
 
+    @torch.no_grad()
+    def finish(self) -> None:
+        """Put the running mean of the weights, if one is kept, into the SAE."""
+        if not self.average or not self.done:
+            return
+        for name, mean in self.average.items():
+            self.learnt[name].copy_(mean / (1 - self.config.ema**self.done))
+        if self.unit:
+            self.leaves.dec.div_(self.leaves.dec.norm(dim=1, keepdim=True).clamp_min(1e-12))
 
-def geometric_median(x: Tensor, steps: int = 50) -> Tensor:
-    """(n, d) -> (d,) point of least summed distance (Weiszfeld's iteration)."""
-    y = x.mean(0)  # (d,)
-    for _ in range(steps):
-        w = 1 / (x - y).norm(dim=-1, keepdim=True).clamp_min(1e-8)  # (n, 1)
-        y = (w * x).sum(0) / w.sum()  # (d,)
-    return y
+    # -------------------------------------------------------------------------------------------- resuming
 
+    _COUNTERS = ("done", "tokens", "pressure", "resampled", "variance", "lr", "dead_after", "aux_k", "curves")
 
-@torch.no_grad()
-def initialise(sae: SAE, sample: Tensor, seed: int) -> float:
-    """Weights to start from; returns the total variance of ``sample`` (n, d).
+    def state_dict(self) -> dict[str, Any]:
+        """Everything a fresh trainer of the same configuration needs to go on exactly here."""
+        tensors: dict[str, Tensor] = {"silent": self.silent}
+        tensors |= {f"sum.{n}": v for n, v in self._sums.items()}
+        for name, p in self.leaves.named().items():
+            tensors[f"param.{name}"] = p.detach()
+        for name, p in self.learnt.items():
+            tensors |= {f"adam.{name}.{key}": v for key, v in self.adam.state[p].items()}
+        tensors |= {f"average.{n}": v for n, v in self.average.items()}
+        counters = {name: getattr(self, name) for name in self._COUNTERS}
+        return {"tensors": tensors, "counters": counters | {"seconds": time.monotonic() - self._began}}
 
-    ``b_dec`` is the geometric median. Decoder rows are random unit directions, the encoder is their transpose
-    (Gao et al. 2024, appendix A), scaled so that the first reconstruction has the size of the data.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    directions = torch.randn(sae.W_dec.shape, generator=generator)  # (d_sae, d)
-    directions /= directions.norm(dim=1, keepdim=True)
-    sae.W_dec.copy_(directions)
-    sae.b_dec.copy_(geometric_median(sample))
-    sae.W_enc.T.copy_(directions)
-    sae.b_enc.zero_()
-    centred = sample - sae.b_dec  # (n, d)
-    guess = sae.decode(sae.encode_sparse(sample)) - sae.b_dec  # (n, d)
-    # least squares: the one factor that brings the first reconstruction closest to the data
-    factor = (guess * centred).sum() / guess.square().sum().clamp_min(1e-12)
-    sae.W_enc.mul_(factor.clamp_min(1e-3))
-    return float((sample - sample.mean(0)).square().sum(-1).mean())
-
-
-def train(
-    model: Any,
-    texts: Iterable[str],
-    *,
-    hook: str,
-    d_sae: int,
-    arch: str = "topk",
-    k: int | None = 32,
-    tokens: int | float | str = "2M",
-    batch: int = 2048,
-    lr: float | None = None,
-    warmup: float = 0.05,
-    decay: float = 0.5,
-    aux_coef: float = 1 / 32,
-    aux_k: int | None = None,
-    dead_after: int | None = None,
-    clip: float = 1.0,
-    precision: str = "float32",
-    context: int | None = None,
-    bos: bool | None = None,
-    buffer: int = 1 << 16,
-    seed: int = 0,
-    epochs: int = 1,
-    out: str | Path | None = None,
-    progress: bool = True,
-    on_log: Callable[[Trainer], Any] | None = None,
-) -> SAE:
-    """Train an SAE on the activations of a hook point.
-
-    Parameters
-    ----------
-    model
-        From :func:`saelab.load_model`.
-    texts
-        Strings. A list is read again up to ``epochs`` times; an iterator is read once. If the text ends before
-        ``tokens`` are seen, training ends there and the record says so.
-    hook
-        Hook point to read, such as ``"blocks.0.mlp.hook_post"``.
-    d_sae, k
-        Number of latents, and how many of them a token may use.
-    tokens
-        Budget, as a number or ``"2M"``.
-    batch, lr, warmup, decay, aux_coef, aux_k, dead_after, clip, precision, seed
-        The recipe; see :class:`TrainConfig`.
-    context, bos
-        Row length and whether rows begin with BOS; None: the model's own.
-    buffer
-        Activations held in memory for shuffling.
-    out
-        Save the SAE in this folder at the end (also after an interrupt).
-    on_log
-        Called about 50 times during the run; return False to stop early.
-
-    Returns
-    -------
-    SAE
-        With ``sae.history`` (curves, one line per log) and ``sae.record``. Interrupting the cell returns the SAE as
-        it is by then.
-
-    Raises
-    ------
-    SaelabError
-        Before work starts, for anything that cannot work: an unknown hook, k > d_sae, a budget of less than one
-        batch, no text.
-    """
-    models.check_hook(model, hook)
-    budget = data.parse_tokens(tokens)
-    recipe = TrainConfig(
-        budget, check_count("batch", batch), lr, warmup, decay, aux_coef, aux_k, dead_after, clip, precision, seed
-    )  # fmt: skip
-    length = context or models.context_length(model)
-    if budget < max(batch, length):
-        raise SaelabError(
-            f"a budget of {budget} tokens is less than one batch of {batch} tokens or one context of {length}; "
-            "raise tokens or lower batch"
-        )
-    bos = models.default_bos(model) if bos is None else bos
-    config = SAEConfig(
-        arch=arch, d_in=models.hook_width(model, hook), d_sae=d_sae, k=k, hook_in=hook,
-        model=models.model_name(model), bos=bos, context=length,
-    )  # fmt: skip
-    if out is not None and Path(out).is_file():
-        raise SaelabError(f"out={str(out)!r} is a file; give a folder")
-    source = ActivationBuffer(
-        model, texts, [hook], batch=batch, capacity=max(buffer, 2 * batch), limit=budget, context=length,
-        bos=bos, seed=seed, epochs=epochs,
-    )  # fmt: skip
-    sample = source.peek(8192)[0] if _has_text(source) else None
-    if sample is None or len(sample) < 2:
-        raise SaelabError("there is no text to train on: the texts are empty, or the iterator was already used up")
-    sae = SAE(config)
-    variance = initialise(sae, sample, seed)
-    if variance <= 0:
-        raise SaelabError(f"the activations at {hook} are constant: there is nothing to learn")
-    n_steps = -(-budget // batch)
-    trainer = Trainer(sae, recipe, variance, n_steps)
-    _run(trainer, source, budget, progress, on_log)
-    sae.history = pd.DataFrame(trainer.curves)
-    sae.record = _record(recipe, trainer, source, sample)
-    if out is not None:
-        sae.save(out)
-    return sae
-
-
-def _has_text(source: ActivationBuffer) -> bool:
-    source.peek(1)
-    return bool(source.store) and source.filled > 0
-
-
-def _run(
-    trainer: Trainer, source: ActivationBuffer, budget: int, progress: bool, on_log: Callable | None
-) -> None:
-    every = max(1, trainer.n_steps // 50)
-    with tqdm(total=budget, unit="tok", unit_scale=True, desc="train", disable=not progress, leave=False) as bar:
-        try:
-            for (x,) in source:
-                x = x[: budget - trainer.tokens]
-                trainer.step(x)
-                bar.update(len(x))
-                if trainer.done % every == 0 or trainer.done == trainer.n_steps:
-                    line = trainer.log()
-                    bar.set_postfix(ev=f"{line['explained_variance']:.3f}", dead=line["dead"])
-                    if on_log is not None and on_log(trainer) is False:
-                        break
-                if trainer.tokens >= budget:
-                    break
-        except KeyboardInterrupt:
-            pass  # the cell's stop button: what is learnt so far is the result
-    trainer.log()
-
-
-def _record(recipe: TrainConfig, trainer: Trainer, source: ActivationBuffer, sample: Tensor) -> dict[str, Any]:
-    """What is needed to know how these weights came about."""
-    digest = hashlib.sha256(np.ascontiguousarray(sample[:256].numpy()).tobytes()).hexdigest()[:16]
-    versions = {p: metadata.version(p) for p in ("torch", "transformer-lens", "transformers")}
-    notes = []
-    if trainer.tokens < recipe.tokens:
-        notes.append(f"{trainer.tokens} of {recipe.tokens} tokens seen")
-    if source.epoch:
-        notes.append(f"the texts were read {source.epoch + 1} times")
-    if source.dropped:
-        notes.append(f"{source.dropped} rows were left out: not finite")
-    return {
-        "recipe": {**asdict(recipe), "lr": trainer.lr, "aux_k": trainer.aux_k, "dead_after": trainer.dead_after},
-        "tokens": trainer.tokens,
-        "steps": trainer.done,
-        "variance": trainer.variance,
-        "data": {"sample_sha256": digest, "epochs": source.epoch + 1},
-        "versions": {**versions, "saelab": metadata.version("saelab"), "python": platform.python_version()},
-        "notes": notes,
-    }
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Undo of :meth:`state_dict`."""
+        t, counters = state["tensors"], state["counters"]
+        for name in self._COUNTERS:
+            setattr(self, name, counters[name])
+        self._began = time.monotonic() - counters["seconds"]
+        self.silent.copy_(t["silent"])
+        self._sums = {n.removeprefix("sum."): v for n, v in t.items() if n.startswith("sum.")}
+        for name, p in self.leaves.named().items():
+            p.copy_(t[f"param.{name}"])
+        for name, p in self.learnt.items():
+            keys = [n for n in t if n.startswith(f"adam.{name}.")]
+            if keys:
+                self.adam.state[p] = {n.rsplit(".", 1)[1]: t[n].clone() for n in keys}
+        for name, mean in self.average.items():
+            mean.copy_(t[f"average.{name}"])

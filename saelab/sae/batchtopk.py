@@ -1,0 +1,94 @@
+"""BatchTopK: in training the k·B largest pre-activations of a batch of B rows are kept, so that a row may use
+more or fewer than k (Bussmann, Leask & Nanda 2024). Afterwards a row must not depend on its neighbours: a latent
+is active when it exceeds one threshold, the running mean of the smallest value that training kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from saelab.errors import SaelabError
+from saelab.sae import topk
+from saelab.sae.objective import Parts, Task, revive
+from saelab.sae.ops import Entries
+
+if TYPE_CHECKING:
+    from saelab.sae.sae import SAE
+
+
+@dataclass(frozen=True)
+class Options(topk.Options):
+    """How a BatchTopK SAE is trained."""
+
+    threshold_rate: float = 0.02  # how fast the running threshold follows the batch's
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.multi:
+            raise SaelabError("multi belongs to topk: a batchtopk SAE has no fixed k per row")
+        if not 0 < self.threshold_rate <= 1:
+            raise SaelabError(f"threshold_rate is in (0, 1], got {self.threshold_rate}")
+
+
+def activate(sae: SAE, pre: Tensor) -> Tensor:
+    """Latents (rows, d_sae): what exceeds the threshold, each row for itself."""
+    return torch.where(pre > sae.threshold.clamp_min(0), pre, 0)
+
+
+@torch.no_grad()
+def largest(task: Task, count: int) -> tuple[Entries, Tensor]:
+    """The up to ``count`` largest positive pre-activations of the whole batch: places, and values (nnz,).
+
+    A floor that a sample puts safely below the smallest one wanted leaves few candidates to sort; it is lowered
+    until there are enough, so the choice is exact.
+    """
+    pre = task.pre  # (B, d_sae)
+    wanted = count + count // 4 if task.fast else count  # bfloat16 may rank some too low
+    floor = _floor(pre, wanted)
+    entries = Entries.where(pre > floor)
+    if len(entries) < wanted and floor > 0:
+        entries = Entries.where(pre > 0)
+    rows, indices = entries.rows, entries.indices
+    values = pre[rows, indices].to(task.x_in.dtype)  # (nnz,)
+    if task.fast and len(values) > wanted:
+        keep = values.topk(wanted, sorted=False).indices.sort().values
+        rows, indices, values = rows[keep], indices[keep], values[keep]
+    if task.fast:
+        values = task.exact(rows, indices)  # (nnz,)
+    keep = values.topk(min(count, len(values)), sorted=False).indices.sort().values  # row order again
+    keep = keep[values[keep] > 0]
+    return Entries(rows[keep], indices[keep], tuple(pre.shape)), values[keep]
+
+
+def _floor(pre: Tensor, count: int) -> float:
+    flat = pre.reshape(-1)
+    step = max(1, len(flat) // (1 << 17)) | 1  # odd, so that it does not always meet the same latents
+    sample = flat[::step].float()
+    rank = int(1.3 * count / step) + 16
+    return 0.0 if rank >= len(sample) else max(0.0, float(sample.topk(rank, sorted=False).values.min()))
+
+
+def chosen(task: Task) -> tuple[Entries, Tensor, dict[str, Tensor]]:
+    """Places, differentiable latents (nnz,), and the new threshold."""
+    options: Options = task.options
+    assert task.k is not None
+    k = options.k(task.k, task.progress, len(task.p.dec))
+    entries, values = largest(task, k * len(task.x))
+    z = task.encode(entries, values).relu()  # (nnz,)
+    old = task.p.extra["threshold"].detach()
+    if len(values) == 0:
+        return entries, z, {}
+    smallest = values.min().to(old.dtype)
+    new = smallest if old < 0 else old + options.threshold_rate * (smallest - old)
+    return entries, z, {"threshold": new}
+
+
+def loss(task: Task) -> Parts:
+    """``misfit + aux_coef * aux``."""
+    entries, z, updates = chosen(task)
+    recon = task.decode(z, entries)
+    aux = revive(task, recon)
+    return Parts(task.misfit(recon) + task.aux_coef * aux, recon, entries.indices, aux, updates=updates)

@@ -1,0 +1,119 @@
+"""JumpReLU: a latent is active, with its full pre-activation, when that exceeds a threshold of its own
+(Rajamanoharan et al. 2024b).
+
+The jump has no useful gradient; a rectangle of width ``bandwidth`` around the threshold stands in for it
+(straight-through estimator). The threshold itself is the parameter, not its logarithm: Adam moves it by about the
+learning rate per step, a logarithm only by that times the threshold, which for small thresholds is nothing.
+
+Penalties: ``target_l0`` gives ``strength * (L0 / target - 1)²``; ``l0`` gives ``l0 * L0 / d_sae``;
+``kernel="tanh"`` replaces L0 by ``Σ tanh(scale · z ‖w‖)``, which also moves the other parameters (Anthropic, January
+2025 update)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from saelab.errors import SaelabError, unknown
+from saelab.sae.objective import Parts, Task, revive
+from saelab.sae.ops import Entries
+
+if TYPE_CHECKING:
+    from saelab.sae.sae import SAE
+
+KERNELS = ("step", "tanh")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a JumpReLU SAE is trained."""
+
+    target_l0: float | None = None
+    l0: float | None = None  # coefficient of the penalty, instead of a target
+    strength: float = 1.0  # of the target form
+    kernel: str = "step"
+    scale: float = 4.0  # of the tanh kernel, in units of the root mean square input
+    bandwidth: float | None = None  # of the estimator; None: 0.1 root mean square inputs
+    threshold: float | None = None  # at the beginning; None: where L0 of the first sample is near the target
+    warm: float = 0.05  # share of the run over which the penalty rises from 0
+
+    def __post_init__(self) -> None:
+        if (self.l0 is None) == (self.target_l0 is None):
+            raise SaelabError(f"give either l0 or target_l0, got l0={self.l0}, target_l0={self.target_l0}")
+        if self.kernel not in KERNELS:
+            raise unknown("kernel", self.kernel, KERNELS)
+        for name in ("target_l0", "l0", "strength", "scale", "bandwidth"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise SaelabError(f"{name} must be positive, got {value}")
+
+
+def parameters(config: Any) -> dict[str, tuple[tuple[int, ...], float]]:
+    """``threshold`` (d_sae,)."""
+    return {"threshold": ((config.d_sae,), 0.01)}
+
+
+def activate(sae: SAE, pre: Tensor) -> Tensor:
+    """Latents (rows, d_sae): pre-activations above their threshold."""
+    return torch.where(pre > sae.threshold.clamp_min(0), pre, 0)
+
+
+class _Jump(torch.autograd.Function):
+    """``v`` where it exceeds ``t``, else 0."""
+
+    @staticmethod
+    def forward(ctx, v, t, width):
+        ctx.save_for_backward(v, t)
+        ctx.width = width
+        return torch.where(v > t, v, 0)
+
+    @staticmethod
+    def backward(ctx, *grads):
+        (g,) = grads
+        v, t = ctx.saved_tensors
+        inside = (v - t).abs() < ctx.width / 2
+        return g * (v > t), -g * t / ctx.width * inside, None
+
+
+class _Step(torch.autograd.Function):
+    """1 where ``v`` exceeds ``t``, else 0."""
+
+    @staticmethod
+    def forward(ctx, v, t, width):
+        ctx.save_for_backward(v, t)
+        ctx.width = width
+        return (v > t).to(v.dtype)
+
+    @staticmethod
+    def backward(ctx, *grads):
+        (g,) = grads
+        v, t = ctx.saved_tensors
+        return None, -g / ctx.width * ((v - t).abs() < ctx.width / 2), None
+
+
+def loss(task: Task) -> Parts:
+    """``misfit + penalty + aux_coef * aux``."""
+    o: Options = task.options
+    unit = float(task.variance / task.y.shape[1]) ** 0.5
+    width = o.bandwidth or 0.1 * unit
+    threshold = task.p.extra["threshold"]  # (d_sae,)
+    # entries below the rectangle have no value and no gradient
+    entries = Entries.where((task.pre > threshold.detach() - width / 2) & (task.pre > 0))
+    v, t = task.encode(entries), threshold[entries.indices]  # (nnz,)
+    z = _Jump.apply(v, t, width)  # (nnz,)
+    recon = task.decode(z, entries)
+    on = _Step.apply(v, t, width)  # (nnz,)
+    if o.kernel == "tanh":
+        on = on * (o.scale / unit * z * task.norms()[entries.indices]).tanh()
+    l0 = on.sum() / len(task.x)  # ()
+    if o.target_l0 is not None:
+        penalty = o.strength * (l0 / o.target_l0 - 1).square()
+    else:
+        penalty = (o.l0 or 0.0) * l0 / len(threshold)
+    penalty = penalty * (min(1.0, task.progress / o.warm) if o.warm else 1.0)
+    aux = revive(task, recon)
+    total = task.misfit(recon) + penalty + task.aux_coef * aux
+    return Parts(total, recon, entries.indices[z > 0], aux, penalty.detach())

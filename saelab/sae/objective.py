@@ -1,0 +1,168 @@
+"""What the losses of all architectures have in common.
+
+A loss sees the parameters as leaves of autograd that share memory with the module's, each latent in one
+contiguous row, and it works on chosen entries of the latents only (:mod:`saelab.sae.ops`): it is written as
+plain differentiable code, while the gradients of the two large products are written by hand and sparse.
+
+Every loss is ``mean over rows of ‖y - ŷ‖² / V`` plus what the architecture adds, with V the total variance of
+the target, a constant of the run: so rates and coefficients do not depend on the scale of the activations.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from saelab.sae import ops
+from saelab.sae.ops import Entries
+
+if TYPE_CHECKING:
+    from saelab.sae.sae import SAE
+
+
+@dataclass(frozen=True)
+class Leaves:
+    """An SAE's parameters for training; ``b_in`` is ``b_dec``, a vector of its own, or None."""
+
+    enc: Tensor  # (d_sae, d_in); the same tensor as dec when tied
+    b_enc: Tensor  # (d_sae,)
+    dec: Tensor  # (d_sae, d_out)
+    b_dec: Tensor  # (d_out,)
+    b_in: Tensor | None  # (d_in,)
+    skip: Tensor | None  # (d_out, d_in)
+    extra: dict[str, Tensor]  # the architecture's own
+
+    @classmethod
+    def of(cls, sae: SAE) -> Leaves:
+        def leaf(p: Tensor) -> Tensor:
+            return p.detach().requires_grad_()
+
+        dec, b_dec = leaf(sae.W_dec), leaf(sae.b_dec)
+        bias = sae.config.input_bias
+        return cls(
+            enc=dec if sae.config.tied else leaf(sae.W_enc.T),
+            b_enc=leaf(sae.b_enc),
+            dec=dec,
+            b_dec=b_dec,
+            b_in={"decoder": b_dec, "own": leaf(sae.own_b_in) if bias == "own" else None, "none": None}[bias],
+            skip=leaf(sae.W_skip) if sae.config.skip else None,
+            extra={name: leaf(getattr(sae, name)) for name in sae.arch.parameters(sae.config)},
+        )
+
+    def named(self) -> dict[str, Tensor]:
+        """Each distinct tensor under one name."""
+        out = {"enc": self.enc, "b_enc": self.b_enc, "dec": self.dec, "b_dec": self.b_dec}
+        if self.enc is self.dec:
+            del out["enc"]
+        if self.b_in is not None and self.b_in is not self.b_dec:
+            out["b_in"] = self.b_in
+        if self.skip is not None:
+            out["skip"] = self.skip
+        return out | self.extra
+
+
+@dataclass
+class Task:
+    """One batch, and where in the run it comes."""
+
+    p: Leaves
+    x: Tensor  # (B, d_in) normalised input
+    y: Tensor  # (B, d_out) normalised target
+    k: int | None
+    variance: float
+    options: Any
+    progress: float = 0.0  # share of the run that is done
+    pressure: float = 0.0  # sparsity coefficient in use
+    dead: Tensor | None = None  # (d_sae,) bool
+    aux_k: int = 0
+    aux_coef: float = 0.0
+    fast: bool = False  # look for candidates in bfloat16
+    prefixes: tuple[int, ...] = ()
+    widths: tuple[int, ...] = ()
+
+    @functools.cached_property
+    def x_in(self) -> Tensor:
+        """(B, d_in) what the encoder matrix multiplies."""
+        return (self.x if self.p.b_in is None else self.x - self.p.b_in).detach()
+
+    @functools.cached_property
+    @torch.no_grad()
+    def pre(self) -> Tensor:
+        """(B, d_sae) pre-activations, not differentiable; bfloat16 when ``fast``."""
+        if self.fast:
+            half = self.x_in.bfloat16(), self.p.enc.bfloat16(), self.p.b_enc.bfloat16()
+            return F.linear(*half)
+        return F.linear(self.x_in, self.p.enc, self.p.b_enc)
+
+    def encode(self, entries: Entries, values: Tensor | None = None) -> Tensor:
+        """(nnz,) pre-activations at ``entries``, differentiable; ``values`` if they are known already."""
+        if values is None:
+            values = self.pre[entries.rows, entries.indices].to(self.x_in.dtype)
+        return ops.encode_at(self.x_in, self.p.b_in, self.p.enc, self.p.b_enc, entries, values.detach())
+
+    @torch.no_grad()
+    def exact(self, rows: Tensor, indices: Tensor) -> Tensor:
+        """(nnz,) pre-activations in full precision at places found in bfloat16."""
+        return ops.row_dots(self.p.enc, indices, rows, self.x_in) + self.p.b_enc[indices]
+
+    def decode(self, values: Tensor, entries: Entries) -> Tensor:
+        """(nnz,) -> (B, d_out) reconstruction."""
+        return self.finish(ops.decode_at(values, self.p.dec, entries))
+
+    def finish(self, out: Tensor) -> Tensor:
+        """Add what does not come from latents."""
+        out = out + self.p.b_dec
+        return out if self.p.skip is None else out + self.x @ self.p.skip.T
+
+    def misfit(self, recon: Tensor) -> Tensor:
+        """() mean over rows of ‖y - ŷ‖² / V."""
+        return (self.y - recon).square().sum() / (len(self.y) * self.variance)
+
+    def norms(self) -> Tensor:
+        """(d_sae,) length of decoder rows; for a crosscoder the sum over its hook points."""
+        widths = list(self.widths or (self.p.dec.shape[1],))
+        parts = [w.norm(dim=1) for w in self.p.dec.split(widths, dim=1)]
+        return parts[0] if len(parts) == 1 else torch.stack(parts).sum(0)
+
+
+@dataclass
+class Parts:
+    """What a loss found; only ``loss`` carries gradients."""
+
+    loss: Tensor  # ()
+    recon: Tensor  # (B, d_out)
+    active: Tensor  # (nnz,) latents above 0, one for each row they are active on
+    aux: Tensor | float = 0.0
+    penalty: Tensor | float = 0.0  # the sparsity term, its coefficient included
+    updates: dict[str, Tensor] = field(default_factory=dict)  # new values of tracked parameters
+
+
+def revive(task: Task, recon: Tensor) -> Tensor:
+    """() AuxK: the dead latents reconstruct what is left (Gao et al. 2024, appendix A.2).
+
+    ``mean ‖e - ê‖² / Var(e)`` with ``e = y - ŷ`` held fixed, and ``ê`` made from the ``aux_k`` largest dead latents,
+    without a bias: ``b_dec`` is already in ``ŷ``. 0 when no latent is dead.
+    """
+    zero = task.y.new_zeros(())
+    if task.dead is None or task.aux_coef <= 0:
+        return zero
+    ids = task.dead.nonzero().squeeze(-1)  # (n_dead,)
+    if len(ids) == 0:
+        return zero
+    residual = (task.y - recon).detach()  # (B, d_out)
+    batch = len(residual)
+    spread = (residual - residual.mean(0)).square().sum() / batch  # ()
+    # a batch of one, or of equal rows, has no spread but for rounding: to divide by that would drown the step
+    if spread <= 1e-9 * residual.square().sum() / batch:
+        return zero
+    k = min(task.aux_k, len(ids))
+    values, place = task.pre[:, ids].to(residual.dtype).topk(k, dim=-1, sorted=False)  # (B, k)
+    entries = Entries.per_row(ids[place], task.pre.shape[1])
+    z = task.encode(entries, values.reshape(-1)).relu()  # (B * k,)
+    miss = ops.decode_at(z, task.p.dec, entries) - residual  # (B, d_out)
+    return miss.square().sum() / batch / spread

@@ -1,0 +1,91 @@
+"""ReLU with a sparsity penalty.
+
+``form="norm"`` (Anthropic, April 2024 update): penalty ``Σ z ‖w‖`` with decoder rows ``w`` of any length.
+``form="unit"`` (Bricken et al. 2023): penalty ``Σ z`` with decoder rows of length 1.
+``p_end`` below 1 lets the penalty become ``Σ z^p`` with p falling from 1 (p-annealing, Karvonen et al. 2024).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from saelab.errors import SaelabError, unknown
+from saelab.sae.objective import Parts, Task
+from saelab.sae.ops import Entries
+
+if TYPE_CHECKING:
+    from saelab.sae.sae import SAE
+
+FORMS = ("norm", "unit")
+
+
+@dataclass(frozen=True)
+class Penalty:
+    """A penalty's coefficient: fixed, or led so that L0 comes to ``target_l0``."""
+
+    l1: float | None = None  # coefficient; None: led by target_l0
+    target_l0: float | None = None
+    warm: float = 0.05  # share of the run over which the coefficient rises from 0
+
+    def __post_init__(self) -> None:
+        if (self.l1 is None) == (self.target_l0 is None):
+            raise SaelabError(f"give either l1 or target_l0, got l1={self.l1}, target_l0={self.target_l0}")
+        for name in ("l1", "target_l0"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise SaelabError(f"{name} must be positive, got {value}")
+        if not 0 <= self.warm < 1:
+            raise SaelabError(f"warm is a share of the run in [0, 1), got {self.warm}")
+
+
+@dataclass(frozen=True)
+class Options(Penalty):
+    """How a ReLU SAE is trained."""
+
+    form: str = "norm"
+    p_end: float = 1.0
+    p_from: float = 0.3  # share of the run at which p begins to fall
+    resample: int = 4  # how often, in the first half of the run, dead latents are made anew (Bricken et al.)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.form not in FORMS:
+            raise unknown("form", self.form, FORMS)
+        if not 0 < self.p_end <= 1:
+            raise SaelabError(f"p_end is in (0, 1], got {self.p_end}")
+
+    def p(self, progress: float) -> float:
+        """The exponent when ``progress`` of the run is done."""
+        done = max(0.0, (progress - self.p_from) / max(1 - self.p_from, 1e-9))
+        return 1 + (self.p_end - 1) * min(1.0, done)
+
+
+def activate(sae: SAE, pre: Tensor) -> Tensor:
+    """Latents (rows, d_sae)."""
+    return pre.relu()
+
+
+def size(task: Task, z: Tensor, entries: Entries, weighted: bool) -> Tensor:
+    """() mean over rows of Σ z, or Σ z ‖w‖, in units of the target's standard deviation."""
+    if weighted:
+        z = z * task.norms()[entries.indices]  # (nnz,)
+    return z.sum() / (len(task.x) * task.variance**0.5)
+
+
+def loss(task: Task) -> Parts:
+    """``misfit + pressure * size``."""
+    options: Options = task.options
+    entries = Entries.where(task.pre > 0)
+    z = task.encode(entries).relu()  # (nnz,)
+    recon = task.decode(z, entries)
+    p = options.p(task.progress)
+    plain = size(task, z, entries, options.form == "norm")
+    if p < 1:
+        bent = size(task, (z + 1e-6) ** p, entries, options.form == "norm")
+        # the same weight as with p = 1, so that annealing changes the shape and not the strength
+        plain = bent * (plain / bent.clamp_min(1e-12)).detach()
+    penalty = task.pressure * plain
+    return Parts(task.misfit(recon) + penalty, recon, entries.indices, penalty=penalty.detach())

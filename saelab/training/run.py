@@ -1,0 +1,639 @@
+"""The calls a notebook makes: train one SAE, several from one pass over the model, or a grid of settings."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import itertools
+import platform
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, fields
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from saelab import data, files, models
+from saelab.activations import ActivationBuffer
+from saelab.errors import SaelabError, check_count, unknown
+from saelab.sae import SAE, SAEConfig
+from saelab.sae.archs import ARCHS
+from saelab.training import checkpoint, start
+from saelab.training.trainer import TrainConfig, Trainer, make_options
+
+OnLog = Callable[[Trainer], Any]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One SAE that is asked for. The names are those of :func:`train`."""
+
+    d_sae: int
+    hook: str | tuple[str, ...]
+    hook_out: str | None = None
+    arch: str = "topk"
+    k: int | None = 32
+    normalize: str | None = None
+    tied: bool = False
+    skip: bool = False
+    prefixes: tuple[int, ...] | None = None
+    options: dict[str, Any] | None = None
+    lr: float | None = None
+    warmup: float = 0.05
+    decay: float = 0.5
+    aux_coef: float = 1 / 32
+    aux_k: int | None = None
+    dead_after: int | None = None
+    clip: float = 1.0
+    precision: str = "float32"
+    ema: float = 0.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        hooks = (self.hook,) if isinstance(self.hook, str) else tuple(self.hook)
+        object.__setattr__(self, "hook", "+".join(hooks))
+        if self.arch not in ARCHS:
+            raise unknown("architecture", self.arch, ARCHS)
+        if self.hook_out is not None and len(self.hooks) > 1:
+            raise SaelabError("a crosscoder writes where it reads: give several hook points or hook_out, not both")
+
+    @property
+    def hooks(self) -> list[str]:
+        """The hook points that are read."""
+        return str(self.hook).split("+")
+
+    @property
+    def target(self) -> str | None:
+        """The hook point that is written, where it is another one."""
+        return None if self.hook_out in (None, self.hook) else self.hook_out
+
+    def recipe(self, tokens: int, batch: int) -> TrainConfig:
+        names = {f.name for f in fields(TrainConfig)} - {"tokens", "batch"}
+        return TrainConfig(tokens, batch, **{n: getattr(self, n) for n in names})
+
+    def typed_options(self) -> Any:
+        return make_options(self.arch, self.options, self.k)
+
+    def sae_config(self, model: Any, bos: bool, context: int, sample: list[Tensor] | None = None) -> SAEConfig:
+        """``sample`` has one (n, d) tensor per hook point that is read, and one for the target."""
+        widths = [models.hook_width(model, h) for h in self.hooks]
+        normalize = ARCHS[self.arch].normalize if self.normalize is None else self.normalize
+        if normalize == "layer_norm" and self.target:
+            raise SaelabError("layer_norm undoes itself with the input's size, which a transcoder's target does not have")
+        scale: float | tuple[float, ...] = 1.0
+        scale_out = None
+        if normalize == "scale" and sample is not None:
+            scales = tuple(start.unit_scale(s) for s in sample)
+            scale = scales[: len(widths)] if len(widths) > 1 else scales[0]
+            scale_out = scales[-1] if self.target else None
+        return SAEConfig(
+            arch=self.arch, d_in=sum(widths), d_sae=self.d_sae, k=self.k if ARCHS[self.arch].needs_k else None,
+            d_out=models.hook_width(model, self.target) if self.target else None,
+            hook_in=str(self.hook), hook_out=self.target or "", widths=tuple(widths) if len(widths) > 1 else None,
+            model=models.model_name(model), normalize=normalize, scale=scale, scale_out=scale_out, bos=bos,
+            input_bias="own" if self.target else "decoder", context=context, tied=self.tied, skip=self.skip,
+            prefixes=self.prefixes,
+        )  # fmt: skip
+
+
+@dataclass
+class _Job:
+    """One SAE in the making, and which hook points of the buffer are its own."""
+
+    trainer: Trainer
+    reads: list[int]
+    writes: int | None
+
+    def step(self, batch: list[Tensor]) -> None:
+        x = torch.cat([batch[i] for i in self.reads], -1) if len(self.reads) > 1 else batch[self.reads[0]]
+        self.trainer.step(x, None if self.writes is None else batch[self.writes])
+
+
+class Run:
+    """Several SAEs trained on the same batches.
+
+    Everything that can be wrong with the settings is found here, before work starts.
+    """
+
+    def __init__(
+        self, model: Any, texts: Iterable[str], wanted: Sequence[Wanted], *, tokens: int | float | str, batch: int,
+        context: int | None, bos: bool | None, buffer: int, seed: int, epochs: int, outlier: float | None,
+        out: str | Path | None, resume: bool, checkpoint_every: int | float | str | None,
+    ):  # fmt: skip
+        self.model, self.wanted = model, list(wanted)
+        self.hooks = list(dict.fromkeys(h for w in wanted for h in [*w.hooks, *([w.target] if w.target else [])]))
+        for hook in self.hooks:
+            models.check_hook(model, hook)
+        self.budget, self.batch = data.parse_tokens(tokens), check_count("batch", batch)
+        self.every = None if checkpoint_every is None else data.parse_tokens(checkpoint_every)
+        limit = models.context_length(model)
+        length = context or limit
+        if self.budget < max(batch, length):
+            raise SaelabError(
+                f"a budget of {self.budget} tokens is less than one batch of {batch} tokens or one context of "
+                f"{length}; raise tokens or lower batch"
+            )
+        self.bos = models.default_bos(model) if bos is None else bos
+        self.context = length
+        self.recipes = [w.recipe(self.budget, self.batch) for w in self.wanted]
+        self.options = [w.typed_options() for w in self.wanted]
+        for w in self.wanted:
+            w.sae_config(model, self.bos, length)
+        self.out = None if out is None else Path(out).expanduser()
+        self._check_out(resume)
+        self.source = ActivationBuffer(
+            model, texts, self.hooks, batch=batch, capacity=max(buffer, 2 * batch), limit=self.budget,
+            context=length, bos=self.bos, seed=seed, epochs=epochs, outlier=outlier,
+        )  # fmt: skip
+        self.jobs: list[_Job] = []
+        self.sample_digest = ""
+        self.notes: list[str] = []
+        self.identity = {
+            **{f"sae{i}.{n}": v for i, w in enumerate(self.wanted) for n, v in asdict(w).items()},
+            "tokens": self.budget, "batch": batch, "context": length, "bos": self.bos, "buffer": buffer,
+            "seed": seed, "epochs": epochs, "outlier": outlier, "model": models.model_name(model),
+            "model_weights": _model_digest(model),
+        }  # fmt: skip
+
+    def _check_out(self, resume: bool) -> None:
+        if self.out is None:
+            if resume or self.every is not None:
+                raise SaelabError("resume and checkpoint_every need out, the folder that holds the run")
+            return
+        if self.out.is_file():
+            raise SaelabError(f"out={str(self.out)!r} is a file; give a folder")
+        try:
+            # a run of hours must not end with a folder that cannot be written
+            files.write_text(self.out / ".trial", "")
+            (self.out / ".trial").unlink()
+        except OSError as error:
+            raise SaelabError(f"cannot write to out={str(self.out)!r}: {error}") from None
+        if checkpoint.exists(self.out) and not resume:
+            raise SaelabError(
+                f"{self.out} holds the checkpoint of a run that did not end: give resume=True to go on with it, "
+                "another folder, or remove its folder 'checkpoints'"
+            )
+
+    # --------------------------------------------------------------------------------------------- begin
+
+    def begin(self) -> None:
+        """Make the SAEs from the first activations."""
+        first = self.source.peek(8192) if _has_text(self.source) else []
+        if not first or len(first[0]) < 2:
+            raise SaelabError("there is no text to train on: the texts are empty, or the iterator was already used up")
+        self.sample_digest = hashlib.sha256(np.ascontiguousarray(first[0][:256].numpy()).tobytes()).hexdigest()[:16]
+        for w, recipe, options in zip(self.wanted, self.recipes, self.options, strict=True):
+            reads, writes = self._places(w)
+            sample = [first[i] for i in reads]
+            target = None if writes is None else first[writes]
+            sae = SAE(w.sae_config(self.model, self.bos, self.context, [*sample, *([] if target is None else [target])]))
+            variance = start.initialise(sae, torch.cat(sample, -1), w.seed, target, options)
+            if variance <= 0:
+                raise SaelabError(f"the activations at {w.target or w.hook} are constant: there is nothing to learn")
+            self._add(sae, recipe, options, variance, w)
+
+    def _places(self, w: Wanted) -> tuple[list[int], int | None]:
+        return [self.hooks.index(h) for h in w.hooks], None if w.target is None else self.hooks.index(w.target)
+
+    def _add(self, sae: SAE, recipe: TrainConfig, options: Any, variance: float, w: Wanted) -> None:
+        trainer = Trainer(sae, recipe, variance, -(-self.budget // self.batch), options)
+        self.jobs.append(_Job(trainer, *self._places(w)))
+
+    @property
+    def trainers(self) -> list[Trainer]:
+        return [j.trainer for j in self.jobs]
+
+    @property
+    def tokens(self) -> int:
+        """Rows of activations seen so far."""
+        return self.jobs[0].trainer.tokens
+
+    # ----------------------------------------------------------------------------------------------- loop
+
+    def go(self, progress: bool, on_log: OnLog | None) -> None:
+        """Train until the budget, the text, or patience ends."""
+        n_steps = -(-self.budget // self.batch)
+        every = max(1, n_steps // 50)
+        lead = self.jobs[0].trainer
+        saved = self.tokens
+        bar = tqdm(
+            total=self.budget, initial=self.tokens, unit="tok", unit_scale=True, desc="train",
+            disable=not progress, leave=False,
+        )  # fmt: skip
+        with bar, _stop_button(self.trainers), contextlib.suppress(KeyboardInterrupt):
+            while self.tokens < self.budget and not lead.stopped:
+                batch = next(self.source, None)
+                if batch is None:
+                    break
+                batch = [b[: self.budget - self.tokens] for b in batch]
+                for job in self.jobs:
+                    job.step(batch)
+                bar.update(len(batch[0]))
+                if lead.done % every == 0 or lead.done == n_steps:
+                    self._log(bar, on_log)
+                if self.every is not None and self.tokens - saved >= self.every and self.tokens < self.budget:
+                    self._checkpoint()
+                    saved = self.tokens
+            if self.every is not None and lead.stopped:
+                self._checkpoint()
+        for trainer in self.trainers:
+            trainer.log()
+
+    def _log(self, bar: tqdm, on_log: OnLog | None) -> None:
+        for trainer in self.trainers:
+            trainer.left_out = {"not finite": self.source.dropped, "norm far above the median": self.source.outliers}
+            line = trainer.log()
+            if not np.isfinite(line["loss"]):
+                trainer.stop()  # nothing that comes after this can be of use
+            if on_log is not None and on_log(trainer) is False:
+                trainer.stop()
+        first = self.trainers[0]
+        bar.set_postfix(ev=f"{first.curves[-1]['explained_variance']:.3f}", dead=first.curves[-1]["dead"])
+        if any(t.stopped for t in self.trainers):
+            first.stop()
+
+    # ------------------------------------------------------------------------------------------ resuming
+
+    def _checkpoint(self) -> None:
+        """Write a checkpoint; a disk that is full must not cost the run."""
+        assert self.out is not None
+        buffer = self.source.state_dict()
+        tensors = {f"buffer.{n}": t for n, t in buffer["tensors"].items()}
+        jobs = []
+        for i, trainer in enumerate(self.trainers):
+            state = trainer.state_dict()
+            tensors |= {f"sae{i}.{n}": t for n, t in state["tensors"].items()}
+            jobs.append({"config": trainer.sae.config.to_dict(), "counters": state["counters"]})
+        state = {
+            "identity": self.identity, "buffer": buffer["counters"], "jobs": jobs, "sample": self.sample_digest,
+        }  # fmt: skip
+        try:
+            checkpoint.save(self.out, self.trainers[0].done, _plain(state), tensors)
+        except (OSError, SaelabError) as error:
+            note = f"no checkpoint at {self.tokens} tokens: {error}"
+            self.notes.append(note)
+            warnings.warn(f"{note}; training goes on in memory", stacklevel=2)
+
+    def restore(self) -> None:
+        """Go on from the newest checkpoint in ``out``."""
+        assert self.out is not None
+        state, tensors = checkpoint.load(self.out)
+        self.compare(state["identity"])
+        self.source.load_state_dict({"counters": state["buffer"], "tensors": _under(tensors, "buffer.")})
+        self.sample_digest = state["sample"]
+        for i, (w, job) in enumerate(zip(self.wanted, state["jobs"], strict=True)):
+            sae = SAE(SAEConfig.from_dict(job["config"]))
+            self._add(sae, self.recipes[i], self.options[i], job["counters"]["variance"], w)
+            self.jobs[-1].trainer.load_state_dict(
+                {"counters": job["counters"], "tensors": _under(tensors, f"sae{i}.")}
+            )
+
+    def compare(self, earlier: dict[str, Any]) -> None:
+        """An error that names the first setting in which this run is not the ``earlier`` one."""
+        mine = _plain(self.identity)
+        for name in [*mine, *earlier]:
+            if mine.get(name) != earlier.get(name):
+                shown = name.removeprefix("sae0.") if len(self.wanted) == 1 else name
+                raise SaelabError(
+                    f"cannot resume: {shown} was {earlier.get(name)!r} in the run in {self.out}, "
+                    f"and is {mine.get(name)!r} now"
+                )
+
+    def finished(self) -> list[SAE] | None:
+        """The SAEs in ``out``, if this run has ended before."""
+        assert self.out is not None
+        places = self.places()
+        if not all((p / "record.json").is_file() and (p / "config.json").is_file() for p in places):
+            return None
+        from saelab.formats import load_sae
+
+        saes = [load_sae(p) for p in places]
+        if not all("identity" in s.record for s in saes):
+            raise SaelabError(f"{self.out} holds an SAE that was not trained by this call: give another folder")
+        self.compare(saes[0].record["identity"])
+        return saes
+
+    def places(self) -> list[Path]:
+        """The folder of each SAE."""
+        assert self.out is not None
+        return [self.out] if len(self.wanted) == 1 else [self.out / str(i) for i in range(len(self.wanted))]
+
+    # --------------------------------------------------------------------------------------------- ending
+
+    def end(self) -> list[SAE]:
+        """Records and files; returns the SAEs."""
+        for trainer in self.trainers:
+            trainer.finish()
+            trainer.sae.history = pd.DataFrame(trainer.curves)
+            trainer.sae.record = self._record(trainer)
+        saes = [t.sae for t in self.trainers]
+        if self.out is not None:
+            try:
+                for sae, place in zip(saes, self.places(), strict=True):
+                    sae.save(place)
+                if self.tokens >= self.budget or self.source.done:
+                    checkpoint.clear(self.out)
+            except (OSError, SaelabError) as error:
+                # the weights are worth more than the rule that errors are raised
+                warnings.warn(f"could not save to {self.out}: {error}; use sae.save(folder)", stacklevel=3)
+        return saes
+
+    def _record(self, trainer: Trainer) -> dict[str, Any]:
+        """What is needed to know how these weights came about."""
+        versions = {p: metadata.version(p) for p in ("torch", "transformer-lens", "transformers")}
+        recipe, source = trainer.config, self.source
+        notes = list(self.notes)
+        if trainer.tokens < recipe.tokens:
+            notes.append(f"{trainer.tokens} of {recipe.tokens} tokens seen")
+        if source.epoch:
+            notes.append(f"the texts were read {source.epoch + 1} times")
+        if source.dropped:
+            notes.append(f"{source.dropped} rows were left out: not finite")
+        if source.outliers:
+            notes.append(f"{source.outliers} rows were left out: norm above {source.outlier:g} times the median")
+        return {
+            "recipe": {**asdict(recipe), "lr": trainer.lr, "aux_k": trainer.aux_k, "dead_after": trainer.dead_after},
+            "options": asdict(trainer.options),
+            "tokens": trainer.tokens,
+            "steps": trainer.done,
+            "variance": trainer.variance,
+            "data": {"sample_sha256": self.sample_digest, "epochs": source.epoch + 1, "sha256": source.digest},
+            "versions": {**versions, "saelab": metadata.version("saelab"), "python": platform.python_version()},
+            "identity": _plain(self.identity),
+            "notes": notes + trainer.hints(),
+        }
+
+
+def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+
+
+def _plain(value: Any) -> Any:
+    """``value`` as it comes back from a JSON file."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, float) and not np.isfinite(value):
+        return str(value)
+    return value
+
+
+def _model_digest(model: Any) -> str:
+    """A few numbers of every parameter: other weights under the same name are noticed."""
+    digest = hashlib.sha256()
+    for name, p in model.named_parameters():
+        head = p.detach().reshape(-1)[:32].double().cpu().numpy()
+        digest.update(f"{name} {tuple(p.shape)}".encode() + head.tobytes())
+    return digest.hexdigest()[:16]
+
+
+def _has_text(source: ActivationBuffer) -> bool:
+    source.peek(1)
+    return bool(source.store) and source.filled > 0
+
+
+@contextlib.contextmanager
+def _stop_button(trainers: list[Trainer]) -> Iterator[None]:
+    """The first interrupt ends the run after the step under way, so that its state is whole; a second one ends
+    it at once. The handler that was there before comes back."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def handle(number: int, frame: Any) -> None:
+        if all(t.stopped for t in trainers):
+            raise KeyboardInterrupt
+        for trainer in trainers:
+            trainer.stop()
+
+    if before is not signal.default_int_handler:  # somebody else's; the notebook kernel uses the default
+        yield
+        return
+    signal.signal(signal.SIGINT, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _trained(run: Run, resume: bool, progress: bool, on_log: OnLog | None) -> list[SAE]:
+    if resume:
+        assert run.out is not None
+        if checkpoint.exists(run.out):
+            run.restore()
+        elif (done := run.finished()) is not None:
+            return done
+    if not run.jobs:
+        run.begin()
+    run.go(progress, on_log)
+    return run.end()
+
+
+def train(
+    model: Any,
+    texts: Iterable[str],
+    *,
+    hook: str | Sequence[str],
+    d_sae: int,
+    arch: str = "topk",
+    k: int | None = 32,
+    tokens: int | float | str = "2M",
+    batch: int = 2048,
+    lr: float | None = None,
+    warmup: float = 0.05,
+    decay: float = 0.5,
+    aux_coef: float = 1 / 32,
+    aux_k: int | None = None,
+    dead_after: int | None = None,
+    clip: float = 1.0,
+    precision: str = "float32",
+    context: int | None = None,
+    bos: bool | None = None,
+    buffer: int = 1 << 16,
+    seed: int = 0,
+    epochs: int = 1,
+    out: str | Path | None = None,
+    progress: bool = True,
+    on_log: OnLog | None = None,
+    hook_out: str | None = None,
+    normalize: str | None = None,
+    tied: bool = False,
+    skip: bool = False,
+    prefixes: Sequence[int] | None = None,
+    options: dict[str, Any] | None = None,
+    ema: float = 0.0,
+    outlier: float | None = 20.0,
+    checkpoint_every: int | float | str | None = None,
+    resume: bool = False,
+) -> SAE:
+    """Train an SAE on the activations of a hook point.
+
+    Parameters
+    ----------
+    model
+        From :func:`saelab.load_model`.
+    texts
+        Strings. A list is read again up to ``epochs`` times; an iterator is read once. If the text ends before
+        ``tokens`` are seen, training ends there and the record says so.
+    hook
+        Hook point to read, such as ``"blocks.0.mlp.hook_post"``; several make a crosscoder, which reads and writes
+        them side by side.
+    hook_out
+        Hook point to predict, if it is another one: a transcoder.
+    arch
+        ``topk``, ``batchtopk``, ``matryoshka``, ``relu``, ``gated`` or ``jumprelu``.
+    d_sae, k
+        Number of latents, and how many of them a token may use (on average, except for ``topk``). ``relu``,
+        ``gated`` and ``jumprelu`` are led there by their penalty, unless ``options`` gives its coefficient.
+    tokens
+        Budget, as a number or ``"2M"``.
+    batch, lr, warmup, decay, aux_coef, aux_k, dead_after, clip, precision, ema, seed
+        The recipe; see :class:`TrainConfig`.
+    context, bos
+        Row length and whether rows begin with BOS; None: the model's own.
+    buffer
+        Activations held in memory for shuffling.
+    normalize
+        ``"none"``, ``"scale"`` (mean norm of the counted tokens becomes sqrt(d); ``sae.fold()`` takes it out again)
+        or ``"layer_norm"``; None: ``"none"`` for the TopK family, ``"scale"`` for the others.
+    tied, skip, prefixes
+        See :class:`saelab.SAEConfig`.
+    options
+        Settings of the architecture: the fields of ``saelab.sae.<arch>.Options``, such as ``{"l1": 0.3}`` or
+        ``{"p_end": 0.2}`` for ``relu``, ``{"multi": 1/8}`` or ``{"k_start": 128}`` for ``topk``, ``{"target_l0": 20}``
+        for ``jumprelu``.
+    outlier
+        Leave out rows with a norm above this many times the median; they are counted in the record.
+    out
+        Save the SAE in this folder at the end (also after an interrupt).
+    checkpoint_every
+        Write the whole state of the run to ``out`` each time this many tokens are done, and when it is interrupted.
+    resume
+        Go on from the checkpoint in ``out``, to the same weights as without the break (bit by bit on a CPU). Without
+        a checkpoint the run begins; if it has ended already, its SAE is loaded.
+    on_log
+        Called about 50 times during the run with the :class:`Trainer` (``trainer.curves``, ``trainer.hints()``); return
+        False to stop early.
+
+    Returns
+    -------
+    SAE
+        With ``sae.history`` (curves, one line per log) and ``sae.record``. Interrupting the cell returns the SAE as
+        it is by then.
+
+    Raises
+    ------
+    SaelabError
+        Before work starts, for anything that cannot work: an unknown hook, k > d_sae, a budget of less than one
+        batch, no text, a checkpoint of a run with other settings (named) or other texts.
+    """
+    wanted = Wanted(
+        d_sae=d_sae, hook=hook if isinstance(hook, str) else tuple(hook), hook_out=hook_out, arch=arch, k=k,
+        normalize=normalize, tied=tied, skip=skip, prefixes=None if prefixes is None else tuple(prefixes),
+        options=options, lr=lr, warmup=warmup, decay=decay, aux_coef=aux_coef, aux_k=aux_k, dead_after=dead_after,
+        clip=clip, precision=precision, ema=ema, seed=seed,
+    )  # fmt: skip
+    run = Run(
+        model, texts, [wanted], tokens=tokens, batch=batch, context=context, bos=bos, buffer=buffer, seed=seed,
+        epochs=epochs, outlier=outlier, out=out, resume=resume, checkpoint_every=checkpoint_every,
+    )  # fmt: skip
+    return _trained(run, resume, progress, on_log)[0]
+
+
+def train_many(
+    model: Any,
+    texts: Iterable[str],
+    configs: Sequence[dict[str, Any]],
+    *,
+    hook: str | Sequence[str] | None = None,
+    tokens: int | float | str = "2M",
+    batch: int = 2048,
+    context: int | None = None,
+    bos: bool | None = None,
+    buffer: int = 1 << 16,
+    seed: int = 0,
+    epochs: int = 1,
+    outlier: float | None = 20.0,
+    out: str | Path | None = None,
+    checkpoint_every: int | float | str | None = None,
+    resume: bool = False,
+    progress: bool = True,
+    on_log: OnLog | None = None,
+) -> list[SAE]:
+    """Train several SAEs, at one or several hook points, from one pass over the model.
+
+    Parameters
+    ----------
+    configs
+        One dict per SAE with the keywords of :func:`train` that are its own: ``d_sae``, ``hook``, ``hook_out``, ``arch``,
+        ``k``, ``normalize``, ``tied``, ``skip``, ``prefixes``, ``options``, ``lr``, ``warmup``, ``decay``, ``aux_coef``, ``aux_k``,
+        ``dead_after``, ``clip``, ``precision``, ``ema``, ``seed``.
+    hook
+        For those that name none.
+    out
+        The SAEs are saved in its subfolders ``0``, ``1``, ….
+
+    Other parameters are shared by all and mean what they mean in :func:`train`.
+
+    Returns
+    -------
+    list of SAE
+        In the order of ``configs``.
+    """
+    if not configs:
+        raise SaelabError("configs is empty: give one dict per SAE, such as [{'d_sae': 4096, 'k': 32}]")
+    names = [f.name for f in fields(Wanted)]
+    wanted = []
+    for config in configs:
+        for name in config:
+            if name not in names:
+                raise unknown("setting of one SAE", name, names)
+        full = {"hook": hook, "seed": seed} | dict(config)
+        if full["hook"] is None:
+            raise SaelabError("say which hook point: hook=… for all, or one in each config")
+        if "d_sae" not in full:
+            raise SaelabError(f"each config needs d_sae, the number of latents; got {config}")
+        wanted.append(Wanted(**full))
+    run = Run(
+        model, texts, wanted, tokens=tokens, batch=batch, context=context, bos=bos, buffer=buffer, seed=seed,
+        epochs=epochs, outlier=outlier, out=out, resume=resume, checkpoint_every=checkpoint_every,
+    )  # fmt: skip
+    return _trained(run, resume, progress, on_log)
+
+
+def grid(model: Any, texts: Iterable[str], *, shared: dict[str, Any] | None = None, **settings: Any) -> pd.DataFrame:
+    """Train an SAE for every combination of settings, from one pass over the model.
+
+    Parameters
+    ----------
+    shared
+        Keywords of :func:`train_many` such as ``tokens``, ``batch``, ``out``.
+    **settings
+        Keywords of one SAE; a list stands for each of its values: ``k=[16, 32], arch=["topk", "relu"]``.
+
+    Returns
+    -------
+    DataFrame
+        One line per SAE: the settings that vary, the last values of the curves, and the SAE itself in ``sae``.
+    """
+    axes = {n: v if isinstance(v, list) else [v] for n, v in settings.items()}
+    configs = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    saes = train_many(model, texts, configs, **(shared or {}))
+    varied = [n for n, values in axes.items() if len(values) > 1]
+    shown = ("explained_variance", "l0", "dead", "loss", "tokens")
+    return pd.DataFrame(
+        [
+            {n: c[n] for n in varied} | {n: s.history.iloc[-1][n] for n in shown} | {"sae": s}
+            for c, s in zip(configs, saes, strict=True)
+        ]
+    )
