@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from saelab.errors import SaelabError
-from saelab.formats.common import assemble, need
+from saelab.formats.common import assemble
 from saelab.formats.source import Source
 from saelab.formats.weights import Weights
 
@@ -41,13 +41,13 @@ def read(src: Source) -> SAE:
         "W_dec": w.take("W_dec", "d_sae", "d_out"),
         "b_dec": w.take("b_dec", "d_out"),
     }
+    if "k" in w:
+        raise SaelabError(f"{path}: the library's TopK keeps negative values; saelab has no such latents")
+    arch = "relu"  # which of the two is decided by the threshold: the library writes it wherever there is one
     if THRESHOLD in w:
-        shape = ("d_sae",) if src.tensors(path)[THRESHOLD].ndim == 1 else (1, "d_sae")
-        arch, tensors["threshold"] = "jumprelu", w.take(THRESHOLD, *shape).reshape(-1)
-    else:
-        # without a threshold the library means ReLU unless a k is stated somewhere else
-        arch = need(src, "arch", f"it has no {THRESHOLD!r}: 'relu' as published by that library's authors, or 'topk'") \
-            if said.get("k") or "arch" in src.given else "relu"
+        arch = "jumprelu"
+        wide = getattr(src.tensors(path)[THRESHOLD], "ndim", 1) == 2
+        tensors["threshold"] = w.take(THRESHOLD, *((1, "d_sae") if wide else ("d_sae",))).reshape(-1)
     skip = "W_skip" in w
     if skip:
         tensors["W_skip"] = w.take("W_skip", "d_out", "d_in")

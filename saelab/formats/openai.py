@@ -67,6 +67,9 @@ def read(src: Source) -> SAE:
 def _activation(src: Source, data: dict[str, Any], path: Path) -> dict[str, Any]:
     state = Keys(data.pop("activation_state_dict", {}), f"activation_state_dict of {path}")
     name = data.pop("activation", None)
+    for key in ("k", "postact_fn"):  # the library stores these twice
+        if data.pop(f"activation.{key}", None) not in (None, state.peek(key)):
+            raise SaelabError(f"{path}: activation.{key} and activation_state_dict do not agree")
     if name is None:
         arch = need(
             src, "arch", "no 'activation' is stored. The first files of this format (v1, v4) leave it out and mean "

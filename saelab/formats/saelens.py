@@ -49,7 +49,7 @@ TRAINING = (
     "decoder_init_norm", "aux_loss_coefficient", "topk_threshold_lr", "jumprelu_init_threshold", "jumprelu_bandwidth",
     "jumprelu_sparsity_loss_mode", "jumprelu_tanh_scale", "l0_coefficient", "l0_warm_up_steps",
     "pre_act_loss_coefficient", "use_sparse_activations", "sae_lens_version", "sae_lens_training_version",
-    "dead_latent_ema", "matryoshka_inner_loss",
+    "jumprelu_ste_to_input", "target_l0", "use_matryoshka_aux_loss",
 )  # fmt: skip
 
 
@@ -86,7 +86,9 @@ def read(src: Source) -> SAE:
     tensors = _tensors(w, architecture, facts)
     if rescale:
         _fold_norms(tensors)
-    keys.take("matryoshka_widths", None)
+    widths = keys.take("matryoshka_widths", None)
+    if ARCHITECTURES[architecture] == "matryoshka":
+        facts["prefixes"] = _prefixes(widths, w.sizes["d_sae"], where)
     record = {"saelens": {k: v for k, v in (keys if flat else meta).rest().items() if v is not None}}
     if not flat:
         keys.skip(*TRAINING)
@@ -181,6 +183,12 @@ def _tensors(w: Weights, architecture: str, facts: dict[str, Any]) -> dict[str, 
         facts["skip"] = True
         tensors["W_skip"] = w.take("W_skip", "d_out", "d_in")
     return tensors
+
+
+def _prefixes(widths: Any, d_sae: int, where: Path) -> tuple[int, ...]:
+    if not isinstance(widths, list) or not all(isinstance(n, int) for n in widths):
+        raise SaelabError(f"{where}: a matryoshka SAE needs 'matryoshka_widths', a list of sizes; got {widths!r}")
+    return tuple(widths) if widths and widths[-1] == d_sae else (*widths, d_sae)
 
 
 def _fold_norms(tensors: dict[str, Tensor]) -> None:

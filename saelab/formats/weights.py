@@ -133,6 +133,10 @@ class Keys:
             raise SaelabError(f"{self.where}: {name} must be of type {kinds}, got {value!r}")
         return value
 
+    def peek(self, name: str) -> Any:
+        """The value of ``name``, or None; it is still there."""
+        return self._values.get(name)
+
     def rest(self) -> dict[str, Any]:
         """What is left, for the record."""
         left, self._values = self._values, {}
