@@ -24,6 +24,7 @@ GIVEN = {
     "saelens/standard_scaled": {"scale": 0.37},
     "crosscoder/relu": {"scale": [1.0, 1.0]},
     "qwen_scope/topk": {"k": 4},
+    "gemma_scope/transcoder": {"hook_in": "blocks.12.mlp.hook_in", "hook_out": "blocks.12.hook_mlp_out"},
 }
 READ = sorted(f"{p.parent.name}/{p.stem}" for p in FIXTURES.glob("*/*.npz"))
 FOREIGN = tuple(name for name in WRITABLE if name != "saelab")
