@@ -108,8 +108,10 @@ class ActivationBuffer:
 
     def _next_rows(self) -> data.TokenRows | None:
         """Rows of text for one forward pass, or None when the text has ended."""
-        parts, seen = [], 0
-        while seen < self.harvest_tokens:
+        parts, seen, wanted = [], 0, self.harvest_tokens
+        if self.limit is not None:
+            wanted = min(wanted, self.limit - self.harvested)
+        while seen < wanted:
             if self._rows is None:
                 self._open()
             assert self._rows is not None

@@ -25,10 +25,12 @@ KINDS: dict[str, dict] = {
     "jumprelu": {"arch": "jumprelu"},
     "transcoder": {"arch": "topk", "k": 4, "d_out": 7, "input_bias": "own", "hook_in": "a", "hook_out": "b"},
     "skip_transcoder": {
-        "arch": "topk", "k": 4, "d_out": 7, "input_bias": "own", "hook_in": "a", "hook_out": "b", "skip": True,
+        "arch": "topk", "k": 4, "d_out": 7, "input_bias": "own", "hook_in": "a", "hook_out": "b",
+        "skip": True,
         "normalize": "scale", "scale": 0.5, "scale_out": 3.0,
     },
-    "crosscoder": {"arch": "relu", "hook_in": ("a", "b"), "widths": (5, 7), "normalize": "scale", "scale": (0.5, 2.0)},
+    "crosscoder": {"arch": "relu", "hook_in": ("a", "b"), "widths": (5, 7), "normalize": "scale",
+    "scale": (0.5, 2.0)},
 }  # fmt: skip
 
 OPTIONS: dict[str, list[dict]] = {

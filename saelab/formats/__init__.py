@@ -1,7 +1,9 @@
-"""Files of SAEs: one module per published format, each with ``detect(src)``, ``read(src)`` and perhaps ``write(sae, path)``.
+"""Files of SAEs: one module per published format, each with ``detect(src)``, ``read(src)`` and perhaps
+``write(sae, path)``.
 
-A format is found out from what is in the files, never from a name alone, and no architecture is ever assumed: what a
-file does not say must be said by the user (``given``), and what a reader has no use for is an error."""
+A format is found out from what is in the files, never from a name alone, and no architecture is ever
+assumed: what a file does not say must be said by the user (``given``), and what a reader has no use for is
+an error."""
 
 from __future__ import annotations
 
@@ -34,10 +36,21 @@ from saelab.sae import SAE
 FORMATS: dict[str, ModuleType] = {
     module.NAME: module
     for module in (
-        native, saelens, sparsify, dictionary_learning, openai, gemma_scope, gemma_scope_2, llama_scope, goodfire,
-        qwen_scope, transcoder_circuits, circuit_tracer, crosscoder,
+        native,
+        saelens,
+        sparsify,
+        dictionary_learning,
+        openai,
+        gemma_scope,
+        gemma_scope_2,
+        llama_scope,
+        goodfire,
+        qwen_scope,
+        transcoder_circuits,
+        circuit_tracer,
+        crosscoder,
     )
-}  # fmt: skip
+}
 WRITABLE = tuple(name for name, module in FORMATS.items() if hasattr(module, "write"))
 
 
@@ -57,18 +70,18 @@ def load_sae(
     Parameters
     ----------
     source
-        A folder or file, ``org/repo`` on the Hugging Face hub, a name of ``saelab.catalog()``, or ``"zoo"`` for the
-        bundled one.
+        A folder or file, ``org/repo`` on the Hugging Face hub, a name of ``saelab.catalog()``, or ``"zoo"``
+        for the bundled one.
     format
         One of ``saelab.formats.FORMATS``; None finds out from the files.
     sae_id
         Which SAE, where the source holds several: a folder or file in it.
     given
-        Facts the files do not hold, such as ``{"k": 50}`` or ``{"arch": "relu"}``; the message says which are needed.
-        A fact that contradicts the file is an error.
+        Facts the files do not hold, such as ``{"k": 50}`` or ``{"arch": "relu"}``; the message says which
+        are needed. A fact that contradicts the file is an error.
     model
-        The model it reads, if at hand: reconstruction is then tried on a short text, with a warning that names likely
-        causes if it fails (:func:`saelab.formats.selfcheck.self_check`).
+        The model it reads, if at hand: reconstruction is then tried on a short text, with a warning that
+        names likely causes if it fails (:func:`saelab.formats.selfcheck.self_check`).
     check
         Whether checksums of archives are verified and, with ``model``, the reconstruction tried.
     device
@@ -93,16 +106,27 @@ def load_sae(
     check_given(given)
     path, hint, facts, known = hub.locate(str(source), sae_id)
     src = Source(path, {**facts, **given}, hint)
-    module = FORMATS[format or known] if format or known else _detect(src)
+    named = format or known
+    module = FORMATS[named] if named is not None else _detect(src)
     try:
         if check:
             _checksums(src)
         sae = module.read(src)
     except SaelabError:
         raise
-    except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError, RuntimeError, OSError) as error:
+    except (
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RuntimeError,
+        OSError,
+    ) as error:
         # files nobody here wrote can be wrong in ways no reader foresees
-        raise SaelabError(f"{src} cannot be read as {module.NAME} ({type(error).__name__}: {error})") from error
+        raise SaelabError(
+            f"{src} cannot be read as {module.NAME} ({type(error).__name__}: {error})"
+        ) from error
     if dtype is not None and dtype != sae.config.dtype:
         sae = _cast(sae, dtype)
     sae = sae.to(device)

@@ -1,8 +1,8 @@
 """Published SAEs by name, from ``catalog.json``: one entry per release, with a template for its SAEs.
 
-A release states what is public about it: repository, path of each SAE, model, hook point, width, architecture, format,
-and L0 where published. ``{layer}`` in a template runs over ``layers``; ``per_layer`` gives what differs from one to the next.
-"""
+A release states what is public about it: repository, path of each SAE, model, hook point, width,
+architecture, format, and L0 where published. ``{layer}`` in a template runs over ``layers``; ``per_layer``
+gives what differs from one to the next."""
 
 from __future__ import annotations
 
@@ -37,7 +37,10 @@ def entries() -> dict[str, dict[str, Any]]:
     for release in files.read_json(Path(__file__).with_name("catalog.json")):
         first, last = release["layers"]
         for i, layer in enumerate(range(first, last + 1)):
-            fill = {"layer": layer, **{key: values[i] for key, values in release.get("per_layer", {}).items()}}
+            fill = {
+                "layer": layer,
+                **{key: values[i] for key, values in release.get("per_layer", {}).items()},
+            }
             entry = {key: release[key].format(**fill) for key in ("name", "id", "hook")}
             entry |= {key: release[key] for key in ("repo", "model", "d_sae", "arch", "format")}
             entry |= {"l0": fill.get("l0", release.get("l0")), "given": release.get("given", {})}
@@ -69,7 +72,9 @@ def catalog(query: str = "") -> pd.DataFrame:
     """
     import pandas as pd
 
-    table = pd.DataFrame([{key: e[key] for key in COLUMNS} for e in entries().values()], columns=list(COLUMNS))
+    table = pd.DataFrame(
+        [{key: e[key] for key in COLUMNS} for e in entries().values()], columns=list(COLUMNS)
+    )
     words = query.lower().split()
     text = table[["name", "model", "hook", "arch", "format", "repo"]].agg(" ".join, axis=1).str.lower()
     keep = pd.Series(True, index=table.index)
@@ -77,11 +82,12 @@ def catalog(query: str = "") -> pd.DataFrame:
         keep &= text.str.contains(word, regex=False)
     if words and not keep.any():
         raise unknown("model or release", query, sorted(set(table["model"]) | set(table["repo"])))
-    return table[keep].reset_index(drop=True)
+    return pd.DataFrame(table[keep]).reset_index(drop=True)
 
 
 def load_model_for(sae: SAE, **options: Any) -> Any:
-    """The model ``sae`` reads, as :func:`saelab.load_model` gives it: weights as published, neither centred nor folded.
+    """The model ``sae`` reads, as :func:`saelab.load_model` gives it: weights as published, neither centred
+    nor folded.
 
     ``options`` are those of ``load_model``.
 
@@ -96,5 +102,7 @@ def load_model_for(sae: SAE, **options: Any) -> Any:
     if not name:
         raise SaelabError("this SAE does not say which model it reads; load it with sl.load_model(name)")
     if "+" in name:
-        raise SaelabError(f"this crosscoder reads several models ({name}); load each with sl.load_model(name)")
+        raise SaelabError(
+            f"this crosscoder reads several models ({name}); load each with sl.load_model(name)"
+        )
     return models.load_model(MODELS.get(name, name), **options)

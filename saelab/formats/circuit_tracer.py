@@ -1,6 +1,7 @@
-"""circuit-tracer transcoders: ``layer_8.safetensors`` with ``W_enc (d_sae, d_in)``, ``W_dec (d_sae, d_out)``, ``b_enc``,
-``b_dec (d_out)`` and perhaps ``activation_function.threshold`` (JumpReLU) and ``W_skip (d_out, d_in)``; nothing is subtracted
-from the input. ``config.yaml`` beside it names the model and the hook points."""
+"""circuit-tracer transcoders: ``layer_8.safetensors`` with ``W_enc (d_sae, d_in)``, ``W_dec (d_sae,
+d_out)``, ``b_enc``, ``b_dec (d_out)`` and perhaps ``activation_function.threshold`` (JumpReLU) and ``W_skip
+(d_out, d_in)``; nothing is subtracted from the input. ``config.yaml`` beside it names the model and the
+hook points."""
 
 from __future__ import annotations
 
@@ -58,6 +59,4 @@ def read(src: Source) -> SAE:
         if isinstance(point, str) and layer:
             hooks[ours] = f"blocks.{layer[1]}.{point}"
     model = said.get("model_name") if isinstance(said.get("model_name"), str) else None
-    return assemble(
-        src, w, tensors, form=NAME, arch=arch, input_bias="none", skip=skip, model=model, **hooks
-    )
+    return assemble(src, w, tensors, form=NAME, arch=arch, input_bias="none", skip=skip, model=model, **hooks)

@@ -38,7 +38,8 @@ def assemble(
     src: Source, w: Weights, tensors: dict[str, Tensor], *, form: str, record: dict[str, Any] | None = None,
     **facts: Any,
 ) -> SAE:  # fmt: skip
-    """The SAE of ``tensors``, once every tensor of the file is accounted for and no fact contradicts another."""
+    """The SAE of ``tensors``, once every tensor of the file is accounted for and no fact contradicts
+    another."""
     w.finish()
     facts = {key: value for key, value in facts.items() if value is not None}
     for key, value in src.given.items():
@@ -46,7 +47,9 @@ def assemble(
             raise SaelabError(f"you say {key}={value!r}, but {w.where} says {key}={facts[key]!r}")
         facts[key] = value
     dtype = stored_dtype(tensors.values(), w.where)
-    config = SAEConfig(d_in=w.sizes["d_in"], d_sae=w.sizes["d_sae"], d_out=w.sizes.get("d_out"), dtype=dtype, **facts)
+    config = SAEConfig(
+        d_in=w.sizes["d_in"], d_sae=w.sizes["d_sae"], d_out=w.sizes.get("d_out"), dtype=dtype, **facts
+    )
     sae = build(config, tensors, w.where)
     sae.record = {"loaded": {"format": form, "source": src.hint, **(record or {})}}
     return sae
@@ -70,7 +73,9 @@ def hook_of_module(name: str, *, reads: bool = False) -> str | None:
         return name
     match = _BLOCK.match(name)
     if match is None:
-        return "hook_embed" if name.split(".")[-1] in ("embed_tokens", "wte", "embed_in") and not reads else None
+        return (
+            "hook_embed" if name.split(".")[-1] in ("embed_tokens", "wte", "embed_in") and not reads else None
+        )
     layer, part = match.groups()
     if part is None:
         return f"blocks.{layer}.hook_resid_pre" if reads else f"blocks.{layer}.hook_resid_post"

@@ -1,6 +1,7 @@
-"""Crosscoders of crosscoder-model-diff-replication: ``cfg.json`` and ``cc_weights.pt`` (or ``0_cfg.json`` and ``0.pt``)
-with ``W_enc (models, d_model, d_sae)``, ``W_dec (d_sae, models, d_model)``, ``b_enc``, ``b_dec (models, d_model)``: ReLU, nothing
-subtracted from the input. Each model's activations are first multiplied by a factor that no file holds."""
+"""Crosscoders of crosscoder-model-diff-replication: ``cfg.json`` and ``cc_weights.pt`` (or ``0_cfg.json``
+and ``0.pt``) with ``W_enc (models, d_model, d_sae)``, ``W_dec (d_sae, models, d_model)``, ``b_enc``,
+``b_dec (models, d_model)``: ReLU, nothing subtracted from the input. Each model's activations are first
+multiplied by a factor that no file holds."""
 
 from __future__ import annotations
 
@@ -56,7 +57,15 @@ def read(src: Source) -> SAE:
     hook = cfg.take("hook_point", None)
     names = [cfg.take(f"model_{letter}", letter) for letter in "abcdefgh"[:models]]
     return assemble(
-        src, w, tensors, form=NAME, arch="relu", input_bias="none", widths=(width,) * models, normalize="scale",
+        src,
+        w,
+        tensors,
+        form=NAME,
+        arch="relu",
+        input_bias="none",
+        widths=(width,) * models,
+        normalize="scale",
         hook_in="+".join([hook] * models) if isinstance(hook, str) else "+".join(map(str, names)),
-        model="+".join(map(str, names)), scale=scale,
-    )  # fmt: skip
+        model="+".join(map(str, names)),
+        scale=scale,
+    )

@@ -1,8 +1,8 @@
 """dictionary_learning: ``ae.pt`` (a state dict) and ``config.json`` with ``trainer.dict_class``.
 
-The class decides what the tensors mean and whether the bias is subtracted from the input; two classes have the same
-tensors, so without the class nothing is read. Files hold weights for raw activations: the factor of training is
-multiplied in when they are saved."""
+The class decides what the tensors mean and whether the bias is subtracted from the input; two classes have
+the same tensors, so without the class nothing is read. Files hold weights for raw activations: the factor
+of training is multiplied in when they are saved."""
 
 from __future__ import annotations
 
@@ -50,7 +50,8 @@ def read(src: Source) -> SAE:
     data = src.pickle(WEIGHTS)
     if "ae" in data and "optimizer" in data:
         raise SaelabError(
-            f"{src.folder / WEIGHTS} is a backup of a running training, whose weights are for scaled activations; "
+            f"{src.folder / WEIGHTS} is a backup of a running training, whose weights are for scaled "
+            f"activations; "
             "load a file of the checkpoints folder, or the finished one"
         )
     w = Weights(data, src.folder / WEIGHTS)
@@ -60,11 +61,15 @@ def read(src: Source) -> SAE:
     tensors = _READ[name](w, facts)
     if facts["arch"] in ("topk", "batchtopk", "matryoshka"):
         if "k" in facts and k is not None and facts["k"] != k:
-            raise SaelabError(f"{where} says k={k}, the state dict says k={facts['k']}; which one is it? (k annealing?)")
+            raise SaelabError(
+                f"{where} says k={k}, the state dict says k={facts['k']}; which one is it? (k annealing?)"
+            )
         facts.setdefault("k", k)
     model = trainer.take("lm_name", None)
     hook = _hook(trainer.take("submodule_name", None), trainer.take("layer", None))
-    return assemble(src, w, tensors, form=NAME, model=model, hook_in=hook, record=_plain(trainer.rest()), **facts)
+    return assemble(
+        src, w, tensors, form=NAME, model=model, hook_in=hook, record=_plain(trainer.rest()), **facts
+    )
 
 
 def _plain(values: dict[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,12 @@
-"""Gemma Scope (Google DeepMind 2024): ``params.npz`` with ``W_enc (d_in, d_sae)``, ``W_dec (d_sae, d_out)``, ``b_enc``,
-``b_dec`` and ``threshold (d_sae)``: JumpReLU, nothing subtracted from the input. Model and hook point stand in the
-names of the repository (``gemma-scope-2b-pt-res``) and folder (``layer_12/width_16k/average_l0_82``) only."""
+"""Gemma Scope (Google DeepMind 2024): ``params.npz`` with ``W_enc (d_in, d_sae)``, ``W_dec (d_sae,
+d_out)``, ``b_enc``, ``b_dec`` and ``threshold (d_sae)``: JumpReLU, nothing subtracted from the input. Model
+and hook point stand in the names of the repository (``gemma-scope-2b-pt-res``) and folder
+(``layer_12/width_16k/average_l0_82``) only."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from saelab.errors import SaelabError
 from saelab.formats.common import assemble
@@ -41,12 +42,13 @@ def read(src: Source) -> SAE:
         "b_dec": w.take("b_dec", "d_out"),
         "threshold": w.take("threshold", "d_sae"),
     }
-    return assemble(src, w, tensors, form=NAME, arch="jumprelu", input_bias="none", **place(f"{src.hint} {src.path}"))
+    facts: dict[str, Any] = place(f"{src.hint} {src.path}")
+    return assemble(src, w, tensors, form=NAME, arch="jumprelu", input_bias="none", **facts)
 
 
-def place(names: str) -> dict[str, str]:
+def place(names: str) -> dict[str, Any]:
     """Model and hook points, as far as the names of repository and folder say."""
-    out: dict[str, str] = {}
+    out: dict[str, Any] = {}
     repo = re.search(r"gemma-scope-(2b|9b|27b)-(pt|it)(?:-(res|mlp|att|transcoders))?", names)
     layer = re.search(r"layer_(\d+)", names)
     if repo is None:

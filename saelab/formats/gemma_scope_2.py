@@ -1,6 +1,7 @@
-"""Gemma Scope 2 (Google DeepMind 2025): ``params.safetensors`` with ``w_enc (d_in, d_sae)``, ``w_dec (d_sae, d_out)``,
-``b_enc``, ``b_dec``, ``threshold (d_sae)`` and, for transcoders with a skip path, ``affine_skip_connection (d_in, d_out)``;
-``config.json`` beside it. JumpReLU, nothing subtracted from the input."""
+"""Gemma Scope 2 (Google DeepMind 2025): ``params.safetensors`` with ``w_enc (d_in, d_sae)``, ``w_dec
+(d_sae, d_out)``, ``b_enc``, ``b_dec``, ``threshold (d_sae)`` and, for transcoders with a skip path,
+``affine_skip_connection (d_in, d_out)``; ``config.json`` beside it. JumpReLU, nothing subtracted from the
+input."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Goodfire: one ``.pt`` or ``.pth`` with ``encoder_linear.weight (d_sae, d_in)``, ``encoder_linear.bias``,
-``decoder_linear.weight (d_in, d_sae)``, ``decoder_linear.bias``: ReLU, nothing subtracted from the input. Model and layer
-stand in the file's name only (``Llama-3.1-8B-Instruct-SAE-l19.pth``)."""
+``decoder_linear.weight (d_in, d_sae)``, ``decoder_linear.bias``: ReLU, nothing subtracted from the input.
+Model and layer stand in the file's name only (``Llama-3.1-8B-Instruct-SAE-l19.pth``)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,9 @@ def read(src: Source) -> SAE:
     """Read a file, or the folder it is in."""
     path = src.only(".pt", ".pth")
     if path is None:
-        raise SaelabError(f"{src} is not, and does not hold, exactly one .pt or .pth file; found: {src.inside()}")
+        raise SaelabError(
+            f"{src} is not, and does not hold, exactly one .pt or .pth file; found: {src.inside()}"
+        )
     w = Weights(src.pickle(path), path)
     tensors = {
         "W_enc": w.take("encoder_linear.weight", "d_sae", "d_in").T,
@@ -37,5 +39,7 @@ def read(src: Source) -> SAE:
         "b_dec": w.take("decoder_linear.bias", "d_in"),
     }
     named = re.fullmatch(r"(.+)-SAE-l(\d+)", path.stem)
-    facts = {"model": "meta-llama/" + named[1], "hook_in": f"blocks.{named[2]}.hook_resid_post"} if named else {}
+    facts = (
+        {"model": "meta-llama/" + named[1], "hook_in": f"blocks.{named[2]}.hook_resid_post"} if named else {}
+    )
     return assemble(src, w, tensors, form=NAME, arch="relu", input_bias="none", **facts)

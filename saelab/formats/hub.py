@@ -1,4 +1,5 @@
-"""Where a source is: on disk, in the catalogue, or on the Hugging Face hub (with its cache and offline mode)."""
+"""Where a source is: on disk, in the catalogue, or on the Hugging Face hub (with its cache and offline
+mode)."""
 
 from __future__ import annotations
 
@@ -11,10 +12,17 @@ from typing import Any
 from saelab.errors import SaelabError, nearest
 
 # a folder with one of these is an SAE
-WEIGHTS = ("sae_weights.safetensors", "sae.safetensors", "params.npz", "params.safetensors", "ae.pt", "cc_weights.pt",
-           "weights.safetensors")  # fmt: skip
+WEIGHTS = (
+    "sae_weights.safetensors",
+    "sae.safetensors",
+    "params.npz",
+    "params.safetensors",
+    "ae.pt",
+    "cc_weights.pt",
+    "weights.safetensors",
+)
 NESTED = "checkpoints/final.safetensors"
-SINGLE = re.compile(r"(?:layer_?\d+(?:\.sae)?|\d+|.*SAE-l\d+)\.(?:pt|pth|safetensors)$")
+SINGLE = re.compile(r"(?:layer_?\d+(?:\.sae)?|\d+|.*SAE-l\d+)\.(?:pt|pth|safetensors)")
 # small files that may say what the weights beside, or above, them are
 CONFIGS = ("config.json", "cfg.json", "hyperparams.json", "config.yaml", "history.json", "record.json")
 SCAN = 20_000
@@ -29,7 +37,12 @@ def locate(source: str, sae_id: str | None) -> tuple[Path, str, dict[str, Any], 
 
     entry = catalog.find(source if sae_id is None else f"{source}/{sae_id}")
     if entry is not None:
-        return _fetch(entry["repo"], entry["id"]), f"{entry['repo']}/{entry['id']}", entry["given"], entry["format"]
+        return (
+            _fetch(entry["repo"], entry["id"]),
+            f"{entry['repo']}/{entry['id']}",
+            entry["given"],
+            entry["format"],
+        )
     if re.fullmatch(r"[\w.-]+/[\w.-]+", source) and not source.startswith("."):
         ids = list_ids(source)
         chosen = choose(source, ids, sae_id)
@@ -42,10 +55,9 @@ def locate(source: str, sae_id: str | None) -> tuple[Path, str, dict[str, Any], 
 def _inside(path: Path, sae_id: str | None) -> Path:
     if sae_id is None:
         return path
-    inner = (path / sae_id).resolve()
-    if not inner.is_relative_to(path.resolve()):
+    if Path(sae_id).is_absolute() or ".." in Path(sae_id).parts:
         raise SaelabError(f"sae_id {sae_id!r} leads out of {path}")
-    if not inner.exists():
+    if not (path / sae_id).exists():
         raise _no_id(str(path), sae_id, ids_in(path))
     return path / sae_id
 
@@ -71,7 +83,7 @@ def ids_of(files: Iterable[str]) -> list[str]:
             ids.append(path.parent.as_posix())
         elif name.endswith(NESTED):
             ids.append(path.parent.parent.as_posix())
-        elif SINGLE.search(path.name):
+        elif SINGLE.fullmatch(path.name):
             ids.append(name)
     return list(dict.fromkeys(ids))
 
@@ -92,7 +104,11 @@ def choose(repo: str, ids: list[str], sae_id: str | None) -> str:
 
 def _no_id(repo: str, sae_id: str, ids: list[str]) -> SaelabError:
     close = nearest(sae_id, ids)
-    hint = f"Did you mean {' or '.join(map(repr, close))}?" if close else f"It holds {', '.join(ids[:6]) or 'none'}."
+    hint = (
+        f"Did you mean {' or '.join(map(repr, close))}?"
+        if close
+        else f"It holds {', '.join(ids[:6]) or 'none'}."
+    )
     return SaelabError(f"no SAE {sae_id!r} in {repo}. {hint}")
 
 
@@ -118,7 +134,8 @@ def _files(repo: str) -> list[str]:
         cached = Path(snapshot_download(repo, local_files_only=True))
     except (LocalEntryNotFoundError, OSError, ValueError) as error:
         raise SaelabError(
-            f"{repo} is not a folder here, the hub cannot be reached (offline), and the cache does not hold it. "
+            f"{repo} is not a folder here, the hub cannot be reached (offline), and the cache does not "
+            f"hold it. "
             "Download it once with a connection, or pass a local folder"
         ) from error
     return [p.relative_to(cached).as_posix() for p in cached.rglob("*") if p.is_file()]
@@ -131,10 +148,12 @@ def _fetch(repo: str, sae_id: str) -> Path:
     folder = PurePosixPath(sae_id)
     single = sae_id in files
     wanted = [
-        name for name in files
-        if name == sae_id or (not single and PurePosixPath(name).is_relative_to(folder) and _part(name, folder))
+        name
+        for name in files
+        if name == sae_id
+        or (not single and PurePosixPath(name).is_relative_to(folder) and _part(name, folder))
         or (single and PurePosixPath(name).name in CONFIGS and PurePosixPath(name).parent == folder.parent)
-    ]  # fmt: skip
+    ]
     if not wanted:
         raise _no_id(repo, sae_id, ids_of(files))
     try:
@@ -154,8 +173,18 @@ def _part(name: str, folder: PurePosixPath) -> bool:
 
 def _no_network(error: BaseException) -> bool:
     names = {kind.__name__ for kind in type(error).__mro__}
-    return bool(names & {"ConnectionError", "ConnectError", "Timeout", "TimeoutException", "OfflineModeIsEnabled",
-                         "TransportError", "ProxyError"})  # fmt: skip
+    return bool(
+        names
+        & {
+            "ConnectionError",
+            "ConnectError",
+            "Timeout",
+            "TimeoutException",
+            "OfflineModeIsEnabled",
+            "TransportError",
+            "ProxyError",
+        }
+    )
 
 
 def explain(repo: str, error: BaseException) -> SaelabError:
@@ -163,11 +192,13 @@ def explain(repo: str, error: BaseException) -> SaelabError:
     names = {kind.__name__ for kind in type(error).__mro__}
     if "GatedRepoError" in names:
         return SaelabError(
-            f"{repo} is gated: accept its terms on its hub page, then log in with `hf auth login` (or set HF_TOKEN)"
+            f"{repo} is gated: accept its terms on its hub page, then log in with `hf auth login` (or "
+            f"set HF_TOKEN)"
         )
     if "RepositoryNotFoundError" in names or "HFValidationError" in names:
         return SaelabError(
-            f"{repo} is not found on the hub (or is private and you are not logged in), and there is no such folder "
+            f"{repo} is not found on the hub (or is private and you are not logged in), and there is no "
+            f"such folder "
             "here; saelab.catalog() lists published SAEs"
         )
     if "EntryNotFoundError" in names and "LocalEntryNotFoundError" not in names:

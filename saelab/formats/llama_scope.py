@@ -1,10 +1,10 @@
-"""Llama Scope: ``hyperparams.json`` and ``checkpoints/final.safetensors`` with ``encoder.weight (d_sae, d_in)``,
-``encoder.bias``, ``decoder.weight (d_out, d_sae)``, ``decoder.bias``: JumpReLU with one threshold for all latents, nothing
-subtracted from the input. Weights are for activations scaled to mean length √d; the stored threshold is not, it is
-scaled along.
+"""Llama Scope: ``hyperparams.json`` and ``checkpoints/final.safetensors`` with ``encoder.weight (d_sae,
+d_in)``, ``encoder.bias``, ``decoder.weight (d_out, d_sae)``, ``decoder.bias``: JumpReLU with one threshold
+for all latents, nothing subtracted from the input. Weights are for activations scaled to mean length √d;
+the stored threshold is not, it is scaled along.
 
-The R1-distilled ones are ``config.json`` and ``sae_weights.safetensors`` with the same names, weights for raw activations
-and ``log_jumprelu_threshold (d_sae)``."""
+The R1-distilled ones are ``config.json`` and ``sae_weights.safetensors`` with the same names, weights for
+raw activations and ``log_jumprelu_threshold (d_sae)``."""
 
 from __future__ import annotations
 
@@ -67,11 +67,15 @@ def _original(src: Source) -> SAE:
     w.expect(str(where), d_in=d_in, d_sae=keys.take("d_sae", kind=int))
     norms = Keys(keys.take("dataset_average_activation_norm", kind=dict), f"average norms in {where}")
     scale = math.sqrt(d_in) / _positive(norms.take("in", kind=(int, float)), where)
-    scale_out = math.sqrt(d_in) / _positive(norms.take("out", kind=(int, float)), where) if "out" in norms else None
+    scale_out = (
+        math.sqrt(d_in) / _positive(norms.take("out", kind=(int, float)), where) if "out" in norms else None
+    )
     jump = keys.take("jump_relu_threshold", kind=(int, float)) * scale
     tensors = _linear(w)
     if keys.take("sparsity_include_decoder_norm", False):
-        tensors["threshold"] = jump / tensors["W_dec"].float().norm(dim=1)  # compared in units of the row's length
+        tensors["threshold"] = jump / tensors["W_dec"].float().norm(
+            dim=1
+        )  # compared in units of the row's length
     else:
         tensors["threshold"] = tensors["b_enc"].new_full((w.sizes["d_sae"],), jump)
     tensors["threshold"] = tensors["threshold"].to(tensors["b_enc"].dtype)

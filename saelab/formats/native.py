@@ -36,7 +36,9 @@ def detect(src: Source) -> bool:
 def read(src: Source) -> SAE:
     """Read a folder."""
     if src.given:
-        raise SaelabError(f"{src} states every fact about itself; given={src.given} would contradict or repeat them")
+        raise SaelabError(
+            f"{src} states every fact about itself; given={src.given} would contradict or repeat them"
+        )
     return load(src.folder)
 
 

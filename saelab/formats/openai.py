@@ -1,9 +1,10 @@
 """OpenAI's ``.pt`` files (openai/sparse_autoencoder): a state dict with two entries that are not tensors.
 
-``pre_bias (d_in)``, ``encoder.weight (d_sae, d_in)``, ``latent_bias (d_sae)``, ``decoder.weight (d_in, d_sae)`` (left
-out, or named ``decoder.linear.weight``, when tied), three statistics of training, ``activation`` and
-``activation_state_dict {k, postact_fn}``. ``pre_bias`` is subtracted from the input and added to the output. With
-TopK each row is layer-normalised first: that is how the code reads files whose activation is TopK."""
+``pre_bias (d_in)``, ``encoder.weight (d_sae, d_in)``, ``latent_bias (d_sae)``, ``decoder.weight (d_in,
+d_sae)`` (left out, or named ``decoder.linear.weight``, when tied), three statistics of training,
+``activation`` and ``activation_state_dict {k, postact_fn}``. ``pre_bias`` is subtracted from the input and
+added to the output. With TopK each row is layer-normalised first: that is how the code reads files whose
+activation is TopK."""
 
 from __future__ import annotations
 
@@ -72,9 +73,11 @@ def _activation(src: Source, data: dict[str, Any], path: Path) -> dict[str, Any]
             raise SaelabError(f"{path}: activation.{key} and activation_state_dict do not agree")
     if name is None:
         arch = need(
-            src, "arch", "no 'activation' is stored. The first files of this format (v1, v4) leave it out and mean "
-            "'relu'; in a later one it is lost"
-        )  # fmt: skip
+            src,
+            "arch",
+            "no 'activation' is stored. The first files of this format (v1, v4) leave it out and mean "
+            "'relu'; in a later one it is lost",
+        )
         name = {"relu": "ReLU", "topk": "TopK"}.get(arch)
     if name == "ReLU":
         state.finish()
@@ -83,14 +86,16 @@ def _activation(src: Source, data: dict[str, Any], path: Path) -> dict[str, Any]
         raise unknown(f"activation in {path}:", name, ("ReLU", "TopK"))
     post = state.take("postact_fn")
     if post != "ReLU":
-        raise SaelabError(f"{path}: TopK followed by {post!r}; only ReLU is known, without it latents may be negative")
+        raise SaelabError(
+            f"{path}: TopK followed by {post!r}; only ReLU is known, without it latents may be negative"
+        )
     facts = {"arch": "topk", "k": state.take("k", kind=int)}
     state.finish()
     # not stored: TopK means layer norm, unless the user knows that training went without
     return facts | {"normalize": src.given.get("normalize", "layer_norm")}
 
 
-def _place(path: str) -> dict[str, str]:
+def _place(path: str) -> dict[str, Any]:
     match = re.search(r"(mlp_post_act|resid_\w+?_(?:mlp|attn))(?:_v4|_v5_\w+k)?/autoencoders/(\d+)\.pt", path)
     if match is None:
         return {}

@@ -1,5 +1,6 @@
-"""Qwen Scope: ``layer8.sae.pt`` with ``W_enc (d_sae, d_in)``, ``W_dec (d_in, d_sae)``, ``b_enc``, ``b_dec``: TopK, nothing
-subtracted from the input. k stands in the repository's name (``SAE-Res-…-W32K-L0_50``) only."""
+"""Qwen Scope: ``layer8.sae.pt`` with ``W_enc (d_sae, d_in)``, ``W_dec (d_in, d_sae)``, ``b_enc``,
+``b_dec``: TopK, nothing subtracted from the input. k stands in the repository's name
+(``SAE-Res-…-W32K-L0_50``) only."""
 
 from __future__ import annotations
 

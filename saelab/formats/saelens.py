@@ -1,9 +1,10 @@
 """SAELens: ``cfg.json`` and ``sae_weights.safetensors``.
 
-Tensors are ``W_enc (d_in, d_sae)``, ``W_dec (d_sae, d_out)``, ``b_enc (d_sae)``, ``b_dec (d_out)``; JumpReLU adds
-``threshold (d_sae)``, gated has ``b_gate``, ``b_mag``, ``r_mag`` in place of ``b_enc``, transcoders with a skip path have
-``W_skip (d_out, d_in)``. Version 6 names its ``architecture`` and keeps what concerns the model under ``metadata``;
-older configs are flat, and the oldest name only the activation function."""
+Tensors are ``W_enc (d_in, d_sae)``, ``W_dec (d_sae, d_out)``, ``b_enc (d_sae)``, ``b_dec (d_out)``;
+JumpReLU adds ``threshold (d_sae)``, gated has ``b_gate``, ``b_mag``, ``r_mag`` in place of ``b_enc``,
+transcoders with a skip path have ``W_skip (d_out, d_in)``. Version 6 names its ``architecture`` and keeps
+what concerns the model under ``metadata``; older configs are flat, and the oldest name only the activation
+function."""
 
 from __future__ import annotations
 
@@ -45,12 +46,30 @@ NORMALIZE = {None: "none", False: "none", True: "scale", "none": "none", "expect
              "layer_norm": "layer_norm"}  # fmt: skip
 # keys that only steered training, or say where things ran
 TRAINING = (
-    "device", "dtype", "l1_coefficient", "l1_warm_up_steps", "lp_norm", "noise_scale", "mse_loss_normalization",
-    "decoder_init_norm", "aux_loss_coefficient", "topk_threshold_lr", "jumprelu_init_threshold", "jumprelu_bandwidth",
-    "jumprelu_sparsity_loss_mode", "jumprelu_tanh_scale", "l0_coefficient", "l0_warm_up_steps",
-    "pre_act_loss_coefficient", "use_sparse_activations", "sae_lens_version", "sae_lens_training_version",
-    "jumprelu_ste_to_input", "target_l0", "use_matryoshka_aux_loss",
-)  # fmt: skip
+    "device",
+    "dtype",
+    "l1_coefficient",
+    "l1_warm_up_steps",
+    "lp_norm",
+    "noise_scale",
+    "mse_loss_normalization",
+    "decoder_init_norm",
+    "aux_loss_coefficient",
+    "topk_threshold_lr",
+    "jumprelu_init_threshold",
+    "jumprelu_bandwidth",
+    "jumprelu_sparsity_loss_mode",
+    "jumprelu_tanh_scale",
+    "l0_coefficient",
+    "l0_warm_up_steps",
+    "pre_act_loss_coefficient",
+    "use_sparse_activations",
+    "sae_lens_version",
+    "sae_lens_training_version",
+    "jumprelu_ste_to_input",
+    "target_l0",
+    "use_matryoshka_aux_loss",
+)
 
 
 def detect(src: Source) -> bool:
@@ -71,17 +90,28 @@ def read(src: Source) -> SAE:
     keys = Keys(values, where)
     architecture, k = _architecture(src, keys, where, flat)
     w = Weights(src.tensors(WEIGHTS), src.folder / WEIGHTS)
-    w.expect(str(where), d_in=keys.take("d_in", None), d_sae=keys.take("d_sae", None), d_out=keys.take("d_out", None))
+    w.expect(
+        str(where),
+        d_in=keys.take("d_in", None),
+        d_sae=keys.take("d_sae", None),
+        d_out=keys.take("d_out", None),
+    )
     meta = keys if flat else meta
     facts = _facts(keys, flat, where) | _meta(meta, where)
     transcodes = architecture.endswith("transcoder")
     if transcodes:
         facts["input_bias"] = "none"
         if facts["normalize"] != "none":
-            raise SaelabError(f"{where}: a transcoder whose input is normalised ({facts['normalize']}) is not known")
+            raise SaelabError(
+                f"{where}: a transcoder whose input is normalised ({facts['normalize']}) is not known"
+            )
     if facts["normalize"] == "scale":
-        need(src, "scale", "it expects inputs scaled by a factor that it does not hold (√d_in / mean ‖x‖ over the "
-             "training data); without it the latents would be wrong")  # fmt: skip
+        need(
+            src,
+            "scale",
+            "it expects inputs scaled by a factor that it does not hold (√d_in / mean ‖x‖ over the "
+            "training data); without it the latents would be wrong",
+        )
     rescale = keys.take("rescale_acts_by_decoder_norm", False, kind=bool)
     tensors = _tensors(w, architecture, facts)
     if rescale:
@@ -93,9 +123,7 @@ def read(src: Source) -> SAE:
     if not flat:
         keys.skip(*TRAINING)
         keys.finish()
-    return assemble(
-        src, w, tensors, form=NAME, arch=ARCHITECTURES[architecture], k=k, record=record, **facts
-    )
+    return assemble(src, w, tensors, form=NAME, arch=ARCHITECTURES[architecture], k=k, record=record, **facts)
 
 
 def _architecture(src: Source, keys: Keys, where: Path, flat: bool) -> tuple[str, int | None]:
@@ -106,8 +134,12 @@ def _architecture(src: Source, keys: Keys, where: Path, flat: bool) -> tuple[str
     if function is not None and function not in ("relu", "topk"):
         raise unknown(f"activation function in {where}:", function, ("relu", "topk"))
     if name is None and function is None:
-        given = need(src, "arch", "the config names neither an 'architecture' nor an activation function, and the same "
-                     "tensors mean different things in different ones")  # fmt: skip
+        given = need(
+            src,
+            "arch",
+            "the config names neither an 'architecture' nor an activation function, and the same "
+            "tensors mean different things in different ones",
+        )
         name = {"relu": "standard"}.get(given, given)
     elif function == "topk":
         name = "topk"  # architecture was "standard" then
@@ -145,7 +177,9 @@ def _meta(meta: Keys, where: Path) -> dict[str, Any]:
     for name in ("hook_head_index", "hook_head_index_out"):
         head = meta.take(name, None)
         if head is not None:
-            raise SaelabError(f"{where}: it reads one attention head ({name}={head}); only whole hook points can be read")
+            raise SaelabError(
+                f"{where}: it reads one attention head ({name}={head}); only whole hook points can be read"
+            )
     context = meta.take("context_size", None)
     bos = meta.take("prepend_bos", None)
     return {
@@ -187,7 +221,9 @@ def _tensors(w: Weights, architecture: str, facts: dict[str, Any]) -> dict[str, 
 
 def _prefixes(widths: Any, d_sae: int, where: Path) -> tuple[int, ...]:
     if not isinstance(widths, list) or not all(isinstance(n, int) for n in widths):
-        raise SaelabError(f"{where}: a matryoshka SAE needs 'matryoshka_widths', a list of sizes; got {widths!r}")
+        raise SaelabError(
+            f"{where}: a matryoshka SAE needs 'matryoshka_widths', a list of sizes; got {widths!r}"
+        )
     return tuple(widths) if widths and widths[-1] == d_sae else (*widths, d_sae)
 
 
@@ -222,14 +258,26 @@ def write(sae: SAE, path: Path) -> Path:
     if c.skip:
         tensors["W_skip"] = p["W_skip"]
     metadata = {
-        "sae_lens_version": "6.0.0", "sae_lens_training_version": None, "model_name": c.model, "hook_name": c.hook_in,
-        "hook_head_index": None, "prepend_bos": c.bos, "context_size": c.context, "exclude_special_tokens": False,
-    } | ({"hook_name_out": c.hook_out} if transcodes else {})  # fmt: skip
+        "sae_lens_version": "6.0.0",
+        "sae_lens_training_version": None,
+        "model_name": c.model,
+        "hook_name": c.hook_in,
+        "hook_head_index": None,
+        "prepend_bos": c.bos,
+        "context_size": c.context,
+        "exclude_special_tokens": False,
+    } | ({"hook_name_out": c.hook_out} if transcodes else {})
     config = {
-        "d_in": c.d_in, "d_sae": c.d_sae, "dtype": c.dtype, "device": "cpu", "apply_b_dec_to_input": bias == "decoder",
-        "normalize_activations": c.normalize, "reshape_activations": "hook_z" if "hook_z" in c.hook_in else "none",
-        "metadata": metadata, "architecture": name,
-    } | ({"k": c.k, "rescale_acts_by_decoder_norm": False} if name == "topk" else {})  # fmt: skip
+        "d_in": c.d_in,
+        "d_sae": c.d_sae,
+        "dtype": c.dtype,
+        "device": "cpu",
+        "apply_b_dec_to_input": bias == "decoder",
+        "normalize_activations": c.normalize,
+        "reshape_activations": "hook_z" if "hook_z" in c.hook_in else "none",
+        "metadata": metadata,
+        "architecture": name,
+    } | ({"k": c.k, "rescale_acts_by_decoder_norm": False} if name == "topk" else {})
     if transcodes:
         config["d_out"] = c.d_out
     files.write_tensors(path / WEIGHTS, tensors)
@@ -238,7 +286,9 @@ def write(sae: SAE, path: Path) -> Path:
 
 
 def _name(sae: SAE, transcodes: bool) -> str:
-    arch = {"relu": "standard", "batchtopk": "jumprelu", "matryoshka": "jumprelu"}.get(sae.config.arch, sae.config.arch)
+    arch = {"relu": "standard", "batchtopk": "jumprelu", "matryoshka": "jumprelu"}.get(
+        sae.config.arch, sae.config.arch
+    )
     if arch not in ARCHITECTURES:
         raise refuse(sae, NAME, f"the library has no such architecture; it has {', '.join(ARCHITECTURES)}")
     if not transcodes:

@@ -1,7 +1,7 @@
 """Does a loaded SAE reconstruct what its model computes? Wrong loads are silent otherwise.
 
-A short text is run through the model; where the reconstruction is poor, the usual causes are tried one by one, and the
-one that repairs it is named."""
+A short text is run through the model; where the reconstruction is poor, the usual causes are tried one by
+one, and the one that repairs it is named."""
 
 from __future__ import annotations
 
@@ -21,12 +21,18 @@ if TYPE_CHECKING:
     from saelab.sae import SAE
 
 TEXT = (
-    "The harbour was quiet that morning, and the boats lay close to the wall. A woman in a yellow coat walked along "
-    "the quay, counting the crates that had come in overnight: eleven of apples, four of salt, one of books. She wrote "
-    "each number down, closed the notebook, and asked the driver whether the road over the hill was open again. It was, "
-    "he said, but only until noon, because the river was still rising. In 1998 it had taken the bridge with it; the new "
-    "one, built from steel and paid for by the county, stood two metres higher. They left at ten, and before the rain "
-    "began they had passed the mill, the school with its red roof, and the field where her brother used to fly kites."
+    "The harbour was quiet that morning, and the boats lay close to the wall. A woman in a yellow coat "
+    "walked along "
+    "the quay, counting the crates that had come in overnight: eleven of apples, four of salt, one of "
+    "books. She wrote "
+    "each number down, closed the notebook, and asked the driver whether the road over the hill was "
+    "open again. It was, "
+    "he said, but only until noon, because the river was still rising. In 1998 it had taken the bridge "
+    "with it; the new "
+    "one, built from steel and paid for by the county, stood two metres higher. They left at ten, and "
+    "before the rain "
+    "began they had passed the mill, the school with its red roof, and the field where her brother used "
+    "to fly kites."
 )
 POOR = 0.5  # explained variance below which something is likely to be wrong
 REPAIRED = 0.2  # by how much a change must raise it to be named as the cause
@@ -64,7 +70,8 @@ def self_check(sae: SAE, model: Any, *, text: str = TEXT) -> SelfCheck:
     Raises
     ------
     SaelabError
-        If the SAE cannot read this model at all: it names no hook point, or one that is not there or not as wide.
+        If the SAE cannot read this model at all: it names no hook point, or one that is not there or not as
+        wide.
     """
     c = sae.config
     if not c.hook_in:
@@ -73,28 +80,39 @@ def self_check(sae: SAE, model: Any, *, text: str = TEXT) -> SelfCheck:
         if c.widths is None:
             models.check_hook(model, hook)
     if c.widths is not None:
-        raise SaelabError("a crosscoder reads several models or hook points; the self-check knows one of each")
+        raise SaelabError(
+            "a crosscoder reads several models or hook points; the self-check knows one of each"
+        )
     x, y = _activations(sae, model, text, c.bos)
     for name, wide, got in (("hook_in", c.d_in, x), ("hook_out", int(c.d_out or c.d_in), y)):
         if got.shape[1] != wide:
             raise SaelabError(
-                f"{getattr(c, name)} of {models.model_name(model)} is {got.shape[1]} wide, the SAE wants {wide}; "
+                f"{getattr(c, name)} of {models.model_name(model)} is {got.shape[1]} wide, the SAE "
+                f"wants {wide}; "
                 f"it was made for {c.model or 'another model'}"
             )
     ev, l0 = _score(sae, x, y)
     problems = []
     if ev < POOR:
-        problems.append(f"it explains {ev:.0%} of the variance at {c.hook_in}; {_cause(sae, model, text, x, y, ev)}")
+        problems.append(
+            f"it explains {ev:.0%} of the variance at {c.hook_in}; {_cause(sae, model, text, x, y, ev)}"
+        )
     said = _l0_said(sae)
     if said is not None and not said / 3 <= l0 <= said * 3:
-        problems.append(f"{l0:.0f} latents are active per token, the file's name or config says about {said:.0f}")
+        problems.append(
+            f"{l0:.0f} latents are active per token, the file's name or config says about {said:.0f}"
+        )
     result = SelfCheck(ev, l0, said, len(x), tuple(problems))
     if problems:
-        warnings.warn("this SAE may be loaded wrongly, or belong elsewhere: " + "; ".join(problems), stacklevel=3)
+        warnings.warn(
+            "this SAE may be loaded wrongly, or belong elsewhere: " + "; ".join(problems), stacklevel=3
+        )
     return result
 
 
-def _activations(sae: SAE, model: Any, text: str, bos: bool, hooks: tuple[str, ...] = ()) -> tuple[Tensor, ...]:
+def _activations(
+    sae: SAE, model: Any, text: str, bos: bool, hooks: tuple[str, ...] = ()
+) -> tuple[Tensor, ...]:
     """Activations (tokens, width) of the input, the output, and ``hooks``; special tokens left out."""
     c = sae.config
     wanted = (c.hook_in, c.hook_out, *hooks)
@@ -122,11 +140,15 @@ def _cause(sae: SAE, model: Any, text: str, x: Tensor, y: Tensor, ev: float) -> 
     tried: dict[str, float] = {}
     if c.hook_in == c.hook_out:
         factor = math.sqrt(c.d_in) / float(x.norm(dim=1).mean())
-        tried[f"the activations are multiplied by {factor:.3g} first (a scale that is not in the file: "
-              f"given={{'normalize': 'scale', 'scale': {factor:.3g}}})"] = _score(sae, x * factor, y * factor)[0]  # fmt: skip
+        tried[
+            f"the activations are multiplied by {factor:.3g} first (a scale that is not in the file: "
+            f"given={{'normalize': 'scale', 'scale': {factor:.3g}}})"
+        ] = _score(sae, x * factor, y * factor)[0]
         centred = x - x.mean(1, keepdim=True)
-        tried["each activation's mean is removed (it was trained on a model with centred weights, center_writing_weights)"] \
-            = _score(sae, centred, centred)[0]  # fmt: skip
+        tried[
+            "each activation's mean is removed (it was trained on a model with centred weights, "
+            "center_writing_weights)"
+        ] = _score(sae, centred, centred)[0]
         if c.normalize == "layer_norm":
             plain = _plain(sae)
             tried["it is used without layer norm (given={'normalize': 'none'})"] = _score(plain, x, y)[0]
@@ -140,7 +162,7 @@ def _cause(sae: SAE, model: Any, text: str, x: Tensor, y: Tensor, ev: float) -> 
     best = max(tried, key=lambda name: tried[name], default=None)
     if best is not None and tried[best] > max(ev + REPAIRED, POOR):
         return f"it would be {tried[best]:.0%} if {best}"
-    return "neither another scale, centring, BOS nor a neighbouring hook point repairs it: is it the right model?"
+    return "neither scale, centring, BOS nor a neighbouring hook point repairs it: is it the right model?"
 
 
 def _plain(sae: SAE) -> SAE:

@@ -1,7 +1,8 @@
-"""Where an SAE is read from: a folder or one file. Everything that opens files nobody here wrote is in this file.
+"""Where an SAE is read from: a folder or one file. Everything that opens files nobody here wrote is in this
+file.
 
-Pickles are only read as plain tensors and numbers; sizes that a file claims are compared with its length before
-anything is allocated."""
+Pickles are only read as plain tensors and numbers; sizes that a file claims are compared with its length
+before anything is allocated."""
 
 from __future__ import annotations
 
@@ -65,7 +66,8 @@ class Source:
         return all((self.folder / n).is_file() for n in names)
 
     def only(self, *suffixes: str) -> Path | None:
-        """The file itself, or the folder's one file, with such an ending; None if there is none or more than one."""
+        """The file itself, or the folder's one file, with such an ending; None if there is none or more
+        than one."""
         if self.path.is_file():
             return self.path if self.path.name.endswith(suffixes) else None
         found = [p for p in self.path.iterdir() if p.is_file() and p.name.endswith(suffixes)]
@@ -147,7 +149,8 @@ def _zip(path: Path) -> zipfile.ZipFile:
         archive = zipfile.ZipFile(path)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, UnicodeDecodeError) as error:
         raise SaelabError(
-            f"{path} ({size} bytes) is not a whole archive ({_brief(error)}); it may be cut short, or written by "
+            f"{path} ({size} bytes) is not a whole archive ({_brief(error)}); it may be cut short, or "
+            f"written by "
             "a PyTorch older than 1.6 (then load and save it there once more)"
         ) from None
     claimed = sum(entry.file_size for entry in archive.infolist())
@@ -173,12 +176,21 @@ def read_pickle(path: Path) -> dict[str, Any]:
         if len(programs) != 1:
             raise SaelabError(f"{path} is an archive, but not one of torch.save: it has no data.pkl")
         if programs[0].file_size > PICKLE_BYTES:
-            raise SaelabError(f"{path}: its index takes {programs[0].file_size:,} bytes; that is no state dict")
+            raise SaelabError(
+                f"{path}: its index takes {programs[0].file_size:,} bytes; that is no state dict"
+            )
         if any(e.compress_type != zipfile.ZIP_STORED for e in entries):
             raise SaelabError(f"{path} is compressed, which torch.save never does")
         try:
             program = archive.read(programs[0])  # verifies its checksum
-        except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, zlib.error) as error:
+        except (
+            zipfile.BadZipFile,
+            OSError,
+            EOFError,
+            RuntimeError,
+            NotImplementedError,
+            zlib.error,
+        ) as error:
             raise SaelabError(f"{path} is damaged ({_brief(error)})") from None
     _only_plain(path, program)
     try:
@@ -198,8 +210,10 @@ def _only_plain(path: Path, program: bytes) -> None:
         for op, arg, _ in pickletools.genops(program):
             if op.name == "GLOBAL" and arg not in PLAIN:
                 raise SaelabError(
-                    f"{path} holds a pickled {str(arg).replace(' ', '.')!r}: building it could run code, so it is "
-                    "refused. Where you trust the file, load it in the library that wrote it and save its state dict"
+                    f"{path} holds a pickled {str(arg).replace(' ', '.')!r}: building it could run "
+                    f"code, so it is "
+                    "refused. Where you trust the file, load it in the library that wrote it and save "
+                    "its state dict"
                 )
             if op.name in ("STACK_GLOBAL", "INST", "OBJ", "EXT1", "EXT2", "EXT4"):
                 raise SaelabError(f"{path} holds pickled objects ({op.name}), not only tensors: refused")
@@ -214,7 +228,14 @@ def check_crc(path: Path) -> None:
     with _zip(path) as archive:
         try:
             bad = archive.testzip()
-        except (zipfile.BadZipFile, OSError, EOFError, RuntimeError, NotImplementedError, zlib.error) as error:
+        except (
+            zipfile.BadZipFile,
+            OSError,
+            EOFError,
+            RuntimeError,
+            NotImplementedError,
+            zlib.error,
+        ) as error:
             raise SaelabError(f"{path} is damaged ({_brief(error)})") from None
     if bad is not None:
         raise SaelabError(f"{path} is damaged: {bad} in it does not match its checksum")

@@ -1,7 +1,8 @@
 """EleutherAI's sparsify: ``cfg.json`` and ``sae.safetensors`` in a folder named after the module they read.
 
-``encoder.weight (d_sae, d_in)``, ``encoder.bias (d_sae)``, ``W_dec (d_sae, d_in)``, ``b_dec (d_in)`` and, with
-``skip_connection``, ``W_skip (d_in, d_in)``. ``b_dec`` is subtracted from the input unless ``transcode``."""
+``encoder.weight (d_sae, d_in)``, ``encoder.bias (d_sae)``, ``W_dec (d_sae, d_in)``, ``b_dec (d_in)`` and,
+with ``skip_connection``, ``W_skip (d_in, d_in)``. ``b_dec`` is subtracted from the input unless
+``transcode``."""
 
 from __future__ import annotations
 
@@ -41,7 +42,9 @@ def read(src: Source) -> SAE:
     # files without the key are older than the second choice; then there was only this one
     activation = keys.take("activation", "topk")
     if activation == "groupmax":
-        raise SaelabError(f"{where}: activation 'groupmax' keeps the largest of each group; saelab has no such SAE")
+        raise SaelabError(
+            f"{where}: activation 'groupmax' keeps the largest of each group; saelab has no such SAE"
+        )
     if activation != "topk":
         raise unknown(f"activation in {where}:", activation, ("topk",))
     if keys.take("signed", False):
@@ -52,7 +55,9 @@ def read(src: Source) -> SAE:
     keys.skip("normalize_decoder", "multi_topk")  # about training only
     keys.finish()
     w = Weights(src.tensors(WEIGHTS), src.folder / WEIGHTS)
-    w.expect(str(where), d_in=d_in, d_out=d_in, d_sae=n or (d_in * factor if isinstance(factor, int) else None))
+    w.expect(
+        str(where), d_in=d_in, d_out=d_in, d_sae=n or (d_in * factor if isinstance(factor, int) else None)
+    )
     tensors = {
         "W_enc": w.take("encoder.weight", "d_sae", "d_in").T,  # (d_in, d_sae)
         "b_enc": w.take("encoder.bias", "d_sae"),
@@ -64,9 +69,17 @@ def read(src: Source) -> SAE:
     bias = "none" if transcode else "decoder"
     hooks = _hooks(src.folder.name, transcode)
     return assemble(
-        src, w, tensors, form=NAME, arch="topk", k=k, input_bias=bias, skip=skip, record={"module": src.folder.name},
+        src,
+        w,
+        tensors,
+        form=NAME,
+        arch="topk",
+        k=k,
+        input_bias=bias,
+        skip=skip,
+        record={"module": src.folder.name},
         **hooks,
-    )  # fmt: skip
+    )
 
 
 def _hooks(module: str, transcode: bool) -> dict[str, str | None]:
@@ -97,10 +110,16 @@ def write(sae: SAE, path: Path) -> Path:
     if c.skip:
         tensors["W_skip"] = p["W_skip"]
     config: dict[str, Any] = {
-        "activation": "topk", "expansion_factor": max(1, c.d_sae // c.d_in), "normalize_decoder": False,
-        "num_latents": c.d_sae, "k": c.k, "multi_topk": False, "skip_connection": c.skip, "transcode": transcode,
+        "activation": "topk",
+        "expansion_factor": max(1, c.d_sae // c.d_in),
+        "normalize_decoder": False,
+        "num_latents": c.d_sae,
+        "k": c.k,
+        "multi_topk": False,
+        "skip_connection": c.skip,
+        "transcode": transcode,
         "d_in": c.d_in,
-    }  # fmt: skip
+    }
     files.write_tensors(path / WEIGHTS, tensors)
     files.write_json(path / CONFIG, config)
     return path

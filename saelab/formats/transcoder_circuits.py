@@ -1,8 +1,9 @@
-"""transcoder_circuits: a ``.pt`` ``{cfg, state_dict}`` with ``W_enc (d_in, d_sae)``, ``W_dec (d_sae, d_out)``, ``b_enc``,
-``b_dec (d_in)`` that is subtracted from the input and ``b_dec_out (d_out)`` that is added to the output: ReLU.
+"""transcoder_circuits: a ``.pt`` ``{cfg, state_dict}`` with ``W_enc (d_in, d_sae)``, ``W_dec (d_sae,
+d_out)``, ``b_enc``, ``b_dec (d_in)`` that is subtracted from the input and ``b_dec_out (d_out)`` that is
+added to the output: ReLU.
 
-The published files hold ``cfg`` as an object of the library's own class, which is code and therefore refused. Load
-such a file there and save ``{"cfg": vars(sae.cfg), "state_dict": sae.state_dict()}``."""
+The published files hold ``cfg`` as an object of the library's own class, which is code and therefore
+refused. Load such a file there and save ``{"cfg": vars(sae.cfg), "state_dict": sae.state_dict()}``."""
 
 from __future__ import annotations
 
@@ -35,7 +36,12 @@ def read(src: Source) -> SAE:
     cfg = Keys(whole.take("cfg", kind=dict), f"'cfg' in {path}")
     w = Weights(whole.take("state_dict", kind=dict), path)
     whole.finish()
-    w.expect(f"'cfg' in {path}", d_in=cfg.take("d_in", None), d_sae=cfg.take("d_sae", None), d_out=cfg.take("d_out", None))
+    w.expect(
+        f"'cfg' in {path}",
+        d_in=cfg.take("d_in", None),
+        d_sae=cfg.take("d_sae", None),
+        d_out=cfg.take("d_out", None),
+    )
     if not cfg.take("is_transcoder", True):
         raise SaelabError(f"{path} says it is no transcoder, but has b_dec_out")
     tensors = {

@@ -1,4 +1,5 @@
-"""Tensors of a foreign file on their way into an SAE: each is asked for by name and shape, and all must be used."""
+"""Tensors of a foreign file on their way into an SAE: each is asked for by name and shape, and all must be
+used."""
 
 from __future__ import annotations
 
@@ -19,9 +20,8 @@ if TYPE_CHECKING:
 class Weights:
     """The named tensors of one file.
 
-    ``take(name, "d_sae", "d_in")`` hands one out after checking its shape: the first use of an axis name fixes its
-    size, every later use must agree. ``finish()`` refuses tensors that nobody asked for.
-    """
+    ``take(name, "d_sae", "d_in")`` hands one out after checking its shape: the first use of an axis name
+    fixes its size, every later use must agree. ``finish()`` refuses tensors that nobody asked for."""
 
     def __init__(self, tensors: Mapping[str, Any], where: object):
         self._tensors = dict(tensors)
@@ -41,13 +41,17 @@ class Weights:
     def take(self, name: str, *axes: str | int) -> Tensor:
         """The tensor ``name``, whose axes are as long as ``axes`` say."""
         if name not in self._tensors:
-            raise SaelabError(f"{self.where} has no tensor {name!r}; it has {', '.join(self._names) or 'none'}")
+            raise SaelabError(
+                f"{self.where} has no tensor {name!r}; it has {', '.join(self._names) or 'none'}"
+            )
         t = self._tensors.pop(name)
         if not isinstance(t, Tensor) or not t.is_floating_point():
             kind = str(t.dtype) if isinstance(t, Tensor) else type(t).__name__
             raise SaelabError(f"{self.where}: {name} must be a floating-point tensor, got {kind}")
         if t.numel() * t.element_size() > t.untyped_storage().nbytes():
-            raise SaelabError(f"{self.where}: {name} claims {t.numel():,} numbers that the file does not hold")
+            raise SaelabError(
+                f"{self.where}: {name} claims {t.numel():,} numbers that the file does not hold"
+            )
         said = "(" + ", ".join(map(str, axes)) + ("," if len(axes) == 1 else "") + ")"
         if t.ndim != len(axes):
             raise SaelabError(f"{self.where}: {name} must have shape {said}, got {tuple(t.shape)}")
@@ -125,10 +129,13 @@ class Keys:
             if default:
                 return default[0]
             raise SaelabError(
-                f"{self.where} has no {name!r}; refusing to guess it. It has: {', '.join(map(str, self._values))}"
+                f"{self.where} has no {name!r}; refusing to guess it. It has: "
+                f"{', '.join(map(str, self._values))}"
             )
         value = self._values.pop(name)
-        if kind is not None and (not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)):
+        if kind is not None and (
+            not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)
+        ):
             kinds = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
             raise SaelabError(f"{self.where}: {name} must be of type {kinds}, got {value!r}")
         return value

@@ -1,4 +1,5 @@
-"""The registry of architectures. Each is a small file that says what its latents are and how they are learnt."""
+"""The registry of architectures. Each is a small file that says what its latents are and how they are
+learnt."""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""BatchTopK: in training the k·B largest pre-activations of a batch of B rows are kept, so that a row may use
-more or fewer than k (Bussmann, Leask & Nanda 2024). Afterwards a row must not depend on its neighbours: a latent
-is active when it exceeds one threshold, the running mean of the smallest value that training kept."""
+"""BatchTopK: in training the k·B largest pre-activations of a batch of B rows are kept, so that a row may
+use more or fewer than k (Bussmann, Leask & Nanda 2024). Afterwards a row must not depend on its neighbours:
+a latent is active when it exceeds one threshold, the running mean of the smallest value that training
+kept."""
 
 from __future__ import annotations
 
@@ -42,9 +43,8 @@ def activate(sae: SAE, pre: Tensor) -> Tensor:
 def largest(task: Task, count: int) -> tuple[Entries, Tensor]:
     """The up to ``count`` largest positive pre-activations of the whole batch: places, and values (nnz,).
 
-    A floor that a sample puts safely below the smallest one wanted leaves few candidates to sort; it is lowered
-    until there are enough, so the choice is exact.
-    """
+    A floor that a sample puts safely below the smallest one wanted leaves few candidates to sort; it is
+    lowered until there are enough, so the choice is exact."""
     pre = task.pre  # (B, d_sae)
     wanted = count + count // 4 if task.fast else count  # bfloat16 may rank some too low
     floor = _floor(pre, wanted)
@@ -60,7 +60,7 @@ def largest(task: Task, count: int) -> tuple[Entries, Tensor]:
         values = task.exact(rows, indices)  # (nnz,)
     keep = values.topk(min(count, len(values)), sorted=False).indices.sort().values  # row order again
     keep = keep[values[keep] > 0]
-    return Entries(rows[keep], indices[keep], tuple(pre.shape)), values[keep]
+    return Entries(rows[keep], indices[keep], (pre.shape[0], pre.shape[1])), values[keep]
 
 
 def _floor(pre: Tensor, count: int) -> float:

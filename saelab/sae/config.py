@@ -49,14 +49,18 @@ class SAEConfig:
             raise unknown("architecture", self.arch, ARCHS)
         for name in ("d_in", "d_sae"):
             object.__setattr__(self, name, check_count(name, getattr(self, name)))
-        object.__setattr__(self, "d_out", check_count("d_out", self.d_out if self.d_out is not None else self.d_in))
+        object.__setattr__(
+            self, "d_out", check_count("d_out", self.d_out if self.d_out is not None else self.d_in)
+        )
         for name in ("hook_in", "hook_out"):
             if not isinstance(getattr(self, name), str):
                 object.__setattr__(self, name, "+".join(getattr(self, name)))
         object.__setattr__(self, "hook_out", self.hook_out or self.hook_in)
         if ARCHS[self.arch].needs_k:
             if self.k is None:
-                raise SaelabError(f"a {self.arch} SAE needs k, the number of latents kept per token (such as k=32)")
+                raise SaelabError(
+                    f"a {self.arch} SAE needs k, the number of latents kept per token (such as k=32)"
+                )
             k = check_count("k", self.k)
             if k > self.d_sae:
                 raise SaelabError(f"k={k} is more than the d_sae={self.d_sae} latents there are")
@@ -71,7 +75,8 @@ class SAEConfig:
             raise unknown("dtype", self.dtype, DTYPES)
         if self.input_bias == "decoder" and self.d_out != self.d_in:
             raise SaelabError(
-                f"input_bias='decoder' subtracts b_dec from the input, so d_out={self.d_out} must equal d_in={self.d_in}"
+                "input_bias='decoder' subtracts b_dec from the input, so "
+                f"d_out={self.d_out} must equal d_in={self.d_in}"
             )
         self._check_hooks()
         self._check_scale()

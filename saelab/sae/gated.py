@@ -1,5 +1,6 @@
-"""Gated: one half of the encoder says whether a latent is active, the other how strongly (Rajamanoharan et al.
-2024a). ``gate = x W_enc + b_enc``; ``magnitude = exp(r_mag) · x W_enc + b_mag``; ``z = relu(magnitude)`` where gate > 0.
+"""Gated: one half of the encoder says whether a latent is active, the other how strongly (Rajamanoharan et
+al. 2024a). ``gate = x W_enc + b_enc``; ``magnitude = exp(r_mag) · x W_enc + b_mag``; ``z =
+relu(magnitude)`` where gate > 0.
 
 Loss: ``misfit(z) + pressure * Σ relu(gate) + misfit(relu(gate))``, the last with the decoder held fixed."""
 

@@ -2,12 +2,13 @@
 (Rajamanoharan et al. 2024b).
 
 The jump has no useful gradient; a rectangle of width ``bandwidth`` around the threshold stands in for it
-(straight-through estimator). The threshold itself is the parameter, not its logarithm: Adam moves it by about the
-learning rate per step, a logarithm only by that times the threshold, which for small thresholds is nothing.
+(straight-through estimator). The threshold itself is the parameter, not its logarithm: Adam moves it by
+about the learning rate per step, a logarithm only by that times the threshold, which for small thresholds
+is nothing.
 
 Penalties: ``target_l0`` gives ``strength * (L0 / target - 1)²``; ``l0`` gives ``l0 * L0 / d_sae``;
-``kernel="tanh"`` replaces L0 by ``Σ tanh(scale · z ‖w‖)``, which also moves the other parameters (Anthropic, January
-2025 update)."""
+``kernel="tanh"`` replaces L0 by ``Σ tanh(scale · z ‖w‖)``, which also moves the other parameters
+(Anthropic, January 2025 update)."""
 
 from __future__ import annotations
 

@@ -102,7 +102,8 @@ class Task:
     def encode(self, entries: Entries, values: Tensor | None = None) -> Tensor:
         """(nnz,) pre-activations at ``entries``, differentiable; ``values`` if they are known already."""
         if values is None:
-            values = self.pre[entries.rows, entries.indices].to(self.x_in.dtype)
+            rows, indices = entries.rows, entries.indices
+            values = self.exact(rows, indices) if self.fast else self.pre[rows, indices]
         return ops.encode_at(self.x_in, self.p.b_in, self.p.enc, self.p.b_enc, entries, values.detach())
 
     @torch.no_grad()
@@ -145,9 +146,8 @@ class Parts:
 def revive(task: Task, recon: Tensor) -> Tensor:
     """() AuxK: the dead latents reconstruct what is left (Gao et al. 2024, appendix A.2).
 
-    ``mean ‖e - ê‖² / Var(e)`` with ``e = y - ŷ`` held fixed, and ``ê`` made from the ``aux_k`` largest dead latents,
-    without a bias: ``b_dec`` is already in ``ŷ``. 0 when no latent is dead.
-    """
+    ``mean ‖e - ê‖² / Var(e)`` with ``e = y - ŷ`` held fixed, and ``ê`` made from the ``aux_k`` largest dead
+    latents, without a bias: ``b_dec`` is already in ``ŷ``. 0 when no latent is dead."""
     zero = task.y.new_zeros(())
     if task.dead is None or task.aux_coef <= 0:
         return zero

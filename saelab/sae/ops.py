@@ -1,8 +1,8 @@
 """Sparse kernels in plain torch: no dense (rows, d_sae) array is made for what is mostly zeros.
 
-The weight gradient of a sparse decoder is itself a sparse-times-dense product with rows and latents swapped;
-sorting the active entries by latent turns it into an ``embedding_bag``, many times faster than ``index_add_``.
-"""
+The weight gradient of a sparse decoder is itself a sparse-times-dense product with rows and latents
+swapped; sorting the active entries by latent turns it into an ``embedding_bag``, many times faster than
+``index_add_``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,12 @@ def weighted_rows(table: Tensor, indices: Tensor, offsets: Tensor, weights: Tens
     if len(offsets) == 1:
         return table.new_zeros(0, table.shape[1])
     return F.embedding_bag(
-        indices, table, offsets, per_sample_weights=weights.to(table.dtype), mode="sum", include_last_offset=True
+        indices,
+        table,
+        offsets,
+        per_sample_weights=weights.to(table.dtype),
+        mode="sum",
+        include_last_offset=True,
     )
 
 
@@ -94,7 +99,7 @@ class Entries:
     def where(cls, mask: Tensor) -> Entries:
         """The places where ``mask`` (rows, d_sae) is true."""
         rows, indices = mask.nonzero(as_tuple=True)
-        return cls(rows, indices, tuple(mask.shape))
+        return cls(rows, indices, (mask.shape[0], mask.shape[1]))
 
     @classmethod
     def per_row(cls, indices: Tensor, d_sae: int) -> Entries:
@@ -173,6 +178,7 @@ class _Decode(torch.autograd.Function):
 
 
 def decode_at(values: Tensor, dec: Tensor, entries: Entries) -> Tensor:
-    """``z @ dec`` where ``z`` has ``values`` (nnz,) at ``entries`` and zeros elsewhere, differentiable in both:
+    """``z @ dec`` where ``z`` has ``values`` (nnz,) at ``entries`` and zeros elsewhere, differentiable in
+    both:
     ``dec`` (d_sae, d_out) -> (rows, d_out)."""
     return _Decode.apply(values, dec, entries)

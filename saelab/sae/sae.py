@@ -31,31 +31,35 @@ class SAEOutput(NamedTuple):
 class SAE(nn.Module):
     """A sparse autoencoder: ``z = activation((x - b_in) W_enc + b_enc)``, ``x̂ = z W_dec + b_dec``.
 
-    Parameters are ``W_enc (d_in, d_sae)``, ``b_enc (d_sae)``, ``W_dec (d_sae, d_out)``, ``b_dec (d_out)``; ``b_in``
-    is what is subtracted from the input: ``b_dec``, nothing, or a vector of its own (``config.input_bias``).
-    ``W_enc`` is stored with each latent's column contiguous; a ``tied`` SAE has none and shows ``W_dec``'s
-    transpose. With ``skip``, ``W_skip (d_out, d_in)`` adds ``x W_skipᵀ`` to the output. A crosscoder's input and
-    output are the activations of several hook points side by side. Nothing is kept between calls.
-    """
+    Parameters are ``W_enc (d_in, d_sae)``, ``b_enc (d_sae)``, ``W_dec (d_sae, d_out)``, ``b_dec (d_out)``;
+    ``b_in`` is what is subtracted from the input: ``b_dec``, nothing, or a vector of its own
+    (``config.input_bias``). ``W_enc`` is stored with each latent's column contiguous; a ``tied`` SAE has
+    none and shows ``W_dec``'s transpose. With ``skip``, ``W_skip (d_out, d_in)`` adds ``x W_skipᵀ`` to the
+    output. A crosscoder's input and output are the activations of several hook points side by side. Nothing
+    is kept between calls."""
 
     def __init__(self, config: SAEConfig):
         super().__init__()
         self.config = config
         self.arch = ARCHS[config.arch]
         d_in, d_sae, d_out = config.d_in, config.d_sae, int(config.d_out or config.d_in)
-        new = {"dtype": DTYPES[config.dtype]}
+        dtype = DTYPES[config.dtype]
         if not config.tied:
-            self.W_enc = nn.Parameter(torch.zeros(d_sae, d_in, **new).T)  # (d_in, d_sae), column-contiguous
-        self.b_enc = nn.Parameter(torch.zeros(d_sae, **new))  # (d_sae)
-        self.W_dec = nn.Parameter(torch.zeros(d_sae, d_out, **new))  # (d_sae, d_out)
-        self.b_dec = nn.Parameter(torch.zeros(d_out, **new))  # (d_out)
+            self.W_enc = nn.Parameter(
+                torch.zeros(d_sae, d_in, dtype=dtype).T
+            )  # (d_in, d_sae), column-contiguous
+        self.b_enc = nn.Parameter(torch.zeros(d_sae, dtype=dtype))  # (d_sae)
+        self.W_dec = nn.Parameter(torch.zeros(d_sae, d_out, dtype=dtype))  # (d_sae, d_out)
+        self.b_dec = nn.Parameter(torch.zeros(d_out, dtype=dtype))  # (d_out)
         if config.input_bias == "own":
-            self.own_b_in = nn.Parameter(torch.zeros(d_in, **new))  # (d_in)
+            self.own_b_in = nn.Parameter(torch.zeros(d_in, dtype=dtype))  # (d_in)
         if config.skip:
-            self.W_skip = nn.Parameter(torch.zeros(d_out, d_in, **new))  # (d_out, d_in)
+            self.W_skip = nn.Parameter(torch.zeros(d_out, d_in, dtype=dtype))  # (d_out, d_in)
         for name, (shape, value) in self.arch.parameters(config).items():
             learnt = name not in self.arch.tracked
-            self.register_parameter(name, nn.Parameter(torch.full(shape, value, **new), requires_grad=learnt))
+            self.register_parameter(
+                name, nn.Parameter(torch.full(shape, value, dtype=dtype), requires_grad=learnt)
+            )
         self.history = pd.DataFrame()  # training curves, one line per logged step
         self.record: dict[str, Any] = {}  # how it was trained: versions, seed, data, settings
 
@@ -135,15 +139,17 @@ class SAE(nn.Module):
     ) -> Tensor:
         """Latents -> reconstruction (\\*, d_out), in the units of the original input.
 
-        Dense latents of an SAE that normalises each row need ``stats`` from :meth:`normalise`, and those of an
-        SAE with a skip path need ``skip`` (rows, d_out); codes of :meth:`encode_sparse` bring both along.
-        """
+        Dense latents of an SAE that normalises each row need ``stats`` from :meth:`normalise`, and those of
+        an SAE with a skip path need ``skip`` (rows, d_out); codes of :meth:`encode_sparse` bring both
+        along."""
         if isinstance(codes, Codes):
             out = ops.weighted_rows(self.W_dec, codes.indices, codes.offsets, codes.values) + self.b_dec
             out = self._add_skip(out, codes.skip)  # (rows, d_out)
             return self._undo(out, codes.stats).reshape(*codes.lead, out.shape[-1])
         if self.config.normalize == "layer_norm" and stats is None:
-            raise SaelabError("this SAE normalises each row: decode needs the row's stats, or codes of encode_sparse")
+            raise SaelabError(
+                "this SAE normalises each row: decode needs the row's stats, or codes of encode_sparse"
+            )
         flat = codes.reshape(-1, self.config.d_sae)  # (rows, d_sae)
         if self.config.normalize == "scale" and stats is None:
             stats = self._scale_stats(len(flat), flat)
@@ -160,7 +166,8 @@ class SAE(nn.Module):
         return out if stats is None else out * stats[1] + stats[0]
 
     def output_scale(self, x: Tensor) -> Tensor:
-        """(\\*, d_in) -> (\\*, 1): by how much one unit of a latent times its decoder row moves the output."""
+        """(\\*, d_in) -> (\\*, 1): by how much one unit of a latent times its decoder row moves the
+        output."""
         _, stats = self.normalise(self._flat(x))
         scale = self.W_dec.new_ones(x[..., 0].numel(), 1) if stats is None else stats[1]
         return scale.reshape(*x.shape[:-1], 1)
@@ -170,7 +177,9 @@ class SAE(nn.Module):
         codes = self.encode_sparse(x)
         recon = self.decode(codes)  # (*, d_out)
         if self.config.hook_in != self.config.hook_out:
-            raise SaelabError("a transcoder's error needs its target: compare decode(encode_sparse(x)) with it")
+            raise SaelabError(
+                "a transcoder's error needs its target: compare decode(encode_sparse(x)) with it"
+            )
         return SAEOutput(recon, codes, x - recon)
 
     # ------------------------------------------------------------------------------------------- reshaping
@@ -184,8 +193,8 @@ class SAE(nn.Module):
     def fold(self) -> SAE:
         """A copy that does the same without ``normalize="scale"``: the factor is multiplied into the weights.
 
-        ``W_enc · s``, ``W_dec / s``, ``b_dec / s``, ``b_in / s``; ``b_enc`` and thresholds act on pre-activations,
-        which stay the same.
+        ``W_enc · s``, ``W_dec / s``, ``b_dec / s``, ``b_in / s``; ``b_enc`` and thresholds act on
+        pre-activations, which stay the same.
 
         Raises
         ------
@@ -222,10 +231,11 @@ class SAE(nn.Module):
     # -------------------------------------------------------------------------------------- keep and show
 
     def save(self, path: str | Path, *, format: str = "saelab") -> Path:
-        """Write ``config.json``, ``weights.safetensors`` and the record of the run; see ``saelab.load_sae``.
+        """Write ``config.json``, ``weights.safetensors`` and the record of the run; see
+        ``saelab.load_sae``.
 
-        ``format`` is ``saelab``, ``saelens``, ``dictionary_learning``, ``sparsify`` or ``openai``; an SAE that a format
-        cannot express is refused with the reason.
+        ``format`` is ``saelab``, ``saelens``, ``dictionary_learning``, ``sparsify`` or ``openai``; an SAE
+        that a format cannot express is refused with the reason.
         """
         from saelab.formats import save_sae
 

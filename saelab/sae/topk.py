@@ -42,7 +42,7 @@ class Options:
 
 def select(sae: SAE, pre: Tensor) -> tuple[Tensor, Tensor]:
     """The k largest of each row: values (rows, k), not below 0, and latent ids (rows, k)."""
-    values, indices = pre.topk(sae.config.k, dim=-1, sorted=False)  # (rows, k)
+    values, indices = pre.topk(int(sae.config.k or 0), dim=-1, sorted=False)  # (rows, k)
     return values.relu(), indices
 
 
@@ -56,9 +56,9 @@ def activate(sae: SAE, pre: Tensor) -> Tensor:
 def largest(task: Task, k: int) -> tuple[Tensor, Tensor]:
     """k largest pre-activations of each row, in descending order: values (B, k), latent ids (B, k).
 
-    ``task.fast`` looks for them in bfloat16 and takes k + 8 candidates, whose values are then computed in full
-    precision and cut to the k largest; a latent is missed only if bfloat16 ranks it more than 8 places too low.
-    """
+    ``task.fast`` looks for them in bfloat16 and takes k + 8 candidates, whose values are then computed in
+    full precision and cut to the k largest; a latent is missed only if bfloat16 ranks it more than 8 places
+    too low."""
     if not task.fast:
         return task.pre.topk(k, dim=-1)
     candidates = task.pre.topk(min(k + 8, task.pre.shape[1]), dim=-1, sorted=False).indices  # (B, k + 8)

@@ -1,9 +1,9 @@
 """Checkpoints of a run: a folder each, whole or absent.
 
-``<out>/checkpoints/000000000123/`` holds ``state.json`` and ``tensors.safetensors``. A checkpoint is written under
-another name, brought to the disk, and then renamed; only after that is the one before it removed. So a kill at any
-moment leaves at least one whole checkpoint, and the highest number is the newest whole one.
-"""
+``<out>/checkpoints/000000000123/`` holds ``state.json`` and ``tensors.safetensors``. A checkpoint is
+written under another name, brought to the disk, and then renamed; only after that is the one before it
+removed. So a kill at any moment leaves at least one whole checkpoint, and the highest number is the newest
+whole one."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def load(out: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     if not found:
         raise SaelabError(f"no checkpoint in {_folder(out)}")
     try:
-        return files.read_json(found[-1] / "state.json"), files.read_tensors(found[-1] / "tensors.safetensors")
+        return files.read_json(found[-1] / "state.json"), files.read_tensors(
+            found[-1] / "tensors.safetensors"
+        )
     except SaelabError as error:
         older = f"; an older one is {found[-2]}" if len(found) > 1 else ""
         raise SaelabError(f"{error}{older}") from None

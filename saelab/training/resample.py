@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 def resample(trainer: Trainer, task: Task, parts: Parts) -> int:
     """Give each latent that is dead the direction of an input that is badly reconstructed; returns how many.
 
-    Inputs are drawn with probability proportional to their squared loss. The encoder row gets a fifth of the mean
-    length of the living ones, so that the newcomer is active but does not take over, and Adam forgets the old one.
-    """
+    Inputs are drawn with probability proportional to their squared loss. The encoder row gets a fifth of
+    the mean length of the living ones, so that the newcomer is active but does not take over, and Adam
+    forgets the old one."""
     p = trainer.leaves
     ids = (trainer.silent > trainer.dead_after).nonzero().squeeze(-1)  # (n,)
     if len(ids) == 0:

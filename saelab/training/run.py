@@ -1,10 +1,9 @@
-"""The calls a notebook makes: train one SAE, several from one pass over the model, or a grid of settings."""
+"""A run: several SAEs on the same batches, its checkpoints, and the record it leaves."""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 import platform
 import signal
 import threading
@@ -21,7 +20,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from saelab import data, files, models
+from saelab import __version__, data, files, models
 from saelab.activations import ActivationBuffer
 from saelab.errors import SaelabError, check_count, unknown
 from saelab.sae import SAE, SAEConfig
@@ -63,7 +62,9 @@ class Wanted:
         if self.arch not in ARCHS:
             raise unknown("architecture", self.arch, ARCHS)
         if self.hook_out is not None and len(self.hooks) > 1:
-            raise SaelabError("a crosscoder writes where it reads: give several hook points or hook_out, not both")
+            raise SaelabError(
+                "a crosscoder writes where it reads: give several hook points or hook_out, not both"
+            )
 
     @property
     def hooks(self) -> list[str]:
@@ -82,12 +83,16 @@ class Wanted:
     def typed_options(self) -> Any:
         return make_options(self.arch, self.options, self.k)
 
-    def sae_config(self, model: Any, bos: bool, context: int, sample: list[Tensor] | None = None) -> SAEConfig:
+    def sae_config(
+        self, model: Any, width: dict[str, int], bos: bool, context: int, sample: list[Tensor] | None = None
+    ) -> SAEConfig:
         """``sample`` has one (n, d) tensor per hook point that is read, and one for the target."""
-        widths = [models.hook_width(model, h) for h in self.hooks]
+        widths = [width[h] for h in self.hooks]
         normalize = ARCHS[self.arch].normalize if self.normalize is None else self.normalize
         if normalize == "layer_norm" and self.target:
-            raise SaelabError("layer_norm undoes itself with the input's size, which a transcoder's target does not have")
+            raise SaelabError(
+                "layer_norm undoes itself with the input's size, which a transcoder's target does not have"
+            )
         scale: float | tuple[float, ...] = 1.0
         scale_out = None
         if normalize == "scale" and sample is not None:
@@ -95,9 +100,11 @@ class Wanted:
             scale = scales[: len(widths)] if len(widths) > 1 else scales[0]
             scale_out = scales[-1] if self.target else None
         return SAEConfig(
-            arch=self.arch, d_in=sum(widths), d_sae=self.d_sae, k=self.k if ARCHS[self.arch].needs_k else None,
-            d_out=models.hook_width(model, self.target) if self.target else None,
-            hook_in=str(self.hook), hook_out=self.target or "", widths=tuple(widths) if len(widths) > 1 else None,
+            arch=self.arch, d_in=sum(widths), d_sae=self.d_sae,
+            k=self.k if ARCHS[self.arch].needs_k else None,
+            d_out=width[self.target] if self.target else None,
+            hook_in=str(self.hook), hook_out=self.target or "",
+            widths=tuple(widths) if len(widths) > 1 else None,
             model=models.model_name(model), normalize=normalize, scale=scale, scale_out=scale_out, bos=bos,
             input_bias="own" if self.target else "decoder", context=context, tied=self.tied, skip=self.skip,
             prefixes=self.prefixes,
@@ -124,12 +131,15 @@ class Run:
     """
 
     def __init__(
-        self, model: Any, texts: Iterable[str], wanted: Sequence[Wanted], *, tokens: int | float | str, batch: int,
+        self, model: Any, texts: Iterable[str], wanted: Sequence[Wanted], *, tokens: int | float | str,
+        batch: int,
         context: int | None, bos: bool | None, buffer: int, seed: int, epochs: int, outlier: float | None,
         out: str | Path | None, resume: bool, checkpoint_every: int | float | str | None,
     ):  # fmt: skip
         self.model, self.wanted = model, list(wanted)
-        self.hooks = list(dict.fromkeys(h for w in wanted for h in [*w.hooks, *([w.target] if w.target else [])]))
+        self.hooks = list(
+            dict.fromkeys(h for w in wanted for h in [*w.hooks, *([w.target] if w.target else [])])
+        )
         for hook in self.hooks:
             models.check_hook(model, hook)
         self.budget, self.batch = data.parse_tokens(tokens), check_count("batch", batch)
@@ -138,15 +148,16 @@ class Run:
         length = context or limit
         if self.budget < max(batch, length):
             raise SaelabError(
-                f"a budget of {self.budget} tokens is less than one batch of {batch} tokens or one context of "
-                f"{length}; raise tokens or lower batch"
+                f"a budget of {self.budget} tokens is less than one batch of {batch} tokens or one context "
+                f"of {length}; raise tokens or lower batch"
             )
         self.bos = models.default_bos(model) if bos is None else bos
         self.context = length
         self.recipes = [w.recipe(self.budget, self.batch) for w in self.wanted]
         self.options = [w.typed_options() for w in self.wanted]
+        self.widths = {h: models.hook_width(model, h) for h in self.hooks}
         for w in self.wanted:
-            w.sae_config(model, self.bos, length)
+            w.sae_config(model, self.widths, self.bos, length)
         self.out = None if out is None else Path(out).expanduser()
         self._check_out(resume)
         self.source = ActivationBuffer(
@@ -156,6 +167,7 @@ class Run:
         self.jobs: list[_Job] = []
         self.sample_digest = ""
         self.notes: list[str] = []
+        self.ended = False  # whether the budget or the text is used up
         self.identity = {
             **{f"sae{i}.{n}": v for i, w in enumerate(self.wanted) for n, v in asdict(w).items()},
             "tokens": self.budget, "batch": batch, "context": length, "bos": self.bos, "buffer": buffer,
@@ -168,9 +180,9 @@ class Run:
             if resume or self.every is not None:
                 raise SaelabError("resume and checkpoint_every need out, the folder that holds the run")
             return
-        if self.out.is_file():
-            raise SaelabError(f"out={str(self.out)!r} is a file; give a folder")
         try:
+            if self.out.is_file():
+                raise SaelabError(f"out={str(self.out)!r} is a file; give a folder")
             # a run of hours must not end with a folder that cannot be written
             files.write_text(self.out / ".trial", "")
             (self.out / ".trial").unlink()
@@ -178,8 +190,8 @@ class Run:
             raise SaelabError(f"cannot write to out={str(self.out)!r}: {error}") from None
         if checkpoint.exists(self.out) and not resume:
             raise SaelabError(
-                f"{self.out} holds the checkpoint of a run that did not end: give resume=True to go on with it, "
-                "another folder, or remove its folder 'checkpoints'"
+                f"{self.out} holds the checkpoint of a run that did not end: give resume=True to go on with "
+                "it, another folder, or remove its folder 'checkpoints'"
             )
 
     # --------------------------------------------------------------------------------------------- begin
@@ -188,20 +200,29 @@ class Run:
         """Make the SAEs from the first activations."""
         first = self.source.peek(8192) if _has_text(self.source) else []
         if not first or len(first[0]) < 2:
-            raise SaelabError("there is no text to train on: the texts are empty, or the iterator was already used up")
-        self.sample_digest = hashlib.sha256(np.ascontiguousarray(first[0][:256].numpy()).tobytes()).hexdigest()[:16]
+            raise SaelabError(
+                "there is no text to train on: the texts are empty, or the iterator was already used up"
+            )
+        self.sample_digest = hashlib.sha256(
+            np.ascontiguousarray(first[0][:256].numpy()).tobytes()
+        ).hexdigest()[:16]
         for w, recipe, options in zip(self.wanted, self.recipes, self.options, strict=True):
             reads, writes = self._places(w)
             sample = [first[i] for i in reads]
             target = None if writes is None else first[writes]
-            sae = SAE(w.sae_config(self.model, self.bos, self.context, [*sample, *([] if target is None else [target])]))
+            all_of_them = sample if target is None else [*sample, target]
+            sae = SAE(w.sae_config(self.model, self.widths, self.bos, self.context, all_of_them))
             variance = start.initialise(sae, torch.cat(sample, -1), w.seed, target, options)
             if variance <= 0:
-                raise SaelabError(f"the activations at {w.target or w.hook} are constant: there is nothing to learn")
+                raise SaelabError(
+                    f"the activations at {w.target or w.hook} are constant: there is nothing to learn"
+                )
             self._add(sae, recipe, options, variance, w)
 
     def _places(self, w: Wanted) -> tuple[list[int], int | None]:
-        return [self.hooks.index(h) for h in w.hooks], None if w.target is None else self.hooks.index(w.target)
+        return [self.hooks.index(h) for h in w.hooks], None if w.target is None else self.hooks.index(
+            w.target
+        )
 
     def _add(self, sae: SAE, recipe: TrainConfig, options: Any, variance: float, w: Wanted) -> None:
         trainer = Trainer(sae, recipe, variance, -(-self.budget // self.batch), options)
@@ -223,7 +244,7 @@ class Run:
         n_steps = -(-self.budget // self.batch)
         every = max(1, n_steps // 50)
         lead = self.jobs[0].trainer
-        saved = self.tokens
+        saved, batch = self.tokens, []
         bar = tqdm(
             total=self.budget, initial=self.tokens, unit="tok", unit_scale=True, desc="train",
             disable=not progress, leave=False,
@@ -244,12 +265,16 @@ class Run:
                     saved = self.tokens
             if self.every is not None and lead.stopped:
                 self._checkpoint()
+        self.ended = self.tokens >= self.budget or batch is None
         for trainer in self.trainers:
             trainer.log()
 
     def _log(self, bar: tqdm, on_log: OnLog | None) -> None:
         for trainer in self.trainers:
-            trainer.left_out = {"not finite": self.source.dropped, "norm far above the median": self.source.outliers}
+            trainer.left_out = {
+                "not finite": self.source.dropped,
+                "norm far above the median": self.source.outliers,
+            }
             line = trainer.log()
             if not np.isfinite(line["loss"]):
                 trainer.stop()  # nothing that comes after this can be of use
@@ -273,7 +298,8 @@ class Run:
             tensors |= {f"sae{i}.{n}": t for n, t in state["tensors"].items()}
             jobs.append({"config": trainer.sae.config.to_dict(), "counters": state["counters"]})
         state = {
-            "identity": self.identity, "buffer": buffer["counters"], "jobs": jobs, "sample": self.sample_digest,
+            "identity": self.identity, "buffer": buffer["counters"], "jobs": jobs,
+            "sample": self.sample_digest,
         }  # fmt: skip
         try:
             checkpoint.save(self.out, self.trainers[0].done, _plain(state), tensors)
@@ -317,8 +343,15 @@ class Run:
 
         saes = [load_sae(p) for p in places]
         if not all("identity" in s.record for s in saes):
-            raise SaelabError(f"{self.out} holds an SAE that was not trained by this call: give another folder")
+            raise SaelabError(
+                f"{self.out} holds an SAE that was not trained by this call: give another folder"
+            )
         self.compare(saes[0].record["identity"])
+        if not all(s.record["ended"] for s in saes):
+            raise SaelabError(
+                f"the run in {self.out} was stopped after {saes[0].record['tokens']} tokens and left no "
+                "checkpoint to go on from (no checkpoint_every); give another folder, or resume=False"
+            )
         return saes
 
     def places(self) -> list[Path]:
@@ -339,11 +372,11 @@ class Run:
             try:
                 for sae, place in zip(saes, self.places(), strict=True):
                     sae.save(place)
-                if self.tokens >= self.budget or self.source.done:
+                if self.ended:
                     checkpoint.clear(self.out)
             except (OSError, SaelabError) as error:
                 # the weights are worth more than the rule that errors are raised
-                warnings.warn(f"could not save to {self.out}: {error}; use sae.save(folder)", stacklevel=3)
+                warnings.warn(f"trained, but not saved: {error}. Save it elsewhere with sae.save(…)", stacklevel=3)
         return saes
 
     def _record(self, trainer: Trainer) -> dict[str, Any]:
@@ -358,15 +391,31 @@ class Run:
         if source.dropped:
             notes.append(f"{source.dropped} rows were left out: not finite")
         if source.outliers:
-            notes.append(f"{source.outliers} rows were left out: norm above {source.outlier:g} times the median")
+            notes.append(
+                f"{source.outliers} rows were left out: norm above {source.outlier:g} times the median"
+            )
         return {
-            "recipe": {**asdict(recipe), "lr": trainer.lr, "aux_k": trainer.aux_k, "dead_after": trainer.dead_after},
+            "recipe": {
+                **asdict(recipe),
+                "lr": trainer.lr,
+                "aux_k": trainer.aux_k,
+                "dead_after": trainer.dead_after,
+            },
             "options": asdict(trainer.options),
             "tokens": trainer.tokens,
+            "ended": self.ended,
             "steps": trainer.done,
             "variance": trainer.variance,
-            "data": {"sample_sha256": self.sample_digest, "epochs": source.epoch + 1, "sha256": source.digest},
-            "versions": {**versions, "saelab": metadata.version("saelab"), "python": platform.python_version()},
+            "data": {
+                "sample_sha256": self.sample_digest,
+                "epochs": source.epoch + 1,
+                "sha256": source.digest,
+            },
+            "versions": {
+                **versions,
+                "saelab": __version__,
+                "python": platform.python_version(),
+            },
             "identity": _plain(self.identity),
             "notes": notes + trainer.hints(),
         }
@@ -403,7 +452,8 @@ def _has_text(source: ActivationBuffer) -> bool:
 
 @contextlib.contextmanager
 def _stop_button(trainers: list[Trainer]) -> Iterator[None]:
-    """The first interrupt ends the run after the step under way, so that its state is whole; a second one ends
+    """The first interrupt ends the run after the step under way, so that its state is whole; a second one
+    ends
     it at once. The handler that was there before comes back."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -424,216 +474,3 @@ def _stop_button(trainers: list[Trainer]) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-def _trained(run: Run, resume: bool, progress: bool, on_log: OnLog | None) -> list[SAE]:
-    if resume:
-        assert run.out is not None
-        if checkpoint.exists(run.out):
-            run.restore()
-        elif (done := run.finished()) is not None:
-            return done
-    if not run.jobs:
-        run.begin()
-    run.go(progress, on_log)
-    return run.end()
-
-
-def train(
-    model: Any,
-    texts: Iterable[str],
-    *,
-    hook: str | Sequence[str],
-    d_sae: int,
-    arch: str = "topk",
-    k: int | None = 32,
-    tokens: int | float | str = "2M",
-    batch: int = 2048,
-    lr: float | None = None,
-    warmup: float = 0.05,
-    decay: float = 0.5,
-    aux_coef: float = 1 / 32,
-    aux_k: int | None = None,
-    dead_after: int | None = None,
-    clip: float = 1.0,
-    precision: str = "float32",
-    context: int | None = None,
-    bos: bool | None = None,
-    buffer: int = 1 << 16,
-    seed: int = 0,
-    epochs: int = 1,
-    out: str | Path | None = None,
-    progress: bool = True,
-    on_log: OnLog | None = None,
-    hook_out: str | None = None,
-    normalize: str | None = None,
-    tied: bool = False,
-    skip: bool = False,
-    prefixes: Sequence[int] | None = None,
-    options: dict[str, Any] | None = None,
-    ema: float = 0.0,
-    outlier: float | None = 20.0,
-    checkpoint_every: int | float | str | None = None,
-    resume: bool = False,
-) -> SAE:
-    """Train an SAE on the activations of a hook point.
-
-    Parameters
-    ----------
-    model
-        From :func:`saelab.load_model`.
-    texts
-        Strings. A list is read again up to ``epochs`` times; an iterator is read once. If the text ends before
-        ``tokens`` are seen, training ends there and the record says so.
-    hook
-        Hook point to read, such as ``"blocks.0.mlp.hook_post"``; several make a crosscoder, which reads and writes
-        them side by side.
-    hook_out
-        Hook point to predict, if it is another one: a transcoder.
-    arch
-        ``topk``, ``batchtopk``, ``matryoshka``, ``relu``, ``gated`` or ``jumprelu``.
-    d_sae, k
-        Number of latents, and how many of them a token may use (on average, except for ``topk``). ``relu``,
-        ``gated`` and ``jumprelu`` are led there by their penalty, unless ``options`` gives its coefficient.
-    tokens
-        Budget, as a number or ``"2M"``.
-    batch, lr, warmup, decay, aux_coef, aux_k, dead_after, clip, precision, ema, seed
-        The recipe; see :class:`TrainConfig`.
-    context, bos
-        Row length and whether rows begin with BOS; None: the model's own.
-    buffer
-        Activations held in memory for shuffling.
-    normalize
-        ``"none"``, ``"scale"`` (mean norm of the counted tokens becomes sqrt(d); ``sae.fold()`` takes it out again)
-        or ``"layer_norm"``; None: ``"none"`` for the TopK family, ``"scale"`` for the others.
-    tied, skip, prefixes
-        See :class:`saelab.SAEConfig`.
-    options
-        Settings of the architecture: the fields of ``saelab.sae.<arch>.Options``, such as ``{"l1": 0.3}`` or
-        ``{"p_end": 0.2}`` for ``relu``, ``{"multi": 1/8}`` or ``{"k_start": 128}`` for ``topk``, ``{"target_l0": 20}``
-        for ``jumprelu``.
-    outlier
-        Leave out rows with a norm above this many times the median; they are counted in the record.
-    out
-        Save the SAE in this folder at the end (also after an interrupt).
-    checkpoint_every
-        Write the whole state of the run to ``out`` each time this many tokens are done, and when it is interrupted.
-    resume
-        Go on from the checkpoint in ``out``, to the same weights as without the break (bit by bit on a CPU). Without
-        a checkpoint the run begins; if it has ended already, its SAE is loaded.
-    on_log
-        Called about 50 times during the run with the :class:`Trainer` (``trainer.curves``, ``trainer.hints()``); return
-        False to stop early.
-
-    Returns
-    -------
-    SAE
-        With ``sae.history`` (curves, one line per log) and ``sae.record``. Interrupting the cell returns the SAE as
-        it is by then.
-
-    Raises
-    ------
-    SaelabError
-        Before work starts, for anything that cannot work: an unknown hook, k > d_sae, a budget of less than one
-        batch, no text, a checkpoint of a run with other settings (named) or other texts.
-    """
-    wanted = Wanted(
-        d_sae=d_sae, hook=hook if isinstance(hook, str) else tuple(hook), hook_out=hook_out, arch=arch, k=k,
-        normalize=normalize, tied=tied, skip=skip, prefixes=None if prefixes is None else tuple(prefixes),
-        options=options, lr=lr, warmup=warmup, decay=decay, aux_coef=aux_coef, aux_k=aux_k, dead_after=dead_after,
-        clip=clip, precision=precision, ema=ema, seed=seed,
-    )  # fmt: skip
-    run = Run(
-        model, texts, [wanted], tokens=tokens, batch=batch, context=context, bos=bos, buffer=buffer, seed=seed,
-        epochs=epochs, outlier=outlier, out=out, resume=resume, checkpoint_every=checkpoint_every,
-    )  # fmt: skip
-    return _trained(run, resume, progress, on_log)[0]
-
-
-def train_many(
-    model: Any,
-    texts: Iterable[str],
-    configs: Sequence[dict[str, Any]],
-    *,
-    hook: str | Sequence[str] | None = None,
-    tokens: int | float | str = "2M",
-    batch: int = 2048,
-    context: int | None = None,
-    bos: bool | None = None,
-    buffer: int = 1 << 16,
-    seed: int = 0,
-    epochs: int = 1,
-    outlier: float | None = 20.0,
-    out: str | Path | None = None,
-    checkpoint_every: int | float | str | None = None,
-    resume: bool = False,
-    progress: bool = True,
-    on_log: OnLog | None = None,
-) -> list[SAE]:
-    """Train several SAEs, at one or several hook points, from one pass over the model.
-
-    Parameters
-    ----------
-    configs
-        One dict per SAE with the keywords of :func:`train` that are its own: ``d_sae``, ``hook``, ``hook_out``, ``arch``,
-        ``k``, ``normalize``, ``tied``, ``skip``, ``prefixes``, ``options``, ``lr``, ``warmup``, ``decay``, ``aux_coef``, ``aux_k``,
-        ``dead_after``, ``clip``, ``precision``, ``ema``, ``seed``.
-    hook
-        For those that name none.
-    out
-        The SAEs are saved in its subfolders ``0``, ``1``, ….
-
-    Other parameters are shared by all and mean what they mean in :func:`train`.
-
-    Returns
-    -------
-    list of SAE
-        In the order of ``configs``.
-    """
-    if not configs:
-        raise SaelabError("configs is empty: give one dict per SAE, such as [{'d_sae': 4096, 'k': 32}]")
-    names = [f.name for f in fields(Wanted)]
-    wanted = []
-    for config in configs:
-        for name in config:
-            if name not in names:
-                raise unknown("setting of one SAE", name, names)
-        full = {"hook": hook, "seed": seed} | dict(config)
-        if full["hook"] is None:
-            raise SaelabError("say which hook point: hook=… for all, or one in each config")
-        if "d_sae" not in full:
-            raise SaelabError(f"each config needs d_sae, the number of latents; got {config}")
-        wanted.append(Wanted(**full))
-    run = Run(
-        model, texts, wanted, tokens=tokens, batch=batch, context=context, bos=bos, buffer=buffer, seed=seed,
-        epochs=epochs, outlier=outlier, out=out, resume=resume, checkpoint_every=checkpoint_every,
-    )  # fmt: skip
-    return _trained(run, resume, progress, on_log)
-
-
-def grid(model: Any, texts: Iterable[str], *, shared: dict[str, Any] | None = None, **settings: Any) -> pd.DataFrame:
-    """Train an SAE for every combination of settings, from one pass over the model.
-
-    Parameters
-    ----------
-    shared
-        Keywords of :func:`train_many` such as ``tokens``, ``batch``, ``out``.
-    **settings
-        Keywords of one SAE; a list stands for each of its values: ``k=[16, 32], arch=["topk", "relu"]``.
-
-    Returns
-    -------
-    DataFrame
-        One line per SAE: the settings that vary, the last values of the curves, and the SAE itself in ``sae``.
-    """
-    axes = {n: v if isinstance(v, list) else [v] for n, v in settings.items()}
-    configs = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
-    saes = train_many(model, texts, configs, **(shared or {}))
-    varied = [n for n, values in axes.items() if len(values) > 1]
-    shown = ("explained_variance", "l0", "dead", "loss", "tokens")
-    return pd.DataFrame(
-        [
-            {n: c[n] for n in varied} | {n: s.history.iloc[-1][n] for n in shown} | {"sae": s}
-            for c, s in zip(configs, saes, strict=True)
-        ]
-    )

@@ -35,11 +35,12 @@ def initialise(
 ) -> float:
     """Weights to start from; returns the total variance of the (normalised) target.
 
-    Biases of input and output are geometric medians. Decoder rows are random unit directions and the encoder is
-    their transpose (Gao et al. 2024, appendix A), scaled so that the first reconstruction has the size of the
-    data; a transcoder's decoder rows point where the target goes when the latent fires. Thresholds, and the
-    encoder bias of L1-trained SAEs, begin where the first sample has about the wanted number of active latents
-    (four times as many for L1), because what starts out dense takes most of a short run to become sparse.
+    Biases of input and output are geometric medians. Decoder rows are random unit directions and the
+    encoder is their transpose (Gao et al. 2024, appendix A), scaled so that the first reconstruction has
+    the size of the data; a transcoder's decoder rows point where the target goes when the latent fires.
+    Thresholds, and the encoder bias of L1-trained SAEs, begin where the first sample has about the wanted
+    number of active latents (four times as many for L1), because what starts out dense takes most of a
+    short run to become sparse.
 
     ``sample`` (n, d_in), ``target`` (n, d_out) are in the model's units.
     """

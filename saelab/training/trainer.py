@@ -16,7 +16,7 @@ from saelab.sae.objective import Leaves, Parts, Task
 from saelab.training.hints import hints
 from saelab.training.resample import resample
 
-PRECISIONS = ("float32", "bfloat16")
+PRECISIONS = ("float32", "bfloat16", "auto")
 
 
 @dataclass(frozen=True)
@@ -25,14 +25,17 @@ class TrainConfig:
 
     tokens: int  # budget: rows of activations seen
     batch: int = 2048  # rows per step
-    lr: float | None = None  # None: 2e-4 * sqrt(2**14 / d_sae) for long runs, larger for short ones; see default_lr
+    lr: float | None = (
+        None  # None: 2e-4 * sqrt(2**14 / d_sae) for long runs, larger for short ones; see default_lr
+    )
     warmup: float = 0.05  # share of the steps over which the rate rises from 0
     decay: float = 0.5  # share of the steps, at the end, over which it falls to 0 in a straight line
     aux_coef: float = 1 / 32  # weight of the auxiliary loss that revives dead latents
     aux_k: int | None = None  # dead latents that share the work; None: d_in / 2
     dead_after: int | None = None  # tokens without firing until a latent counts as dead; None: see below
     clip: float = 1.0  # largest norm of the whole gradient
-    precision: str = "float32"  # bfloat16: candidates are searched in bfloat16, their values are float32
+    # bfloat16: candidates are searched in bfloat16, their values are float32; auto: if the processor has it
+    precision: str = "float32"
     seed: int = 0
     ema: float = 0.0  # decay of the running mean of the weights that becomes the result; 0: the last weights
 
@@ -41,7 +44,9 @@ class TrainConfig:
             raise unknown("precision", self.precision, PRECISIONS)
         for name in ("warmup", "decay"):
             if not 0 <= getattr(self, name) <= 1:
-                raise SaelabError(f"{name} is a share of the steps between 0 and 1, got {getattr(self, name)}")
+                raise SaelabError(
+                    f"{name} is a share of the steps between 0 and 1, got {getattr(self, name)}"
+                )
         for name in ("lr", "clip"):
             value = getattr(self, name)
             if value is not None and not value > 0:
@@ -50,14 +55,22 @@ class TrainConfig:
             raise SaelabError(f"ema is a decay in [0, 1), such as 0.999; got {self.ema}")
 
 
+def has_fast_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 matrices faster than float32 ones."""
+    checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, name, lambda: False)() for name in checks)
+
+
 def default_lr(d_sae: int, n_steps: int) -> float:
-    """Adam's rate: ``2e-4 * sqrt(2**14 / d_sae)`` after Gao et al., times up to 6 for runs of few steps, which
+    """Adam's rate: ``2e-4 * sqrt(2**14 / d_sae)`` after Gao et al., times up to 6 for runs of few steps,
+    which
     would not get anywhere with a rate chosen for 100,000 of them (measured on the bundled zoo)."""
     return 2e-4 * (2**14 / d_sae) ** 0.5 * min(6.0, max(1.0, (30_000 / max(n_steps, 1)) ** 0.5))
 
 
 def make_options(arch: str, given: dict[str, Any] | None, k: int | None) -> Any:
-    """The architecture's typed settings; an unknown name is an error. Where the number of active latents is led
+    """The architecture's typed settings; an unknown name is an error. Where the number of active latents is
+    led
     by a penalty and none is given, it is led to ``k`` per token."""
     from saelab.sae.archs import ARCHS
 
@@ -78,7 +91,7 @@ class Step(NamedTuple):
 
     loss: Tensor  # () what was minimised
     error: Tensor  # () mean over rows of ‖y - ŷ‖²
-    aux: Tensor | float  # () normalised auxiliary error, 0 when no latent is dead
+    aux: Tensor  # () normalised auxiliary error, 0 when no latent is dead
     penalty: Tensor | float  # () sparsity term with its coefficient
     l0: Tensor  # () mean number of latents above 0
     active: Tensor  # (nnz,) ids of latents that were above 0
@@ -113,9 +126,13 @@ class Trainer:
             list(self.learnt.values()), lr=self.lr, betas=(0.9, 0.999), eps=6.25e-10, fused=True
         )
         device = sae.W_dec.device
-        self.silent = torch.zeros(c.d_sae, dtype=torch.long, device=device)  # tokens since each latent last fired
+        self.silent = torch.zeros(
+            c.d_sae, dtype=torch.long, device=device
+        )  # tokens since each latent last fired
         self.average = {n: torch.zeros_like(p) for n, p in self.learnt.items()} if config.ema else {}
         self.pressure = 0.02  # sparsity coefficient that is led by the target, where there is one
+        precision = config.precision
+        self.fast = precision == "bfloat16" or (precision == "auto" and has_fast_bfloat16())
         self.unit = sae.arch.unit_decoder(self.options)
         self.resampled = 0
         self.left_out: dict[str, int] = {}  # rows of activations that were not used, by reason
@@ -149,7 +166,8 @@ class Trainer:
     # ------------------------------------------------------------------------------------------------ step
 
     def task(self, x: Tensor, y: Tensor | None = None) -> Task:
-        """The batch as the loss wants it: ``x`` (B, d_in) and the target ``y`` (B, d_out) in the model's units."""
+        """The batch as the loss wants it: ``x`` (B, d_in) and the target ``y`` (B, d_out) in the model's
+        units."""
         c = self.sae.config
         x, _ = self.sae.normalise(x)
         if y is None:
@@ -159,12 +177,13 @@ class Trainer:
         return Task(
             self.leaves, x, y, c.k, self.variance, self.options, progress=self.progress,
             pressure=self._pressure(), dead=self.silent > self.dead_after, aux_k=self.aux_k,
-            aux_coef=self.config.aux_coef, fast=self.config.precision == "bfloat16",
+            aux_coef=self.config.aux_coef, fast=self.fast,
             prefixes=c.prefixes or (), widths=c.widths or (),
         )  # fmt: skip
 
     def step(self, x: Tensor, y: Tensor | None = None) -> Step:
-        """One update from a batch of activations ``x`` (B, d_in); ``y`` (B, d_out) is a transcoder's target."""
+        """One update from a batch of activations ``x`` (B, d_in); ``y`` (B, d_out) is a transcoder's
+        target."""
         task = self.task(x, y)
         with torch.enable_grad():
             parts = self.sae.arch.loss(task)
@@ -183,7 +202,7 @@ class Trainer:
 
     @staticmethod
     def _found(task: Task, parts: Parts) -> Step:
-        aux = parts.aux.detach() if isinstance(parts.aux, Tensor) else parts.aux
+        aux = torch.as_tensor(parts.aux).detach()
         error = (task.y - parts.recon.detach()).square().sum() / len(task.y)
         l0 = torch.tensor(len(parts.active) / len(task.y))
         return Step(parts.loss.detach(), error, aux, parts.penalty, l0, parts.active)
@@ -225,7 +244,7 @@ class Trainer:
         if target is None or not hasattr(self.options, "l1"):
             return
         off = math.log(max(l0, 1e-3) / target)
-        speed = min(0.05, 20 / self.n_steps)  # short runs have to get there in fewer steps
+        speed = min(0.03, 8 / self.n_steps)  # short runs have to get there in fewer steps
         self.pressure = min(1e3, max(1e-6, self.pressure * math.exp(speed * max(-1.0, min(1.0, off)))))
 
     def _resample_now(self) -> bool:
@@ -276,7 +295,18 @@ class Trainer:
 
     # -------------------------------------------------------------------------------------------- resuming
 
-    _COUNTERS = ("done", "tokens", "pressure", "resampled", "variance", "lr", "dead_after", "aux_k", "curves")
+    _COUNTERS = (
+        "done",
+        "tokens",
+        "pressure",
+        "resampled",
+        "variance",
+        "lr",
+        "dead_after",
+        "aux_k",
+        "curves",
+        "fast",
+    )
 
     def state_dict(self) -> dict[str, Any]:
         """Everything a fresh trainer of the same configuration needs to go on exactly here."""

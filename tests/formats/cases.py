@@ -1,4 +1,5 @@
-"""The fixtures that original libraries made, and SAEs of every kind to be written; shared by the tests of formats.
+"""The fixtures that original libraries made, and SAEs of every kind to be written; shared by the tests of
+formats.
 
 ``python cases.py FOLDER`` writes every SAE that each format can express into FOLDER, for
 ``fixtures/make_formats.py verify FOLDER``, which has the original libraries read them."""
@@ -47,15 +48,25 @@ WRITE: dict[str, dict] = {
     "matryoshka": {"arch": "matryoshka", "k": 4, "prefixes": (4, 8, 16)},
     "transcoder_relu": {"arch": "relu", "d_out": 6, "input_bias": "own", "hook_out": "blocks.3.hook_mlp_out"},
     "transcoder_jumprelu_skip": {
-        "arch": "jumprelu", "d_out": 6, "input_bias": "none", "hook_out": "blocks.3.hook_mlp_out", "skip": True,
+        "arch": "jumprelu",
+        "d_out": 6,
+        "input_bias": "none",
+        "hook_out": "blocks.3.hook_mlp_out",
+        "skip": True,
     },
     "transcoder_topk": {"arch": "topk", "k": 4, "input_bias": "none", "hook_out": "blocks.3.hook_mlp_out"},
     "transcoder_topk_skip": {
-        "arch": "topk", "k": 4, "input_bias": "own", "hook_out": "blocks.3.hook_mlp_out", "skip": True,
-        "normalize": "scale", "scale": 0.5, "scale_out": 2.0,
+        "arch": "topk",
+        "k": 4,
+        "input_bias": "own",
+        "hook_out": "blocks.3.hook_mlp_out",
+        "skip": True,
+        "normalize": "scale",
+        "scale": 0.5,
+        "scale_out": 2.0,
     },
     "crosscoder": {"arch": "relu", "hook_in": ("a", "b"), "widths": (4, 4)},
-}  # fmt: skip
+}
 
 
 def inputs() -> torch.Tensor:
@@ -64,7 +75,14 @@ def inputs() -> torch.Tensor:
 
 def make(kind: str) -> SAE:
     """A random SAE (8 wide, 16 latents) with non-zero biases and thresholds that cut through its latents."""
-    config = {"d_in": 8, "d_sae": 16, "hook_in": "blocks.3.mlp.hook_in", "model": "tiny", "bos": False, "context": 64}
+    config = {
+        "d_in": 8,
+        "d_sae": 16,
+        "hook_in": "blocks.3.mlp.hook_in",
+        "model": "tiny",
+        "bos": False,
+        "context": 64,
+    }
     sae = SAE(SAEConfig(**(config | WRITE[kind])))
     g = torch.Generator().manual_seed(3)
     with torch.no_grad():
@@ -90,7 +108,15 @@ def structure(folder: Path) -> str:
             seen.append((path.name, json.loads(path.read_text())))
             continue
         data = load_file(path) if path.suffix == ".safetensors" else torch.load(path, weights_only=True)
-        seen.append((path.name, {k: [str(v.dtype), list(v.shape)] if isinstance(v, torch.Tensor) else v for k, v in data.items()}))
+        seen.append(
+            (
+                path.name,
+                {
+                    k: [str(v.dtype), list(v.shape)] if isinstance(v, torch.Tensor) else v
+                    for k, v in data.items()
+                },
+            )
+        )
     return hashlib.sha256(json.dumps(seen, sort_keys=True).encode()).hexdigest()[:16]
 
 
@@ -109,7 +135,13 @@ def main(out: Path) -> None:
         for kind in WRITE:
             if refusal(kind, form, out / form / kind) is None:
                 z, recon = outputs(make(kind), x)
-                np.savez(out / form / f"{kind}.npz", x=x, latents=z, recon=recon, digest=structure(out / form / kind))
+                np.savez(
+                    out / form / f"{kind}.npz",
+                    x=x,
+                    latents=z,
+                    recon=recon,
+                    digest=structure(out / form / kind),
+                )
 
 
 if __name__ == "__main__":

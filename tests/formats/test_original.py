@@ -1,4 +1,5 @@
-"""What the libraries that own the formats made is read with their own outputs, and they read what we write."""
+"""What the libraries that own the formats made is read with their own outputs, and they read what we
+write."""
 
 import json
 
@@ -22,7 +23,9 @@ def test_read_equal(name):
     assert ((z > 0).numpy() == (want["latents"] > 0)).all()  # the same latents are active
     np.testing.assert_allclose(z.numpy(), want["latents"], atol=1e-5, rtol=0)
     np.testing.assert_allclose(recon.numpy(), want["recon"], atol=1e-5, rtol=0)
-    np.testing.assert_allclose(sae.encode(torch.from_numpy(want["x"])).detach(), want["latents"], atol=1e-5, rtol=0)
+    np.testing.assert_allclose(
+        sae.encode(torch.from_numpy(want["x"])).detach(), want["latents"], atol=1e-5, rtol=0
+    )
 
 
 @pytest.mark.parametrize("name", READ)

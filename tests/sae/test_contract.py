@@ -35,7 +35,11 @@ def test_saved_and_loaded_is_the_same_bits(kind, tmp_path):  # C52, C36
 @pytest.mark.parametrize("lead", [(), (1,), (5,), (2, 3), (0,)])
 def test_shapes_and_the_sparse_form_agree_with_the_dense_one(kind, lead):
     sae = make(kind)
-    x = rows(6)[: max(1, torch.Size(lead).numel())].reshape(*lead, D_IN) if 0 not in lead else torch.zeros(0, D_IN)
+    x = (
+        rows(6)[: max(1, torch.Size(lead).numel())].reshape(*lead, D_IN)
+        if 0 not in lead
+        else torch.zeros(0, D_IN)
+    )
     z, codes = sae.encode(x), sae.encode_sparse(x)
     d_out = sae.config.d_out
     assert z.shape == (*lead, D_SAE)
@@ -199,8 +203,10 @@ def test_config_says_what_does_not_fit():
 
 def test_configs_saved_before_there_were_other_kinds_still_load():  # C52
     old = {
-        "arch": "topk", "d_in": 8, "d_sae": 16, "k": 2, "d_out": 8, "hook_in": "h", "hook_out": "h", "model": "m",
-        "normalize": "none", "scale": 1.0, "input_bias": "decoder", "bos": True, "context": None, "dtype": "float32",
+        "arch": "topk", "d_in": 8, "d_sae": 16, "k": 2, "d_out": 8, "hook_in": "h", "hook_out": "h",
+        "model": "m",
+        "normalize": "none", "scale": 1.0, "input_bias": "decoder", "bos": True, "context": None,
+        "dtype": "float32",
     }  # fmt: skip
     config = SAEConfig.from_dict(old)
     assert not config.tied

@@ -21,7 +21,8 @@ def make_task(kind, options, dead=None, n=25, aux_k=3):
     yn = xn if c.hook_in == c.hook_out else rows(n, 2, torch.float64, int(c.d_out)) * (c.scale_out or 1)
     typed = make_options(c.arch, options, c.k)
     task = Task(
-        Leaves.of(sae), xn, yn, c.k, VARIANCE, typed, progress=PROGRESS, pressure=PRESSURE, dead=dead, aux_k=aux_k,
+        Leaves.of(sae), xn, yn, c.k, VARIANCE, typed, progress=PROGRESS, pressure=PRESSURE, dead=dead,
+        aux_k=aux_k,
         aux_coef=AUX_COEF, prefixes=c.prefixes or (), widths=c.widths or (),
     )  # fmt: skip
     return sae, task

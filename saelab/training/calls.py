@@ -1,0 +1,240 @@
+"""The calls a notebook makes: train one SAE, several from one pass over the model, or a grid of settings."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from saelab.errors import SaelabError, unknown
+from saelab.sae import SAE
+from saelab.training import checkpoint
+from saelab.training.run import OnLog, Run, Wanted
+
+
+def _trained(run: Run, resume: bool, progress: bool, on_log: OnLog | None) -> list[SAE]:
+    if resume:
+        assert run.out is not None
+        if checkpoint.exists(run.out):
+            run.restore()
+        elif (done := run.finished()) is not None:
+            return done
+    if not run.jobs:
+        run.begin()
+    saes: list[SAE] = []
+    try:
+        run.go(progress, on_log)
+    finally:  # a callback that fails must not take the weights with it
+        saes = run.end()
+    return saes
+
+
+def train(
+    model: Any,
+    texts: Iterable[str],
+    *,
+    hook: str | Sequence[str],
+    d_sae: int,
+    arch: str = "topk",
+    k: int | None = 32,
+    tokens: int | float | str = "2M",
+    batch: int = 2048,
+    lr: float | None = None,
+    warmup: float = 0.05,
+    decay: float = 0.5,
+    aux_coef: float = 1 / 32,
+    aux_k: int | None = None,
+    dead_after: int | None = None,
+    clip: float = 1.0,
+    precision: str = "float32",
+    context: int | None = None,
+    bos: bool | None = None,
+    buffer: int = 1 << 16,
+    seed: int = 0,
+    epochs: int = 1,
+    out: str | Path | None = None,
+    progress: bool = True,
+    on_log: OnLog | None = None,
+    hook_out: str | None = None,
+    normalize: str | None = None,
+    tied: bool = False,
+    skip: bool = False,
+    prefixes: Sequence[int] | None = None,
+    options: dict[str, Any] | None = None,
+    ema: float = 0.0,
+    outlier: float | None = 20.0,
+    checkpoint_every: int | float | str | None = None,
+    resume: bool = False,
+) -> SAE:
+    """Train an SAE on the activations of a hook point.
+
+    Parameters
+    ----------
+    model
+        From :func:`saelab.load_model`.
+    texts
+        Strings. A list is read again up to ``epochs`` times; an iterator is read once. If the text ends
+        before ``tokens`` are seen, training ends there and the record says so.
+    hook
+        Hook point to read, such as ``"blocks.0.mlp.hook_post"``; several make a crosscoder, which reads and
+        writes them side by side.
+    hook_out
+        Hook point to predict, if it is another one: a transcoder.
+    arch
+        ``topk``, ``batchtopk``, ``matryoshka``, ``relu``, ``gated`` or ``jumprelu``.
+    d_sae, k
+        Number of latents, and how many of them a token may use (on average, except for ``topk``). ``relu``,
+        ``gated`` and ``jumprelu`` are led there by their penalty, unless ``options`` gives its coefficient.
+    tokens
+        Budget, as a number or ``"2M"``.
+    batch, lr, warmup, decay, aux_coef, aux_k, dead_after, clip, precision, ema, seed
+        The recipe; see :class:`TrainConfig`.
+    context, bos
+        Row length and whether rows begin with BOS; None: the model's own.
+    buffer
+        Activations held in memory for shuffling.
+    normalize
+        ``"none"``, ``"scale"`` (mean norm of the counted tokens becomes sqrt(d); ``sae.fold()`` takes it
+        out again) or ``"layer_norm"``; None: ``"none"`` for the TopK family, ``"scale"`` for the others.
+    tied, skip, prefixes
+        See :class:`saelab.SAEConfig`.
+    options
+        Settings of the architecture: the fields of ``saelab.sae.<arch>.Options``, such as ``{"l1": 0.3}``
+        or ``{"p_end": 0.2}`` for ``relu``, ``{"multi": 1/8}`` or ``{"k_start": 128}`` for ``topk``,
+        ``{"target_l0": 20}`` for ``jumprelu``.
+    outlier
+        Leave out rows with a norm above this many times the median; they are counted in the record.
+    out
+        Save the SAE in this folder at the end (also after an interrupt).
+    checkpoint_every
+        Write the whole state of the run to ``out`` each time this many tokens are done, and when it is
+        interrupted.
+    resume
+        Go on from the checkpoint in ``out``, to the same weights as without the break (bit by bit on a
+        CPU). Without a checkpoint the run begins; if it has ended already, its SAE is loaded.
+    on_log
+        Called about 50 times during the run with the :class:`Trainer` (``trainer.curves``,
+        ``trainer.hints()``); return False to stop early.
+
+    Returns
+    -------
+    SAE
+        With ``sae.history`` (curves, one line per log) and ``sae.record``. Interrupting the cell returns
+        the SAE as it is by then.
+
+    Raises
+    ------
+    SaelabError
+        Before work starts, for anything that cannot work: an unknown hook, k > d_sae, a budget of less than
+        one batch, no text, a checkpoint of a run with other settings (named) or other texts.
+    """
+    wanted = Wanted(
+        d_sae=d_sae, hook=hook if isinstance(hook, str) else tuple(hook), hook_out=hook_out, arch=arch, k=k,
+        normalize=normalize, tied=tied, skip=skip, prefixes=None if prefixes is None else tuple(prefixes),
+        options=options, lr=lr, warmup=warmup, decay=decay, aux_coef=aux_coef, aux_k=aux_k,
+        dead_after=dead_after,
+        clip=clip, precision=precision, ema=ema, seed=seed,
+    )  # fmt: skip
+    run = Run(
+        model, texts, [wanted], tokens=tokens, batch=batch, context=context, bos=bos, buffer=buffer,
+        seed=seed,
+        epochs=epochs, outlier=outlier, out=out, resume=resume, checkpoint_every=checkpoint_every,
+    )  # fmt: skip
+    return _trained(run, resume, progress, on_log)[0]
+
+
+def train_many(
+    model: Any,
+    texts: Iterable[str],
+    configs: Sequence[dict[str, Any]],
+    *,
+    hook: str | Sequence[str] | None = None,
+    tokens: int | float | str = "2M",
+    batch: int = 2048,
+    context: int | None = None,
+    bos: bool | None = None,
+    buffer: int = 1 << 16,
+    seed: int = 0,
+    epochs: int = 1,
+    outlier: float | None = 20.0,
+    out: str | Path | None = None,
+    checkpoint_every: int | float | str | None = None,
+    resume: bool = False,
+    progress: bool = True,
+    on_log: OnLog | None = None,
+) -> list[SAE]:
+    """Train several SAEs, at one or several hook points, from one pass over the model.
+
+    Parameters
+    ----------
+    configs
+        One dict per SAE with the keywords of :func:`train` that are its own: ``d_sae``, ``hook``,
+        ``hook_out``, ``arch``, ``k``, ``normalize``, ``tied``, ``skip``, ``prefixes``, ``options``, ``lr``,
+        ``warmup``, ``decay``, ``aux_coef``, ``aux_k``, ``dead_after``, ``clip``, ``precision``, ``ema``,
+        ``seed``.
+    hook
+        For those that name none.
+    out
+        The SAEs are saved in its subfolders ``0``, ``1``, ….
+
+    Other parameters are shared by all and mean what they mean in :func:`train`.
+
+    Returns
+    -------
+    list of SAE
+        In the order of ``configs``.
+    """
+    if not configs:
+        raise SaelabError("configs is empty: give one dict per SAE, such as [{'d_sae': 4096, 'k': 32}]")
+    names = [f.name for f in fields(Wanted)]
+    wanted = []
+    for config in configs:
+        for name in config:
+            if name not in names:
+                raise unknown("setting of one SAE", name, names)
+        full = {"hook": hook, "seed": seed} | dict(config)
+        if full["hook"] is None:
+            raise SaelabError("say which hook point: hook=… for all, or one in each config")
+        if "d_sae" not in full:
+            raise SaelabError(f"each config needs d_sae, the number of latents; got {config}")
+        wanted.append(Wanted(**full))
+    run = Run(
+        model, texts, wanted, tokens=tokens, batch=batch, context=context, bos=bos, buffer=buffer, seed=seed,
+        epochs=epochs, outlier=outlier, out=out, resume=resume, checkpoint_every=checkpoint_every,
+    )  # fmt: skip
+    return _trained(run, resume, progress, on_log)
+
+
+def grid(
+    model: Any, texts: Iterable[str], *, shared: dict[str, Any] | None = None, **settings: Any
+) -> pd.DataFrame:
+    """Train an SAE for every combination of settings, from one pass over the model.
+
+    Parameters
+    ----------
+    shared
+        Keywords of :func:`train_many` such as ``tokens``, ``batch``, ``out``.
+    **settings
+        Keywords of one SAE; a list stands for each of its values: ``k=[16, 32], arch=["topk", "relu"]``.
+
+    Returns
+    -------
+    DataFrame
+        One line per SAE: the settings that vary, the last values of the curves, and the SAE itself in
+        ``sae``.
+    """
+    axes = {n: v if isinstance(v, list) else [v] for n, v in settings.items()}
+    configs = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
+    saes = train_many(model, texts, configs, **(shared or {}))
+    varied = [n for n, values in axes.items() if len(values) > 1]
+    shown = ("explained_variance", "l0", "dead", "loss", "tokens")
+    return pd.DataFrame(
+        [
+            {n: c[n] for n in varied} | {n: s.history.iloc[-1][n] for n in shown} | {"sae": s}
+            for c, s in zip(configs, saes, strict=True)
+        ]
+    )

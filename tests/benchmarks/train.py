@@ -1,0 +1,269 @@
+"""Training steps of saelab and its peers on the same activations, one after the other in turns.
+
+    python tests/benchmarks/train.py --work ~/.cache/saelab-benchmarks
+
+makes a virtual environment for each peer under ``--work`` (once), then starts one worker process per
+library and shape. Workers take turns, one burst of steps each, so that a busy machine is equally busy for
+all; the fastest step counts. ``--clock cpu`` with ``--threads 1`` counts processor time, which other
+programs disturb less. Every library trains a fresh SAE of the same size from the same numbers with its own
+recipe; ``error`` is its normalised error ``Σ‖x-x̂‖² / Σ‖x-x̄‖²`` on held-out rows after the same number of
+tokens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+PEERS = {"sae_lens": "sae-lens", "sparsify": "eai-sparsify", "dictionary_learning": "dictionary-learning"}
+SHAPES = {"topk": [(4096, 512, 8192, 32), (2048, 768, 24576, 32)], "relu": [(4096, 512, 8192, 32)]}
+SHAPES["jumprelu"] = SHAPES["relu"]
+
+
+# ------------------------------------------------------------------------------------- inside each worker
+
+
+def activations(n: int, d: int, seed: int):
+    """(n, d) sums of a few of 4 d sparse features, with a mean, as a residual stream has."""
+    import torch
+
+    g = torch.Generator().manual_seed(0)
+    features = torch.randn(4 * d, d, generator=g)
+    features /= features.norm(dim=1, keepdim=True)
+    mean = torch.randn(d, generator=g)
+    g.manual_seed(seed + 1)
+    x = torch.empty(n, d)
+    for i in range(0, n, 1024):
+        rows = min(1024, n - i)
+        z = (torch.rand(rows, 4 * d, generator=g) < 12 / (4 * d)) * torch.rand(rows, 4 * d, generator=g) * 4
+        x[i : i + rows] = z @ features + mean + 0.05 * torch.randn(rows, d, generator=g)
+    return x
+
+
+def step_saelab(arch, d, n, k, x, steps, precision="float32"):
+    from saelab.sae import SAE, SAEConfig
+    from saelab.sae.archs import ARCHS
+    from saelab.training import TrainConfig, Trainer, start
+    from saelab.training.trainer import make_options
+
+    sae = SAE(SAEConfig(arch=arch, d_in=d, d_sae=n, k=k if ARCHS[arch].needs_k else None))
+    options = make_options(arch, {}, k)
+    variance = start.initialise(sae, x[:8192], 0, None, options)
+    recipe = TrainConfig(tokens=steps * len(x), batch=1, precision=precision, lr=1e-3, dead_after=10**7)
+    trainer = Trainer(sae, recipe, variance, steps, options)
+    return trainer.step, lambda x: sae.decode(sae.encode_sparse(x))
+
+
+def step_sae_lens(arch, d, n, k, x, steps):
+    import torch
+    from sae_lens.config import LoggingConfig, SAETrainerConfig
+    from sae_lens.saes import (
+        JumpReLUTrainingSAE,
+        JumpReLUTrainingSAEConfig,
+        StandardTrainingSAE,
+        StandardTrainingSAEConfig,
+        TopKTrainingSAE,
+        TopKTrainingSAEConfig,
+    )
+    from sae_lens.training.sae_trainer import SAETrainer
+
+    common = {"d_in": d, "d_sae": n, "apply_b_dec_to_input": True}
+    if arch == "topk":
+        sae = TopKTrainingSAE(TopKTrainingSAEConfig(k=k, **common))
+    elif arch == "relu":
+        sae = StandardTrainingSAE(StandardTrainingSAEConfig(l1_coefficient=1.0, **common))
+    else:
+        sae = JumpReLUTrainingSAE(JumpReLUTrainingSAEConfig(l0_coefficient=1.0, **common))
+    batch = len(x)
+    config = SAETrainerConfig(
+        n_checkpoints=0, checkpoint_path=None, save_final_checkpoint=False,
+        total_training_samples=steps * batch, device="cpu", autocast=False, lr=1e-3, lr_end=1e-4,
+        lr_scheduler_name="constant", lr_warm_up_steps=0, lr_decay_steps=0, n_restart_cycles=1,
+        adam_beta1=0.9, adam_beta2=0.999, train_batch_size_samples=batch,
+        dead_feature_window=1000, feature_sampling_window=2000, logger=LoggingConfig(log_to_wandb=False),
+    )  # fmt: skip
+    with torch.no_grad():
+        sae.b_dec.copy_(x[:8192].mean(0))
+    trainer = SAETrainer(cfg=config, sae=sae, data_provider=iter([]))
+    return lambda b: trainer._train_step(sae=sae, sae_in=b), lambda b: sae.decode(sae.encode(b))
+
+
+def step_sparsify(arch, d, n, k, x, steps):
+    import torch
+    from sparsify import SparseCoder, SparseCoderConfig
+
+    if arch != "topk":
+        raise NotImplementedError
+    sae = SparseCoder(d, SparseCoderConfig(num_latents=n, k=k))
+    with torch.no_grad():
+        sae.b_dec.copy_(x[:8192].mean(0))
+    adam = torch.optim.Adam(sae.parameters(), lr=1e-3)
+
+    def step(b):  # the body of sparsify's Trainer.fit for one hook point
+        sae.set_decoder_norm_to_unit_norm()
+        out = sae(b, dead_mask=None)
+        out.fvu.backward()
+        sae.remove_gradient_parallel_to_decoder_directions()
+        adam.step()
+        adam.zero_grad()
+
+    return step, lambda b: sae(b).sae_out
+
+
+def step_dictionary_learning(arch, d, n, k, x, steps):
+    if arch == "topk":
+        from dictionary_learning.trainers.top_k import AutoEncoderTopK, TopKTrainer
+
+        trainer = TopKTrainer(
+            steps=steps, activation_dim=d, dict_size=n, k=k, layer=0, lm_name="", lr=1e-3, device="cpu",
+            seed=0, dict_class=AutoEncoderTopK, warmup_steps=0,
+        )  # fmt: skip
+    elif arch == "relu":
+        from dictionary_learning.trainers.standard import StandardTrainer
+
+        trainer = StandardTrainer(
+            steps=steps, activation_dim=d, dict_size=n, layer=0, lm_name="", lr=1e-3, device="cpu", seed=0,
+            warmup_steps=0, sparsity_warmup_steps=None, resample_steps=None,
+        )  # fmt: skip
+    else:
+        from dictionary_learning.trainers.jumprelu import JumpReluTrainer
+
+        trainer = JumpReluTrainer(
+            steps=steps, activation_dim=d, dict_size=n, layer=0, lm_name="", lr=1e-3, device="cpu", seed=0,
+            warmup_steps=0, sparsity_warmup_steps=None, target_l0=k,
+        )  # fmt: skip
+    count = iter(range(10**9))
+    return lambda b: trainer.update(next(count), b), lambda b: trainer.ae(b)
+
+
+def worker(library: str, arch: str, shape: list[int], steps: int, threads: int, cpu: bool) -> None:
+    """Answer each line of standard input with one burst: milliseconds per step."""
+    import os
+    import warnings
+
+    warnings.filterwarnings("ignore")
+    os.environ.setdefault("WANDB_MODE", "disabled")
+    import torch
+
+    torch.set_num_threads(threads)
+    batch, d, n, k = shape
+    x = activations(min(steps, 16) * batch, d, 0)
+    name, _, precision = library.partition(":")
+    extra = {"precision": precision} if precision else {}
+    torch.manual_seed(0)
+    step, recon = globals()[f"step_{name}"](arch, d, n, k, x[:batch], steps, **extra)
+    print("ready", flush=True)
+    clock = time.process_time if cpu else time.perf_counter
+    done = 0
+    for line in sys.stdin:
+        burst = int(line)
+        if burst == 0:
+            break
+        times = []
+        for _ in range(burst):
+            i = done % 16 * batch
+            began = clock()
+            step(x[i : i + batch].clone())
+            times.append(clock() - began)
+            done += 1
+        print(json.dumps(1000 * min(times)), flush=True)
+    held = activations(4096, d, 99)
+    with torch.no_grad():
+        out = torch.cat([recon(b).detach() for b in held.split(512)])
+        error = float((out - held).square().sum() / (held - held.mean(0)).square().sum())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # MB on Linux
+    print(json.dumps({"error": error, "peak": peak, "steps": done}), flush=True)
+
+
+# --------------------------------------------------------------------------------------------- the judge
+
+
+def environment(work: Path, package: str) -> Path:
+    """Python of the peer's virtual environment, made if it is not there."""
+    folder = work / package
+    python = folder / "bin" / "python"
+    if not (folder / "installed").exists():
+        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
+        for what in ("torch==2.13.0", package):  # torch first: the CPU build, not one a peer would pull in
+            subprocess.run([str(python), "-m", "pip", "install", "-q", what], check=True)
+        (folder / "installed").write_text(package)
+    return python
+
+
+def compare(
+    arch: str,
+    shape: tuple[int, ...],
+    pythons: dict[str, Path],
+    rounds: int,
+    burst: int,
+    threads: int,
+    clock: str,
+):
+    """One table: library -> (ms per step, peak MB, error)."""
+    workers, results = {}, {}
+    for library, python in pythons.items():
+        arguments = [str(python), __file__, "--worker", library, arch, json.dumps(shape)]
+        arguments += ["--steps", str(rounds * burst), "--threads", str(threads), "--clock", clock]
+        process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if process.stdout.readline().strip() == "ready":
+            workers[library] = process
+        else:
+            process.wait()
+    times: dict[str, list[float]] = {library: [] for library in workers}
+    for _ in range(rounds):
+        for library, process in workers.items():
+            process.stdin.write(f"{burst}\n")
+            process.stdin.flush()
+            times[library].append(json.loads(process.stdout.readline()))
+    for library, process in workers.items():
+        process.stdin.write("0\n")
+        process.stdin.flush()
+        results[library] = json.loads(process.stdout.readline()) | {"ms": min(times[library])}
+        process.wait()
+    return results
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--work", type=Path, default=Path("~/.cache/saelab-benchmarks").expanduser())
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--burst", type=int, default=2, help="steps per turn")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
+    parser.add_argument("--only", nargs="*", choices=sorted(SHAPES), default=list(SHAPES))
+    parser.add_argument("--first", action="store_true", help="only the first shape of each")
+    parser.add_argument("--peers", nargs="*", choices=sorted(PEERS), default=list(PEERS))
+    parser.add_argument("--worker", nargs=3)
+    parser.add_argument("--steps", type=int)
+    options = parser.parse_args()
+    if options.worker:
+        library, arch, shape = options.worker
+        worker(library, arch, json.loads(shape), options.steps, options.threads, options.clock == "cpu")
+        return
+    pythons = {"saelab": Path(sys.executable), "saelab:bfloat16": Path(sys.executable)}
+    for library in options.peers:
+        try:
+            pythons[library] = environment(options.work, PEERS[library])
+        except subprocess.CalledProcessError as error:
+            print(f"{library}: not installed ({error})")
+    for arch in options.only:
+        for shape in SHAPES[arch][: 1 if options.first else None]:
+            results = compare(
+                arch, shape, pythons, options.rounds, options.burst, options.threads, options.clock
+            )
+            print(f"\n{arch}, batch {shape[0]}, d {shape[1]}, latents {shape[2]}, k {shape[3]}")
+            print(f"{'':24}{'ms/step':>10}{'× saelab':>10}{'peak MB':>10}{'error':>10}{'tokens':>12}")
+            base = results["saelab"]["ms"]
+            for library, r in results.items():
+                tokens = r["steps"] * shape[0]
+                numbers = f"{r['ms']:10.0f}{r['ms'] / base:10.2f}{r['peak']:10.0f}{r['error']:10.4f}"
+                print(f"{library:24}{numbers}{tokens:12,}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
