@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import math
 import pickletools
+import struct
 import warnings
 import zipfile
 import zlib
@@ -24,6 +25,17 @@ from saelab.errors import SaelabError
 
 PICKLE_BYTES = 1 << 24  # a state dict's names and shapes take kilobytes
 SQUEEZE = 20  # floats do not compress to a twentieth; a file that says so would only fill the memory
+# what reading a damaged archive raises; a broken name in it is a UnicodeDecodeError, a ValueError
+DAMAGE = (
+    zipfile.BadZipFile,
+    OSError,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    OverflowError,
+    struct.error,
+    zlib.error,
+)
 # what a state dict is made of; anything else in a pickle is a program
 PLAIN = {
     "collections OrderedDict",
@@ -147,7 +159,7 @@ def _zip(path: Path) -> zipfile.ZipFile:
     size = path.stat().st_size
     try:
         archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, UnicodeDecodeError) as error:
+    except DAMAGE as error:
         raise SaelabError(
             f"{path} ({size} bytes) is not a whole archive ({_brief(error)}); it may be cut short, or "
             f"written by "
@@ -183,14 +195,7 @@ def read_pickle(path: Path) -> dict[str, Any]:
             raise SaelabError(f"{path} is compressed, which torch.save never does")
         try:
             program = archive.read(programs[0])  # verifies its checksum
-        except (
-            zipfile.BadZipFile,
-            OSError,
-            EOFError,
-            RuntimeError,
-            NotImplementedError,
-            zlib.error,
-        ) as error:
+        except DAMAGE as error:
             raise SaelabError(f"{path} is damaged ({_brief(error)})") from None
     _only_plain(path, program)
     try:
@@ -228,14 +233,7 @@ def check_crc(path: Path) -> None:
     with _zip(path) as archive:
         try:
             bad = archive.testzip()
-        except (
-            zipfile.BadZipFile,
-            OSError,
-            EOFError,
-            RuntimeError,
-            NotImplementedError,
-            zlib.error,
-        ) as error:
+        except DAMAGE as error:
             raise SaelabError(f"{path} is damaged ({_brief(error)})") from None
     if bad is not None:
         raise SaelabError(f"{path} is damaged: {bad} in it does not match its checksum")

@@ -402,3 +402,19 @@ def test_a_catalogue_name_goes_to_its_repository(cache):
 def test_the_model_of_an_sae():
     with pytest.raises(SaelabError, match="does not say which model"):
         sl.load_model_for(load_sae(FIXTURES / "sparsify/layers.10"))
+
+
+def test_a_broken_name_in_an_archive_is_damage(copy):
+    folder = copy("crosscoder/relu")
+    path = folder / "cc_weights.pt"
+    data = path.read_bytes()
+    place = data.index(b"/data/0")  # in the first local header
+    flags = data.rindex(b"PK\x03\x04", 0, place) + 6
+    path.write_bytes(data[:place] + b"\xec" + data[place + 1 :])
+    with pytest.raises(SaelabError, match="cc_weights.pt"):
+        load_sae(folder, given={"scale": [1.0, 1.0]})
+    marked = bytearray(path.read_bytes())
+    marked[flags + 1] |= 8  # the name is said to be UTF-8, which it is not
+    path.write_bytes(marked)
+    with pytest.raises(SaelabError, match="cc_weights.pt"):
+        load_sae(folder, given={"scale": [1.0, 1.0]})
