@@ -1,32 +1,98 @@
-"""Files of SAEs. ``load_sae`` finds out what a folder holds from what is in it."""
+"""Files of SAEs: one module per published format, each with ``detect(src)``, ``read(src)`` and perhaps
+``write(sae, path)``.
+
+A format is found out from what is in the files, never from a name alone, and no architecture is ever
+assumed: what a file does not say must be said by the user (``given``), and what a reader has no use for is
+an error."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
+from saelab.dtypes import DTYPES
 from saelab.errors import SaelabError, unknown
-from saelab.formats import native
+from saelab.formats import (
+    circuit_tracer,
+    crosscoder,
+    dictionary_learning,
+    gemma_scope,
+    gemma_scope_2,
+    goodfire,
+    hub,
+    llama_scope,
+    native,
+    openai,
+    qwen_scope,
+    saelens,
+    sparsify,
+    transcoder_circuits,
+)
+from saelab.formats.common import check_given
+from saelab.formats.source import Source, check_crc
 from saelab.sae import SAE
 
-FORMATS = {"saelab": native}
+FORMATS: dict[str, ModuleType] = {
+    module.NAME: module
+    for module in (
+        native,
+        saelens,
+        sparsify,
+        dictionary_learning,
+        openai,
+        gemma_scope,
+        gemma_scope_2,
+        llama_scope,
+        goodfire,
+        qwen_scope,
+        transcoder_circuits,
+        circuit_tracer,
+        crosscoder,
+    )
+}
+WRITABLE = tuple(name for name, module in FORMATS.items() if hasattr(module, "write"))
 
 
-def load_sae(source: str | Path, *, format: str | None = None, device: str = "cpu") -> SAE:
-    """Load an SAE.
+def load_sae(
+    source: str | Path,
+    *,
+    format: str | None = None,
+    sae_id: str | None = None,
+    given: dict[str, Any] | None = None,
+    model: Any = None,
+    check: bool = True,
+    device: str = "cpu",
+    dtype: str | None = None,
+) -> SAE:
+    """Load an SAE: saelab's own, or one that another library published.
 
     Parameters
     ----------
     source
-        A folder written by ``sae.save``, or ``"zoo"`` for the bundled one.
+        A folder or file, ``org/repo`` on the Hugging Face hub, a name of ``saelab.catalog()``, or ``"zoo"``
+        for the bundled one.
     format
-        ``"saelab"``; None finds out from the files.
+        One of ``saelab.formats.FORMATS``; None finds out from the files.
+    sae_id
+        Which SAE, where the source holds several: a folder or file in it.
+    given
+        Facts the files do not hold, such as ``{"k": 50}`` or ``{"arch": "relu"}``; the message says which
+        are needed. A fact that contradicts the file is an error.
+    model
+        The model it reads, if at hand: reconstruction is then tried on a short text, with a warning that
+        names likely causes if it fails (:func:`saelab.formats.selfcheck.self_check`).
+    check
+        Whether checksums of archives are verified and, with ``model``, the reconstruction tried.
     device
         Where to put it.
+    dtype
+        ``float32``, ``bfloat16`` or ``float16``; None: as stored.
 
     Raises
     ------
     SaelabError
-        If the folder is missing, is of no known format, or its files are damaged.
+        If the source is missing, unknown, damaged, ambiguous, or of an architecture saelab does not have.
     """
     if str(source) == "zoo":
         from saelab import zoo
@@ -34,13 +100,84 @@ def load_sae(source: str | Path, *, format: str | None = None, device: str = "cp
         return zoo.load_sae().to(device)
     if format is not None and format not in FORMATS:
         raise unknown("format", format, FORMATS)
-    folder = Path(source).expanduser()
-    if not folder.exists():
-        raise SaelabError(f"no folder {folder}")
-    for name, module in FORMATS.items():
-        if format == name or (format is None and module.detect(folder)):
-            return module.load(folder).to(device)
-    inside = ", ".join(sorted(p.name for p in folder.iterdir())[:8]) if folder.is_dir() else "not a folder"
+    if dtype is not None and dtype not in DTYPES:
+        raise unknown("dtype", dtype, DTYPES)
+    given = {key: tuple(v) if isinstance(v, list) else v for key, v in (given or {}).items()}
+    check_given(given)
+    path, hint, facts, known = hub.locate(str(source), sae_id)
+    src = Source(path, {**facts, **given}, hint)
+    named = format or known
+    module = FORMATS[named] if named is not None else _detect(src)
+    try:
+        if check:
+            _checksums(src)
+        sae = module.read(src)
+    except SaelabError:
+        raise
+    except (
+        ArithmeticError,
+        LookupError,
+        TypeError,
+        ValueError,
+        AttributeError,
+        RuntimeError,
+        OSError,
+    ) as error:
+        # files nobody here wrote can be wrong in ways no reader foresees
+        raise SaelabError(
+            f"{src} cannot be read as {module.NAME} ({type(error).__name__}: {error})"
+        ) from error
+    if dtype is not None and dtype != sae.config.dtype:
+        sae = _cast(sae, dtype)
+    sae = sae.to(device)
+    if check and model is not None:
+        from saelab.formats.selfcheck import self_check
+
+        self_check(sae, model)
+    return sae
+
+
+def _cast(sae: SAE, dtype: str) -> SAE:
+    from dataclasses import replace
+
+    sae = sae.to(DTYPES[dtype])
+    sae.config = replace(sae.config, dtype=dtype)
+    return sae
+
+
+def _checksums(src: Source) -> None:
+    path = src.only(".pt", ".pth")  # numpy and our own files are verified as they are read
+    if path is not None:
+        check_crc(path)
+
+
+def _detect(src: Source) -> ModuleType:
+    problems = []
+    for module in FORMATS.values():
+        try:
+            if module.detect(src):
+                return module
+        except SaelabError as error:
+            problems.append(str(error))
+    if problems:  # a file that should have told could not be read
+        raise SaelabError(problems[0])
+    hint = ""
+    if src.path.is_dir():
+        ids = hub.ids_in(src.path)
+        hint = f". It holds SAEs in folders: sae_id may be {', '.join(map(repr, ids[:6]))}" if ids else ""
     raise SaelabError(
-        f"{folder} holds no SAE of a known format ({', '.join(FORMATS)}); found: {inside or 'nothing'}"
+        f"{src} holds no SAE of a known format ({', '.join(FORMATS)}); found: {src.inside()}{hint}. "
+        "Say format=… if you know it"
     )
+
+
+def save_sae(sae: SAE, path: str | Path, *, format: str = "saelab") -> Path:
+    """Write ``sae``; see :meth:`saelab.SAE.save`. Returns the folder or file written."""
+    if format not in FORMATS:
+        raise unknown("format", format, WRITABLE)
+    if format not in WRITABLE:
+        raise SaelabError(f"saelab reads {format!r} but does not write it; it writes {', '.join(WRITABLE)}")
+    path = Path(path).expanduser()
+    if path.is_file() and path.suffix != ".pt":
+        raise SaelabError(f"{path} is a file; an SAE is saved as a folder")
+    return FORMATS[format].write(sae, path)

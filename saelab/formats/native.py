@@ -16,19 +16,35 @@ import pandas as pd
 import torch
 
 from saelab import files
-from saelab.errors import SaelabError, unknown
+from saelab.errors import SaelabError
+from saelab.formats.source import Source
+from saelab.formats.weights import build
 from saelab.sae.config import SAEConfig
 
 if TYPE_CHECKING:
     from saelab.sae import SAE
 
+NAME = "saelab"
 FORMAT, VERSION = "saelab.sae", 1
 
 
-def detect(folder: Path) -> bool:
-    """Whether ``folder`` claims to be of this format."""
-    path = folder / "config.json"
-    return path.is_file() and _head(path).get("format") == FORMAT
+def detect(src: Source) -> bool:
+    """Whether the folder claims to be of this format."""
+    return src.has("config.json") and src.json("config.json").get("format") == FORMAT
+
+
+def read(src: Source) -> SAE:
+    """Read a folder."""
+    if src.given:
+        raise SaelabError(
+            f"{src} states every fact about itself; given={src.given} would contradict or repeat them"
+        )
+    return load(src.folder)
+
+
+def write(sae: SAE, path: Path) -> Path:
+    """Write ``sae`` into the folder ``path``."""
+    return save(sae, path)
 
 
 def _head(path: Path) -> dict[str, Any]:
@@ -67,8 +83,6 @@ def _finite(value: Any) -> Any:
 
 def load(folder: Path) -> SAE:
     """Read what :func:`save` wrote; every tensor must be there, of the right shape, and no other."""
-    from saelab.sae import SAE
-
     head = _head(folder / "config.json")
     if head.get("version") != VERSION:
         raise SaelabError(
@@ -76,22 +90,10 @@ def load(folder: Path) -> SAE:
         )
     if not isinstance(head.get("sae"), dict):
         raise SaelabError(f"{folder / 'config.json'} has no SAE config under 'sae'")
-    sae = SAE(SAEConfig.from_dict(head["sae"]))
     path = folder / "weights.safetensors"
     tensors, metadata = files.read_tensors_and_metadata(path)
     _same_save(path, head["sae"], json.loads(metadata.get("config", "null")))
-    wanted = dict(sae.named_parameters())
-    for name in tensors:
-        if name not in wanted:
-            raise unknown(f"tensor in {path}:", name, wanted)
-    with torch.no_grad():
-        for name, parameter in wanted.items():
-            if name not in tensors:
-                raise SaelabError(f"{path} has no tensor {name!r}; found {', '.join(sorted(tensors))}")
-            if tensors[name].shape != parameter.shape:
-                got, said = tuple(tensors[name].shape), tuple(parameter.shape)
-                raise SaelabError(f"{path}: {name} has shape {got}, its config says {said}")
-            parameter.copy_(tensors[name])
+    sae = build(SAEConfig.from_dict(head["sae"]), tensors, path)
     if (folder / "history.json").is_file():
         sae.history = pd.DataFrame(files.read_json(folder / "history.json"))
     if (folder / "record.json").is_file():

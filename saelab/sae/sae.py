@@ -230,12 +230,16 @@ class SAE(nn.Module):
 
     # -------------------------------------------------------------------------------------- keep and show
 
-    def save(self, folder: str | Path) -> Path:
+    def save(self, path: str | Path, *, format: str = "saelab") -> Path:
         """Write ``config.json``, ``weights.safetensors`` and the record of the run; see
-        ``saelab.load_sae``."""
-        from saelab.formats import native
+        ``saelab.load_sae``.
 
-        return native.save(self, folder)
+        ``format`` is ``saelab``, ``saelens``, ``dictionary_learning``, ``sparsify`` or ``openai``; an SAE
+        that a format cannot express is refused with the reason.
+        """
+        from saelab.formats import save_sae
+
+        return save_sae(self, path, format=format)
 
     def extra_repr(self) -> str:
         c = self.config

@@ -1,0 +1,122 @@
+"""What readers and writers of foreign formats share."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from saelab.errors import SaelabError, unknown
+from saelab.formats.source import Source
+from saelab.formats.weights import Weights, build, stored_dtype
+from saelab.sae.config import SAEConfig
+
+if TYPE_CHECKING:
+    from saelab.sae import SAE
+
+# facts a user may give because a file does not hold them
+GIVEN = ("arch", "k", "hook_in", "hook_out", "model", "normalize", "scale", "bos", "context")
+
+
+def check_given(given: dict[str, Any]) -> None:
+    """Refuse facts that no reader knows."""
+    for key in given:
+        if key not in GIVEN:
+            raise unknown("fact in given", key, GIVEN)
+
+
+def need(src: Source, key: str, why: str) -> Any:
+    """What the user must say because the file cannot: ``given[key]``, or an error with the reason."""
+    if key not in src.given:
+        raise SaelabError(f"{src}: {why}. Say it: load_sae(…, given={{{key!r}: …}})")
+    return src.given[key]
+
+
+def assemble(
+    src: Source, w: Weights, tensors: dict[str, Tensor], *, form: str, record: dict[str, Any] | None = None,
+    **facts: Any,
+) -> SAE:  # fmt: skip
+    """The SAE of ``tensors``, once every tensor of the file is accounted for and no fact contradicts
+    another."""
+    w.finish()
+    facts = {key: value for key, value in facts.items() if value is not None}
+    for key, value in src.given.items():
+        if facts.get(key, value) != value:
+            raise SaelabError(f"you say {key}={value!r}, but {w.where} says {key}={facts[key]!r}")
+        facts[key] = value
+    dtype = stored_dtype(tensors.values(), w.where)
+    config = SAEConfig(
+        d_in=w.sizes["d_in"], d_sae=w.sizes["d_sae"], d_out=w.sizes.get("d_out"), dtype=dtype, **facts
+    )
+    sae = build(config, tensors, w.where)
+    sae.record = {"loaded": {"format": form, "source": src.hint, **(record or {})}}
+    return sae
+
+
+# ------------------------------------------------------------------------------------------------ hook points
+
+_BLOCK = re.compile(
+    r"^(?:model\.|transformer\.|gpt_neox\.|language_model\.)*(?:layers|h|blocks)\.(\d+)(?:\.([a-z_]+))?$"
+)
+_MLP, _ATTENTION = ("mlp", "feed_forward"), ("attn", "self_attn", "attention")
+
+
+def hook_of_module(name: str, *, reads: bool = False) -> str | None:
+    """The hook point at which a transformers module's output (``reads``: its input) is seen; None if unknown.
+
+    >>> hook_of_module("model.layers.10"), hook_of_module("h.6.mlp")
+    ('blocks.10.hook_resid_post', 'blocks.6.hook_mlp_out')
+    """
+    if ".hook_" in name or name.startswith("hook_"):
+        return name
+    match = _BLOCK.match(name)
+    if match is None:
+        return (
+            "hook_embed" if name.split(".")[-1] in ("embed_tokens", "wte", "embed_in") and not reads else None
+        )
+    layer, part = match.groups()
+    if part is None:
+        return f"blocks.{layer}.hook_resid_pre" if reads else f"blocks.{layer}.hook_resid_post"
+    if part in _MLP:
+        return f"blocks.{layer}.mlp.hook_in" if reads else f"blocks.{layer}.hook_mlp_out"
+    if part in _ATTENTION:
+        return f"blocks.{layer}.attn.hook_in" if reads else f"blocks.{layer}.hook_attn_out"
+    return None
+
+
+# --------------------------------------------------------------------------------------------------- writing
+
+
+def refuse(sae: SAE, form: str, why: str) -> SaelabError:
+    """An error (to be raised by the caller): this SAE cannot be said in that format."""
+    return SaelabError(f"a {sae.config.arch} SAE like this one cannot be saved as {form!r}: {why}")
+
+
+def scale_folded(sae: SAE) -> SAE:
+    """``sae`` without ``normalize="scale"``: the same latents and outputs from raw activations."""
+    return sae.fold() if sae.config.normalize == "scale" else sae
+
+
+@torch.no_grad()
+def parameters(sae: SAE, *, input_bias: str) -> dict[str, Tensor]:
+    """Copies of the parameters for a reader that subtracts ``b_dec`` (``"decoder"``) or nothing (``"none"``).
+
+    ``(x - b) W + c = (x - b') W + (c + (b' - b) W)``: what differs moves into the encoder's bias.
+    """
+    p = {name: t.detach().clone() for name, t in sae.named_parameters() if name != "own_b_in"}
+    p.setdefault("W_enc", sae.W_enc.detach().clone())
+    if sae.config.input_bias == input_bias:
+        return p
+    wanted = sae.b_dec if input_bias == "decoder" else torch.zeros_like(sae.b_in)
+    shift = (wanted - sae.b_in) @ sae.W_enc  # (d_sae)
+    p["b_enc"] = p["b_enc"] + shift
+    if "b_mag" in p:
+        p["b_mag"] = p["b_mag"] + p["r_mag"].exp() * shift
+    return p
+
+
+def is_transcoder(sae: SAE) -> bool:
+    """Whether the output belongs elsewhere than the input."""
+    return sae.config.hook_in != sae.config.hook_out or sae.config.d_in != sae.config.d_out

@@ -1,0 +1,80 @@
+"""Cut and bit-flipped files of every format: a named error, or an SAE; never a crash, a hang or another
+exception.
+
+Archives carry checksums, so there a flipped bit is either found or was of no consequence. ``SAELAB_FUZZ``
+sets how many files of each kind are tried (1000 before a release)."""
+
+import os
+import shutil
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from cases import FIXTURES, GIVEN, READ, inputs, make, outputs
+
+from saelab.errors import SaelabError
+from saelab.formats import load_sae
+
+COUNT = int(os.environ.get("SAELAB_FUZZ", "25"))
+ONE_EACH = sorted({name.split("/")[0]: name for name in READ}.values())
+TARGETS = [
+    (name, p.relative_to(FIXTURES / name).as_posix())
+    for name in ONE_EACH for p in sorted((FIXTURES / name).rglob("*")) if p.is_file()
+] + [("native", "weights.safetensors"), ("native", "config.json")]  # fmt: skip
+
+
+@pytest.fixture
+def whole(tmp_path):
+    def copy(name):
+        if name == "native":
+            make("matryoshka").save(tmp_path / "sae")
+        else:
+            shutil.copytree(FIXTURES / name, tmp_path / "sae")
+        return tmp_path / "sae"
+
+    return copy
+
+
+def attempt(folder, name):
+    """The SAE, or None after a SaelabError; anything else is raised."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            sae = load_sae(folder, given=GIVEN.get(name))
+        return outputs(sae, inputs())
+    except SaelabError:
+        return None
+
+
+@pytest.mark.parametrize(("name", "file"), TARGETS, ids=lambda v: v)
+def test_cut(name, file, whole):
+    folder = whole(name)
+    path = folder / file
+    data = path.read_bytes()
+    rng = np.random.default_rng(0)
+    for length in rng.choice(len(data), size=min(COUNT, len(data)), replace=False):
+        path.write_bytes(data[:length])
+        found = attempt(folder, name)
+        if not file.endswith((".json", ".yaml")):
+            assert found is None
+
+
+@pytest.mark.parametrize(("name", "file"), TARGETS, ids=lambda v: v)
+def test_flipped(name, file, whole):
+    folder = whole(name)
+    path = folder / file
+    good = attempt(folder, name)
+    assert good is not None
+    data = bytearray(path.read_bytes())
+    rng = np.random.default_rng(1)
+    for _ in range(COUNT):
+        place, bit = int(rng.integers(len(data))), int(rng.integers(8))
+        data[place] ^= 1 << bit
+        path.write_bytes(data)
+        found = attempt(folder, name)
+        data[place] ^= 1 << bit
+        if found is not None and (file.endswith((".pt", ".pth", ".npz")) or name == "native"):
+            if file == "config.json":
+                continue
+            assert all(torch.equal(a, b) for a, b in zip(found, good, strict=True)), (place, bit)

@@ -1,0 +1,420 @@
+"""Loading refuses what it cannot know, and says what is missing; the public cases of silent wrong loads."""
+
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from cases import FIXTURES, inputs, make, outputs
+from safetensors.torch import load_file, save_file
+
+import saelab as sl
+from saelab.errors import SaelabError
+from saelab.formats import FORMATS, hub, load_sae
+from saelab.formats.common import hook_of_module
+from saelab.models import hook_layer
+
+
+@pytest.fixture
+def copy(tmp_path):
+    def make_copy(name: str) -> Path:
+        return Path(shutil.copytree(FIXTURES / name, tmp_path / name.replace("/", "-")))
+
+    return make_copy
+
+
+def edit(path: Path, **changes) -> None:
+    config = json.loads(path.read_text())
+    for key, value in changes.items():
+        if value is None:
+            config.pop(key, None)
+        else:
+            config[key] = value
+    path.write_text(json.dumps(config))
+
+
+# ----------------------------------------------------- no default architecture (C01), no ignored key (C02)
+
+
+def test_c01_topk_in_an_old_config(copy):
+    sae = load_sae(copy("saelens/v4_topk"))
+    assert sae.config.k == 4
+    pre = sae.pre_activations(inputs())
+    assert torch.equal(sae.encode_sparse(inputs()).l0(), (pre > 0).sum(-1).clamp_max(4))
+
+
+def test_c01_without_an_activation_nothing_is_assumed(copy):
+    folder = copy("saelens/v4_topk")
+    edit(folder / "cfg.json", architecture=None, activation_fn_str=None, activation_fn_kwargs=None)
+    with pytest.raises(SaelabError, match="names neither an 'architecture' nor an activation"):
+        load_sae(folder)
+    folder = copy("openai/relu_first_version")
+    with pytest.raises(SaelabError, match="no 'activation' is stored"):
+        load_sae(folder)
+    folder = copy("dictionary_learning/BatchTopKSAE")
+    edit(folder / "config.json", trainer={"k": 4})
+    with pytest.raises(SaelabError, match="no 'dict_class'"):
+        load_sae(folder)
+
+
+@pytest.mark.parametrize(
+    ("name", "config", "changes", "message"),
+    [
+        ("saelens/topk", "cfg.json", {"k": None}, "needs 'k'"),
+        ("saelens/standard", "cfg.json", {"architecture": "standrad"}, "Did you mean 'standard'"),
+        ("saelens/standard", "cfg.json", {"architecture": "temporal"}, "no counterpart"),
+        (
+            "saelens/standard",
+            "cfg.json",
+            {"normalize_activations": "constant_norm_rescale"},
+            "constant_norm_rescale",
+        ),
+        ("saelens/standard", "cfg.json", {"apply_b_dec_to_input": None}, "no 'apply_b_dec_to_input'"),
+        ("saelens/standard", "cfg.json", {"foo": 1}, "'foo'"),
+        ("saelens/standard", "cfg.json", {"d_sae": 17}, "d_sae = 17"),
+        ("sparsify/layers.10", "cfg.json", {"k": None}, "no 'k'"),
+        ("sparsify/layers.10", "cfg.json", {"k": -1}, "k must be at least 1"),
+        ("sparsify/layers.10", "cfg.json", {"k": 17}, "k=17 is more than"),
+        ("sparsify/layers.10", "cfg.json", {"activation": "groupmax"}, "groupmax"),
+        ("sparsify/layers.10", "cfg.json", {"signed": True}, "signed"),
+        ("sparsify/layers.10", "cfg.json", {"num_latents": 10**12}, "d_sae = 1000000000000"),
+        ("gemma_scope_2/res", "config.json", {"architecture": "relu"}, "'jump_relu'"),
+        ("llama_scope/jumprelu", "hyperparams.json", {"use_glu_encoder": True}, "use_glu_encoder"),
+        (
+            "llama_scope/jumprelu",
+            "hyperparams.json",
+            {"dataset_average_activation_norm": {"in": 0.0}},
+            "positive",
+        ),
+    ],
+)
+def test_a_config_that_cannot_be_followed(copy, name, config, changes, message):
+    folder = copy(name)
+    edit(folder / config, **changes)
+    with pytest.raises(SaelabError, match=message):
+        load_sae(folder)
+
+
+def test_c02_the_threshold_is_used_and_further_keys_are_errors(copy, tmp_path):
+    folder = copy("dictionary_learning/BatchTopKSAE")
+    d = 4
+    state = {
+        "encoder.weight": torch.eye(d), "encoder.bias": torch.zeros(d), "decoder.weight": torch.eye(d),
+        "b_dec": torch.zeros(d), "threshold": torch.tensor(0.3), "k": torch.tensor(2, dtype=torch.int),
+    }  # fmt: skip
+    torch.save(state, folder / "ae.pt")
+    (folder / "config.json").write_text(json.dumps({"trainer": {"dict_class": "BatchTopKSAE", "k": 2}}))
+    z = load_sae(folder).encode(torch.tensor([0.1, 0.29, 0.31, 2.0]))
+    assert z.tolist() == pytest.approx([0, 0, 0.31, 2.0])
+    torch.save(state | {"foo": torch.zeros(3)}, folder / "ae.pt")
+    with pytest.raises(SaelabError, match="'foo'"):
+        load_sae(folder)
+    torch.save({k: v for k, v in state.items() if k != "threshold"}, folder / "ae.pt")
+    with pytest.raises(SaelabError, match="'threshold'"):
+        load_sae(folder)
+
+
+def test_transposed_matrices_are_noticed(copy):
+    folder = copy("saelens/standard")
+    tensors = load_file(folder / "sae_weights.safetensors")
+    save_file(tensors | {"W_enc": tensors["W_enc"].T.contiguous()}, folder / "sae_weights.safetensors")
+    with pytest.raises(SaelabError, match="W_enc must have shape"):
+        load_sae(folder)
+
+
+# ------------------------------------------------------------------- scale factors (C07), layer norm (C36)
+
+
+def test_c07_a_missing_scale_is_asked_for(copy):
+    with pytest.raises(SaelabError, match="given={'scale'"):
+        load_sae(copy("saelens/standard_scaled"))
+
+
+def test_c07_a_scale_survives_every_format(tmp_path):
+    sae, x = make("relu_scale"), inputs()
+    c = sae.config
+    z = sae.arch.activate(sae, (x * c.scale - sae.b_dec) @ sae.W_enc + sae.b_enc)
+    wanted = (z @ sae.W_dec + sae.b_dec) / c.scale
+    for form in ("saelab", "saelens", "dictionary_learning", "openai"):
+        sae.save(tmp_path / form, format=form)
+        torch.testing.assert_close(
+            outputs(load_sae(tmp_path / form), x)[1], wanted.detach(), atol=1e-5, rtol=0
+        )
+
+
+def test_c36_layer_norm_is_stated_not_guessed(copy, tmp_path):
+    sae = make("topk")  # trained without
+    sae.save(tmp_path / "sae")
+    torch.testing.assert_close(
+        outputs(load_sae(tmp_path / "sae"), inputs())[1], outputs(sae, inputs())[1], atol=1e-6, rtol=0
+    )
+    assert load_sae(copy("openai/topk")).config.normalize == "layer_norm"
+    with pytest.raises(SaelabError, match="layer_norm"):
+        sae.save(tmp_path / "openai", format="openai")
+    assert load_sae(tmp_path / "openai-topk", given={"normalize": "none"}).config.normalize == "none"
+
+
+def test_given_facts(copy):
+    folder = copy("sparsify/layers.10")
+    assert (
+        load_sae(folder, given={"model": "gpt2", "hook_in": "blocks.10.hook_resid_post"}).config.model
+        == "gpt2"
+    )
+    with pytest.raises(SaelabError, match="you say k=5"):
+        load_sae(folder, given={"k": 5})
+    with pytest.raises(SaelabError, match="Did you mean 'hook_in'"):
+        load_sae(folder, given={"hook_ni": "x"})
+    with pytest.raises(SaelabError, match="no name such as …-L0_50"):
+        load_sae(copy("qwen_scope/topk"))
+
+
+# -------------------------------------------------------------------------- dtypes (C41), damage (C51), C52
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_c41_any_dtype(copy, dtype, tmp_path):
+    sae = load_sae(copy("saelens/topk"), dtype=dtype)
+    assert {str(p.dtype) for p in sae.parameters()} == {f"torch.{dtype}"}
+    for given in (torch.float32, torch.bfloat16, torch.float16):
+        assert sae.decode(sae.encode_sparse(inputs().to(given))).shape == (12, 8)
+    sae.save(tmp_path / "again", format="saelens")
+    assert load_sae(tmp_path / "again").config.dtype == dtype
+    with pytest.raises(SaelabError, match="unknown dtype"):
+        load_sae(FIXTURES / "saelens/topk", dtype="float8")
+
+
+@pytest.mark.parametrize(
+    "name", ["saelens/topk/sae_weights.safetensors", "openai/topk/8.pt", "gemma_scope/res/params.npz"]
+)
+def test_c51_a_cut_file_is_named(copy, name):
+    folder = copy("/".join(name.split("/")[:2]))
+    path = folder / name.split("/")[2]
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
+    with pytest.raises(SaelabError, match=path.name):
+        load_sae(folder)
+
+
+def test_c51_weights_missing(copy):
+    folder = copy("saelens/topk")
+    (folder / "sae_weights.safetensors").unlink()
+    with pytest.raises(SaelabError, match="sae_weights.safetensors"):
+        load_sae(folder, format="saelens")
+    with pytest.raises(SaelabError, match=r"no SAE of a known format.*cfg.json"):
+        load_sae(folder)
+
+
+# ------------------------------------------------------------------------------ files that would do harm
+
+
+class Harm:
+    def __reduce__(self):
+        return (os.mkdir, ("harm-was-done",))
+
+
+def test_pickled_code_is_refused_and_not_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for form in (None, "openai", "goodfire", "qwen_scope"):
+        torch.save(
+            {"encoder.weight": torch.zeros(4, 2), "pre_bias": Harm(), "latent_bias": torch.zeros(4)}, "x.pt"
+        )
+        with pytest.raises(SaelabError, match=r"x\.pt holds a pickled .*mkdir"):
+            load_sae("x.pt", format=form)
+        assert not Path("harm-was-done").exists()
+
+
+def test_a_library_object_in_the_file_is_named(tmp_path):
+    from saelab.sae import SAEConfig
+
+    torch.save({"cfg": SAEConfig("relu", 4, 8), "state_dict": {}}, tmp_path / "t.pt")
+    with pytest.raises(SaelabError, match=r"saelab\.sae\.config\.SAEConfig.*save its state dict"):
+        load_sae(tmp_path / "t.pt")
+
+
+def test_tensors_larger_than_the_file_are_refused(tmp_path):
+    state = {
+        "encoder_linear.weight": torch.zeros(1).expand(10**6, 10**6), "encoder_linear.bias": torch.zeros(10),
+        "decoder_linear.weight": torch.zeros(4, 10), "decoder_linear.bias": torch.zeros(4),
+    }  # fmt: skip
+    torch.save(state, tmp_path / "x.pt")
+    with pytest.raises(SaelabError, match="that the file does not hold"):
+        load_sae(tmp_path / "x.pt")
+    np.savez_compressed(
+        tmp_path / "params.npz", **{k: np.zeros((2000, 2000), "f4") for k in ("W_enc", "W_dec", "threshold")}
+    )
+    with pytest.raises(SaelabError, match="claims to unpack"):
+        load_sae(tmp_path / "params.npz")
+
+
+def test_a_config_of_a_trillion_latents_costs_no_memory(tmp_path):
+    make("relu").save(tmp_path / "sae")
+    head = json.loads((tmp_path / "sae/config.json").read_text())
+    head["sae"]["d_sae"] = 10**13
+    (tmp_path / "sae/config.json").write_text(json.dumps(head))
+    with pytest.raises(SaelabError):
+        load_sae(tmp_path / "sae")
+
+
+def test_sae_id_stays_inside(copy):
+    folder = copy("saelens/topk")
+    for bad in ("../saelens-topk", "/etc", "../../x"):
+        with pytest.raises(SaelabError, match=r"leads out of|no SAE"):
+            load_sae(folder, sae_id=bad)
+    assert load_sae(folder.parent, sae_id=folder.name).config.k == 4
+    with pytest.raises(SaelabError, match="Did you mean 'saelens-topk'"):
+        load_sae(folder.parent, sae_id="saelens-topq")
+    with pytest.raises(SaelabError, match="sae_id may be 'saelens-topk'"):
+        load_sae(folder.parent)
+
+
+# ----------------------------------------------------------------------------- hook names (C74)
+
+
+@pytest.mark.parametrize(
+    ("name", "point", "layer"),
+    [
+        ("blocks.1.hook_resid_post", "blocks.1.hook_resid_post", 1),
+        ("model.layers.1", "blocks.1.hook_resid_post", 1),
+        ("transformer.h.1.mlp", "blocks.1.hook_mlp_out", 1),
+        ("gpt_neox.layers.1.attention", "blocks.1.hook_attn_out", 1),
+        ("blocks.10.attn.hook_z", "blocks.10.attn.hook_z", 10),
+        ("layers.30", "blocks.30.hook_resid_post", 30),
+    ],
+)
+def test_c74_names_of_modules(name, point, layer):
+    assert hook_of_module(name) == point
+    assert hook_layer(point) == layer
+
+
+def test_names_say_what_gemma_scope_files_do_not(tmp_path):
+    place = tmp_path / "gemma-scope-2b-pt-res" / "layer_12/width_16k/average_l0_82"
+    shutil.copytree(FIXTURES / "gemma_scope/res", place)
+    sae = load_sae(tmp_path / "gemma-scope-2b-pt-res", sae_id="layer_12/width_16k/average_l0_82")
+    assert (sae.config.hook_in, sae.config.model) == ("blocks.12.hook_resid_post", "google/gemma-2-2b")
+    place.parent.rename(tmp_path / "transcoders")
+    shutil.copytree(
+        tmp_path / "transcoders/average_l0_82", tmp_path / "gemma-scope-2b-pt-transcoders/layer_3/x"
+    )
+    sae = load_sae(tmp_path / "gemma-scope-2b-pt-transcoders/layer_3/x")
+    assert (sae.config.hook_in, sae.config.hook_out) == ("blocks.3.mlp.hook_in", "blocks.3.hook_mlp_out")
+
+
+# ----------------------------------------------------------------------------------- the hub (C76)
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A hub cache that holds one repository with two SAEs."""
+    from huggingface_hub import constants
+
+    root = tmp_path / "hub"
+    snapshot = root / "models--somebody--saes" / "snapshots" / ("0" * 40)
+    for name in ("layer_0", "layer_1"):
+        shutil.copytree(FIXTURES / "saelens/topk", snapshot / name)
+    (root / "models--somebody--saes" / "refs").mkdir()
+    (root / "models--somebody--saes" / "refs" / "main").write_text("0" * 40)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(root))
+    return root
+
+
+def test_c76_offline_with_a_cache(cache):
+    sae = load_sae("somebody/saes", sae_id="layer_1")
+    assert sae.config.k == 4
+    assert sae.record["loaded"]["source"] == "somebody/saes/layer_1"
+    with pytest.raises(SaelabError, match=r"2 SAEs; say which: sae_id='layer_0', 'layer_1'"):
+        load_sae("somebody/saes")
+    with pytest.raises(SaelabError, match="Did you mean 'layer_0'"):
+        load_sae("somebody/saes", sae_id="layer_00")
+
+
+def test_c76_offline_without_a_cache(cache):
+    with pytest.raises(SaelabError, match="offline"):
+        load_sae("somebody/else")
+    with pytest.raises(SaelabError, match="no org/repo name.*gpt2-small/resid-jb/8"):
+        load_sae("gpt2-small/resid-jb/88")
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("GatedRepoError", "gated: accept its terms"),
+        ("RepositoryNotFoundError", "not found"),
+        ("ConnectError", "offline"),
+    ],
+)
+def test_c76_which_of_the_three_it_was(kind, message, monkeypatch, tmp_path):
+    import huggingface_hub
+    from huggingface_hub import constants
+
+    error = type(kind, (OSError,), {})("no")
+
+    def refuse(*_, **__):
+        raise error
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setattr(huggingface_hub.HfApi, "list_repo_files", refuse)
+    with pytest.raises(SaelabError, match=message):
+        load_sae("somebody/saes")
+
+
+def test_ids_of_a_repository():
+    listed = [
+        "README.md",
+        "a/b/params.npz",
+        "x/cfg.json",
+        "x/sae.safetensors",
+        "L8R/checkpoints/final.safetensors",
+        "layer5.sae.pt",
+        "layer_3.safetensors",
+        "../evil/params.npz",
+        "model-00001.safetensors",
+    ]
+    assert hub.ids_of(listed) == ["L8R", "a/b", "layer5.sae.pt", "layer_3.safetensors", "x"]
+
+
+# ---------------------------------------------------------------------------------- the catalogue
+
+
+def test_catalogue():
+    table = sl.catalog("gpt2 topk")
+    assert set(table["model"]) == {"gpt2"}
+    assert set(table["l0"]) == {32}
+    assert sl.catalog()["name"].is_unique
+    assert set(sl.catalog()["format"]) <= set(FORMATS)
+    with pytest.raises(SaelabError, match="Did you mean 'google/gemma-2-2b'"):
+        sl.catalog("gemma-2-2x")
+
+
+def test_a_catalogue_name_goes_to_its_repository(cache):
+    target = cache / "models--jbloom--GPT2-Small-OAI-v5-32k-resid-mid-SAEs"
+    (cache / "models--somebody--saes").rename(target)
+    (target / "snapshots" / ("0" * 40) / "layer_0").rename(
+        target / "snapshots" / ("0" * 40) / "v5_32k_layer_0"
+    )
+    sae = load_sae("gpt2-small/resid-mid-v5-32k/0")
+    assert sae.record["loaded"]["source"] == "jbloom/GPT2-Small-OAI-v5-32k-resid-mid-SAEs/v5_32k_layer_0"
+
+
+def test_the_model_of_an_sae():
+    with pytest.raises(SaelabError, match="does not say which model"):
+        sl.load_model_for(load_sae(FIXTURES / "sparsify/layers.10"))
+
+
+def test_a_broken_name_in_an_archive_is_damage(copy):
+    folder = copy("crosscoder/relu")
+    path = folder / "cc_weights.pt"
+    data = path.read_bytes()
+    place = data.index(b"/data/0")  # in the first local header
+    flags = data.rindex(b"PK\x03\x04", 0, place) + 6
+    path.write_bytes(data[:place] + b"\xec" + data[place + 1 :])
+    with pytest.raises(SaelabError, match="cc_weights.pt"):
+        load_sae(folder, given={"scale": [1.0, 1.0]})
+    marked = bytearray(path.read_bytes())
+    marked[flags + 1] |= 8  # the name is said to be UTF-8, which it is not
+    path.write_bytes(marked)
+    with pytest.raises(SaelabError, match="cc_weights.pt"):
+        load_sae(folder, given={"scale": [1.0, 1.0]})

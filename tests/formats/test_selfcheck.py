@@ -1,0 +1,104 @@
+"""The self-check tells a good load from a wrong one, and names the cause."""
+
+import warnings
+
+import pytest
+import torch
+
+from saelab import models
+from saelab.errors import SaelabError
+from saelab.formats import load_sae
+from saelab.formats.selfcheck import self_check
+from saelab.sae import SAE, SAEConfig
+
+HOOK = "blocks.0.hook_resid_post"
+
+
+def perfect(model, hook=HOOK, *, scale=1.0, bos=True, shift=0.0) -> SAE:
+    """An SAE that reconstructs the model's activations exactly: each axis once with either sign."""
+    width = models.hook_width(model, hook)
+    sae = SAE(SAEConfig("relu", width, 2 * width, hook_in=hook, bos=bos, context=32))
+    eye = torch.eye(width)
+    with torch.no_grad():
+        sae.W_enc.copy_(torch.cat([eye, -eye], 1))
+        sae.W_dec.copy_(torch.cat([eye, -eye]))
+        sae.b_enc.fill_(-shift)
+    return sae
+
+
+def test_a_good_sae_passes_in_silence(tiny):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = self_check(perfect(tiny), tiny)
+    assert result.explained_variance == pytest.approx(1, abs=1e-5)
+    assert result.l0 == pytest.approx(16, abs=1e-3)
+    assert result.tokens > 50
+    assert result.problems == ()
+
+
+class Band:
+    """Latents of rows of about the length √d only, as if the SAE had been trained on scaled activations."""
+
+    select = None
+
+    @staticmethod
+    def activate(sae, pre):
+        length = pre.norm(dim=1, keepdim=True) / 2**0.5  # of the input: each axis is there twice
+        return pre.relu() * ((length > 2.12) & (length < 8))
+
+
+def test_a_missing_scale_is_named(tiny):
+    sae = perfect(tiny, "blocks.0.hook_resid_pre")  # its rows are 0.9 to 2.7 long, not about √16
+    sae.arch = Band()
+    with pytest.warns(
+        UserWarning, match=r"multiplied by 2\.\d+ first \(a scale that is not in the file: given="
+    ):
+        result = self_check(sae, tiny)
+    assert result.explained_variance < 0.5
+
+
+def test_another_hook_point_is_named(tiny):
+    sae = perfect(tiny, "blocks.0.hook_resid_pre")
+    sae.arch = Far()
+    with pytest.warns(UserWarning, match="it reads blocks.1.hook_resid_p"):
+        self_check(sae, tiny)
+
+
+class Far:
+    """Latents of the long rows of later layers only."""
+
+    select = None
+
+    @staticmethod
+    def activate(sae, pre):
+        length = pre.norm(dim=1, keepdim=True) / 2**0.5
+        return pre.relu() * ((length > 3.1) & (length < 40)) * (length.mean() > 5)
+
+
+def test_nothing_repairs_noise(tiny):
+    sae = perfect(tiny)
+    with torch.no_grad():
+        sae.W_dec.neg_()
+    with pytest.warns(UserWarning, match="is it the right model"):
+        result = self_check(sae, tiny)
+    assert result.explained_variance < 0
+
+
+def test_too_many_latents_are_noticed(tiny):
+    sae = perfect(tiny)
+    sae.record = {"loaded": {"source": "x/layer_0/width_16k/average_l0_2"}}
+    with pytest.warns(UserWarning, match="16 latents are active per token, .* about 2"):
+        self_check(sae, tiny)
+
+
+def test_an_sae_that_cannot_read_the_model(tiny, tmp_path):
+    perfect(tiny).save(tmp_path / "sae", format="saelens")
+    load_sae(tmp_path / "sae", model=tiny)  # fits
+    for hook, message in (("blocks.7.hook_resid_post", "blocks.7"), ("blocks.0.mlp.hook_post", "64 wide")):
+        sae = perfect(tiny)
+        sae.config = SAEConfig("relu", 16, 32, hook_in=hook)
+        with pytest.raises(SaelabError, match=message):
+            self_check(sae, tiny)
+    sae.config = SAEConfig("relu", 16, 32)
+    with pytest.raises(SaelabError, match="names no hook point"):
+        self_check(sae, tiny)
