@@ -177,6 +177,10 @@ def save_sae(sae: SAE, path: str | Path, *, format: str = "saelab") -> Path:
         raise unknown("format", format, WRITABLE)
     if format not in WRITABLE:
         raise SaelabError(f"saelab reads {format!r} but does not write it; it writes {', '.join(WRITABLE)}")
+    if sae.config.floor and format != native.NAME:
+        raise SaelabError(
+            f"format {format!r} has no place for a floor ({sae.config.floor:.3g}): read back, this SAE would have more latents active"
+        )
     path = Path(path).expanduser()
     if path.is_file() and path.suffix != ".pt":
         raise SaelabError(f"{path} is a file; an SAE is saved as a folder")

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from cases import FIXTURES, inputs, make, outputs
+from helpers import random_sae
 from safetensors.torch import load_file, save_file
 
 import saelab as sl
@@ -418,3 +419,10 @@ def test_a_broken_name_in_an_archive_is_damage(copy):
     path.write_bytes(marked)
     with pytest.raises(SaelabError, match="cc_weights.pt"):
         load_sae(folder, given={"scale": [1.0, 1.0]})
+
+
+def test_a_floor_cannot_be_written_where_it_would_be_lost(tmp_path):
+    sae = random_sae(floor=0.5)
+    with pytest.raises(SaelabError, match="no place for a floor"):
+        sae.save(tmp_path / "sae", format="saelens")
+    assert not (tmp_path / "sae").exists()
