@@ -87,7 +87,7 @@ def test_a_missing_folder_a_file_and_a_foreign_folder_are_named(tmp_path):
     with pytest.raises(SaelabError, match="no folder .*nowhere"):
         sl.load_sae(tmp_path / "nowhere")
     (tmp_path / "file").write_text("x")
-    with pytest.raises(SaelabError, match="no SAE of a known format.*not a folder"):
+    with pytest.raises(SaelabError, match="no SAE of a known format.*found: file"):
         sl.load_sae(tmp_path / "file")
     for content in ({"model_type": "gpt2"}, ["a list"], "text", None):
         files.write_json(tmp_path / "other" / "config.json", content)
