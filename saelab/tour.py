@@ -56,7 +56,7 @@ def plan_for(model: Any, name: str, hook: str | None, quick: bool) -> Plan:
         plan = QUICK_ZOO if quick else ZOO
     else:
         layer = int(model.cfg.n_layers) // 3
-        tokens = (40_000, 20_000) if quick else (500_000, 200_000)
+        tokens = (40_000, 20_000) if quick else (350_000, 150_000)
         plan = Plan(
             f"blocks.{layer}.hook_resid_post", 1024 if quick else 4096, 32, tokens[0], tokens[1], 4_000 if quick else 10_000,
             4 if quick else 24, min(128, models.context_length(model)), 1024, lr=2e-3, floor=0.25,

@@ -179,7 +179,7 @@ def save_sae(sae: SAE, path: str | Path, *, format: str = "saelab") -> Path:
         raise SaelabError(f"saelab reads {format!r} but does not write it; it writes {', '.join(WRITABLE)}")
     if sae.config.floor and format != native.NAME:
         raise SaelabError(
-            f"format {format!r} has no place for a floor ({sae.config.floor:.3g}): it would come back with more latents active"
+            f"format {format!r} has no place for a floor ({sae.config.floor:.3g}): it would come back with more latents on"
         )
     path = Path(path).expanduser()
     if path.is_file() and path.suffix != ".pt":
