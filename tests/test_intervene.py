@@ -660,3 +660,22 @@ def test_a_crosscoders_latents_need_the_whole_text(model):
     assert generate(model, TEXT, mode="clamp", cache=False, **options).ids
     with pytest.raises(SaelabError, match="not defined for a crosscoder"):
         generate(model, TEXT, mode="project", **options)
+
+
+def test_c10_the_identities_hold_on_the_bundled_model():
+    from saelab import load_model, zoo
+
+    model, sae = load_model("zoo"), zoo.load_sae()
+    hook = sae.config.hook_in
+    ids = torch.tensor([models.tokenize(model, "Preheat the oven to 180 degrees. GET /index.html HTTP/1.1")])
+    clean, x = models.forward(model, ids), acts(model, ids, hook)
+    with attach(model, sae, error=True) as spliced:
+        assert torch.equal(models.forward(model, ids), clean)
+    z = spliced.codes.dense()
+    latent = int(z[0, 1:].max(0).values.argmax())
+    with steer(model, sae, [latent], mode="ablate"):
+        after = acts(model, ids, hook)
+        assert not torch.equal(models.forward(model, ids), clean)
+    expected = x - z[..., latent, None] * sae.W_dec[latent]
+    expected[:, 0] = x[:, 0]
+    torch.testing.assert_close(after, expected, atol=1e-5, rtol=0)
