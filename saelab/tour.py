@@ -24,7 +24,8 @@ from saelab.packages_text import package_texts
 from saelab.sae import SAE
 from saelab.training import train
 
-STRENGTH = 1.5  # of steering, in maxima of the latent on the indexed text
+STRENGTH = {"zoo": 4.0}  # of steering, in maxima of the latent; a small model needs a strong push
+USUAL_STRENGTH = 1.0
 MARK = "tour.json"  # says that a folder is the result of a tour, and may be replaced with --force
 
 
@@ -58,7 +59,7 @@ def plan_for(model: Any, name: str, hook: str | None, quick: bool) -> Plan:
         layer = int(model.cfg.n_layers) // 3
         tokens = (40_000, 20_000) if quick else (350_000, 150_000)
         plan = Plan(
-            f"blocks.{layer}.hook_resid_post", 1024 if quick else 4096, 32, tokens[0], tokens[1], 4_000 if quick else 10_000,
+            f"blocks.{layer}.hook_resid_post", 1024 if quick else 4096, 32, tokens[0], tokens[1], 2_000 if quick else 5_000,
             4 if quick else 24, min(128, models.context_length(model)), 1024, lr=2e-3, floor=0.25,
         )  # fmt: skip
     return Plan(**{**plan.__dict__, "hook": models.check_hook(model, hook)}) if hook else plan
@@ -269,12 +270,13 @@ def _explain(tour: Tour, folder: Path) -> None:
 
 
 def _steer(tour: Tour, seed: int) -> None:
-    """Three latents turned up beside the model as it is."""
+    """The three best explained latents turned up, beside the model as it is."""
     from saelab.widgets import SteeringPanel
 
     prompt = "The" if tour.name == "zoo" else "I went to the market and"
-    for latent in tour.chosen[:: max(1, len(tour.chosen) // 3)][:3]:
-        strength = STRENGTH * float(tour.index.latent_stats(latent)["max"])
+    best = sorted(tour.chosen, key=lambda i: -(tour.scores[i]["f1"] or 0.0))[:3]
+    for latent in best:
+        strength = STRENGTH.get(tour.name, USUAL_STRENGTH) * float(tour.index.latent_stats(latent)["max"])
         panel = SteeringPanel(
             tour.model,
             tour.sae,
