@@ -46,12 +46,7 @@ def build(
     memory = parse_bytes(spill)
     if not threshold >= 0:
         raise SaelabError(f"threshold must be at least 0, got {threshold!r}")
-    hook = models.check_hook(model, sae.config.hook_in)
-    width = models.hook_width(model, hook)
-    if width != sae.config.d_in:
-        raise SaelabError(
-            f"the SAE reads {sae.config.d_in} numbers per token, but {hook!r} of this model has {width}"
-        )
+    _check_width(sae, model)
     rows = _rows_for(sae, model, texts, tokens)
     identity = _identity(sae, model, rows, threshold=threshold, skip_special=skip_special, shard=shard)
     rows = _shard(rows, shard)
@@ -64,20 +59,31 @@ def build(
         clear(folder)
     elif layout.is_index(folder) and layout.read_config(folder)["identity"] == identity:
         return  # the same index, finished before
-    config = _config(sae, model, rows, vocab, counted, hook=hook, threshold=threshold, shard=shard)
+    config = _config(sae, model, rows, vocab, counted, threshold=threshold, shard=shard)
     with IndexWriter(
         folder, rows, counted, sae.config.d_sae, vocab, config=config, identity=identity, memory=memory
     ) as writer:
         bar = {"desc": "index", "unit": "tok", "unit_scale": True, "leave": False, "disable": not progress}
         with tqdm(total=rows.n_tokens, initial=writer.positions, **bar) as done:
             for stop, *codes in encoded(
-                sae, model, rows, counted, hook,
+                sae, model, rows, counted,
                 first=writer.positions, batch_tokens=batch_tokens, memory=memory, threshold=threshold,
             ):  # fmt: skip
                 done.update(stop - writer.positions)
                 writer.append(stop, *codes)
         with tqdm(total=2 * writer._latent.length, **{**bar, "desc": "sort", "unit": "entry"}) as done:
             writer.finish(done.update)
+
+
+def _check_width(sae: Any, model: Any) -> None:
+    """The model has every hook point the SAE reads, each as wide as the SAE expects."""
+    hooks = sae.config.hooks
+    for hook, want in zip(hooks, sae.config.widths or (sae.config.d_in,), strict=True):
+        width = models.hook_width(model, models.check_hook(model, hook))
+        if width != want:
+            raise SaelabError(
+                f"the SAE reads {want} numbers per token at {hook!r}, but this model has {width}"
+            )
 
 
 def _rows_for(
@@ -148,13 +154,13 @@ def _identity(sae: Any, model: Any, rows: data.TokenRows, **settings: Any) -> di
 
 def _config(
     sae: Any, model: Any, rows: data.TokenRows, vocab: Vocab, counted: np.ndarray, *,
-    hook: str, threshold: float, shard: tuple[int, int] | None,
+    threshold: float, shard: tuple[int, int] | None,
 ) -> dict[str, Any]:  # fmt: skip
     left_out, times = np.unique(rows.ids[~counted], return_counts=True)
     return {
         "sae": sae.config.to_dict(),
         "model": models.model_name(model),
-        "hook": hook,
+        "hook": sae.config.hook_in,
         "bos": bool(rows.bos),
         "threshold": float(threshold),
         "masked": {
@@ -176,7 +182,7 @@ def _config(
 
 
 def encoded(
-    sae: Any, model: Any, rows: data.TokenRows, counted: np.ndarray, hook: str, *,
+    sae: Any, model: Any, rows: data.TokenRows, counted: np.ndarray, *,
     first: int, batch_tokens: int, memory: int, threshold: float = 0.0,
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:  # fmt: skip
     """Codes from position ``first`` (where a row begins) on, in stretches of whole rows, in the text's order.
@@ -196,7 +202,7 @@ def encoded(
         last = max(last, row + 1)
         part = part_of(rows, row, last)
         batches = [
-            _encode_batch(sae, model, batch, counted[start:], hook, threshold)
+            _encode_batch(sae, model, batch, counted[start:], threshold)
             for batch in part.batches(batch_tokens)
         ]
         counts, latent, value = _in_order(batches, part.n_tokens)
@@ -205,7 +211,7 @@ def encoded(
 
 
 def _encode_batch(
-    sae: Any, model: Any, batch: data.Batch, counted: np.ndarray, hook: str, threshold: float
+    sae: Any, model: Any, batch: data.Batch, counted: np.ndarray, threshold: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(token (m,), count (m,), latent (n,), value (n,)) of the counted positions of one batch."""
     keep = (batch.flat >= 0) & counted[batch.flat]  # (B, T)
@@ -213,11 +219,13 @@ def _encode_batch(
     if not len(token):
         return token, token, token, np.zeros(0, np.float32)
     with models.lock(model), torch.no_grad():
-        acts = models.run_to_hooks(model, batch.ids, [hook], batch.mask)[hook]  # (B, T, d_in)
-        x = acts[torch.from_numpy(keep).to(acts.device)]  # (m, d_in)
+        hooks = sae.config.hooks  # a crosscoder reads several, side by side
+        found = models.run_to_hooks(model, batch.ids, hooks, batch.mask)
+        where = torch.from_numpy(keep).to(found[hooks[0]].device)
+        x = torch.cat([found[h][where] for h in hooks], dim=-1)  # (m, d_in)
         if not bool(torch.isfinite(x).all()):
             raise SaelabError(
-                f"activations at {hook!r} hold NaN or infinity; load the model in float32 or bfloat16"
+                f"activations at {sae.config.hook_in!r} hold NaN or infinity; load the model in float32 or bfloat16"
             )
         codes = sae.encode_sparse(x.to(sae.W_enc.device))
         counts, latent, value = codes.offsets.diff(), codes.indices, codes.values.float()

@@ -118,7 +118,7 @@ class Queries:
 
     def activations(self, latents: int | Iterable[int], row: int) -> np.ndarray:
         """(T, len(latents)) float32: activations on the tokens of a row, 0 where a latent does not fire."""
-        wanted = [latents] if hasattr(latents, "__index__") else list(latents)  # type: ignore[arg-type]
+        wanted = [latents] if np.ndim(latents) == 0 else list(latents)  # type: ignore[arg-type]
         wanted = [check_latent(i, self.d_sae) for i in wanted]
         latent, value, position = self.row_codes(row)
         out = np.zeros((self.row_length(row), len(wanted)), dtype=np.float32)
@@ -224,7 +224,8 @@ class Queries:
         """What the decoder direction votes for: rank, up_token, up_value, down_token, down_value.
 
         Through the final norm's gain and the unembedding, see :func:`saelab.index.relations.token_votes`; a
-        hook point on the MLP's or attention's inner neurons goes through their output matrix first.
+        hook point on the MLP's or attention's inner neurons goes through their output matrix first. Of a
+        crosscoder it is the direction at its last hook point.
 
         Raises
         ------

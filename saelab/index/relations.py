@@ -93,8 +93,11 @@ def logit_lens(index: Queries, latent: int, n: int) -> pd.DataFrame:
     """See :meth:`LatentIndex.logit_lens`."""
     check_count("n", n)
     sae, model = index.need_sae("logit_lens"), index.need_model("logit_lens")
+    hooks = sae.config.hook_out.split("+")
     with models.lock(model), torch.no_grad():
-        direction = residual_direction(model, sae.W_dec[latent].float(), sae.config.hook_out)  # (d_model)
+        # of a crosscoder's hook points the last is nearest to the logits
+        width = sae.config.widths[-1] if sae.config.widths else sae.config.d_out
+        direction = residual_direction(model, sae.W_dec[latent, -width:].float(), hooks[-1])  # (d_model)
         votes = token_votes(model, direction)  # (V)
     n = min(n, len(votes))
     up, down = torch.topk(votes, n), torch.topk(-votes, n)

@@ -12,6 +12,7 @@ from saelab import data, models
 from saelab.errors import HookError, SaelabError
 from saelab.index import LatentIndex
 from saelab.index import build as building
+from saelab.index.relations import token_votes
 from saelab.sae.archs import ARCHS
 
 TEXTS = [*SENTENCES, "a", "fig", "the the the the", *(s * 3 for s in SENTENCES)]
@@ -61,8 +62,25 @@ def test_hook_and_rope_models(tiny):
     sae = random_sae(d_in=48, hook_in="blocks.1.mlp.hook_post")
     index = build(sae, model)
     np.testing.assert_allclose(index_dense(index), dense(sae, model, index.rows), atol=1e-5)
-    with pytest.raises(SaelabError, match="reads 48 numbers per token, but .* has 64"):
+    with pytest.raises(SaelabError, match="reads 48 numbers per token at .* but this model has 64"):
         build(sae, tiny)
+
+
+def test_crosscoders_read_several_hook_points(tiny):
+    hooks = ("blocks.0.hook_resid_post", "blocks.1.hook_resid_post")
+    sae = random_sae(d_in=32, hook_in=hooks, widths=(16, 16))
+    index = build(sae, tiny)
+    row = torch.from_numpy(np.array(index.rows[0], dtype=np.int64))[None]
+    acts = models.run_to_hooks(tiny, row, hooks)
+    with torch.no_grad():
+        z = sae.encode(torch.cat([acts[h] for h in hooks], -1))[0].numpy()
+    latents = np.arange(64)
+    np.testing.assert_allclose(index.activations(latents, 0)[1:], z[1:], atol=1e-5)
+    with torch.no_grad():
+        votes = token_votes(tiny, sae.W_dec[5, 16:])
+    np.testing.assert_allclose(index.logit_lens(5, 3)["up_value"], votes.topk(3).values, atol=1e-6)
+    with pytest.raises(SaelabError, match="reads 8 numbers per token at 'blocks.0.hook_resid_post'"):
+        build(random_sae(d_in=32, hook_in=hooks, widths=(8, 24)), tiny)
 
 
 def test_special_tokens_never_count(tiny, monkeypatch):

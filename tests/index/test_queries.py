@@ -134,6 +134,8 @@ def test_integer_likes_are_latents(small, one):
     assert small.top(one)["value"].tolist() == [4.0]
     assert small.activations([one, one], 0).shape == (6, 2)
     assert small.activations(one, 0).shape == (6, 1)
+    assert small.activations(np.array([3, 1]), 0)[2].tolist() == [3, 0]
+    assert small.activations(torch.tensor([3, 1]), 0)[3].tolist() == [0, 4]
 
 
 def test_bad_arguments(small):
