@@ -7,7 +7,8 @@ graph.delete(4); graph.undo()
 """
 
 from saelab.n2g.compare import duplicates, search, similar
-from saelab.n2g.fitting import N2GConfig, fit
+from saelab.n2g.config import N2GConfig
+from saelab.n2g.fitting import fit
 from saelab.n2g.graph import Edit, PatternGraph
 from saelab.n2g.match import Tokens
 from saelab.n2g.reconstruct import SimulatedLoss, simulated_loss

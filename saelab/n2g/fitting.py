@@ -1,17 +1,21 @@
 """Fit pattern graphs: probe the model, take alternatives from the text, keep what holds elsewhere.
 
-For every latent
+For every latent, in a few rounds
 
-1. examples are drawn from the train documents by activation and each is explained by asking the model
-   (:mod:`saelab.n2g.instance`); the prompts of a pool of latents are asked together, by length, and a
-   forward pass answers for all latents of the pool,
-2. the places that mattered are searched in the train documents for other tokens that do the same
-   (:mod:`saelab.n2g.rules`),
-3. of all these patterns those are kept that gain F1 on the train documents, then pruned on the valid
-   documents: a pattern, a node or an alternative stays only if its F1 gain is more than its cost,
-4. values are the mean activation where a pattern wins on the train documents, zeros included,
-5. every pattern that was kept is verified with the model: filled at random around its exact tokens, does it
-   still fire? The answer (``fit_info["sufficiency"]``) says whether a pattern is a cause or a sign.
+1. examples are drawn from the train documents by activation, after the first round among those that no
+   pattern explains yet, and each is explained by asking the model (:mod:`saelab.n2g.instance`). The prompts
+   of a pool of latents are asked together, by length, and a forward pass answers for all of them,
+2. each pattern found is proposed as it is, shorter, with gaps, and with other tokens that do the same in the
+   train documents (:mod:`saelab.n2g.generalise`),
+3. of all proposals those are kept that gain F1 on the train documents beyond their cost in nodes.
+
+Then
+
+4. what is left unexplained is searched for patterns in the text alone (:mod:`saelab.n2g.rules`),
+5. everything is pruned on the valid documents (:mod:`saelab.n2g.select`),
+6. values are the mean activation where a pattern wins on the train documents, zeros included,
+7. every pattern that was kept is verified with the model: filled at random around its exact tokens, does it
+   still fire? ``fit_info["sufficiency"]`` says, by node, whether a pattern is a cause or a sign.
 
 The test documents are never looked at.
 """
@@ -19,7 +23,6 @@ The test documents are never looked at.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -27,122 +30,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from saelab.errors import SaelabError, check_count, check_latent, unknown
+from saelab.errors import SaelabError, check_latent
 from saelab.n2g import score
+from saelab.n2g.config import N2GConfig
 from saelab.n2g.corpus import Corpus, corpus
-from saelab.n2g.instance import Example, Instance, Probing, explain
-from saelab.n2g.match import RULES
+from saelab.n2g.generalise import lookups, pairs, proposals, variants
+from saelab.n2g.instance import Example, Instance, generalise, minimal
 from saelab.n2g.probe import Fillers, Prober
 from saelab.n2g.rules import Costs, Learner, items_of
-from saelab.n2g.select import FEW, Chosen, select
-from saelab.n2g.tree import Branch, End, Item, Tree, attach, chain, fold, freeze
+from saelab.n2g.select import FEW, Candidate, Items, Selector
+from saelab.n2g.tree import Branch, End, Tree, attach, chain, fold, freeze
 from saelab.n2g.verifying import verify_all
 
 if TYPE_CHECKING:
     from saelab.n2g.graph import PatternGraph
-
-SAMPLES = ("weighted", "random", "top")
-
-
-@dataclass(frozen=True)
-class N2GConfig:
-    """How to fit; every number is a choice that can be defended or changed.
-
-    Attributes
-    ----------
-    n_train
-        Examples that are explained by probing.
-    sample
-        ``weighted`` by activation (strong examples are clearer, but only strong ones are near-copies of each
-        other), ``random``, or ``top``.
-    keep
-        Share of the activation a shorter or altered prompt must keep.
-    wild
-        A token is a wildcard if replacing it costs less than this share.
-    max_len
-        Longest suffix tried, in tokens.
-    pads
-        Random tokens put before a suffix to see whether it works anywhere.
-    fillers
-        Replacements tried per token.
-    joint, joint_min
-        Joint fillings per pattern, and the share of them that must keep the activation.
-    offsets
-        Distances before the token at which alternatives are always looked for, beside those probing found.
-    gaps
-        Windows (in tokens) in which a token may stand anywhere; () for none.
-    negation
-        Whether a pattern may exclude tokens.
-    max_patterns
-        Most patterns proposed from the text.
-    node_cost, alternative_cost
-        F1 that a node, and a further alternative of a node, must gain.
-    match
-        ``specific`` (ours), ``first`` or ``longest``; see :mod:`saelab.n2g.match`.
-    pool
-        Latents whose prompts are asked together.
-    batch_tokens
-        Tokens in one forward pass.
-    verify
-        Verify the finished patterns with the model.
-    seed
-        Of the split into documents, the examples and the fillers.
-    """
-
-    n_train: int = 16
-    sample: str = "weighted"
-    keep: float = 0.5
-    wild: float = 0.5
-    max_len: int = 24
-    pads: tuple[int, ...] = (1, 4, 16)
-    fillers: int = 4
-    joint: int = 8
-    joint_min: float = 0.75
-    offsets: tuple[int, ...] = (1, 2, 3)
-    gaps: tuple[int, ...] = (8,)
-    negation: bool = True
-    max_patterns: int = 8
-    node_cost: float = 0.002
-    alternative_cost: float = 0.0002
-    match: str = "specific"
-    pool: int = 64
-    batch_tokens: int = 8192
-    verify: bool = True
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        for name in ("n_train", "max_len", "fillers", "joint", "pool", "batch_tokens"):
-            check_count(name, getattr(self, name))
-        check_count("max_patterns", self.max_patterns, 0)
-        for name in ("keep", "wild", "joint_min"):
-            if not 0 < getattr(self, name) <= 1:
-                raise SaelabError(f"{name} is a share in 0…1, got {getattr(self, name)!r}")
-        if self.sample not in SAMPLES:
-            raise unknown("sample", self.sample, SAMPLES)
-        if self.match not in RULES:
-            raise unknown("matching rule", self.match, RULES)
-        for name in ("pads", "offsets", "gaps"):
-            object.__setattr__(self, name, tuple(check_count(name, v) for v in getattr(self, name)))
-        if self.match != "specific" and self.gaps:
-            object.__setattr__(self, "gaps", ())  # the greedy rules know no gaps
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
-
-    def probing(self, limit: int) -> Probing:
-        """The part that questions to the model need; ``limit`` is the longest prompt it takes."""
-        return Probing(self.keep, self.wild, self.pads, self.fillers, self.joint, self.joint_min, limit)
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> N2GConfig:
-        """The opposite; an unknown key is an error."""
-        names = [f.name for f in fields(cls)]
-        for key in data:
-            if key not in names:
-                raise unknown("N2G setting", key, names)
-        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
-        return cls(**plain)
 
 
 def fit(
@@ -192,8 +93,7 @@ def fit(
         total=len(wanted), initial=len(done), desc="n2g", unit="latent", leave=False, disable=not progress
     ) as bar:
         for i in range(0, len(todo), config.pool):
-            pool = todo[i : i + config.pool]
-            for graph in _fit_pool(model, sae, index, pool, config):
+            for graph in _fit_pool(model, sae, index, todo[i : i + config.pool], config):
                 assert graph.latent is not None
                 done[graph.latent] = graph
                 if folder is not None:
@@ -229,147 +129,164 @@ def _target(index: Any, latent: int) -> dict[str, Any]:
     }
 
 
-# ------------------------------------------------------------------------------------------------- a pool
-
-
-def _fit_pool(
-    model: Any, sae: Any, index: Any, latents: list[int], config: N2GConfig
-) -> Iterable[PatternGraph]:
+def _fit_pool(model: Any, sae: Any, index: Any, latents: list[int], config: N2GConfig) -> list[PatternGraph]:
     c = corpus(index, config.seed)
-    bos = index.config.get("bos_id") if index.rows.bos else None
-    prober = Prober(model, sae, latents, bos, config.batch_tokens)
-    how = config.probing(prober.limit)
+    prober = Prober(
+        model, sae, latents, index.config.get("bos_id") if index.rows.bos else None, config.batch_tokens
+    )
     begun = perf_counter()
-    examples = {i: draw(c, i, config) for i in latents}
-    questions = [
-        (i, explain(e, how, Fillers(c.token_counts[0], _seed(config.seed, i, e.position))))
-        for i in latents
-        for e in examples[i]
-    ]
-    answers = iter(prober.run(questions))
-    instances = {i: [next(answers) for _ in examples[i]] for i in latents}
-    shared = (perf_counter() - begun) / len(latents)
-    for latent in latents:
-        begun = perf_counter()
-        graph = _assemble(index, c, latent, [x for x in instances[latent] if x is not None], config)
-        graph.fit_info |= {
-            "examples": len(examples[latent]),
-            "explained": sum(x is not None for x in instances[latent]),
-        }
-        if config.verify and len(graph):
-            fillers = Fillers(c.token_counts[0], _seed(config.seed, latent, 2))
-            sufficient, graph.tree = verify_all(
-                graph.patterns(), graph.tree, latent, prober, how, fillers, _seed(config.seed, latent, 3)
-            )
-            graph.fit_info["sufficiency"] = {str(node): round(x, 3) for node, x in sufficient.items()}
-        graph.fit_info["seconds"] = round(shared + perf_counter() - begun, 4)
+    fits = [_Fit(c, latent, config) for latent in latents]
+    for _ in range(config.rounds):
+        _round(fits, prober, config)
+    graphs = [fit.graph(index) for fit in fits]
+    if config.verify:
+        verify_all(graphs, prober, config.probing(prober.limit), c)
+    seconds = (perf_counter() - begun) / len(latents)
+    for graph in graphs:
+        graph.fit_info["seconds"] = round(seconds, 4)
         graph.fit_info["forwards"] = round(prober.forwards / len(latents), 3)
         graph.fit_info["probe_tokens"] = round(prober.tokens / len(latents))
-        yield graph
+    return graphs
+
+
+def _round(fits: Sequence[_Fit], prober: Prober, config: N2GConfig) -> None:
+    """Draw examples for every latent, explain those of all latents together, and choose again."""
+    how = config.probing(prober.limit)
+    drawn = [(fit, example) for fit in fits for example in fit.draw()]
+    suffixes = prober.run([(f.latent, minimal(e, how, f.fillers(e, 0))) for f, e in drawn])
+    unique: dict[tuple[int, tuple[int, ...], bool], tuple[_Fit, Instance]] = {}
+    for (fit, _), suffix in zip(drawn, suffixes, strict=True):
+        fit.explained += suffix is not None
+        if suffix is not None:  # different examples often have the same suffix
+            unique.setdefault((fit.latent, suffix.tokens, suffix.start), (fit, suffix))
+    found = prober.run([(f.latent, generalise(s, how, f.fillers(s.example, 1))) for f, s in unique.values()])
+    for (fit, _), instance in zip(unique.values(), found, strict=True):
+        fit.propose(instance)
+    for fit in fits:
+        fit.choose()
 
 
 def _seed(*parts: int) -> int:
     return int(np.random.SeedSequence(parts).generate_state(1)[0])
 
 
-def draw(c: Corpus, latent: int, config: N2GConfig) -> list[Example]:
-    """Examples of the train documents, no two with the same last tokens."""
-    at, a, part = c.truth(latent)
-    at, a = at[part == 0], a[part == 0].astype(np.float64)
-    if not len(at):
-        return []
-    rng = np.random.default_rng(_seed(config.seed, latent))
-    if config.sample == "top":
-        order = np.lexsort((at, -a))
-    elif config.sample == "random":
-        order = rng.permutation(len(at))
-    else:  # without replacement, by weight (Efraimidis and Spirakis 2006)
-        order = np.argsort(np.log(rng.random(len(at))) / a)[::-1]
-    out: list[Example] = []
-    seen = set()
-    for i in order[: 20 * config.n_train]:
-        example = _example(c, int(at[i]), float(a[i]), config.max_len)
-        if example.tokens[-8:] not in seen:
-            seen.add(example.tokens[-8:])
-            out.append(example)
-        if len(out) == config.n_train:
-            break
-    return out
+class _Fit:
+    """What is known about one latent while it is fitted."""
+
+    def __init__(self, c: Corpus, latent: int, config: N2GConfig):
+        self.c, self.latent, self.config = c, latent, config
+        self.costs = Costs(config.node_cost, config.alternative_cost)
+        self.selector = Selector(c, latent, self.costs)
+        self.rng = np.random.default_rng(_seed(config.seed, latent))
+        self.instances: list[Instance] = []
+        self.imp: dict[Items, tuple[float, ...]] = {}
+        self.chosen: list[Candidate] = []
+        self.seen: set[tuple[int, ...]] = set()
+        self.examples = self.explained = 0
+        self.enough = min(self.selector.fires, self.selector.fires_valid) >= FEW
+        if self.enough:
+            self.selector.add(lookups(c, self.selector.y, config.negation), probed=False)
+            for d in config.offsets[:2]:
+                self.selector.add(pairs(c, self.selector.y, d), probed=False)
+
+    def fillers(self, example: Example, step: int) -> Fillers:
+        """Random tokens that depend on the example alone, so that pooling changes nothing."""
+        return Fillers(self.c.token_counts[0], _seed(self.config.seed, self.latent, example.position, step))
+
+    def draw(self) -> list[Example]:
+        """Examples among the firings that no chosen pattern matches, no two with the same last tokens."""
+        at, a, part = self.c.truth(self.latent)
+        at, a = at[part == 0], a[part == 0].astype(np.float64)
+        left = np.isin(at, self.selector.uncovered(self.chosen), assume_unique=True)
+        at, a = at[left], a[left]
+        if self.config.sample == "top":
+            order = np.lexsort((at, -a))
+        elif self.config.sample == "random":
+            order = self.rng.permutation(len(at))
+        else:  # without replacement, by weight (Efraimidis and Spirakis 2006)
+            order = np.argsort(np.log(self.rng.random(len(at))) / a)[::-1]
+        wanted = -(-self.config.n_train // self.config.rounds)
+        out: list[Example] = []
+        for i in order[: 20 * wanted]:
+            example = example_at(self.c, int(at[i]), float(a[i]), self.config.max_len)
+            if example.tokens[-8:] not in self.seen:
+                self.seen.add(example.tokens[-8:])
+                out.append(example)
+            if len(out) == wanted:
+                break
+        self.examples += len(out)
+        return out
+
+    def propose(self, instance: Instance) -> None:
+        """Candidates from one explained example."""
+        self.instances.append(instance)
+        far = tuple(reversed(instance.imp))
+        config = self.config
+        for plain in variants(instance, bool(config.gaps)):
+            if plain in self.selector.pool:
+                continue
+            for items in proposals(self.c, self.selector.y, plain, config.negation):
+                self.selector.add([items], probed=True)
+                if not any(kind == "gap" for kind, *_ in items):
+                    self.imp.setdefault(items, far[: len(items)])
+
+    def choose(self) -> None:
+        """The best candidates so far."""
+        self.chosen = self.selector.greedy()
+
+    def graph(self, index: Any) -> PatternGraph:
+        """The finished graph, but for verification."""
+        from saelab.n2g.graph import PatternGraph
+
+        graph = PatternGraph(target=_target(index, self.latent), config=self.config.to_dict())
+        graph.index = index
+        graph.fit_info |= {"examples": self.examples, "explained": self.explained}
+        _, _, part = self.c.truth(self.latent)
+        if not len(part):
+            counted = f"{index.n_counted:,} counted tokens"
+            graph.reason = f"latent {self.latent} never fires on the {counted} of the index"
+            return graph
+        if not (part == 0).any():
+            graph.reason = f"latent {self.latent} fires {len(part)} times, but never in a train document"
+            return graph
+        if self.enough and self.config.max_patterns:
+            self._search_text()
+        else:
+            self.chosen = self.selector.choose()
+        graph.tree = self._tree(self.selector.prune(self.chosen))
+        if not graph.tree.nodes:
+            graph.reason = f"no pattern of latent {self.latent} holds on the valid documents"
+        ends = {i: End(*numbers) for i, numbers in score.fitted_ends(graph, index).items()}
+        graph.tree = graph.tree.with_ends(ends)
+        graph.labels.update(_labels(index, self.c, self.latent, graph.tree))
+        graph.scale = graph.score(index, "train").scale
+        return graph
+
+    def _search_text(self) -> None:
+        salient = {d for i in self.instances for d, wild in enumerate(reversed(i.wild)) if not wild and d > 0}
+        learner = Learner(
+            self.c, self.latent, self.costs, offsets=sorted({*self.config.offsets, *salient})[:8],
+            windows=self.config.gaps, negation=self.config.negation,
+            seed=_seed(self.config.seed, self.latent, 1),
+        )  # fmt: skip
+        learner.explain_already(p.train for p in self.chosen)
+        self.selector.add([items_of(r) for r in learner.learn(self.config.max_patterns)], probed=False)
+        self.chosen = self.selector.choose()
+
+    def _tree(self, chosen: Sequence[Candidate]) -> Tree:
+        root = Branch("root", id=0)
+        for p in chosen:
+            origin = "probe" if p.probed else "text"
+            attach(root, chain(p.items, End(1.0), self.imp.get(p.items, ()), origin))
+        fold(root)
+        return freeze(root)
 
 
-def _example(c: Corpus, at: int, value: float, max_len: int) -> Example:
+def example_at(c: Corpus, at: int, value: float, max_len: int) -> Example:
+    """The example that ends at a flat token index."""
     length = min(int(c.tokens.place[at]) + 1, max_len)
     tokens = tuple(c.tokens.ids[at - length + 1 : at + 1].tolist())
     return Example(at, tokens, length == int(c.tokens.place[at]) + 1, value)
-
-
-def _assemble(
-    index: Any, c: Corpus, latent: int, instances: list[Instance], config: N2GConfig
-) -> PatternGraph:
-    """The graph of one latent, from what probing found and what the text proposes."""
-    from saelab.n2g.graph import PatternGraph
-
-    graph = PatternGraph(target=_target(index, latent), config=config.to_dict())
-    graph.index = index
-    _, _, part = c.truth(latent)
-    if not len(part):
-        graph.reason = f"latent {latent} never fires on the {index.n_counted:,} counted tokens of the index"
-        return graph
-    if not (part == 0).any():
-        graph.reason = f"latent {latent} fires {len(part)} times, but never in a train document"
-        return graph
-    costs = Costs(config.node_cost, config.alternative_cost)
-    offsets = sorted({*config.offsets, *_salient(instances)})[:8]
-    learner = Learner(
-        c, latent, costs, offsets=offsets, windows=config.gaps, negation=config.negation,
-        seed=_seed(config.seed, latent, 1),
-    )  # fmt: skip
-    enough = (part == 0).sum() >= FEW and (part == 1).sum() >= FEW
-    rules = [items_of(r) for r in learner.learn(config.max_patterns)] if enough else []
-    imps = {x: i for i in instances for x in _variants(i)}
-    chosen = select(c, latent, [*rules, *imps], costs)
-    graph.tree = _tree(chosen, imps)
-    if not graph.tree.nodes:
-        graph.reason = f"no pattern of latent {latent} holds on the valid documents"
-    graph.tree = _with_ends(graph, index)
-    graph.labels.update(_labels(index, c, latent, graph.tree))
-    graph.scale = graph.score(index, "train").scale
-    return graph
-
-
-def _salient(instances: Sequence[Instance]) -> set[int]:
-    """Distances before the activating token at which some example's token mattered."""
-    return {d for i in instances for d, wild in enumerate(reversed(i.wild)) if not wild and d > 0}
-
-
-def _variants(instance: Instance) -> dict[tuple[Item, ...], Instance]:
-    """The pattern as found, without wildcards at its far end, and without its earliest tokens."""
-    items = list(instance.items)
-    out = {tuple(items): instance}
-    if instance.start:
-        return out
-    while len(items) > 1:
-        items.pop()
-        while len(items) > 1 and items[-1][0] == "any":
-            items.pop()
-        out[tuple(items)] = instance
-    return out
-
-
-def _tree(chosen: Sequence[Chosen], imps: dict[tuple[Item, ...], Instance]) -> Tree:
-    root = Branch("root", id=0)
-    for pattern in chosen:
-        instance = imps.get(pattern.items)
-        imp = tuple(reversed(instance.imp)) if instance else ()
-        origin = "probe" if instance else "text"
-        attach(root, chain(pattern.items, End(1.0), imp[: len(pattern.items)], origin))
-    fold(root)
-    return freeze(root)
-
-
-def _with_ends(graph: PatternGraph, index: Any) -> Tree:
-    ends = {i: End(*numbers) for i, numbers in score.fitted_ends(graph, index).items()}
-    return graph.tree.with_ends(ends)
 
 
 def _labels(index: Any, c: Corpus, latent: int, tree: Tree) -> dict[int, str]:

@@ -20,6 +20,8 @@ import numpy as np
 from saelab.n2g.probe import Fillers, Prompt, Question
 from saelab.n2g.tree import Item
 
+_DOUBT = 0.25  # how near the border a kept share must be for more replacements
+
 
 @dataclass(frozen=True)
 class Example:
@@ -82,16 +84,13 @@ class Probing:
     limit: int  # longest prompt the model takes, BOS not counted
 
 
-def explain(example: Example, how: Probing, fillers: Fillers) -> Question[Instance | None]:
-    """See the module's docstring; None if no suffix of the example explains it."""
-    found = yield from _suffix(example, how, fillers)
-    if found is None:
-        return None
+def generalise(found: Instance, how: Probing, fillers: Fillers) -> Question[Instance]:
+    """Steps 3 and 4 of the module's docstring: from a minimal suffix to a pattern."""
     found = yield from _wildcards(found, how, fillers)
     return (yield from _joint(found, how, fillers))
 
 
-def _suffix(example: Example, how: Probing, fillers: Fillers) -> Question[Instance | None]:
+def minimal(example: Example, how: Probing, fillers: Fillers) -> Question[Instance | None]:
     tokens = example.tokens
     for n in range(1, len(tokens) + 1):
         suffix = tokens[len(tokens) - n :]
@@ -120,16 +119,24 @@ def _holds_anywhere(suffix: Prompt, value: float, how: Probing, fillers: Fillers
 
 
 def _wildcards(found: Instance, how: Probing, fillers: Fillers) -> Question[Instance]:
-    tokens, m = found.tokens, how.fillers
-    prompts = [
-        (*tokens[:j], *filler, *tokens[j + 1 :])
-        for j in range(len(tokens))
-        for filler in (fillers.draw(1) for _ in range(m))
-    ]
-    values = yield prompts
-    kept = np.minimum(values / found.value, 1.0).reshape(len(tokens), m).mean(axis=1)
-    imp = tuple(float(1 - k) for k in kept)
+    """Two replacements of each token; as many more as ``fillers`` allows where those two leave a doubt."""
+    places = list(range(len(found.tokens)))
+    kept: list[list[float]] = [[] for _ in places]
+    for m in (min(2, how.fillers), how.fillers - min(2, how.fillers)):
+        if not places or not m:
+            break
+        values = yield [_replaced(found.tokens, j, fillers) for j in places for _ in range(m)]
+        for j, some in zip(places, np.minimum(values / found.value, 1.0).reshape(-1, m), strict=True):
+            kept[j] += some.tolist()
+        places = [
+            j for j in places if max(kept[j]) > 1 - how.wild - _DOUBT and min(kept[j]) < 1 - how.wild + _DOUBT
+        ]
+    imp = tuple(1 - sum(k) / len(k) for k in kept)
     return replace(found, imp=imp, wild=tuple(i < how.wild for i in imp))
+
+
+def _replaced(tokens: Prompt, j: int, fillers: Fillers) -> Prompt:
+    return (*tokens[:j], *fillers.draw(1), *tokens[j + 1 :])
 
 
 def fill(

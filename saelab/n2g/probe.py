@@ -1,4 +1,4 @@
-"""Ask the model about made-up prompts: pooled by length, stopped at the hook, never asked twice."""
+"""Ask the model about made-up prompts: pooled, stopped at the hook, never asked twice."""
 
 from __future__ import annotations
 
@@ -17,12 +17,18 @@ Question = Generator[list[Prompt], np.ndarray, Answer]  # yields prompts, is sen
 _REMEMBERED = 400_000_000  # bytes of answers
 
 
-def activations(model: Any, sae: Any, ids: torch.Tensor, latents: torch.Tensor) -> torch.Tensor:
-    """(B, len(latents)) activations at the last of ``ids`` (B, T): a forward pass to the SAE's hook point, no
-    further, and the SAE on that one position."""
+def activations(
+    model: Any, sae: Any, ids: torch.Tensor, last: torch.Tensor, latents: torch.Tensor
+) -> torch.Tensor:
+    """(B, len(latents)) activations at position ``last`` (B,) of each row of ``ids`` (B, T).
+
+    A forward pass to the SAE's hook point, no further, and the SAE on one position of each row. What is after
+    it in the row is padding: a causal model does not see it, so no mask is needed.
+    """
     hook = sae.config.hook_in
     with models.lock(model), torch.no_grad():
-        x = models.run_to_hooks(model, ids, [hook])[hook][:, -1]  # (B, d_in)
+        x = models.run_to_hooks(model, ids, [hook])[hook]  # (B, T, d_in)
+        x = x[torch.arange(len(ids)), last.to(x.device)]  # (B, d_in)
         return sae.encode(x.to(next(sae.parameters()).dtype))[:, latents].float().cpu()  # (B, n)
 
 
@@ -49,20 +55,27 @@ class Prober:
         """Find out about all of ``prompts`` (given without BOS) that are not known yet."""
         if len(self._known) * (len(self.latents) * 4 + 200) > _REMEMBERED:
             self._known.clear()
-        by_length: dict[int, list[Prompt]] = {}
-        for prompt in dict.fromkeys(prompts):
-            if prompt not in self._known:
-                by_length.setdefault(len(prompt), []).append(prompt)
-        for length, group in sorted(by_length.items()):
-            size = max(1, self.batch_tokens // (length + (self.bos is not None)))
-            for i in range(0, len(group), size):
-                self._run(group[i : i + size])
+        new = sorted((p for p in dict.fromkeys(prompts) if p not in self._known), key=len)
+        i = 0
+        while i < len(new):
+            # as long as at most a quarter is padding: a few more tokens cost less than another pass
+            j, widest = i, len(new[i]) * 4 // 3 + 1
+            while (
+                j < len(new)
+                and len(new[j]) <= widest
+                and (j + 1 - i) * (len(new[j]) + 1) <= self.batch_tokens
+            ):
+                j += 1
+            j = max(j, i + 1)
+            self._run(new[i:j])
+            i = j
 
     def _run(self, prompts: list[Prompt]) -> None:
-        ids = torch.tensor(prompts, dtype=torch.long)  # (B, T)
-        if self.bos is not None:
-            ids = torch.cat([torch.full((len(ids), 1), self.bos), ids], dim=1)  # (B, 1 + T)
-        found = activations(self.model, self.sae, ids, self.latents).numpy()  # (B, n)
+        head = () if self.bos is None else (self.bos,)
+        width = len(prompts[-1])
+        ids = torch.tensor([head + p + (0,) * (width - len(p)) for p in prompts], dtype=torch.long)  # (B, T)
+        last = torch.tensor([len(head) + len(p) - 1 for p in prompts])  # (B,)
+        found = activations(self.model, self.sae, ids, last, self.latents).numpy()  # (B, n)
         self.forwards += 1
         self.tokens += ids.numel()
         self._known.update(zip(prompts, found, strict=True))

@@ -114,6 +114,15 @@ class Learner:
         keep = self._rng.random(int(blocks[-1]) + 1) < share
         return train[keep[blocks]]
 
+    def explain_already(self, matches: Iterable[np.ndarray]) -> None:
+        """Leave out positions that other patterns predict; their hits and false alarms count."""
+        taken = np.zeros(len(self.y), dtype=bool)
+        for at in matches:
+            taken[at] = True
+        self.free &= ~taken[self.positions]
+        self.predicted = int((~self.free).sum())
+        self.tp = int(self.y[self.positions[~self.free]].sum())
+
     @property
     def score(self) -> float:
         """F1 of the rules so far."""
@@ -172,9 +181,10 @@ class Learner:
             options = [self._literal(sample, weight, lo, hi) for lo, hi in places]
             if self.negation:
                 options += [self._exclusion(sample, weight, lo) for lo, hi in places if lo == hi]
-            best = max((o for o in options if o), key=lambda o: o[0], default=None)
-            if best is None:
+            usable = [o for o in options if o is not None]
+            if not usable:
                 break
+            best = max(usable, key=lambda o: o[0])
             longer = tuple(sorted([*rule, best[1]], key=lambda x: x.lo))
             fewer = rows[self._holds(best[1], self.positions[rows])]
             after = self._gain(longer, fewer)

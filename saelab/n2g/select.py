@@ -1,9 +1,10 @@
-"""Which patterns stay: gained on the train documents, held on the valid ones."""
+"""Which patterns stay: those that gain on the train documents and hold on the valid ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+import heapq
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -11,119 +12,193 @@ from saelab.n2g.corpus import Corpus
 from saelab.n2g.rules import Costs, f1
 from saelab.n2g.tree import Item
 
-_MOST = 60  # candidates looked at one by one
 FEW = 10  # firings in a part below which the text neither proposes a pattern nor speaks against one
 
+_TRIALS = 8  # broad patterns that the choice is tried without
 
-@dataclass(frozen=True)
-class Chosen:
-    """A pattern and where it matches (train, valid)."""
+Items = tuple[Item, ...]
 
-    items: tuple[Item, ...]
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A pattern, where it matches on train and valid, and whether the model itself showed it."""
+
+    items: Items
     train: np.ndarray
     valid: np.ndarray
+    probed: bool
 
 
-def select(c: Corpus, latent: int, candidates: Iterable[tuple[Item, ...]], costs: Costs) -> list[Chosen]:
-    """Greedy choice by train F1 minus cost, then pruning by valid F1 minus cost."""
-    pool = [_positions(c, items) for items in dict.fromkeys(candidates)]
-    y = np.zeros(len(c.tokens), dtype=bool)
-    at, _, part = c.truth(latent)
-    y[at] = True
-    chosen = _greedy(pool, y, int((part == 0).sum()), costs)
-    return _prune(c, chosen, y, int((part == 1).sum()), costs)
+class Selector:
+    """Chooses among candidates for one latent.
 
+    Attributes
+    ----------
+    y
+        (n_tokens,) bool, where the latent fires.
+    """
 
-def _positions(c: Corpus, items: tuple[Item, ...]) -> Chosen:
-    at = c.tokens.match(items)
-    part = c.part[at]
-    return Chosen(items, at[part == 0], at[part == 1])
+    def __init__(self, c: Corpus, latent: int, costs: Costs):
+        self.c, self.costs = c, costs
+        at, _, part = c.truth(latent)
+        self.y = np.zeros(len(c.tokens), dtype=bool)
+        self.y[at] = True
+        self.fires = int((part == 0).sum())
+        self.fires_valid = int((part == 1).sum())
+        self.pool: dict[Items, Candidate] = {}
 
+    def add(self, patterns: Iterable[Items], probed: bool) -> None:
+        """Further candidates."""
+        for items in patterns:
+            if items not in self.pool:
+                self.pool[items] = self.candidate(items, probed)
 
-def _greedy(pool: list[Chosen], y: np.ndarray, fires: int, costs: Costs) -> list[Chosen]:
-    new = np.ones(len(y), dtype=bool)
-    tp = predicted = 0
-    chosen: list[Chosen] = []
-    alone = [float(f1(int(y[p.train].sum()), len(p.train), fires)) - costs.of(p.items) for p in pool]
-    pool = [pool[i] for i in np.argsort(alone, kind="stable")[::-1][:_MOST]]
-    while pool:
-        now = float(f1(tp, predicted, fires))
-        gains = []
-        for p in pool:
-            fresh = p.train[new[p.train]]
-            after = f1(tp + int(y[fresh].sum()), predicted + len(fresh), fires)
-            gains.append(float(after) - now - costs.of(p.items))
-        best = int(np.argmax(gains))
-        if gains[best] <= 0:
-            break
-        p = pool.pop(best)
-        chosen.append(p)
-        fresh = p.train[new[p.train]]
-        tp, predicted = tp + int(y[fresh].sum()), predicted + len(fresh)
-        new[fresh] = False
-        pool = [q for q, g in zip(pool, gains[:best] + gains[best + 1 :], strict=True) if g > -0.05]
-    return chosen
+    def candidate(self, items: Items, probed: bool) -> Candidate:
+        """A pattern with its matches."""
+        at = self.c.tokens.match(items)
+        part = self.c.part[at]
+        return Candidate(items, at[part == 0], at[part == 1], probed)
+
+    def choose(self) -> list[Candidate]:
+        """Greedy choice, made again without one of its broad patterns as long as that is better.
+
+        A broad pattern taken early hides the narrow ones that would have done the same with fewer false alarms.
+        """
+        banned: set[Items] = set()
+        chosen = self.greedy(banned)
+        worth = self._worth(chosen)
+        for _ in range(_TRIALS):
+            broad = self._broadest(chosen, banned)
+            if broad is None:
+                break
+            banned.add(broad.items)
+            other = self.greedy(banned)
+            value = self._worth(other)
+            if value > worth:
+                chosen, worth = other, value
+        return chosen
+
+    def _worth(self, chosen: Sequence[Candidate]) -> float:
+        if not chosen:
+            return 0.0
+        at = np.unique(np.concatenate([p.train for p in chosen]))
+        value = float(f1(int(self.y[at].sum()), len(at), self.fires))
+        return value - sum(self.costs.of(p.items) for p in chosen)
+
+    def _broadest(self, chosen: Sequence[Candidate], banned: set[Items]) -> Candidate | None:
+        """The pattern with most false alarms, if they are enough to matter."""
+        alarms = [(int((~self.y[p.train]).sum()), i) for i, p in enumerate(chosen) if p.items not in banned]
+        most, i = max(alarms, default=(0, 0))
+        return chosen[i] if most > 0.01 * self.fires + 2 else None
+
+    def greedy(self, banned: Collection[Items] = ()) -> list[Candidate]:
+        """Candidates in the order in which each gains most F1 on train beyond its cost.
+
+        Gains are kept in a heap and brought up to date when they come to the top (lazy greedy, Minoux 1978);
+        F1 is nearly submodular, so little is missed.
+        """
+        covered = np.zeros(len(self.y), dtype=bool)
+        tp = predicted = 0
+        chosen: list[Candidate] = []
+        candidates = [p for p in self.pool.values() if p.items not in banned]
+        heap = [(-np.inf, i, -1) for i in range(len(candidates))]
+        while heap:
+            _, i, seen = heapq.heappop(heap)
+            candidate = candidates[i]
+            if seen < len(chosen):
+                gain = self._gain(candidate, covered, tp, predicted)
+                if gain > 0:
+                    heapq.heappush(heap, (-gain, i, len(chosen)))
+                continue
+            chosen.append(candidate)
+            new = candidate.train[~covered[candidate.train]]
+            tp, predicted = tp + int(self.y[new].sum()), predicted + len(new)
+            covered[new] = True
+        return chosen
+
+    def _gain(self, candidate: Candidate, covered: np.ndarray, tp: int, predicted: int) -> float:
+        new = candidate.train[~covered[candidate.train]]
+        after = f1(tp + int(self.y[new].sum()), predicted + len(new), self.fires)
+        return float(after) - float(f1(tp, predicted, self.fires)) - self.costs.of(candidate.items)
+
+    def uncovered(self, chosen: Sequence[Candidate]) -> np.ndarray:
+        """Train positions where the latent fires and no chosen pattern matches, ascending."""
+        left = self.y.copy()
+        left[self.c.part != 0] = False
+        for candidate in chosen:
+            left[candidate.train] = False
+        return np.flatnonzero(left)
+
+    # ------------------------------------------------------------------------------------------- pruning
+
+    def prune(self, chosen: list[Candidate]) -> list[Candidate]:
+        """Take away patterns, far ends of patterns and alternatives that do not hold on valid.
+
+        What the model itself showed has to do harm there to be taken away; what the text alone proposed has
+        to earn its cost there to stay.
+        """
+        if self.fires_valid < FEW:
+            return [p for p in chosen if 2 * int(self.y[p.valid].sum()) >= len(p.valid)]
+        union = _Union(self, [self._without_false_alternatives(p) for p in chosen])
+        changed = True
+        while changed:
+            changed = False
+            for old in reversed(list(union.patterns)):
+                for new in [None, self._shorter(old)]:
+                    if union.try_instead(old, new):
+                        changed = True
+                        break
+        return union.patterns
+
+    def _shorter(self, p: Candidate) -> Candidate | None:
+        """The pattern without its earliest item."""
+        items = list(p.items[:-1])
+        while len(items) > 1 and items[-1][0] in ("any", "gap"):
+            items.pop()
+        return self.candidate(tuple(items), p.probed) if items else None
+
+    def _without_false_alternatives(self, p: Candidate) -> Candidate:
+        """Without the alternatives that on valid only ever meant false alarms."""
+        kinds = [kind for kind, *_ in p.items]
+        items = list(p.items)
+        for back in range(kinds.index("gap") if "gap" in kinds else len(kinds)):
+            kind, ids, lo, hi = items[back]
+            if kind == "tok" and len(ids) > 1:
+                there = self.c.tokens.ids[p.valid - back]
+                bad = set(np.setdiff1d(there[~self.y[p.valid]], there[self.y[p.valid]]).tolist())
+                left = tuple(i for i in ids if i not in bad)
+                if left:
+                    items[back] = (kind, left, lo, hi)
+        return p if tuple(items) == p.items else self.candidate(tuple(items), p.probed)
 
 
 class _Union:
-    """F1 of several patterns together on one part."""
+    """Several patterns together on valid, kept up to date while one is exchanged."""
 
-    def __init__(self, y: np.ndarray, fires: int, costs: Costs):
-        self.y, self.fires, self.costs = y, fires, costs
+    def __init__(self, selector: Selector, patterns: list[Candidate]):
+        self.y, self.fires, self.costs = selector.y, selector.fires_valid, selector.costs
+        self.patterns = patterns
+        self.times = np.zeros(len(self.y), dtype=np.int32)  # patterns that match at each position
+        for p in patterns:
+            self.times[p.valid] += 1
+        at = np.flatnonzero(self.times)
+        self.tp, self.predicted = int(self.y[at].sum()), len(at)
 
-    def worth(self, patterns: list[Chosen]) -> float:
-        if not patterns:
-            return 0.0
-        at = np.unique(np.concatenate([p.valid for p in patterns]))
-        value = float(f1(int(self.y[at].sum()), len(at), self.fires))
-        return value - sum(self.costs.of(p.items) for p in patterns)
-
-
-def _prune(c: Corpus, chosen: list[Chosen], y: np.ndarray, fires: int, costs: Costs) -> list[Chosen]:
-    """Take away patterns, far ends of patterns and alternatives that do not earn their cost on valid."""
-    if fires < FEW:
-        return [p for p in chosen if 2 * int(y[p.valid].sum()) >= len(p.valid)]
-    union = _Union(y, fires, costs)
-    chosen = [_drop_alternatives(c, p, y) for p in chosen]
-    worth = union.worth(chosen)
-    changed = True
-    while changed:
-        changed = False
-        for i in reversed(range(len(chosen))):
-            for shorter in _simpler(c, chosen[i]):
-                trial = [*chosen[:i], *([shorter] if shorter else []), *chosen[i + 1 :]]
-                value = union.worth(trial)
-                if value >= worth:
-                    chosen, worth, changed = trial, value, True
-                    break
-    return chosen
-
-
-def _simpler(c: Corpus, p: Chosen) -> Iterable[Chosen | None]:
-    """Nothing at all; the pattern without its earliest item."""
-    yield None
-    items = list(p.items)
-    if len(items) > 1:
-        items.pop()
-        while len(items) > 1 and items[-1][0] in ("any", "gap"):
-            items.pop()
-        yield _positions(c, tuple(items))
-
-
-def _drop_alternatives(c: Corpus, p: Chosen, y: np.ndarray) -> Chosen:
-    """Without the alternatives that, on valid, only ever meant false alarms."""
-    if any(item[0] == "gap" for item in p.items):
-        where = next(i for i, item in enumerate(p.items) if item[0] == "gap")
-    else:
-        where = len(p.items)
-    items = list(p.items)
-    for back in range(where):
-        kind, ids, lo, hi = items[back]
-        if kind != "tok" or len(ids) < 2:
-            continue
-        there = c.tokens.ids[p.valid - back]
-        bad = np.setdiff1d(there[~y[p.valid]], there[y[p.valid]])
-        left = tuple(i for i in ids if i not in set(bad.tolist()))
-        if left and len(left) < len(ids):
-            items[back] = (kind, left, lo, hi)
-    return p if tuple(items) == p.items else replace(_positions(c, tuple(items)))
+    def try_instead(self, old: Candidate, new: Candidate | None) -> bool:
+        """Put ``new`` (or nothing) in the place of ``old`` if that is no loss."""
+        lost = old.valid[self.times[old.valid] == 1]
+        self.times[old.valid] -= 1
+        won = new.valid[self.times[new.valid] == 0] if new else old.valid[:0]
+        tp = self.tp - int(self.y[lost].sum()) + int(self.y[won].sum())
+        predicted = self.predicted - len(lost) + len(won)
+        change = float(f1(tp, predicted, self.fires)) - float(f1(self.tp, self.predicted, self.fires))
+        saved = self.costs.of(old.items) - (self.costs.of(new.items) if new else 0.0)
+        if (change > 0) if old.probed and new is None else (change + saved >= 0):
+            if new:
+                self.times[new.valid] += 1
+            at = self.patterns.index(old)
+            self.patterns[at : at + 1] = [new] if new else []
+            self.tp, self.predicted = tp, predicted
+            return True
+        self.times[old.valid] += 1
+        return False

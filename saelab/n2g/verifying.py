@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saelab.errors import SaelabError, check_latent
-from saelab.n2g.corpus import corpus
+from saelab.n2g.corpus import Corpus, corpus
 from saelab.n2g.instance import Probing
 from saelab.n2g.probe import Fillers, Prober, Prompt, Question
-from saelab.n2g.tree import Item, Pattern, Tree
+from saelab.n2g.tree import Item, Tree
 
 if TYPE_CHECKING:
     from saelab.n2g.graph import PatternGraph
@@ -89,31 +89,35 @@ def ask(
     return replace(verdict, imp=dict(zip(exact, (1 - kept.mean(axis=1)).tolist(), strict=True)))
 
 
-def verify_all(
-    patterns: Sequence[Pattern],
-    tree: Tree,
-    latent: int,
-    prober: Prober,
-    how: Probing,
-    fillers: Fillers,
-    seed: int,
-) -> tuple[dict[int, float], Tree]:
-    """Sufficiency by the node that ends each pattern, and the tree with the importances filled in."""
-    rng = np.random.default_rng(seed)
-    verdicts = prober.run([(latent, ask(p.items, how, fillers, rng)) for p in patterns])
-    imps: dict[int, float] = {}
-    for p, verdict in zip(patterns, verdicts, strict=True):
+def verify_all(graphs: Sequence[PatternGraph], prober: Prober, how: Probing, c: Corpus) -> None:
+    """Fill in the importances of all graphs, and ``fit_info["sufficiency"]`` by the node that ends a pattern."""
+    questions, owners = [], []
+    for graph in graphs:
+        latent = graph.latent or 0
+        rng = np.random.default_rng([graph.seed, latent, 2])
+        fillers = Fillers(c.token_counts[0], int(rng.integers(1 << 31)))
+        for p in graph.patterns():
+            questions.append((latent, ask(p.items, how, fillers, rng)))
+            owners.append((graph, p))
+    imps: dict[int, dict[int, float]] = {}
+    for (graph, p), verdict in zip(owners, prober.run(questions), strict=True):
+        graph.fit_info.setdefault("sufficiency", {})[str(p.node)] = round(verdict.sufficiency, 3)
+        mine = imps.setdefault(id(graph), {})
         for place, value in verdict.imp.items():
-            imps[p.path[place]] = max(value, imps.get(p.path[place], 0.0))
-    nodes = {i: replace(n, imp=round(imps[i], 4)) if i in imps else n for i, n in tree.nodes.items()}
-    return {p.node: v.sufficiency for p, v in zip(patterns, verdicts, strict=True)}, Tree(nodes, tree.next_id)
+            mine[p.path[place]] = max(value, mine.get(p.path[place], 0.0))
+    for graph in graphs:
+        mine = imps.get(id(graph), {})
+        nodes = {
+            i: replace(n, imp=round(mine[i], 4)) if i in mine else n for i, n in graph.tree.nodes.items()
+        }
+        graph.tree = Tree(nodes, graph.tree.next_id)
 
 
 def verify(
     graph: PatternGraph, node: int, model: Any, sae: Any, *, m: int = 16, seed: int = 0
 ) -> dict[str, float]:
     """See :meth:`PatternGraph.verify`."""
-    from saelab.n2g.fitting import N2GConfig
+    from saelab.n2g.config import N2GConfig
 
     pattern = next((p for p in graph.patterns() if p.node == node), None)
     if pattern is None:

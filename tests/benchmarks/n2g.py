@@ -26,7 +26,7 @@ import saelab as sl
 from saelab import models
 from saelab.n2g import N2GConfig, PatternGraph, fit
 from saelab.n2g.corpus import corpus
-from saelab.n2g.fitting import draw
+from saelab.n2g.fitting import example_at
 
 
 class Counted:
@@ -100,10 +100,17 @@ def theirs(path: Path) -> Any:
     return module
 
 
+def examples(c: Any, latent: int, n: int = 16) -> list[Any]:
+    """``n`` random positive activations of the train documents, as their sampling has it."""
+    at, a, part = c.truth(latent)
+    at, a = at[part == 0], a[part == 0]
+    chosen = np.random.default_rng(latent).choice(len(at), min(n, len(at)), replace=False)
+    return [example_at(c, int(at[i]), float(a[i]), 64) for i in chosen]
+
+
 def run_openai(model: Any, sae: Any, index: Any, latents: list[int], path: Path | None) -> dict[str, Any]:
     """Their schedule (or their code), one latent after another."""
-    config = N2GConfig(max_len=64)
-    c = corpus(index, config.seed)
+    c = corpus(index, 0)
     pad = int(np.argmax(c.token_counts[0]))
     bos = index.config["bos_id"] if index.rows.bos else None
     module = None if path is None else theirs(path)
@@ -117,7 +124,7 @@ def run_openai(model: Any, sae: Any, index: Any, latents: list[int], path: Path 
                 "idx": len(e.tokens) - 1, "act": e.value, "acts": [0.0] * len(e.tokens),
                 "tokens": [str(t) for t in e.tokens], "token_ints": list(e.tokens),
             }
-            for e in draw(c, latent, config)
+            for e in examples(c, latent)
         ]  # fmt: skip
         if module is None:
             trie = schedule(run, documents, pad)

@@ -66,12 +66,12 @@ class FakeVocab:
 def fake_probe(rules):
     """A stand-in for ``saelab.n2g.probe.activations``."""
 
-    def activations(model, sae, ids, latents):
+    def activations(model, sae, ids, last, latents):
         out = torch.zeros(len(ids), len(latents))
         for b, row in enumerate(ids.tolist()):
             assert row[0] == BOS
             for j, latent in enumerate(latents.tolist()):
-                out[b, j] = rules[latent](tuple(row[1:]))
+                out[b, j] = rules[latent](tuple(row[1 : last[b] + 1]))
         return out
 
     return activations
