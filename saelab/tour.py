@@ -201,7 +201,7 @@ def genre_table(
     lines = []
     for concept, part in concepts.groupby("concept", observed=True, sort=False):
         sure = part[(part["precision"] >= precision) & (part["fires"] >= fires)]
-        best = (sure if len(sure) else part).nlargest(3, "f1")
+        best = pd.DataFrame(sure if len(sure) else part).nlargest(3, columns="f1")
         top = best.iloc[0]
         lines.append(
             {
@@ -224,9 +224,8 @@ def _choose(tour: Tour) -> None:
         from saelab import zoo
 
         table = genre_table(tour.concepts, zoo.GENRES)
-        ordered = pd.concat(
-            [table[table["genre"]], table[~table["genre"]].sort_values("f1", ascending=False)]
-        )
+        by_f1 = table.sort_values("f1", ascending=False)
+        ordered = pd.concat([pd.DataFrame(table[table["genre"]]), pd.DataFrame(by_f1[~by_f1["genre"]])])
         for line in ordered.to_dict("records"):
             fresh = [i for i in line["best latents"] if i not in tour.titles]
             if fresh and len(tour.chosen) < tour.plan.explain:

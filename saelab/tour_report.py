@@ -96,8 +96,8 @@ def _concepts(tour: Tour) -> list[Any]:
     from saelab.tour import genre_table
 
     table = genre_table(tour.concepts, zoo.GENRES)
-    genres = table[table["genre"]].drop(columns="genre")
-    parts = table[~table["genre"]].drop(columns="genre")
+    genres = pd.DataFrame(table[table["genre"]]).drop(columns="genre")
+    parts = pd.DataFrame(table[~table["genre"]]).drop(columns="genre")
 
     def one(frame: pd.DataFrame, caption: str) -> Table:
         frame = frame.rename(columns={"concept": "concept ", "sure latents": "latents ≥ 0.95"})
@@ -138,9 +138,8 @@ def _latents(tour: Tour) -> list[Any]:
     lookups = [tour.graphs[i].baselines(tour.index, split="test") for i in tour.chosen]
     scores["token lookup F1"] = [b["token"].f1 for b in lookups]
     scores["pairs F1"] = [b["bigram"].f1 for b in lookups]
-    shown = scores[["latent", "what", "precision", "recall", "f1", "token lookup F1", "pairs F1"]].rename(
-        columns={"f1": "N2G F1"}
-    )
+    columns = ["latent", "what", "precision", "recall", "N2G F1", "token lookup F1", "pairs F1"]
+    shown = pd.DataFrame(scores.rename(columns={"f1": "N2G F1"}), columns=columns)
     three = dict.fromkeys(["precision", "recall", "N2G F1", "token lookup F1", "pairs F1"], _score)
     blocks: list[Any] = [
         Heading("Latents", anchor="latents"),
@@ -158,7 +157,7 @@ def _latents(tour: Tour) -> list[Any]:
         graph = tour.graphs[latent]
         rows = [int(r) for r in tour.index.top(latent, 3)["row"].drop_duplicates()]
         where = ActivationHeatmap(
-            [TokenText.of_model(tour.model, tour.index.rows[row]) for row in rows],
+            [TokenText.of_model(tour.model, tour.index.rows[row].tolist()) for row in rows],
             [tour.index.activations([latent], row) for row in rows],
             [latent],
         )

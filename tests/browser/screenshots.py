@@ -1,0 +1,93 @@
+"""Pictures of every widget, in JupyterLab (light and dark) and as saved pages, to look at before a release.
+
+usage: python tests/browser/screenshots.py FOLDER
+
+Uses the bundled zoo, so that the pictures show latents with a meaning. Look at every picture: spacing, cut texts,
+contrast, what is empty.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE), str(HERE.parent), str(HERE.parents[1])]
+
+from lab import CHROMIUM, jupyterlab, open_notebook, use_theme, write_notebook  # noqa: E402
+
+PREPARE = """
+import warnings; warnings.simplefilter("ignore")
+import saelab as sl
+model = sl.load_model("zoo"); sae = sl.zoo.load_sae()
+rows, labels = sl.zoo.labelled_rows(model, 900, seed=3)
+index = sl.LatentIndex.build(sae, model, rows, path={index!r}, progress=False)
+found = index.concepts(labels)
+found = found[(found.precision > 0.9) & (found.fires >= 40)].sort_values("f1", ascending=False)
+best = {{c: int(found[found.concept == c].latent.iloc[0]) for c in ("dna", "http", "hebrew", "recipe")}}
+texts = [next(sl.zoo.texts(1, seed=9, genres=[g]))[:260] for g in best] + ["日本語、é <b>$x$</b>"]
+latents = list(best.values())
+index.set_label(latents[0], "DNA")
+dead = int(index.counts.argmin())
+graph = sl.n2g.fit(model, sae, index, latents=latents[1:2], progress=False)[latents[1]]
+"""
+CELLS = {
+    "heatmap": "w = sl.heatmap(model, sae, texts, latents, index=index, selected_sequence=0, selected_token=9); w",
+    "dashboard": "w = index.dashboard(latents[0]); w",
+    "dashboard-hebrew": "w = index.dashboard(latents[2]); w",
+    "dashboard-rare": "w = index.dashboard(dead); w",
+    "n2g": "w = graph.edit(); w.delete(graph.nodes()[-1]['id']); w.methods()['details'](graph.nodes()[0]['id']);"
+    "w.selected = graph.nodes()[0]['id']; w",
+    "steering": "w = sl.steering_panel(model, sae, index, edits={latents[0]: 12.0}, prompt='The', max_new_tokens=60)\n"
+    "w.run(wait=True); w",
+}
+WAIT = {"heatmap": ".sl-tok", "n2g": ".sl-node", "steering": ".sl-differs"}
+
+
+def main(out: Path) -> None:
+    """Write the pictures."""
+    from playwright.sync_api import sync_playwright
+
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as p:
+        (state := Path(folder) / "state").mkdir()
+        (root := Path(folder) / "notebooks").mkdir()
+        browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        prepare = PREPARE.format(index=str(root / "index"))
+        saves = "\n".join(
+            f"{code}\nw.export_html({str(root / f'{name}.html')!r})" for name, code in CELLS.items()
+        )
+        with jupyterlab(root, state) as lab:
+            # one notebook, one kernel: what is shown is made once, each cell shows one widget
+            write_notebook(root / "all.ipynb", (prepare, *CELLS.values(), saves + "\nprint('saved all')"))
+            page = browser.new_page(viewport={"width": 1250, "height": 900})
+            page.set_default_timeout(600_000)
+            open_notebook(page, lab, "all.ipynb")
+            page.get_by_text("saved all", exact=True).last.wait_for()
+            for dark in (False, True):
+                use_theme(page, dark)
+                for i, name in enumerate(CELLS):
+                    widget = page.locator(".jp-OutputArea-output .saelab").nth(i)
+                    widget.scroll_into_view_if_needed()
+                    widget.locator(WAIT.get(name, ".sl-stats dd")).first.wait_for()
+                    if name == "heatmap":
+                        widget.locator(".sl-tok.sl-hot").nth(3).hover()
+                    page.wait_for_timeout(300)  # for the eye alone: fonts and theme have settled
+                    page.screenshot(path=out / f"lab-{name}-{'dark' if dark else 'light'}.png")
+        for name in CELLS:
+            for dark, width in ((False, 1200), (True, 420)):
+                context = browser.new_context(
+                    viewport={"width": width, "height": 800}, color_scheme="dark" if dark else "light"
+                )
+                page = context.new_page()
+                page.goto((root / f"{name}.html").as_uri())
+                page.locator(".saelab").first.wait_for()
+                page.screenshot(path=out / f"page-{name}-{width}.png", full_page=True)
+                context.close()
+        browser.close()
+    print(f"{len(list(out.glob('*.png')))} pictures in {out}")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
