@@ -76,7 +76,7 @@ class N2GConfig:
     alternative_cost: float = 0.0001
     match: str = "specific"
     pool: int = 64
-    batch_tokens: int = 8192
+    batch_tokens: int = 16384
     verify: bool = True
     seed: int = 0
 

@@ -12,14 +12,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from saelab.n2g.probe import Fillers, Prompt, Question
 from saelab.n2g.tree import Item
 
+_LENGTHS = (1, 1, 1, 1, 4, 8)  # suffix lengths asked together
+_RESTORED = (1, 1, 2, 4, 8)  # numbers of restored wildcards asked together
 _DOUBT = 0.25  # how near the border a kept share must be for more replacements
 
 
@@ -92,17 +95,29 @@ def generalise(found: Instance, how: Probing, fillers: Fillers) -> Question[Inst
 
 def minimal(example: Example, how: Probing, fillers: Fillers) -> Question[Instance | None]:
     tokens = example.tokens
-    for n in range(1, len(tokens) + 1):
-        suffix = tokens[len(tokens) - n :]
-        (value,) = yield [suffix]
-        if value <= 0 or value < how.keep * example.value:
-            continue
-        whole = example.whole and n == len(tokens)
-        anywhere = yield from _holds_anywhere(suffix, value, how, fillers)
-        if anywhere or whole:
-            bare = Instance(example, suffix, (False,) * n, (1.0,) * n, not anywhere, float(value), 1.0)
-            return bare
+    for lengths in _in_steps(range(1, len(tokens) + 1), _LENGTHS):
+        suffixes = [tokens[len(tokens) - n :] for n in lengths]
+        values = yield suffixes
+        strong = [
+            (s, float(v))
+            for s, v in zip(suffixes, values, strict=True)
+            if v > 0 and v >= how.keep * example.value
+        ]
+        anywhere = yield from _hold_anywhere(strong, how, fillers)
+        for (suffix, value), holds in zip(strong, anywhere, strict=True):
+            if holds or (example.whole and len(suffix) == len(tokens)):
+                n = len(suffix)
+                return Instance(example, suffix, (False,) * n, (1.0,) * n, not holds, value, 1.0)
     return None
+
+
+def _in_steps(things: Sequence[Any], sizes: Sequence[int]) -> Iterator[Sequence[Any]]:
+    """Cut a sequence: one by one where the answer is likely, many at once where it would take long."""
+    at = 0
+    for size in (*sizes, len(things)):
+        if at < len(things):
+            yield things[at : at + size]
+        at += size
 
 
 def _pads(length: int, how: Probing, fillers: Fillers) -> list[Prompt]:
@@ -110,12 +125,19 @@ def _pads(length: int, how: Probing, fillers: Fillers) -> list[Prompt]:
     return [fillers.draw(p) for p in lengths if p > 0]
 
 
-def _holds_anywhere(suffix: Prompt, value: float, how: Probing, fillers: Fillers) -> Question[bool]:
-    pads = _pads(len(suffix), how, fillers)
-    if not pads:
-        return True  # the suffix fills the context: there is nowhere else
-    values = yield [pad + suffix for pad in pads]
-    return bool((values >= how.keep * value).mean() >= 0.5)
+def _hold_anywhere(
+    strong: Sequence[tuple[Prompt, float]], how: Probing, fillers: Fillers
+) -> Question[list[bool]]:
+    """Which suffixes keep their activation with random tokens before them."""
+    padded = [[pad + suffix for pad in _pads(len(suffix), how, fillers)] for suffix, _ in strong]
+    if not any(padded):
+        return [True] * len(strong)  # the suffix fills the context: there is nowhere else
+    values = iter((yield [p for prompts in padded for p in prompts]))
+    out = []
+    for (_, value), prompts in zip(strong, padded, strict=True):
+        kept = [next(values) >= how.keep * value for _ in prompts]
+        out.append(2 * sum(kept) >= len(kept))
+    return out
 
 
 def _wildcards(found: Instance, how: Probing, fillers: Fillers) -> Question[Instance]:
@@ -153,13 +175,17 @@ def fill(
 
 
 def _joint(found: Instance, how: Probing, fillers: Fillers) -> Question[Instance]:
+    """Give wildcards their tokens back, most important first, until enough fillings keep the activation."""
     wild = list(found.wild)
-    while True:
-        if not any(wild):
-            return replace(found, wild=tuple(wild), sufficiency=1.0)
-        values = yield fill(found.tokens, wild, found.start, how, fillers, how.joint)
-        share = float((values >= how.keep * found.value).mean())
-        if share >= how.joint_min:
-            return replace(found, wild=tuple(wild), sufficiency=share)
-        # of equal importance, the nearer to the token that fires
-        wild[max((i for i, w in enumerate(wild) if w), key=lambda i: (found.imp[i], i))] = False
+    # of equal importance, the nearer to the token that fires
+    order = sorted((i for i, w in enumerate(wild) if w), key=lambda i: (found.imp[i], i), reverse=True)
+    for counts in _in_steps(range(len(order)), _RESTORED):
+        trials = [[w and i not in order[:n] for i, w in enumerate(wild)] for n in counts]
+        values = yield [
+            p for t in trials for p in fill(found.tokens, t, found.start, how, fillers, how.joint)
+        ]
+        kept = (values >= how.keep * found.value).reshape(len(trials), -1).mean(axis=1)
+        for trial, share in zip(trials, kept.tolist(), strict=True):
+            if share >= how.joint_min:
+                return replace(found, wild=tuple(trial), sufficiency=share)
+    return replace(found, wild=(False,) * len(wild), sufficiency=1.0)

@@ -15,6 +15,7 @@ Answer = TypeVar("Answer")
 Question = Generator[list[Prompt], np.ndarray, Answer]  # yields prompts, is sent their activations
 
 _REMEMBERED = 400_000_000  # bytes of answers
+_SPARE = 256  # tokens of padding that are worth a pass
 
 
 def activations(
@@ -56,17 +57,18 @@ class Prober:
         if len(self._known) * (len(self.latents) * 4 + 200) > _REMEMBERED:
             self._known.clear()
         new = sorted((p for p in dict.fromkeys(prompts) if p not in self._known), key=len)
-        i = 0
+        head, i = int(self.bos is not None), 0
         while i < len(new):
-            # as long as at most a quarter is padding: a few more tokens cost less than another pass
-            j, widest = i, len(new[i]) * 4 // 3 + 1
-            while (
-                j < len(new)
-                and len(new[j]) <= widest
-                and (j + 1 - i) * (len(new[j]) + 1) <= self.batch_tokens
-            ):
+            j = i + 1
+            real = head + len(new[i])
+            while j < len(new):
+                width = head + len(new[j])
+                padded = width * (j + 1 - i)
+                # some padding costs less than another pass
+                if padded > self.batch_tokens or padded - real - width > _SPARE + (real + width) // 3:
+                    break
+                real += width
                 j += 1
-            j = max(j, i + 1)
             self._run(new[i:j])
             i = j
 
