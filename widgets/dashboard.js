@@ -195,7 +195,7 @@ function render({ model, el, signal }) {
         : h("span", { title: "Not in this page" }, String(n.latent));
       link.addEventListener("click", () => { if (link.tagName === "BUTTON") open(n.latent); });
       const name = h("span", {}, link, " ");
-      if (n.token !== null) name.append(chip(n.token), " ");
+      name.append(n.token === null ? h("span", { class: "sl-muted" }, "never fires ") : chip(n.token), " ");
       name.append(n.label);
       rows.append(...barRow(name, n.similarity, 1));
     }
@@ -265,7 +265,7 @@ function render({ model, el, signal }) {
       list.replaceChildren(h("div", { class: "sl-empty" }, `0 of ${count(data().counted)} tokens: never active in this sample.`));
       return;
     }
-    drawBar(tab === "interval" ? interval?.note ?? "" : tab === "top" ? "strongest first, equal texts once" : "drawn evenly from all firings");
+    drawBar(tab === "interval" ? interval?.note ?? "" : tab === "top" ? "strongest first" : "of all firings");
     list.replaceChildren(...shown().map(exampleRow));
     if (!shown().length && (tab !== "interval" || interval)) list.append(h("div", { class: "sl-empty" }, "No example in this range."));
     drawSelection();

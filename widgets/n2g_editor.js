@@ -67,8 +67,8 @@ function render({ model, el, signal }) {
   /** Show the whole graph; a large one at a size that can be read, its right end first. */
   function fit() {
     const { width, height } = stage();
-    const room = { w: width - 36, h: height - 64 };
-    const k = clamp(Math.min(room.w / Math.max(plan.width, 1), room.h / Math.max(plan.height, 1)), 0.55, 1.15);
+    const room = { w: width - 36, h: height - 76 };
+    const k = clamp(Math.min(room.w / Math.max(plan.width, 1), room.h / Math.max(plan.height, 1)), 0.75, 1.15);
     const tall = plan.height * k > room.h;
     at = { k, x: plan.width * k > room.w ? width - 18 - plan.width * k : (width - plan.width * k) / 2, y: tall ? 36 : (height - plan.height * k) / 2 + 8 };
     move();
@@ -92,7 +92,8 @@ function render({ model, el, signal }) {
       const middle = (x1 + x2) / 2;
       return svg("path", { class: "sl-edge", d: `M${x1} ${y1}C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}` });
     });
-    graph.style.height = `${clamp(Math.round(plan.height) + 84, 150, 460)}px`;
+    const wide = clamp((stage().width - 36) / Math.max(plan.width, 1), 0.75, 1.15);
+    graph.style.height = `${clamp(Math.round(plan.height * wide) + 90, 150, 480)}px`;
     const boxes = plan.placed.map((p) => nodeBox(p, most));
     canvas.replaceChildren(...edges, ...boxes);
     empty.hidden = nodes.length > 0;

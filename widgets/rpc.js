@@ -16,9 +16,9 @@ export function requests(model, signal) {
   /** @type {Map<string, { resolve(value: any): void, reject(reason: Error): void }>} */
   const waiting = new Map();
   const receive = (/** @type {any} */ message) => {
-    const entry = waiting.get(message?.id); // answers to another view of the same model are not ours
+    const entry = waiting.get(message?.request); // answers to another view of the same model are not ours
     if (!entry) return;
-    waiting.delete(message.id);
+    waiting.delete(message.request);
     if (message.error !== undefined) entry.reject(new Error(message.error));
     else entry.resolve(message.result);
   };
@@ -31,6 +31,6 @@ export function requests(model, signal) {
     new Promise((resolve, reject) => {
       const id = uuid();
       waiting.set(id, { resolve, reject });
-      model.send({ id, method, params });
+      model.send({ request: id, method, params });
     });
 }

@@ -45,7 +45,9 @@ export function marked(text) {
  * @param {string} label
  */
 export function chip(label) {
-  const node = h("code", { class: "sl-chip" }, h("bdi", {}, ...marked(label)));
+  // an escaped byte beside right-to-left letters would be read backwards
+  const dir = label.includes("\\x") ? "ltr" : null;
+  const node = h("code", { class: "sl-chip" }, h("bdi", { dir }, ...marked(label)));
   if (!label) node.append("(empty)");
   return node;
 }

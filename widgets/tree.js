@@ -26,7 +26,7 @@ import { hierarchy, tree as tidy } from "d3-hierarchy";
  * @typedef {{ placed: Placed[], width: number, height: number }} Layout
  */
 
-const CHARACTER = 7.9, LINE = 19, PAD = 9, GAP_X = 58, GAP_Y = 9, MAX_LINES = 4, MAX_CHARS = 22;
+const CHARACTER = 7.9, GAP_X = 28, VALUE = 58, LINE = 19, PAD = 9, GAP_Y = 9, MAX_LINES = 4, MAX_CHARS = 22;
 const VISIBLE = /** @type {Record<string, string>} */ ({ "\n": "↵", "\t": "⇥", "\r": "␍", " ": "·" });
 
 /** A token's text on one line with its white space visible. @param {string} text */
@@ -71,7 +71,11 @@ export function layout(nodes) {
     const wide = Math.max(...(said.get(d.data.id) ?? []).map(columns)) * CHARACTER + 2 * PAD;
     widths[d.depth] = Math.max(widths[d.depth] ?? 34, wide);
   });
-  const total = widths.slice(1).reduce((a, w) => a + w + GAP_X, -GAP_X);
+  // the value of a pattern stands left of its last node; where the tree goes on from there, it needs room
+  const gaps = widths.map((_, depth) => (arranged.descendants().some((d) => d.depth === depth && d.children && /** @type {any} */ (d.data).node?.end) ? VALUE : GAP_X));
+  const deepest = arranged.descendants().some((d) => d.depth === widths.length - 1 && /** @type {any} */ (d.data).node?.end);
+  const before = (/** @type {number} */ depth) => widths.slice(1, depth).reduce((a, w, i) => a + w + gaps[i + 1], 0);
+  const total = before(widths.length - 1) + widths[widths.length - 1] + (deepest ? VALUE - 8 : 0);
   /** @type {Placed[]} */
   const placed = [];
   arranged.each((/** @type {any} */ d) => {
@@ -79,7 +83,7 @@ export function layout(nodes) {
     if (!node) return;
     const mine = said.get(node.id) ?? [];
     const width = Math.max(...mine.map(columns), 1) * CHARACTER + 2 * PAD;
-    const right = total - widths.slice(1, d.depth).reduce((/** @type {number} */ a, /** @type {number} */ w) => a + w + GAP_X, 0);
+    const right = total - before(d.depth);
     placed.push({ node, lines: mine, depth: d.depth, width, height: height(d.data), x: right - width, y: d.x - height(d.data) / 2 });
   });
   const top = Math.min(...placed.map((p) => p.y));

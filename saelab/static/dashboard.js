@@ -231,9 +231,9 @@ var uuid = () => `${Date.now().toString(36)}-${Math.random().toString(36).slice(
 function requests(model, signal) {
   const waiting = /* @__PURE__ */ new Map();
   const receive = (message) => {
-    const entry = waiting.get(message?.id);
+    const entry = waiting.get(message?.request);
     if (!entry) return;
-    waiting.delete(message.id);
+    waiting.delete(message.request);
     if (message.error !== void 0) entry.reject(new Error(message.error));
     else entry.resolve(message.result);
   };
@@ -245,7 +245,7 @@ function requests(model, signal) {
   return (method, params = {}) => new Promise((resolve, reject) => {
     const id = uuid();
     waiting.set(id, { resolve, reject });
-    model.send({ id, method, params });
+    model.send({ request: id, method, params });
   });
 }
 
@@ -272,7 +272,8 @@ function marked(text) {
   return out;
 }
 function chip(label) {
-  const node = h("code", { class: "sl-chip" }, h("bdi", {}, ...marked(label)));
+  const dir = label.includes("\\x") ? "ltr" : null;
+  const node = h("code", { class: "sl-chip" }, h("bdi", { dir }, ...marked(label)));
   if (!label) node.append("(empty)");
   return node;
 }
@@ -466,7 +467,7 @@ function render({ model, el, signal }) {
         if (link.tagName === "BUTTON") open(n.latent);
       });
       const name = h("span", {}, link, " ");
-      if (n.token !== null) name.append(chip(n.token), " ");
+      name.append(n.token === null ? h("span", { class: "sl-muted" }, "never fires ") : chip(n.token), " ");
       name.append(n.label);
       rows.append(...barRow(name, n.similarity, 1));
     }
@@ -533,7 +534,7 @@ function render({ model, el, signal }) {
       list.replaceChildren(h("div", { class: "sl-empty" }, `0 of ${count(data().counted)} tokens: never active in this sample.`));
       return;
     }
-    drawBar(tab === "interval" ? interval?.note ?? "" : tab === "top" ? "strongest first, equal texts once" : "drawn evenly from all firings");
+    drawBar(tab === "interval" ? interval?.note ?? "" : tab === "top" ? "strongest first" : "of all firings");
     list.replaceChildren(...shown().map(exampleRow));
     if (!shown().length && (tab !== "interval" || interval)) list.append(h("div", { class: "sl-empty" }, "No example in this range."));
     drawSelection();

@@ -92,9 +92,9 @@ var uuid = () => `${Date.now().toString(36)}-${Math.random().toString(36).slice(
 function requests(model, signal) {
   const waiting = /* @__PURE__ */ new Map();
   const receive = (message) => {
-    const entry = waiting.get(message?.id);
+    const entry = waiting.get(message?.request);
     if (!entry) return;
-    waiting.delete(message.id);
+    waiting.delete(message.request);
     if (message.error !== void 0) entry.reject(new Error(message.error));
     else entry.resolve(message.result);
   };
@@ -106,7 +106,7 @@ function requests(model, signal) {
   return (method, params = {}) => new Promise((resolve, reject) => {
     const id = uuid();
     waiting.set(id, { resolve, reject });
-    model.send({ id, method, params });
+    model.send({ request: id, method, params });
   });
 }
 
@@ -133,7 +133,8 @@ function marked(text) {
   return out;
 }
 function chip(label) {
-  const node = h("code", { class: "sl-chip" }, h("bdi", {}, ...marked(label)));
+  const dir = label.includes("\\x") ? "ltr" : null;
+  const node = h("code", { class: "sl-chip" }, h("bdi", { dir }, ...marked(label)));
   if (!label) node.append("(empty)");
   return node;
 }

@@ -94,9 +94,9 @@ var uuid = () => `${Date.now().toString(36)}-${Math.random().toString(36).slice(
 function requests(model, signal) {
   const waiting = /* @__PURE__ */ new Map();
   const receive = (message) => {
-    const entry = waiting.get(message?.id);
+    const entry = waiting.get(message?.request);
     if (!entry) return;
-    waiting.delete(message.id);
+    waiting.delete(message.request);
     if (message.error !== void 0) entry.reject(new Error(message.error));
     else entry.resolve(message.result);
   };
@@ -108,7 +108,7 @@ function requests(model, signal) {
   return (method, params = {}) => new Promise((resolve, reject) => {
     const id = uuid();
     waiting.set(id, { resolve, reject });
-    model.send({ id, method, params });
+    model.send({ request: id, method, params });
   });
 }
 
@@ -130,7 +130,8 @@ function marked(text) {
   return out;
 }
 function chip(label) {
-  const node = h("code", { class: "sl-chip" }, h("bdi", {}, ...marked(label)));
+  const dir = label.includes("\\x") ? "ltr" : null;
+  const node = h("code", { class: "sl-chip" }, h("bdi", { dir }, ...marked(label)));
   if (!label) node.append("(empty)");
   return node;
 }
@@ -545,9 +546,10 @@ function tree_default() {
  * WITH THE USE OR PERFORMANCE OF THIS SOFTWARE.
  */
 var CHARACTER = 7.9;
+var GAP_X = 28;
+var VALUE = 58;
 var LINE = 19;
 var PAD = 9;
-var GAP_X = 58;
 var GAP_Y = 9;
 var MAX_LINES = 4;
 var MAX_CHARS = 22;
@@ -598,14 +600,19 @@ function layout(nodes) {
     const wide = Math.max(...(said.get(d.data.id) ?? []).map(columns)) * CHARACTER + 2 * PAD;
     widths[d.depth] = Math.max(widths[d.depth] ?? 34, wide);
   });
-  const total = widths.slice(1).reduce((a, w) => a + w + GAP_X, -GAP_X);
+  const gaps = widths.map((_, depth) => arranged.descendants().some((d) => d.depth === depth && d.children && /** @type {any} */
+  d.data.node?.end) ? VALUE : GAP_X);
+  const deepest = arranged.descendants().some((d) => d.depth === widths.length - 1 && /** @type {any} */
+  d.data.node?.end);
+  const before = (depth) => widths.slice(1, depth).reduce((a, w, i) => a + w + gaps[i + 1], 0);
+  const total = before(widths.length - 1) + widths[widths.length - 1] + (deepest ? VALUE - 8 : 0);
   const placed = [];
   arranged.each((d) => {
     const { node } = d.data;
     if (!node) return;
     const mine = said.get(node.id) ?? [];
     const width = Math.max(...mine.map(columns), 1) * CHARACTER + 2 * PAD;
-    const right = total - widths.slice(1, d.depth).reduce((a, w) => a + w + GAP_X, 0);
+    const right = total - before(d.depth);
     placed.push({ node, lines: mine, depth: d.depth, width, height: height(d.data), x: right - width, y: d.x - height(d.data) / 2 });
   });
   const top = Math.min(...placed.map((p) => p.y));
@@ -649,8 +656,8 @@ function render({ model, el, signal }) {
   const move = () => canvas.setAttribute("transform", `translate(${at.x.toFixed(1)} ${at.y.toFixed(1)}) scale(${at.k.toFixed(4)})`);
   function fit() {
     const { width, height } = stage();
-    const room = { w: width - 36, h: height - 64 };
-    const k = clamp(Math.min(room.w / Math.max(plan.width, 1), room.h / Math.max(plan.height, 1)), 0.55, 1.15);
+    const room = { w: width - 36, h: height - 76 };
+    const k = clamp(Math.min(room.w / Math.max(plan.width, 1), room.h / Math.max(plan.height, 1)), 0.75, 1.15);
     const tall = plan.height * k > room.h;
     at = { k, x: plan.width * k > room.w ? width - 18 - plan.width * k : (width - plan.width * k) / 2, y: tall ? 36 : (height - plan.height * k) / 2 + 8 };
     move();
@@ -674,7 +681,8 @@ function render({ model, el, signal }) {
       const middle = (x1 + x2) / 2;
       return svg("path", { class: "sl-edge", d: `M${x1} ${y1}C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}` });
     });
-    graph.style.height = `${clamp(Math.round(plan.height) + 84, 150, 460)}px`;
+    const wide = clamp((stage().width - 36) / Math.max(plan.width, 1), 0.75, 1.15);
+    graph.style.height = `${clamp(Math.round(plan.height * wide) + 90, 150, 480)}px`;
     const boxes = plan.placed.map((p) => nodeBox(p, most));
     canvas.replaceChildren(...edges, ...boxes);
     empty.hidden = nodes.length > 0;

@@ -49,15 +49,15 @@ var Model = class {
   #emit(name, value) {
     for (const fn of [...this.#listeners.get(name) ?? []]) fn(value);
   }
-  /** @param {{ id: string, method: string, params: Record<string, unknown> }} message */
-  send({ id, method, params }) {
+  /** @param {{ request: string, method: string, params: Record<string, unknown> }} message */
+  send({ request, method, params }) {
     const reply = this.#replies[requestKey(method, params)];
     queueMicrotask(() => {
       if (!reply) {
-        return this.#emit("msg:custom", { id, error: "This is a saved page. For this, open the notebook it was made in." });
+        return this.#emit("msg:custom", { request, error: "This is a saved page. For this, open the notebook it was made in." });
       }
       for (const [key, value] of Object.entries(unpack(reply))) this.set(key, value);
-      this.#emit("msg:custom", { id, result: null });
+      this.#emit("msg:custom", { request, result: null });
     });
   }
 };
@@ -87,6 +87,16 @@ async function start(page, load = (url) => import(url)) {
   ));
   const closed = (s) => s.closest("details:not([open])");
   page.addEventListener("toggle", () => slots.filter((s) => !closed(s)).forEach(draw), true);
+  const jump = () => {
+    const target = page.getElementById(decodeURIComponent(page.defaultView?.location.hash.slice(1) ?? ""));
+    for (let e = (
+      /** @type {Element | null} */
+      target
+    ); e; e = e.parentElement) if (e.tagName === "DETAILS") e.setAttribute("open", "");
+    target?.scrollIntoView();
+  };
+  addEventListener("hashchange", jump);
+  jump();
   addEventListener("beforeprint", () => slots.forEach(draw));
   await Promise.all(slots.filter((s) => !closed(s)).map(draw));
 }

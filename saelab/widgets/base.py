@@ -9,8 +9,10 @@ model goes through that model's lock (inside the library functions that are call
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import traceback
+import weakref
 from collections.abc import Callable, Mapping
 from functools import cache
 from pathlib import Path
@@ -54,9 +56,18 @@ class Widget(anywidget.AnyWidget):
             if name not in allowed and name not in _PLUMBING:
                 raise unknown(f"argument of {type(self).__name__}", name, allowed)
         self._lock = threading.RLock()
-        self._source: Any = None  # the library object shown; dropped by close()
+        self._held: Any = None  # the library objects shown
+        self._released = False
         super().__init__(**state)
         self.on_msg(self._receive)
+        _release_earlier_run(self)
+        _answer_in_the_thread_of_widgets(self.comm)
+
+    @property
+    def _source(self) -> Any:
+        if self._released:
+            raise SaelabError("this widget was closed, or its cell was run again; run the cell that makes it")
+        return self._held
 
     # --------------------------------------------------------------------------------------- requests
 
@@ -67,7 +78,7 @@ class Widget(anywidget.AnyWidget):
     def _receive(self, _: Any, content: Any, buffers: Any) -> None:
         if not isinstance(content, dict) or "method" not in content:
             return
-        answer: dict[str, Any] = {"id": content.get("id")}
+        answer: dict[str, Any] = {"request": content.get("request")}
         try:
             method = self.methods().get(content["method"])
             if method is None:
@@ -153,4 +164,45 @@ class Widget(anywidget.AnyWidget):
     def close(self) -> None:
         """Close the view and let go of the model, index or graph behind it."""
         super().close()
-        self._source = None
+        self.release()
+
+    def release(self) -> None:
+        """Let go of the model, index or graph behind the widget. It stays drawn, but can ask for nothing more."""
+        self._held, self._released = None, True
+
+
+def _answer_in_the_thread_of_widgets(comm: Any) -> None:
+    # JupyterLab has a kernel thread made for widgets and names it in each message. ipykernel 7.4 overrules that:
+    # what a view says goes to the thread that last wrote to the view, and for a widget made by a cell that is the
+    # one that runs cells. Our requests wait for no cell (and Cancel must not).
+    if hasattr(comm, "_reply_subshell_for"):
+        comm._reply_subshell_for = lambda data, named: named
+
+
+# Jupyter keeps every widget until the kernel ends, and with it the model behind it. A cell that is run again draws
+# new ones, so those of its earlier run let go: loading a model five times must not need the memory of five.
+_of_cell: dict[str, tuple[str, list[weakref.ref[Widget]]]] = {}
+
+
+def _release_earlier_run(widget: Widget) -> None:
+    run = _running_cell()
+    if run is None:
+        return
+    cell, message = run
+    known, widgets = _of_cell.get(cell, ("", []))
+    if known != message:
+        for reference in widgets:
+            earlier = reference()
+            if earlier is not None:
+                earlier.release()
+        widgets = []
+    _of_cell[cell] = (message, [*widgets, weakref.ref(widget)])
+
+
+def _running_cell() -> tuple[str, str] | None:
+    """Id of the notebook cell that is being run and of this run of it; None outside a notebook."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython else None
+    parent = getattr(shell, "get_parent", dict)()
+    cell = (parent.get("metadata") or {}).get("cellId")
+    return (cell, parent["header"]["msg_id"]) if cell else None

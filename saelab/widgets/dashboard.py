@@ -187,19 +187,19 @@ class LatentDashboard(Widget):
         latent = check_latent(latent, index.d_sae)
         self._n = n
         super().__init__(**{"latent": latent, **state})
-        self._source = index
+        self._held = index
         self._load()
 
     # ------------------------------------------------------------------------------------------- opening
 
     @traitlets.validate("latent")
     def _in_range(self, proposal: Any) -> int:
-        index = getattr(self, "_source", None)
+        index = getattr(self, "_held", None)
         return proposal.value if index is None else check_latent(proposal.value, index.d_sae)
 
     @traitlets.observe("latent")
     def _opened(self, change: Any) -> None:
-        if getattr(self, "_source", None) is not None:
+        if getattr(self, "_held", None) is not None:
             self._load()
 
     def _load(self) -> None:
@@ -213,7 +213,7 @@ class LatentDashboard(Widget):
 
     @traitlets.observe("label", "note")
     def _noted(self, change: Any) -> None:
-        index = getattr(self, "_source", None)
+        index = getattr(self, "_held", None)
         if index is None or not self.payload or self.payload["latent"] != self.latent:
             return  # being filled in, not written by a person
         kept = {"label": index.label, "note": index.note}[change.name](self.latent)

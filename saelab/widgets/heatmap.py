@@ -130,7 +130,7 @@ class ActivationHeatmap(Widget):
             source.texts, source.columns(wanted), wanted, percentiles=source.percentiles(wanted),
             names=source.names(wanted), can_ask=True, **state,
         )  # fmt: skip
-        shown._source = source
+        shown._held = source
         return shown
 
     # --------------------------------------------------------------------------------------------- pages

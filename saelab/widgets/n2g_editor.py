@@ -61,15 +61,23 @@ class N2GEditor(Widget):
     read_only = traitlets.Bool(False).tag(sync=True)
 
     def __init__(self, graph: Any, index: Any = None, *, split: str = "valid", **state: Any):
-        self._index = graph.index if index is None else index
+        index = graph.index if index is None else index
         self._split = split
         super().__init__(**{"latent": graph.latent, **state})
-        self._source = graph
+        self._held = (graph, index)
         self._scores: list[dict[str, Any] | None] = []  # after each edit that was made here
         with self.hold_sync():
             self.before = self._measure()
             self.baselines = self._baselines()
             self._refresh()
+
+    @property
+    def _graph(self) -> Any:
+        return self._source[0]
+
+    @property
+    def _index(self) -> Any:
+        return self._source[1]
 
     # ----------------------------------------------------------------------------------------- measuring
 
@@ -80,17 +88,17 @@ class N2GEditor(Widget):
             )
             return None
         try:
-            found = self._source.score(self._index, split=self._split)
+            found = self._graph.score(self._index, split=self._split)
         except SaelabError as error:
             self.score_reason = str(error)
             return None
         return plain({k: getattr(found, k) for k in _SCORED if hasattr(found, k)})
 
     def _baselines(self) -> dict[str, Any]:
-        if self.before is None or not hasattr(self._source, "baselines"):
+        if self.before is None or not hasattr(self._graph, "baselines"):
             return {}
         names = {"token": "token lookup", "bigram": "bigram lookup"}
-        found = self._source.baselines(self._index, split=self._split)
+        found = self._graph.baselines(self._index, split=self._split)
         return plain(
             {
                 names[k]: {f: getattr(s, f) for f in _SCORED if hasattr(s, f)}
@@ -100,7 +108,7 @@ class N2GEditor(Widget):
         )
 
     def _refresh(self, focus: int | None = None) -> None:
-        graph = self._source
+        graph = self._graph
         self._edits_known = len(graph.history)
         with self.hold_sync():
             self.nodes = plain(graph.nodes())
@@ -113,7 +121,7 @@ class N2GEditor(Widget):
             self.selected = focus if focus in known else None
 
     def _steps(self) -> list[dict[str, Any]]:
-        edits = self._source.history
+        edits = self._graph.history
         scores = [None] * (
             len(edits) - len(self._scores)
         ) + self._scores  # edits made before the widget have none
@@ -133,7 +141,7 @@ class N2GEditor(Widget):
 
     def delete(self, node: int) -> None:
         """Delete a node with everything to its left."""
-        graph = self._source
+        graph = self._graph
         said = next((n for n in graph.nodes() if n["id"] == node), None)
         graph.delete(node)
         self._texts = {**getattr(self, "_texts", {}), len(graph.history) - 1: _words(said)}
@@ -142,30 +150,30 @@ class N2GEditor(Widget):
 
     def undo(self) -> None:
         """Take back the last edit."""
-        self._source.undo()
+        self._graph.undo()
         if self._scores:
             self._scores.pop()
         self._refresh(self.selected)
 
     def redo(self) -> None:
         """Do the edit again that was last taken back."""
-        self._source.redo()
+        self._graph.redo()
         self._scores.append(self._measure())
         self._refresh(self.selected)
 
     def refresh(self) -> None:
         """Draw the graph again after it was edited by other means."""
-        self._scores = [None] * len(self._source.history)
+        self._scores = [None] * len(self._graph.history)
         if self._scores:
             self._scores[-1] = self._measure()
         self._refresh(self.selected)
 
     def _annotate(self, step: int, note: str) -> None:
-        self._source.annotate(note, step)
+        self._graph.annotate(note, step)
         self.history = self._steps()
 
     def _details(self, node: int) -> None:
-        graph, index = self._source, self._index
+        graph, index = self._graph, self._index
         found: dict[str, Any] = {"node": node, "facts": [], "hits": [], "false_alarms": [], "high": 0.0}
         if index is not None and hasattr(graph, "examples"):
             hits, alarms = (
@@ -184,7 +192,7 @@ class N2GEditor(Widget):
 
     def _samples(self, part: pd.DataFrame, n: int = 5) -> list[dict[str, Any]]:
         chosen = part.iloc[:: max(1, len(part) // n)][:n].assign(count=1)
-        shown = examples(self._index, self._source.latent, chosen, before=6, after=3)
+        shown = examples(self._index, self._graph.latent, chosen, before=6, after=3)
         return [{k: e[k] for k in ("text", "values", "centre")} for e in shown]
 
     # -------------------------------------------------------------------------------------------- export
@@ -221,7 +229,7 @@ class N2GEditor(Widget):
                 for k in ("precision", "recall", "f1")
             }
             head += f" precision {shown['precision']}, recall {shown['recall']}, F1 {shown['f1']}"
-        lines = self._source.text(30).split("\n")
+        lines = self._graph.text(30).split("\n")
         return frame(head, *(f'<bdi style="display:block;{MONO}">{escape(line)}</bdi>' for line in lines))
 
 
@@ -231,4 +239,4 @@ def _words(node: dict[str, Any] | None) -> str:
         return ""
     if node["kind"] in ("tok", "not"):
         return "|".join(node["text"][:2]) + ("|…" if len(node["text"]) > 2 else "")
-    return {"any": "*", "start": "start"}.get(node["kind"], node["kind"])
+    return "*" if node["kind"] == "any" else str(node["kind"])

@@ -88,7 +88,6 @@ class SteeringPanel(Widget):
         edits: Mapping[int, float] | Sequence[int] = (),
         **state: Any,
     ):
-        self._model, self._sae, self._index = model, sae, index
         self._stop, self._thread = threading.Event(), None
         self.result: Comparison | None = None
         chosen = edits.items() if isinstance(edits, Mapping) else ((i, None) for i in edits)
@@ -97,7 +96,7 @@ class SteeringPanel(Widget):
             if name in state and state[name] not in allowed:
                 raise unknown(name, state[name], allowed)
         super().__init__(d_sae=sae.config.d_sae, **state)
-        self._source = (model, sae, index)
+        self._held = (model, sae, index)
         for latent, strength in known:
             self.add(latent, strength)
 
@@ -117,13 +116,14 @@ class SteeringPanel(Widget):
         self.edits = [*self.edits, {"latent": latent, "strength": float(f"{value:.3g}")}]
 
     def _about(self, latent: int) -> dict[str, Any]:
-        if self._index is None:
+        index = self._source[2]
+        if index is None:
             return {"label": "", "token": None, "max": 5.0}
         from saelab.widgets.dashboard import _top_token
 
-        largest = float(self._index.latent_stats(latent)["max"])
-        token = _top_token(self._index, latent)
-        return {"label": self._index.label(latent), "token": token, "max": float(f"{largest or 5.0:.3g}")}
+        largest = float(index.latent_stats(latent)["max"])
+        token = _top_token(index, latent)
+        return {"label": index.label(latent), "token": token, "max": float(f"{largest or 5.0:.3g}")}
 
     # --------------------------------------------------------------------------------------------- running
 
@@ -131,13 +131,15 @@ class SteeringPanel(Widget):
         """Write both texts with the present settings; returns at once unless ``wait``."""
         if self.running:
             raise SaelabError("already writing; cancel first")
-        job = self._job()
+        job, (model, sae, _) = self._job(), self._source
         self._stop.clear()
         self.clear_error()
         with self.hold_sync():
             self.running, self.status = True, "waiting for the model"
             self.baseline, self.steered, self.said = None, None, {}
-        self._thread = threading.Thread(target=self._work, args=(job,), name="saelab-steering", daemon=True)
+        self._thread = threading.Thread(
+            target=self._work, args=(job, model, sae), name="saelab-steering", daemon=True
+        )
         self._thread.start()
         if wait:
             self._thread.join()
@@ -163,23 +165,23 @@ class SteeringPanel(Widget):
             "max_new_tokens": self.max_new_tokens, "temperature": self.temperature, "seed": self.seed,
         }  # fmt: skip
 
-    def _work(self, job: dict[str, Any]) -> None:
+    def _work(self, job: dict[str, Any], model: Any, sae: Any) -> None:
         from saelab.generation import compare
 
         try:
             options = {k: v for k, v in job.items() if k not in ("prompt", "edits")}
             self.result = compare(
-                self._model, self._sae, job["prompt"], job["edits"], on_baseline=self._stream("baseline"),
-                on_token=self._stream("steered"), **options,
+                model, sae, job["prompt"], job["edits"], on_baseline=self._stream("baseline", model),
+                on_token=self._stream("steered", model), **options,
             )  # fmt: skip
-            self._finish(self.result, job)
+            self._finish(self.result, job, model)
         except Exception as error:
             self.status = ""
             self.show_error(error)
         finally:
             self.running = False
 
-    def _stream(self, side: str) -> Any:
+    def _stream(self, side: str, model: Any) -> Any:
         name, last = "as it is" if side == "baseline" else "steered", 0.0
 
         def on_token(step: int, ids: list[list[int]]) -> bool:
@@ -191,21 +193,17 @@ class SteeringPanel(Widget):
                 last = now
                 with self.hold_sync():
                     self.status = f"{name}: token {step + 1} of {self.max_new_tokens}"
-                    setattr(self, side, self._text(ids[0], []))
+                    setattr(self, side, _written(model, ids[0], []))
             return True
 
         return on_token
 
-    def _text(self, ids: Sequence[int], differs: Sequence[bool]) -> dict[str, Any]:
-        text = TokenText.of_model(self._model, ids).to_dict()
-        return {**text, "differs": [i for i, d in enumerate(differs) if d]}
-
-    def _finish(self, result: Comparison, job: dict[str, Any]) -> None:
+    def _finish(self, result: Comparison, job: dict[str, Any], model: Any) -> None:
         left, right = result.differences()
         cancelled = result.baseline.cancelled or result.steered.cancelled
         with self.hold_sync():
-            self.baseline = self._text(result.baseline.ids, left)
-            self.steered = self._text(result.steered.ids, right)
+            self.baseline = _written(model, result.baseline.ids, left)
+            self.steered = _written(model, result.steered.ids, right)
             self.said = plain({**job, "edits": [[k, v] for k, v in job["edits"].items()]})
             self.status = "cancelled" if cancelled else ""
 
@@ -217,10 +215,10 @@ class SteeringPanel(Widget):
             raise SaelabError("nothing was written yet; press Run, or call run(wait=True)")
         return self.result.to_frame()
 
-    def close(self) -> None:
+    def release(self) -> None:
+        super().release()
         self.cancel()
-        super().close()
-        self._model = self._sae = self._index = self.result = None
+        self.result = None
 
     def export_state(self, **options: Any) -> dict[str, Any]:
         return {**self.state(), "read_only": True, "running": False, "status": "", "error": {}}
@@ -242,6 +240,11 @@ class SteeringPanel(Widget):
             for name, text in (("as it is", self.baseline), ("steered", self.steered))
         ]
         return frame(head, *texts)
+
+
+def _written(model: Any, ids: Sequence[int], differs: Sequence[bool]) -> dict[str, Any]:
+    text = TokenText.of_model(model, ids).to_dict()
+    return {**text, "differs": [i for i, d in enumerate(differs) if d]}
 
 
 def _marked(text: Mapping[str, Any]) -> str:

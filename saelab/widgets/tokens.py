@@ -14,7 +14,7 @@ from saelab import models
 from saelab.errors import SaelabError
 
 HEAT = (245, 147, 33)  # the same orange as --sl-heat
-_MARKS = {"\n": "↵\n", "\r": "␍", "\t": "⇥\t"}
+_MARKS: dict[str, str] = {"\n": "↵\n", "\r": "␍", "\t": "⇥\t"}
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def spans(text: Mapping[str, Any], values: Iterable[float], high: float, *, low:
     out, start = [], 0
     for piece, size in zip(text["text"], sizes, strict=True):
         value = float(numbers[start : start + size].max(initial=0.0))
-        shown = escape("".join(_MARKS.get(c, c) for c in piece))
+        shown = escape("".join(_MARKS.get(c) or c for c in piece))
         share = (
             0.0
             if value <= low

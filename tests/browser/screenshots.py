@@ -64,7 +64,13 @@ def main(out: Path) -> None:
             page = browser.new_page(viewport={"width": 1250, "height": 900})
             page.set_default_timeout(600_000)
             open_notebook(page, lab, "all.ipynb")
-            page.get_by_text("saved all", exact=True).last.wait_for()
+            failed = page.locator(
+                '.jp-RenderedText[data-mime-type*="stderr"], .jp-OutputArea-output pre .ansi-red-fg'
+            )
+            done = page.locator(".jp-OutputArea-output pre", has_text="saved all")
+            done.or_(failed).first.wait_for()
+            if not done.count():
+                raise SystemExit(page.locator(".jp-OutputArea-output").last.inner_text()[-3000:])
             for dark in (False, True):
                 use_theme(page, dark)
                 for i, name in enumerate(CELLS):

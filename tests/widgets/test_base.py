@@ -70,8 +70,8 @@ def test_an_unknown_export_option_is_an_error(widget, tmp_path):
 def test_requests_answer_with_their_id_and_errors_are_messages(widget):  # C66
     sent = []
     widget.send = lambda content, buffers=None: sent.append(content)
-    widget._receive(widget, {"id": "a", "method": "no such", "params": {}}, [])
-    assert sent[-1]["id"] == "a"
+    widget._receive(widget, {"request": "a", "method": "no such", "params": {}}, [])
+    assert sent[-1]["request"] == "a"
     assert "unknown request 'no such'" in sent[-1]["error"]
     assert "no such" in widget.error["message"]
     widget._receive(widget, "not for us", [])
@@ -82,25 +82,49 @@ def test_an_unexpected_error_brings_its_traceback_and_the_next_request_works(hos
     sent = []
     hostile.send = lambda content, buffers=None: sent.append(content)
     hostile.methods = lambda: {"bad": lambda: 1 / 0, "good": lambda: 7}
-    hostile._receive(hostile, {"id": "a", "method": "bad"}, [])
+    hostile._receive(hostile, {"request": "a", "method": "bad"}, [])
     assert "ZeroDivisionError" in hostile.error["message"]
     assert "1 / 0" in hostile.error["traceback"]
-    hostile._receive(hostile, {"id": "b", "method": "good"}, [])
-    assert sent[-1] == {"id": "b", "result": 7}
+    hostile._receive(hostile, {"request": "b", "method": "good"}, [])
+    assert sent[-1] == {"request": "b", "result": 7}
     assert hostile.error == {}
 
 
 def test_closing_lets_go_of_everything():  # C54
     values = np.ones((1, 1), dtype=np.float32)
     made = ActivationHeatmap([["a"]], [values])
-    made._source = type("Big", (), {})()
-    held = weakref.ref(made._source)
+    made._held = type("Big", (), {})()
+    held = weakref.ref(made._held)
     itself = weakref.ref(made)
     made.close()
     assert held() is None
     del made
     gc.collect()
     assert itself() is None
+
+
+def test_running_a_cell_again_lets_go_of_what_it_made_before(monkeypatch):  # C54
+    from saelab.widgets import base
+
+    run = ["cell 1", "message 1"]
+    monkeypatch.setattr(base, "_running_cell", lambda: tuple(run))
+
+    def make():
+        made = ActivationHeatmap([["a"]], [np.ones((1, 1))])
+        made._held = "a model"
+        return made
+
+    one, two = make(), make()
+    assert one._held == two._held == "a model", "two widgets of one run"
+    run[:] = "cell 2", "message 2"
+    other = make()
+    run[:] = "cell 1", "message 3"
+    three = make()
+    assert one._held is two._held is None
+    assert other._held == three._held == "a model"
+    with pytest.raises(SaelabError, match="its cell was run again"):
+        one.add_latent(1)
+    assert one.to_frame().activation.tolist() == [1.0]
 
 
 def test_bundles_are_built_from_these_sources():

@@ -46,10 +46,10 @@ def test_errors_are_shown_and_change_nothing(fresh):
     w = N2GEditor(fresh)
     sent = []
     w.send = lambda content, buffers=None: sent.append(content)
-    w._receive(w, {"id": 1, "method": "delete", "params": {"node": 999}}, [])
+    w._receive(w, {"request": "1", "method": "delete", "params": {"node": 999}}, [])
     assert "no node 999" in w.error["message"]
     assert fresh.history == []
-    w._receive(w, {"id": 2, "method": "undo", "params": {}}, [])
+    w._receive(w, {"request": "2", "method": "undo", "params": {}}, [])
     assert "no edit to undo" in sent[-1]["error"]
 
 

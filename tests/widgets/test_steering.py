@@ -40,7 +40,7 @@ def test_mistakes_are_said_before_anything_runs(panel):  # C66
     panel.send = lambda content, buffers=None: sent.append(content)
 
     def press():
-        panel._receive(panel, {"id": 1, "method": "run", "params": {}}, [])
+        panel._receive(panel, {"request": "1", "method": "run", "params": {}}, [])
         if panel._thread is not None:
             panel._thread.join()
         return panel.error.get("message", "")
@@ -77,8 +77,8 @@ def test_cancel_keeps_what_was_written(panel, monkeypatch):
     reached, go = threading.Event(), threading.Event()
     stream = panel._stream
 
-    def slow(side):
-        inner = stream(side)
+    def slow(side, model):
+        inner = stream(side, model)
 
         def on_token(step, ids):
             reached.set()
@@ -140,5 +140,6 @@ def test_before_the_first_run(panel):
 def test_closing_lets_go_of_model_and_sae(tiny, sae):  # C54
     made = steering_panel(tiny, sae)
     made.close()
-    assert made._model is None
-    assert made._sae is None
+    assert made._held is None
+    with pytest.raises(SaelabError, match="run the cell that makes it"):
+        made.add(3)

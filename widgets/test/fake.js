@@ -41,9 +41,9 @@ export class FakeModel extends Model {
     this.sent.push(message);
     let reply;
     try {
-      reply = { id: message.id, result: this.answer(message.method, message.params) };
+      reply = { request: message.request, result: this.answer(message.method, message.params) };
     } catch (error) {
-      reply = { id: message.id, error: error.message };
+      reply = { request: message.request, error: error.message };
     }
     queueMicrotask(() => { for (const fn of this.#custom) fn(reply); });
   }
