@@ -84,10 +84,17 @@ test("the range can be typed", () => {
 
 test("an answer for a range that is no longer marked is dropped", async () => {
   const { el, model } = mount(widget, state());
-  model.answer = (_, { lo }) => ({ total: 1, examples: [example(lo, lo)] });
+  let late = () => {};
+  model.answer = (_, { lo }) => {
+    const found = { total: 1, examples: [example(lo, lo)] };
+    return lo === 1 ? new Promise((resolve) => { late = () => resolve(found); }) : found;
+  };
   model.set("brush", [1, 2]);
   model.set("tab", "interval");
+  await settle();
   model.set("brush", [3, 4]);
+  await settle();
+  late();
   await settle();
   assert.deepEqual(values(el), ["3.00"]);
 });

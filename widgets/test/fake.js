@@ -24,7 +24,7 @@ export class FakeModel extends Model {
   saved = 0;
   /** @type {any[]} */
   sent = [];
-  /** @type {(method: string, params: any) => any} */
+  /** @type {(method: string, params: any) => any} may give a promise */
   answer = () => null;
   #custom = new Set();
   on(name, fn) {
@@ -39,13 +39,9 @@ export class FakeModel extends Model {
   save_changes() { this.saved += 1; }
   send(message) {
     this.sent.push(message);
-    let reply;
-    try {
-      reply = { request: message.request, result: this.answer(message.method, message.params) };
-    } catch (error) {
-      reply = { request: message.request, error: error.message };
-    }
-    queueMicrotask(() => { for (const fn of this.#custom) fn(reply); });
+    const answered = (/** @type {object} */ reply) => { for (const fn of this.#custom) fn({ request: message.request, ...reply }); };
+    Promise.resolve().then(() => this.answer(message.method, message.params))
+      .then((result) => answered({ result }), (error) => answered({ error: error.message }));
   }
 }
 
