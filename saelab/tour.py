@@ -233,7 +233,7 @@ def _choose(tour: Tour) -> None:
                 tour.titles[fresh[0]] = str(line["concept"])
                 tour.index.set_label(fresh[0], str(line["concept"]))
         return
-    tour.chosen = _telling_latents(tour.index, 3 * tour.plan.explain)
+    tour.chosen = _telling_latents(tour.index, 2 * tour.plan.explain)
 
 
 def _telling_latents(index: LatentIndex, n: int) -> list[int]:
@@ -259,7 +259,8 @@ def _explain(tour: Tour, folder: Path) -> None:
 
     if not tour.chosen:
         raise SaelabError("no latent of this SAE fires often enough to be explained; train on more tokens")
-    tour.graphs = n2g.fit(tour.model, tour.sae, tour.index, tour.chosen)
+    config = n2g.N2GConfig() if tour.name == "zoo" else n2g.N2GConfig.fast()
+    tour.graphs = n2g.fit(tour.model, tour.sae, tour.index, tour.chosen, config=config)
     for latent, graph in tour.graphs.items():
         tour.scores[latent] = graph.score(tour.index, split="test").to_dict()
         files.write_json(folder / "n2g" / f"{latent}.json", graph.to_json())
