@@ -1,6 +1,7 @@
 """Training from text to an SAE."""
 
 import re
+import signal
 import threading
 
 import pandas as pd
@@ -214,9 +215,16 @@ def test_C81_one_bar_that_vanishes(toy, capsys):
     assert "100%" in err
 
 
-def test_interrupts_return_the_sae_and_restore_the_handler(toy, tmp_path):
-    import signal
+@pytest.fixture
+def default_interrupt():
+    """The handler a notebook has; a process started in the background of a shell ignores interrupts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
+
+@pytest.mark.usefixtures("default_interrupt")
+def test_interrupts_return_the_sae_and_restore_the_handler(toy, tmp_path):
     before = signal.getsignal(signal.SIGINT)
 
     def press(t):
