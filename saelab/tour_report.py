@@ -42,7 +42,7 @@ def write_report(tour: Tour, path: str | Path) -> Path:
 
 
 def _summary(tour: Tour) -> list[Any]:
-    r, plan = tour.report, tour.plan
+    r, plan, silent = tour.report, tour.plan, tour.index.counts == 0
     explained = "undefined" if r.explained_variance is None else f"{r.explained_variance:.3f}"
     recovered = "undefined" if r.loss_recovered_mean is None else f"{r.loss_recovered_mean:.1%}"
     return [
@@ -55,8 +55,8 @@ def _summary(tour: Tour) -> list[Any]:
             {
                 "explained variance": (explained, f"of {r.tokens:,} held-out tokens"),
                 "active per token": (f"{r.l0:.1f}", f"of {plan.d_sae:,} latents"),
-                "dead": (f"{int(tour.index.counts.min() == 0 and (tour.index.counts == 0).sum()):,}",
-                         f"{float((tour.index.counts == 0).mean()):.1%} never fired in {tour.index.n_counted:,} tokens"),
+                "dead": (f"{silent.sum():,}",
+                         f"{silent.mean():.1%} never fired in {tour.index.n_counted:,} tokens"),
                 "loss recovered": (recovered, f"loss {r.ce_clean:.3f} → {r.ce_sae:.3f} nats; with the mean {r.ce_mean:.3f}"),
             }
         ),
@@ -100,19 +100,19 @@ def _concepts(tour: Tour) -> list[Any]:
     parts = pd.DataFrame(table[~table["genre"]]).drop(columns="genre")
 
     def one(frame: pd.DataFrame, caption: str) -> Table:
-        frame = frame.rename(columns={"concept": "concept ", "sure latents": "latents ≥ 0.95"})
+        frame = frame.rename(columns={"sure latents": "latents ≥ 0.95"})
         shape = {"precision": ".3f", "recall": ".3f", "f1": ".3f"}
         return Table(
-            frame, caption, formats=shape, links={"best latents": lambda i: _link(tour, i)}, code=["concept "]
+            frame, caption, formats=shape, links={"best latents": lambda i: _link(tour, i)}, code=["concept"]
         )
 
     return [
         Heading("Which latent stands for what", anchor="concepts"),
         Paragraph(
-            "The zoo's text is written by a program, so for every token we know what it is part of. *Precision*: of the "
-            "tokens a latent fires on, the share that carries the concept. *Recall*: of the tokens that carry it, the "
+            "The zoo's text is written by a program, so for every token we know what it is part of. Precision: of the "
+            "tokens a latent fires on, the share that carries the concept. Recall: of the tokens that carry it, the "
             "share the latent fires on. A genre as a whole is shared out among many latents, so a single one's recall is "
-            "small; its parts often have a latent of their own.".replace("*", "")
+            "small; its parts often have a latent of their own."
         ),
         one(genres, "Genres: latents with precision of at least 0.95 that fired at least 50 times, and the three best by F1 "
             "(numbers are of the first)"),

@@ -64,7 +64,7 @@ class Entries:
         (number of rows, d_sae).
     """
 
-    # share of all places from which on dense products cost less than gathering (measured, 64 to 8192 latents)
+    # share of all places from which on dense products cost less than gathering (an estimate; both give the same numbers)
     DENSE = 0.06
 
     def __init__(self, rows: Tensor, indices: Tensor, shape: tuple[int, int]):
