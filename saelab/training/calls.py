@@ -12,7 +12,7 @@ import pandas as pd
 
 from saelab.errors import SaelabError, unknown
 from saelab.sae import SAE
-from saelab.training import checkpoint
+from saelab.training import checkpoint, finetune
 from saelab.training.run import OnLog, Run, Wanted
 
 
@@ -37,10 +37,10 @@ def train(
     model: Any,
     texts: Iterable[str],
     *,
-    hook: str | Sequence[str],
-    d_sae: int,
-    arch: str = "topk",
-    k: int | None = 32,
+    hook: str | Sequence[str] | None = None,
+    d_sae: int | None = None,
+    arch: str | None = None,
+    k: int | None = None,
     tokens: int | float | str = "2M",
     batch: int = 2048,
     lr: float | None = None,
@@ -69,6 +69,7 @@ def train(
     outlier: float | None = 20.0,
     checkpoint_every: int | float | str | None = None,
     resume: bool = False,
+    init: SAE | None = None,
 ) -> SAE:
     """Train an SAE on the activations of a hook point.
 
@@ -85,10 +86,11 @@ def train(
     hook_out
         Hook point to predict, if it is another one: a transcoder.
     arch
-        ``topk``, ``batchtopk``, ``matryoshka``, ``relu``, ``gated`` or ``jumprelu``.
+        ``topk`` (if nothing is said), ``batchtopk``, ``matryoshka``, ``relu``, ``gated`` or ``jumprelu``.
     d_sae, k
-        Number of latents, and how many of them a token may use (on average, except for ``topk``). ``relu``,
-        ``gated`` and ``jumprelu`` are led there by their penalty, unless ``options`` gives its coefficient.
+        Number of latents, and how many of them a token may use (on average, except for ``topk``); k is 32
+        if nothing is said. ``relu``, ``gated`` and ``jumprelu`` are led there by their penalty, unless
+        ``options`` gives its coefficient.
     tokens
         Budget, as a number or ``"2M"``.
     batch, lr, warmup, decay, aux_coef, aux_k, dead_after, clip, precision, ema, seed
@@ -116,6 +118,11 @@ def train(
     resume
         Go on from the checkpoint in ``out``, to the same weights as without the break (bit by bit on a
         CPU). Without a checkpoint the run begins; if it has ended already, its SAE is loaded.
+    init
+        An SAE to go on from, trained here or loaded from anywhere; it is copied, not changed. It decides
+        ``hook``, ``d_sae``, ``arch``, ``k``, the normalisation with its scale, and whether rows begin with
+        BOS; those need not be said, and another value is an error. A ``relu``, ``gated`` or ``jumprelu``
+        SAE does not say how sparse it is to be: give ``k`` or ``options``.
     on_log
         Called about 50 times during the run with the :class:`Trainer` (``trainer.curves``,
         ``trainer.hints()``); return False to stop early.
@@ -132,13 +139,14 @@ def train(
         Before work starts, for anything that cannot work: an unknown hook, k > d_sae, a budget of less than
         one batch, no text, a checkpoint of a run with other settings (named) or other texts.
     """
-    wanted = Wanted(
-        d_sae=d_sae, hook=hook if isinstance(hook, str) else tuple(hook), hook_out=hook_out, arch=arch, k=k,
-        normalize=normalize, tied=tied, skip=skip, prefixes=None if prefixes is None else tuple(prefixes),
-        options=options, lr=lr, warmup=warmup, decay=decay, aux_coef=aux_coef, aux_k=aux_k,
-        dead_after=dead_after,
-        clip=clip, precision=precision, ema=ema, seed=seed,
-    )  # fmt: skip
+    one = {
+        "hook": tuple(hook) if isinstance(hook, list) else hook, "hook_out": hook_out, "d_sae": d_sae,
+        "arch": arch, "k": k, "normalize": normalize, "tied": tied, "skip": skip,
+        "prefixes": None if prefixes is None else tuple(prefixes), "options": options, "lr": lr,
+        "warmup": warmup, "decay": decay, "aux_coef": aux_coef, "aux_k": aux_k, "dead_after": dead_after,
+        "clip": clip, "precision": precision, "ema": ema, "seed": seed, "init": init,
+    }  # fmt: skip
+    wanted = Wanted(**finetune.settle(one))
     run = Run(
         model, texts, [wanted], tokens=tokens, batch=batch, context=context, bos=bos, buffer=buffer,
         seed=seed,
@@ -175,7 +183,7 @@ def train_many(
         One dict per SAE with the keywords of :func:`train` that are its own: ``d_sae``, ``hook``,
         ``hook_out``, ``arch``, ``k``, ``normalize``, ``tied``, ``skip``, ``prefixes``, ``options``, ``lr``,
         ``warmup``, ``decay``, ``aux_coef``, ``aux_k``, ``dead_after``, ``clip``, ``precision``, ``ema``,
-        ``seed``.
+        ``seed``, ``init``.
     hook
         For those that name none.
     out
@@ -197,11 +205,11 @@ def train_many(
             if name not in names:
                 raise unknown("setting of one SAE", name, names)
         full = {"hook": hook, "seed": seed} | dict(config)
-        if full["hook"] is None:
+        if full["hook"] is None and "init" not in full:
             raise SaelabError("say which hook point: hook=… for all, or one in each config")
-        if "d_sae" not in full:
+        if "d_sae" not in full and "init" not in full:
             raise SaelabError(f"each config needs d_sae, the number of latents; got {config}")
-        wanted.append(Wanted(**full))
+        wanted.append(Wanted(**finetune.settle(full)))
     run = Run(
         model, texts, wanted, tokens=tokens, batch=batch, context=context, bos=bos, buffer=buffer, seed=seed,
         epochs=epochs, outlier=outlier, out=out, resume=resume, checkpoint_every=checkpoint_every,

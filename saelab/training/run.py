@@ -25,7 +25,7 @@ from saelab.activations import ActivationBuffer
 from saelab.errors import SaelabError, check_count, unknown
 from saelab.sae import SAE, SAEConfig
 from saelab.sae.archs import ARCHS
-from saelab.training import checkpoint, start
+from saelab.training import checkpoint, finetune, start
 from saelab.training.trainer import TrainConfig, Trainer, make_options
 
 OnLog = Callable[[Trainer], Any]
@@ -55,6 +55,7 @@ class Wanted:
     precision: str = "float32"
     ema: float = 0.0
     seed: int = 0
+    init: SAE | None = None
 
     def __post_init__(self) -> None:
         hooks = (self.hook,) if isinstance(self.hook, str) else tuple(self.hook)
@@ -83,10 +84,20 @@ class Wanted:
     def typed_options(self) -> Any:
         return make_options(self.arch, self.options, self.k)
 
+    def identity(self) -> dict[str, Any]:
+        """What must be the same when a run is resumed."""
+        out = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "init"}
+        return out if self.init is None else out | {"init": finetune.digest(self.init)}
+
     def sae_config(
         self, model: Any, width: dict[str, int], bos: bool, context: int, sample: list[Tensor] | None = None
     ) -> SAEConfig:
         """``sample`` has one (n, d) tensor per hook point that is read, and one for the target."""
+        if self.init is not None:
+            return finetune.config_for(
+                self.init, self.hooks, self.target, width, model=models.model_name(model), bos=bos,
+                context=context,
+            )  # fmt: skip
         widths = [width[h] for h in self.hooks]
         normalize = ARCHS[self.arch].normalize if self.normalize is None else self.normalize
         if normalize == "layer_norm" and self.target:
@@ -149,13 +160,19 @@ class Run:
         self.budget, self.batch = data.parse_tokens(tokens), check_count("batch", batch)
         self.every = None if checkpoint_every is None else data.parse_tokens(checkpoint_every)
         limit = models.context_length(model)
-        length = context or limit
+        own = min((w.init.config.context or limit for w in self.wanted if w.init is not None), default=limit)
+        length = context or min(limit, own)
         if self.budget < max(batch, length):
             raise SaelabError(
                 f"a budget of {self.budget} tokens is less than one batch of {batch} tokens or one context "
                 f"of {length}; raise tokens or lower batch"
             )
-        self.bos = models.default_bos(model) if bos is None else bos
+        inits = [w.init.config for w in self.wanted if w.init is not None]
+        if bos is None and len({c.bos for c in inits}) > 1:
+            raise SaelabError(
+                "some of the SAEs to go on from were trained with BOS and some without: say bos=…"
+            )
+        self.bos = (inits[0].bos if inits else models.default_bos(model)) if bos is None else bos
         self.context = length
         self.recipes = [w.recipe(self.budget, self.batch) for w in self.wanted]
         self.options = [w.typed_options() for w in self.wanted]
@@ -173,7 +190,7 @@ class Run:
         self.notes: list[str] = []
         self.ended = False  # whether the budget or the text is used up
         self.identity = {
-            **{f"sae{i}.{n}": v for i, w in enumerate(self.wanted) for n, v in asdict(w).items()},
+            **{f"sae{i}.{n}": v for i, w in enumerate(self.wanted) for n, v in w.identity().items()},
             "tokens": self.budget, "batch": batch, "context": length, "bos": self.bos, "buffer": buffer,
             "seed": seed, "epochs": epochs, "outlier": outlier, "model": models.model_name(model),
             "model_weights": _model_digest(model),
@@ -215,8 +232,13 @@ class Run:
             sample = [first[i] for i in reads]
             target = None if writes is None else first[writes]
             all_of_them = sample if target is None else [*sample, target]
-            sae = SAE(w.sae_config(self.model, self.widths, self.bos, self.context, all_of_them))
-            variance = start.initialise(sae, torch.cat(sample, -1), w.seed, target, options)
+            config = w.sae_config(self.model, self.widths, self.bos, self.context, all_of_them)
+            if w.init is None:
+                sae = SAE(config)
+                variance = start.initialise(sae, torch.cat(sample, -1), w.seed, target, options)
+            else:
+                unit = ARCHS[config.arch].unit_decoder(options)
+                sae, variance = finetune.begin(w.init, config, torch.cat(sample, -1), target, unit)
             if variance <= 0:
                 raise SaelabError(
                     f"the activations at {w.target or w.hook} are constant: there is nothing to learn"
@@ -230,6 +252,8 @@ class Run:
 
     def _add(self, sae: SAE, recipe: TrainConfig, options: Any, variance: float, w: Wanted) -> None:
         trainer = Trainer(sae, recipe, variance, -(-self.budget // self.batch), options)
+        if w.init is not None:
+            trainer.unit = trainer.unit and finetune.unit_rows(sae)
         self.jobs.append(_Job(trainer, *self._places(w)))
 
     @property
@@ -367,10 +391,10 @@ class Run:
 
     def end(self) -> list[SAE]:
         """Records and files; returns the SAEs."""
-        for trainer in self.trainers:
+        for trainer, w in zip(self.trainers, self.wanted, strict=True):
             trainer.finish()
             trainer.sae.history = pd.DataFrame(trainer.curves)
-            trainer.sae.record = self._record(trainer)
+            trainer.sae.record = self._record(trainer, w)
         saes = [t.sae for t in self.trainers]
         if self.out is not None:
             try:
@@ -385,7 +409,7 @@ class Run:
                 )
         return saes
 
-    def _record(self, trainer: Trainer) -> dict[str, Any]:
+    def _record(self, trainer: Trainer, w: Wanted) -> dict[str, Any]:
         """What is needed to know how these weights came about."""
         versions = {p: metadata.version(p) for p in ("torch", "transformer-lens", "transformers")}
         recipe, source = trainer.config, self.source
@@ -423,6 +447,7 @@ class Run:
                 "python": platform.python_version(),
             },
             "identity": _plain(self.identity),
+            **({} if w.init is None else {"init": finetune.origin(w.init)}),
             "notes": notes + trainer.hints(),
         }
 

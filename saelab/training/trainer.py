@@ -305,6 +305,7 @@ class Trainer:
         "aux_k",
         "curves",
         "fast",
+        "unit",
     )
 
     def state_dict(self) -> dict[str, Any]:
