@@ -32,6 +32,7 @@ _WHERE = {
     "train_many": "saelab.training",
     "grid": "saelab.training",
     "evaluate": "saelab.evaluation",
+    "evaluate_many": "saelab.evaluation",
     "LatentIndex": "saelab.index",
     "attach": "saelab.intervene",
     "steer": "saelab.intervene",
@@ -46,7 +47,15 @@ _WHERE = {
     "heatmap": "saelab.widgets",
     "steering_panel": "saelab.widgets",
 }
-_MODULES = ("n2g", "zoo", "widgets", "models", "data", "index")  # not those that share a name with a function
+_MODULES = (
+    "n2g",
+    "zoo",
+    "widgets",
+    "models",
+    "data",
+    "index",
+    "evaluation",
+)  # not those that share a name with a function
 
 __all__ = ["__version__", *_WHERE, "n2g", "zoo", "widgets"]
 

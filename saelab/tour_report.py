@@ -77,7 +77,7 @@ def _training(tour: Tour) -> list[Any]:
         ),
         Section(
             "The evaluation in full",
-            [Table(tour.report.to_frame().reset_index(), formats={"value": _number})],
+            [Table(tour.report.to_frame()[["value", "meaning"]].reset_index(), formats={"value": _number})],
             note=f"{tour.report.excluded:,} special tokens left out of every number, and never replaced",
         ),
     ]

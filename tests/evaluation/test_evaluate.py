@@ -1,6 +1,5 @@
 import json
 import math
-import sys
 
 import numpy as np
 import pytest
@@ -8,11 +7,13 @@ import torch
 from helpers import SENTENCES, random_sae, tiny_model
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kinds import KINDS
 
 import saelab as sl
 from saelab import data, models
 from saelab.errors import HookError, SaelabError
-from saelab.evaluation.evaluate import kl_divergence
+from saelab.evaluation.head import kl_divergence
+from saelab.passes import watched
 from saelab.sae import SAE, SAEConfig
 
 HOOK = "blocks.0.hook_resid_post"
@@ -33,39 +34,35 @@ def perfect(hook=HOOK, d=16):
 
 
 class Playing:
-    """Give fixed activations, and an SAE with fixed reconstructions, to the code that scores them."""
+    """Give fixed activations of width up to 16 to a model's pass, and an SAE with fixed reconstructions."""
 
-    def __init__(self, monkeypatch, x, recon):
-        self.x, self.recon = torch.tensor(x), torch.tensor(recon)
-        self.monkeypatch = monkeypatch
+    def __init__(self, x, recon, bos=1e3):
+        self.x, self.recon = wide(x), wide(recon)
+        self.bos = bos  # BOS has a norm that would drown all others
 
-    def report(self, model, batch_tokens=4096):
-        """Row i of the text (after BOS) has activation x[i]; nothing of the model is replaced."""
-        n, d = self.x.shape
+    def report(self, model, batch_tokens=4096, **options):
+        """Row i of the text (after BOS) has activation x[i]."""
+        n = len(self.x)
         rows = data.rows_from([(i, 0, [0, 5 + i]) for i in range(n)], bos=True)
-
-        def run_to_hooks(_, ids, hooks, mask=None):
-            acts = torch.full((*ids.shape, d), 1e6)  # BOS has a norm that would drown all others
-            for b, row in enumerate(ids.tolist()):
-                acts[b, 1] = self.x[row[1] - 5]
-            return {hooks[0]: acts}
-
-        sae = SAE(SAEConfig("topk", d_in=d, d_sae=n, k=1, hook_in=HOOK, input_bias="none"))
+        sae = SAE(SAEConfig("topk", d_in=16, d_sae=n, k=1, hook_in=HOOK, input_bias="none"))
         with torch.no_grad():  # latent i says: the input is x[i]
             unit = self.x / self.x.norm(dim=1, keepdim=True).clamp_min(1e-9)
             sae.W_enc.copy_(unit.T)
             sae.W_dec.copy_(self.recon / (self.x * unit).sum(1, keepdim=True).clamp_min(1e-9))
-        with self.monkeypatch.context() as patch:
-            patch.setattr(models, "run_to_hooks", run_to_hooks)
-            # the package has a function of that name, which hides the module
-            patch.setattr(sys.modules["saelab.evaluation.evaluate"], "_downstream", no_losses)
-            return sl.evaluate(sae, model, rows, batch_tokens=batch_tokens, tokens=None, progress=False)
+
+        def play(_, p):
+            table = torch.cat([torch.full((5, 16), self.bos), self.x])
+            return table[p.ids]
+
+        with watched(model, {HOOK: play}):
+            return sl.evaluate(
+                sae, model, rows, batch_tokens=batch_tokens, tokens=None, progress=False, **options
+            )
 
 
-def no_losses(*args):
-    return {f"{k}_{r}": 1.0 for k in ("ce", "kl") for r in ("clean", "sae", "zero", "mean")} | {
-        "predictions": 1
-    }
+def wide(x):
+    x = torch.tensor(x)
+    return torch.cat([x, torch.zeros(len(x), 16 - x.shape[1])], 1)
 
 
 X = [[11.0, 5.0], [13.0, 5.0], [15.0, 8.0]]
@@ -73,8 +70,8 @@ RECON = [[11.0, 5.0], [13.0, 6.0], [15.0, 8.0]]
 
 
 @pytest.mark.parametrize("batch_tokens", [1, 4, 4096])
-def test_C06_explained_variance_is_a_ratio_of_sums_about_the_mean(tiny, monkeypatch, batch_tokens):
-    report = Playing(monkeypatch, X, RECON).report(tiny, batch_tokens)
+def test_C06_explained_variance_is_a_ratio_of_sums_about_the_mean(tiny, batch_tokens):
+    report = Playing(X, RECON).report(tiny, batch_tokens)
     assert report.explained_variance == pytest.approx(1 - 1 / 14, abs=1e-6)
     assert round(report.explained_variance, 6) == 0.928571
     assert report.mse == pytest.approx(1 / 3, rel=1e-5)
@@ -85,38 +82,38 @@ def test_C06_explained_variance_is_a_ratio_of_sums_about_the_mean(tiny, monkeypa
     )
 
 
-def test_C06_predicting_the_mean_gives_0(tiny, monkeypatch):
-    report = Playing(monkeypatch, X, [[13.0, 6.0]] * 3).report(tiny)
+def test_C06_predicting_the_mean_gives_0(tiny):
+    report = Playing(X, [[13.0, 6.0]] * 3).report(tiny)
     assert report.explained_variance == pytest.approx(0, abs=1e-6)
 
 
-def test_C06_a_constant_input_is_undefined(tiny, monkeypatch):
-    report = Playing(monkeypatch, [[0.1, 0.7]] * 3, [[0.1, 0.7]] * 3).report(tiny)
+def test_C06_a_constant_input_is_undefined(tiny):
+    report = Playing([[0.1, 0.7]] * 3, [[0.1, 0.7]] * 3).report(tiny)
     assert report.explained_variance is None
     assert any("do not vary" in n for n in report.notes)
     assert "undefined" in report._repr_html_()
     assert json.loads(report.to_json())["explained_variance"] is None
 
 
-def test_C35_worse_than_the_mean_is_said_in_plain_words(tiny, monkeypatch):
-    report = Playing(monkeypatch, X, [[5.0, 1.0]] * 3).report(tiny)
+def test_C35_worse_than_the_mean_is_said_in_plain_words(tiny):
+    report = Playing(X, [[5.0, 1.0]] * 3).report(tiny)
     assert report.explained_variance < 0
     assert any("worse than predicting the mean" in n for n in report.notes)
 
 
 @pytest.mark.parametrize("n", [4, 64])
-def test_C33_mse_is_summed_over_the_width_and_averaged_over_tokens(tiny, monkeypatch, n):
+def test_C33_mse_is_summed_over_the_width_and_averaged_over_tokens(tiny, n):
     x = 3 * torch.randn(n, 16, generator=torch.Generator().manual_seed(0))
-    report = Playing(monkeypatch, x.tolist(), (x + 0.1).tolist()).report(tiny)
+    report = Playing(x.tolist(), (x + 0.1).tolist()).report(tiny)
     assert report.mse == pytest.approx(0.16, rel=1e-3)
     meaning = report.to_frame().loc["mse", "meaning"]
     assert "summed over the width" in meaning
     assert "mean over tokens" in meaning
 
 
-def test_C84_shrinkage_shows_as_a_norm_ratio(tiny, monkeypatch):
+def test_C84_shrinkage_shows_as_a_norm_ratio(tiny):
     x = torch.randn(20, 16, generator=torch.Generator().manual_seed(0))
-    report = Playing(monkeypatch, x.tolist(), (0.8 * x).tolist()).report(tiny)
+    report = Playing(x.tolist(), (0.8 * x).tolist()).report(tiny)
     variance = float((x - x.mean(0)).square().sum(1).mean())
     assert report.norm_ratio == pytest.approx(0.8, rel=1e-4)
     want = 1 - 0.04 * float(x.square().sum(1).mean()) / variance
@@ -193,6 +190,8 @@ def test_nothing_depends_on_the_batch_size(tiny):
         for name, value in reports[0].to_dict().items():
             if isinstance(value, float):
                 assert getattr(other, name) == pytest.approx(value, rel=1e-4, abs=1e-6), name
+            elif name == "intervals":
+                assert {k: pytest.approx(v, rel=1e-3, abs=1e-6) for k, v in value.items()} == other.intervals
             else:
                 assert getattr(other, name) == value, name
 
@@ -209,8 +208,7 @@ def test_C16_bos_is_never_replaced(tiny):
     sae = perfect()
     sae.__class__ = Watch
     clean = evaluate(sae, tiny).ce_clean
-    first = seen[0]  # of the reconstruction pass: counted positions only
-    assert (first - bos).norm(dim=1).min() > 1e-3
+    assert sum(int(((x - bos).norm(dim=1) < 1e-3).sum()) for x in seen) == len(SENTENCES), "for one number"
     one = [t[:1] for t in SENTENCES]  # BOS and about one token: the only prediction stands at BOS
     texts = [t for t in one if len(models.tokenize(tiny, t)) == 2]
     assert evaluate(sae, tiny, texts).predictions == 0
@@ -255,14 +253,16 @@ def test_C44_C55_an_sae_without_a_live_latent(tiny):
     report = evaluate(sae, tiny)
     assert report.l0 == 0
     assert report.dead == 64
-    assert report.rare == report.dense == 0
+    assert report.dense == 0
+    assert report.density_p50 is None
     assert math.isfinite(report.ce_sae)
 
 
 def test_C77_dead_rare_and_dense_are_separate_counts(tiny):
     report = evaluate(perfect(), tiny)
     assert report.dense > 0
-    assert report.dead + report.rare + report.dense <= 32
+    assert report.dead + report.dense <= 32
+    assert report.rare is None, "so few tokens cannot tell"
     assert "never fired" in report.to_frame().loc["dead", "meaning"]
     assert "dead ones not counted" in report.to_frame().loc["rare", "meaning"]
 
@@ -294,11 +294,9 @@ def test_C22_no_hook_stays_when_the_sae_fails(tiny):
     assert n_hooks(tiny) == 0
 
 
-def test_a_hook_that_is_not_there_a_transcoder_and_no_text_are_refused(tiny):
+def test_a_hook_that_is_not_there_and_no_text_are_refused(tiny):
     with pytest.raises(HookError, match="layers 0…1"):
         evaluate(random_sae(hook_in="blocks.7.hook_resid_post"), tiny)
-    with pytest.raises(SaelabError, match="a transcoder is evaluated at its target"):
-        evaluate(random_sae(hook_in=HOOK, hook_out="blocks.1.hook_resid_post", input_bias="none"), tiny)
     with pytest.raises(SaelabError, match="there is no text"):
         evaluate(random_sae(), tiny, [])
     with pytest.raises(SaelabError, match="bos=True was asked for"):
@@ -315,10 +313,10 @@ def test_the_budget_stops_endless_text(tiny):
 def test_the_table_keeps_counts_whole_and_undefined_apart(tiny):
     report = evaluate(random_sae(), tiny)
     frame = report.to_frame()
-    assert list(frame.columns) == ["value", "meaning"]
+    assert list(frame.columns) == ["value", "low", "high", "meaning"]
     assert isinstance(frame.loc["dead", "value"], int)
     assert frame["meaning"].str.len().min() > 5
-    assert f"{report.tokens:,} tokens counted" in report._repr_html_()
+    assert f"{report.tokens:,} tokens of 5 documents counted" in report._repr_html_()
 
 
 # -------------------------------------------------------------------------------------------------- KL
@@ -363,3 +361,178 @@ def test_C44_an_infinite_loss_is_null_in_json(tiny):
     values = json.loads(report.to_json())
     assert values["kl_zero"] is values["ce_zero"] is None
     assert values["ce_clean"] == report.ce_clean
+
+
+# ------------------------------------------------------------------ what counts, and numbers over latents
+
+
+def test_C16_explained_variance_with_and_without_special_tokens():
+    x, recon = wide([[0.0, 2.0], [0.0, -2.0]]), wide([[0.0, 1.0], [0.0, -1.0]])
+    report = Playing([[0.0, 2.0], [0.0, -2.0]], recon.tolist(), bos=30.0).report(tiny_model())
+    assert report.explained_variance == pytest.approx(1 - 2 / 8, rel=1e-5)
+    # BOS stands twice, with the activation 30 · 1; no latent is meant for it, one of them fires: (0, 15, 0, …)
+    every = torch.cat([x, torch.full((2, 16), 30.0)])
+    bos_recon = torch.zeros(2, 16)
+    bos_recon[:, 1] = 15.0  # unit · 30 = 30, times recon / (x · unit) = 1 / 2
+    error = (every - torch.cat([recon, bos_recon])).square().sum()
+    assert report.explained_variance_special == pytest.approx(
+        float(1 - error / (every - every.mean(0)).square().sum()), rel=1e-5
+    )
+    assert "special tokens" in report.to_frame().loc["explained_variance_special", "meaning"]
+
+
+def test_C14_C15_special_tokens_are_left_out_by_id_wherever_they_stand(tiny):
+    rows = data.rows_from(
+        [(0, 0, [20, 21]), (1, 0, [0, 20, 21, 22, 23]), (2, 0, [0, 20, 0, 21, 22])], bos=False
+    )
+    report = evaluate(random_sae(bos=False), tiny, rows)
+    assert report.tokens == 9
+    assert report.excluded == 3
+    assert report.predictions == 1 + 3 + 1, "not from 20 to BOS, nor from BOS to 21"
+
+
+def test_C12_C29_each_text_alone_gives_the_same_sums_as_all_in_one_padded_batch(tiny):
+    sae = random_sae()
+    rows = data.rows_from(
+        [(0, 0, [0, 30]), (1, 0, [0, 31, 32, 33, 34, 35, 36]), (2, 0, [0, 37, 38, 39])], bos=True
+    )
+    together = evaluate(sae, tiny, rows)
+    alone = [evaluate(sae, tiny, data.rows_from([(0, 0, rows[i].tolist())], bos=True)) for i in range(3)]
+    assert together.tokens == sum(r.tokens for r in alone) == 10
+    for name, weight in (
+        ("mse", "tokens"),
+        ("l0", "tokens"),
+        ("cosine", "tokens"),
+        ("ce_sae", "predictions"),
+    ):
+        parts = [(getattr(r, name), getattr(r, weight)) for r in alone if getattr(r, weight)]
+        want = sum(v * n for v, n in parts) / sum(n for _, n in parts)
+        assert getattr(together, name) == pytest.approx(want, rel=1e-4), name
+    assert evaluate(random_sae(d_sae=1, k=1), tiny).d_sae == 1
+
+
+def test_nmse_is_the_error_beside_that_of_the_mean(tiny):
+    report = Playing(X, RECON).report(tiny)
+    assert report.nmse == pytest.approx(1 / 14, abs=1e-6)
+    assert "predicting the mean" in report.to_frame().loc["nmse", "meaning"]
+
+
+def test_cosine_by_hand(tiny):
+    report = Playing([[3.0, 4.0], [5.0, 0.0]], [[4.0, 3.0], [0.0, 1.0]]).report(tiny)
+    assert report.cosine == pytest.approx((24 / 25 + 0) / 2, abs=1e-5)
+
+
+def test_quantiles_of_l0_and_density_by_brute_force(tiny):
+    sae = random_sae("relu", k=None)
+    report = evaluate(sae, tiny)
+    rows = data.tokenize_texts(tiny, SENTENCES)
+    acts = torch.cat(
+        [
+            models.run_to_hooks(tiny, torch.from_numpy(r.astype(np.int64))[None], [HOOK])[HOOK][0, 1:]
+            for r in rows
+        ]
+    )
+    on = (sae.encode(acts) > 0).numpy()
+    l0, density = np.sort(on.sum(1)), np.sort(on.mean(0)[on.any(0)])
+    for q in (5, 50, 95):
+        assert getattr(report, f"l0_p{q}") == l0[math.ceil(q / 100 * len(l0)) - 1]
+        assert getattr(report, f"density_p{q}") == pytest.approx(
+            density[math.ceil(q / 100 * len(density)) - 1]
+        )
+    np.testing.assert_allclose(report.density, on.mean(0))
+    assert report.dense == int((on.mean(0) > 0.1).sum())
+
+
+def test_rare_is_counted_when_there_are_tokens_enough(tiny, monkeypatch):
+    from saelab.evaluation import report as module
+
+    monkeypatch.setattr(module, "_RARE", 20)
+    report = evaluate(random_sae(), tiny)
+    assert report.rare == int(((report.density > 0) & (report.density < 1 / 20)).sum()) > 0
+
+
+# ----------------------------------------------------------------------------- transcoders and crosscoders
+
+
+def acts_of(model, hooks):
+    rows = data.tokenize_texts(model, SENTENCES)
+    out = {h: [] for h in hooks}
+    for r in rows:
+        found = models.run_to_hooks(model, torch.from_numpy(r.astype(np.int64))[None], list(hooks))
+        for h in hooks:
+            out[h].append(found[h][0, 1:])
+    return rows, {h: torch.cat(x) for h, x in out.items()}
+
+
+def ce_by_hand(model, rows, edits):
+    """``edits``: hook -> (clean rows of that text after BOS) -> what to put there."""
+    total = n = 0
+    for i, r in enumerate(rows):
+        ids = torch.from_numpy(r.astype(np.int64))[None]
+
+        def put(x, i=i, edit=None):
+            x = x.clone()
+            x[0, 1:] = edit(i).detach()
+            return x
+
+        with (
+            models.hooked(model, {h: lambda x, e=e: put(x, edit=e) for h, e in edits.items()}),
+            torch.no_grad(),
+        ):
+            logp = models.forward(model, ids)[0, 1:-1].log_softmax(-1)
+        total -= float(logp.gather(1, ids[0, 2:, None]).sum())
+        n += ids.shape[1] - 2
+    return total / n
+
+
+def test_a_transcoder_is_measured_against_its_target_and_put_there(tiny):
+    into, out = "blocks.0.mlp.hook_in", "blocks.0.hook_mlp_out"
+    sae = random_sae(hook_in=into, hook_out=out, input_bias="none")
+    report = evaluate(sae, tiny)
+    rows, acts = acts_of(tiny, (into, out))
+    recon = sae.decode(sae.encode_sparse(acts[into])).detach()
+    y = acts[out]
+    want = 1 - (y - recon).square().sum() / (y - y.mean(0)).square().sum()
+    assert report.explained_variance == pytest.approx(float(want), rel=1e-4)
+    parts = recon.split([len(r) - 1 for r in rows])
+    assert report.ce_sae == pytest.approx(ce_by_hand(tiny, rows, {out: lambda i: parts[i]}), rel=1e-5)
+    assert report.ce_zero == pytest.approx(
+        ce_by_hand(tiny, rows, {out: lambda i: torch.zeros_like(parts[i])}), rel=1e-5
+    )
+    assert (report.hook, report.hook_out) == (into, out)
+    assert "→" in report._repr_html_()
+
+
+def test_a_crosscoder_is_put_at_all_its_hook_points_at_once(tiny):
+    hooks = ("blocks.0.hook_resid_post", "blocks.1.hook_mlp_out")
+    sae = random_sae(d_in=32, hook_in=hooks, widths=(16, 16))
+    report = evaluate(sae, tiny)
+    rows, acts = acts_of(tiny, hooks)
+    x = torch.cat([acts[h] for h in hooks], 1)
+    recon = sae(x).recon.detach()
+    want = 1 - (x - recon).square().sum() / (x - x.mean(0)).square().sum()
+    assert report.explained_variance == pytest.approx(float(want), rel=1e-4)
+    edits = {}
+    for i, h in enumerate(hooks):
+        y, part = x[:, 16 * i : 16 * i + 16], recon[:, 16 * i : 16 * i + 16]
+        want = 1 - (y - part).square().sum() / (y - y.mean(0)).square().sum()
+        assert report.by_hook[h] == pytest.approx(float(want), rel=1e-4)
+        edits[h] = part.split([len(r) - 1 for r in rows]).__getitem__
+    assert report.ce_sae == pytest.approx(ce_by_hand(tiny, rows, edits), rel=1e-5)
+    assert hooks[1] in report._repr_html_()
+    assert set(json.loads(report.to_json())["by_hook"]) == set(hooks)
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+def test_every_kind_of_sae_can_be_evaluated(tiny, kind):
+    changed = {"d_in": 16, "hook_in": HOOK, "d_sae": 40}
+    given = dict(KINDS[kind])
+    if "widths" in given:
+        given |= {"hook_in": (HOOK, "blocks.1.hook_mlp_out"), "widths": (16, 16)}
+        changed = {"d_in": 32, "d_sae": 40}
+    elif "hook_out" in given:
+        given |= {"hook_in": HOOK, "hook_out": "blocks.1.hook_resid_post", "d_out": 16}
+    report = evaluate(random_sae(**({"k": None} | changed | given)), tiny, resamples=50)
+    assert math.isfinite(report.kl_sae)
+    assert report.kl_sae > 0
+    assert report.explained_variance < 1

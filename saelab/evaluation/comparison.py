@@ -1,0 +1,165 @@
+"""Several SAEs' reports in one table and one plot."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from saelab.errors import SaelabError, unknown
+from saelab.evaluation.report import MEANING, Report, show
+from saelab.sae import SAE
+
+# seen on white and on black (Okabe and Ito's, the yellow and black left out)
+_COLOURS = ("#0089d8", "#e66f00", "#00a57b", "#d05a94", "#8b7bd8", "#b8860b")
+_SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star")
+_INK, _GRID = "#7d838c", "rgba(128,134,144,.28)"
+_TITLES = {
+    "l0": "active latents per token (L0)",
+    "explained_variance": "explained variance",
+    "loss_recovered_zero": "loss recovered (against zeros)",
+    "loss_recovered_mean": "loss recovered (against the mean)",
+    "kl_sae": "KL from the model as it is (nats)",
+}
+_TABLE = (
+    "l0", "explained_variance", "nmse", "cosine", "norm_ratio", "ce_sae", "kl_sae", "loss_recovered_zero",
+    "loss_recovered_mean", "dead", "dense",
+)  # fmt: skip
+
+
+def named(saes: Sequence[SAE] | Mapping[str, SAE]) -> tuple[list[str], list[SAE]]:
+    """Names that tell the SAEs apart, and the SAEs."""
+    if isinstance(saes, SAE):
+        raise SaelabError("saes is a list or a dict of SAEs, got one SAE; use [sae], or saelab.evaluate")
+    pairs = list(saes.items()) if isinstance(saes, Mapping) else [(None, s) for s in saes]
+    if not pairs:
+        raise SaelabError("there is no SAE to evaluate: saes is empty")
+    for _, sae in pairs:
+        if not isinstance(sae, SAE):
+            raise SaelabError(f"saes must hold SAEs, got {type(sae).__name__}")
+    names: list[str] = []
+    for given, sae in pairs:
+        c = sae.config
+        name = given or f"{c.arch}{f' k={c.k}' if c.k else ''} ×{c.d_sae}"
+        again = sum(n == name or n.startswith(f"{name} #") for n in names)
+        names.append(f"{name} #{again + 1}" if again else name)
+    return names, [sae for _, sae in pairs]
+
+
+class Reports(Mapping[str, Report]):
+    """What :func:`saelab.evaluate_many` found: a mapping from names to :class:`Report`.
+
+    ``reports[i]`` also takes a position. In a notebook it shows as a table.
+    """
+
+    def __init__(self, reports: Mapping[str, Report], saes: Mapping[str, SAE]):
+        self._reports, self.saes = dict(reports), dict(saes)
+
+    def __getitem__(self, key: str | int) -> Report:
+        if isinstance(key, int):
+            return list(self._reports.values())[key]
+        if key not in self._reports:
+            raise unknown("SAE", key, self._reports)
+        return self._reports[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._reports)
+
+    def __len__(self) -> int:
+        return len(self._reports)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One line per SAE: what it is, every metric (undefined ones are NaN), and the bounds of the intervals as
+        ``<metric>_low`` and ``<metric>_high``."""
+        lines = []
+        for name, r in self._reports.items():
+            c = self.saes[name].config
+            bounds = {f"{m}_low": low for m, (low, _) in r.intervals.items()}
+            bounds |= {f"{m}_high": high for m, (_, high) in r.intervals.items()}
+            values = {m: getattr(r, m) for m in MEANING}
+            lines.append({"name": name, "arch": c.arch, "d_sae": c.d_sae, "k": c.k} | values | bounds)
+        return pd.DataFrame(lines).set_index("name").convert_dtypes()
+
+    def _repr_html_(self) -> str:
+        number = "text-align:right;font-variant-numeric:tabular-nums"
+        head = "".join(
+            f'<th style="text-align:right" title="{html.escape(MEANING[m])}">{m}</th>' for m in _TABLE
+        )
+        body = "".join(
+            f'<tr><th style="text-align:left">{html.escape(name)}</th>'
+            + "".join(f'<td style="{number}">{show(getattr(r, m))}</td>' for m in _TABLE)
+            + "</tr>"
+            for name, r in self._reports.items()
+        )
+        first = next(iter(self._reports.values()))
+        return (
+            f"<b>{len(self)} SAEs</b> on the same {first.tokens:,} tokens of {first.documents:,} documents"
+            f'<table><tr><th style="text-align:left">SAE</th>{head}</tr>{body}</table>'
+        )
+
+    def frontier(
+        self,
+        y: str | Sequence[str] = ("explained_variance", "loss_recovered_zero"),
+        x: str = "l0",
+        *,
+        colour: str = "arch",
+    ) -> Any:
+        """A plotly figure: one point per SAE, with its interval; better is up and to the left.
+
+        Parameters
+        ----------
+        y, x
+            Metrics of the reports; each ``y`` gets a panel of its own.
+        colour
+            What SAEs of one colour share, joined by a line in the order of ``x``: ``"arch"``, ``"d_sae"``, ``"k"``
+            or ``"name"``.
+        """
+        from plotly.subplots import make_subplots
+
+        panels = [y] if isinstance(y, str) else list(y)
+        for metric in (*panels, x):
+            if metric not in MEANING:
+                raise unknown("metric", metric, MEANING)
+        if colour not in ("arch", "d_sae", "k", "name"):
+            raise unknown("colour", colour, ("arch", "d_sae", "k", "name"))
+        frame = self.to_frame().reset_index()
+        figure = make_subplots(rows=1, cols=len(panels), horizontal_spacing=0.09)
+        for column, metric in enumerate(panels, 1):
+            for i, (group, part) in enumerate(frame.groupby(colour, sort=False, dropna=False)):
+                part = part.sort_values(x)
+                figure.add_scatter(
+                    x=_floats(part, x), y=_floats(part, metric), name=str(group), legendgroup=str(group),
+                    showlegend=column == 1, mode="lines+markers",
+                    line={"color": _COLOURS[i % len(_COLOURS)], "width": 2},
+                    marker={"symbol": _SYMBOLS[i % len(_SYMBOLS)], "size": 9},
+                    error_y=_bars(part, metric, _COLOURS[i % len(_COLOURS)]),
+                    text=part["name"], hovertemplate=f"%{{text}}<br>{x} %{{x:.4g}}<br>{metric} %{{y:.4g}}<extra></extra>",
+                    row=1, col=column,
+                )  # fmt: skip
+            figure.update_xaxes(title_text=_TITLES.get(x, x), row=1, col=column)
+            figure.update_yaxes(title_text=_TITLES.get(metric, metric), row=1, col=column)
+        # no background of its own and ink halfway between: fit for a light page and a dark one
+        figure.update_layout(
+            template="none", paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+            font={"color": _INK, "size": 13}, height=380, margin={"l": 70, "r": 20, "t": 50, "b": 60},
+            legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+            hoverlabel={"font": {"size": 13}},
+        )  # fmt: skip
+        figure.update_xaxes(gridcolor=_GRID, linecolor=_INK, zeroline=False, ticks="outside", automargin=True)
+        figure.update_yaxes(gridcolor=_GRID, linecolor=_INK, zeroline=False, ticks="outside", automargin=True)
+        return figure
+
+
+def _floats(frame: pd.DataFrame, name: str) -> list[float]:
+    return frame[name].astype(float).fillna(float("nan")).tolist()
+
+
+def _bars(frame: pd.DataFrame, metric: str, colour: str) -> dict[str, Any] | None:
+    if f"{metric}_low" not in frame:
+        return None
+    middle = _floats(frame, metric)
+    up = [b - m for b, m in zip(_floats(frame, f"{metric}_high"), middle, strict=True)]
+    down = [m - b for b, m in zip(_floats(frame, f"{metric}_low"), middle, strict=True)]
+    return {"type": "data", "array": up, "arrayminus": down, "color": colour, "thickness": 1, "width": 3}

@@ -1,0 +1,193 @@
+"""The passes behind ``saelab.evaluate``: sums per document, for one or several SAEs at once.
+
+A first pass finds the mean activation where the SAEs write. In the second every batch is run once as it is, once
+with zeros and once with that mean in place of the activations, and once with each SAE's reconstruction. An SAE
+encodes each token once: where it reads, nothing has been changed yet.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from saelab import data, models
+from saelab.errors import SaelabError
+from saelab.evaluation.head import Head, losses
+from saelab.sae import SAE
+from saelab.sites import Site
+
+Hooks = tuple[str, ...]
+
+
+@dataclass(eq=False)
+class Sums:
+    """What one SAE's report is made of.
+
+    Attributes
+    ----------
+    per_document
+        name -> (documents,) float64: tokens ``n``, squared error ``err2`` and squared distance from the mean
+        ``var2`` (also ``…@<hook>`` for each place a crosscoder writes to, and ``…_all`` with special tokens), sums
+        of ``cos``, ``norm_x``, ``norm_r``, ``l0``; ``predictions`` and sums of each ``ce_<run>``, ``kl_<run>``.
+    fires
+        (d_sae,) tokens on which each latent is active.
+    l0
+        (m,) number of tokens with 0, 1, 2, … active latents.
+    special
+        Tokens left out.
+    """
+
+    documents: int
+    d_sae: int
+    per_document: dict[str, np.ndarray] = field(default_factory=dict)
+    fires: np.ndarray = field(init=False)
+    l0: np.ndarray = field(init=False)
+    special: int = 0
+
+    def __post_init__(self) -> None:
+        self.fires, self.l0 = np.zeros(self.d_sae, np.int64), np.zeros(1, np.int64)
+
+    def add(self, name: str, document: np.ndarray, values: Tensor | np.ndarray | float) -> None:
+        """Add ``values`` (n,) of the tokens of ``document`` (n,)."""
+        if isinstance(values, Tensor):
+            values = values.detach().cpu().double().numpy()
+        weights = np.broadcast_to(np.asarray(values, np.float64), document.shape)
+        part = np.bincount(document, weights, minlength=self.documents)
+        self.per_document[name] = self.per_document.get(name, 0.0) + part
+
+    def add_l0(self, counts: np.ndarray) -> None:
+        part = np.bincount(counts, minlength=len(self.l0))
+        part[: len(self.l0)] += self.l0
+        self.l0 = part
+
+
+@torch.no_grad()
+def measure(
+    saes: Sequence[SAE], model: Any, rows: data.TokenRows, batch_tokens: int, bar: tqdm
+) -> list[Sums]:
+    """The sums of each SAE over all ``rows``; ``bar`` is told of every token of every pass."""
+    sites = [Site(model, sae) for sae in saes]
+    writes = list(dict.fromkeys(tuple(s.writes) for s in sites))
+    reads = [h for s in sites for h in s.reads]
+    places = list(dict.fromkeys([*reads, *(h for w in writes for h in w)]))
+    names, document = np.unique(rows.doc, return_inverse=True)
+    all_sums = [Sums(len(names), sae.config.d_sae) for sae in saes]
+    means = _means(model, rows, list(dict.fromkeys(h for w in writes for h in w)), batch_tokens, bar)
+    batch = next(rows.batches(batch_tokens))
+    head = Head(model, batch.ids, batch.mask)
+    for batch in rows.batches(head.batch_tokens(batch_tokens, 2 * len(writes) + len(saes))):
+        keep = data.valid_mask(model, batch.ids, batch.mask)  # (B, T)
+        # scored where the activation is replaced and a token that counts follows: at BOS all runs are the same
+        scored = torch.zeros_like(keep)
+        scored[:, :-1] = keep[:, :-1] & keep[:, 1:]
+        target = batch.ids.roll(-1, 1)[scored]  # (n,)
+        clean, found = head.run(batch.ids, batch.mask, scored, capture=places)
+        doc = np.broadcast_to(document[batch.row][:, None], batch.ids.shape)  # (B, T)
+        runs: dict[str, Tensor] = {}
+        for i, hooks in enumerate(writes):
+            for name, row in (("zero", None), ("mean", means)):
+                new = {
+                    h: torch.zeros_like(found[h])
+                    if row is None
+                    else row[h][0].to(found[h]).expand_as(found[h])
+                    for h in hooks
+                }
+                runs[f"{name}{i}"] = _replaced(head, batch, scored, keep, new)
+        for i, (site, sums) in enumerate(zip(sites, all_sums, strict=True)):
+            recon = _reconstruct(site, sums, found, means, batch.mask, keep, doc)
+            runs[f"sae{i}"] = _replaced(head, batch, scored, keep, recon)
+        each = losses(head, clean, runs, target)
+        where = doc[scored.numpy()]
+        for i, (site, sums) in enumerate(zip(sites, all_sums, strict=True)):
+            place = writes.index(tuple(site.writes))
+            sums.add("predictions", where, 1.0)
+            sums.add("ce_clean", where, each["ce_clean"])
+            for name, key in (("sae", f"sae{i}"), ("zero", f"zero{place}"), ("mean", f"mean{place}")):
+                sums.add(f"ce_{name}", where, each[f"ce_{key}"])
+                sums.add(f"kl_{name}", where, each[f"kl_{key}"])
+        bar.update(int(batch.mask.sum()))
+    return all_sums
+
+
+def _replaced(head: Head, batch: data.Batch, scored: Tensor, keep: Tensor, new: dict[str, Tensor]) -> Tensor:
+    """Rows of the head with ``new`` (B, T, d) in place of the activations where ``keep`` (B, T)."""
+
+    def swap(value: Tensor) -> models.HookFn:
+        return lambda x: torch.where(keep.to(x.device)[..., None], value.to(x), x)
+
+    return head.run(batch.ids, batch.mask, scored, {h: swap(v) for h, v in new.items()})[0]
+
+
+def _means(
+    model: Any, rows: data.TokenRows, hooks: list[str], batch_tokens: int, bar: tqdm
+) -> dict[str, tuple[Tensor, Tensor]]:
+    """hook -> mean activation (d,) over counted tokens, and over special ones as well, float64 on the CPU."""
+    total: dict[str, list[Any]] = {h: [0.0, 0.0] for h in hooks}
+    n, n_all = 0, 0
+    for batch in rows.batches(batch_tokens):
+        keep = data.valid_mask(model, batch.ids, batch.mask)  # (B, T)
+        found = models.run_to_hooks(model, batch.ids, hooks, batch.mask)
+        for hook, x in found.items():
+            for i, on in enumerate((keep, batch.mask & ~keep)):
+                # float32 for one batch's rows, float64 over all: a device may have no float64
+                total[hook][i] = total[hook][i] + x[on.to(x.device)].float().sum(0).cpu().double()
+        n += int(keep.sum())
+        n_all += int(batch.mask.sum())
+        bar.update(int(batch.mask.sum()))
+    if n == 0:
+        raise SaelabError("every position is a special token or padding: there is nothing to evaluate")
+    return {h: (a / n, (a + b) / n_all) for h, (a, b) in total.items()}
+
+
+def _reconstruct(
+    site: Site, sums: Sums, found: dict[str, Tensor], means: dict[str, tuple[Tensor, Tensor]],
+    mask: Tensor, keep: Tensor, doc: np.ndarray,
+) -> dict[str, Tensor]:  # fmt: skip
+    """Add one batch's reconstruction to the sums; hook -> the reconstruction (B, T, d)."""
+    sae = site.sae
+    first = found[site.writes[0]]
+    on = mask.to(first.device)
+    x = torch.cat([found[h][on] for h in site.reads], -1)  # (m, d_in) of all real tokens
+    codes = sae.encode_sparse(x.to(sae.W_enc.device))
+    recon = sae.decode(codes).to(first.device).float()  # (m, d_out)
+    y = torch.cat([found[h][on] for h in site.writes], -1).float()  # (m, d_out)
+    where = doc[mask.numpy()]  # (m,)
+    count = keep[mask].numpy()  # (m,) not special
+    middle, middle_all = (torch.cat([means[h][i] for h in site.writes]).to(y) for i in (0, 1))
+    err, var = (y - recon).square(), (y - middle).square()  # (m, d_out)
+
+    def add(name: str, values: Tensor) -> None:
+        sums.add(name, where[count], values.cpu()[torch.from_numpy(count)])
+
+    err2, var2 = err.sum(-1), var.sum(-1)
+    sums.add("n", where[count], 1.0)
+    add("err2", err2)
+    add("var2", var2)
+    add("x2", y.square().sum(-1))
+    add("cos", torch.nn.functional.cosine_similarity(y, recon, dim=-1))
+    add("norm_x", y.norm(dim=-1))
+    add("norm_r", recon.norm(dim=-1))
+    if site.crosscoder:
+        for hook, part in site.slices.items():
+            add(f"err2@{hook}", err[:, part].sum(-1))
+            add(f"var2@{hook}", var[:, part].sum(-1))
+    sums.add("err2_all", where, err2)
+    sums.add("var2_all", where, (y - middle_all).square().sum(-1))
+    l0 = codes.offsets.diff().cpu().numpy()  # (m,)
+    sums.add("l0", where[count], l0[count])
+    sums.add_l0(l0[count])
+    counted = torch.from_numpy(count).to(codes.indices.device)[codes.rows()]  # (nnz,)
+    sums.fires += torch.bincount(codes.indices[counted], minlength=sae.config.d_sae).cpu().numpy()
+    sums.special += int((~count).sum())
+    out = {}
+    for hook, part in site.slices.items():
+        full = torch.zeros((*mask.shape, part.stop - part.start), device=first.device)
+        full[on] = recon[:, part]
+        out[hook] = full  # (B, T, d)
+    return out

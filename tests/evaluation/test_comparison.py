@@ -1,0 +1,98 @@
+import math
+
+import pytest
+from helpers import SENTENCES, random_sae
+
+import saelab as sl
+from saelab.errors import SaelabError
+
+
+@pytest.fixture(scope="module")
+def reports():
+    from helpers import shared_tiny
+
+    saes = {
+        "few": random_sae(k=2),
+        "many": random_sae(k=8),
+        "relu": random_sae("relu", k=None),
+        "elsewhere": random_sae(hook_in="blocks.1.hook_mlp_out"),
+    }
+    return sl.evaluate_many(saes, shared_tiny(), SENTENCES, progress=False)
+
+
+def test_together_they_get_the_numbers_they_get_alone(reports, tiny):
+    assert list(reports) == ["few", "many", "relu", "elsewhere"]
+    for name, r in reports.items():
+        alone = sl.evaluate(reports.saes[name], tiny, SENTENCES, progress=False).to_dict()
+        for key, value in r.to_dict().items():
+            if isinstance(value, float):
+                assert value == pytest.approx(alone[key], rel=1e-5, abs=1e-7), (name, key)
+            elif key != "intervals":
+                assert value == alone[key], (name, key)
+    assert reports["elsewhere"].ce_zero != reports["few"].ce_zero
+    assert reports[1] is reports["many"]
+
+
+def test_one_table(reports):
+    frame = reports.to_frame()
+    assert list(frame.index) == list(reports)
+    assert frame.loc["few", "k"] == 2
+    assert frame.loc["relu", "arch"] == "relu"
+    assert frame["k"].isna().tolist() == [False, False, True, False]
+    low, value, high = (frame.loc["many", f"explained_variance{x}"] for x in ("_low", "", "_high"))
+    assert low < value < high
+    shown = reports._repr_html_()
+    assert shown.count("<tr>") == 5
+    assert "4 SAEs" in shown
+
+
+def test_one_frontier_plot(reports):
+    figure = reports.frontier()
+    frame = reports.to_frame()
+    topk = figure.data[0]
+    assert topk.name == "topk"
+    assert list(topk.x) == sorted(topk.x)
+    assert list(topk.x) == pytest.approx(sorted(frame[frame.arch == "topk"].l0))
+    at = list(topk.text).index("many")
+    assert topk.y[at] == pytest.approx(reports["many"].explained_variance)
+    high = reports["many"].intervals["explained_variance"][1]
+    assert topk.y[at] + topk.error_y.array[at] == pytest.approx(high)
+    assert len(figure.data) == 2 * 2, "two panels, two architectures"
+    assert figure.layout.xaxis.title.text.startswith("active latents")
+    assert len(reports.frontier("kl_sae", colour="name").data) == 4
+    figure.to_json()
+
+
+def test_a_point_that_is_undefined_is_left_out(tiny):
+    sae = random_sae(bos=False)
+    from saelab import data
+
+    rows = data.rows_from([(i, 0, [20 + i]) for i in range(5)], bos=False)
+    figure = sl.evaluate_many([sae], tiny, rows, progress=False).frontier("loss_recovered_zero")
+    assert math.isnan(figure.data[0].y[0])
+
+
+def test_unnamed_ones_are_named_by_what_they_are(tiny):
+    reports = sl.evaluate_many(
+        [random_sae(), random_sae(seed=1), random_sae(k=2)], tiny, SENTENCES, progress=False
+    )
+    assert list(reports) == ["topk k=4 ×64", "topk k=4 ×64 #2", "topk k=2 ×64"]
+
+
+def test_mistakes_are_said_before_work(tiny, reports):
+    with pytest.raises(SaelabError, match=r"use \[sae\]"):
+        sl.evaluate_many(random_sae(), tiny, SENTENCES)
+    with pytest.raises(SaelabError, match="saes is empty"):
+        sl.evaluate_many([], tiny, SENTENCES)
+    with pytest.raises(SaelabError, match="must hold SAEs, got str"):
+        sl.evaluate_many(["zoo"], tiny, SENTENCES)
+    with pytest.raises(SaelabError, match="begin with BOS"):
+        sl.evaluate_many([random_sae(), random_sae(bos=False)], tiny, SENTENCES)
+    with pytest.raises(SaelabError, match="Did you mean 'explained_variance'"):
+        reports.frontier("explained_varianc")
+    with pytest.raises(SaelabError, match="unknown colour 'arhc'"):
+        reports.frontier(colour="arhc")
+    with pytest.raises(SaelabError, match="Did you mean 'many'"):
+        reports["manny"]
+    with pytest.raises(SaelabError, match="resamples"):
+        sl.evaluate(random_sae(), tiny, SENTENCES, resamples=-1)
