@@ -22,7 +22,8 @@ from saelab.edits import Edit, Intervention
 from saelab.errors import SaelabError
 from saelab.passes import Pass, Watch, watched
 from saelab.sae import SAE, Codes
-from saelab.sites import Clock, Site, Steered, by_hook
+from saelab.sites import Clock, Site, by_hook
+from saelab.steered import Steered
 
 
 def _pairs(sae: Any, edits: Any = None) -> list[tuple[SAE, Any]]:

@@ -9,6 +9,7 @@ on either side, or from a generation loop.
 from __future__ import annotations
 
 import contextlib
+import functools
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -24,30 +25,47 @@ from saelab.errors import HookError, SaelabError
 
 @dataclass(frozen=True, eq=False)
 class Pass:
-    """The tokens of one forward pass.
+    """The tokens of one forward pass. What is not needed is not computed.
 
     Attributes
     ----------
     ids
         (B, T) long.
-    real
-        (B, T) bool, False at padding.
-    position
-        (B, T) long, place in the text: padding does not count, tokens in the cache do.
-    lengths
-        (B,) long, real tokens of each row so far.
     past
         Columns held in the cache.
     mask
-        (B, past + T) long as it was given, or None.
+        (B, past + T) as it was given, or None.
     """
 
     ids: Tensor
-    real: Tensor
-    position: Tensor
-    lengths: Tensor
     past: int
     mask: Tensor | None
+
+    @functools.cached_property
+    def _whole(self) -> Tensor:
+        """(B, past + T) bool."""
+        assert self.mask is not None
+        return self.mask.to(self.ids.device) != 0
+
+    @functools.cached_property
+    def real(self) -> Tensor:
+        """(B, T) bool, False at padding."""
+        if self.mask is None:
+            return torch.ones_like(self.ids, dtype=torch.bool)
+        return self.mask[:, -self.ids.shape[1] :].to(self.ids.device) != 0
+
+    @functools.cached_property
+    def position(self) -> Tensor:
+        """(B, T) long, place in the text: padding does not count, tokens in the cache do."""
+        if self.mask is None:
+            here = torch.arange(self.past, self.past + self.ids.shape[1], device=self.ids.device)
+            return here.expand_as(self.ids)
+        return (self._whole.cumsum(1) - 1)[:, -self.ids.shape[1] :]
+
+    @functools.cached_property
+    def lengths(self) -> Tensor:
+        """(B,) long, real tokens of each row so far."""
+        return self.position[:, -1] + 1 if self.mask is None else self._whole.sum(1)
 
 
 PassHook = Callable[[Tensor, Pass], "Tensor | None"]
@@ -160,9 +178,4 @@ def read_pass(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pass
             f"the key-value cache holds {past} positions but this pass says that more tokens came before: "
             "the model does not fill its cache and its text is wrong"
         )
-    if mask is None:
-        position = torch.arange(past, total, device=ids.device).expand_as(ids)  # (B, T)
-        return Pass(ids, torch.ones_like(ids, dtype=torch.bool), position, position[:, -1] + 1, past, None)
-    whole = mask.to(ids.device) != 0  # (B, past + T)
-    position = (whole.long().cumsum(1) - 1)[:, -ids.shape[1] :]  # (B, T)
-    return Pass(ids, whole[:, -ids.shape[1] :], position, whole.sum(1), past, mask)
+    return Pass(ids, past, mask)

@@ -312,7 +312,7 @@ def test_a_condition_on_another_latent(model, sae):
     assert torch.equal(delta.any(-1), expected)
     assert expected.any()
     assert not expected.all()
-    assert not change(model, sae, {3: 1.0}, when=other, above=float(fires.max())).any()
+    assert not change(model, sae, {3: 1.0}, when=other, above=1.001 * float(fires.max())).any()
 
 
 def test_relative_strengths(model, sae):
