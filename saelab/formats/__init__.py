@@ -7,6 +7,7 @@ an error."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -109,9 +110,7 @@ def load_sae(
     named = format or known
     module = FORMATS[named] if named is not None else _detect(src)
     try:
-        if check:
-            _checksums(src)
-        sae = module.read(src)
+        sae = _read(module, src, check)
     except SaelabError:
         raise
     except (
@@ -145,10 +144,18 @@ def _cast(sae: SAE, dtype: str) -> SAE:
     return sae
 
 
-def _checksums(src: Source) -> None:
+def _read(module: ModuleType, src: Source, check: bool) -> SAE:
+    """The SAE; ``check``: the checksums of an archive are verified meanwhile, which torch itself never
+    does."""
     path = src.only(".pt", ".pth")  # numpy and our own files are verified as they are read
-    if path is not None:
-        check_crc(path)
+    if not check or path is None:
+        return module.read(src)
+    with ThreadPoolExecutor(1) as pool:
+        verified = pool.submit(check_crc, path)
+        try:
+            return module.read(src)
+        finally:
+            verified.result()  # damage explains an error of reading better than the error itself
 
 
 def _detect(src: Source) -> ModuleType:

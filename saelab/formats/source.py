@@ -22,6 +22,7 @@ from torch import Tensor
 
 from saelab import files
 from saelab.errors import SaelabError
+from saelab.formats import mapped
 
 PICKLE_BYTES = 1 << 24  # a state dict's names and shapes take kilobytes
 SQUEEZE = 20  # floats do not compress to a twentieth; a file that says so would only fill the memory
@@ -206,6 +207,7 @@ def read_pickle(path: Path) -> dict[str, Any]:
         raise SaelabError(f"{path} cannot be read as tensors ({_brief(error)})") from None
     if not isinstance(value, dict):
         raise SaelabError(f"{path} holds a {type(value).__name__}, not a dictionary of tensors")
+    mapped.remember(t for t in value.values() if isinstance(t, Tensor))
     return value
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from saelab.dtypes import DTYPES
 from saelab.errors import SaelabError, unknown
+from saelab.formats import mapped
 from saelab.sae.config import SAEConfig
 
 if TYPE_CHECKING:
@@ -193,15 +194,33 @@ def build(config: SAEConfig, tensors: Mapping[str, Tensor], where: object) -> SA
         if tensors[name].shape != parameter.shape:
             got, said = tuple(tensors[name].shape), tuple(parameter.shape)
             raise SaelabError(f"{where}: {name} has shape {got}, its config says {said}")
-    for name, parameter in wanted.items():
-        own = _own(tensors[name], parameter.dtype, columns=name == "W_enc")
-        setattr(sae, name, nn.Parameter(own, requires_grad=parameter.requires_grad))
+    # a transposed matrix is copied in one go, so its source is in memory as a whole: before the others are
+    for name in sorted(wanted, key=lambda name: _as_stored(tensors[name], columns=name == "W_enc")):
+        own = _own(tensors[name], wanted[name].dtype, columns=name == "W_enc")
+        setattr(sae, name, nn.Parameter(own, requires_grad=wanted[name].requires_grad))
     return sae
 
 
+BLOCK = 1 << 22  # numbers copied before the pages they came from are given back
+
+
+def _as_stored(t: Tensor, columns: bool) -> bool:
+    return (t.T if columns else t).is_contiguous()
+
+
 def _own(t: Tensor, dtype: torch.dtype, columns: bool) -> Tensor:
-    """A copy in the layout the SAE wants, made in one go: the file may be mapped and change later."""
-    shape = t.T.shape if columns else t.shape
-    out = torch.empty(shape, dtype=dtype)
-    out = out.T if columns else out
-    return out.copy_(t)
+    """A copy in the layout the SAE wants, made in one go: the file may be mapped and change later.
+
+    The pages of a mapped file are given back as they are copied, so that loading needs the memory once.
+    """
+    source = t.T if columns else t
+    out = torch.empty(source.shape, dtype=dtype)
+    if source.is_contiguous():
+        flat, into = source.reshape(-1), out.reshape(-1)
+        for i in range(0, flat.numel(), BLOCK):
+            into[i : i + BLOCK].copy_(flat[i : i + BLOCK])
+            mapped.release(flat[i : i + BLOCK])
+    else:
+        out.copy_(source)
+        mapped.release(t)
+    return out.T if columns else out
