@@ -54,10 +54,7 @@ def once(way: str, path: Path) -> dict[str, float]:
     from saelab import formats
 
     before, began, spent = status("VmRSS"), time.perf_counter(), time.process_time()
-    if way == "read":
-        held = path.read_bytes()
-    else:
-        held = formats.load_sae(path, check=way == "load")
+    held = path.read_bytes() if way == "read" else formats.load_sae(path, check=way == "load")
     seconds, cpu = time.perf_counter() - began, time.process_time() - spent
     del held
     return {"seconds": seconds, "cpu": cpu, "bytes": status("VmHWM") - before}
