@@ -13,24 +13,61 @@ import pandas as pd
 from saelab.errors import SaelabError, unknown
 from saelab.sae import SAE
 from saelab.training import checkpoint, finetune
+from saelab.training.monitor import Monitor
 from saelab.training.run import OnLog, Run, Wanted
+from saelab.training.text_monitor import TextMonitor
 
 
-def _trained(run: Run, resume: bool, progress: bool, on_log: OnLog | None) -> list[SAE]:
+def _trained(
+    run: Run, resume: bool, progress: bool, on_log: OnLog | None, monitor: bool | str | Monitor
+) -> list[SAE]:
+    watch = _monitor(monitor)
+
+    def go() -> list[SAE]:
+        failed: BaseException | None = None
+        try:
+            if not run.jobs:
+                run.begin()
+            try:
+                run.go(progress and watch is None, on_log, watch)
+            finally:  # a callback that fails must not take the weights with it
+                saes = run.end()
+        except BaseException as error:
+            failed = error
+            raise
+        finally:
+            if watch is not None:
+                watch.end(run, failed)
+        return saes
+
+    def go_on() -> None:
+        run.go_on()
+        go()
+
     if resume:
         assert run.out is not None
         if checkpoint.exists(run.out):
             run.restore()
         elif (done := run.finished()) is not None:
+            if watch is not None:
+                watch.finished(done)
             return done
-    if not run.jobs:
-        run.begin()
-    saes: list[SAE] = []
-    try:
-        run.go(progress, on_log)
-    finally:  # a callback that fails must not take the weights with it
-        saes = run.end()
-    return saes
+    if watch is not None:
+        watch.begin(run, go_on)
+    return go()
+
+
+def _monitor(wanted: bool | str | Monitor) -> Monitor | None:
+    """What is to watch a run, from the ``monitor`` of a call."""
+    if wanted is False:
+        return None
+    if wanted == "text":
+        return TextMonitor()
+    if isinstance(wanted, (bool, str)) or not all(
+        hasattr(wanted, n) for n in ("begin", "step", "end", "finished")
+    ):
+        raise unknown("monitor", wanted, [False, "text", "TextMonitor()"])
+    return wanted
 
 
 def train(
@@ -70,6 +107,7 @@ def train(
     checkpoint_every: int | float | str | None = None,
     resume: bool = False,
     init: SAE | None = None,
+    monitor: bool | str | Monitor = False,
 ) -> SAE:
     """Train an SAE on the activations of a hook point.
 
@@ -125,7 +163,13 @@ def train(
         SAE does not say how sparse it is to be: give ``k`` or ``options``.
     on_log
         Called about 50 times during the run with the :class:`Trainer` (``trainer.curves``,
-        ``trainer.hints()``); return False to stop early.
+        ``trainer.hints()``); return False to stop early. ``saelab.training.wandb_logger(run)`` and
+        ``tensorboard_logger(writer)`` make such functions.
+    monitor
+        ``"text"``: write a line every 10 seconds, hints, and the curves at the end, in place of the progress
+        bar; ``saelab.training.TextMonitor(every=2)`` for other times, or an object of your own
+        (:class:`saelab.training.monitor.Monitor`). A watched run that is stopped leaves a checkpoint in
+        ``out``, if that is given. The weights are the same as those of a run that nobody watches.
 
     Returns
     -------
@@ -152,7 +196,7 @@ def train(
         seed=seed,
         epochs=epochs, outlier=outlier, out=out, resume=resume, checkpoint_every=checkpoint_every,
     )  # fmt: skip
-    return _trained(run, resume, progress, on_log)[0]
+    return _trained(run, resume, progress, on_log, monitor)[0]
 
 
 def train_many(
@@ -174,6 +218,7 @@ def train_many(
     resume: bool = False,
     progress: bool = True,
     on_log: OnLog | None = None,
+    monitor: bool | str | Monitor = False,
 ) -> list[SAE]:
     """Train several SAEs, at one or several hook points, from one pass over the model.
 
@@ -214,7 +259,7 @@ def train_many(
         model, texts, wanted, tokens=tokens, batch=batch, context=context, bos=bos, buffer=buffer, seed=seed,
         epochs=epochs, outlier=outlier, out=out, resume=resume, checkpoint_every=checkpoint_every,
     )  # fmt: skip
-    return _trained(run, resume, progress, on_log)
+    return _trained(run, resume, progress, on_log, monitor)
 
 
 def grid(

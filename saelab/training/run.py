@@ -26,6 +26,7 @@ from saelab.errors import SaelabError, check_count, unknown
 from saelab.sae import SAE, SAEConfig
 from saelab.sae.archs import ARCHS
 from saelab.training import checkpoint, finetune, start
+from saelab.training.monitor import Monitor
 from saelab.training.trainer import TrainConfig, Trainer, make_options
 
 OnLog = Callable[[Trainer], Any]
@@ -158,10 +159,11 @@ class Run:
         for hook in self.hooks:
             models.check_hook(model, hook)
         self.budget, self.batch = data.parse_tokens(tokens), check_count("batch", batch)
+        check_count("buffer", buffer)
         self.every = None if checkpoint_every is None else data.parse_tokens(checkpoint_every)
         limit = models.context_length(model)
         own = min((w.init.config.context or limit for w in self.wanted if w.init is not None), default=limit)
-        length = context or min(limit, own)
+        length = min(limit, own) if context is None else check_count("context", context, 2)
         if self.budget < max(batch, length):
             raise SaelabError(
                 f"a budget of {self.budget} tokens is less than one batch of {batch} tokens or one context "
@@ -189,6 +191,8 @@ class Run:
         self.sample_digest = ""
         self.notes: list[str] = []
         self.ended = False  # whether the budget or the text is used up
+        self.broken = False  # whether an interrupt cut a step in two
+        self._stop = False
         self.identity = {
             **{f"sae{i}.{n}": v for i, w in enumerate(self.wanted) for n, v in w.identity().items()},
             "tokens": self.budget, "batch": batch, "context": length, "bos": self.bos, "buffer": buffer,
@@ -254,6 +258,7 @@ class Run:
         trainer = Trainer(sae, recipe, variance, -(-self.budget // self.batch), options)
         if w.init is not None:
             trainer.unit = trainer.unit and finetune.unit_rows(sae)
+        trainer.name = str(len(self.jobs)) if len(self.wanted) > 1 else ""
         self.jobs.append(_Job(trainer, *self._places(w)))
 
     @property
@@ -267,7 +272,26 @@ class Run:
 
     # ----------------------------------------------------------------------------------------------- loop
 
-    def go(self, progress: bool, on_log: OnLog | None) -> None:
+    def stop(self) -> None:
+        """End after the step that is under way; may be called from another thread."""
+        self._stop = True
+        for trainer in self.trainers:
+            trainer.stop()
+
+    def go_on(self) -> None:
+        """Take back :meth:`end` of a run that was stopped, so that :meth:`go` goes on exactly there."""
+        if self.ended:
+            raise SaelabError("this run has ended: there is nothing to resume")
+        if self.broken:
+            raise SaelabError(
+                "this run was broken off in the middle of a step; it can only go on from a checkpoint "
+                "(train again with out, checkpoint_every and resume=True)"
+            )
+        self._stop = False
+        for trainer in self.trainers:
+            trainer.go_on()
+
+    def go(self, progress: bool, on_log: OnLog | None, monitor: Monitor | None = None) -> None:
         """Train until the budget, the text, or patience ends."""
         n_steps = -(-self.budget // self.batch)
         every = max(1, n_steps // 50)
@@ -277,8 +301,9 @@ class Run:
             total=self.budget, initial=self.tokens, unit="tok", unit_scale=True, desc="train",
             disable=not progress, leave=False,
         )  # fmt: skip
+        self.broken = True  # until the loop ends between two steps
         with bar, _stop_button(self.trainers), contextlib.suppress(KeyboardInterrupt):
-            while self.tokens < self.budget and not lead.stopped:
+            while self.tokens < self.budget and not (lead.stopped or self._stop):
                 batch = next(self.source, None)
                 if batch is None:
                     break
@@ -288,14 +313,18 @@ class Run:
                 bar.update(len(batch[0]))
                 if lead.done % every == 0 or lead.done == n_steps:
                     self._log(bar, on_log)
+                if monitor is not None:
+                    monitor.step(self)
                 if self.every is not None and self.tokens - saved >= self.every and self.tokens < self.budget:
                     self._checkpoint()
                     saved = self.tokens
-            if self.every is not None and lead.stopped:
+            stopped = lead.stopped or self._stop
+            if stopped and (self.every is not None or (monitor is not None and self.out is not None)):
                 self._checkpoint()
+            self.broken = False
         self.ended = self.tokens >= self.budget or batch is None
         for trainer in self.trainers:
-            trainer.log()
+            trainer.log(last=not self.ended)
 
     def _log(self, bar: tqdm, on_log: OnLog | None) -> None:
         for trainer in self.trainers:

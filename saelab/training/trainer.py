@@ -10,9 +10,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from saelab.errors import SaelabError, unknown
+from saelab.errors import SaelabError, check_count, unknown
 from saelab.sae import SAE
 from saelab.sae.objective import Leaves, Parts, Task
+from saelab.training.firing import Firing
 from saelab.training.hints import hints
 from saelab.training.resample import resample
 
@@ -30,8 +31,8 @@ class TrainConfig:
     )
     warmup: float = 0.05  # share of the steps over which the rate rises from 0
     decay: float = 0.5  # share of the steps, at the end, over which it falls to 0 in a straight line
-    aux_coef: float = 1 / 32  # weight of the auxiliary loss that revives dead latents
-    aux_k: int | None = None  # dead latents that share the work; None: d_in / 2
+    aux_coef: float = 1 / 32  # weight of the auxiliary loss that revives dead latents; 0: no such loss
+    aux_k: int | None = None  # dead latents that share the work, at least 1; None: d_in / 2
     dead_after: int | None = None  # tokens without firing until a latent counts as dead; None: see below
     clip: float = 1.0  # largest norm of the whole gradient
     # bfloat16: candidates are searched in bfloat16, their values are float32; auto: if the processor has it
@@ -51,6 +52,9 @@ class TrainConfig:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise SaelabError(f"{name} must be positive, got {value}")
+        for name in ("aux_k", "dead_after"):
+            if getattr(self, name) is not None:
+                check_count(name, getattr(self, name))  # no auxiliary loss at all is aux_coef=0
         if not 0 <= self.ema < 1:
             raise SaelabError(f"ema is a decay in [0, 1), such as 0.999; got {self.ema}")
 
@@ -119,8 +123,9 @@ class Trainer:
         self.leaves = Leaves.of(sae)
         self.learnt = {n: p for n, p in self.leaves.named().items() if n not in sae.arch.tracked}
         self.lr = config.lr or default_lr(c.d_sae, n_steps)
-        self.dead_after = config.dead_after or min(10_000_000, max(20 * config.batch, config.tokens // 10))
-        self.aux_k = config.aux_k or max(1, c.d_in // 2)
+        usual = min(10_000_000, max(20 * config.batch, config.tokens // 10))
+        self.dead_after = usual if config.dead_after is None else config.dead_after
+        self.aux_k = max(1, c.d_in // 2) if config.aux_k is None else config.aux_k
         self.adam = torch.optim.Adam(
             list(self.learnt.values()), lr=self.lr, betas=(0.9, 0.999), eps=6.25e-10, fused=True
         )
@@ -128,6 +133,7 @@ class Trainer:
         self.silent = torch.zeros(
             c.d_sae, dtype=torch.long, device=device
         )  # tokens since each latent last fired
+        self.firing = Firing(c.d_sae, device)
         self.average = {n: torch.zeros_like(p) for n, p in self.learnt.items()} if config.ema else {}
         self.pressure = 0.02  # sparsity coefficient that is led by the target, where there is one
         precision = config.precision
@@ -137,6 +143,11 @@ class Trainer:
         self.left_out: dict[str, int] = {}  # rows of activations that were not used, by reason
         self.curves: list[dict[str, float]] = []
         self.stopped = False
+        self.name = ""  # tells the SAEs of one run apart
+        self.last: Step | None = None  # what the last step found
+        self._open: dict[str, Tensor] | None = None  # sums behind a last line that may be replaced
+        self._raw: dict[str, Tensor] = {}  # weights as they were before finish
+        self._paused = 0.0
         self._sums: dict[str, Tensor] = {}
         self._began = time.monotonic()
 
@@ -153,6 +164,10 @@ class Trainer:
         up = min(1.0, (self.done + 1) / warm) if warm else 1.0
         down = min(1.0, (self.n_steps - self.done) / fall) if fall else 1.0
         return self.lr * up * max(0.0, down)
+
+    def seconds(self) -> float:
+        """Time spent on the run, breaks left out."""
+        return time.monotonic() - self._began
 
     def stop(self) -> None:
         """End the run after the step that is under way."""
@@ -175,7 +190,7 @@ class Trainer:
             y = y * self.sae.output_factor(y)
         return Task(
             self.leaves, x, y, c.k, self.variance, self.options, progress=self.progress,
-            pressure=self._pressure(), dead=self.silent > self.dead_after, aux_k=self.aux_k,
+            pressure=self._pressure(), dead=self.dead(), aux_k=self.aux_k,
             aux_coef=self.config.aux_coef, fast=self.fast, floor=c.floor,
             prefixes=c.prefixes or (), widths=c.widths or (),
         )  # fmt: skip
@@ -192,11 +207,13 @@ class Trainer:
             self._update(parts)
             self.silent += len(x)
             self.silent[found.active] = 0
+            self.firing.add(found.active, len(x))
             self._lead(float(found.l0))
             self.done, self.tokens = self.done + 1, self.tokens + len(x)
             if self._resample_now():
                 self.resampled += resample(self, task, parts)
             self._note(found)
+        self.last = found
         return found
 
     @staticmethod
@@ -259,13 +276,20 @@ class Trainer:
         for name, value in (values | {"penalty": found.penalty}).items():
             s[name] = s.get(name, torch.zeros((), dtype=torch.float64)) + value
 
-    def log(self) -> dict[str, float]:
-        """Means since the last call, as one line of the curves."""
+    def dead(self) -> Tensor:
+        """(d_sae,) bool: latents that have not fired for ``dead_after`` tokens."""
+        return self.silent > self.dead_after
+
+    def log(self, *, last: bool = False) -> dict[str, float]:
+        """Means since the last call, as one line of the curves; after the ``last`` one a run may still go on
+        (:meth:`go_on`), and takes that line back."""
         s, self._sums = self._sums, {}
         n = float(s["n"]) if s else 0
         if not n:
             return self.curves[-1] if self.curves else {}
+        self._open = s if last else None
         unexplained = float(s["error"]) / n / self.variance
+        dead = self.dead()
         line = {
             "step": self.done,
             "tokens": self.tokens,
@@ -275,9 +299,10 @@ class Trainer:
             "aux": float(s["aux"]) / n,
             "penalty": float(s["penalty"]) / n,
             "l0": float(s["l0"]) / n,
-            "dead": int((self.silent > self.dead_after).sum()),
+            "dead": int(dead.sum()),
+            "rare": self.firing.rare(dead),
             "lr": self.rate(),
-            "seconds": time.monotonic() - self._began,
+            "seconds": self.seconds(),
         }
         self.curves.append(line)
         return line
@@ -285,14 +310,28 @@ class Trainer:
     @torch.no_grad()
     def finish(self) -> None:
         """Put the running mean of the weights, if one is kept, into the SAE."""
+        self._paused = time.monotonic()
         if not self.average or not self.done:
             return
+        self._raw = {n: p.detach().clone() for n, p in self.leaves.named().items()}
         for name, mean in self.average.items():
             self.learnt[name].copy_(mean / (1 - self.config.ema**self.done))
         if self.unit:
             self.leaves.dec.div_(self.leaves.dec.norm(dim=1, keepdim=True).clamp_min(1e-12))
 
     # -------------------------------------------------------------------------------------------- resuming
+
+    @torch.no_grad()
+    def go_on(self) -> None:
+        """Undo of :meth:`finish` and of the last line of the curves: a run that was stopped goes on as if it
+        had not been."""
+        if self._open is not None:
+            self._sums, self._open = self._open, None
+            self.curves.pop()
+        for name, raw in self._raw.items():
+            self.leaves.named()[name].copy_(raw)
+        self._raw, self.stopped = {}, False
+        self._began += time.monotonic() - self._paused
 
     _COUNTERS = (
         "done",
@@ -310,7 +349,7 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """Everything a fresh trainer of the same configuration needs to go on exactly here."""
-        tensors: dict[str, Tensor] = {"silent": self.silent}
+        tensors: dict[str, Tensor] = {"silent": self.silent, "fired": self.firing.counts}
         tensors |= {f"sum.{n}": v for n, v in self._sums.items()}
         for name, p in self.leaves.named().items():
             tensors[f"param.{name}"] = p.detach()
@@ -318,7 +357,8 @@ class Trainer:
             tensors |= {f"adam.{name}.{key}": v for key, v in self.adam.state[p].items()}
         tensors |= {f"average.{n}": v for n, v in self.average.items()}
         counters = {name: getattr(self, name) for name in self._COUNTERS}
-        return {"tensors": tensors, "counters": counters | {"seconds": time.monotonic() - self._began}}
+        counters |= {"seconds": self.seconds(), "fired_tokens": list(self.firing.tokens)}
+        return {"tensors": tensors, "counters": counters}
 
     @torch.no_grad()
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -328,6 +368,8 @@ class Trainer:
             setattr(self, name, counters[name])
         self._began = time.monotonic() - counters["seconds"]
         self.silent.copy_(t["silent"])
+        self.firing.counts.copy_(t["fired"])
+        self.firing.tokens = list(counters["fired_tokens"])
         self._sums = {n.removeprefix("sum."): v for n, v in t.items() if n.startswith("sum.")}
         for name, p in self.leaves.named().items():
             p.copy_(t[f"param.{name}"])

@@ -174,6 +174,10 @@ def test_C53_nothing_behind_the_hook_is_computed(toy):
         ({"resume": True}, "need out"),
         ({"ema": 2.0}, "ema"),
         ({"batch": 0}, "batch must be at least 1"),
+        ({"context": 0}, "context must be at least 2, got 0"),
+        ({"buffer": 0}, "buffer must be at least 1, got 0"),
+        ({"aux_k": 0}, "aux_k must be at least 1, got 0"),
+        ({"dead_after": 0}, "dead_after must be at least 1, got 0"),
     ],
 )
 def test_C71_what_cannot_work_is_refused_before_work(toy, changes, message):
