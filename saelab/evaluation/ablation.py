@@ -80,11 +80,9 @@ def ablation_sparsity(
         ids = torch.from_numpy(rows[row][: position + ahead].astype(np.int64))[None]  # (1, T)
         x, y = _activations(site, ids, position)
         codes = sae.encode_sparse(x.to(sae.W_enc.device))
-        latents = (
-            -codes.values.float()[:, None]
-            * sae.W_dec.detach().float()[codes.indices]
-            * site.unit(x).float().to(sae.W_dec.device)
-        )  # (m, d_out)
+        latents = -codes.values.float()[:, None] * sae.W_dec.detach().float()[codes.indices]  # (m, d_out)
+        if codes.stats is not None:  # from the SAE's units to the activations'
+            latents = latents * codes.stats[1].float()
         alive = np.flatnonzero(y.float().cpu().numpy())
         channels = torch.from_numpy(rng.permutation(alive)[: max(len(latents), 1)])
         zeroed = torch.zeros(len(channels), len(y))
