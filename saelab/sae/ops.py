@@ -12,6 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+GROUP = 8  # columns in a group of row_top: wider ones cost more in the second stage, narrower ones in the first
+
 
 def weighted_rows(table: Tensor, indices: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
     """Sum of ``weights[j] * table[indices[j]]`` over each segment.
@@ -45,6 +47,32 @@ def row_dots(table: Tensor, indices: Tensor, rows: Tensor, other: Tensor, chunk:
         for i in range(0, len(indices), chunk)
     ]
     return torch.cat(parts)
+
+
+def paired_dots(a: Tensor, b: Tensor, chunk: int = 2048) -> Tensor:
+    """Dot product of each row of ``a`` with the same row of ``b``: (n, d), (n, d) -> (n, 1).
+
+    In chunks: a (n, d) product made and thrown away costs more than the sums."""
+    return torch.cat(
+        [(x * y).sum(1, keepdim=True) for x, y in zip(a.split(chunk), b.split(chunk), strict=True)]
+    )
+
+
+def row_top(table: Tensor, k: int) -> tuple[Tensor, Tensor]:
+    """The k largest of each row, in descending order: values (rows, k) and columns (rows, k).
+
+    Wide rows on a CPU are searched in two stages: the k largest lie in the k column groups with the largest
+    maxima, and a maximum over strided groups is one fast pass. Where equal values straddle the cut, which of
+    them is taken is not defined, as for ``Tensor.topk``."""
+    rows, columns = table.shape
+    if not rows or table.device.type != "cpu" or columns % GROUP or columns < 8 * GROUP * k:
+        return table.topk(k, dim=-1)
+    stride = columns // GROUP
+    groups = table.view(rows, GROUP, stride).amax(1).topk(k, dim=-1, sorted=False).indices  # (rows, k)
+    members = groups[:, None, :] + torch.arange(0, columns, stride)[None, :, None]  # (rows, GROUP, k)
+    members = members.reshape(rows, -1)
+    values, place = table.gather(1, members).topk(k, dim=-1)  # (rows, k)
+    return values, members.gather(1, place)
 
 
 def by_latent(indices: Tensor, d_sae: int) -> tuple[Tensor, Tensor]:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from saelab.errors import SaelabError, check_count
+from saelab.sae import ops
 from saelab.sae.objective import Parts, Task, revive
 from saelab.sae.ops import Entries
 
@@ -73,8 +74,8 @@ def largest(task: Task, k: int) -> tuple[Tensor, Tensor]:
     full precision and cut to the k largest; a latent is missed only if bfloat16 ranks it more than 8 places
     too low."""
     if not task.fast:
-        return task.pre.topk(k, dim=-1)
-    candidates = task.pre.topk(min(k + 8, task.pre.shape[1]), dim=-1, sorted=False).indices  # (B, k + 8)
+        return ops.row_top(task.pre, k)
+    candidates = ops.row_top(task.pre, min(k + 8, task.pre.shape[1]))[1]  # (B, k + 8)
     rows = torch.arange(len(candidates), device=candidates.device).repeat_interleave(candidates.shape[1])
     values = task.exact(rows, candidates.reshape(-1)).reshape(candidates.shape)  # (B, k + 8)
     values, place = values.topk(k, dim=-1)  # (B, k)

@@ -13,6 +13,7 @@ from torch import Tensor
 from saelab.errors import SaelabError, check_count, unknown
 from saelab.sae import SAE
 from saelab.sae.objective import Leaves, Parts, Task
+from saelab.sae.ops import paired_dots
 from saelab.training.firing import Firing
 from saelab.training.hints import hints
 from saelab.training.resample import resample
@@ -59,8 +60,12 @@ class TrainConfig:
             raise SaelabError(f"ema is a decay in [0, 1), such as 0.999; got {self.ema}")
 
 
-def has_fast_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 matrices faster than float32 ones."""
+def has_fast_bfloat16(device: torch.device) -> bool:
+    """Whether ``device`` multiplies bfloat16 matrices faster than float32 ones."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
     checks = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
     return any(getattr(torch.cpu, name, lambda: False)() for name in checks)
 
@@ -137,7 +142,7 @@ class Trainer:
         self.average = {n: torch.zeros_like(p) for n, p in self.learnt.items()} if config.ema else {}
         self.pressure = 0.02  # sparsity coefficient that is led by the target, where there is one
         precision = config.precision
-        self.fast = precision == "bfloat16" or (precision == "auto" and has_fast_bfloat16())
+        self.fast = precision == "bfloat16" or (precision == "auto" and has_fast_bfloat16(device))
         self.unit = sae.arch.unit_decoder(self.options)
         self.resampled = 0
         self.left_out: dict[str, int] = {}  # rows of activations that were not used, by reason
@@ -149,6 +154,7 @@ class Trainer:
         self._raw: dict[str, Tensor] = {}  # weights as they were before finish
         self._paused = 0.0
         self._sums: dict[str, Tensor] = {}
+        self._space: Tensor | None = None
         self._began = time.monotonic()
 
     # -------------------------------------------------------------------------------------------- schedule
@@ -192,8 +198,15 @@ class Trainer:
             self.leaves, x, y, c.k, self.variance, self.options, progress=self.progress,
             pressure=self._pressure(), dead=self.dead(), aux_k=self.aux_k,
             aux_coef=self.config.aux_coef, fast=self.fast, floor=c.floor,
-            prefixes=c.prefixes or (), widths=c.widths or (),
+            prefixes=c.prefixes or (), widths=c.widths or (), space=self._room(x),
         )  # fmt: skip
+
+    def _room(self, x: Tensor) -> Tensor:
+        """Memory for the pre-activations of a batch, kept from step to step."""
+        shape, dtype = (len(x), self.sae.config.d_sae), torch.bfloat16 if self.fast else x.dtype
+        if self._space is None or self._space.shape != shape or self._space.dtype != dtype:
+            self._space = torch.empty(shape, dtype=dtype, device=x.device)
+        return self._space
 
     def step(self, x: Tensor, y: Tensor | None = None) -> Step:
         """One update from a batch of activations ``x`` (B, d_in); ``y`` (B, d_out) is a transcoder's
@@ -227,7 +240,7 @@ class Trainer:
         dec = self.leaves.dec
         if self.unit and dec.grad is not None:
             # decoder rows have norm 1: take out what would change it, so that Adam's moments do not carry it
-            dec.grad.addcmul_(dec, (dec.grad * dec).sum(1, keepdim=True), value=-1)
+            dec.grad.addcmul_(dec, paired_dots(dec.grad, dec), value=-1)
         grads = [p.grad for p in self.learnt.values() if p.grad is not None]
         norm = torch.stack([g.norm() for g in grads]).norm()
         scale = (self.config.clip / (norm + 1e-6)).clamp(max=1.0)

@@ -49,3 +49,20 @@ def test_no_rows_at_all():
     assert ops.weighted_rows(torch.ones(4, 3), none, torch.zeros(1).long(), torch.zeros(0)).shape == (0, 3)
     assert ops.weighted_rows(torch.ones(4, 3), none, torch.zeros(3).long(), torch.zeros(0)).eq(0).all()
     assert ops.row_dots(torch.ones(4, 3), none, none, torch.ones(2, 3)).shape == (0,)
+
+
+@given(st.integers(0, 5), st.sampled_from([64, 100, 256, 1024]), st.integers(1, 20), st.integers(0, 9999))
+def test_the_search_in_two_stages_finds_the_same_values(rows, columns, k, seed):
+    g = torch.Generator().manual_seed(seed)
+    table = torch.randn(rows, columns, generator=g)
+    if seed % 2:
+        table = (table * 2).round()  # many equal values
+    values, places = ops.row_top(table, k)
+    assert torch.equal(values, table.topk(k, dim=-1).values)
+    assert torch.equal(table.gather(1, places), values)
+    assert all(len(set(row)) == k for row in places.tolist())
+
+
+def test_paired_dots_in_chunks():
+    a, b = torch.randn(7, 3, generator=torch.Generator().manual_seed(0)), torch.ones(7, 3)
+    torch.testing.assert_close(ops.paired_dots(a, b, chunk=2), a.sum(1, keepdim=True))
