@@ -1,9 +1,5 @@
-"""Activations for training: harvested as they are needed, shuffled over many documents.
-
-The buffer is one preallocated array. It is filled, served in random order until half of it is used, and the
-used half is replaced; so a batch mixes tokens of many documents, and memory stays the same however long the
-run is. Special tokens and padding never enter it.
-"""
+"""Activations as they come out of the model: harvested when they are asked for, special tokens and padding left
+out, with the document and the position of every row."""
 
 from __future__ import annotations
 
@@ -19,13 +15,49 @@ from torch import Tensor
 from saelab import data, models
 from saelab.errors import SaelabError, check_count
 
-# what decides which rows come when: a resumed run must agree in it
-_SAME = ("hooks", "batch", "capacity", "context", "bos", "harvest_tokens", "outlier")
-_KEPT = ("filled", "served", "harvested", "dropped", "outliers", "epoch", "done", "typical", "digest")
+Part = tuple[list[Tensor], Tensor]  # per hook point (n, d); document and position of each row (n, 2) int32
 
 
-class ActivationBuffer:
-    """Iterator over batches of activations.
+class Screen:
+    """Leaves out rows that would spoil everything: what is not finite, and norms far above the median.
+
+    Parameters
+    ----------
+    outlier
+        Rows whose norm is more than this many times the median norm (of the first rows seen) are left out:
+        a few of them would set the scale and the variance of all. None keeps them.
+    """
+
+    def __init__(self, outlier: float | None):
+        if outlier is not None and not outlier > 1:
+            raise SaelabError(f"outlier is a multiple of the median norm above 1, got {outlier}")
+        self.outlier, self.dropped, self.outliers = outlier, 0, 0
+        self.typical: list[float] = []  # per hook point, median norm of the first rows
+
+    def __call__(self, acts: list[Tensor], place: Tensor) -> Part:
+        """The rows that can be used; the others are counted in ``dropped`` and ``outliers``."""
+        norms = [a.norm(dim=-1) for a in acts]  # each (n,)
+        good = torch.stack([n.isfinite() for n in norms]).all(0)  # (n,)
+        self.dropped += int((~good).sum())
+        if self.outlier is not None and good.any():
+            if not self.typical:
+                self.typical = [float(n[good].median()) for n in norms]
+            # a median of 0 says nothing about size
+            limits = [self.outlier * t if t > 0 else float("inf") for t in self.typical]
+            calm = torch.stack([n <= limit for n, limit in zip(norms, limits, strict=True)]).all(0)  # (n,)
+            self.outliers += int((good & ~calm).sum())
+            good = good & calm  # (n,)
+        return (acts, place) if good.all() else ([a[good] for a in acts], place[good])
+
+    def state(self) -> dict[str, Any]:
+        return {"dropped": self.dropped, "outliers": self.outliers, "typical": self.typical}
+
+    def load(self, state: dict[str, Any]) -> None:
+        self.dropped, self.outliers, self.typical = state["dropped"], state["outliers"], state["typical"]
+
+
+class Harvester:
+    """Activations of texts, one forward pass at a time.
 
     Parameters
     ----------
@@ -33,27 +65,20 @@ class ActivationBuffer:
         A list (read again when it ends, at most ``epochs`` times) or an iterator (read once).
     hooks
         One or several hook points; all are read in the same forward pass.
-    batch
-        Rows per batch.
-    capacity
-        Rows held for shuffling; at least two batches.
     limit
-        Harvest no more than this many rows in all; None: as long as there is text.
+        Harvest no more than this many rows in all (the last forward pass is kept whole); None: as long as
+        there is text.
     context, bos
         As in :func:`saelab.data.tokenize_texts`.
-    seed
-        Of the order in which rows are served.
     harvest_tokens
         Tokens in one forward pass.
     outlier
-        Rows whose norm is more than this many times the median norm (of the first forward pass) are left
-        out and counted in ``outliers``: a few of them would set the scale and the variance of everything.
-        None keeps all.
+        See :class:`Screen`.
 
     Raises
     ------
     SaelabError
-        Before any work, when a size is impossible; on the first batch, when there is no text.
+        Before any work, when a size is impossible.
     """
 
     def __init__(
@@ -62,12 +87,9 @@ class ActivationBuffer:
         texts: Iterable[str],
         hooks: Sequence[str],
         *,
-        batch: int = 4096,
-        capacity: int = 1 << 16,
         limit: int | None = None,
         context: int | None = None,
         bos: bool | None = None,
-        seed: int = 0,
         harvest_tokens: int = 8192,
         epochs: int = 1,
         outlier: float | None = 20.0,
@@ -76,35 +98,19 @@ class ActivationBuffer:
             models.check_hook(model, hook)
         if isinstance(texts, str):
             raise SaelabError("texts must be a list or iterator of strings, got one string; use [text]")
-        if outlier is not None and not outlier > 1:
-            raise SaelabError(f"outlier is a multiple of the median norm above 1, got {outlier}")
-        self.batch = check_count("batch", batch)
-        if capacity < 2 * batch:
-            raise SaelabError(
-                f"the buffer's capacity ({capacity} rows) must be at least two batches ({2 * batch})"
-            )
         self.model, self.texts, self.hooks = model, texts, list(hooks)
         self.limit, self.context = limit, context
         self.harvest_tokens = check_count("harvest_tokens", harvest_tokens)
         self.bos = models.default_bos(model) if bos is None else bos
         self.epochs, self.epoch = check_count("epochs", epochs), 0
-        self.generator = torch.Generator().manual_seed(seed)
-        self.capacity = capacity if limit is None else max(2 * batch, min(capacity, limit))
-        self.store: list[Tensor] = []  # per hook (capacity, d), made at the first harvest
-        self.where = torch.zeros(self.capacity, 2, dtype=torch.int32)  # document and position of each row
-        self.order = torch.empty(0, dtype=torch.long)
-        self.filled = self.served = self.harvested = self.dropped = self.outliers = 0
-        self.outlier = outlier
-        self.typical: list[float] = []  # per hook, median norm of a row in the first forward pass
+        self.screen = Screen(outlier)
+        self.harvested = 0
+        self.cursor = (-1, -1)  # document and start of the last row of text that was taken
+        self.done = False
         self.digest = ""  # of all texts up to the cursor's document
         self._hash = hashlib.sha256()
         self._resumed = (-1, "")  # until which document the texts must be the checkpoint's; their digest
-        self.spare: list[tuple[list[Tensor], Tensor]] = []
-        self.cursor = (-1, -1)  # document and start of the last row of text that was taken
-        self.done = False
         self._rows: Iterator | None = None
-
-    # ------------------------------------------------------------------------------------------ harvesting
 
     def _next_rows(self) -> data.TokenRows | None:
         """Rows of text for one forward pass, or None when the text has ended."""
@@ -157,150 +163,53 @@ class ActivationBuffer:
                 f"{last + 1}; give them again from the beginning"
             )
 
-    def _usable(self, acts: list[Tensor]) -> Tensor:
-        """(n,) bool: rows that are finite and no outliers, the others counted."""
-        norms = [a.norm(dim=-1) for a in acts]  # each (n,)
-        finite = torch.stack([n.isfinite() for n in norms]).all(0)  # (n,)
-        self.dropped += int((~finite).sum())
-        if self.outlier is None or not finite.any():
-            return finite
-        if not self.typical:
-            self.typical = [float(n[finite].median()) for n in norms]
-        # a median of 0 says nothing about size
-        limits = [self.outlier * t if t > 0 else float("inf") for t in self.typical]
-        calm = torch.stack([n <= limit for n, limit in zip(norms, limits, strict=True)]).all(0)  # (n,)
-        self.outliers += int((finite & ~calm).sum())
-        return finite & calm
-
-    def _harvest(self) -> bool:
-        """One forward pass into ``spare``; False when there is nothing more to harvest."""
-        if self.done:
-            return False
-        rows = self._next_rows()
+    @torch.no_grad()
+    def next(self) -> list[Part]:
+        """What one forward pass gives, in float32; ``done`` is True once there is nothing more to come."""
+        rows = None if self.done else self._next_rows()
         if rows is None:
             self.done = True
-            return False
+            return []
+        parts = []
         for batch in rows.batches(self.harvest_tokens):
             found = models.run_to_hooks(self.model, batch.ids, self.hooks, batch.mask)
             keep = data.valid_mask(self.model, batch.ids, batch.mask)  # (B, T)
             acts = [found[h].float().cpu()[keep] for h in self.hooks]  # each (n, d)
-            good = self._usable(acts)  # (n,)
             position = torch.arange(batch.ids.shape[1]).expand_as(batch.ids)[keep]  # (n,)
             document = (
                 torch.from_numpy(rows.doc[batch.row]).long()[:, None].expand_as(batch.ids)[keep]
             )  # (n,)
             start = torch.from_numpy(rows.start[batch.row]).long()[:, None].expand_as(batch.ids)[keep]  # (n,)
             place = torch.stack([document, start + position - int(self.bos)], -1).int()  # (n, 2)
-            if not good.all():
-                acts, place = [a[good] for a in acts], place[good]
+            acts, place = self.screen(acts, place)
             self.harvested += len(place)
             if len(place):  # an empty part would count as something still to serve
-                self.spare.append((acts, place))
+                parts.append((acts, place))
         if self.limit is not None and self.harvested >= self.limit:
             self.done = True
-        return True
+        return parts
 
-    def _put(self, slots: Tensor) -> int:
-        """Fill ``slots`` with new rows; returns how many could be filled."""
-        filled = 0
-        while filled < len(slots) and (self.spare or self._harvest()):
-            acts, place = self.spare.pop(0)
-            if not self.store:
-                self.store = [torch.empty(self.capacity, a.shape[-1]) for a in acts]
-            n = min(len(place), len(slots) - filled)
-            target = slots[filled : filled + n]
-            for store, a in zip(self.store, acts, strict=True):
-                store[target] = a[:n]
-            self.where[target] = place[:n]
-            if n < len(place):
-                self.spare.insert(0, ([a[n:] for a in acts], place[n:]))
-            filled += n
-        return filled
+    def same(self) -> dict[str, Any]:
+        """What decides which rows come when: a resumed run must agree in it."""
+        return {n: getattr(self, n) for n in ("hooks", "context", "bos", "harvest_tokens")} | {
+            "outlier": self.screen.outlier
+        }
 
-    def _refill(self) -> None:
-        used = self.order[: self.served] if len(self.order) else torch.arange(self.capacity)
-        kept = self.order[self.served :]
-        new = used[: self._put(used)]
-        live = torch.cat([kept, new])
-        self.order = live[torch.randperm(len(live), generator=self.generator)]
-        self.filled, self.served = len(live), 0
+    _KEPT = ("harvested", "epoch", "done", "digest")
 
-    # --------------------------------------------------------------------------------------------- serving
+    def state(self) -> dict[str, Any]:
+        """Where the harvest stands, as plain values."""
+        kept = {name: getattr(self, name) for name in self._KEPT}
+        return {**kept, "cursor": list(self.cursor), "screen": self.screen.state()}
 
-    def __iter__(self) -> ActivationBuffer:
-        return self
-
-    def __next__(self) -> list[Tensor]:
-        """The next batch: for each hook point (batch, d) float32, rows aligned; the last may be shorter."""
-        with torch.no_grad():
-            if not len(self.order) or (self.served + self.batch > self.filled // 2 and not self._ended()):
-                self._refill()
-        rows = self.order[self.served : self.served + self.batch]
-        if len(rows) == 0:
-            raise StopIteration
-        self.served += len(rows)
-        return [store[rows] for store in self.store]
-
-    def _ended(self) -> bool:
-        return self.done and not self.spare
-
-    def peek(self, n: int) -> list[Tensor]:
-        """Up to ``n`` rows of what is in the buffer, without using them up (to initialise from)."""
-        if not len(self.order):
-            self._refill()
-        rows = self.order[self.served :][:n]
-        return [store[rows] for store in self.store]
-
-    # -------------------------------------------------------------------------------------------- resuming
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything a fresh buffer over the same text needs to go on exactly here."""
-        rows = self.order[self.served :]
-        spare = [
-            torch.cat([a[i] for a, _ in self.spare]) for i in range(len(self.hooks) if self.spare else 0)
-        ]
-        where = [self.where[:0], *(place for _, place in self.spare)]
-        return {
-            "tensors": {
-                **{f"store{i}": s[rows] for i, s in enumerate(self.store)},
-                **{f"spare{i}": s for i, s in enumerate(spare)},
-                "where": self.where[rows],
-                "spare_where": torch.cat(where),
-                "slots": rows,
-                "used": self.order[: self.served],
-                "generator": self.generator.get_state(),
-            },
-            "counters": {
-                "cursor": list(self.cursor),
-                **{name: getattr(self, name) for name in (*_KEPT, *_SAME)},
-            },
-        }  # fmt: skip
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Undo of :meth:`state_dict`; the texts must be the same, from their beginning."""
-        counters, t = state["counters"], state["tensors"]
-        for name in _SAME:
-            saved, own = counters[name], getattr(self, name)
-            if saved != own:
-                raise SaelabError(f"cannot resume: the checkpoint's {name} is {saved}, this run's is {own}")
+    def load(self, state: dict[str, Any]) -> None:
+        """Go on where ``state`` was taken; the texts must be the same, from their beginning."""
         if self._rows is not None and isinstance(self.texts, Iterator):
             raise SaelabError("cannot resume: this iterator of texts was read in part; give a new one")
-        for name in _KEPT:
-            setattr(self, name, counters[name])
-        self.cursor = tuple(counters["cursor"])
-        rows = t["slots"]
-        self.order = torch.cat([t["used"], rows])
-        self.store = []
-        for i in range(len(self.hooks)):
-            if f"store{i}" in t:
-                store = torch.empty(self.capacity, t[f"store{i}"].shape[-1])
-                store[rows] = t[f"store{i}"]
-                self.store.append(store)
-        self.where[rows] = t["where"]
-        self.spare = []
-        if len(t["spare_where"]):
-            self.spare = [([t[f"spare{i}"] for i in range(len(self.hooks))], t["spare_where"])]
-        self.generator.set_state(t["generator"])
+        for name in self._KEPT:
+            setattr(self, name, state[name])
+        self.cursor = tuple(state["cursor"])
+        self.screen.load(state["screen"])
         self._resumed = (self.cursor[0], self.digest)
         self._open()
         assert self._rows is not None

@@ -12,7 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-GROUP = 8  # columns in a group of row_top: wider ones cost more in the second stage, narrower ones in the first
+GROUP = (
+    8  # columns in a group of row_top: wider ones cost more in the second stage, narrower ones in the first
+)
 
 
 def weighted_rows(table: Tensor, indices: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:

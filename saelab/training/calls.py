@@ -12,6 +12,7 @@ import pandas as pd
 
 from saelab.errors import SaelabError, unknown
 from saelab.sae import SAE
+from saelab.store import ActivationStore
 from saelab.training import checkpoint, finetune
 from saelab.training.monitor import Monitor
 from saelab.training.run import OnLog, Run, Wanted
@@ -70,15 +71,20 @@ def _monitor(wanted: bool | str | Monitor) -> Monitor | None:
     return wanted
 
 
+def _only_hook(model: Any) -> str | None:
+    """The hook point of a store that has just one."""
+    return model.hooks[0] if isinstance(model, ActivationStore) and len(model.hooks) == 1 else None
+
+
 def train(
     model: Any,
-    texts: Iterable[str],
+    texts: Iterable[str] | None = None,
     *,
     hook: str | Sequence[str] | None = None,
     d_sae: int | None = None,
     arch: str | None = None,
     k: int | None = None,
-    tokens: int | float | str = "2M",
+    tokens: int | float | str | None = None,
     batch: int = 2048,
     lr: float | None = None,
     warmup: float = 0.05,
@@ -114,13 +120,13 @@ def train(
     Parameters
     ----------
     model
-        From :func:`saelab.load_model`.
+        From :func:`saelab.load_model`; or an :class:`saelab.ActivationStore`, which holds activations already.
     texts
-        Strings. A list is read again up to ``epochs`` times; an iterator is read once. If the text ends
-        before ``tokens`` are seen, training ends there and the record says so.
+        Strings (none with a store). A list is read again up to ``epochs`` times; an iterator is read once. If
+        the text ends before ``tokens`` are seen, training ends there and the record says so.
     hook
-        Hook point to read, such as ``"blocks.0.mlp.hook_post"``; several make a crosscoder, which reads and
-        writes them side by side.
+        Hook point to read, such as ``"blocks.0.mlp.hook_post"``; a store of one hook point needs none.
+        Several make a crosscoder, which reads and writes them side by side.
     hook_out
         Hook point to predict, if it is another one: a transcoder.
     arch
@@ -130,7 +136,7 @@ def train(
         if nothing is said. ``relu``, ``gated`` and ``jumprelu`` are led there by their penalty, unless
         ``options`` gives its coefficient.
     tokens
-        Budget, as a number or ``"2M"``.
+        Budget, as a number or ``"2M"``; None: 2M from text, all ``epochs`` times the rows of a store.
     batch, lr, warmup, decay, aux_coef, aux_k, dead_after, clip, precision, ema, seed
         The recipe; see :class:`TrainConfig`.
     context, bos
@@ -183,6 +189,7 @@ def train(
         Before work starts, for anything that cannot work: an unknown hook, k > d_sae, a budget of less than
         one batch, no text, a checkpoint of a run with other settings (named) or other texts.
     """
+    hook = _only_hook(model) if hook is None and init is None else hook
     one = {
         "hook": tuple(hook) if isinstance(hook, list) else hook, "hook_out": hook_out, "d_sae": d_sae,
         "arch": arch, "k": k, "normalize": normalize, "tied": tied, "skip": skip,
@@ -201,11 +208,11 @@ def train(
 
 def train_many(
     model: Any,
-    texts: Iterable[str],
+    texts: Iterable[str] | None,
     configs: Sequence[dict[str, Any]],
     *,
     hook: str | Sequence[str] | None = None,
-    tokens: int | float | str = "2M",
+    tokens: int | float | str | None = None,
     batch: int = 2048,
     context: int | None = None,
     bos: bool | None = None,
@@ -244,6 +251,7 @@ def train_many(
     if not configs:
         raise SaelabError("configs is empty: give one dict per SAE, such as [{'d_sae': 4096, 'k': 32}]")
     names = [f.name for f in fields(Wanted)]
+    hook = _only_hook(model) if hook is None else hook
     wanted = []
     for config in configs:
         for name in config:
@@ -263,7 +271,7 @@ def train_many(
 
 
 def grid(
-    model: Any, texts: Iterable[str], *, shared: dict[str, Any] | None = None, **settings: Any
+    model: Any, texts: Iterable[str] | None, *, shared: dict[str, Any] | None = None, **settings: Any
 ) -> pd.DataFrame:
     """Train an SAE for every combination of settings, from one pass over the model.
 

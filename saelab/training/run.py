@@ -9,7 +9,7 @@ import signal
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -20,11 +20,13 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from saelab import __version__, data, files, models
-from saelab.activations import ActivationBuffer
+from saelab import __version__, data, files
+from saelab.activations import Harvester
+from saelab.buffer import ActivationBuffer
 from saelab.errors import SaelabError, check_count, unknown
 from saelab.sae import SAE, SAEConfig
 from saelab.sae.archs import ARCHS
+from saelab.store import ActivationStore, Origin, Reader
 from saelab.training import checkpoint, finetune, start
 from saelab.training.monitor import Monitor
 from saelab.training.trainer import TrainConfig, Trainer, make_options
@@ -90,15 +92,12 @@ class Wanted:
         out = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "init"}
         return out if self.init is None else out | {"init": finetune.digest(self.init)}
 
-    def sae_config(
-        self, model: Any, width: dict[str, int], bos: bool, context: int, sample: list[Tensor] | None = None
-    ) -> SAEConfig:
+    def sae_config(self, origin: Origin, sample: list[Tensor] | None = None) -> SAEConfig:
         """``sample`` has one (n, d) tensor per hook point that is read, and one for the target."""
+        width = origin.widths
+        place = {"model": origin.model, "bos": origin.bos, "context": origin.context}
         if self.init is not None:
-            return finetune.config_for(
-                self.init, self.hooks, self.target, width, model=models.model_name(model), bos=bos,
-                context=context,
-            )  # fmt: skip
+            return finetune.config_for(self.init, self.hooks, self.target, width, **place)
         widths = [width[h] for h in self.hooks]
         normalize = ARCHS[self.arch].normalize if self.normalize is None else self.normalize
         if normalize == "layer_norm" and self.target:
@@ -121,9 +120,9 @@ class Wanted:
             d_out=width[self.target] if self.target else None,
             hook_in=str(self.hook), hook_out=self.target or "",
             widths=tuple(widths) if len(widths) > 1 else None,
-            model=models.model_name(model), normalize=normalize, scale=scale, scale_out=scale_out, bos=bos,
-            input_bias="own" if self.target else "decoder", context=context, tied=self.tied, skip=self.skip,
-            floor=floor, prefixes=self.prefixes,
+            normalize=normalize, scale=scale, scale_out=scale_out,
+            input_bias="own" if self.target else "decoder", tied=self.tied, skip=self.skip,
+            floor=floor, prefixes=self.prefixes, **place,
         )  # fmt: skip
 
 
@@ -147,46 +146,55 @@ class Run:
     """
 
     def __init__(
-        self, model: Any, texts: Iterable[str], wanted: Sequence[Wanted], *, tokens: int | float | str,
+        self, model: Any, texts: Iterable[str] | None, wanted: Sequence[Wanted], *,
+        tokens: int | float | str | None,
         batch: int,
         context: int | None, bos: bool | None, buffer: int, seed: int, epochs: int, outlier: float | None,
         out: str | Path | None, resume: bool, checkpoint_every: int | float | str | None,
     ):  # fmt: skip
-        self.model, self.wanted = model, list(wanted)
+        self.wanted = list(wanted)
         self.hooks = list(
             dict.fromkeys(h for w in wanted for h in [*w.hooks, *([w.target] if w.target else [])])
         )
-        for hook in self.hooks:
-            models.check_hook(model, hook)
-        self.budget, self.batch = data.parse_tokens(tokens), check_count("batch", batch)
+        self.batch = check_count("batch", batch)
         check_count("buffer", buffer)
         self.every = None if checkpoint_every is None else data.parse_tokens(checkpoint_every)
-        limit = models.context_length(model)
-        own = min((w.init.config.context or limit for w in self.wanted if w.init is not None), default=limit)
-        length = min(limit, own) if context is None else check_count("context", context, 2)
+        stored = model if isinstance(model, ActivationStore) else None
+        self.origin = (
+            self._stored_origin(model, texts, context, bos)
+            if stored is not None
+            else self._model_origin(model, texts, context, bos)
+        )
+        if tokens is not None:
+            self.budget = data.parse_tokens(tokens)
+        else:
+            self.budget = 2_000_000 if stored is None else len(stored) * check_count("epochs", epochs)
+        length = self.origin.context or 1
         if self.budget < max(batch, length):
             raise SaelabError(
                 f"a budget of {self.budget} tokens is less than one batch of {batch} tokens or one context "
                 f"of {length}; raise tokens or lower batch"
             )
-        inits = [w.init.config for w in self.wanted if w.init is not None]
-        if bos is None and len({c.bos for c in inits}) > 1:
+        if stored is not None and self.budget > len(stored) * epochs:
             raise SaelabError(
-                "some of the SAEs to go on from were trained with BOS and some without: say bos=…"
+                f"the store holds {len(stored):,} rows and {self.budget:,} tokens are asked for: "
+                f"say epochs={-(-self.budget // len(stored))}, or fewer tokens"
             )
-        self.bos = (inits[0].bos if inits else models.default_bos(model)) if bos is None else bos
-        self.context = length
         self.recipes = [w.recipe(self.budget, self.batch) for w in self.wanted]
         self.options = [w.typed_options() for w in self.wanted]
-        self.widths = {h: models.hook_width(model, h) for h in self.hooks}
         for w in self.wanted:
-            w.sae_config(model, self.widths, self.bos, length)
+            w.sae_config(self.origin)
         self.out = None if out is None else Path(out).expanduser()
         self._check_out(resume)
-        self.source = ActivationBuffer(
-            model, texts, self.hooks, batch=batch, capacity=max(buffer, 2 * batch), limit=self.budget,
-            context=length, bos=self.bos, seed=seed, epochs=epochs, outlier=outlier,
-        )  # fmt: skip
+        if stored is None:
+            assert texts is not None
+            source = Harvester(
+                model, texts, self.hooks, limit=self.budget, context=self.origin.context, bos=self.origin.bos,
+                epochs=epochs, outlier=outlier,
+            )  # fmt: skip
+        else:
+            source = Reader(stored, self.hooks, limit=self.budget, epochs=epochs, seed=seed, outlier=outlier)
+        self.buffer = ActivationBuffer(source, batch=batch, capacity=max(buffer, 2 * batch), seed=seed)
         self.jobs: list[_Job] = []
         self.sample_digest = ""
         self.notes: list[str] = []
@@ -195,10 +203,40 @@ class Run:
         self._stop = False
         self.identity = {
             **{f"sae{i}.{n}": v for i, w in enumerate(self.wanted) for n, v in w.identity().items()},
-            "tokens": self.budget, "batch": batch, "context": length, "bos": self.bos, "buffer": buffer,
-            "seed": seed, "epochs": epochs, "outlier": outlier, "model": models.model_name(model),
-            "model_weights": _model_digest(model),
+            "tokens": self.budget, "batch": batch, "context": self.origin.context, "bos": self.origin.bos,
+            "buffer": buffer, "seed": seed, "epochs": epochs, "outlier": outlier, "model": self.origin.model,
+            "model_weights": self.origin.weights, "store": None if stored is None else stored.digest,
         }  # fmt: skip
+
+    def _model_origin(self, model: Any, texts: Any, context: int | None, bos: bool | None) -> Origin:
+        if texts is None:
+            raise SaelabError("give texts to train on (or an ActivationStore in place of the model)")
+        inits = [w.init.config for w in self.wanted if w.init is not None]
+        if bos is None and len({c.bos for c in inits}) > 1:
+            raise SaelabError(
+                "some of the SAEs to go on from were trained with BOS and some without: say bos=…"
+            )
+        if context is not None:
+            check_count("context", context, 2)
+        origin = Origin.of_model(model, self.hooks, context, inits[0].bos if bos is None and inits else bos)
+        own = [c.context for c in inits if c.context]
+        if context is None and own:
+            origin = replace(origin, context=min([*own, origin.context or own[0]]))
+        return origin
+
+    def _stored_origin(
+        self, store: ActivationStore, texts: Any, context: int | None, bos: bool | None
+    ) -> Origin:
+        if texts is not None:
+            raise SaelabError("an ActivationStore has its activations already: give no texts with it")
+        for name, given in (("context", context), ("bos", bos)):
+            own = getattr(store.origin, name)
+            if given is not None and given != own:
+                raise SaelabError(f"the store was harvested with {name}={own}, {name}={given} is asked for")
+        for hook in self.hooks:
+            if hook not in store.hooks:
+                raise unknown("hook point of the store", hook, store.hooks)
+        return store.origin
 
     def _check_out(self, resume: bool) -> None:
         if self.out is None:
@@ -223,7 +261,7 @@ class Run:
 
     def begin(self) -> None:
         """Make the SAEs from the first activations."""
-        first = self.source.peek(8192) if _has_text(self.source) else []
+        first = self.buffer.peek(8192) if _has_text(self.buffer) else []
         if not first or len(first[0]) < 2:
             raise SaelabError(
                 "there is no text to train on: the texts are empty, or the iterator was already used up"
@@ -236,7 +274,7 @@ class Run:
             sample = [first[i] for i in reads]
             target = None if writes is None else first[writes]
             all_of_them = sample if target is None else [*sample, target]
-            config = w.sae_config(self.model, self.widths, self.bos, self.context, all_of_them)
+            config = w.sae_config(self.origin, all_of_them)
             if w.init is None:
                 sae = SAE(config)
                 variance = start.initialise(sae, torch.cat(sample, -1), w.seed, target, options)
@@ -304,7 +342,7 @@ class Run:
         self.broken = True  # until the loop ends between two steps
         with bar, _stop_button(self.trainers), contextlib.suppress(KeyboardInterrupt):
             while self.tokens < self.budget and not (lead.stopped or self._stop):
-                batch = next(self.source, None)
+                batch = next(self.buffer, None)
                 if batch is None:
                     break
                 batch = [b[: self.budget - self.tokens] for b in batch]
@@ -329,8 +367,8 @@ class Run:
     def _log(self, bar: tqdm, on_log: OnLog | None) -> None:
         for trainer in self.trainers:
             trainer.left_out = {
-                "not finite": self.source.dropped,
-                "norm far above the median": self.source.outliers,
+                "not finite": self.buffer.source.screen.dropped,
+                "norm far above the median": self.buffer.source.screen.outliers,
             }
             line = trainer.log()
             if not np.isfinite(line["loss"]):
@@ -347,7 +385,7 @@ class Run:
     def _checkpoint(self) -> None:
         """Write a checkpoint; a disk that is full must not cost the run."""
         assert self.out is not None
-        buffer = self.source.state_dict()
+        buffer = self.buffer.state_dict()
         tensors = {f"buffer.{n}": t for n, t in buffer["tensors"].items()}
         jobs = []
         for i, trainer in enumerate(self.trainers):
@@ -370,7 +408,7 @@ class Run:
         assert self.out is not None
         state, tensors = checkpoint.load(self.out)
         self.compare(state["identity"])
-        self.source.load_state_dict({"counters": state["buffer"], "tensors": _under(tensors, "buffer.")})
+        self.buffer.load_state_dict({"counters": state["buffer"], "tensors": _under(tensors, "buffer.")})
         self.sample_digest = state["sample"]
         for i, (w, job) in enumerate(zip(self.wanted, state["jobs"], strict=True)):
             sae = SAE(SAEConfig.from_dict(job["config"]))
@@ -441,17 +479,19 @@ class Run:
     def _record(self, trainer: Trainer, w: Wanted) -> dict[str, Any]:
         """What is needed to know how these weights came about."""
         versions = {p: metadata.version(p) for p in ("torch", "transformer-lens", "transformers")}
-        recipe, source = trainer.config, self.source
+        recipe, source = trainer.config, self.buffer.source
+        screen = source.screen
         notes = list(self.notes)
         if trainer.tokens < recipe.tokens:
             notes.append(f"{trainer.tokens} of {recipe.tokens} tokens seen")
         if source.epoch:
-            notes.append(f"the texts were read {source.epoch + 1} times")
-        if source.dropped:
-            notes.append(f"{source.dropped} rows were left out: not finite")
-        if source.outliers:
+            read = "texts were" if self.identity["store"] is None else "store was"
+            notes.append(f"the {read} read {source.epoch + 1} times")
+        if screen.dropped:
+            notes.append(f"{screen.dropped} rows were left out: not finite")
+        if screen.outliers:
             notes.append(
-                f"{source.outliers} rows were left out: norm above {source.outlier:g} times the median"
+                f"{screen.outliers} rows were left out: norm above {screen.outlier:g} times the median"
             )
         return {
             "recipe": {
@@ -496,18 +536,9 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def _model_digest(model: Any) -> str:
-    """A few numbers of every parameter: other weights under the same name are noticed."""
-    digest = hashlib.sha256()
-    for name, p in model.named_parameters():
-        head = p.detach().reshape(-1)[:32].double().cpu().numpy()
-        digest.update(f"{name} {tuple(p.shape)}".encode() + head.tobytes())
-    return digest.hexdigest()[:16]
-
-
-def _has_text(source: ActivationBuffer) -> bool:
-    source.peek(1)
-    return bool(source.store) and source.filled > 0
+def _has_text(buffer: ActivationBuffer) -> bool:
+    buffer.peek(1)
+    return bool(buffer.store) and buffer.filled > 0
 
 
 @contextlib.contextmanager

@@ -1,0 +1,423 @@
+"""Activations kept on disk, or in memory: harvested once, trained on as often as wanted.
+
+A store is a folder of shards (safetensors: one array per hook point, and the document and position of every
+row) and a ``store.json``. Each shard is written whole or not at all and says where the harvest stood behind it,
+so a harvest that was broken off goes on there with the same call.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from saelab import data, files, models
+from saelab.activations import Harvester, Part, Screen
+from saelab.errors import SaelabError, check_count, unknown
+
+DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
+BLOCK = 1024  # rows that are read together; blocks come in random order
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where activations come from, as a run needs to know it."""
+
+    model: str
+    weights: str  # digest of the model's weights; of the rows themselves for a store in memory
+    widths: dict[str, int]
+    context: int | None
+    bos: bool
+
+    @classmethod
+    def of_model(
+        cls, model: Any, hooks: Sequence[str], context: int | None = None, bos: bool | None = None
+    ) -> Origin:
+        for hook in hooks:
+            models.check_hook(model, hook)
+        return cls(
+            models.model_name(model),
+            models.digest(model),
+            {h: models.hook_width(model, h) for h in hooks},
+            context or models.context_length(model),
+            models.default_bos(model) if bos is None else bos,
+        )
+
+
+class ActivationStore:
+    """Activations of one or several hook points, rows aligned.
+
+    Made with :meth:`write` (a folder, from a model and texts), :meth:`open` (that folder again) or :meth:`of` (arrays you
+    have). ``sl.train(store, d_sae=…, k=…)`` trains on it.
+    """
+
+    def __init__(self, origin: Origin, shards: list[_Shard], digest: str, folder: Path | None = None):
+        self.origin, self.digest, self.folder = origin, digest, folder
+        self._shards = shards
+
+    @classmethod
+    def of(cls, arrays: dict[str, Tensor], *, where: Tensor | None = None) -> ActivationStore:
+        """A store in memory from arrays you have.
+
+        Parameters
+        ----------
+        arrays
+            Name (what ``hook`` will be called) to (n, d) activations; several must be aligned row by row.
+        where
+            (n, 2) document and position of each row, if they have one; -1 otherwise.
+        """
+        if not arrays:
+            raise SaelabError("no arrays: give a dict such as {'my_layer': activations}")
+        sizes = {name: tuple(a.shape) for name, a in arrays.items()}
+        n = len(next(iter(arrays.values())))
+        if any(len(s) != 2 or s[0] != n for s in sizes.values()) or n < 2:
+            raise SaelabError(f"each array must be (rows, width) with the same number of rows, got {sizes}")
+        acts = [a.detach().cpu().float() for a in arrays.values()]
+        place = torch.full((n, 2), -1, dtype=torch.int32) if where is None else where.int()
+        if place.shape != (n, 2):
+            raise SaelabError(f"where must be ({n}, 2), got {tuple(place.shape)}")
+        if bad := [name for name in arrays if "+" in name or not name]:
+            raise SaelabError(f"{bad[0]!r} is no name for a hook point: '+' joins those of a crosscoder")
+        hashed = hashlib.sha256()
+        for name, a in zip(arrays, acts, strict=True):
+            hashed.update(f"{name} {tuple(a.shape)}".encode() + a.contiguous().numpy().tobytes())
+        digest = hashed.hexdigest()
+        widths = {name: s[1] for name, s in sizes.items()}
+        return cls(Origin("", digest, widths, None, False), [_Arrays(acts, place)], digest)
+
+    @classmethod
+    def write(
+        cls,
+        model: Any,
+        texts: Iterable[str],
+        hooks: str | Sequence[str],
+        path: str | Path,
+        *,
+        tokens: int | float | str = "2M",
+        dtype: str = "bfloat16",
+        context: int | None = None,
+        bos: bool | None = None,
+        epochs: int = 1,
+        harvest_tokens: int = 8192,
+        shard_rows: int = 1 << 16,
+        progress: bool = True,
+    ) -> ActivationStore:
+        """Harvest activations into a folder; the same call goes on where it was broken off.
+
+        Parameters
+        ----------
+        hooks
+            One hook point or several; all are read in the same forward pass.
+        tokens
+            Rows to harvest, as a number or ``"2M"``; fewer if the text ends before.
+        dtype
+            ``"bfloat16"`` (two bytes a number), ``"float16"`` (more precise, an error if a number is too large
+            for it) or ``"float32"``.
+        shard_rows
+            Rows in a file; what is lost at most when the harvest is killed.
+
+        Rows that are not finite are left out and counted; outliers are kept (training leaves them out).
+
+        Raises
+        ------
+        SaelabError
+            Before work: an unknown hook point or dtype, a folder that holds something else or a store made with
+            other settings (the first is named).
+        """
+        path = Path(path).expanduser()
+        hooks = [hooks] if isinstance(hooks, str) else list(hooks)
+        if dtype not in DTYPES:
+            raise unknown("dtype", dtype, DTYPES)
+        check_count("shard_rows", shard_rows)
+        limit = data.parse_tokens(tokens)
+        source = Harvester(
+            model, texts, hooks, limit=limit, context=context, bos=bos, epochs=epochs,
+            harvest_tokens=harvest_tokens, outlier=None,
+        )  # fmt: skip
+        origin = Origin.of_model(model, hooks, context, bos)
+        meta = {
+            "saelab_store": 1, "model": origin.model, "weights": origin.weights, "widths": origin.widths,
+            "context": origin.context, "bos": origin.bos, "dtype": dtype, "rows_wanted": limit,
+            "epochs": epochs, "harvest_tokens": harvest_tokens, "shard_rows": shard_rows,
+        }  # fmt: skip
+        earlier = _read_meta(path) if path.exists() else None
+        if earlier is None:
+            if path.exists() and any(path.iterdir()):
+                raise SaelabError(f"{path} is not empty and holds no activation store: give another folder")
+            files.write_json(path / "store.json", meta)
+        else:
+            _compare(path, earlier, meta)
+            if "end" in earlier:
+                return cls.open(path)
+        shards = sorted(path.glob("rows-*.safetensors"))
+        if shards:
+            source.load(json.loads(_File(shards[-1], len(hooks)).metadata["state"]))
+        bar = tqdm(
+            total=limit, initial=min(limit, source.harvested), unit="tok", unit_scale=True, desc="harvest",
+            disable=not progress, leave=False,
+        )  # fmt: skip
+        parts: list[Part] = []
+        number, waiting = len(shards), 0
+        with bar:
+            while not source.done:
+                new = source.next()
+                waiting += sum(len(place) for _, place in new)
+                bar.update(sum(len(place) for _, place in new))
+                parts += new
+                if parts and (waiting >= shard_rows or source.done):
+                    _write_shard(path / f"rows-{number:05}.safetensors", parts, dtype, source)
+                    parts, number, waiting = [], number + 1, 0
+        end = {"sha256": source.digest, "dropped": source.screen.dropped, "shards": number}
+        if not number:
+            raise SaelabError(
+                "there is no text: every document was empty, or the iterator was already used up"
+            )
+        files.write_json(path / "store.json", meta | {"end": end})
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: str | Path) -> ActivationStore:
+        """Open a store that :meth:`write` finished.
+
+        Raises
+        ------
+        SaelabError
+            If the folder holds none, the harvest did not end, or a shard is missing or cut short.
+        """
+        path = Path(path).expanduser()
+        meta = _read_meta(path)
+        if meta is None:
+            raise SaelabError(f"no activation store in {path} (no store.json)")
+        if "end" not in meta:
+            raise SaelabError(
+                f"the harvest into {path} did not end: call ActivationStore.write again as before"
+            )
+        names = [f"rows-{i:05}.safetensors" for i in range(meta["end"]["shards"])]
+        shards = [_File(path / name, len(meta["widths"])) for name in names]
+        origin = Origin(meta["model"], meta["weights"], meta["widths"], meta["context"], meta["bos"])
+        return cls(origin, list(shards), meta["end"]["sha256"], path)
+
+    # ------------------------------------------------------------------------------------------ reading
+
+    @property
+    def hooks(self) -> list[str]:
+        """Names of the hook points."""
+        return list(self.origin.widths)
+
+    def __len__(self) -> int:
+        return sum(len(s) for s in self._shards)
+
+    def rows(self, start: int, stop: int, hook: str | None = None) -> Tensor:
+        """Activations (stop - start, d) in float32, in the order of the texts."""
+        return torch.cat([acts[self._column(hook)] for acts, _ in self._parts(start, stop)])
+
+    def where(self, start: int, stop: int) -> Tensor:
+        """Document and position in it of these rows: (stop - start, 2) int32; -1 where that is not known."""
+        return torch.cat([place for _, place in self._parts(start, stop)])
+
+    def verify(self) -> None:
+        """Read every shard whole and compare it with its checksum.
+
+        Raises
+        ------
+        SaelabError
+            That names the first damaged file.
+        """
+        for shard in self._shards:
+            shard.verify()
+
+    def _column(self, hook: str | None) -> int:
+        if hook is None and len(self.hooks) > 1:
+            raise SaelabError(f"say which hook point: {', '.join(self.hooks)}")
+        if hook is not None and hook not in self.hooks:
+            raise unknown("hook point of this store", hook, self.hooks)
+        return 0 if hook is None else self.hooks.index(hook)
+
+    def _parts(self, start: int, stop: int) -> list[Part]:
+        if not 0 <= start < stop <= len(self):
+            raise SaelabError(f"rows {start}:{stop} of a store with {len(self)} rows")
+        parts, first = [], 0
+        for shard in self._shards:
+            a, b = max(start - first, 0), min(stop - first, len(shard))
+            if a < b:
+                parts.append(shard.read(a, b))
+            first += len(shard)
+        return parts
+
+    def blocks(self) -> np.ndarray:
+        """(n_blocks, 3) shard, first and last row (exclusive) of each portion that is read together."""
+        return np.array(
+            [
+                (i, a, min(a + BLOCK, len(shard)))
+                for i, shard in enumerate(self._shards)
+                for a in range(0, len(shard), BLOCK)
+            ]
+        ).reshape(-1, 3)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One line per hook point: width, rows."""
+        return pd.DataFrame(
+            {"hook": self.hooks, "width": list(self.origin.widths.values()), "rows": len(self)}
+        )
+
+    def __repr__(self) -> str:
+        place = "in memory" if self.folder is None else f"in {self.folder}"
+        points = ", ".join(f"{h} ({w})" for h, w in self.origin.widths.items())
+        return f"ActivationStore of {len(self):,} rows at {points}, {place}"
+
+    def _repr_html_(self) -> str:
+        return self.to_frame().to_html(index=False)
+
+
+class Reader:
+    """The rows of a store as a source for :class:`saelab.buffer.ActivationBuffer`: blocks in an order that follows
+    ``seed`` and the epoch."""
+
+    def __init__(
+        self, store: ActivationStore, hooks: Sequence[str], *, limit: int, epochs: int, seed: int, outlier: float | None
+    ):  # fmt: skip
+        self.store, self.hooks = store, list(hooks)
+        self.columns = [store._column(h) for h in hooks]
+        self.limit: int | None = limit
+        self.epochs, self.seed = check_count("epochs", epochs), seed
+        self.screen = Screen(outlier)
+        self.epoch = self.block = self.read = 0
+        self.done = False
+        self.digest = store.digest
+        self._blocks = store.blocks()
+        self._shuffled = -1, np.empty(0, dtype=np.int64)
+
+    def _order(self) -> np.ndarray:
+        """(n_blocks,) the order of this epoch."""
+        if self._shuffled[0] != self.epoch:
+            rng = np.random.default_rng([self.seed, self.epoch])
+            self._shuffled = self.epoch, rng.permutation(len(self._blocks))
+        return self._shuffled[1]
+
+    def next(self) -> list[Part]:
+        """The next block."""
+        if self.done:
+            return []
+        shard, a, b = self._blocks[self._order()[self.block]]
+        acts, place = self.store._shards[shard].read(int(a), int(b))
+        part = self.screen([acts[i] for i in self.columns], place)
+        self.block += 1
+        if self.block == len(self._blocks):
+            if self.epoch + 1 < self.epochs:
+                self.epoch, self.block = self.epoch + 1, 0
+            else:
+                self.done = True
+        self.read += len(part[1])
+        if self.limit is not None and self.read >= self.limit:
+            self.done = True
+        return [part] if len(part[1]) else []
+
+    def same(self) -> dict[str, Any]:
+        return {
+            "hooks": self.hooks, "store": self.store.digest, "blocks": len(self._blocks), "seed": self.seed,
+            "outlier": self.screen.outlier,
+        }  # fmt: skip
+
+    _KEPT = ("epoch", "block", "read", "done")
+
+    def state(self) -> dict[str, Any]:
+        return {n: getattr(self, n) for n in self._KEPT} | {"screen": self.screen.state()}
+
+    def load(self, state: dict[str, Any]) -> None:
+        for name in self._KEPT:
+            setattr(self, name, state[name])
+        self.screen.load(state["screen"])
+
+
+# ---------------------------------------------------------------------------------------------- shards
+
+
+class _Arrays:
+    """A shard in memory."""
+
+    def __init__(self, acts: list[Tensor], place: Tensor):
+        self.acts, self.place = acts, place
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+    def read(self, a: int, b: int) -> Part:
+        return [x[a:b] for x in self.acts], self.place[a:b]
+
+    def verify(self) -> None:
+        """Nothing can have happened to it."""
+
+
+class _File:
+    """A shard on disk, read in parts."""
+
+    def __init__(self, path: Path, n_hooks: int):
+        from safetensors import SafetensorError, safe_open
+
+        if not path.is_file():
+            raise SaelabError(f"the activation store lacks {path}")
+        try:
+            self.file = safe_open(path, "pt")
+            self.metadata = dict(self.file.metadata() or {})
+            self.slices = [self.file.get_slice(str(i)) for i in range(n_hooks)]
+            self.place = self.file.get_slice("where")
+        except SafetensorError as error:
+            raise SaelabError(
+                f"{path} ({path.stat().st_size} bytes) is not a whole shard of an activation store ({error})"
+            ) from None
+        self.path = path
+        self.n = int(self.place.get_shape()[0])
+
+    def __len__(self) -> int:
+        return self.n
+
+    def read(self, a: int, b: int) -> Part:
+        return [s[a:b].float() for s in self.slices], self.place[a:b]
+
+    def verify(self) -> None:
+        files.read_tensors(self.path)
+
+
+_Shard = _Arrays | _File
+
+
+def _write_shard(path: Path, parts: list[Part], dtype: str, source: Harvester) -> None:
+    tensors = {"where": torch.cat([place for _, place in parts])}
+    for i, hook in enumerate(source.hooks):
+        acts = torch.cat([a[i] for a, _ in parts])  # (n, d)
+        kept = acts.to(DTYPES[dtype])  # (n, d)
+        if not kept.isfinite().all():
+            raise SaelabError(
+                f"an activation of {float(acts.abs().max()):.3g} at {hook} is too large for {dtype} "
+                f"(largest {torch.finfo(DTYPES[dtype]).max:.3g}): use dtype='bfloat16'"
+            )
+        tensors[str(i)] = kept
+    files.write_tensors(path, tensors, {"state": json.dumps(source.state())})
+
+
+def _read_meta(path: Path) -> dict[str, Any] | None:
+    if not (path / "store.json").is_file():
+        return None
+    meta = files.read_json(path / "store.json")
+    if not isinstance(meta, dict) or meta.get("saelab_store") != 1:
+        raise SaelabError(f"{path / 'store.json'} is not of an activation store that this version can read")
+    return meta
+
+
+def _compare(path: Path, earlier: dict[str, Any], meta: dict[str, Any]) -> None:
+    for name, value in meta.items():
+        # a model that was moved to another folder is the same model: its weights say so
+        if name != "model" and earlier.get(name) != value:
+            raise SaelabError(
+                f"the store in {path} was made with {name}={earlier.get(name)!r}, this call says {value!r}: "
+                "give another folder"
+            )
