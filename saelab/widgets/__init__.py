@@ -1,6 +1,6 @@
 """The notebook widgets and the offline page.
 
-``ActivationHeatmap``, ``LatentDashboard``, ``N2GEditor`` and ``SteeringPanel`` show objects of the library;
+``ActivationHeatmap``, ``LatentDashboard``, ``N2GEditor``, ``EffectMap`` and ``SteeringPanel`` show objects of the library;
 every number they show is also a DataFrame (``to_frame``), and each exports to one offline HTML file
 (``export_html``). :func:`page` makes such a file of prose, tables, charts and widgets.
 """
@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from saelab.widgets.dashboard import LatentDashboard
+from saelab.widgets.effect_map import EffectMap
 from saelab.widgets.heatmap import ActivationHeatmap
 from saelab.widgets.n2g_editor import N2GEditor
 from saelab.widgets.page import (
@@ -29,8 +30,8 @@ from saelab.widgets.steering import SteeringPanel
 from saelab.widgets.tokens import TokenText
 
 __all__ = [
-    "ActivationHeatmap", "BarChart", "Code", "Facts", "Heading", "LatentDashboard", "LineChart",
-    "N2GEditor", "Paragraph", "Section", "Show", "SteeringPanel", "Table", "TokenText", "heatmap", "page",
+    "ActivationHeatmap", "BarChart", "Code", "EffectMap", "Facts", "Heading", "LatentDashboard", "LineChart",
+    "N2GEditor", "Paragraph", "Section", "Show", "SteeringPanel", "Table", "TokenText", "effect_map", "heatmap", "page",
     "steering_panel",
 ]  # fmt: skip
 
@@ -68,3 +69,11 @@ def heatmap(
 def steering_panel(model: Any, sae: Any, index: Any = None, **state: Any) -> SteeringPanel:
     """Panel to steer generation with latents; see :class:`SteeringPanel`."""
     return SteeringPanel(model, sae, index, **state)
+
+
+def effect_map(model: Any, sae: Any, text: str, latent: int, **options: Any) -> EffectMap:
+    """What taking a latent away changes at each position of a text; see :class:`EffectMap`.
+
+    ``options`` are those of :func:`saelab.effects` (``top``, ``direct``, ``special``) and traits to begin with.
+    """
+    return EffectMap.of(model, sae, text, latent, **options)

@@ -1,4 +1,4 @@
-"""What a latent does to the output: effects of taking it away, and attribution checked against that."""
+"""Which latents an output comes from: gradient times activation, checked against true ablation."""
 
 from __future__ import annotations
 
@@ -12,151 +12,13 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from saelab import data, models
-from saelab.errors import SaelabError, check_count, check_latent
-from saelab.evaluation.evaluate import kl_divergence
-from saelab.intervene import attach, steer
+from saelab import models
+from saelab.ablation import allowed, text_ids
+from saelab.errors import SaelabError, check_count
+from saelab.intervene import attach
 from saelab.passes import Pass, watched
 from saelab.sae import SAE, Codes
-from saelab.sites import hook_points
-
-_NOISE = 1e-6  # differences of log-probabilities below this are rounding
-
-
-def _text_ids(model: Any, sae: SAE, text: str) -> Tensor:
-    ids = models.tokenize(model, text, bos=sae.config.bos)
-    limit = models.context_length(model)
-    if len(ids) > limit:
-        raise SaelabError(f"the text has {len(ids)} tokens and the model's context {limit}; shorten it")
-    return torch.tensor([ids])  # (1, T)
-
-
-# ----------------------------------------------------------------------------------------------- effects
-
-
-def effects(
-    model: Any,
-    sae: SAE,
-    text: str,
-    latent: int,
-    *,
-    top: int = 5,
-    direct: bool = False,
-    special: bool = False,
-) -> pd.DataFrame:
-    """What changes at each position of a text when one latent is ablated everywhere in it.
-
-    Two full forward passes, the second with the latent at 0 and all else, the error term included, as it was.
-    What a row shows may come from the latent at that position or, through attention, at any earlier one.
-
-    Parameters
-    ----------
-    top
-        How many tokens to list as voted up and down.
-    direct
-        Also give ``direct_kl``, ``direct_up`` and ``direct_down``: the same when what the latent writes is
-        taken out of the last layer's residual stream only, so that no layer in between reacts to its absence.
-    special
-        Ablate at special tokens (such as BOS) too.
-
-    Returns
-    -------
-    DataFrame
-        One row per position: ``token``, ``id``, ``activation``, ``edited`` (whether it was ablated here), and
-        about the prediction of the *next* token: ``next``, ``loss`` (clean, nats), ``loss_diff`` = ablated −
-        clean (positive: the latent helps here), ``kl`` = KL(clean ‖ ablated) in nats, ``up`` and ``down``:
-        (token, clean − ablated log-probability), the tokens that the latent makes more and less probable. The
-        last position has no next token, so its losses are NaN.
-
-    Raises
-    ------
-    SaelabError
-        Before anything runs: latent out of range, empty text, or one longer than the context.
-    """
-    latent, top = check_latent(latent, sae.config.d_sae), check_count("top", top, 0)
-    ids = _text_ids(model, sae, text)
-    written = _residual_write(model, sae, latent) if direct else None  # (d_model)
-    with models.lock(model), torch.no_grad():
-        with attach(model, sae, error=True) as spliced:
-            clean = models.forward(model, ids)[0].float().log_softmax(-1).cpu()  # (T, V)
-        activation = spliced.codes.column(latent)[0].float().cpu()  # (T)
-        with steer(model, sae, [latent], mode="ablate", special=special):
-            ablated = models.forward(model, ids)[0].float().log_softmax(-1).cpu()  # (T, V)
-        edited = (activation > 0) & _allowed(model, ids, special)  # (T)
-        straight = None
-        if written is not None:
-            part = (activation * edited)[:, None] * written  # (T, d_model)
-            straight = _without_in_last_layer(model, ids, part * _cpu_scale(spliced.codes))  # (T, V)
-    tokens, following = models.token_labels(model, ids[0].tolist()), ids[0, 1:]
-    loss = -clean[:-1].gather(-1, following[:, None])[:, 0]  # (T - 1)
-    loss_ablated = -ablated[:-1].gather(-1, following[:, None])[:, 0]  # (T - 1)
-    none = torch.tensor([torch.nan])
-    frame = pd.DataFrame(
-        {
-            "position": np.arange(len(tokens)),
-            "token": tokens,
-            "id": ids[0].numpy(),
-            "activation": activation.numpy(),
-            "edited": edited.numpy(),
-            "next": [*tokens[1:], None],
-            "loss": torch.cat([loss, none]).numpy(),
-            "loss_diff": torch.cat([loss_ablated - loss, none]).numpy(),
-            **_changes(model, clean, ablated, top),
-        }
-    )
-    if straight is not None:
-        frame = frame.assign(**{f"direct_{k}": v for k, v in _changes(model, clean, straight, top).items()})
-    return frame
-
-
-def _changes(model: Any, clean: Tensor, ablated: Tensor, top: int) -> dict[str, Any]:
-    gain = clean - ablated  # (T, V)
-    gain = torch.where(gain.isnan(), 0.0, gain)  # both -inf: a masked logit
-    return {
-        "kl": kl_divergence(clean, ablated).clamp_min(0).numpy(),
-        "up": _votes(model, gain, top, 1),
-        "down": _votes(model, gain, top, -1),
-    }
-
-
-def _residual_write(model: Any, sae: SAE, latent: int) -> Tensor:
-    """(d_model) what one unit of the latent adds to the residual stream."""
-    from saelab.index.relations import residual_direction
-
-    if len(hook_points(sae.config.hook_out)) > 1:
-        raise SaelabError("a crosscoder writes at several layers: its direct effect is not one direction")
-    with torch.no_grad():
-        return residual_direction(model, sae.W_dec[latent].float(), sae.config.hook_out).float().cpu()
-
-
-def _without_in_last_layer(model: Any, ids: Tensor, part: Tensor) -> Tensor:
-    """(T, V) log-probabilities when ``part`` (T, d_model) is taken out behind the last block."""
-
-    def without(x: Tensor, p: Pass) -> Tensor:
-        wide = torch.promote_types(x.dtype, torch.float32)
-        return (x.to(wide) - part.to(x.device, wide)).to(x.dtype)
-
-    with watched(model, {f"blocks.{int(model.cfg.n_layers) - 1}.hook_resid_post": without}):
-        return models.forward(model, ids)[0].float().log_softmax(-1).cpu()
-
-
-def _cpu_scale(codes: Codes) -> Tensor | float:
-    """What a latent's write is multiplied by at each position, as one number per row."""
-    return 1.0 if codes.stats is None else codes.stats[1][:, :1].float().cpu()
-
-
-def _votes(model: Any, gain: Tensor, top: int, sign: int) -> list[list[tuple[str, float]]]:
-    best = (sign * gain).topk(min(top, gain.shape[1]), dim=-1)  # (T, top)
-    rows = []
-    for values, indices in zip(best.values.tolist(), best.indices.tolist(), strict=True):
-        kept = [(i, sign * v) for v, i in zip(values, indices, strict=True) if v > _NOISE]
-        rows.append(
-            list(zip(models.token_labels(model, [i for i, _ in kept]), [v for _, v in kept], strict=True))
-        )
-    return rows
-
-
-# ------------------------------------------------------------------------------------------- attribution
+from saelab.sites import Site
 
 Metric = Callable[[Tensor], Tensor]
 
@@ -244,12 +106,10 @@ def attribute(
         Latents ablated in one forward pass.
     """
     check, batch = check_count("check", check, 0), check_count("batch", batch)
-    ids = _text_ids(model, sae, text)
+    ids = text_ids(model, sae, text)
     length = ids.shape[1]
     if not -length <= position < length:
         raise SaelabError(f"position {position} is outside the text's {length} tokens")
-    if len(hook_points(sae.config.hook_in)) > 1:
-        raise SaelabError("attribution to a crosscoder's latents is not defined here; use effects")
     goal = _one_token(model, target, "target")
     other = _one_token(model, versus, "versus")
     with models.lock(model):
@@ -307,25 +167,29 @@ def _said(model: Any, target: int, versus: int | None, position: int) -> str:
 
 
 def _gradient(model: Any, sae: SAE, ids: Tensor, metric: Metric) -> tuple[float, Tensor]:
-    """The metric, and its gradient (T, d_out) at the place the SAE writes to."""
-    leaf: list[Tensor] = []
-    hook = hook_points(sae.config.hook_out)[0]
+    """The metric, and its slope (T, d_out) along what is added at the places the SAE writes to.
 
-    def cut(x: Tensor, p: Pass) -> Tensor:
-        leaf.append(x.detach().requires_grad_())
-        return leaf[-1]
+    A crosscoder writes at several: each slope is that of something added there alone, and together they are
+    the first-order effect of a change at all of them.
+    """
+    leaves: dict[str, Tensor] = {}
+    site = Site(model, sae)
 
-    with torch.enable_grad(), watched(model, {hook: cut}):
+    def add_nothing(hook: str) -> Callable[[Tensor, Pass], Tensor]:
+        def fn(x: Tensor, p: Pass) -> Tensor:
+            x = x if leaves else x.detach()  # nothing before the first place matters
+            leaves[hook] = torch.zeros_like(x).requires_grad_()
+            return x + leaves[hook]
+
+        return fn
+
+    with torch.enable_grad(), watched(model, {h: add_nothing(h) for h in site.writes}):
         logits = models.forward(model, ids)[0].float()  # (T, V)
         value = metric(logits)
         if value.ndim != 0 or not value.requires_grad:
             raise SaelabError("the metric must be one number that depends on the logits")
-        (grad,) = torch.autograd.grad(value, leaf)  # (1, T, d_out)
-    return float(value.detach()), grad[0]
-
-
-def _allowed(model: Any, ids: Tensor, special: bool) -> Tensor:
-    return torch.ones_like(ids[0], dtype=torch.bool) if special else data.valid_mask(model, ids)[0]
+        grads = torch.autograd.grad(value, [leaves[h] for h in site.writes])  # each (1, T, d)
+    return float(value.detach()), torch.cat([g[0].to(grads[0].device) for g in grads], -1)
 
 
 def _output_scale(codes: Codes) -> Tensor | float:
@@ -336,7 +200,7 @@ def _output_scale(codes: Codes) -> Tensor | float:
 def _entries(model: Any, sae: SAE, ids: Tensor, grad: Tensor, codes: Codes, special: bool) -> pd.DataFrame:
     pull = grad.to(sae.W_dec.device).float() * _output_scale(codes)  # (T, d_out)
     rows = codes.rows()  # (nnz,)
-    keep = _allowed(model, ids, special).to(rows.device)[rows]
+    keep = allowed(model, ids, special).to(rows.device)[rows]
     rows, latents, values = rows[keep], codes.indices[keep], codes.values[keep].float()
     slope = torch.cat(
         [
@@ -371,14 +235,17 @@ def _ablated(
     model: Any, sae: SAE, ids: Tensor, codes: Codes, latents: list[int], metric: Metric, special: bool
 ) -> np.ndarray:
     """The metric with each latent at 0, as rows of one batch."""
-    allowed = _allowed(model, ids, special)
-    change = torch.stack([_loss_of(sae, codes, latent, allowed) for latent in latents])  # (L, T, d_out)
+    where = allowed(model, ids, special)
+    change = torch.stack([_loss_of(sae, codes, latent, where) for latent in latents])  # (L, T, d_out)
 
-    def without(x: Tensor, p: Pass) -> Tensor:
-        wide = torch.promote_types(x.dtype, torch.float32)
-        return (x.to(wide) - change.to(x.device, wide)).to(x.dtype)
+    def without(part: slice) -> Callable[[Tensor, Pass], Tensor]:
+        def fn(x: Tensor, p: Pass) -> Tensor:
+            wide = torch.promote_types(x.dtype, torch.float32)
+            return (x.to(wide) - change[..., part].to(x.device, wide)).to(x.dtype)
 
-    with watched(model, {hook_points(sae.config.hook_out)[0]: without}):
+        return fn
+
+    with watched(model, {h: without(part) for h, part in Site(model, sae).slices.items()}):
         logits = models.forward(model, ids.expand(len(latents), -1))  # (L, T, V)
     return np.array([float(metric(row.float())) for row in logits])
 
