@@ -18,6 +18,7 @@ from saelab.errors import SaelabError
 from saelab.passes import Pass, Watch
 from saelab.sae import SAE
 from saelab.sae.columns import Columns
+from saelab.sae.config import PER_ROW
 from saelab.sites import Clock, Site
 
 
@@ -44,7 +45,7 @@ class Steered(Site):
         }
         self.find = {latent: column for column, latent in enumerate(sorted(read))}  # latent -> column
         self.columns = Columns(sae, sorted(read)) if read else None
-        self.needs_input = bool(read) or sae.config.normalize == "layer_norm"
+        self.needs_input = bool(read) or sae.config.normalize in PER_ROW
         self.fixed = None if self.needs_input or self.projected else self._fixed()
 
     def _fixed(self) -> list[tuple[Edit, Tensor]] | None:

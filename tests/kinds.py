@@ -15,6 +15,7 @@ KINDS: dict[str, dict] = {
     "topk_skip": {"arch": "topk", "k": 4, "skip": True},
     "topk_scale": {"arch": "topk", "k": 4, "normalize": "scale", "scale": 0.37},
     "topk_layer_norm": {"arch": "topk", "k": 4, "normalize": "layer_norm"},
+    "topk_constant_norm": {"arch": "topk", "k": 4, "normalize": "constant_norm"},
     "topk_own_bias": {"arch": "topk", "k": 4, "input_bias": "own"},
     "topk_floor": {"arch": "topk", "k": 4, "floor": 0.8},
     "topk_no_bias": {"arch": "topk", "k": 4, "input_bias": "none"},

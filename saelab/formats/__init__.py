@@ -15,15 +15,21 @@ from typing import Any
 from saelab.dtypes import DTYPES
 from saelab.errors import SaelabError, unknown
 from saelab.formats import (
+    batchtopk_code,
     circuit_tracer,
+    circuit_tracer_clt,
     crosscoder,
     dictionary_learning,
+    e2e_sae,
     gemma_scope,
     gemma_scope_2,
     goodfire,
     hub,
+    linear_pair,
     llama_scope,
+    llamascopium,
     native,
+    numbered,
     openai,
     qwen_scope,
     saelens,
@@ -49,7 +55,13 @@ FORMATS: dict[str, ModuleType] = {
         qwen_scope,
         transcoder_circuits,
         circuit_tracer,
+        circuit_tracer_clt,
         crosscoder,
+        llamascopium,
+        numbered,
+        batchtopk_code,
+        e2e_sae,
+        linear_pair,
     )
 }
 WRITABLE = tuple(name for name, module in FORMATS.items() if hasattr(module, "write"))

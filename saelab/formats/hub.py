@@ -20,11 +20,20 @@ WEIGHTS = (
     "ae.pt",
     "cc_weights.pt",
     "weights.safetensors",
+    "sae.pt",
 )
 NESTED = "checkpoints/final.safetensors"
-SINGLE = re.compile(r"(?:layer_?\d+(?:\.sae)?|\d+|.*SAE-l\d+)\.(?:pt|pth|safetensors)")
+SINGLE = re.compile(r"(?:layer_?\d+(?:\.sae)?|\d+|.*SAE-l\d+|W_enc_\d+|samples_\d+)\.(?:pt|pth|safetensors)")
 # small files that may say what the weights beside, or above, them are
-CONFIGS = ("config.json", "cfg.json", "hyperparams.json", "config.yaml", "history.json", "record.json")
+CONFIGS = (
+    "config.json",
+    "cfg.json",
+    "hyperparams.json",
+    "config.yaml",
+    "final_config.yaml",
+    "history.json",
+    "record.json",
+)
 SCAN = 20_000
 
 
@@ -152,7 +161,11 @@ def _fetch(repo: str, sae_id: str) -> Path:
         for name in files
         if name == sae_id
         or (not single and PurePosixPath(name).is_relative_to(folder) and _part(name, folder))
-        or (single and PurePosixPath(name).name in CONFIGS and PurePosixPath(name).parent == folder.parent)
+        or (
+            single
+            and PurePosixPath(name).parent == folder.parent
+            and _beside(PurePosixPath(name).name, folder)
+        )
     ]
     if not wanted:
         raise _no_id(repo, sae_id, ids_of(files))
@@ -164,6 +177,11 @@ def _fetch(repo: str, sae_id: str) -> Path:
         return got[sae_id]
     name, path = next(iter(got.items()))
     return path.parents[len(PurePosixPath(name).relative_to(folder).parts) - 1]
+
+
+def _beside(name: str, file: PurePosixPath) -> bool:
+    """Whether a file next to a single one belongs to it."""
+    return name in CONFIGS or name in (f"{file.stem}_cfg.json", file.name.replace("W_enc_", "W_dec_"))
 
 
 def _part(name: str, folder: PurePosixPath) -> bool:

@@ -43,7 +43,7 @@ NOT_HERE = {
     "matching_pursuit": "it encodes in a loop, not with a matrix",
 }
 NORMALIZE = {None: "none", False: "none", True: "scale", "none": "none", "expected_average_only_in": "scale",
-             "layer_norm": "layer_norm"}  # fmt: skip
+             "layer_norm": "layer_norm", "constant_norm_rescale": "constant_norm"}  # fmt: skip
 # keys that only steered training, or say where things ran
 TRAINING = (
     "device",
@@ -241,8 +241,8 @@ def write(sae: SAE, path: Path) -> Path:
     c = sae.config
     if c.widths:
         raise refuse(sae, NAME, "the library has no crosscoders")
-    if c.normalize not in ("none", "layer_norm"):
-        raise refuse(sae, NAME, f"it has no place for normalize={c.normalize!r}")
+    if "+" in c.hook_out:
+        raise refuse(sae, NAME, "the library's transcoders write to one hook point")
     transcodes = is_transcoder(sae) or c.skip
     name = _name(sae, transcodes)
     bias = "none" if transcodes or c.input_bias == "none" else "decoder"
@@ -273,7 +273,7 @@ def write(sae: SAE, path: Path) -> Path:
         "dtype": c.dtype,
         "device": "cpu",
         "apply_b_dec_to_input": bias == "decoder",
-        "normalize_activations": c.normalize,
+        "normalize_activations": "constant_norm_rescale" if c.normalize == "constant_norm" else c.normalize,
         "reshape_activations": "hook_z" if "hook_z" in c.hook_in else "none",
         "metadata": metadata,
         "architecture": name,

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from saelab import data, models
 from saelab.errors import SaelabError
+from saelab.sae.config import PER_ROW
 
 if TYPE_CHECKING:
     from saelab.sae import SAE
@@ -149,9 +150,11 @@ def _cause(sae: SAE, model: Any, text: str, x: Tensor, y: Tensor, ev: float) -> 
             "each activation's mean is removed (it was trained on a model with centred weights, "
             "center_writing_weights)"
         ] = _score(sae, centred, centred)[0]
-        if c.normalize == "layer_norm":
+        if c.normalize in PER_ROW:
             plain = _plain(sae)
-            tried["it is used without layer norm (given={'normalize': 'none'})"] = _score(plain, x, y)[0]
+            tried[f"it is used without {c.normalize} (given={{'normalize': 'none'}})"] = _score(plain, x, y)[
+                0
+            ]
         names = _neighbours(model, c.hook_in)
         for name, there in zip(names, _activations(sae, model, text, c.bos, names)[2:], strict=True):
             if there.shape[1] == c.d_in:

@@ -8,7 +8,8 @@ from typing import Any
 from saelab.dtypes import DTYPES
 from saelab.errors import SaelabError, check_count, unknown
 
-NORMALIZE = ("none", "layer_norm", "scale")
+NORMALIZE = ("none", "layer_norm", "constant_norm", "scale")
+PER_ROW = ("layer_norm", "constant_norm")  # each row by its own size: no weights can do that
 INPUT_BIAS = ("decoder", "none", "own")
 
 
@@ -31,7 +32,8 @@ class SAEConfig:
     hook_out: str = ""  # where the reconstruction belongs; differs from hook_in for a transcoder
     widths: tuple[int, ...] | None = None  # of a crosscoder's hook points; they add up to d_in
     model: str = ""
-    normalize: str = "none"  # layer_norm: per row, undone on output (Gao et al. 2024); scale: x * scale
+    # layer_norm, constant_norm (length sqrt(d_in)): per row, undone on output; scale: x * scale
+    normalize: str = "none"
     scale: float | tuple[float, ...] = 1.0  # a crosscoder may have one per hook point
     scale_out: float | None = None  # of a transcoder's target; None: as the input's
     input_bias: str = "decoder"  # what is subtracted from the input: b_dec, nothing, or a vector of its own

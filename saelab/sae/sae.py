@@ -17,7 +17,7 @@ from saelab.errors import SaelabError
 from saelab.sae import ops
 from saelab.sae.archs import ARCHS
 from saelab.sae.codes import Codes
-from saelab.sae.config import SAEConfig
+from saelab.sae.config import PER_ROW, SAEConfig
 
 
 class SAEOutput(NamedTuple):
@@ -84,6 +84,9 @@ class SAE(nn.Module):
             return x, None
         if self.config.normalize == "scale":
             return x * self.input_scale(x), self._scale_stats(len(x), x)
+        if self.config.normalize == "constant_norm":
+            size = x.norm(dim=-1, keepdim=True) / x.shape[1] ** 0.5  # (rows, 1)
+            return x / size.clamp_min(1e-12), (torch.zeros_like(size), size)  # a row of zeros stays one
         mean = x.mean(-1, keepdim=True)  # (rows, 1)
         # unbiased, and eps only on the way in: as in the code released with Gao et al. 2024
         std = ((x - mean).square().sum(-1, keepdim=True) / max(x.shape[1] - 1, 1)).sqrt()  # (rows, 1)
@@ -146,7 +149,7 @@ class SAE(nn.Module):
             out = ops.weighted_rows(self.W_dec, codes.indices, codes.offsets, codes.values) + self.b_dec
             out = self._add_skip(out, codes.skip)  # (rows, d_out)
             return self._undo(out, codes.stats).reshape(*codes.lead, out.shape[-1])
-        if self.config.normalize == "layer_norm" and stats is None:
+        if self.config.normalize in PER_ROW and stats is None:
             raise SaelabError(
                 "this SAE normalises each row: decode needs the row's stats, or codes of encode_sparse"
             )
@@ -202,8 +205,10 @@ class SAE(nn.Module):
             If the input is normalised row by row, which no weights can do.
         """
         c = self.config
-        if c.normalize == "layer_norm":
-            raise SaelabError("layer_norm divides each row by its own size: it cannot be folded into weights")
+        if c.normalize in PER_ROW:
+            raise SaelabError(
+                f"{c.normalize} divides each row by its own size: it cannot be folded into weights"
+            )
         s_in, s_out = self.input_scale(self.W_dec), self.output_factor(self.W_dec)
         if c.normalize == "none":
             s_in, s_out = torch.ones_like(s_in), torch.ones_like(s_out)

@@ -145,7 +145,8 @@ def train(
         Activations held in memory for shuffling.
     normalize
         ``"none"``, ``"scale"`` (mean norm of the counted tokens becomes sqrt(d); ``sae.fold()`` takes it
-        out again) or ``"layer_norm"``; None: ``"none"`` for the TopK family, ``"scale"`` for the others.
+        out again), ``"layer_norm"`` or ``"constant_norm"`` (each row by itself); None: ``"none"`` for the
+        TopK family, ``"scale"`` for the others.
     tied, skip, prefixes
         See :class:`saelab.SAEConfig`.
     options

@@ -26,6 +26,7 @@ from saelab.buffer import ActivationBuffer
 from saelab.errors import SaelabError, check_count, unknown
 from saelab.sae import SAE, SAEConfig
 from saelab.sae.archs import ARCHS
+from saelab.sae.config import PER_ROW
 from saelab.store import ActivationStore, Origin, Reader
 from saelab.training import checkpoint, finetune, start
 from saelab.training.monitor import Monitor
@@ -100,9 +101,9 @@ class Wanted:
             return finetune.config_for(self.init, self.hooks, self.target, width, **place)
         widths = [width[h] for h in self.hooks]
         normalize = ARCHS[self.arch].normalize if self.normalize is None else self.normalize
-        if normalize == "layer_norm" and self.target:
+        if normalize in PER_ROW and self.target:
             raise SaelabError(
-                "layer_norm undoes itself with the input's size, which a transcoder's target does not have"
+                f"{normalize} undoes itself with the input's size, which a transcoder's target does not have"
             )
         scale: float | tuple[float, ...] = 1.0
         scale_out = None

@@ -35,6 +35,8 @@ def part_size(samples: Sequence[Tensor], scales: Sequence[float], k: int, normal
     normalised input, ``samples`` being one (n, d) per hook point."""
     if normalize == "layer_norm":
         samples = [(s - s.mean(-1, keepdim=True)) / (s.std(-1, keepdim=True) + 1e-5) for s in samples]
+    elif normalize == "constant_norm":
+        samples = [s * (s.shape[1] ** 0.5 / s.norm(dim=-1, keepdim=True).clamp_min(1e-12)) for s in samples]
     total = sum(total_variance(s) * scale**2 for s, scale in zip(samples, scales, strict=True))
     return (total / k) ** 0.5
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from saelab.errors import SaelabError
-from saelab.formats import WRITABLE
+from saelab.formats import WRITABLE, load_sae
 from saelab.sae import SAE, SAEConfig
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "formats"
@@ -26,6 +26,11 @@ GIVEN = {
     "crosscoder/relu": {"scale": [1.0, 1.0]},
     "qwen_scope/topk": {"k": 4},
     "gemma_scope/transcoder": {"hook_in": "blocks.12.mlp.hook_in", "hook_out": "blocks.12.hook_mlp_out"},
+}
+# which of several SAEs in the folder
+SAE_ID = {
+    "circuit_tracer_clt/relu": "W_enc_1.safetensors",
+    "circuit_tracer_clt/jumprelu": "W_enc_1.safetensors",
 }
 READ = sorted(f"{p.parent.name}/{p.stem}" for p in FIXTURES.glob("*/*.npz"))
 FOREIGN = tuple(name for name in WRITABLE if name != "saelab")
@@ -65,8 +70,20 @@ WRITE: dict[str, dict] = {
         "scale": 0.5,
         "scale_out": 2.0,
     },
+    "cross_layer": {
+        "arch": "jumprelu",
+        "d_out": 16,
+        "input_bias": "none",
+        "hook_out": "blocks.3.hook_mlp_out+blocks.4.hook_mlp_out",
+    },
+    "topk_constant_norm": {"arch": "topk", "k": 4, "normalize": "constant_norm"},
     "crosscoder": {"arch": "relu", "hook_in": ("a", "b"), "widths": (4, 4)},
 }
+
+
+def load(name: str, folder: Path | None = None) -> SAE:
+    """The SAE of the fixture ``name``, or of a copy of it."""
+    return load_sae(folder or FIXTURES / name, given=GIVEN.get(name), sae_id=SAE_ID.get(name))
 
 
 def inputs() -> torch.Tensor:

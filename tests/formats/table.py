@@ -1,5 +1,6 @@
-"""The table of formats and architectures, from what the fixtures show: ``python table.py`` writes
-TABLE.md."""
+"""The table of formats and architectures in README.md, from what the fixtures show.
+
+``python tests/formats/table.py`` writes it there; a test compares it with what this makes."""
 
 from __future__ import annotations
 
@@ -9,11 +10,12 @@ import tempfile
 from pathlib import Path
 
 import torch
-from cases import FIXTURES, FOREIGN, GIVEN, READ, WRITE, make, outputs, refusal, structure
+from cases import FIXTURES, FOREIGN, READ, WRITE, load, make, outputs, refusal, structure
 
-from saelab.formats import FORMATS, load_sae
+from saelab.formats import FORMATS
 
-TABLE = Path(__file__).with_name("TABLE.md")
+README = Path(__file__).parents[2] / "README.md"
+BEGIN, END = "<!-- formats: made by tests/formats/table.py -->\n", "<!-- formats: end -->"
 COLUMNS = (
     "relu",
     "gated",
@@ -23,6 +25,7 @@ COLUMNS = (
     "matryoshka",
     "transcoder",
     "skip transcoder",
+    "cross-layer transcoder",
     "crosscoder",
 )
 # by whose code a format's fixtures were made or read
@@ -38,7 +41,13 @@ ORACLE = {
     "qwen_scope": "SAELens's converter",
     "transcoder_circuits": "transcoder_circuits",
     "circuit_tracer": "circuit-tracer",
+    "circuit_tracer_clt": "circuit-tracer",
     "crosscoder": "crosscoder-model-diff-replication",
+    "llamascopium": "Language-Model-SAEs",
+    "numbered": "1L-Sparse-Autoencoder",
+    "batchtopk_code": "BatchTopK's code",
+    "e2e_sae": "e2e_sae",
+    "linear_pair": "SAELens's converter",
 }
 
 
@@ -46,6 +55,8 @@ def column(config) -> str:
     """Where an SAE stands in the table."""
     if config.widths is not None:
         return "crosscoder"
+    if "+" in config.hook_out:
+        return "cross-layer transcoder"
     if config.skip:
         return "skip transcoder"
     return "transcoder" if config.hook_in != config.hook_out or config.d_in != config.d_out else config.arch
@@ -59,7 +70,7 @@ def readable() -> dict[tuple[str, str], bool]:
     out: dict[tuple[str, str], bool] = {}
     for name in READ:
         want = np.load(FIXTURES / f"{name}.npz")
-        sae = load_sae(FIXTURES / name, given=GIVEN.get(name))
+        sae = load(name)
         z, recon = outputs(sae, torch.from_numpy(want["x"]))
         good = (
             np.abs(z.numpy() - want["latents"]).max() < 1e-5
@@ -86,47 +97,76 @@ def writable() -> dict[tuple[str, str], list[tuple[str, str | None]]]:
     return out
 
 
+# SAEs that a format has and saelab does not read, and why
+NOT_READ = {
+    ("llamascopium", "batchtopk"): "its latents depend on the batch also in use",
+    (
+        "llamascopium",
+        "cross-layer transcoder",
+    ): "not read: of this library only plain SAEs and transcoders are",
+    ("llamascopium", "crosscoder"): "not read: of this library only plain SAEs and transcoders are",
+    ("batchtopk_code", "batchtopk"): "it stores no threshold, so its latents depend on the batch",
+    (
+        "gemma_scope_2",
+        "cross-layer transcoder",
+    ): "not read: the only public reader leaves out a layer, so there is nothing to compare with",
+    ("transcoder_circuits", "relu"): "not read: only its transcoders are",
+}
+INTRO = """\
+**R**: read, with the latents (to 1e-5, the same ones active) and reconstructions of the code in the last column.
+**W**: written, and read back with equal outputs by that library. **·**: not possible, the format has no such SAE.
+A number alone: not possible, for the reason below; beside a letter: what is left out.
+"""
+
+
 def generate() -> str:
     """The table as Markdown."""
     read, write = readable(), writable()
-    notes: dict[str, list[str]] = {}  # reason -> kinds of SAE it holds for
+    notes: list[str] = []
 
-    def note(kind: str, why: str) -> str:
-        notes.setdefault(why, []).append(kind)
-        return f"[{list(notes).index(why) + 1}]"
+    def note(why: str) -> str:
+        if why not in notes:
+            notes.append(why)
+        return f"<sup>{notes.index(why) + 1}</sup>"
 
-    lines = [
-        "Made by `tests/formats/table.py` from the fixtures. **R**: read, with the latents and "
-        "reconstructions (1e-5) of the "
-        "code in the last column. **W**: written, and read back with equal outputs by that library. A "
-        "number is a note: "
-        "that conversion is refused, for the reason given. Empty: the format has no such SAE.",
-        "",
-        "| format | " + " | ".join(COLUMNS) + " | checked against |",
-        "|---" * (len(COLUMNS) + 2) + "|",
-    ]
+    lines = ["| format | " + " | ".join(COLUMNS) + " | checked against |", "|---" * (len(COLUMNS) + 2) + "|"]
     for form in FORMATS:
         if form == "saelab":
             lines.append("| saelab | " + " | ".join(["R W"] * len(COLUMNS)) + " | itself |")
             continue
         cells = []
         for name in COLUMNS:
-            cell = {True: "R", False: "**wrong**", None: ""}[read.get((form, name))]
+            found = read.get((form, name))
             kinds = write.get((form, name), [])
-            if any(why is None for _, why in kinds):
-                cell += " W"
-            marks = dict.fromkeys(note(kind, f"{form}: {why}") for kind, why in kinds if why is not None)
-            cells.append(" ".join([cell.strip(), *marks]).strip())
-        lines.append(f"| {form} | " + " | ".join(cells) + f" | {ORACLE[form]} |")
-    lines += [
-        "",
-        *(f"{i}. {why} ({', '.join(kinds)})" for i, (why, kinds) in enumerate(notes.items(), 1)),
-        "",
-    ]
-    lines += ["BatchTopK and Matryoshka SAEs are written to SAELens as JumpReLU, as SAELens itself does.", ""]
-    return "\n".join(lines)
+            refused = {why: [kind for kind, w in kinds if w == why] for _, why in kinds if why is not None}
+            written = any(why is None for _, why in kinds)
+            letters = [{True: "R", False: "**wrong**", None: ""}[found], "W" if written else ""]
+            if not written:
+                marks = [note(why) for why in refused] if refused else []
+            else:
+                marks = [note(f"{why}: {', '.join(kinds)}") for why, kinds in refused.items()]
+            if not any(letters) and not marks:
+                marks = [note(NOT_READ[form, name]) if (form, name) in NOT_READ else "·"]
+            cells.append(" ".join(filter(None, [*letters, *marks])))
+        known = (
+            form if form in FOREIGN else form + note("read only: no other library writes or needs this form")
+        )
+        lines.append(f"| {known} | " + " | ".join(cells) + f" | {ORACLE[form]} |")
+    listed = [f"{i}. {why}" for i, why in enumerate(notes, 1)]
+    last = "BatchTopK and Matryoshka SAEs are written to SAELens as JumpReLU, as SAELens itself does."
+    return "\n".join([INTRO, *lines, "", *listed, "", last, ""])
+
+
+def stored() -> str:
+    """What README.md has between the marks."""
+    return README.read_text().split(BEGIN)[1].split(END)[0]
+
+
+def main() -> None:
+    before, rest = README.read_text().split(BEGIN)
+    README.write_text(before + BEGIN + generate() + END + rest.split(END, 1)[1])
+    sys.stdout.write(stored())
 
 
 if __name__ == "__main__":
-    TABLE.write_text(generate())
-    sys.stdout.write(TABLE.read_text())
+    main()

@@ -11,10 +11,9 @@ import warnings
 import numpy as np
 import pytest
 import torch
-from cases import FIXTURES, GIVEN, READ, inputs, make, outputs
+from cases import FIXTURES, READ, inputs, load, make, outputs
 
 from saelab.errors import SaelabError
-from saelab.formats import load_sae
 
 COUNT = int(os.environ.get("SAELAB_FUZZ", "25"))
 ONE_EACH = sorted({name.split("/")[0]: name for name in READ}.values())
@@ -41,7 +40,7 @@ def attempt(folder, name):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            sae = load_sae(folder, given=GIVEN.get(name))
+            sae = load(name, folder)
         return outputs(sae, inputs())
     except SaelabError:
         return None

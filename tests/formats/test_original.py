@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import table
 import torch
-from cases import FIXTURES, FOREIGN, GIVEN, READ, WRITE, inputs, make, outputs, refusal, structure
+from cases import FIXTURES, FOREIGN, READ, WRITE, inputs, load, make, outputs, refusal, structure
 
 import saelab as sl
 from saelab.formats import FORMATS
@@ -17,7 +17,7 @@ from saelab.formats.source import Source
 @pytest.mark.parametrize("name", READ)
 def test_read_equal(name):
     want = np.load(FIXTURES / f"{name}.npz")
-    sae = sl.load_sae(FIXTURES / name, given=GIVEN.get(name))
+    sae = load(name)
     assert sae.record["loaded"]["format"] == name.split("/")[0]
     z, recon = outputs(sae, torch.from_numpy(want["x"]))
     assert ((z > 0).numpy() == (want["latents"] > 0)).all()  # the same latents are active
@@ -69,7 +69,9 @@ def test_native_is_exact(kind, tmp_path):
 
 
 def test_table_is_current():
-    assert table.TABLE.read_text() == table.generate(), "run python tests/formats/table.py"
+    assert table.stored() == table.generate(), "run python tests/formats/table.py"
+    assert "**wrong**" not in table.stored()
+    assert "not read by the original library" not in table.stored()
 
 
 def test_saving_does_not_change_the_sae(tmp_path):

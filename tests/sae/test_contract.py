@@ -10,6 +10,7 @@ import saelab as sl
 from saelab.errors import SaelabError
 from saelab.sae import SAE, SAEConfig
 from saelab.sae.archs import ARCHS
+from saelab.sae.config import PER_ROW
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -122,7 +123,7 @@ def test_the_global_random_state_is_left_alone(kind):  # C46
     assert torch.equal(torch.randn(3), a)
 
 
-@pytest.mark.parametrize("kind", [k for k in KINDS if KINDS[k].get("normalize") != "layer_norm"])
+@pytest.mark.parametrize("kind", [k for k in KINDS if KINDS[k].get("normalize") not in PER_ROW])
 def test_fold_is_exact_and_leaves_the_original(kind):  # C07
     sae, x = make(kind, torch.float64), rows(20, dtype=torch.float64)
     before = {n: p.clone() for n, p in sae.named_parameters()}
@@ -149,9 +150,24 @@ def test_fold_by_hand():  # C07
     torch.testing.assert_close(folded.decode(folded.encode_sparse(x)), expected, atol=1e-5, rtol=1e-5)
 
 
-def test_layer_norm_cannot_be_folded():
-    with pytest.raises(SaelabError, match="layer_norm"):
-        make("topk_layer_norm").fold()
+@pytest.mark.parametrize("name", PER_ROW)
+def test_what_is_done_to_each_row_cannot_be_folded(name):
+    with pytest.raises(SaelabError, match=name):
+        make(f"topk_{name}").fold()
+
+
+def test_constant_norm_by_hand():
+    sae, x = make("topk_constant_norm"), rows(20)
+    x[3] = 0
+    size = x.norm(dim=1, keepdim=True) / D_IN**0.5
+    plain = SAE(dataclasses.replace(sae.config, normalize="none"))
+    plain.load_state_dict(sae.state_dict())
+    inner = x / size.clamp_min(1e-12)
+    torch.testing.assert_close(inner[0].norm(), torch.tensor(D_IN**0.5))
+    assert torch.equal(sae.encode(x), plain.encode(inner))
+    torch.testing.assert_close(
+        sae.decode(sae.encode_sparse(x)), plain.decode(plain.encode_sparse(inner)) * size
+    )
 
 
 def test_tied_has_one_matrix():
