@@ -2,7 +2,10 @@
 import { alertBox } from "./alert.js";
 import { barRow, histogram } from "./chart.js";
 import { button, column, count, h, root, show, throttle, typing } from "./dom.js";
+import { figureMenu } from "./figure.js";
+import { promptBox } from "./prompt.js";
 import { requests } from "./rpc.js";
+import { scale } from "./scale.js";
 import { chip, direction, labelOf, tokens } from "./text.js";
 import { facts, tooltip } from "./tip.js";
 
@@ -30,7 +33,11 @@ import { facts, tooltip } from "./tip.js";
  * @property {number | null} selected_sequence
  * @property {number | null} selected_token
  * @property {boolean} show_whitespace
+ * @property {number | null} vmin
  * @property {number | null} vmax
+ * @property {string} prompt
+ * @property {import("./prompt.js").Tried} tried
+ * @property {string} cannot_try
  * @property {string} label
  * @property {string} note
  * @property {number[] | null} available in a saved page: the latents it holds
@@ -74,7 +81,7 @@ function render({ model, el, signal }) {
   }
   const data = () => model.get("payload");
   const fires = () => (data().stats.n ?? 0) > 0;
-  const high = () => model.get("vmax") ?? data().stats.max ?? 0;
+  const ends = scale(model, () => Math.max(data().stats.max ?? 0, model.get("vmin") ?? 0), "Keep this scale for every latent");
   const fail = (/** @type {Error} */ e) => alert.say(e.message);
 
   // ------------------------------------------------------------------ which latent
@@ -255,7 +262,8 @@ function render({ model, el, signal }) {
     }));
     bar.replaceChildren(...parts, h("span", { class: "sl-muted sl-small" }, text), h("span", { class: "sl-grow" }),
       h("label", { class: "sl-check sl-small" }, space, "spaces"),
-      h("span", { class: "sl-scale sl-small" }, "0", h("span", { class: "sl-ramp", role: "img", "aria-label": "colour scale" }), show(high())));
+      ends.node, figure);
+    ends.draw();
   }
 
   function drawExamples() {
@@ -275,7 +283,7 @@ function render({ model, el, signal }) {
   function exampleRow(e, i) {
     const rtl = direction(e.text.text.join("")) === "rtl";
     const line = (/** @type {number} */ from, /** @type {number} */ to) =>
-      h("bdi", { class: "sl-line", dir: rtl ? "rtl" : "ltr" }, ...tokens(e.text, e.values, { high: high(), from, to }));
+      h("bdi", { class: "sl-line", dir: rtl ? "rtl" : "ltr" }, ...tokens(e.text, e.values, { ...ends.range(), from, to }));
     // the activating token begins at the same place in every row; a right-to-left row is its mirror image
     const begin = groupStart(e.text, e.centre);
     const [before, rest] = [line(0, begin), line(begin, Infinity)];
@@ -323,7 +331,7 @@ function render({ model, el, signal }) {
     if (model.get("read_only")) return;
     request("row", { row: e.row }).then((/** @type {{ text: TokenText, values: number[] }} */ whole) => {
       if (!node.isConnected || node.nextElementSibling?.classList.contains("sl-whole")) return;
-      node.after(h("div", { class: "sl-whole" }, h("bdi", { class: "sl-text", dir: direction(whole.text.text.join("")) }, ...tokens(whole.text, whole.values, { high: high() }))));
+      node.after(h("div", { class: "sl-whole" }, h("bdi", { class: "sl-text", dir: direction(whole.text.text.join("")) }, ...tokens(whole.text, whole.values, ends.range()))));
     }).catch(fail);
   }
 
@@ -357,6 +365,9 @@ function render({ model, el, signal }) {
       h("div", { class: "sl-rows" }, ...pairs.flatMap(([token, value]) => barRow(chip(token), value, most, kind)));
     votes.append(h("div", { class: "sl-votes" }, side(found.up, "sl-warm"), side(found.down, "")));
   }
+
+  const figure = figureMenu(view, () => `latent-${model.get("latent")}`, alert.say);
+  const prompt = promptBox({ model, open, range: ends.range, tip, signal: abort.signal });
 
   // -------------------------------------------------------------------- interval
 
@@ -421,10 +432,13 @@ function render({ model, el, signal }) {
     drawNear();
     drawExamples();
     drawVotes();
+    prompt.draw();
   }
   const redraw = throttle(() => { drawAll(); if (model.get("brush")) fetchInterval(); }, 0, abort.signal);
-  for (const key of /** @type {const} */ (["payload", "vmax", "read_only", "available"])) model.on(`change:${key}`, redraw);
+  for (const key of /** @type {const} */ (["payload", "vmin", "vmax", "read_only", "available"])) model.on(`change:${key}`, redraw);
   model.on("change:latent", drawHead);
+  model.on("change:tried", prompt.changed);
+  for (const key of /** @type {const} */ (["prompt", "cannot_try"])) model.on(`change:${key}`, prompt.draw);
   for (const key of /** @type {const} */ (["label", "note"])) model.on(`change:${key}`, drawNotes);
   model.on("change:tab", () => drawExamples());
   model.on("change:brush", () => { drawChart(); fetchInterval(); });
@@ -434,7 +448,7 @@ function render({ model, el, signal }) {
 
   view.append(alert.box, h("div", { class: "sl-columns" },
     h("aside", {}, h("div", { class: "sl-head" }, h("h2", {}, "Latent"), box, of, h("span", { class: "sl-grow" }), back, on, any), notes, stats, chart, near),
-    h("div", { class: "sl-main" }, h("section", {}, bar, list), votes)));
+    h("div", { class: "sl-main" }, h("section", {}, bar, list), prompt.node, votes)));
   el.append(view);
   white();
   drawAll();

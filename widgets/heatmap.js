@@ -1,7 +1,9 @@
 /** ActivationHeatmap: latents over texts, a page of sequences at a time. */
 import { alertBox } from "./alert.js";
 import { button, count, floats, h, root, show, throttle, typing } from "./dom.js";
+import { figureMenu } from "./figure.js";
 import { requests } from "./rpc.js";
+import { scale } from "./scale.js";
 import { chip, direction, labelOf, tokens } from "./text.js";
 import { facts, tooltip } from "./tip.js";
 
@@ -37,18 +39,22 @@ function render({ model, el, signal }) {
   const view = root("heatmap", "Activation heatmap");
   const alert = alertBox(model);
   const chips = h("div", { class: "sl-latents", role: "group", "aria-label": "Latent" });
-  const low = number("Lowest value of the colour scale", "vmin");
-  const high = number("Highest value of the colour scale", "vmax");
-  const lock = button("", "", () => {
-    const locked = model.get("vmax") !== null;
-    set({ vmin: locked ? null : range().low, vmax: locked ? null : range().high });
-  });
+  const bar = scale(model, () => Math.max(model.get("maxima")[column()] ?? 0, model.get("vmin") ?? 0), "Keep this scale for every latent and page");
   const space = h("input", { type: "checkbox" });
   space.addEventListener("change", () => set({ show_whitespace: space.checked }));
   const pager = h("div", { class: "sl-bar" });
+  const add = h("input", { class: "sl-input sl-add", type: "text", inputmode: "numeric", placeholder: "+ latent", "aria-label": "Show another latent", title: "Show another latent; press / to come here" });
+  add.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") list.focus();
+    if (event.key !== "Enter" || !add.value.trim()) return;
+    const latent = Number(add.value.trim());
+    if (!Number.isInteger(latent) || latent < 0) return alert.say("A latent is a whole number from 0 on.");
+    alert.say("");
+    request("add", { latent }).then(() => { add.value = ""; }).catch((e) => alert.say(e.message));
+  });
   const list = h("div", {
     class: "sl-sequences", role: "listbox", tabindex: "0",
-    "aria-label": "Tokens. Arrow keys move, shift and arrow keys mark a span, Escape clears.",
+    "aria-label": "Tokens. Arrow keys move, shift and arrow keys mark a span, Enter pins the facts of a token, Escape clears.",
   });
   const status = h("div", { class: "sl-status sl-muted", "aria-live": "polite" });
   const found = h("div", { class: "sl-found", hidden: true });
@@ -63,26 +69,7 @@ function render({ model, el, signal }) {
     model.save_changes();
   }
 
-  /** @param {string} label @param {"vmin" | "vmax"} key */
-  function number(label, key) {
-    const input = h("input", { class: "sl-input", type: "text", inputmode: "decimal", "aria-label": label, title: label });
-    input.addEventListener("change", () => {
-      const value = Number(input.value);
-      const other = key === "vmin" ? model.get("vmax") ?? range().high : model.get("vmin") ?? range().low;
-      const right = input.value.trim() !== "" && Number.isFinite(value) && (key === "vmin" ? value < other : value > other);
-      if (right) set(key === "vmin" ? { vmin: value, vmax: other } : { vmin: other, vmax: value });
-      else drawScale();
-    });
-    return input;
-  }
-
   const column = () => Math.max(0, model.get("latents").indexOf(model.get("latent") ?? -1));
-
-  function range() {
-    const data = model.get("maxima")[column()] ?? 0;
-    const lowest = model.get("vmin") ?? 0;
-    return { low: lowest, high: model.get("vmax") ?? Math.max(data, lowest) };
-  }
 
   function drawChips() {
     const names = model.get("names");
@@ -95,17 +82,6 @@ function render({ model, el, signal }) {
     );
   }
 
-  function drawScale() {
-    const { low: a, high: b } = range();
-    const locked = model.get("vmax") !== null;
-    low.value = show(a);
-    high.value = show(b);
-    lock.textContent = locked ? "locked" : "lock";
-    lock.setAttribute("aria-pressed", String(locked));
-    lock.title = locked ? "Scale each latent to its own maximum again" : "Keep this scale for every latent and page";
-    lock.setAttribute("aria-label", lock.title);
-  }
-
   function drawTokens() {
     const all = floats(model.get("values"));
     const sequences = model.get("sequences");
@@ -114,7 +90,7 @@ function render({ model, el, signal }) {
     drawn = sequences.map((text, i) => {
       const begin = column() * total + offset;
       const values = all.subarray(begin, begin + text.ids.length);
-      const spans = tokens(text, values, range());
+      const spans = tokens(text, values, bar.range());
       spans.forEach((span) => {
         span.setAttribute("role", "option");
         span.dataset.row = String(i);
@@ -253,8 +229,21 @@ function render({ model, el, signal }) {
 
   // --------------------------------------------------------------- keyboard
 
+  view.addEventListener("keydown", (event) => {
+    if (typing(event)) return event.stopPropagation();
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || add.hidden) return;
+    event.preventDefault();
+    event.stopPropagation();
+    add.focus();
+  });
   list.addEventListener("keydown", (event) => {
-    if (typing(event)) return;
+    if (event.key === "Enter") { // the facts stay until the next key or move
+      const row = (model.get("selected_sequence") ?? -1) - model.get("first"), token = model.get("selected_token");
+      const span = token === null ? undefined : spanAt(row, token);
+      if (span) tip.show(span, facts(describe(row, token ?? 0)));
+      event.preventDefault();
+      return event.stopPropagation();
+    }
     if (event.key === "Escape") {
       tip.hide();
       set({ selected_sequence: null, selected_token: null, selected_span: null });
@@ -292,7 +281,7 @@ function render({ model, el, signal }) {
 
   const redraw = throttle(() => {
     drawChips();
-    drawScale();
+    bar.draw();
     drawTokens();
     drawPager();
   }, 0, abort.signal); // several traits of one update make one drawing
@@ -305,6 +294,8 @@ function render({ model, el, signal }) {
     found.replaceChildren();
     if (span) askSoon(span);
   });
+  const asking = () => { add.hidden = !model.get("can_ask"); };
+  model.on("change:can_ask", asking);
   const white = () => {
     space.checked = model.get("show_whitespace");
     list.classList.toggle("sl-show-space", space.checked);
@@ -314,17 +305,18 @@ function render({ model, el, signal }) {
   view.append(
     alert.box,
     h("div", { class: "sl-bar" },
-      h("span", { class: "sl-muted" }, "latent"), chips, h("span", { class: "sl-grow" }),
+      h("span", { class: "sl-muted" }, "latent"), chips, add, h("span", { class: "sl-grow" }),
       h("label", { class: "sl-check sl-small" }, space, "spaces"),
-      h("span", { class: "sl-scale" }, low, h("span", { class: "sl-ramp", role: "img", "aria-label": "colour scale" }), high, lock)),
+      bar.node, figureMenu(view, () => `latent-${model.get("latent") ?? ""}-heatmap`, alert.say)),
     list, pager, status, found,
   );
   el.append(view);
   drawChips();
-  drawScale();
+  bar.draw();
   drawTokens();
   drawPager();
   white();
+  asking();
   return () => abort.abort();
 }
 

@@ -1,6 +1,6 @@
 /** Requests from a view to Python (or to the answers stored in a saved page) by custom messages. */
 
-/** @typedef {{ on(name: string, fn: (message: any) => void): void, off(name?: string | null, fn?: any): void, send(content: any): void }} Port */
+/** @typedef {{ on(name: string, fn: (message: any, buffers?: any) => void): void, off(name?: string | null, fn?: any): void, send(content: any): void }} Port */
 /** @typedef {(method: string, params?: Record<string, unknown>) => Promise<any>} Request */
 
 let made = 0;
@@ -15,12 +15,12 @@ const uuid = () => `${Date.now().toString(36)}-${Math.random().toString(36).slic
 export function requests(model, signal) {
   /** @type {Map<string, { resolve(value: any): void, reject(reason: Error): void }>} */
   const waiting = new Map();
-  const receive = (/** @type {any} */ message) => {
+  const receive = (/** @type {any} */ message, /** @type {DataView[] | undefined} */ buffers) => {
     const entry = waiting.get(message?.request); // answers to another view of the same model are not ours
     if (!entry) return;
     waiting.delete(message.request);
     if (message.error !== undefined) entry.reject(new Error(message.error));
-    else entry.resolve(message.result);
+    else entry.resolve(buffers?.length ? { ...message.result, buffers } : message.result);
   };
   model.on("msg:custom", receive);
   signal.addEventListener("abort", () => {

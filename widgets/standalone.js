@@ -3,12 +3,18 @@
  * model that keeps its state in memory and answers requests from what the page holds.
  */
 
-/** @typedef {{ module: string, state: Record<string, any>, buffers: Record<string, string>, replies: Record<string, Record<string, any>> }} Stored */
+/** @typedef {{ module: string, state: Record<string, any>, buffers: Record<string, string>, replies: Record<string, Record<string, any>>, link?: string }} Stored */
 
 /** @param {string} base64 */
 function bytes(base64) {
   const raw = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
   return new DataView(raw.buffer);
+}
+
+/** Text that was compressed by gzip. @param {string} base64 */
+async function unzip(base64) {
+  const stream = new Blob([bytes(base64)]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).text();
 }
 
 /** Undo the packing of a state: `{"$bytes": base64}` stands for binary data. @param {Record<string, any>} state */
@@ -67,6 +73,9 @@ export class Model {
     for (const fn of [...(this.#listeners.get(name) ?? [])]) fn(value);
   }
 
+  /** Whether the page has an answer. @param {string} method @param {Record<string, unknown>} params */
+  holds(method, params) { return requestKey(method, params) in this.#replies; }
+
   /** @param {{ request: string, method: string, params: Record<string, unknown> }} message */
   send({ request, method, params }) {
     const reply = this.#replies[requestKey(method, params)];
@@ -80,10 +89,28 @@ export class Model {
   }
 }
 
+/**
+ * Keep the `latent` of models in step. A widget that holds an answer for the latent opens it; one that holds
+ * answers for others stays where it is.
+ * @param {Model[]} models
+ */
+export function link(models) {
+  for (const model of models) {
+    model.on("change:latent", (latent) => {
+      for (const other of models) {
+        if (other === model || other.get("latent") === latent) continue;
+        if (other.holds("open", { latent })) other.send({ request: "", method: "open", params: { latent } });
+        else if (!other.get("available")) other.set("latent", latent);
+      }
+    });
+  }
+}
+
 /** @param {Document} page @param {(url: string) => Promise<any>} [load] */
 export async function start(page, load = (url) => import(url)) {
-  const source = page.getElementById("saelab-data")?.textContent;
-  if (!source) return;
+  const held = page.getElementById("saelab-data");
+  if (!held?.textContent) return;
+  const source = held.dataset.packed ? await unzip(held.textContent) : held.textContent;
   /** @type {{ modules: Record<string, string>, widgets: Stored[] }} */
   const data = JSON.parse(source);
   /** @type {Map<string, Promise<any>>} */
@@ -94,14 +121,16 @@ export async function start(page, load = (url) => import(url)) {
     }
     return modules.get(name);
   };
+  const models = data.widgets.map((w) => new Model(w.state, w.replies));
+  for (const name of new Set(data.widgets.map((w) => w.link))) if (name) link(models.filter((_, i) => data.widgets[i].link === name));
   /** @param {HTMLElement} slot */
   const draw = async (slot) => {
     if (slot.dataset.drawn !== undefined) return;
     slot.dataset.drawn = "";
-    const stored = data.widgets[Number(slot.dataset.widget)];
-    const widget = (await moduleOf(stored.module)).default;
+    const number = Number(slot.dataset.widget);
+    const widget = (await moduleOf(data.widgets[number].module)).default;
     const el = page.createElement("div");
-    await widget.render({ model: new Model(stored.state, stored.replies), el, signal: new AbortController().signal });
+    await widget.render({ model: models[number], el, signal: new AbortController().signal });
     slot.replaceChildren(el);
   };
   const slots = [...page.querySelectorAll("[data-widget]")].map((s) => /** @type {HTMLElement} */ (s));

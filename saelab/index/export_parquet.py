@@ -53,5 +53,5 @@ def write_parquet(index: LatentIndex, folder: str | Path) -> Path:
             ]  # fmt: skip
             out.write_table(pa.table(columns, schema=schema))
     with atomic_write(folder / "latents.parquet") as path:
-        index.table().reset_index().to_parquet(path, engine="pyarrow")
+        index.to_frame().reset_index().to_parquet(path, engine="pyarrow")
     return folder

@@ -63,6 +63,7 @@ class LatentIndex(Queries):
         )
         self.sae, self.model = sae, model
         self._notes = Notes(self.path, self.config["identity"]["SAE"])
+        self._watching: weakref.WeakSet[Any] = weakref.WeakSet()
         if sae is not None and sae.config.d_sae != self.d_sae:
             raise SaelabError(f"the index is of {self.d_sae} latents, but this SAE has {sae.config.d_sae}")
 
@@ -180,6 +181,7 @@ class LatentIndex(Queries):
     def set_label(self, latent: int, text: str | None) -> None:
         """Label a latent (kept in ``labels.json`` beside the index); None or an empty text removes it."""
         self._notes.set(check_latent(latent, self.d_sae), "label", text)
+        self._tell()
 
     def note(self, latent: int) -> str:
         """The note somebody made on this latent, or an empty text."""
@@ -188,6 +190,15 @@ class LatentIndex(Queries):
     def set_note(self, latent: int, text: str | None) -> None:
         """Keep a note on a latent; None or an empty text removes it."""
         self._notes.set(check_latent(latent, self.d_sae), "note", text)
+        self._tell()
+
+    def watch_labels(self, view: Any) -> None:
+        """Call ``view.labels_changed()`` whenever a label or note is written through this object."""
+        self._watching.add(view)
+
+    def _tell(self) -> None:
+        for view in list(self._watching):
+            view.labels_changed()
 
     def labels(self) -> pd.DataFrame:
         """All latents with a label or a note: latent, label, note."""
@@ -202,7 +213,19 @@ class LatentIndex(Queries):
 
         return widgets.LatentDashboard(self, latent)
 
-    def table(self) -> pd.DataFrame:
+    def table(self, latent: int | None = None, **state: Any) -> Any:
+        """Widget: all latents, to sort, filter and search; see :class:`saelab.widgets.LatentTable`."""
+        from saelab import widgets
+
+        return widgets.LatentTable(self, latent, **state)
+
+    def map(self, latent: int | None = None, **state: Any) -> Any:
+        """Widget: latents as points, near where they are alike; see :class:`saelab.widgets.LatentMap`."""
+        from saelab import widgets
+
+        return widgets.LatentMap(self, latent, **state)
+
+    def to_frame(self) -> pd.DataFrame:
         """All latents: :meth:`stats`, the token each is strongest on, and its label."""
         frame, peak = self.stats(), self.arrays["peak"]
         alive = np.flatnonzero(peak >= 0)
@@ -213,6 +236,31 @@ class LatentIndex(Queries):
         frame["label"] = ""
         frame.loc[notes["latent"], "label"] = notes["label"].to_numpy()
         return frame
+
+    def export_html(
+        self, path: str | Path, latents: Iterable[int] | None = None, *, title: str | None = None, n: int = 12
+    ) -> Path:
+        """Write one HTML file that is read offline: a table to search, and the dashboard of each latent.
+
+        Parameters
+        ----------
+        path
+            File to write; its folder is made.
+        latents
+            Which latents; None takes the 100 that fire most. About 100 fit in a megabyte.
+        title
+            Title of the page.
+        n
+            Examples of each kind (strongest, random) per latent.
+
+        Raises
+        ------
+        SaelabError
+            If a latent is out of range, before any work.
+        """
+        from saelab.widgets.export import write_index_page
+
+        return write_index_page(self, path, latents, title=title, n=n)
 
     def to_openai(self, folder: str | Path, latents: Iterable[int] | None = None, **options: Any) -> Path:
         """Write records of OpenAI's SAE viewer; see :mod:`saelab.index.export_openai`."""

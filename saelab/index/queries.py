@@ -12,7 +12,7 @@ import pandas as pd
 from saelab.data import TokenRows
 from saelab.errors import SaelabError, check_count, check_latent
 from saelab.index import concepts as labelled
-from saelab.index import examples, relations, spans, stats, windows
+from saelab.index import examples, maps, relations, spans, stats, windows
 from saelab.index.arrays import ranges
 from saelab.index.layout import AFTER, BEFORE
 from saelab.index.vocab import Vocab
@@ -219,6 +219,26 @@ class Queries:
     def nearest(self, latent: int, by: str = "decoder", n: int = 10) -> pd.DataFrame:
         """Most similar of all latents by cosine of ``"decoder"``, ``"encoder"`` or ``"coactivation"``."""
         return relations.nearest(self, check_latent(latent, self.d_sae), by, n)
+
+    def positions(self, method: str = "pca", by: str = "decoder", seed: int = 0) -> pd.DataFrame:
+        """A place in the plane for every latent, near where their directions are alike.
+
+        Parameters
+        ----------
+        method
+            ``"pca"`` (the two directions of most variance, built in) or ``"umap"`` (needs ``umap-learn``).
+        by
+            ``"decoder"`` or ``"encoder"`` directions; their lengths do not count.
+        seed
+            Of UMAP.
+
+        Returns
+        -------
+        DataFrame
+            x, y in -1 … 1, one row per latent; NaN for a latent without a direction. ``attrs["method"]``;
+            of PCA, ``attrs["explained"]`` is the share of the variance that each axis has.
+        """
+        return maps.positions(self, method, by, seed)
 
     def logit_lens(self, latent: int, n: int = 10) -> pd.DataFrame:
         """What the decoder direction votes for: rank, up_token, up_value, down_token, down_value.

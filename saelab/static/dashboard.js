@@ -225,28 +225,190 @@ function barRow(name, value, most, kind = "") {
   return [h("span", { class: "sl-cell" }, name), bar, h("span", { class: "sl-value" }, column(value))];
 }
 
-// rpc.js
-var made = 0;
-var uuid = () => `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}-${made += 1}`;
-function requests(model, signal) {
-  const waiting = /* @__PURE__ */ new Map();
-  const receive = (message) => {
-    const entry = waiting.get(message?.request);
-    if (!entry) return;
-    waiting.delete(message.request);
-    if (message.error !== void 0) entry.reject(new Error(message.error));
-    else entry.resolve(message.result);
-  };
-  model.on("msg:custom", receive);
-  signal.addEventListener("abort", () => {
-    model.off("msg:custom", receive);
-    waiting.clear();
+// figure.js
+var NS = "http://www.w3.org/2000/svg";
+var CONTROLS = ".sl-button, .sl-tabs, .sl-input, .sl-check, .sl-tip, .sl-alert, .sl-figure, .sl-controls, .sl-pin, [hidden]";
+var SVG_STYLE = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-opacity", "font-family", "font-size", "font-weight", "text-anchor", "opacity", "visibility"];
+var ILLEGAL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+function shape(tag, attributes, text) {
+  const node = document.createElementNS(NS, tag);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, typeof value === "number" ? String(Math.round(value * 100) / 100) : value);
+  if (text !== void 0) node.append(text.replace(ILLEGAL, "�"));
+  return node;
+}
+var paints = (colour) => !!colour && colour !== "transparent" && !/rgba\(.*, 0\)$|\/ 0\)$/.test(colour);
+function lines(node) {
+  const range = document.createRange();
+  const text = node.data;
+  range.selectNodeContents(node);
+  const boxes = [...range.getClientRects()].filter((b) => b.width > 0);
+  if (boxes.length <= 1) return boxes.length && text.trim() ? [{ text, box: boxes[0] }] : [];
+  const out = [];
+  let at = 0;
+  for (const character of text) {
+    range.setStart(node, at);
+    range.setEnd(node, at + character.length);
+    at += character.length;
+    const box = range.getClientRects()[0];
+    if (!box || !box.width) continue;
+    const last = out[out.length - 1];
+    if (last && Math.abs(last.box.top - box.top) < box.height / 2) {
+      last.text += character;
+      const left = Math.min(last.box.left, box.left);
+      last.box = new DOMRect(left, last.box.top, Math.max(last.box.right, box.right) - left, last.box.height);
+    } else out.push({ text: character, box });
+  }
+  return out.filter((l) => l.text.trim());
+}
+function toSvg(view) {
+  const frame = view.getBoundingClientRect();
+  const out = (
+    /** @type {SVGSVGElement} */
+    shape("svg", { xmlns: NS, width: frame.width, height: frame.height, viewBox: `0 0 ${Math.ceil(frame.width)} ${Math.ceil(frame.height)}` })
+  );
+  const [x0, y0] = [frame.left, frame.top];
+  const probe = h("span", { style: "color: var(--sl-bg)" });
+  view.append(probe);
+  out.append(shape("rect", { width: "100%", height: "100%", fill: getComputedStyle(probe).color }));
+  probe.remove();
+  let clips = 0;
+  function walk(node, into) {
+    if (node.matches(CONTROLS)) return;
+    const style = getComputedStyle(node);
+    if (style.display === "none" || style.visibility === "hidden") return;
+    const box = node.getBoundingClientRect();
+    if (node instanceof SVGSVGElement) return void into.append(inline(node, box));
+    if (node instanceof HTMLCanvasElement) {
+      if (box.width) into.append(shape("image", { x: box.left - x0, y: box.top - y0, width: box.width, height: box.height, href: node.toDataURL("image/png") }));
+      return;
+    }
+    for (const b of style.display === "inline" ? node.getClientRects() : [box]) {
+      if (paints(style.backgroundColor)) into.append(shape("rect", { x: b.left - x0, y: b.top - y0, width: b.width, height: b.height, fill: style.backgroundColor, rx: parseFloat(style.borderTopLeftRadius) || 0 }));
+      bars(style, b, into);
+      for (
+        const [side, y] of
+        /** @type {[string, number][]} */
+        [["Top", b.top], ["Bottom", b.bottom]]
+      ) {
+        const width = parseFloat(style[
+          /** @type {"borderTopWidth"} */
+          `border${side}Width`
+        ]);
+        const colour = style[
+          /** @type {"borderTopColor"} */
+          `border${side}Color`
+        ];
+        if (width && paints(colour)) into.append(shape("line", { x1: b.left - x0, x2: b.right - x0, y1: y - y0, y2: y - y0, stroke: colour, "stroke-width": width }));
+      }
+    }
+    let inner = into;
+    if (style.overflowX !== "visible" && box.width) {
+      clips += 1;
+      const clip = shape("clipPath", { id: `saelab-clip-${clips}` });
+      clip.append(shape("rect", { x: box.left - x0, y: box.top - y0, width: box.width, height: box.height }));
+      inner = shape("g", { "clip-path": `url(#saelab-clip-${clips})` });
+      into.append(clip, inner);
+    }
+    mark(node, style, inner);
+    for (const child of node.childNodes) {
+      if (child instanceof Element) walk(child, inner);
+      else if (child instanceof Text) for (const line of lines(child)) inner.append(letters(line.text, line.box, style));
+    }
+  }
+  function bars(style, b, into) {
+    if (!style.backgroundImage.includes("gradient")) return;
+    const colours = style.backgroundImage.match(/(?:rgba?|color|oklab|oklch)\([^()]*\)/g) ?? [];
+    const share = style.backgroundSize.match(/^([\d.]+)%/);
+    const colour = colours[colours.length - 1];
+    if (!colour) return;
+    const width = b.width * (share ? Number(share[1]) / 100 : 1);
+    if (share) return void into.append(shape("rect", { x: b.left - x0, y: b.top - y0, width, height: b.height, fill: colour }));
+    for (let i = 0; i < 24; i += 1) into.append(shape("rect", { x: b.left - x0 + i * width / 24, y: b.top - y0, width: width / 24 + 0.3, height: b.height, fill: colour, "fill-opacity": (i + 0.5) / 24 }));
+  }
+  function mark(node, style, into) {
+    if (!(node instanceof HTMLElement) || !node.dataset.mark) return;
+    const before = getComputedStyle(node, "::before");
+    const b = node.getClientRects()[0];
+    if (before.display === "none" || !b) return;
+    into.append(letters(node.dataset.mark, new DOMRect(b.left, b.top, 8, b.height), style, before.color));
+  }
+  function letters(text, box, style, fill = style.color) {
+    const size = parseFloat(style.fontSize) || 13;
+    const rtl = style.direction === "rtl";
+    return shape("text", {
+      x: (rtl ? box.right : box.left) - x0,
+      y: box.top - y0 + box.height / 2 + size * 0.36,
+      fill,
+      "font-family": style.fontFamily,
+      "font-size": size,
+      "font-weight": style.fontWeight,
+      style: "white-space: pre",
+      ...rtl ? { direction: "rtl" } : {}
+    }, text);
+  }
+  function inline(node, box) {
+    const copy = (
+      /** @type {SVGSVGElement} */
+      node.cloneNode(true)
+    );
+    const [from, to] = [[node, ...node.querySelectorAll("*")], [copy, ...copy.querySelectorAll("*")]];
+    from.forEach((source, i) => {
+      const style = getComputedStyle(source);
+      for (const name of SVG_STYLE) if (style.getPropertyValue(name)) to[i].style.setProperty(name, style.getPropertyValue(name));
+    });
+    for (const [key, value] of Object.entries({ x: box.left - x0, y: box.top - y0, width: box.width, height: box.height })) copy.setAttribute(key, String(value));
+    return copy;
+  }
+  walk(view, out);
+  return out;
+}
+var svgText = (figure) => new XMLSerializer().serializeToString(figure);
+async function toPng(figure, scale2 = 2) {
+  const [width, height] = ["width", "height"].map((k) => Number(figure.getAttribute(k)));
+  const image = new Image();
+  const url = URL.createObjectURL(new Blob([svgText(figure)], { type: "image/svg+xml" }));
+  try {
+    await new Promise((resolve, reject) => {
+      image.onload = resolve;
+      image.onerror = () => reject(new Error("the figure could not be drawn"));
+      image.src = url;
+    });
+    const canvas = h("canvas", { width: Math.ceil(width * scale2), height: Math.ceil(height * scale2) });
+    canvas.getContext("2d")?.drawImage(image, 0, 0, canvas.width, canvas.height);
+    return await new Promise((resolve, reject) => canvas.toBlob((blob) => blob ? resolve(blob) : reject(new Error("the figure is too large for a picture")), "image/png"));
+  } finally {
+    URL.revokeObjectURL(url);
+  }
+}
+function save(blob, name) {
+  const link = h("a", { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1e4);
+}
+function figureMenu(view, name, say) {
+  const menu = h("details", { class: "sl-figure" }, h("summary", { class: "sl-button", title: "Take what is shown as a figure" }, "figure"));
+  const item = (label, title, action) => button(label, title, () => {
+    menu.open = false;
+    Promise.resolve().then(action).catch((e) => say(e.message));
   });
-  return (method, params = {}) => new Promise((resolve, reject) => {
-    const id = uuid();
-    waiting.set(id, { resolve, reject });
-    model.send({ request: id, method, params });
+  menu.append(h(
+    "div",
+    { class: "sl-menu" },
+    item("save SVG", "Save as an SVG file, to be edited or printed", () => save(new Blob([svgText(toSvg(view))], { type: "image/svg+xml" }), `${name()}.svg`)),
+    item("save PNG", "Save as a picture with twice the screen's resolution", async () => save(await toPng(toSvg(view)), `${name()}.png`)),
+    item("copy PNG", "Copy as a picture", async () => {
+      const picture = toPng(toSvg(view));
+      if (!navigator.clipboard?.write) throw new Error("this page may not write to the clipboard; save the picture instead");
+      await navigator.clipboard.write([new ClipboardItem({ "image/png": picture })]);
+    })
+  ));
+  menu.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && menu.open) {
+      menu.open = false;
+      event.stopPropagation();
+    }
   });
+  return menu;
 }
 
 // text.js
@@ -313,6 +475,170 @@ function tokens(text, values, { low = 0, high, from = 0, to = Infinity }) {
   return out;
 }
 
+// prompt.js
+function promptBox({ model, open, range, tip, signal }) {
+  const field = h("textarea", { class: "sl-input", rows: 1, placeholder: "Type a text and see what fires on it", "aria-label": "A text of your own", spellcheck: "false" });
+  const line = h("div", { class: "sl-tried" });
+  const list = h("div", { class: "sl-fires" });
+  const node = h("section", { class: "sl-prompt" }, h("h3", {}, "Try a text"), field, line, list);
+  let token = -1;
+  const send = throttle(() => {
+    if (field.value === model.get("prompt")) return;
+    model.set("prompt", field.value);
+    model.save_changes();
+  }, 120, signal);
+  field.addEventListener("input", () => {
+    field.rows = Math.min(5, 1 + Math.floor(field.value.length / 90) + (field.value.match(/\n/g)?.length ?? 0));
+    send();
+  });
+  const found = () => model.get("tried") ?? {};
+  function draw() {
+    const readOnly = model.get("read_only"), reason = model.get("cannot_try");
+    const { text, values = [], strongest = [] } = found();
+    node.hidden = readOnly && !text;
+    field.hidden = readOnly || !!reason;
+    const root2 = (
+      /** @type {Document} */
+      field.getRootNode()
+    );
+    if (root2.activeElement !== field) field.value = model.get("prompt");
+    if (reason && !readOnly) return line.replaceChildren(h("p", { class: "sl-muted sl-small" }, reason));
+    if (!text) {
+      line.replaceChildren();
+      return list.replaceChildren();
+    }
+    const spans = tokens(text, values, range());
+    line.replaceChildren(h("bdi", { class: "sl-text", dir: direction(text.text.join("")) }, ...spans));
+    if (token >= text.ids.length) token = -1;
+    drawList(token < 0 ? lastStrong(values, strongest) : token);
+  }
+  function lastStrong(values, strongest) {
+    const most = Math.max(0, ...values);
+    if (most > 0) return values.indexOf(most);
+    for (let i = strongest.length - 1; i >= 0; i -= 1) if (strongest[i].length) return i;
+    return strongest.length - 1;
+  }
+  function drawList(at) {
+    const { text, strongest = [], labels = {}, values = [] } = found();
+    if (!text) return;
+    const span = [...line.querySelectorAll(".sl-tok")].find((s) => Number(
+      /** @type {HTMLElement} */
+      s.dataset.stop
+    ) > at);
+    for (const s of line.querySelectorAll(".sl-tok")) s.setAttribute("aria-selected", String(s === span));
+    const fires = strongest[at] ?? [];
+    const rows = h("div", { class: "sl-rows" });
+    const most = fires[0]?.[1] ?? 1;
+    for (const [latent, value] of fires) {
+      const link = h("button", { type: "button", class: "sl-link", title: `Open latent ${latent}` }, String(latent));
+      link.addEventListener("click", () => open(latent));
+      const name = h("span", {}, link, " ", h("bdi", {}, labels[String(latent)] ?? ""));
+      rows.append(...barRow(latent === model.get("latent") ? h("b", {}, name) : name, value, most, "sl-warm"));
+    }
+    const own = values[at];
+    const special = text.special?.includes(at);
+    list.replaceChildren(
+      h("p", { class: "sl-muted sl-small" }, "on ", chip(labelOf(text, at)), special ? ": not counted, a special token" : fires.length ? " fire" : ": no latent fires", own > 0 ? `; this latent ${show(own)}` : ""),
+      rows
+    );
+  }
+  line.addEventListener("click", (event) => {
+    const span = (
+      /** @type {HTMLElement | null} */
+      /** @type {HTMLElement} */
+      event.target.closest(".sl-tok")
+    );
+    if (!span) return;
+    token = Number(span.dataset.start);
+    drawList(token);
+  });
+  line.addEventListener("pointerover", (event) => {
+    const span = (
+      /** @type {HTMLElement | null} */
+      /** @type {HTMLElement} */
+      event.target.closest(".sl-tok")
+    );
+    const { text, values = [], strongest = [] } = found();
+    if (!span || !text) return tip.hide();
+    const [a, b] = [Number(span.dataset.start), Number(span.dataset.stop)];
+    tip.show(span, ...Array.from({ length: Math.min(b - a, 4) }, (_, k) => facts([
+      ["token", chip(labelOf(text, a + k))],
+      ["id", String(text.ids[a + k])],
+      ["position", String(a + k)],
+      ["this latent", show(values[a + k] ?? 0)],
+      ["strongest", strongest[a + k]?.length ? strongest[a + k].slice(0, 3).map(([latent, v]) => `${latent} (${show(v)})`).join(", ") : "none"]
+    ])));
+  });
+  line.addEventListener("pointerleave", () => tip.hide());
+  return { node, draw, changed: () => {
+    token = -1;
+    draw();
+  } };
+}
+
+// rpc.js
+var made = 0;
+var uuid = () => `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}-${made += 1}`;
+function requests(model, signal) {
+  const waiting = /* @__PURE__ */ new Map();
+  const receive = (message, buffers) => {
+    const entry = waiting.get(message?.request);
+    if (!entry) return;
+    waiting.delete(message.request);
+    if (message.error !== void 0) entry.reject(new Error(message.error));
+    else entry.resolve(buffers?.length ? { ...message.result, buffers } : message.result);
+  };
+  model.on("msg:custom", receive);
+  signal.addEventListener("abort", () => {
+    model.off("msg:custom", receive);
+    waiting.clear();
+  });
+  return (method, params = {}) => new Promise((resolve, reject) => {
+    const id = uuid();
+    waiting.set(id, { resolve, reject });
+    model.send({ request: id, method, params });
+  });
+}
+
+// scale.js
+function scale(model, most, promise) {
+  const low = number("Lowest value of the colour scale", "vmin");
+  const high = number("Highest value of the colour scale", "vmax");
+  const lock = button("", "", () => {
+    const locked = model.get("vmax") !== null;
+    set(locked ? null : range().low, locked ? null : range().high);
+  });
+  const node = h("span", { class: "sl-scale sl-small" }, low, h("span", { class: "sl-ramp", role: "img", "aria-label": "colour scale" }), high, lock);
+  function set(vmin, vmax) {
+    model.set("vmin", vmin);
+    model.set("vmax", vmax);
+    model.save_changes();
+  }
+  function range() {
+    return { low: model.get("vmin") ?? 0, high: model.get("vmax") ?? most() };
+  }
+  function number(label, key) {
+    const input = h("input", { class: "sl-input", type: "text", inputmode: "decimal", "aria-label": label, title: label });
+    input.addEventListener("change", () => {
+      const value = Number(input.value), { low: a, high: b } = range();
+      const right = input.value.trim() !== "" && Number.isFinite(value) && (key === "vmin" ? value < b : value > a);
+      if (right) set(key === "vmin" ? value : a, key === "vmin" ? b : value);
+      else draw();
+    });
+    return input;
+  }
+  function draw() {
+    const locked = model.get("vmax") !== null;
+    low.value = show(range().low);
+    high.value = show(range().high);
+    lock.textContent = locked ? "locked" : "lock";
+    lock.setAttribute("aria-pressed", String(locked));
+    lock.title = locked ? "Scale each latent to its own maximum again" : promise;
+    lock.setAttribute("aria-label", lock.title);
+  }
+  return { node, draw, range };
+}
+
 // dashboard.js
 var MEANING = (
   /** @type {Record<string, string>} */
@@ -347,7 +673,7 @@ function render({ model, el, signal }) {
   }
   const data = () => model.get("payload");
   const fires = () => (data().stats.n ?? 0) > 0;
-  const high = () => model.get("vmax") ?? data().stats.max ?? 0;
+  const ends = scale(model, () => Math.max(data().stats.max ?? 0, model.get("vmin") ?? 0), "Keep this scale for every latent");
   const fail = (e) => alert.say(e.message);
   const box = h("input", { class: "sl-input sl-number", type: "text", inputmode: "numeric", "aria-label": "Latent", title: "Latent; press / to come here" });
   box.addEventListener("keydown", (event) => {
@@ -387,14 +713,14 @@ function render({ model, el, signal }) {
   const note = h("textarea", { class: "sl-input", rows: 2, placeholder: "Note", "aria-label": "Note on this latent" });
   const notes = h("div", { class: "sl-notes" });
   let writing = model.get("latent");
-  const save = () => {
+  const save2 = () => {
     if (model.get("read_only") || label.value === model.get("label") && note.value === model.get("note") && writing === model.get("latent")) return;
     request("save", { latent: writing, label: label.value, note: note.value }).catch(fail);
   };
-  const saveSoon = throttle(save, 700, abort.signal);
+  const saveSoon = throttle(save2, 700, abort.signal);
   for (const field of [label, note]) {
     field.addEventListener("input", saveSoon);
-    field.addEventListener("change", save);
+    field.addEventListener("change", save2);
   }
   function drawNotes() {
     if (model.get("read_only")) {
@@ -421,17 +747,17 @@ function render({ model, el, signal }) {
   function drawStats() {
     const { stats: s, counted, excluded } = data();
     const percent = (v) => v === null ? "–" : show(100 * v);
-    const lines = [
+    const lines2 = [
       ["tokens counted", count(counted), excluded ? `+ ${count(excluded)} special, left out` : "", "Positions all numbers are about"],
       ["fires on", count(s.n ?? 0), "", "Positions with an activation above 0"],
       ["density", `${percent(s.density)} %`, `${percent(s.density_lo)} – ${percent(s.density_hi)}`, "Share of the counted tokens, with its 95 % interval (Wilson)"]
     ];
     if (fires()) {
-      lines.push(["mean, max", `${show(s.mean)}, ${show(s.max)}`, "", MEANING.mean]);
-      lines.push(["E[a²]", show(s.mean_sq), "", MEANING.mean_sq]);
-      lines.push(["skew, kurtosis", `${show(s.skew)}, ${show(s.kurtosis)}`, "", `${MEANING.skew}; ${MEANING.kurtosis}`]);
+      lines2.push(["mean, max", `${show(s.mean)}, ${show(s.max)}`, "", MEANING.mean]);
+      lines2.push(["E[a²]", show(s.mean_sq), "", MEANING.mean_sq]);
+      lines2.push(["skew, kurtosis", `${show(s.skew)}, ${show(s.kurtosis)}`, "", `${MEANING.skew}; ${MEANING.kurtosis}`]);
     }
-    stats.replaceChildren(...lines.flatMap(([name, value, more, title]) => [
+    stats.replaceChildren(...lines2.flatMap(([name, value, more, title]) => [
       h("dt", { title }, name),
       h("dd", { title }, value, more ? h("small", {}, ` ${more}`) : null)
     ]));
@@ -524,8 +850,10 @@ function render({ model, el, signal }) {
       h("span", { class: "sl-muted sl-small" }, text),
       h("span", { class: "sl-grow" }),
       h("label", { class: "sl-check sl-small" }, space, "spaces"),
-      h("span", { class: "sl-scale sl-small" }, "0", h("span", { class: "sl-ramp", role: "img", "aria-label": "colour scale" }), show(high()))
+      ends.node,
+      figure
     );
+    ends.draw();
   }
   function drawExamples() {
     const tab = model.get("tab");
@@ -541,7 +869,7 @@ function render({ model, el, signal }) {
   }
   function exampleRow(e, i) {
     const rtl = direction(e.text.text.join("")) === "rtl";
-    const line = (from, to) => h("bdi", { class: "sl-line", dir: rtl ? "rtl" : "ltr" }, ...tokens(e.text, e.values, { high: high(), from, to }));
+    const line = (from, to) => h("bdi", { class: "sl-line", dir: rtl ? "rtl" : "ltr" }, ...tokens(e.text, e.values, { ...ends.range(), from, to }));
     const begin = groupStart(e.text, e.centre);
     const [before, rest] = [line(0, begin), line(begin, Infinity)];
     rest.firstElementChild?.classList.add("sl-centre");
@@ -591,7 +919,7 @@ function render({ model, el, signal }) {
     if (model.get("read_only")) return;
     request("row", { row: e.row }).then((whole) => {
       if (!node.isConnected || node.nextElementSibling?.classList.contains("sl-whole")) return;
-      node.after(h("div", { class: "sl-whole" }, h("bdi", { class: "sl-text", dir: direction(whole.text.text.join("")) }, ...tokens(whole.text, whole.values, { high: high() }))));
+      node.after(h("div", { class: "sl-whole" }, h("bdi", { class: "sl-text", dir: direction(whole.text.text.join("")) }, ...tokens(whole.text, whole.values, ends.range()))));
     }).catch(fail);
   }
   list.addEventListener("click", (event) => {
@@ -635,6 +963,8 @@ function render({ model, el, signal }) {
     const side = (pairs, kind) => h("div", { class: "sl-rows" }, ...pairs.flatMap(([token, value]) => barRow(chip(token), value, most, kind)));
     votes.append(h("div", { class: "sl-votes" }, side(found.up, "sl-warm"), side(found.down, "")));
   }
+  const figure = figureMenu(view, () => `latent-${model.get("latent")}`, alert.say);
+  const prompt = promptBox({ model, open, range: ends.range, tip, signal: abort.signal });
   function fetchInterval() {
     const brush = model.get("brush");
     if (!brush) {
@@ -704,6 +1034,7 @@ function render({ model, el, signal }) {
     drawNear();
     drawExamples();
     drawVotes();
+    prompt.draw();
   }
   const redraw = throttle(() => {
     drawAll();
@@ -712,9 +1043,15 @@ function render({ model, el, signal }) {
   for (
     const key of
     /** @type {const} */
-    ["payload", "vmax", "read_only", "available"]
+    ["payload", "vmin", "vmax", "read_only", "available"]
   ) model.on(`change:${key}`, redraw);
   model.on("change:latent", drawHead);
+  model.on("change:tried", prompt.changed);
+  for (
+    const key of
+    /** @type {const} */
+    ["prompt", "cannot_try"]
+  ) model.on(`change:${key}`, prompt.draw);
   for (
     const key of
     /** @type {const} */
@@ -739,7 +1076,7 @@ function render({ model, el, signal }) {
     "div",
     { class: "sl-columns" },
     h("aside", {}, h("div", { class: "sl-head" }, h("h2", {}, "Latent"), box, of, h("span", { class: "sl-grow" }), back, on, any), notes, stats, chart, near),
-    h("div", { class: "sl-main" }, h("section", {}, bar, list), votes)
+    h("div", { class: "sl-main" }, h("section", {}, bar, list), prompt.node, votes)
   ));
   el.append(view);
   white();

@@ -91,12 +91,12 @@ var made = 0;
 var uuid = () => `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}-${made += 1}`;
 function requests(model, signal) {
   const waiting = /* @__PURE__ */ new Map();
-  const receive = (message) => {
+  const receive = (message, buffers) => {
     const entry = waiting.get(message?.request);
     if (!entry) return;
     waiting.delete(message.request);
     if (message.error !== void 0) entry.reject(new Error(message.error));
-    else entry.resolve(message.result);
+    else entry.resolve(buffers?.length ? { ...message.result, buffers } : message.result);
   };
   model.on("msg:custom", receive);
   signal.addEventListener("abort", () => {

@@ -86,17 +86,203 @@ function alertBox(model) {
   return { box, say };
 }
 
+// figure.js
+var NS = "http://www.w3.org/2000/svg";
+var CONTROLS = ".sl-button, .sl-tabs, .sl-input, .sl-check, .sl-tip, .sl-alert, .sl-figure, .sl-controls, .sl-pin, [hidden]";
+var SVG_STYLE = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-opacity", "font-family", "font-size", "font-weight", "text-anchor", "opacity", "visibility"];
+var ILLEGAL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+function shape(tag, attributes, text) {
+  const node = document.createElementNS(NS, tag);
+  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, typeof value === "number" ? String(Math.round(value * 100) / 100) : value);
+  if (text !== void 0) node.append(text.replace(ILLEGAL, "�"));
+  return node;
+}
+var paints = (colour) => !!colour && colour !== "transparent" && !/rgba\(.*, 0\)$|\/ 0\)$/.test(colour);
+function lines(node) {
+  const range = document.createRange();
+  const text = node.data;
+  range.selectNodeContents(node);
+  const boxes = [...range.getClientRects()].filter((b) => b.width > 0);
+  if (boxes.length <= 1) return boxes.length && text.trim() ? [{ text, box: boxes[0] }] : [];
+  const out = [];
+  let at = 0;
+  for (const character of text) {
+    range.setStart(node, at);
+    range.setEnd(node, at + character.length);
+    at += character.length;
+    const box = range.getClientRects()[0];
+    if (!box || !box.width) continue;
+    const last = out[out.length - 1];
+    if (last && Math.abs(last.box.top - box.top) < box.height / 2) {
+      last.text += character;
+      const left = Math.min(last.box.left, box.left);
+      last.box = new DOMRect(left, last.box.top, Math.max(last.box.right, box.right) - left, last.box.height);
+    } else out.push({ text: character, box });
+  }
+  return out.filter((l) => l.text.trim());
+}
+function toSvg(view) {
+  const frame = view.getBoundingClientRect();
+  const out = (
+    /** @type {SVGSVGElement} */
+    shape("svg", { xmlns: NS, width: frame.width, height: frame.height, viewBox: `0 0 ${Math.ceil(frame.width)} ${Math.ceil(frame.height)}` })
+  );
+  const [x0, y0] = [frame.left, frame.top];
+  const probe = h("span", { style: "color: var(--sl-bg)" });
+  view.append(probe);
+  out.append(shape("rect", { width: "100%", height: "100%", fill: getComputedStyle(probe).color }));
+  probe.remove();
+  let clips = 0;
+  function walk(node, into) {
+    if (node.matches(CONTROLS)) return;
+    const style = getComputedStyle(node);
+    if (style.display === "none" || style.visibility === "hidden") return;
+    const box = node.getBoundingClientRect();
+    if (node instanceof SVGSVGElement) return void into.append(inline(node, box));
+    if (node instanceof HTMLCanvasElement) {
+      if (box.width) into.append(shape("image", { x: box.left - x0, y: box.top - y0, width: box.width, height: box.height, href: node.toDataURL("image/png") }));
+      return;
+    }
+    for (const b of style.display === "inline" ? node.getClientRects() : [box]) {
+      if (paints(style.backgroundColor)) into.append(shape("rect", { x: b.left - x0, y: b.top - y0, width: b.width, height: b.height, fill: style.backgroundColor, rx: parseFloat(style.borderTopLeftRadius) || 0 }));
+      bars(style, b, into);
+      for (
+        const [side, y] of
+        /** @type {[string, number][]} */
+        [["Top", b.top], ["Bottom", b.bottom]]
+      ) {
+        const width = parseFloat(style[
+          /** @type {"borderTopWidth"} */
+          `border${side}Width`
+        ]);
+        const colour = style[
+          /** @type {"borderTopColor"} */
+          `border${side}Color`
+        ];
+        if (width && paints(colour)) into.append(shape("line", { x1: b.left - x0, x2: b.right - x0, y1: y - y0, y2: y - y0, stroke: colour, "stroke-width": width }));
+      }
+    }
+    let inner = into;
+    if (style.overflowX !== "visible" && box.width) {
+      clips += 1;
+      const clip = shape("clipPath", { id: `saelab-clip-${clips}` });
+      clip.append(shape("rect", { x: box.left - x0, y: box.top - y0, width: box.width, height: box.height }));
+      inner = shape("g", { "clip-path": `url(#saelab-clip-${clips})` });
+      into.append(clip, inner);
+    }
+    mark(node, style, inner);
+    for (const child of node.childNodes) {
+      if (child instanceof Element) walk(child, inner);
+      else if (child instanceof Text) for (const line of lines(child)) inner.append(letters(line.text, line.box, style));
+    }
+  }
+  function bars(style, b, into) {
+    if (!style.backgroundImage.includes("gradient")) return;
+    const colours = style.backgroundImage.match(/(?:rgba?|color|oklab|oklch)\([^()]*\)/g) ?? [];
+    const share = style.backgroundSize.match(/^([\d.]+)%/);
+    const colour = colours[colours.length - 1];
+    if (!colour) return;
+    const width = b.width * (share ? Number(share[1]) / 100 : 1);
+    if (share) return void into.append(shape("rect", { x: b.left - x0, y: b.top - y0, width, height: b.height, fill: colour }));
+    for (let i = 0; i < 24; i += 1) into.append(shape("rect", { x: b.left - x0 + i * width / 24, y: b.top - y0, width: width / 24 + 0.3, height: b.height, fill: colour, "fill-opacity": (i + 0.5) / 24 }));
+  }
+  function mark(node, style, into) {
+    if (!(node instanceof HTMLElement) || !node.dataset.mark) return;
+    const before = getComputedStyle(node, "::before");
+    const b = node.getClientRects()[0];
+    if (before.display === "none" || !b) return;
+    into.append(letters(node.dataset.mark, new DOMRect(b.left, b.top, 8, b.height), style, before.color));
+  }
+  function letters(text, box, style, fill = style.color) {
+    const size = parseFloat(style.fontSize) || 13;
+    const rtl = style.direction === "rtl";
+    return shape("text", {
+      x: (rtl ? box.right : box.left) - x0,
+      y: box.top - y0 + box.height / 2 + size * 0.36,
+      fill,
+      "font-family": style.fontFamily,
+      "font-size": size,
+      "font-weight": style.fontWeight,
+      style: "white-space: pre",
+      ...rtl ? { direction: "rtl" } : {}
+    }, text);
+  }
+  function inline(node, box) {
+    const copy = (
+      /** @type {SVGSVGElement} */
+      node.cloneNode(true)
+    );
+    const [from, to] = [[node, ...node.querySelectorAll("*")], [copy, ...copy.querySelectorAll("*")]];
+    from.forEach((source, i) => {
+      const style = getComputedStyle(source);
+      for (const name of SVG_STYLE) if (style.getPropertyValue(name)) to[i].style.setProperty(name, style.getPropertyValue(name));
+    });
+    for (const [key, value] of Object.entries({ x: box.left - x0, y: box.top - y0, width: box.width, height: box.height })) copy.setAttribute(key, String(value));
+    return copy;
+  }
+  walk(view, out);
+  return out;
+}
+var svgText = (figure) => new XMLSerializer().serializeToString(figure);
+async function toPng(figure, scale2 = 2) {
+  const [width, height] = ["width", "height"].map((k) => Number(figure.getAttribute(k)));
+  const image = new Image();
+  const url = URL.createObjectURL(new Blob([svgText(figure)], { type: "image/svg+xml" }));
+  try {
+    await new Promise((resolve, reject) => {
+      image.onload = resolve;
+      image.onerror = () => reject(new Error("the figure could not be drawn"));
+      image.src = url;
+    });
+    const canvas = h("canvas", { width: Math.ceil(width * scale2), height: Math.ceil(height * scale2) });
+    canvas.getContext("2d")?.drawImage(image, 0, 0, canvas.width, canvas.height);
+    return await new Promise((resolve, reject) => canvas.toBlob((blob) => blob ? resolve(blob) : reject(new Error("the figure is too large for a picture")), "image/png"));
+  } finally {
+    URL.revokeObjectURL(url);
+  }
+}
+function save(blob, name) {
+  const link = h("a", { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1e4);
+}
+function figureMenu(view, name, say) {
+  const menu = h("details", { class: "sl-figure" }, h("summary", { class: "sl-button", title: "Take what is shown as a figure" }, "figure"));
+  const item = (label, title, action) => button(label, title, () => {
+    menu.open = false;
+    Promise.resolve().then(action).catch((e) => say(e.message));
+  });
+  menu.append(h(
+    "div",
+    { class: "sl-menu" },
+    item("save SVG", "Save as an SVG file, to be edited or printed", () => save(new Blob([svgText(toSvg(view))], { type: "image/svg+xml" }), `${name()}.svg`)),
+    item("save PNG", "Save as a picture with twice the screen's resolution", async () => save(await toPng(toSvg(view)), `${name()}.png`)),
+    item("copy PNG", "Copy as a picture", async () => {
+      const picture = toPng(toSvg(view));
+      if (!navigator.clipboard?.write) throw new Error("this page may not write to the clipboard; save the picture instead");
+      await navigator.clipboard.write([new ClipboardItem({ "image/png": picture })]);
+    })
+  ));
+  menu.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && menu.open) {
+      menu.open = false;
+      event.stopPropagation();
+    }
+  });
+  return menu;
+}
+
 // rpc.js
 var made = 0;
 var uuid = () => `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}-${made += 1}`;
 function requests(model, signal) {
   const waiting = /* @__PURE__ */ new Map();
-  const receive = (message) => {
+  const receive = (message, buffers) => {
     const entry = waiting.get(message?.request);
     if (!entry) return;
     waiting.delete(message.request);
     if (message.error !== void 0) entry.reject(new Error(message.error));
-    else entry.resolve(message.result);
+    else entry.resolve(buffers?.length ? { ...message.result, buffers } : message.result);
   };
   model.on("msg:custom", receive);
   signal.addEventListener("abort", () => {
@@ -108,6 +294,45 @@ function requests(model, signal) {
     waiting.set(id, { resolve, reject });
     model.send({ request: id, method, params });
   });
+}
+
+// scale.js
+function scale(model, most, promise) {
+  const low = number("Lowest value of the colour scale", "vmin");
+  const high = number("Highest value of the colour scale", "vmax");
+  const lock = button("", "", () => {
+    const locked = model.get("vmax") !== null;
+    set(locked ? null : range().low, locked ? null : range().high);
+  });
+  const node = h("span", { class: "sl-scale sl-small" }, low, h("span", { class: "sl-ramp", role: "img", "aria-label": "colour scale" }), high, lock);
+  function set(vmin, vmax) {
+    model.set("vmin", vmin);
+    model.set("vmax", vmax);
+    model.save_changes();
+  }
+  function range() {
+    return { low: model.get("vmin") ?? 0, high: model.get("vmax") ?? most() };
+  }
+  function number(label, key) {
+    const input = h("input", { class: "sl-input", type: "text", inputmode: "decimal", "aria-label": label, title: label });
+    input.addEventListener("change", () => {
+      const value = Number(input.value), { low: a, high: b } = range();
+      const right = input.value.trim() !== "" && Number.isFinite(value) && (key === "vmin" ? value < b : value > a);
+      if (right) set(key === "vmin" ? value : a, key === "vmin" ? b : value);
+      else draw();
+    });
+    return input;
+  }
+  function draw() {
+    const locked = model.get("vmax") !== null;
+    low.value = show(range().low);
+    high.value = show(range().high);
+    lock.textContent = locked ? "locked" : "lock";
+    lock.setAttribute("aria-pressed", String(locked));
+    lock.title = locked ? "Scale each latent to its own maximum again" : promise;
+    lock.setAttribute("aria-label", lock.title);
+  }
+  return { node, draw, range };
 }
 
 // text.js
@@ -214,20 +439,26 @@ function render({ model, el, signal }) {
   const view = root("heatmap", "Activation heatmap");
   const alert = alertBox(model);
   const chips = h("div", { class: "sl-latents", role: "group", "aria-label": "Latent" });
-  const low = number("Lowest value of the colour scale", "vmin");
-  const high = number("Highest value of the colour scale", "vmax");
-  const lock = button("", "", () => {
-    const locked = model.get("vmax") !== null;
-    set({ vmin: locked ? null : range().low, vmax: locked ? null : range().high });
-  });
+  const bar = scale(model, () => Math.max(model.get("maxima")[column()] ?? 0, model.get("vmin") ?? 0), "Keep this scale for every latent and page");
   const space = h("input", { type: "checkbox" });
   space.addEventListener("change", () => set({ show_whitespace: space.checked }));
   const pager = h("div", { class: "sl-bar" });
+  const add = h("input", { class: "sl-input sl-add", type: "text", inputmode: "numeric", placeholder: "+ latent", "aria-label": "Show another latent", title: "Show another latent; press / to come here" });
+  add.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") list.focus();
+    if (event.key !== "Enter" || !add.value.trim()) return;
+    const latent = Number(add.value.trim());
+    if (!Number.isInteger(latent) || latent < 0) return alert.say("A latent is a whole number from 0 on.");
+    alert.say("");
+    request("add", { latent }).then(() => {
+      add.value = "";
+    }).catch((e) => alert.say(e.message));
+  });
   const list = h("div", {
     class: "sl-sequences",
     role: "listbox",
     tabindex: "0",
-    "aria-label": "Tokens. Arrow keys move, shift and arrow keys mark a span, Escape clears."
+    "aria-label": "Tokens. Arrow keys move, shift and arrow keys mark a span, Enter pins the facts of a token, Escape clears."
   });
   const status = h("div", { class: "sl-status sl-muted", "aria-live": "polite" });
   const found = h("div", { class: "sl-found", hidden: true });
@@ -241,23 +472,7 @@ function render({ model, el, signal }) {
     );
     model.save_changes();
   }
-  function number(label, key) {
-    const input = h("input", { class: "sl-input", type: "text", inputmode: "decimal", "aria-label": label, title: label });
-    input.addEventListener("change", () => {
-      const value = Number(input.value);
-      const other = key === "vmin" ? model.get("vmax") ?? range().high : model.get("vmin") ?? range().low;
-      const right = input.value.trim() !== "" && Number.isFinite(value) && (key === "vmin" ? value < other : value > other);
-      if (right) set(key === "vmin" ? { vmin: value, vmax: other } : { vmin: other, vmax: value });
-      else drawScale();
-    });
-    return input;
-  }
   const column = () => Math.max(0, model.get("latents").indexOf(model.get("latent") ?? -1));
-  function range() {
-    const data = model.get("maxima")[column()] ?? 0;
-    const lowest = model.get("vmin") ?? 0;
-    return { low: lowest, high: model.get("vmax") ?? Math.max(data, lowest) };
-  }
   function drawChips() {
     const names = model.get("names");
     chips.replaceChildren(
@@ -268,16 +483,6 @@ function render({ model, el, signal }) {
       })
     );
   }
-  function drawScale() {
-    const { low: a, high: b } = range();
-    const locked = model.get("vmax") !== null;
-    low.value = show(a);
-    high.value = show(b);
-    lock.textContent = locked ? "locked" : "lock";
-    lock.setAttribute("aria-pressed", String(locked));
-    lock.title = locked ? "Scale each latent to its own maximum again" : "Keep this scale for every latent and page";
-    lock.setAttribute("aria-label", lock.title);
-  }
   function drawTokens() {
     const all = floats(model.get("values"));
     const sequences = model.get("sequences");
@@ -286,7 +491,7 @@ function render({ model, el, signal }) {
     drawn = sequences.map((text, i) => {
       const begin = column() * total + offset;
       const values = all.subarray(begin, begin + text.ids.length);
-      const spans = tokens(text, values, range());
+      const spans = tokens(text, values, bar.range());
       spans.forEach((span) => {
         span.setAttribute("role", "option");
         span.dataset.row = String(i);
@@ -415,8 +620,21 @@ function render({ model, el, signal }) {
       set({ selected_sequence: sequence, selected_token: span[1], selected_span: span });
     }
   }, { signal: abort.signal });
+  view.addEventListener("keydown", (event) => {
+    if (typing(event)) return event.stopPropagation();
+    if (event.key !== "/" || event.ctrlKey || event.metaKey || add.hidden) return;
+    event.preventDefault();
+    event.stopPropagation();
+    add.focus();
+  });
   list.addEventListener("keydown", (event) => {
-    if (typing(event)) return;
+    if (event.key === "Enter") {
+      const row2 = (model.get("selected_sequence") ?? -1) - model.get("first"), token2 = model.get("selected_token");
+      const span = token2 === null ? void 0 : spanAt(row2, token2);
+      if (span) tip.show(span, facts(describe(row2, token2 ?? 0)));
+      event.preventDefault();
+      return event.stopPropagation();
+    }
     if (event.key === "Escape") {
       tip.hide();
       set({ selected_sequence: null, selected_token: null, selected_span: null });
@@ -452,7 +670,7 @@ function render({ model, el, signal }) {
   }
   const redraw = throttle(() => {
     drawChips();
-    drawScale();
+    bar.draw();
     drawTokens();
     drawPager();
   }, 0, abort.signal);
@@ -473,6 +691,10 @@ function render({ model, el, signal }) {
     found.replaceChildren();
     if (span) askSoon(span);
   });
+  const asking = () => {
+    add.hidden = !model.get("can_ask");
+  };
+  model.on("change:can_ask", asking);
   const white = () => {
     space.checked = model.get("show_whitespace");
     list.classList.toggle("sl-show-space", space.checked);
@@ -485,9 +707,11 @@ function render({ model, el, signal }) {
       { class: "sl-bar" },
       h("span", { class: "sl-muted" }, "latent"),
       chips,
+      add,
       h("span", { class: "sl-grow" }),
       h("label", { class: "sl-check sl-small" }, space, "spaces"),
-      h("span", { class: "sl-scale" }, low, h("span", { class: "sl-ramp", role: "img", "aria-label": "colour scale" }), high, lock)
+      bar.node,
+      figureMenu(view, () => `latent-${model.get("latent") ?? ""}-heatmap`, alert.say)
     ),
     list,
     pager,
@@ -496,10 +720,11 @@ function render({ model, el, signal }) {
   );
   el.append(view);
   drawChips();
-  drawScale();
+  bar.draw();
   drawTokens();
   drawPager();
   white();
+  asking();
   return () => abort.abort();
 }
 var heatmap_default = { render };

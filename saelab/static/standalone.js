@@ -3,6 +3,10 @@ function bytes(base64) {
   const raw = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
   return new DataView(raw.buffer);
 }
+async function unzip(base64) {
+  const stream = new Blob([bytes(base64)]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Response(stream).text();
+}
 function unpack(state) {
   return Object.fromEntries(
     Object.entries(state).map(([key, value]) => [key, typeof value?.$bytes === "string" ? bytes(value.$bytes) : value])
@@ -49,6 +53,10 @@ var Model = class {
   #emit(name, value) {
     for (const fn of [...this.#listeners.get(name) ?? []]) fn(value);
   }
+  /** Whether the page has an answer. @param {string} method @param {Record<string, unknown>} params */
+  holds(method, params) {
+    return requestKey(method, params) in this.#replies;
+  }
   /** @param {{ request: string, method: string, params: Record<string, unknown> }} message */
   send({ request, method, params }) {
     const reply = this.#replies[requestKey(method, params)];
@@ -61,9 +69,21 @@ var Model = class {
     });
   }
 };
+function link(models) {
+  for (const model of models) {
+    model.on("change:latent", (latent) => {
+      for (const other of models) {
+        if (other === model || other.get("latent") === latent) continue;
+        if (other.holds("open", { latent })) other.send({ request: "", method: "open", params: { latent } });
+        else if (!other.get("available")) other.set("latent", latent);
+      }
+    });
+  }
+}
 async function start(page, load = (url) => import(url)) {
-  const source = page.getElementById("saelab-data")?.textContent;
-  if (!source) return;
+  const held = page.getElementById("saelab-data");
+  if (!held?.textContent) return;
+  const source = held.dataset.packed ? await unzip(held.textContent) : held.textContent;
   const data = JSON.parse(source);
   const modules = /* @__PURE__ */ new Map();
   const moduleOf = (name) => {
@@ -72,13 +92,15 @@ async function start(page, load = (url) => import(url)) {
     }
     return modules.get(name);
   };
+  const models = data.widgets.map((w) => new Model(w.state, w.replies));
+  for (const name of new Set(data.widgets.map((w) => w.link))) if (name) link(models.filter((_, i) => data.widgets[i].link === name));
   const draw = async (slot) => {
     if (slot.dataset.drawn !== void 0) return;
     slot.dataset.drawn = "";
-    const stored = data.widgets[Number(slot.dataset.widget)];
-    const widget = (await moduleOf(stored.module)).default;
+    const number = Number(slot.dataset.widget);
+    const widget = (await moduleOf(data.widgets[number].module)).default;
     const el = page.createElement("div");
-    await widget.render({ model: new Model(stored.state, stored.replies), el, signal: new AbortController().signal });
+    await widget.render({ model: models[number], el, signal: new AbortController().signal });
     slot.replaceChildren(el);
   };
   const slots = [...page.querySelectorAll("[data-widget]")].map((s) => (
@@ -103,6 +125,7 @@ async function start(page, load = (url) => import(url)) {
 if (typeof document !== "undefined") start(document);
 export {
   Model,
+  link,
   requestKey,
   start
 };

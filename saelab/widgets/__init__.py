@@ -1,8 +1,9 @@
 """The notebook widgets and the offline page.
 
-``ActivationHeatmap``, ``LatentDashboard``, ``N2GEditor``, ``EffectMap`` and ``SteeringPanel`` show objects of the library;
-every number they show is also a DataFrame (``to_frame``), and each exports to one offline HTML file
-(``export_html``). :func:`page` makes such a file of prose, tables, charts and widgets.
+``ActivationHeatmap``, ``LatentDashboard``, ``LatentTable``, ``LatentMap``, ``N2GEditor``, ``EffectMap`` and
+``SteeringPanel`` show objects of the library; every number they show is also a DataFrame (``to_frame``), and each
+exports to one offline HTML file (``export_html``). :func:`page` makes such a file of prose, tables, charts and
+widgets.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from saelab.widgets.dashboard import LatentDashboard
 from saelab.widgets.effect_map import EffectMap
 from saelab.widgets.heatmap import ActivationHeatmap
+from saelab.widgets.map import LatentMap
 from saelab.widgets.n2g_editor import N2GEditor
 from saelab.widgets.page import (
     BarChart,
@@ -27,12 +29,13 @@ from saelab.widgets.page import (
     page,
 )
 from saelab.widgets.steering import SteeringPanel
+from saelab.widgets.table import LatentTable
 from saelab.widgets.tokens import TokenText
 
 __all__ = [
-    "ActivationHeatmap", "BarChart", "Code", "EffectMap", "Facts", "Heading", "LatentDashboard", "LineChart",
-    "N2GEditor", "Paragraph", "Section", "Show", "SteeringPanel", "Table", "TokenText", "effect_map", "heatmap", "page",
-    "steering_panel",
+    "ActivationHeatmap", "BarChart", "Code", "EffectMap", "Facts", "Heading", "LatentDashboard", "LatentMap",
+    "LatentTable", "LineChart", "N2GEditor", "Paragraph", "Section", "Show", "SteeringPanel", "Table", "TokenText",
+    "effect_map", "heatmap", "page", "steering_panel",
 ]  # fmt: skip
 
 

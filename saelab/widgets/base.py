@@ -14,6 +14,7 @@ import threading
 import traceback
 import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
@@ -40,6 +41,14 @@ def asset(name: str) -> str | Path:
     With ``ANYWIDGET_HMR=1`` it is the path, so that an edit shows at once.
     """
     return STATIC / name if os.environ.get("ANYWIDGET_HMR") == "1" else static_text(name)
+
+
+@dataclass(frozen=True)
+class Packed:
+    """Answer to a request with binary parts: the view gets ``value`` with ``buffers`` beside its own keys."""
+
+    value: Mapping[str, Any]
+    buffers: tuple[bytes, ...]
 
 
 class Widget(anywidget.AnyWidget):
@@ -72,24 +81,28 @@ class Widget(anywidget.AnyWidget):
     # --------------------------------------------------------------------------------------- requests
 
     def methods(self) -> Mapping[str, Callable[..., Any]]:
-        """What the view may call, by name; results are plain JSON."""
+        """What the view may call, by name; results are plain JSON, or :class:`Packed`."""
         return {}
 
     def _receive(self, _: Any, content: Any, buffers: Any) -> None:
         if not isinstance(content, dict) or "method" not in content:
             return
         answer: dict[str, Any] = {"request": content.get("request")}
+        parts: tuple[bytes, ...] = ()
         try:
             method = self.methods().get(content["method"])
             if method is None:
                 raise unknown("request", content["method"], self.methods())
             with self._lock:
                 self.clear_error()  # first: a thread that the request starts may fail before it returns
-                answer["result"] = method(**(content.get("params") or {}))
+                result = method(**(content.get("params") or {}))
+            if isinstance(result, Packed):
+                result, parts = result.value, result.buffers
+            answer["result"] = result
         except Exception as error:
             answer["error"] = str(error) or type(error).__name__
             self.show_error(error)
-        self.send(answer)
+        self.send(answer, list(parts))
 
     def show_error(self, error: BaseException) -> None:
         """Show an exception in the widget, with its traceback on demand."""

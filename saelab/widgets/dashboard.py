@@ -2,134 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import traitlets
 
-from saelab.errors import SaelabError, check_latent
+from saelab.errors import SaelabError, check_count, check_latent, unknown
 from saelab.widgets.base import Widget, asset
 from saelab.widgets.page import plain, request_key
+from saelab.widgets.payload import examples, payload, sides, values_at
+from saelab.widgets.prompt import Prompt
 from saelab.widgets.tokens import MONO, TokenText, escape, frame, spans
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_KINDS = ("decoder", "encoder", "coactivation")
+_DETACHED = "trying a text needs the SAE and the model: LatentIndex.open(path, sae=…, model=…)"
 
 
-# ------------------------------------------------------------------------------------------------ payload
-
-
-def payload(index: Any, latent: int, *, n: int = 20, seed: int = 0, bins: int = 40) -> dict[str, Any]:
-    """All that the dashboard draws of one latent, as plain JSON.
-
-    Parameters
-    ----------
-    index
-        A :class:`saelab.LatentIndex`.
-    n
-        Examples of each kind.
-    seed
-        Of the random examples.
-
-    Returns
-    -------
-    dict
-        latent, d_sae, counted, excluded (positions), stats, histogram, examples (top, random), logits and
-        nearest; where something cannot be had, ``{"reason": …}`` stands in its place.
-    """
-    latent = check_latent(latent, index.d_sae)
-    stats = index.latent_stats(latent)
-    histogram = index.histogram(latent, bins)
-    return plain(
-        {
-            "latent": latent,
-            "d_sae": index.d_sae,
-            "counted": index.n_counted,
-            "excluded": index.n_tokens - index.n_counted,
-            "stats": {k: _short(v) for k, v in stats.items() if k != "latent"},
-            "histogram": {c: histogram[c].tolist() for c in ("lo", "hi", "count")},
-            "examples": {
-                "top": examples(index, latent, index.top(latent, n)),
-                "random": examples(index, latent, index.random(latent, n, seed)),
-            },
-            "logits": _or_reason(lambda: _logits(index, latent)),
-            "nearest": {by: _or_reason(lambda by=by: _nearest(index, latent, by)) for by in _KINDS},
-        }
-    )
-
-
-def examples(
-    index: Any, latent: int, found: pd.DataFrame, *, before: int = 10, after: int = 5
-) -> list[dict[str, Any]]:
-    """Lines of ``index.top``, ``random`` or ``interval`` with their tokens and the activation on each."""
-    out = []
-    for line in found.to_dict("records"):
-        row, position = int(line["row"]), int(line["position"])
-        whole = TokenText.of_vocab(index.vocab, index.rows[row])
-        shown = whole.cut(max(0, position - before), position + after + 1)
-        first = int(index.rows.offsets[row]) + shown.start
-        out.append(
-            {
-                "text": shown.text.to_dict(), "values": _values(index, latent, first, len(shown.text)),
-                "centre": position - shown.start, "start": shown.start, "row": row, "position": position,
-                "doc": int(line["doc"]), "value": _short(float(line["value"])), "count": int(line["count"]),
-            }
-        )  # fmt: skip
-    return out
-
-
-def _values(index: Any, latent: int, first: int, n: int) -> list[float]:
-    """Activation on ``n`` tokens from flat index ``first`` on."""
-    token, value = index.postings(latent)
-    a, b = np.searchsorted(token, [first, first + n])
-    values = np.zeros(n)
-    values[np.asarray(token[a:b]) - first] = value[a:b]
-    return [_short(v) for v in values.tolist()]
-
-
-def _short(value: Any) -> Any:
-    """Four significant digits: what is drawn, and a smaller message."""
-    return float(f"{value:.4g}") if isinstance(value, float) else value
-
-
-def _or_reason(call: Callable[[], Any]) -> Any:
-    try:
-        return call()
-    except SaelabError as error:  # no SAE attached, a hook point without a logit lens: said in its place
-        return {"reason": str(error)}
-
-
-def _logits(index: Any, latent: int) -> dict[str, list[list[Any]]]:
-    table = index.logit_lens(latent)
-    return {
-        side: [
-            [t, _short(float(v))] for t, v in zip(table[f"{side}_token"], table[f"{side}_value"], strict=True)
-        ]
-        for side in ("up", "down")
-    }
-
-
-def _nearest(index: Any, latent: int, by: str, n: int = 8) -> list[dict[str, Any]]:
-    lines = index.nearest(latent, by, n).to_dict("records")
-    return [
-        {
-            "latent": int(line["latent"]), "similarity": _short(float(line["similarity"])),
-            "label": index.label(int(line["latent"])), "token": _top_token(index, int(line["latent"])),
-        }
-        for line in lines
-    ]  # fmt: skip
-
-
-def _top_token(index: Any, latent: int) -> str | None:
-    """Label of the token a latent fires on most; None when it never fires."""
-    token, value = index.postings(latent)
-    return index.vocab.label(index.rows.ids[token[int(np.argmax(value))]]) if len(token) else None
-
-
-# ------------------------------------------------------------------------------------------------- widget
+def check_context(context: Any) -> int | None:
+    """``context`` as a whole number that is not negative, or None."""
+    return None if context is None else check_count("context", context, 0)
 
 
 class LatentDashboard(Widget):
@@ -145,7 +39,7 @@ class LatentDashboard(Widget):
     n
         Examples of each kind.
     state
-        Traits to begin with: ``tab``, ``brush``, ``show_whitespace``, …
+        Traits to begin with: ``tab``, ``brush``, ``prompt``, ``context``, ``vmax``, …
 
     Attributes
     ----------
@@ -157,6 +51,13 @@ class LatentDashboard(Widget):
         ``[lo, hi]``, the range of activations marked in the histogram, or None.
     selected_sequence, selected_token
         Row of the index and position in it of the example that was clicked, or None.
+    vmin, vmax
+        Ends of the colours; None: 0 and the latent's maximum. Set, they stay for every latent.
+    context
+        Tokens shown on each side of an example; 0: the whole row; None: ten before and five after.
+    prompt
+        A text of your own; the view shows where this latent and which others fire on it, while it is typed.
+        Needs the index's ``sae`` and ``model``.
     label, note
         What a person wrote about the latent; kept beside the index.
     payload
@@ -173,22 +74,34 @@ class LatentDashboard(Widget):
     selected_sequence = traitlets.Int(None, allow_none=True).tag(sync=True)
     selected_token = traitlets.Int(None, allow_none=True).tag(sync=True)
     show_whitespace = traitlets.Bool(False).tag(sync=True)
-    vmax = traitlets.Float(None, allow_none=True, help="high end of the colours; None: the maximum").tag(
-        sync=True
-    )
+    vmin = traitlets.Float(None, allow_none=True, help="low end of the colours; None: 0").tag(sync=True)
+    vmax = traitlets.Float(None, allow_none=True, help="high end; None: the maximum").tag(sync=True)
+    context = traitlets.Int(None, allow_none=True, help="tokens on each side of an example").tag(sync=True)
+    prompt = traitlets.Unicode("", help="a text of your own").tag(sync=True)
     label = traitlets.Unicode("").tag(sync=True)
     note = traitlets.Unicode("").tag(sync=True)
     # set by Python alone
     payload = traitlets.Dict().tag(sync=True)
+    tried = traitlets.Dict(help="what fires on the prompt").tag(sync=True)
+    cannot_try = traitlets.Unicode("", help="why there is no prompt box").tag(sync=True)
     available = traitlets.List(traitlets.Int(), allow_none=True, default_value=None).tag(sync=True)
     read_only = traitlets.Bool(False).tag(sync=True)
+
+    _writing = False
+    _tries: Prompt | None = None
 
     def __init__(self, index: Any, latent: int = 0, *, n: int = 20, **state: Any):
         latent = check_latent(latent, index.d_sae)
         self._n = n
+        check_context(state.get("context"))
+        self._tries = self._trying = Prompt(self._tried)
+        prompt = state.pop("prompt", "")
         super().__init__(**{"latent": latent, **state})
         self._held = index
+        self.cannot_try = "" if index.sae is not None and index.model is not None else _DETACHED
         self._load()
+        self.prompt = prompt
+        index.watch_labels(self)
 
     # ------------------------------------------------------------------------------------------- opening
 
@@ -205,11 +118,53 @@ class LatentDashboard(Widget):
     def _load(self) -> None:
         index, latent = self._source, self.latent
         with self._lock, self.hold_sync():
-            self.payload = payload(index, latent, n=self._n)
+            self.payload = payload(index, latent, n=self._n, context=self.context)
+            if self.tried:
+                self.tried = self._trying.of_latent(self.tried, latent)
             self.label, self.note = index.label(latent), index.note(latent)
             self.brush, self.selected_sequence, self.selected_token = None, None, None
             if self.tab == "interval":
                 self.tab = "top"
+
+    @traitlets.validate("context")
+    def _context_in_range(self, proposal: Any) -> int | None:
+        return check_context(proposal.value)
+
+    @traitlets.observe("context")
+    def _widened(self, change: Any) -> None:
+        if getattr(self, "_held", None) is not None:
+            self._load()
+
+    def labels_changed(self) -> None:
+        """Called by the index when a label or note was written, wherever that was."""
+        index = self._held
+        if index is not None and not self._writing:
+            with self.hold_sync():
+                self.label, self.note = index.label(self.latent), index.note(self.latent)
+
+    # --------------------------------------------------------------------------------------- own prompt
+
+    @traitlets.observe("prompt")
+    def _typed(self, change: Any) -> None:
+        index = getattr(self, "_held", None)
+        if index is None:
+            return
+        if not change.new:
+            self.tried = {}
+        elif self.cannot_try:
+            self.show_error(SaelabError(self.cannot_try))
+        else:
+            self._trying.ask(index, change.new)
+
+    def _tried(self, found: dict[str, Any] | Exception) -> None:
+        """Called by the thread that tries prompts."""
+        if self._released or not self.prompt:
+            return
+        if isinstance(found, Exception):
+            self.show_error(found)
+            return
+        self.clear_error()
+        self.tried = self._trying.of_latent(found, self.latent)
 
     @traitlets.observe("label", "note")
     def _noted(self, change: Any) -> None:
@@ -218,7 +173,11 @@ class LatentDashboard(Widget):
             return  # being filled in, not written by a person
         kept = {"label": index.label, "note": index.note}[change.name](self.latent)
         if change.new.strip() != kept:
-            {"label": index.set_label, "note": index.set_note}[change.name](self.latent, change.new)
+            self._writing = True  # the index tells all widgets, this one too
+            try:
+                {"label": index.set_label, "note": index.set_note}[change.name](self.latent, change.new)
+            finally:
+                self._writing = False
 
     # ------------------------------------------------------------------------------------------ requests
 
@@ -246,11 +205,12 @@ class LatentDashboard(Widget):
         value = np.asarray(index.postings(latent).value, dtype=np.float64)
         found = index.interval(latent, lo, hi, self._n)
         inside = int(((value >= lo) & (value <= hi)).sum())
-        return plain({"total": inside, "examples": examples(index, latent, found)})
+        return plain({"total": inside, "examples": examples(index, latent, found, **sides(self.context))})
 
     def _random(self, seed: int) -> list[dict[str, Any]]:
         index = self._source
-        return plain(examples(index, self.latent, index.random(self.latent, self._n, seed)))
+        found = index.random(self.latent, self._n, seed)
+        return plain(examples(index, self.latent, found, **sides(self.context)))
 
     def _row(self, row: int) -> dict[str, Any]:
         index = self._source
@@ -258,29 +218,36 @@ class LatentDashboard(Widget):
         return plain(
             {
                 "text": text.to_dict(),
-                "values": _values(index, self.latent, int(index.rows.offsets[row]), len(text)),
+                "values": values_at(index, self.latent, int(index.rows.offsets[row]), len(text)),
             }
         )
 
     def _save(self, latent: int, label: str, note: str) -> None:
         index = self._source
-        index.set_label(latent, label)
-        index.set_note(latent, note)
+        self._writing = True
+        try:
+            index.set_label(latent, label)
+            index.set_note(latent, note)
+        finally:
+            self._writing = False
         if latent == self.latent:
             self.label, self.note = label, note
 
     # -------------------------------------------------------------------------------------------- export
 
     def to_frame(self, kind: str = "top") -> pd.DataFrame:
-        """The examples as a DataFrame: ``kind`` is ``top``, ``random`` or ``interval`` (of ``brush``)."""
+        """A DataFrame: examples (``kind`` is ``top``, ``random`` or ``interval``, of ``brush``) or ``prompt``.
+
+        ``prompt`` gives every latent that fires on the prompt: position, id, token, latent, activation.
+        """
         index = self._source
+        if kind == "prompt":
+            return self._trying.to_frame(index, self.prompt)
         if kind == "interval":
             lo, hi = self.brush or (None, None)
             return index.interval(self.latent, lo, hi, self._n)
         if kind not in ("top", "random"):
-            from saelab.errors import unknown
-
-            raise unknown("kind", kind, ("top", "random", "interval"))
+            raise unknown("kind", kind, ("top", "random", "interval", "prompt"))
         return getattr(index, kind)(self.latent, self._n)
 
     def export_options(self) -> tuple[str, ...]:
@@ -298,7 +265,8 @@ class LatentDashboard(Widget):
     def _opened_state(self, latent: int) -> dict[str, Any]:
         index = self._source
         return {
-            "payload": payload(index, latent, n=self._n),
+            "payload": payload(index, latent, n=self._n, context=self.context),
+            "tried": self._trying.of_latent(self.tried, latent) if self.tried else {},
             "label": index.label(latent),
             "note": index.note(latent),
             "brush": None,
@@ -315,6 +283,11 @@ class LatentDashboard(Widget):
             **self.state(), **({} if first == self.latent else self._opened_state(first)),
             "available": available, "read_only": True, "error": {},
         }  # fmt: skip
+
+    def release(self) -> None:
+        super().release()
+        if self._tries is not None:  # None if the arguments were wrong
+            self._tries.forget()
 
     def title(self) -> str:
         return f"Latent {self.latent}" + (f": {self.label}" if self.label else "")

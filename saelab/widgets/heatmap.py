@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets
 
-from saelab import models
-from saelab.errors import SaelabError, check_count, check_latent
+from saelab.errors import SaelabError, check_count
 from saelab.widgets.base import Widget, asset
+from saelab.widgets.source import Source
 from saelab.widgets.tokens import MONO, TokenText, escape, frame, spans
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class ActivationHeatmap(Widget):
         index: Any = None, **state: Any,
     ) -> ActivationHeatmap:  # fmt: skip
         """Run texts through the model and the SAE; see :func:`saelab.heatmap`."""
-        source = _Source(model, sae, index)
+        source = Source(model, sae, index)
         texts = [texts] if isinstance(texts, str) else list(texts)
         if not texts:
             raise SaelabError("no text to show; give a string or a list of them")
@@ -186,6 +186,9 @@ class ActivationHeatmap(Widget):
     @traitlets.validate("latent")
     def _known(self, proposal: Any) -> Any:
         if proposal.value is not None and self.latents and proposal.value not in self.latents:
+            if self._held is not None:  # made from a model: what a linked widget opens is shown here too
+                self._add(*self._held.check([proposal.value]))
+                return proposal.value
             shown = ", ".join(map(str, self.latents))
             raise SaelabError(
                 f"latent {proposal.value} was not computed for this heatmap; available: {shown}"
@@ -209,14 +212,18 @@ class ActivationHeatmap(Widget):
                 "this heatmap was made from numbers alone; make it with saelab.heatmap to add latents"
             )
         (latent,) = self._source.check([latent])
-        if latent not in self.latents:
-            latents = [*self.latents, latent]
-            self._values = self._source.columns(latents)
-            self._percentiles = self._source.percentiles(latents)
-            with self.hold_sync():
-                self.latents, self.names = latents, self._source.names(latents)
-                self._refresh()
+        self._add(latent)
         self.latent = latent
+
+    def _add(self, latent: int) -> None:
+        if latent in self.latents:
+            return
+        latents = [*self.latents, latent]
+        self._values = self._source.columns(latents)
+        self._percentiles = self._source.percentiles(latents)
+        with self.hold_sync():
+            self.latents, self.names = latents, self._source.names(latents)
+            self._refresh()
 
     # -------------------------------------------------------------------------------------------- export
 
@@ -251,7 +258,8 @@ class ActivationHeatmap(Widget):
         return f"Latent {', '.join(map(str, self.latents[:6]))}: activations"
 
     def fallback(self) -> str:
-        column = self.latents.index(self.latent) if self.latent in self.latents else 0
+        latent = self.latent
+        column = self.latents.index(latent) if latent is not None and latent in self.latents else 0
         high = self.vmax if self.vmax is not None else (self.maxima[column] if self.maxima else 0.0)
         lines, shown = [], 0
         for text, values in zip(self._texts, self._values, strict=True):
@@ -280,101 +288,3 @@ def _columns(texts: Sequence[TokenText], values: Sequence[Any], what: str) -> li
     if len({a.shape[1] for a in out}) > 1:
         raise SaelabError(f"{what} must have the same number of latents for every text")
     return out
-
-
-class _Source:
-    """Codes of some texts, kept sparse, so that any latent of the SAE can be shown."""
-
-    def __init__(self, model: Any, sae: Any, index: Any):
-        self.model, self.sae, self.index = model, sae, index
-        self.texts: list[TokenText] = []
-        self.codes: list[Any] = []
-
-    def check(self, latents: int | Sequence[int] | None) -> list[int]:
-        if latents is None:
-            return []
-        many = [latents] if hasattr(latents, "__index__") else list(latents)  # type: ignore[arg-type]
-        return list(dict.fromkeys(check_latent(i, self.sae.config.d_sae) for i in many))
-
-    def run(self, texts: Sequence[str]) -> None:
-        import torch
-
-        longest = models.context_length(self.model)
-        rows = [models.tokenize(self.model, text, bos=self.sae.config.bos) for text in texts]
-        for text, ids in zip(texts, rows, strict=True):
-            if len(ids) > longest:
-                raise SaelabError(
-                    f"a text has {len(ids)} tokens, but the model's context is {longest}; cut it. "
-                    f"It begins {text[:40]!r}"
-                )
-        hook = self.sae.config.hook_in
-        for ids in rows:
-            with models.lock(self.model), torch.no_grad():
-                x = models.run_to_hooks(self.model, torch.tensor([ids]), [hook])[hook][0]  # (T, d_in)
-                self.codes.append(self.sae.encode_sparse(x.to(self.sae.W_enc)))
-            self.texts.append(TokenText.of_model(self.model, ids))
-
-    def columns(self, latents: Sequence[int]) -> list[np.ndarray]:
-        out = []
-        for text, codes in zip(self.texts, self.codes, strict=True):
-            array = np.stack([codes.column(i).float().cpu().numpy() for i in latents], axis=1)
-            array[sorted(text.special)] = 0  # never counted, so never coloured
-            out.append(array)
-        return out
-
-    def strongest(self, n: int = 5) -> list[int]:
-        """Latents with the largest activation on a counted token, when none were asked for."""
-        best: dict[int, float] = {}
-        for text, codes in zip(self.texts, self.codes, strict=True):
-            triples = zip(codes.rows().tolist(), codes.indices.tolist(), codes.values.tolist(), strict=True)
-            for row, latent, value in triples:
-                if row not in text.special:
-                    best[latent] = max(value, best.get(latent, 0.0))
-        if not best:
-            raise SaelabError("no latent fires on this text; name some with latents=[…]")
-        return sorted(best, key=lambda i: -best[i])[:n]
-
-    def percentiles(self, latents: Sequence[int]) -> list[np.ndarray] | None:
-        if self.index is None:
-            return None
-        known = [np.sort(self.index.postings(i).value) for i in latents]
-        return [
-            np.stack([_shares(v, one[:, k]) for k, v in enumerate(known)], axis=1)
-            for one in self.columns(latents)
-        ]
-
-    def names(self, latents: Sequence[int]) -> list[str]:
-        found = [self.index.label(i) for i in latents] if self.index is not None else []
-        return found if any(found) else []
-
-    def span(self, sequence: int, start: int, stop: int, n: int = 12) -> list[dict[str, Any]]:
-        """Latents by F1 of "fires in the span, not elsewhere in the text"."""
-        text, codes = self.texts[sequence], self.codes[sequence]
-        inside: dict[int, list[float]] = {}
-        outside: dict[int, int] = {}
-        for row, latent, value in zip(
-            codes.rows().tolist(), codes.indices.tolist(), codes.values.tolist(), strict=True
-        ):
-            if row in text.special:
-                continue
-            if start <= row < stop:
-                inside.setdefault(latent, []).append(value)
-            else:
-                outside[latent] = outside.get(latent, 0) + 1
-        size = len([i for i in range(start, stop) if i not in text.special])
-
-        def f1(latent: int) -> float:
-            return 2 * len(inside[latent]) / (len(inside[latent]) + outside.get(latent, 0) + size)
-
-        ordered = sorted(inside, key=lambda i: (-f1(i), -max(inside[i]), i))
-        return [
-            {"latent": i, "inside": len(inside[i]), "outside": outside.get(i, 0), "max": max(inside[i])}
-            for i in ordered[:n]
-        ]
-
-
-def _shares(known: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Share of ``known`` (sorted) below each value; NaN where the latent is silent or was never seen."""
-    if len(known) == 0:
-        return np.full(len(values), np.nan, dtype=np.float32)
-    return np.where(values > 0, np.searchsorted(known, values) / len(known), np.nan).astype(np.float32)

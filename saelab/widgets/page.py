@@ -7,6 +7,7 @@ data as script-safe JSON, so a token such as ``</script>`` stays a token.
 from __future__ import annotations
 
 import base64
+import gzip
 import html
 import json
 import math
@@ -113,11 +114,15 @@ class Section:
 
 @dataclass(frozen=True)
 class Show:
-    """A widget; ``options`` are those of its ``export_html`` (for a dashboard: ``{"latents": [1, 2]}``)."""
+    """A widget; ``options`` are those of its ``export_html`` (for a dashboard: ``{"latents": [1, 2]}``).
+
+    Widgets of a page with the same ``link`` show the same latent: choosing one in a table opens its dashboard.
+    """
 
     widget: Widget
     caption: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
+    link: str = ""
 
 
 BLOCKS = (Heading, Paragraph, Code, Facts, Table, LineChart, BarChart, Section, Show)
@@ -176,7 +181,7 @@ def document(title: str, blocks: Iterable[Any], *, lang: str = "en", footer: str
     scripts = ""
     if store.widgets:
         scripts = (
-            f'<script type="application/json" id="saelab-data">{script_json(store.data())}</script>\n'
+            f"{_data_element(script_json(store.data()))}\n"
             f'<script type="module">\n{_script_text(static_text("standalone.js"))}</script>\n'
         )
     style = static_text("page.css") + "".join(static_text(f"{name}.css") for name in store.modules)
@@ -198,6 +203,16 @@ def script_json(value: Any) -> str:
     for character in "<>&\u2028\u2029\x7f":  # what could end the script, or a line of it
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text.encode("utf-8", "backslashreplace").decode()  # a lone surrogate becomes its JSON escape
+
+
+_LARGE = 400_000  # characters of data from which a page holds them compressed
+
+
+def _data_element(text: str) -> str:
+    if len(text) < _LARGE:
+        return f'<script type="application/json" id="saelab-data">{text}</script>'
+    packed = base64.b64encode(gzip.compress(text.encode("utf-8"), 9, mtime=0)).decode()
+    return f'<script type="text/plain" id="saelab-data" data-packed="gzip">{packed}</script>'
 
 
 def plain(value: Any) -> Any:
@@ -319,6 +334,7 @@ class _Store:
                 "module": name,
                 "state": widget.export_state(**b.options),
                 "replies": widget.replies(**b.options),
+                "link": b.link,
             }
         )
         number = len(self.widgets) - 1

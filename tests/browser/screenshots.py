@@ -1,6 +1,6 @@
 """Pictures of every widget, in JupyterLab (light and dark) and as saved pages, to look at before a release.
 
-usage: python tests/browser/screenshots.py FOLDER
+usage: python tests/browser/screenshots.py FOLDER [NAME …]
 
 Uses the bundled zoo, so that the pictures show latents with a meaning. Look at every picture: spacing, cut texts,
 contrast, what is empty.
@@ -34,19 +34,28 @@ graph = sl.n2g.fit(model, sae, index, latents=latents[1:2], progress=False)[late
 """
 CELLS = {
     "heatmap": "w = sl.heatmap(model, sae, texts, latents, index=index, selected_sequence=0, selected_token=9); w",
-    "dashboard": "w = index.dashboard(latents[0]); w",
+    "dashboard": "w = index.dashboard(latents[0], prompt='> fox gene\\nATGGCGTACCGGTTA\\nthe end')\n"
+    "w._trying.thread.join(); w",
     "dashboard-hebrew": "w = index.dashboard(latents[2]); w",
     "dashboard-rare": "w = index.dashboard(dead); w",
+    "table": "index.set_label(latents[1], 'HTTP'); index.set_label(latents[3], 'recipe')\n"
+    "w = index.table(query='Host', selected=latents[1:3]); w",
+    "map": "groups = {int(i): c.split('.')[0] for c, i, f in found[['concept', 'latent', 'f1']].values if f > 0.5}\n"
+    "w = index.map(latents[0], groups=groups, colour='label'); w",
     "n2g": "w = graph.edit(); w.delete(graph.nodes()[-1]['id']); w.methods()['details'](graph.nodes()[0]['id']);"
     "w.selected = graph.nodes()[0]['id']; w",
     "steering": "w = sl.steering_panel(model, sae, index, edits={latents[0]: 12.0}, prompt='The', max_new_tokens=60)\n"
     "w.run(wait=True); w",
 }
-WAIT = {"heatmap": ".sl-tok", "n2g": ".sl-node", "steering": ".sl-differs"}
+WAIT = {
+    "heatmap": ".sl-tok", "n2g": ".sl-node", "steering": ".sl-differs", "table": ".sl-tall .sl-row",
+    "map": ".sl-legend .sl-key",
+}  # fmt: skip
 
 
-def main(out: Path) -> None:
+def main(out: Path, only: list[str]) -> None:
     """Write the pictures."""
+    cells = {name: code for name, code in CELLS.items() if not only or name in only}
     from playwright.sync_api import sync_playwright
 
     out.mkdir(parents=True, exist_ok=True)
@@ -56,11 +65,11 @@ def main(out: Path) -> None:
         browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         prepare = PREPARE.format(index=str(root / "index"))
         saves = "\n".join(
-            f"{code}\nw.export_html({str(root / f'{name}.html')!r})" for name, code in CELLS.items()
+            f"{code}\nw.export_html({str(root / f'{name}.html')!r})" for name, code in cells.items()
         )
         with jupyterlab(root, state) as lab:
             # one notebook, one kernel: what is shown is made once, each cell shows one widget
-            write_notebook(root / "all.ipynb", (prepare, *CELLS.values(), saves + "\nprint('saved all')"))
+            write_notebook(root / "all.ipynb", (prepare, *cells.values(), saves + "\nprint('saved all')"))
             page = browser.new_page(viewport={"width": 1250, "height": 900})
             page.set_default_timeout(600_000)
             open_notebook(page, lab, "all.ipynb")
@@ -73,7 +82,7 @@ def main(out: Path) -> None:
                 raise SystemExit(page.locator(".jp-OutputArea-output").last.inner_text()[-3000:])
             for dark in (False, True):
                 use_theme(page, dark)
-                for i, name in enumerate(CELLS):
+                for i, name in enumerate(cells):
                     widget = page.locator(".jp-OutputArea-output .saelab").nth(i)
                     widget.scroll_into_view_if_needed()
                     widget.locator(WAIT.get(name, ".sl-stats dd")).first.wait_for()
@@ -81,7 +90,7 @@ def main(out: Path) -> None:
                         widget.locator(".sl-tok.sl-hot").nth(3).hover()
                     page.wait_for_timeout(300)  # for the eye alone: fonts and theme have settled
                     page.screenshot(path=out / f"lab-{name}-{'dark' if dark else 'light'}.png")
-        for name in CELLS:
+        for name in cells:
             for dark, width in ((False, 1200), (True, 420)):
                 context = browser.new_context(
                     viewport={"width": width, "height": 800}, color_scheme="dark" if dark else "light"
@@ -96,4 +105,4 @@ def main(out: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    main(Path(sys.argv[1]), sys.argv[2:])

@@ -209,3 +209,91 @@ def test_steering_while_a_cell_runs(notebook, tmp_path):  # C66
     gate.touch()
     assert ask("[len(w.result.baseline.ids), len(w.result.steered.ids), w.running]") == [12, 12, False]
     assert run.is_enabled()
+
+
+LINKED = """
+import saelab as sl
+from helpers import tiny_model, random_sae
+from ipywidgets import VBox, link
+index = sl.LatentIndex.open({index!r}, sae=random_sae(k=6), model=tiny_model())
+table, dashboard, map_ = index.table({latent}), index.dashboard({latent}), index.map(method="pca")
+link((table, "latent"), (dashboard, "latent")), link((map_, "latent"), (table, "latent"))
+VBox([table, map_, dashboard])
+"""
+
+
+def test_table_map_and_dashboard_move_together(notebook, things):
+    page, ask = notebook(LINKED.format(**things))
+    table, map_ = page.locator(".saelab-table"), page.locator(".saelab-map")
+    rows = table.locator(".sl-tall > .sl-row:not([hidden])")
+    rows.first.wait_for()
+    opened = page.locator(".saelab-dashboard .sl-head input")
+    # a row, by pointer and by key
+    rows.nth(1).click()
+    second = rows.nth(1).locator(".sl-c-latent").inner_text()
+    page.wait_for_function(
+        "n => document.querySelector('.saelab-dashboard .sl-head input').value === n", arg=second
+    )
+    eventually(page, ask, "[table.latent, dashboard.latent, map_.latent]", [int(second)] * 3)
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press(" ")
+    third = int(rows.nth(2).locator(".sl-c-latent").inner_text())
+    eventually(page, ask, "[dashboard.latent, table.selected]", [third, [third]])
+    assert ask("table.to_frame(selected=True).index.tolist()") == [third]
+    shows = "n => document.querySelector('.saelab-dashboard .sl-head input').value === n"
+    page.wait_for_function(shows, arg=str(third))
+    # the index's search
+    page.keyboard.press("/")
+    page.keyboard.type("fox")
+    page.keyboard.press("Enter")
+    table.locator(".sl-c-f1", has_text="F1").wait_for()
+    found = ask("index.search('fox', n=2000).latent.tolist()")
+    table.get_by_text(f"{len(found)} of 64 latents").wait_for()
+    assert [int(t) for t in rows.locator(".sl-c-latent").all_inner_texts()][:3] == found[:3]
+    # a label written in the dashboard is in the table and on the map
+    page.locator(".saelab-dashboard").get_by_label("Label of this latent").fill("foxes <b>")
+    page.locator(".saelab-dashboard").get_by_label("Label of this latent").press("Tab")
+    eventually(page, ask, "[table.labels, map_.labels]", [{str(third): "foxes <b>"}] * 2)
+    # the lasso
+    map_.locator(".sl-legend .sl-key").first.wait_for()
+    canvas = map_.locator("canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    x, y, w, h = (box[k] for k in ("x", "y", "width", "height"))
+    page.mouse.move(x + 2, y + 2)
+    page.mouse.down()
+    for dx, dy in ((w / 2, 2), (w / 2, h - 2), (2, h - 2)):
+        page.mouse.move(x + dx, y + dy, steps=3)
+    page.mouse.up()
+    places = "map_.positions[index.counts > 0]"
+    eventually(page, ask, "sorted(map_.selected)", ask(f"{places}.query('x < 0').index.tolist()"))
+    assert opened.input_value() == str(third)
+    assert page.evaluate("window.__hit") is None
+
+
+def test_typing_in_the_prompt_box_while_a_cell_runs(notebook, things, tmp_path):  # C03, C67
+    gate = tmp_path / "go"
+    source = LINKED.format(**things).replace("VBox([table, map_, dashboard])", "dashboard")
+    wait = f"import pathlib, time\nwhile not pathlib.Path({str(gate)!r}).exists(): time.sleep(0.01)"
+    page, ask = notebook(source, wait)
+    box = page.get_by_label("A text of your own")
+    box.wait_for()
+    wait_for_subshell(page)
+    text = "<i onload=x()>$x$ 日</i>"  # with BOS it fits the tiny model's context
+    box.type(text, delay=5)
+    page.wait_for_function(
+        "want => [...document.querySelectorAll('.sl-tried .sl-tok')].slice(1).map(e => e.textContent).join('') === want",
+        arg=text,
+    )
+    assert page.locator(".sl-tried i, .sl-tried mjx-container").count() == 0
+    link = page.locator(".sl-fires .sl-link").first
+    other = link.inner_text()
+    link.click()
+    page.wait_for_function(
+        "n => document.querySelector('.saelab-dashboard .sl-head input').value === n", arg=other
+    )
+    assert page.locator(".jp-CodeCell").nth(1).locator(".jp-InputPrompt").inner_text() == "[*]:"
+    gate.touch()
+    ids = ask("dashboard.tried['text']['ids']")
+    assert ids == ask("__import__('saelab').models.tokenize(index.model, dashboard.prompt)")
+    assert ids.count(0) == 1

@@ -68,3 +68,50 @@ def test_page_of_blocks(saved, heatmap, things, tmp_path):
     stored = json.loads(shown.locator("#saelab-data").text_content())
     assert sorted(stored["modules"]) == ["heatmap", "n2g_editor"]
     assert shown.asked == []
+
+
+def test_a_saved_index_keeps_search_table_and_dashboards(saved, things, tmp_path):
+    index = sl.LatentIndex.open(things["index"])
+    chosen = [int(i) for i in np.argsort(-index.counts)[:5]]
+    shown = saved(index.export_html(tmp_path / "index.html", latents=chosen), dark=True)
+    rows = shown.locator(".saelab-table .sl-tall > .sl-row:not([hidden])")
+    rows.first.wait_for()
+    assert [int(t) for t in rows.locator(".sl-c-latent").all_inner_texts()] == chosen
+    box = shown.locator(".saelab-dashboard .sl-head input")
+    rows.nth(3).click()
+    shown.wait_for_function("n => document.querySelector('.sl-head input').value === n", arg=str(chosen[3]))
+    shown.get_by_role("button", name="Previous latent").click()
+    shown.locator(".sl-current .sl-c-latent", has_text=str(chosen[2])).wait_for()
+    word = index.top(chosen[4], 1)["text"].item()[:9]
+    shown.locator(".sl-query").fill(word)
+    shown.locator(".sl-c-hits", has_text="examples").wait_for()
+    texts = {i: "\n".join(index.top(i, 8)["text"]) for i in chosen}
+    assert sorted(int(t) for t in rows.locator(".sl-c-latent").all_inner_texts()) == sorted(
+        i for i in chosen if word in texts[i]
+    )
+    rows.first.click()
+    assert box.input_value() in map(str, chosen)
+    assert shown.asked == []
+
+
+@pytest.mark.parametrize("kind", ["SVG", "PNG"])
+def test_a_widget_becomes_a_figure(saved, heatmap, tmp_path, kind):
+    shown = saved(heatmap.export_html(tmp_path / "w.html"))
+    shown.locator(".sl-tok").first.wait_for()
+    shown.get_by_text("figure", exact=True).click()
+    with shown.expect_download() as waiting:
+        shown.get_by_role("button", name=f"Save as {'an SVG file' if kind == 'SVG' else 'a picture'}").click()
+    content = waiting.value.path().read_bytes()
+    assert waiting.value.suggested_filename == f"latent-5-heatmap.{kind.lower()}"
+    if kind == "PNG":
+        assert content[:8] == b"\x89PNG\r\n\x1a\n"
+        assert len(content) > 3000
+        return
+    import xml.etree.ElementTree as ET
+
+    root = ET.fromstring(content.decode("utf-8"))
+    drawn = "".join("".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text"))
+    for token in (HOSTILE[0], HOSTILE[1], "<b>bold</b>", "\\(y\\)", "&amp;"):  # C03: text, nothing else
+        assert token.replace(" ", "") in drawn.replace(" ", "")
+    tags = {node.tag.split("}")[1] for node in root.iter()}
+    assert tags <= {"svg", "rect", "text", "g", "clipPath", "line"}

@@ -104,10 +104,10 @@ def test_postings_rows_and_activations_equal_dense(case):
 
 @given(cases)
 @quick
-def test_table_names_the_strongest_token(case):
+def test_frame_names_the_strongest_token(case):
     c = Case(**case)
     c.index.set_label(0, "a dead one")
-    frame = c.index.table()
+    frame = c.index.to_frame()
     assert frame["label"].tolist() == ["a dead one"] + [""] * (c.index.d_sae - 1)
     for latent in c.latents:
         best = c.index.top(latent, 1)["token"].tolist()

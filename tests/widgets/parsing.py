@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import html.parser
 import json
 
@@ -41,5 +43,7 @@ class Parsed(html.parser.HTMLParser):
 
     def stored(self):
         """The JSON that holds the widgets of a page."""
-        (text,) = [data for attrs, data in self.scripts if attrs.get("id") == "saelab-data"]
+        ((attrs, text),) = [(a, data) for a, data in self.scripts if a.get("id") == "saelab-data"]
+        if "data-packed" in attrs:
+            text = gzip.decompress(base64.b64decode(text)).decode("utf-8")
         return json.loads(text)

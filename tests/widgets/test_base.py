@@ -12,17 +12,28 @@ import numpy as np
 import pytest
 
 from saelab.errors import SaelabError
-from saelab.widgets import ActivationHeatmap, LatentDashboard, N2GEditor, SteeringPanel, effect_map, heatmap
+from saelab.widgets import (
+    ActivationHeatmap,
+    LatentDashboard,
+    LatentMap,
+    LatentTable,
+    N2GEditor,
+    SteeringPanel,
+    effect_map,
+    heatmap,
+)
 from saelab.widgets.base import STATIC, Widget, static_text
 
 REPO = Path(__file__).parents[2]
 
 
-@pytest.fixture(params=["heatmap", "dashboard", "n2g_editor", "steering", "effect_map"])
+@pytest.fixture(params=["heatmap", "dashboard", "table", "map", "n2g_editor", "steering", "effect_map"])
 def widget(request, tiny, sae, index, latent, graph):
     made = {
         "heatmap": lambda: heatmap(tiny, sae, "def add(a, b):\n", [latent, 1], index=index),
         "dashboard": lambda: LatentDashboard(index, latent),
+        "table": lambda: LatentTable(index),
+        "map": lambda: LatentMap(index, method="pca"),
         "n2g_editor": lambda: N2GEditor(graph),
         "steering": lambda: SteeringPanel(tiny, sae, index, edits={latent: 2.0}, max_new_tokens=5),
         "effect_map": lambda: effect_map(tiny, sae, "def add(a, b):\n", latent, direct=True),
@@ -130,7 +141,7 @@ def test_running_a_cell_again_lets_go_of_what_it_made_before(monkeypatch):  # C5
 
 def test_bundles_are_built_from_these_sources():
     """Each bundle names the sources it was made of; all of them exist, and none is minified or has a map."""
-    for name in ("heatmap", "dashboard", "n2g_editor", "steering", "effect_map", "standalone"):
+    for name in ("heatmap", "dashboard", "table", "map", "n2g_editor", "steering", "effect_map", "standalone"):
         text = static_text(f"{name}.js")
         named = re.findall(r"^// ([\w./-]+\.js)$", text, re.MULTILINE)
         assert f"{name}.js" in named

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import threading
+import time
+
 import numpy as np
 import pytest
+import torch
 from helpers import SENTENCES
 
 import saelab as sl
+from saelab import models
 from saelab.errors import SaelabError
 from saelab.widgets import LatentDashboard
-from saelab.widgets.dashboard import payload
+from saelab.widgets.payload import payload
 
 
 def test_payload_says_what_the_index_says(index, latent):
@@ -50,8 +55,6 @@ def test_special_tokens_are_greyed_and_never_centres(index, latent):  # C15
 
 def test_a_dead_latent(tiny, sae, tmp_path):  # C55
     import copy
-
-    import torch
 
     dead = copy.deepcopy(sae)
     with torch.no_grad():
@@ -145,3 +148,104 @@ def test_frames(index, latent):
     assert w.to_frame("random").value.gt(0).all()
     with pytest.raises(SaelabError, match="unknown kind"):
         w.to_frame("tpo")
+
+
+def tried(w, text):
+    """Type a text and wait for the thread that tries it."""
+    w.prompt = text
+    w._trying.thread.join(60)
+    return w.tried
+
+
+def test_a_prompt_says_what_fires_on_each_token(tiny, sae, index, latent):
+    w = LatentDashboard(index, latent)
+    found = tried(w, "the red fox")
+    ids = models.tokenize(tiny, "the red fox")
+    assert found["text"]["ids"] == ids
+    hook = sae.config.hook_in
+    x = models.run_to_hooks(tiny, torch.tensor([ids]), [hook])[hook][0]
+    z = sae.encode(x).detach().numpy()
+    z[0] = 0  # BOS is not counted
+    np.testing.assert_allclose(found["values"], z[:, latent], rtol=1e-3)
+    for row, pairs in zip(z, found["strongest"], strict=True):
+        want = np.argsort(-row, kind="stable")[: min(8, (row > 0).sum())]
+        assert [i for i, _ in pairs] == want.tolist()
+        np.testing.assert_allclose([v for _, v in pairs], row[want], rtol=1e-3)
+    frame = w.to_frame("prompt")
+    assert len(frame) == (z > 0).sum()
+    assert frame.columns.tolist() == ["position", "id", "token", "latent", "activation"]
+    # another latent: its own values, without running the model again
+    w.latent = int(np.argsort(-z.max(0))[0])
+    np.testing.assert_allclose(w.tried["values"], z[:, w.latent], rtol=1e-3)
+    w.prompt = ""
+    assert w.tried == {}
+
+
+def test_a_prompt_has_one_bos(tiny, index, latent):
+    bos = models.token_labels(tiny, [models.bos_id(tiny)])[0]
+    found = tried(LatentDashboard(index, latent), f"{bos}{bos}the fox")
+    assert found["text"]["ids"].count(models.bos_id(tiny)) == 1
+    assert found["text"]["special"] == [0]
+
+
+def test_a_prompt_that_was_replaced_is_not_run(tiny, index, latent, monkeypatch):
+    ran = []
+    real = models.run_to_hooks
+
+    def slow(model, ids, hooks, mask=None):
+        ran.append(models.decode(tiny, ids[0].tolist()[1:]))
+        gate.wait(60)
+        return real(model, ids, hooks, mask)
+
+    gate = threading.Event()
+    monkeypatch.setattr(models, "run_to_hooks", slow)
+    w = LatentDashboard(index, latent)
+    w.prompt = "a"
+    while not ran:
+        time.sleep(0.01)
+    thread = w._trying.thread
+    for text in ("a ", "a l", "a lo", "a log"):
+        w.prompt = text  # returns at once although the model is busy
+    gate.set()
+    thread.join(60)
+    assert ran == ["a", "a log"]
+    assert w.tried["prompt"] == "a log"
+
+
+def test_a_prompt_that_cannot_be_run_is_a_message(index, latent):  # C66
+    w = LatentDashboard(index, latent)
+    tried(w, "x " * 200)
+    assert "the model's context is 32" in w.error["message"]
+    assert tried(w, "fox")["prompt"] == "fox"
+    assert w.error == {}
+    bare = sl.LatentIndex.open(index.path).dashboard(latent)
+    assert "needs the SAE and the model" in bare.cannot_try
+    bare.prompt = "fox"
+    assert "needs the SAE and the model" in bare.error["message"]
+
+
+def test_a_prompt_stays_in_a_saved_page(index, latent, tmp_path, parsed):
+    w = LatentDashboard(index, latent)
+    tried(w, "the fox")
+    other = (latent + 1) % 64
+    text = w.export_html(tmp_path / "w.html", latents=[latent, other]).read_text()
+    (stored,) = parsed(text).stored()["widgets"]
+    assert stored["state"]["tried"]["latent"] == latent
+    reply = stored["replies"][f'open {{"latent":{other}}}']
+    assert reply["tried"]["latent"] == other
+    w.close()
+    assert w._trying._last is None
+
+
+def test_context_is_the_tokens_on_each_side(index, latent):
+    w = LatentDashboard(index, latent, context=1)
+    for e in w.payload["examples"]["top"]:
+        assert e["centre"] <= 3  # one token, and what it takes to cut no character
+    w.context = 0
+    for e in w.payload["examples"]["top"]:
+        assert len(e["text"]["ids"]) == index.row_length(e["row"])
+    for wrong in (-1, -5):
+        with pytest.raises(SaelabError, match="context must be at least 0"):
+            w.context = wrong
+    with pytest.raises(SaelabError, match="context must be at least 0"):
+        LatentDashboard(index, latent, context=-1)

@@ -58,8 +58,12 @@ def test_latents_are_checked_before_the_model_runs(tiny, sae, monkeypatch):  # C
 def test_integer_likes_are_fine_and_duplicates_are_one(tiny, sae):  # C59
     w = heatmap(tiny, sae, "a b", [np.int64(1), torch.tensor(1), 2])
     assert w.latents == [1, 2]
+    w.latent = 9  # it can be computed, so it is
+    assert w.latents == [1, 2, 9]
+    with pytest.raises(SaelabError, match="0…63"):
+        w.latent = 64
     with pytest.raises(SaelabError, match="latent 9 was not computed.*available: 1, 2"):
-        w.latent = 9
+        ActivationHeatmap([["a"]], [[[1.0, 2.0]]], latents=[1, 2]).latent = 9
 
 
 def test_without_latents_the_strongest_are_shown(tiny, sae):

@@ -7,6 +7,11 @@ export function browser() {
   const dom = new JSDOM("<!doctype html><body></body>", { pretendToBeVisual: true });
   const names = ["window", "document", "Node", "Event", "KeyboardEvent", "MouseEvent", "HTMLElement", "AbortController", "AbortSignal"];
   for (const name of names) globalThis[name] = name === "window" ? dom.window : dom.window[name];
+  for (const name of ["requestAnimationFrame", "getComputedStyle", "MutationObserver"]) globalThis[name] = dom.window[name].bind?.(dom.window) ?? dom.window[name];
+  globalThis.MutationObserver = dom.window.MutationObserver;
+  globalThis.ResizeObserver = class { observe() {} disconnect() {} }; // nothing has a size in jsdom
+  for (const name of ["Element", "Text", "SVGSVGElement", "HTMLCanvasElement", "XMLSerializer", "DOMRect"]) globalThis[name] = dom.window[name];
+  dom.window.HTMLCanvasElement.prototype.getContext = () => null;
   // jsdom has no pointer events; a mouse event with the same fields does for the tests
   globalThis.PointerEvent = class extends dom.window.MouseEvent {};
   return dom;
@@ -39,7 +44,10 @@ export class FakeModel extends Model {
   save_changes() { this.saved += 1; }
   send(message) {
     this.sent.push(message);
-    const answered = (/** @type {object} */ reply) => { for (const fn of this.#custom) fn({ request: message.request, ...reply }); };
+    const answered = (/** @type {any} */ reply) => {
+      const { buffers, ...result } = reply.result ?? {};
+      for (const fn of this.#custom) fn({ request: message.request, ...(buffers ? { result } : reply) }, buffers);
+    };
     Promise.resolve().then(() => this.answer(message.method, message.params))
       .then((result) => answered({ result }), (error) => answered({ error: error.message }));
   }

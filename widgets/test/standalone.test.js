@@ -3,7 +3,7 @@ import { test } from "node:test";
 import { browser, settle } from "./fake.js";
 
 const dom = browser();
-const { Model, requestKey, start } = await import("../standalone.js");
+const { link, Model, requestKey, start } = await import("../standalone.js");
 const { requests } = await import("../rpc.js");
 
 test("a model keeps state, unpacks bytes and tells of changes", () => {
@@ -61,4 +61,36 @@ test("widgets in closed sections are drawn when these open", async () => {
   await settle();
   assert.equal(slot.textContent, "n=2");
   assert.equal(loads, 1);
+});
+
+test("linked widgets show the same latent; one without an answer for it stays where it is", async () => {
+  const open = (latent) => [requestKey("open", { latent }), { payload: `of ${latent}`, latent }];
+  const table = new Model({ latent: 1 });
+  const dashboard = new Model({ latent: 1, payload: "of 1", available: [1, 2] }, Object.fromEntries([open(1), open(2)]));
+  link([table, dashboard]);
+  table.set("latent", 2);
+  await settle();
+  assert.deepEqual([dashboard.get("latent"), dashboard.get("payload")], [2, "of 2"]);
+  dashboard.send({ request: "x", method: "open", params: { latent: 1 } });
+  await settle();
+  assert.equal(table.get("latent"), 1);
+  table.set("latent", 9);
+  await settle();
+  assert.equal(dashboard.get("latent"), 1);
+});
+
+test("large data are held compressed", async () => {
+  const { gzipSync } = await import("node:zlib");
+  document.body.replaceChildren();
+  const data = document.createElement("script");
+  data.id = "saelab-data";
+  data.type = "text/plain";
+  data.dataset.packed = "gzip";
+  const stored = { modules: { x: "code" }, widgets: [{ module: "x", state: { t: "</script> é 🙂" }, replies: {} }] };
+  data.textContent = gzipSync(JSON.stringify(stored)).toString("base64");
+  const slot = document.createElement("div");
+  slot.dataset.widget = "0";
+  document.body.append(data, slot);
+  await start(dom.window.document, async () => ({ default: { render: ({ model, el }) => { el.textContent = model.get("t"); } } }));
+  assert.equal(slot.textContent, "</script> é 🙂");
 });

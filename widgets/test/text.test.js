@@ -24,7 +24,7 @@ test("no source or style asks for anything on the network", () => {
 });
 
 test("every rule of a widget's style begins with a class of ours", () => {
-  for (const f of ["base", "heatmap", "dashboard", "n2g_editor", "steering"]) {
+  for (const f of ["base", "heatmap", "dashboard", "table", "map", "n2g_editor", "steering"]) {
     const css = readFileSync(new URL(`../${f}.css`, import.meta.url), "utf8").replace(/\/\*[\s\S]*?\*\//g, "");
     for (const [, selectors] of css.matchAll(/(?:^|[{}])\s*([^{}@;]+)\{/g)) {
       if (/^(\d+%|from|to)\s*$/.test(selectors.trim())) continue;

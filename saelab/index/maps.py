@@ -1,0 +1,96 @@
+"""Latents in the plane: PCA or UMAP of their directions."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from saelab.errors import SaelabError, unknown
+
+if TYPE_CHECKING:
+    from saelab.index.queries import Queries
+
+METHODS = ("pca", "umap")
+_ROWS = 1 << 14  # directions looked at together: bounds memory
+
+
+def default_method() -> str:
+    """UMAP where it is installed, else PCA."""
+    return "umap" if importlib.util.find_spec("umap") else "pca"
+
+
+def positions(index: Queries, method: str, by: str, seed: int) -> pd.DataFrame:
+    """See :meth:`LatentIndex.positions`."""
+    if method not in METHODS:
+        raise unknown("method", method, METHODS)
+    if by not in ("decoder", "encoder"):
+        raise unknown("by", by, ("decoder", "encoder"))
+    if method == "umap" and not importlib.util.find_spec("umap"):
+        raise SaelabError("method='umap' needs the package umap-learn (pip install umap-learn); or use 'pca'")
+    sae = index.need_sae(f"positions(by={by!r})")
+    table = (sae.W_dec if by == "decoder" else sae.W_enc.T).detach()  # (d_sae, d)
+    good = (table.norm(dim=1) > 0).nonzero()[:, 0]  # (n)
+    attrs: dict[str, object] = {"method": method, "by": by}
+    if len(good) < 3:
+        place = np.zeros((len(good), 2))
+    elif method == "pca":
+        place, attrs["explained"] = _pca(table, good)
+    else:
+        place = _umap(table, good, seed)
+    out = np.full((len(table), 2), np.nan, dtype=np.float32)
+    out[good.cpu().numpy()] = _fitted(place)
+    frame = pd.DataFrame(out, columns=["x", "y"], index=pd.RangeIndex(len(out), name="latent"))
+    frame.attrs.update(attrs)
+    return frame
+
+
+def _unit(table: Tensor, rows: Tensor) -> Tensor:
+    part = table[rows].float()  # (n, d)
+    return part / part.norm(dim=1, keepdim=True)
+
+
+def _pca(table: Tensor, good: Tensor) -> tuple[np.ndarray, list[float]]:
+    """Two directions of most variance of the unit directions, from their (d, d) covariance."""
+    d = table.shape[1]
+    total = torch.zeros(d, dtype=torch.float64)
+    squares = torch.zeros(d, d, dtype=torch.float64)
+    for rows in good.split(_ROWS):
+        x = _unit(table, rows).double().cpu()  # (n, d)
+        total += x.sum(0)
+        squares += x.T @ x
+    mean = total / len(good)  # (d)
+    covariance = squares / len(good) - mean.outer(mean)  # (d, d)
+    value, vector = torch.linalg.eigh(covariance)
+    axes = (
+        vector[:, [-1, -2]] if d > 1 else torch.cat([vector, torch.zeros(1, 1, dtype=vector.dtype)], 1)
+    )  # (d, 2)
+    largest = axes.abs().argmax(0)
+    axes = axes * axes[largest, torch.arange(2)].sign()  # a sign of its own, or two runs may be mirrored
+    place = [(_unit(table, rows).double().cpu() - mean) @ axes for rows in good.split(_ROWS)]
+    shares = value.clamp(min=0).flip(0)[:2] / value.clamp(min=0).sum().clamp(min=1e-30)
+    return torch.cat(place).numpy(), shares.tolist()
+
+
+def _umap(table: Tensor, good: Tensor, seed: int) -> np.ndarray:
+    import warnings
+
+    import umap  # type: ignore[import-not-found]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # "n_jobs overridden to 1 by setting random_state"
+        made = umap.UMAP(metric="cosine", random_state=seed, n_neighbors=min(15, len(good) - 1))
+        return np.asarray(made.fit_transform(_unit(table, good).cpu().numpy()), dtype=np.float64)
+
+
+def _fitted(place: np.ndarray) -> np.ndarray:
+    """Moved and scaled, both axes alike, to lie in -1 … 1."""
+    if len(place) == 0:
+        return place
+    low, high = place.min(0), place.max(0)
+    size = float((high - low).max()) or 1.0
+    return (place - (low + high) / 2) * (2 / size)

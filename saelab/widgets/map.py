@@ -1,0 +1,181 @@
+"""LatentMap: latents as points in the plane."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import traitlets
+
+from saelab.errors import SaelabError, check_latent, unknown
+from saelab.widgets import columns
+from saelab.widgets.base import Packed, Widget, asset
+from saelab.widgets.tokens import escape, frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+COLOURS = ("density", "max", "label")
+
+
+class LatentMap(Widget):
+    """A scatter of decoder directions: latents that write alike are near each other.
+
+    Parameters
+    ----------
+    index
+        A :class:`saelab.LatentIndex` with its SAE attached.
+    latent
+        The point the cursor is on; None: the latent that fires most.
+    method, by, seed
+        As in :meth:`saelab.LatentIndex.positions`; ``method=None`` is UMAP where it is installed, else PCA.
+    positions
+        (d_sae, 2) places of your own instead; a latent with NaN is not drawn.
+    groups
+        What to colour by in place of labels: ``{latent: name}``, for instance the concept each latent tells
+        best.
+    state
+        Traits to begin with: ``colour``, ``selected``, ``show_dead``.
+
+    Attributes
+    ----------
+    latent
+        The point the cursor is on; link it to a dashboard's ``latent``.
+    selected
+        Latents inside the lasso.
+    colour
+        ``"density"``, ``"max"`` or ``"label"`` (``groups`` where they are given).
+
+    Examples
+    --------
+    >>> w = index.map(colour="label")                           # doctest: +SKIP
+    >>> index.to_frame().loc[w.selected]                        # doctest: +SKIP
+    """
+
+    module = "map"
+    _esm = asset("map.js")
+    _css = asset("map.css")
+
+    latent = traitlets.Int(0, help="the point the cursor is on").tag(sync=True)
+    selected = traitlets.List(traitlets.Int(), help="latents inside the lasso").tag(sync=True)
+    colour = traitlets.Enum(COLOURS, "density").tag(sync=True)
+    show_dead = traitlets.Bool(False).tag(sync=True)
+    # set by Python alone
+    d_sae = traitlets.Int(0).tag(sync=True)
+    counted = traitlets.Int(0).tag(sync=True)
+    labels = traitlets.Dict(help="latent -> label").tag(sync=True)
+    groups = traitlets.Dict(help="latent -> what it is coloured by").tag(sync=True)
+    about = traitlets.Unicode("", help="what the axes are").tag(sync=True)
+    read_only = traitlets.Bool(False).tag(sync=True)
+    packed = traitlets.Bytes().tag(sync=True)  # in a saved page
+    tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
+
+    def __init__(
+        self,
+        index: Any,
+        latent: int | None = None,
+        *,
+        method: str | None = None,
+        by: str = "decoder",
+        seed: int = 0,
+        positions: Any = None,
+        groups: Mapping[int, str] | None = None,
+        **state: Any,
+    ):
+        from saelab.index.maps import default_method
+
+        first = int(np.argmax(index.counts)) if latent is None else check_latent(latent, index.d_sae)
+        if state.get("colour", "density") not in COLOURS:
+            raise unknown("colour", state["colour"], COLOURS)
+        named = {str(check_latent(i, index.d_sae)): str(name) for i, name in (groups or {}).items()}
+        if positions is None:
+            places = index.positions(method or default_method(), by, seed)
+            about = _axes(places)
+        else:
+            places, about = _given(positions, index.d_sae), "places given by you"
+        self._places = np.ascontiguousarray(places[["x", "y"]], dtype="<f4")  # (d_sae, 2)
+        super().__init__(
+            latent=first, d_sae=index.d_sae, counted=index.n_counted, groups=named, about=about, **state
+        )
+        self._held = index
+        self.labels = columns.labels(index)
+        index.watch_labels(self)
+
+    @traitlets.validate("latent")
+    def _in_range(self, proposal: Any) -> int:
+        return check_latent(proposal.value, self.d_sae) if self.d_sae else proposal.value
+
+    @traitlets.validate("selected")
+    def _all_in_range(self, proposal: Any) -> list[int]:
+        return columns.checked(proposal.value, self.d_sae) if self.d_sae else proposal.value
+
+    def labels_changed(self) -> None:
+        """Called by the index when a label was written, wherever that was."""
+        if self._held is not None:
+            self.labels = columns.labels(self._held)
+
+    def methods(self) -> dict[str, Any]:
+        return {"columns": self._columns}
+
+    def _columns(self) -> Packed:
+        body, tokens = columns.pack(self._source)
+        return Packed({"tokens": tokens}, (body + self._places.tobytes(),))
+
+    @property
+    def positions(self) -> pd.DataFrame:
+        """(d_sae, 2) the places drawn: x, y."""
+        import pandas as pd
+
+        return pd.DataFrame(self._places, columns=["x", "y"], index=pd.RangeIndex(self.d_sae, name="latent"))
+
+    def to_frame(self, *, selected: bool = False) -> pd.DataFrame:
+        """Places beside what the index knows of every latent; with ``selected`` those inside the lasso."""
+        whole = self.positions.join(self._source.to_frame())
+        return whole.loc[self.selected] if selected else whole
+
+    def export_options(self) -> tuple[str, ...]:
+        return ("latents",)
+
+    def replies(self, latents: Iterable[int] | None = None, **options: Any) -> dict[str, dict[str, Any]]:
+        return super().replies(**options)
+
+    def export_state(self, latents: Iterable[int] | None = None, **options: Any) -> dict[str, Any]:
+        """The points of ``latents`` (None: all)."""
+        index = self._source
+        chosen = np.arange(self.d_sae) if latents is None else columns.checked(latents, self.d_sae)
+        body, tokens = columns.pack(index, chosen)  # type: ignore[arg-type]
+        return {
+            **self.state(), "packed": body + self._places[chosen].tobytes(), "tokens": tokens,
+            "read_only": True, "error": {},
+        }  # fmt: skip
+
+    def title(self) -> str:
+        return f"Map of {self.d_sae:,} latents"
+
+    def fallback(self) -> str:
+        label = self.labels.get(str(self.latent), "")
+        chosen = ", ".join(map(str, self.selected[:20])) + (" …" if len(self.selected) > 20 else "")
+        return frame(
+            f"<b>{escape(self.title())}</b>, {escape(self.about)}",
+            f"latent {self.latent} {escape(label)}",
+            f"selected: {chosen or 'none'}",
+        )
+
+
+def _axes(places: pd.DataFrame) -> str:
+    attrs = places.attrs
+    if attrs["method"] == "umap":
+        return f"UMAP of {attrs['by']} directions (cosine)"
+    shares = attrs.get("explained")
+    note = f", {shares[0]:.1%} and {shares[1]:.1%} of the variance" if shares and len(shares) > 1 else ""
+    return f"PCA of {attrs['by']} directions{note}"
+
+
+def _given(positions: Any, d_sae: int) -> pd.DataFrame:
+    import pandas as pd
+
+    array = np.asarray(positions, dtype=np.float32)
+    if array.shape != (d_sae, 2):
+        raise SaelabError(f"positions must be of shape ({d_sae}, 2), got {array.shape}")
+    return pd.DataFrame(array, columns=["x", "y"])

@@ -1,0 +1,134 @@
+"""Texts run through a model and its SAE, for the widgets that show any latent on any text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from saelab import models
+from saelab.errors import SaelabError, check_latent
+from saelab.widgets.tokens import TokenText
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class Source:
+    """Codes of some texts, kept sparse, so that any latent of the SAE can be shown."""
+
+    def __init__(self, model: Any, sae: Any, index: Any):
+        self.model, self.sae, self.index = model, sae, index
+        self.texts: list[TokenText] = []
+        self.codes: list[Any] = []
+
+    def check(self, latents: int | Sequence[int] | None) -> list[int]:
+        if latents is None:
+            return []
+        many = [latents] if hasattr(latents, "__index__") else list(latents)  # type: ignore[arg-type]
+        return list(dict.fromkeys(check_latent(i, self.sae.config.d_sae) for i in many))
+
+    def run(self, texts: Sequence[str]) -> None:
+        import torch
+
+        longest = models.context_length(self.model)
+        rows = [models.tokenize(self.model, text, bos=self.sae.config.bos) for text in texts]
+        for text, ids in zip(texts, rows, strict=True):
+            if len(ids) > longest:
+                raise SaelabError(
+                    f"a text has {len(ids)} tokens, but the model's context is {longest}; cut it. "
+                    f"It begins {text[:40]!r}"
+                )
+        hooks = self.sae.config.hooks  # a crosscoder reads several, side by side
+        for ids in rows:
+            with models.lock(self.model), torch.no_grad():
+                found = models.run_to_hooks(self.model, torch.tensor([ids]), hooks)
+                x = torch.cat([found[h][0] for h in hooks], dim=-1)  # (T, d_in)
+                self.codes.append(self.sae.encode_sparse(x.to(self.sae.W_enc)))
+            self.texts.append(TokenText.of_model(self.model, ids))
+
+    def to_frame(self) -> pd.DataFrame:
+        """One line per text, position and latent that fires there: sequence, position, id, token, latent, activation."""
+        import pandas as pd
+
+        parts = []
+        for sequence, (text, codes) in enumerate(zip(self.texts, self.codes, strict=True)):
+            row = codes.rows().cpu().numpy()
+            keep = ~np.isin(row, sorted(text.special))
+            row = row[keep]
+            frame = {
+                "sequence": sequence, "position": row, "id": np.array(text.ids)[row],
+                "token": np.array(text.labels, dtype=object)[row], "latent": codes.indices.cpu().numpy()[keep],
+                "activation": codes.values.float().cpu().numpy()[keep],
+            }  # fmt: skip
+            parts.append(pd.DataFrame(frame))
+        whole = pd.concat(parts, ignore_index=True)
+        return whole.sort_values(
+            ["sequence", "position", "activation"], ascending=[True, True, False], ignore_index=True
+        )
+
+    def columns(self, latents: Sequence[int]) -> list[np.ndarray]:
+        out = []
+        for text, codes in zip(self.texts, self.codes, strict=True):
+            array = np.stack([codes.column(i).float().cpu().numpy() for i in latents], axis=1)
+            array[sorted(text.special)] = 0  # never counted, so never coloured
+            out.append(array)
+        return out
+
+    def strongest(self, n: int = 5) -> list[int]:
+        """Latents with the largest activation on a counted token, when none were asked for."""
+        best: dict[int, float] = {}
+        for text, codes in zip(self.texts, self.codes, strict=True):
+            triples = zip(codes.rows().tolist(), codes.indices.tolist(), codes.values.tolist(), strict=True)
+            for row, latent, value in triples:
+                if row not in text.special:
+                    best[latent] = max(value, best.get(latent, 0.0))
+        if not best:
+            raise SaelabError("no latent fires on this text; name some with latents=[…]")
+        return sorted(best, key=lambda i: -best[i])[:n]
+
+    def percentiles(self, latents: Sequence[int]) -> list[np.ndarray] | None:
+        if self.index is None:
+            return None
+        known = [np.sort(self.index.postings(i).value) for i in latents]
+        return [
+            np.stack([_shares(v, one[:, k]) for k, v in enumerate(known)], axis=1)
+            for one in self.columns(latents)
+        ]
+
+    def names(self, latents: Sequence[int]) -> list[str]:
+        found = [self.index.label(i) for i in latents] if self.index is not None else []
+        return found if any(found) else []
+
+    def span(self, sequence: int, start: int, stop: int, n: int = 12) -> list[dict[str, Any]]:
+        """Latents by F1 of "fires in the span, not elsewhere in the text"."""
+        text, codes = self.texts[sequence], self.codes[sequence]
+        inside: dict[int, list[float]] = {}
+        outside: dict[int, int] = {}
+        for row, latent, value in zip(
+            codes.rows().tolist(), codes.indices.tolist(), codes.values.tolist(), strict=True
+        ):
+            if row in text.special:
+                continue
+            if start <= row < stop:
+                inside.setdefault(latent, []).append(value)
+            else:
+                outside[latent] = outside.get(latent, 0) + 1
+        size = len([i for i in range(start, stop) if i not in text.special])
+
+        def f1(latent: int) -> float:
+            return 2 * len(inside[latent]) / (len(inside[latent]) + outside.get(latent, 0) + size)
+
+        ordered = sorted(inside, key=lambda i: (-f1(i), -max(inside[i]), i))
+        return [
+            {"latent": i, "inside": len(inside[i]), "outside": outside.get(i, 0), "max": max(inside[i])}
+            for i in ordered[:n]
+        ]
+
+
+def _shares(known: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Share of ``known`` (sorted) below each value; NaN where the latent is silent or was never seen."""
+    if len(known) == 0:
+        return np.full(len(values), np.nan, dtype=np.float32)
+    return np.where(values > 0, np.searchsorted(known, values) / len(known), np.nan).astype(np.float32)

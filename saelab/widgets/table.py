@@ -1,0 +1,218 @@
+"""LatentTable: every latent of an index, to sort, filter and search."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import traitlets
+
+from saelab.errors import SaelabError, check_latent, unknown
+from saelab.widgets import columns
+from saelab.widgets.base import Packed, Widget, asset
+from saelab.widgets.page import plain
+from saelab.widgets.tokens import escape, frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MODES = ("text", "regex", "name")
+SORTS = ("latent", "count", "mean", "max", "token", "label", "f1", "precision", "recall", "hits")
+_FOUND = 2000  # most latents a search shows: the rest fire on the text by chance
+_TEXTS = 500  # most latents whose examples a saved table holds
+_SHORT = 12  # rows of the fallback
+
+
+class LatentTable(Widget):
+    """All latents of an index as a table that scrolls smoothly however many there are.
+
+    Numbers come to the view as arrays, once, when it is drawn; only the rows in sight are elements of the
+    page.
+
+    Parameters
+    ----------
+    index
+        A :class:`saelab.LatentIndex`.
+    latent
+        The row to begin on; None: the latent that fires most.
+    state
+        Traits to begin with: ``query``, ``mode``, ``sort``, ``descending``, ``density``, ``show_dead``, …
+
+    Attributes
+    ----------
+    latent
+        The row the cursor is on. ``ipywidgets.link((table, "latent"), (dashboard, "latent"))`` makes a
+        dashboard follow it.
+    selected
+        Latents that were picked (Space, Enter, Ctrl-click, Shift-click).
+    query, mode
+        What is searched for. ``"text"`` and ``"regex"`` ask the index which latents fire on its matches and
+        not elsewhere; ``"name"`` looks in labels and in the tokens latents are strongest on.
+    sort, descending
+        Column the rows are in order of.
+    density
+        ``[lowest, highest]`` share of tokens, or None.
+    show_dead, only_labelled
+        Whether latents that never fire are shown; whether only those with a label are.
+
+    Examples
+    --------
+    >>> table = index.table()                                   # doctest: +SKIP
+    >>> table.query = "HTTP"; table.found_frame().head()        # doctest: +SKIP
+    >>> table.frame[table.frame.density > 0.01]                 # doctest: +SKIP
+    """
+
+    module = "table"
+    _esm = asset("table.js")
+    _css = asset("table.css")
+
+    latent = traitlets.Int(0, help="the row the cursor is on").tag(sync=True)
+    selected = traitlets.List(traitlets.Int(), help="latents that were picked").tag(sync=True)
+    query = traitlets.Unicode("").tag(sync=True)
+    mode = traitlets.Enum(MODES, "text").tag(sync=True)
+    sort = traitlets.Enum(SORTS, "count").tag(sync=True)
+    descending = traitlets.Bool(True).tag(sync=True)
+    density = traitlets.List(traitlets.Float(), allow_none=True, default_value=None).tag(sync=True)
+    show_dead = traitlets.Bool(False).tag(sync=True)
+    only_labelled = traitlets.Bool(False).tag(sync=True)
+    # set by Python alone
+    d_sae = traitlets.Int(0).tag(sync=True)
+    counted = traitlets.Int(0).tag(sync=True)
+    labels = traitlets.Dict(help="latent -> label").tag(sync=True)
+    found = traitlets.Dict(help="what the search found").tag(sync=True)
+    read_only = traitlets.Bool(False).tag(sync=True)
+    # in a saved page: the columns, and the text of each latent's examples to search in
+    packed = traitlets.Bytes().tag(sync=True)
+    tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    texts = traitlets.List(traitlets.Unicode(), allow_none=True, default_value=None).tag(sync=True)
+
+    def __init__(self, index: Any, latent: int | None = None, **state: Any):
+        first = int(np.argmax(index.counts)) if latent is None else check_latent(latent, index.d_sae)
+        for name, allowed in (("mode", MODES), ("sort", SORTS)):
+            if name in state and state[name] not in allowed:
+                raise unknown(name, state[name], allowed)
+        query, mode = state.pop("query", ""), state.pop("mode", "text")
+        super().__init__(latent=first, d_sae=index.d_sae, counted=index.n_counted, **state)
+        self._held = index
+        self.labels = columns.labels(index)
+        self.mode, self.query = mode, query
+        index.watch_labels(self)
+
+    @traitlets.validate("latent")
+    def _in_range(self, proposal: Any) -> int:
+        return check_latent(proposal.value, self.d_sae) if self.d_sae else proposal.value
+
+    @traitlets.validate("selected")
+    def _all_in_range(self, proposal: Any) -> list[int]:
+        return columns.checked(proposal.value, self.d_sae) if self.d_sae else proposal.value
+
+    def labels_changed(self) -> None:
+        """Called by the index when a label was written, wherever that was."""
+        if self._held is not None:
+            self.labels = columns.labels(self._held)
+
+    # ------------------------------------------------------------------------------------------- search
+
+    @traitlets.observe("query", "mode")
+    def _asked(self, change: Any) -> None:
+        if getattr(self, "_held", None) is None:
+            return
+        try:
+            self.clear_error()
+            self._search()
+        except SaelabError as error:  # an exception in an observer is shown by nobody
+            self.show_error(error)
+            self.found = {"query": self.query, "mode": self.mode, "rows": [], "matches": 0}
+
+    def _search(self) -> None:
+        query, mode = self.query, self.mode
+        if not query or mode == "name":
+            self.found = {}
+            return
+        if (self.found.get("query"), self.found.get("mode")) == (query, mode):
+            return
+        lines = self._source.search(**{mode: query}, n=_FOUND)
+        names = ["latent", "hits", "precision", "recall", "f1"]
+        rows = [[_short(v) for v in line] for line in lines[names].itertuples(index=False)]
+        found = {"query": query, "mode": mode, "rows": rows, "matches": lines.attrs["matches"]}
+        with self.hold_sync():
+            self.found = plain(found)
+            self.sort, self.descending = "f1", True
+
+    def found_frame(self) -> pd.DataFrame:
+        """What the present search found: latent, hits, precision, recall, mean, f1, best first."""
+        if not self.query or self.mode == "name":
+            raise SaelabError("nothing is searched for: set query, and mode to 'text' or 'regex'")
+        return self._source.search(**{self.mode: self.query}, n=_FOUND)
+
+    # ----------------------------------------------------------------------------------------- requests
+
+    def methods(self) -> dict[str, Any]:
+        return {"columns": self._columns, "label": self._label}
+
+    def _columns(self) -> Packed:
+        body, tokens = columns.pack(self._source)
+        return Packed({"tokens": tokens}, (body,))
+
+    def _label(self, latent: int, text: str) -> None:
+        self._source.set_label(latent, text)
+
+    # ------------------------------------------------------------------------------------------- export
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """All latents: :meth:`LatentIndex.to_frame`."""
+        return self._source.to_frame()
+
+    def to_frame(self, *, selected: bool = False) -> pd.DataFrame:
+        """All latents with their statistics, top token and label; with ``selected`` those that were picked."""
+        whole = self.frame
+        return whole.loc[self.selected] if selected else whole
+
+    def export_options(self) -> tuple[str, ...]:
+        return ("latents",)
+
+    def replies(self, latents: Iterable[int] | None = None, **options: Any) -> dict[str, dict[str, Any]]:
+        return super().replies(**options)
+
+    def export_state(self, latents: Iterable[int] | None = None, **options: Any) -> dict[str, Any]:
+        """The columns of ``latents`` (None: all) and, if there are at most 500, examples to search in."""
+        index = self._source
+        chosen = None if latents is None else columns.checked(latents, index.d_sae)
+        body, tokens = columns.pack(index, chosen)
+        held = range(index.d_sae) if chosen is None else chosen
+        texts = [_examples(index, i) for i in held] if len(held) <= _TEXTS else None
+        return {
+            **self.state(), "packed": body, "tokens": tokens, "read_only": True, "error": {}, "found": {},
+            "latent": self.latent if self.latent in held or not len(held) else held[0],
+            "query": "", "sort": self.sort if self.sort in SORTS[:6] else "count",
+            "selected": [i for i in self.selected if i in held],
+            "texts": texts, "mode": "name" if texts is None else "text",
+        }  # fmt: skip
+
+    def title(self) -> str:
+        return f"{self.d_sae:,} latents"
+
+    def fallback(self) -> str:
+        index = self._source
+        dense = [int(i) for i in np.argsort(-index.counts, kind="stable")[:_SHORT] if index.counts[i]]
+        body, tokens = columns.pack(index, dense)
+        token = np.frombuffer(body, "<u4")[4 * len(dense) :]
+        lines = [
+            f"{i}: fires on {int(index.counts[i]):,} tokens, strongest on "
+            f'<bdi style="font-family:monospace">{escape(tokens[t])}</bdi> {escape(index.label(i))}'
+            for i, t in zip(dense, token, strict=True)
+        ]
+        alive = int((index.counts > 0).sum())
+        head = f"<b>{index.d_sae:,} latents</b>, {alive:,} fire on {index.n_counted:,} tokens; the densest:"
+        return frame(head, *lines)
+
+
+def _examples(index: Any, latent: int, n: int = 8) -> str:
+    """Text of the strongest examples of a latent, one a line of its own."""
+    return "\n\n".join(index.top(latent, n)["text"])
+
+
+def _short(value: Any) -> Any:
+    return float(f"{value:.3g}") if isinstance(value, float) else int(value)
