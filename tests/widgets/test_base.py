@@ -141,7 +141,16 @@ def test_running_a_cell_again_lets_go_of_what_it_made_before(monkeypatch):  # C5
 
 def test_bundles_are_built_from_these_sources():
     """Each bundle names the sources it was made of; all of them exist, and none is minified or has a map."""
-    for name in ("heatmap", "dashboard", "table", "map", "n2g_editor", "steering", "effect_map", "standalone"):
+    for name in (
+        "heatmap",
+        "dashboard",
+        "table",
+        "map",
+        "n2g_editor",
+        "steering",
+        "effect_map",
+        "standalone",
+    ):
         text = static_text(f"{name}.js")
         named = re.findall(r"^// ([\w./-]+\.js)$", text, re.MULTILINE)
         assert f"{name}.js" in named
