@@ -1,24 +1,28 @@
-"""Published SAEs by name, from ``catalog.json``: one entry per release, with a template for its SAEs.
+"""Published SAEs by name, from ``catalog.json``, which ``saelab.formats.catalog_build`` makes.
 
-A release states what is public about it: repository, path of each SAE, model, hook point, width,
-architecture, format, and L0 where published. ``{layer}`` in a template runs over ``layers``; ``per_layer``
-gives what differs from one to the next."""
+The file has one object per release: ``release``, ``repo``, ``model``, ``format``, ``arch`` ("" where that is
+not public), perhaps ``given`` (facts the files do not hold) and ``note``, ``hook`` with ``{layer}`` in it,
+perhaps ``d_sae`` and ``l0`` for all, and ``saes``: each with ``id``, and where they differ ``path``,
+``hook``, ``d_sae``, ``l0`` and ``scale``.
+
+An SAE is called ``<model>/<release>/<id>``; the release alone, with ``sae_id``, does as well."""
 
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saelab import files
-from saelab.errors import SaelabError, unknown
+from saelab.errors import SaelabError, nearest, unknown
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from saelab.sae import SAE
 
-COLUMNS = ("name", "model", "hook", "d_sae", "l0", "arch", "format", "repo", "id")
+COLUMNS = ("name", "release", "model", "hook", "d_sae", "l0", "arch", "format", "repo", "path", "note")
 # names other libraries use for a model, and the one it is loaded by
 MODELS = {
     "gpt2-small": "gpt2",
@@ -28,6 +32,12 @@ MODELS = {
     "pythia-160m-deduped": "EleutherAI/pythia-160m-deduped",
     "mistral-7b": "mistralai/Mistral-7B-v0.1",
 }
+LAYER = re.compile(r"(?:blocks\.|layer_?|resid_post_layer_|^l|/L|_L)(\d+)")
+
+
+def _short(model: str) -> str:
+    """The model as it stands in names: as other libraries call it, without the organisation."""
+    return next((short for short, full in MODELS.items() if full == model), model.rsplit("/", 1)[-1])
 
 
 @functools.cache
@@ -35,16 +45,28 @@ def entries() -> dict[str, dict[str, Any]]:
     """Every SAE of the catalogue: name -> its facts."""
     out: dict[str, dict[str, Any]] = {}
     for release in files.read_json(Path(__file__).with_name("catalog.json")):
-        first, last = release["layers"]
-        for i, layer in enumerate(range(first, last + 1)):
-            fill = {
-                "layer": layer,
-                **{key: values[i] for key, values in release.get("per_layer", {}).items()},
-            }
-            entry = {key: release[key].format(**fill) for key in ("name", "id", "hook")}
-            entry |= {key: release[key] for key in ("repo", "model", "d_sae", "arch", "format")}
-            entry |= {"l0": fill.get("l0", release.get("l0")), "given": release.get("given", {})}
-            out[entry["name"]] = entry
+        shared = {key: release[key] for key in ("release", "repo", "model", "format", "arch")}
+        shared["note"] = release.get("note", "")
+        for sae in release["saes"]:
+            path = sae.get("path", sae["id"])
+            found = LAYER.search(sae["id"]) or LAYER.search(path)
+            hook = sae.get("hook", release["hook"])
+            given = dict(release.get("given", {})) | ({"scale": sae["scale"]} if "scale" in sae else {})
+            name = f"{_short(release['model'])}/{release['release']}/{sae['id']}"
+            out[name] = shared | {
+                "name": name, "id": sae["id"], "path": path, "given": given,
+                "hook": hook.replace("{layer}", found[1] if found else ""),
+                "d_sae": sae.get("d_sae", release.get("d_sae")), "l0": sae.get("l0", release.get("l0")),
+            }  # fmt: skip
+    return out
+
+
+@functools.cache
+def _by_release() -> dict[str, dict[str, dict[str, Any]]]:
+    """Release -> id -> facts."""
+    out: dict[str, dict[str, dict[str, Any]]] = {}
+    for entry in entries().values():
+        out.setdefault(entry["release"], {})[entry["id"]] = entry
     return out
 
 
@@ -53,36 +75,83 @@ def names() -> list[str]:
     return list(entries())
 
 
-def find(name: str) -> dict[str, Any] | None:
-    """The facts of one SAE, or None if it is not in the catalogue."""
-    return entries().get(name)
-
-
-def catalog(query: str = "") -> pd.DataFrame:
-    """Published SAEs whose name, model, hook point, architecture, format or repository contains ``query``.
-
-    >>> import saelab as sl
-    >>> sl.catalog("gemma-2-2b").columns.tolist()
-    ['name', 'model', 'hook', 'd_sae', 'l0', 'arch', 'format', 'repo', 'id']
+def find(source: str, sae_id: str | None = None) -> dict[str, Any] | None:
+    """The facts of one SAE, by its name or by release and id; None if ``source`` is not of the catalogue.
 
     Raises
     ------
     SaelabError
-        If nothing matches; with the nearest models.
+        If ``source`` is a release, and ``sae_id`` none of its SAEs, or missing where there are several.
+    """
+    parts = source.split("/")
+    short = source if parts[0] in _by_release() else "/".join(parts[1:])  # without the model
+    if sae_id is None and source in entries():
+        return entries()[source]
+    release, _, inner = short.partition("/")
+    if release not in _by_release():
+        return None
+    saes, wanted = _by_release()[release], sae_id or inner
+    if not wanted and len(saes) == 1:
+        return next(iter(saes.values()))
+    if wanted in saes:
+        return saes[wanted]
+    if not wanted:
+        few = ", ".join(map(repr, list(saes)[:4]))
+        raise SaelabError(f"the release {release!r} has {len(saes)} SAEs; say which: sae_id={few} …")
+    raise unknown(f"SAE of the release {release!r}:", wanted, saes)
+
+
+def suggest(source: str) -> list[str]:
+    """Names of the catalogue that look most like ``source``."""
+    parts = source.split("/")
+    releases = nearest(parts[1] if len(parts) > 1 else parts[0], _by_release(), n=1, cutoff=0.6)
+    if not releases:
+        return []
+    saes = {entry["name"]: None for entry in _by_release()[releases[0]].values()}
+    return nearest(source, saes, n=2) or list(saes)[:1]
+
+
+def catalog(query: str = "") -> pd.DataFrame:
+    """Published SAEs in whose name, model, hook point, architecture, format or repository every word of
+    ``query`` occurs.
+
+    ``l0`` is the published mean number of active latents, ``d_sae`` their number; both may be missing, as may
+    ``arch``. ``sl.load_sae(name)`` loads one.
+
+    >>> import saelab as sl
+    >>> table = sl.catalog("gemma-2-2b resid_post 16384")
+    >>> table.loc[0, "name"]
+    'gemma-2-2b/gemma-scope-2b-pt-res/layer_0/width_16k/average_l0_105'
+
+    Raises
+    ------
+    SaelabError
+        If nothing matches; with the nearest models and releases.
     """
     import pandas as pd
 
-    table = pd.DataFrame(
-        [{key: e[key] for key in COLUMNS} for e in entries().values()], columns=list(COLUMNS)
-    )
+    table = _table()
     words = query.lower().split()
-    text = table[["name", "model", "hook", "arch", "format", "repo"]].agg(" ".join, axis=1).str.lower()
     keep = pd.Series(True, index=table.index)
     for word in words:
-        keep &= text.str.contains(word, regex=False)
+        keep &= table["text"].str.contains(word, regex=False)
     if words and not keep.any():
-        raise unknown("model or release", query, sorted(set(table["model"]) | set(table["repo"])))
-    return pd.DataFrame(table[keep]).reset_index(drop=True)
+        models = sorted(set(table["model"]) | {_short(m) for m in set(table["model"])})
+        raise unknown("model or release", query, [*models, *_by_release()])
+    return pd.DataFrame(table.loc[keep, list(COLUMNS)]).reset_index(drop=True)
+
+
+@functools.cache
+def _table() -> pd.DataFrame:
+    import pandas as pd
+
+    table = pd.DataFrame([{key: e[key] for key in COLUMNS} for e in entries().values()])
+    table["d_sae"], table["l0"] = table["d_sae"].astype("Int64"), table["l0"].astype("Float64")
+    text = table["name"]
+    for key in ("model", "hook", "arch", "format", "repo"):
+        text = text + " " + table[key]
+    text = text + " " + table["d_sae"].astype("string").fillna("")
+    return table.assign(text=text.str.lower())
 
 
 def load_model_for(sae: SAE, **options: Any) -> Any:

@@ -32,6 +32,11 @@ def read(src: Source) -> SAE:
     path = src.only(".npz")
     if path is None:
         raise SaelabError(f"{src} is not, and does not hold, exactly one .npz file; found: {src.inside()}")
+    if "embedding/" in f"{src.hint} {src.path}".replace("\\", "/"):
+        raise SaelabError(
+            f"{src} reads token embeddings, in units that the files do not say (before or after the model "
+            "multiplies them by √d_in); saelab does not guess"
+        )
     arrays = src.npz(path)
     known = {name.lower(): name for name in NAMES}
     w = Weights({known.get(name.lower(), name): t for name, t in arrays.items()}, path)

@@ -44,11 +44,11 @@ def locate(source: str, sae_id: str | None) -> tuple[Path, str, dict[str, Any], 
         return _inside(path, sae_id), source if sae_id is None else f"{source}/{sae_id}", {}, None
     from saelab.formats import catalog
 
-    entry = catalog.find(source if sae_id is None else f"{source}/{sae_id}")
+    entry = catalog.find(source, sae_id)
     if entry is not None:
         return (
-            _fetch(entry["repo"], entry["id"]),
-            f"{entry['repo']}/{entry['id']}",
+            _fetch(entry["repo"], entry["path"]),
+            f"{entry['repo']}/{entry['path']}",
             entry["given"],
             entry["format"],
         )
@@ -56,7 +56,7 @@ def locate(source: str, sae_id: str | None) -> tuple[Path, str, dict[str, Any], 
         ids = list_ids(source)
         chosen = choose(source, ids, sae_id)
         return _fetch(source, chosen), f"{source}/{chosen}".rstrip("/."), {}, None
-    close = nearest(source, catalog.names())
+    close = catalog.suggest(source)
     hint = f" Did you mean {' or '.join(map(repr, close))} of the catalogue?" if close else ""
     raise SaelabError(f"no folder or file {source!r}, and it is no org/repo name of the hub.{hint}")
 

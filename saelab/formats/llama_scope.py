@@ -3,8 +3,9 @@ d_in)``, ``encoder.bias``, ``decoder.weight (d_out, d_sae)``, ``decoder.bias``: 
 for all latents, nothing subtracted from the input. Weights are for activations scaled to mean length √d;
 the stored threshold is not, it is scaled along.
 
-The R1-distilled ones are ``config.json`` and ``sae_weights.safetensors`` with the same names, weights for
-raw activations and ``log_jumprelu_threshold (d_sae)``."""
+The R1-distilled ones are ``config.json`` and ``sae_weights.safetensors`` with the same names and
+``log_jumprelu_threshold (d_sae)``, for activations scaled in the same way, by a factor that no file holds
+(``saelab.catalog()`` knows those that are public); unless ``norm_activation`` is ``inference``."""
 
 from __future__ import annotations
 
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from saelab.errors import SaelabError
-from saelab.formats.common import assemble
+from saelab.formats.common import assemble, need
 from saelab.formats.source import Source
 from saelab.formats.weights import Keys, Weights
 
@@ -93,8 +94,20 @@ def _distilled(src: Source) -> SAE:
     _no_more(keys, where)
     w = Weights(src.tensors(DISTILLED[1]), src.folder / DISTILLED[1])
     tensors = _linear(w) | {"threshold": w.take(LOG_THRESHOLD, "d_sae").exp()}
+    norm = keys.take("norm_activation", "dataset-wise")
+    if norm not in ("dataset-wise", "inference"):
+        raise SaelabError(
+            f"{where}: norm_activation={norm!r} is not known here; known: dataset-wise, inference"
+        )
+    if norm == "dataset-wise":
+        need(
+            src,
+            "scale",
+            "its weights are for activations times √d / (their mean length), which it does not hold",
+        )
     return assemble(
         src, w, tensors, form=NAME, arch="jumprelu", input_bias="none",
+        normalize="scale" if norm == "dataset-wise" else "none",
         hook_in=keys.take("hook_point_in", None), hook_out=keys.take("hook_point_out", None),
         record=_plain(keys.rest()),
     )  # fmt: skip

@@ -97,7 +97,7 @@ def read(src: Source) -> SAE:
         d_out=keys.take("d_out", None),
     )
     meta = keys if flat else meta
-    facts = _facts(keys, flat, where) | _meta(meta, where)
+    facts = _facts(src, keys, flat, where) | _meta(meta, where)
     transcodes = architecture.endswith("transcoder")
     if transcodes:
         facts["input_bias"] = "none"
@@ -158,10 +158,13 @@ def _architecture(src: Source, keys: Keys, where: Path, flat: bool) -> tuple[str
     return name, k
 
 
-def _facts(keys: Keys, flat: bool, where: Path) -> dict[str, Any]:
+def _facts(src: Source, keys: Keys, flat: bool, where: Path) -> dict[str, Any]:
     # flat configs from before the key existed always subtracted it
     subtracts = keys.take("apply_b_dec_to_input", *((True,) if flat else ()), kind=bool)
-    normalize = keys.take("normalize_activations", *((None,) if flat else ()))
+    # flat configs without the key are older than it; what it would say may be known elsewhere
+    default = (src.given.get("normalize"),) if flat else ()
+    normalize = keys.take("normalize_activations", *default)
+    normalize = "constant_norm_rescale" if normalize == "constant_norm" else normalize
     if normalize not in NORMALIZE:
         raise SaelabError(f"{where}: normalize_activations={normalize!r} is not supported; supported: "
                           + ", ".join(map(repr, NORMALIZE)))  # fmt: skip

@@ -23,6 +23,7 @@ FIXTURES = Path(__file__).parent.parent / "fixtures" / "formats"
 GIVEN = {
     "openai/relu_first_version": {"arch": "relu"},
     "saelens/standard_scaled": {"scale": 0.37},
+    "llama_scope/distilled": {"scale": 0.53},
     "crosscoder/relu": {"scale": [1.0, 1.0]},
     "qwen_scope/topk": {"k": 4},
     "gemma_scope/transcoder": {"hook_in": "blocks.12.mlp.hook_in", "hook_out": "blocks.12.hook_mlp_out"},

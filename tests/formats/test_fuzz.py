@@ -17,9 +17,11 @@ from saelab.errors import SaelabError
 
 COUNT = int(os.environ.get("SAELAB_FUZZ", "25"))
 ONE_EACH = sorted({name.split("/")[0]: name for name in READ}.values())
+# of a cross-layer transcoder only layer 1 is read
+OTHER_LAYERS = ("W_enc_0", "W_dec_0", "W_enc_2", "W_dec_2")
 TARGETS = [
     (name, p.relative_to(FIXTURES / name).as_posix())
-    for name in ONE_EACH for p in sorted((FIXTURES / name).rglob("*")) if p.is_file()
+    for name in ONE_EACH for p in sorted((FIXTURES / name).rglob("*")) if p.is_file() and not p.name.startswith(OTHER_LAYERS)
 ] + [("native", "weights.safetensors"), ("native", "config.json")]  # fmt: skip
 
 

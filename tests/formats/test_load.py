@@ -12,9 +12,8 @@ from cases import FIXTURES, inputs, make, outputs
 from helpers import random_sae
 from safetensors.torch import load_file, save_file
 
-import saelab as sl
 from saelab.errors import SaelabError
-from saelab.formats import FORMATS, hub, load_sae
+from saelab.formats import hub, load_sae
 from saelab.formats.common import hook_of_module
 from saelab.models import hook_layer
 
@@ -158,6 +157,11 @@ def test_transposed_matrices_are_noticed(copy):
 def test_c07_a_missing_scale_is_asked_for(copy):
     with pytest.raises(SaelabError, match="given={'scale'"):
         load_sae(copy("saelens/standard_scaled"))
+    folder = copy("llama_scope/distilled")
+    with pytest.raises(SaelabError, match="given={'scale'"):
+        load_sae(folder)
+    edit(folder / "config.json", norm_activation="inference")
+    assert load_sae(folder).config.normalize == "none"
 
 
 def test_c07_a_scale_survives_every_format(tmp_path):
@@ -331,22 +335,6 @@ def test_names_say_what_gemma_scope_files_do_not(tmp_path):
 # ----------------------------------------------------------------------------------- the hub (C76)
 
 
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    """A hub cache that holds one repository with two SAEs."""
-    from huggingface_hub import constants
-
-    root = tmp_path / "hub"
-    snapshot = root / "models--somebody--saes" / "snapshots" / ("0" * 40)
-    for name in ("layer_0", "layer_1"):
-        shutil.copytree(FIXTURES / "saelens/topk", snapshot / name)
-    (root / "models--somebody--saes" / "refs").mkdir()
-    (root / "models--somebody--saes" / "refs" / "main").write_text("0" * 40)
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(root))
-    return root
-
-
 def test_c76_offline_with_a_cache(cache):
     sae = load_sae("somebody/saes", sae_id="layer_1")
     assert sae.config.k == 4
@@ -360,8 +348,14 @@ def test_c76_offline_with_a_cache(cache):
 def test_c76_offline_without_a_cache(cache):
     with pytest.raises(SaelabError, match="offline"):
         load_sae("somebody/else")
-    with pytest.raises(SaelabError, match="no org/repo name.*gpt2-small/resid-jb/8"):
-        load_sae("gpt2-small/resid-jb/88")
+    with pytest.raises(SaelabError, match="Did you mean 'blocks.8.hook_resid_pre'"):
+        load_sae("gpt2-small/gpt2-small-res-jb/blocks.88.hook_resid_pre")
+    with pytest.raises(
+        SaelabError, match="Did you mean 'gpt2-small/gpt2-small-res-jb/blocks.8.hook_resid_pre'"
+    ):
+        load_sae("gpt2-small/gpt2-small-rez-jb/blocks.8.hook_resid_pre")
+    with pytest.raises(SaelabError, match="13 SAEs; say which: sae_id='blocks.0.hook_resid_pre'"):
+        load_sae("gpt2-small-res-jb")
 
 
 @pytest.mark.parametrize(
@@ -401,34 +395,6 @@ def test_ids_of_a_repository():
         "model-00001.safetensors",
     ]
     assert hub.ids_of(listed) == ["L8R", "a/b", "layer5.sae.pt", "layer_3.safetensors", "x"]
-
-
-# ---------------------------------------------------------------------------------- the catalogue
-
-
-def test_catalogue():
-    table = sl.catalog("gpt2 topk")
-    assert set(table["model"]) == {"gpt2"}
-    assert set(table["l0"]) == {32}
-    assert sl.catalog()["name"].is_unique
-    assert set(sl.catalog()["format"]) <= set(FORMATS)
-    with pytest.raises(SaelabError, match="Did you mean 'google/gemma-2-2b'"):
-        sl.catalog("gemma-2-2x")
-
-
-def test_a_catalogue_name_goes_to_its_repository(cache):
-    target = cache / "models--jbloom--GPT2-Small-OAI-v5-32k-resid-mid-SAEs"
-    (cache / "models--somebody--saes").rename(target)
-    (target / "snapshots" / ("0" * 40) / "layer_0").rename(
-        target / "snapshots" / ("0" * 40) / "v5_32k_layer_0"
-    )
-    sae = load_sae("gpt2-small/resid-mid-v5-32k/0")
-    assert sae.record["loaded"]["source"] == "jbloom/GPT2-Small-OAI-v5-32k-resid-mid-SAEs/v5_32k_layer_0"
-
-
-def test_the_model_of_an_sae():
-    with pytest.raises(SaelabError, match="does not say which model"):
-        sl.load_model_for(load_sae(FIXTURES / "sparsify/layers.10"))
 
 
 def test_a_broken_name_in_an_archive_is_damage(copy):
