@@ -1,7 +1,8 @@
 """Next-token losses of several runs of a model over the same tokens, in bounded memory.
 
 A vocabulary of 256,000 makes 4 GB of logits out of 4,096 tokens. So a pass stops at what goes into the
-unembedding, keeps only the positions that are scored, and makes logits for a few of them at a time.
+unembedding, keeps only the positions that are scored, and makes logits of some of them for a piece of the vocabulary
+at a time.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from saelab import models
 from saelab.errors import HookError
 
 _BEFORE, _AFTER = "unembed.hook_in", "unembed.hook_out"
-_CELLS = 1 << 21  # logits made at a time: 8 MB in float32, so that they stay in a processor's cache
+_TILE, _ROWS = 1024, 512  # logits made at a time, so that they and their part of the matrix stay in a cache
+_CELLS = 1 << 21  # the same where a row's logits cannot be made in pieces
 
 
 class Head:
@@ -82,9 +85,21 @@ class Head:
             )
         return rows, found
 
-    def logits(self, rows: Tensor) -> Tensor:
-        """(n, w) of :meth:`run` -> (n, V)."""
-        return rows if self.whole else self.model.unembed.original_component(rows)
+    def logits(self, rows: Tensor, some: slice = slice(None)) -> Tensor:
+        """(n, w) of :meth:`run` -> (n, V), or only ``some`` of the vocabulary."""
+        if self.whole:
+            return rows[:, some]
+        unembed = self.model.unembed.original_component
+        if not isinstance(unembed, torch.nn.Linear):
+            return unembed(rows)[:, some]
+        return F.linear(rows, unembed.weight[some], None if unembed.bias is None else unembed.bias[some])
+
+    def tiles(self) -> list[slice]:
+        """The vocabulary in pieces that :meth:`logits` makes without making the rest."""
+        size = models.vocab_size(self.model)
+        linear = self.whole or isinstance(self.model.unembed.original_component, torch.nn.Linear)
+        step = _TILE if linear else size
+        return [slice(i, min(i + step, size)) for i in range(0, size, step)]
 
 
 def _device(model: Any) -> torch.device:
@@ -92,9 +107,7 @@ def _device(model: Any) -> torch.device:
 
 
 @torch.no_grad()
-def losses(
-    head: Head, clean: Tensor, runs: Mapping[str, Tensor], target: Tensor, cells: int | None = None
-) -> dict[str, Tensor]:
+def losses(head: Head, clean: Tensor, runs: Mapping[str, Tensor], target: Tensor) -> dict[str, Tensor]:
     """Cross-entropy of every run and its KL divergence from the clean one, token by token.
 
     Parameters
@@ -103,33 +116,65 @@ def losses(
         (n, w) rows of :meth:`Head.run`, for the same n positions.
     target
         (n,) the tokens that follow.
-    cells
-        How many logits are made at a time; None: 2 million.
 
     Returns
     -------
     dict
-        ``ce_clean``, and ``ce_<run>`` and ``kl_<run>`` for each run: (n,) float32 in nats.
+        ``ce_clean``, and ``ce_<run>`` and ``kl_<run>`` for each run: (n,) in nats.
     """
-    width = max(1, (cells or _CELLS) // models.vocab_size(head.model))
-    out: dict[str, list[Tensor]] = {
-        n: [] for n in ("ce_clean", *(f"{k}_{r}" for r in runs for k in ("ce", "kl")))
-    }
+    tiles = head.tiles()
+    height = max(1, min(_ROWS, _CELLS // max(t.stop - t.start for t in tiles)))
+    names = ["ce_clean", *(f"{kind}_{run}" for run in runs for kind in ("ce", "kl"))]
+    out: dict[str, list[Tensor]] = {name: [] for name in names}
     target = target.to(clean.device)
-    for i in range(0, len(clean), width):
-        here = target[i : i + width, None]  # (c, 1)
-        logp = head.logits(clean[i : i + width]).float().log_softmax(-1)  # (c, V)
-        p = logp.exp()
-        out["ce_clean"].append(-logp.gather(-1, here)[:, 0])
-        for name, rows in runs.items():
-            logq = head.logits(rows[i : i + width]).float().log_softmax(-1)  # (c, V)
-            out[f"ce_{name}"].append(-logq.gather(-1, here)[:, 0])
-            kl = torch.sub(logp, logq).mul_(p).sum(-1)  # (c,)
-            odd = ~kl.isfinite()
-            if odd.any():  # logits of -inf on both sides: 0 · (inf - inf)
-                kl[odd] = kl_divergence(logp[odd], logq[odd])
-            out[f"kl_{name}"].append(kl)
-    return {name: torch.cat(parts).cpu() if parts else torch.zeros(0) for name, parts in out.items()}
+    for i in range(0, len(clean), height):
+        here = slice(i, i + height)
+        found = _losses(head, tiles, [clean[here], *(rows[here] for rows in runs.values())], target[here])
+        for name, values in zip(names, found, strict=True):
+            out[name].append(values.cpu())
+    return {name: torch.cat(parts) if parts else torch.zeros(0) for name, parts in out.items()}
+
+
+def _losses(head: Head, tiles: list[slice], runs: list[Tensor], target: Tensor) -> list[Tensor]:
+    """Cross-entropy of the first run, then cross-entropy and divergence of each other one: (n,) each.
+
+    A row's sums over the vocabulary are taken tile by tile, relative to the largest logit so far.
+    """
+    wide = torch.float32 if target.device.type == "mps" else torch.float64
+    start = torch.zeros(len(target), 1, dtype=wide, device=target.device)
+    top = [
+        torch.full_like(start, -1e30, dtype=torch.float32) for _ in runs
+    ]  # largest logit; not -inf, or inf - inf
+    mass = [start.clone() for _ in runs]  # Σ exp(logit - top)
+    said = [start.clone() for _ in runs]  # logit of the target
+    apart = [start.clone() for _ in runs]  # Σ exp(clean - top of clean) (clean - other)
+    for tile in tiles:
+        inside = ((target >= tile.start) & (target < tile.stop))[:, None]  # (n, 1)
+        column = (target[:, None] - tile.start).clamp(0, tile.stop - tile.start - 1)  # (n, 1)
+        p, clean = start, start
+        for j, rows in enumerate(runs):
+            logit = head.logits(rows, tile).float()  # (n, c)
+            new = torch.maximum(top[j], logit.amax(-1, keepdim=True))  # (n, 1)
+            shrink, top[j] = (top[j] - new).exp(), new
+            said[j] = torch.where(inside, logit.gather(-1, column).to(wide), said[j])
+            e = (logit - new).exp_()  # (n, c)
+            mass[j] = mass[j] * shrink + e.sum(-1, keepdim=True)
+            if j == 0:
+                p, clean = e, logit
+                apart = [a * shrink for a in apart]
+            else:
+                apart[j] = apart[j] + torch.sub(clean, logit, out=e).mul_(p).sum(-1, keepdim=True)
+    total = [t.to(wide) + m.log() for t, m in zip(top, mass, strict=True)]  # log Σ exp(logit)
+    out = [(total[0] - said[0])[:, 0]]
+    for j in range(1, len(runs)):
+        kl = (apart[j] / mass[0] - total[0] + total[j])[:, 0]  # (n,)
+        odd = (~kl.isfinite()).nonzero()[:, 0]
+        for i in odd.tolist():  # logits of -inf on both sides: 0 · (inf - inf)
+            pair = [head.logits(runs[k][i : i + 1]).float().log_softmax(-1) for k in (0, j)]
+            kl[i] = kl_divergence(*pair)[0]
+        # rounding may leave a little less than nothing
+        out += [(total[j] - said[j])[:, 0], torch.where(kl < 0, torch.zeros_like(kl), kl)]
+    return out
 
 
 def kl_divergence(logp: Tensor, logq: Tensor) -> Tensor:

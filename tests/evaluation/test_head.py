@@ -40,20 +40,22 @@ def test_its_logits_are_the_models(tiny):
     torch.testing.assert_close(found["blocks.0.hook_resid_post"], acts["blocks.0.hook_resid_post"])
 
 
-def test_chunks_change_nothing(tiny):
+def test_tiles_change_nothing(tiny, monkeypatch):
     b = batch(tiny)
     head = Head(tiny, b.ids, b.mask)
     clean, _ = head.run(b.ids, b.mask, b.mask)
     other, _ = head.run(b.ids, b.mask, b.mask, {"blocks.1.hook_mlp_out": torch.zeros_like})
     target = b.ids.roll(-1, 1)[b.mask]
     whole = losses(head, clean, {"a": other}, target)
-    for cells in (1, 1000, 10**9):
-        for name, values in losses(head, clean, {"a": other}, target, cells).items():
+    for tile, rows in ((7, 3), (1, 1000), (10**9, 1)):
+        monkeypatch.setattr(module, "_TILE", tile)
+        monkeypatch.setattr(module, "_ROWS", rows)
+        for name, values in losses(head, clean, {"a": other}, target).items():
             torch.testing.assert_close(values, whole[name], rtol=1e-5, atol=1e-6)
     with torch.no_grad():
         p, q = head.logits(clean).log_softmax(-1), head.logits(other).log_softmax(-1)
-    torch.testing.assert_close(whole["kl_a"], (p.exp() * (p - q)).sum(1), rtol=1e-4, atol=1e-6)
-    torch.testing.assert_close(whole["ce_a"], -q.gather(1, target[:, None])[:, 0])
+    torch.testing.assert_close(whole["kl_a"].float(), (p.exp() * (p - q)).sum(1), rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(whole["ce_a"].float(), -q.gather(1, target[:, None])[:, 0])
 
 
 def capped(model):
@@ -98,17 +100,67 @@ def test_a_users_hook_on_the_logits_is_kept():
     assert len(model.hook_dict["unembed.hook_out"].fwd_hooks) == 1
 
 
-def test_C43_masked_vocabulary_leaves_the_divergence_finite(tiny):
-    class Masked(Head):
-        def __init__(self):
-            self.model, self.whole = tiny, True
+class Given(Head):
+    """Rows are logits."""
 
+    def __init__(self, monkeypatch, size, tile=2):
+        self.whole, self.model = True, None
+        monkeypatch.setattr(models, "vocab_size", lambda model: size)
+        monkeypatch.setattr(module, "_TILE", tile)
+
+
+def test_C43_masked_vocabulary_leaves_the_divergence_finite(monkeypatch):
     inf = torch.inf
-    rows, other = torch.tensor([[0.0, 1.0, -inf]]), torch.tensor([[1.0, 0.0, -inf]])
-    out = losses(Masked(), rows, {"a": other}, torch.tensor([1]))
+    rows, other = torch.tensor([[-inf, -inf, 0.0, 1.0, -inf]]), torch.tensor([[-inf, -inf, 1.0, 0.0, -inf]])
+    out = losses(Given(monkeypatch, 5), rows, {"a": other}, torch.tensor([3]))
     e = torch.e
     p = torch.tensor([1 / (1 + e), e / (1 + e)])
     assert float(out["kl_a"]) == pytest.approx(float((p * torch.tensor([-1.0, 1.0])).sum()), rel=1e-5)
+    assert float(out["ce_clean"]) == pytest.approx(-float(p[1].log()), rel=1e-5)
+
+
+def test_C43_far_apart_logits(monkeypatch):
+    head = Given(monkeypatch, 2, tile=1)
+    p, q = torch.tensor([[0.0, -200.0]]), torch.tensor([[-200.0, 0.0]])
+    out = losses(head, p, {"q": q, "p": p}, torch.tensor([1]))
+    assert float(out["kl_q"]) == pytest.approx(200)
+    assert float(out["kl_p"]) == 0
+    assert float(out["ce_clean"]) == pytest.approx(200)
+    assert float(out["ce_q"]) == pytest.approx(0)
+    shut = losses(
+        head, torch.tensor([[1.0, 2.0]]), {"q": torch.tensor([[1.0, -torch.inf]])}, torch.tensor([0])
+    )
+    assert float(shut["kl_q"]) == torch.inf, "what p says and q forbids"
+
+
+def test_small_divergences_of_large_logits_are_exact(monkeypatch):
+    g = torch.Generator().manual_seed(0)
+    p = 5 * torch.randn(50, 3000, generator=g) + 30
+    q = p + 0.02 * torch.randn(50, 3000, generator=g) - 7  # 7 less everywhere is the same distribution
+    got = losses(Given(monkeypatch, 3000, tile=256), p, {"q": q}, torch.zeros(50).long())["kl_q"]
+    a, b = p.double().log_softmax(-1), q.double().log_softmax(-1)
+    torch.testing.assert_close(got, (a.exp() * (a - b)).sum(1), rtol=2e-2, atol=5e-6)
+    assert float(got.mean()) == pytest.approx(float((a.exp() * (a - b)).sum(1).mean()), rel=2e-3)
+
+
+def test_an_unembedding_that_is_no_plain_matrix(tiny):
+    b = batch(tiny)
+    head = Head(tiny, b.ids, b.mask)
+    clean, _ = head.run(b.ids, b.mask, b.mask)
+    target = b.ids.roll(-1, 1)[b.mask]
+    want = losses(head, clean, {}, target)["ce_clean"]
+
+    class Other:
+        class unembed:
+            @staticmethod
+            def original_component(x):
+                return tiny.unembed.original_component(x)
+
+        cfg = tiny.cfg
+
+    head.model = Other
+    assert len(head.tiles()) == 1
+    torch.testing.assert_close(losses(head, clean, {}, target)["ce_clean"], want)
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +195,7 @@ def test_C53_a_vocabulary_of_256_000_takes_little_memory(wide_vocabulary):
         report = sl.evaluate(sae, wide_vocabulary, rows, progress=False, resamples=0)
     assert report.predictions > 200
     weights = 8 * 256_000
-    assert largest.numel <= max(module._CELLS, weights) + 256_000
+    assert largest.numel <= max(module._TILE * module._ROWS, weights) + 256_000
     assert largest.numel < rows.n_tokens * 256_000 / 10
 
 
