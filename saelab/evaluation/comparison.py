@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, overload
 
 import pandas as pd
 
@@ -51,13 +51,22 @@ def named(saes: Sequence[SAE] | Mapping[str, SAE]) -> tuple[list[str], list[SAE]
 class Reports(Mapping[str, Report]):
     """What :func:`saelab.evaluate_many` found: a mapping from names to :class:`Report`.
 
-    ``reports[i]`` also takes a position. In a notebook it shows as a table.
+    ``reports[i]`` also takes a position, and ``reports[["a", "b"]]`` makes a smaller one. In a notebook it shows as a
+    table.
     """
 
     def __init__(self, reports: Mapping[str, Report], saes: Mapping[str, SAE]):
         self._reports, self.saes = dict(reports), dict(saes)
 
-    def __getitem__(self, key: str | int) -> Report:
+    @overload
+    def __getitem__(self, key: str | int) -> Report: ...
+
+    @overload
+    def __getitem__(self, key: list[str]) -> Reports: ...
+
+    def __getitem__(self, key: str | int | list[str]) -> Report | Reports:
+        if isinstance(key, list):
+            return Reports({name: self[name] for name in key}, {name: self.saes[name] for name in key})
         if isinstance(key, int):
             return list(self._reports.values())[key]
         if key not in self._reports:

@@ -31,6 +31,7 @@ def test_together_they_get_the_numbers_they_get_alone(reports, tiny):
                 assert value == alone[key], (name, key)
     assert reports["elsewhere"].ce_zero != reports["few"].ce_zero
     assert reports[1] is reports["many"]
+    assert list(reports[["relu", "few"]]) == ["relu", "few"]
 
 
 def test_one_table(reports):
