@@ -49,6 +49,7 @@ _WHERE = {
     "heatmap": "saelab.widgets",
     "steering_panel": "saelab.widgets",
     "effect_map": "saelab.widgets",
+    "training_monitor": "saelab.widgets",
 }
 _MODULES = (
     "n2g",

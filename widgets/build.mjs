@@ -2,7 +2,7 @@
 // Paths in the bundles' comments depend on the working directory: run it as `npm run build` from this folder.
 import { build } from "esbuild";
 
-const widgets = ["heatmap", "dashboard", "table", "map", "n2g_editor", "steering", "effect_map"];
+const widgets = ["heatmap", "dashboard", "table", "map", "n2g_editor", "steering", "effect_map", "training_monitor"];
 
 await build({
   entryPoints: [...widgets.flatMap((name) => [`${name}.js`, `${name}.css`]), "standalone.js", "page.css"],

@@ -131,6 +131,7 @@ export function throttle(fn, wait, signal) {
   let last;
   signal?.addEventListener("abort", () => clearTimeout(timer));
   return (/** @type {A} */ ...args) => {
+    if (signal?.aborted) return;
     last = args;
     timer ??= setTimeout(() => {
       timer = undefined;

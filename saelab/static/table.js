@@ -58,6 +58,7 @@ function throttle(fn, wait, signal) {
   let last;
   signal?.addEventListener("abort", () => clearTimeout(timer));
   return (...args) => {
+    if (signal?.aborted) return;
     last = args;
     timer ??= setTimeout(() => {
       timer = void 0;

@@ -62,12 +62,24 @@ def _monitor(wanted: bool | str | Monitor) -> Monitor | None:
     """What is to watch a run, from the ``monitor`` of a call."""
     if wanted is False:
         return None
+    if wanted is True:
+        from saelab.widgets.base import in_notebook
+
+        if not in_notebook():
+            return TextMonitor()
+        from IPython.display import display
+
+        from saelab.widgets.training_monitor import TrainingMonitor
+
+        shown = TrainingMonitor()
+        display(shown)
+        return shown
     if wanted == "text":
         return TextMonitor()
     if isinstance(wanted, (bool, str)) or not all(
         hasattr(wanted, n) for n in ("begin", "step", "end", "finished")
     ):
-        raise unknown("monitor", wanted, [False, "text", "TextMonitor()"])
+        raise unknown("monitor", wanted, [True, False, "text", "sl.training_monitor()"])
     return wanted
 
 
@@ -173,10 +185,13 @@ def train(
         ``trainer.hints()``); return False to stop early. ``saelab.training.wandb_logger(run)`` and
         ``tensorboard_logger(writer)`` make such functions.
     monitor
-        ``"text"``: write a line every 10 seconds, hints, and the curves at the end, in place of the progress
-        bar; ``saelab.training.TextMonitor(every=2)`` for other times, or an object of your own
-        (:class:`saelab.training.monitor.Monitor`). A watched run that is stopped leaves a checkpoint in
-        ``out``, if that is given. The weights are the same as those of a run that nobody watches.
+        True: watch the run, in place of the progress bar. In a notebook this shows a
+        :class:`saelab.widgets.TrainingMonitor` under the cell: curves, hints, and buttons to stop and to
+        resume; elsewhere, or with ``"text"``, a line is written every 10 seconds, and the curves at the end.
+        Or give the result of :func:`saelab.training_monitor`, shown where you like, or
+        ``saelab.training.TextMonitor(every=2)``, or a :class:`saelab.training.monitor.Monitor` of your own.
+        A watched run that is stopped leaves a checkpoint in ``out``, if that is given. The weights are the
+        same as those of a run that nobody watches.
 
     Returns
     -------

@@ -55,6 +55,14 @@ def save(out: Path, step: int, state: dict[str, Any], tensors: dict[str, Tensor]
     return final
 
 
+def state(out: Path) -> dict[str, Any]:
+    """``state.json`` of the newest checkpoint, without its tensors."""
+    found = _all(out)
+    if not found:
+        raise SaelabError(f"no checkpoint in {_folder(out)}")
+    return files.read_json(found[-1] / "state.json")
+
+
 def load(out: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The newest checkpoint: (state, tensors)."""
     found = _all(out)

@@ -81,6 +81,10 @@ class Wanted:
         """The hook point that is written, where it is another one."""
         return None if self.hook_out in (None, self.hook) else self.hook_out
 
+    def label(self) -> str:
+        """A short name for people."""
+        return label(self.arch, self.d_sae, self.k)
+
     def recipe(self, tokens: int, batch: int) -> TrainConfig:
         names = {f.name for f in fields(TrainConfig)} - {"tokens", "batch"}
         return TrainConfig(tokens, batch, **{n: getattr(self, n) for n in names})
@@ -520,6 +524,11 @@ class Run:
             **({} if w.init is None else {"init": finetune.origin(w.init)}),
             "notes": notes + trainer.hints(),
         }
+
+
+def label(arch: str, d_sae: int, k: int | None) -> str:
+    """A short name of an SAE, such as ``topk, 4,096 latents, k = 32``."""
+    return f"{arch}, {d_sae:,} latents" + (f", k = {k}" if k and ARCHS[arch].needs_k else "")
 
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

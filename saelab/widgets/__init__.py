@@ -1,8 +1,8 @@
 """The notebook widgets and the offline page.
 
-``ActivationHeatmap``, ``LatentDashboard``, ``LatentTable``, ``LatentMap``, ``N2GEditor``, ``EffectMap`` and
-``SteeringPanel`` show objects of the library; every number they show is also a DataFrame (``to_frame``), and each
-exports to one offline HTML file (``export_html``). :func:`page` makes such a file of prose, tables, charts and
+``ActivationHeatmap``, ``LatentDashboard``, ``LatentTable``, ``LatentMap``, ``N2GEditor``, ``EffectMap``,
+``SteeringPanel`` and ``TrainingMonitor`` show objects of the library; every number they show is also a
+DataFrame (``to_frame``), and each exports to one offline HTML file (``export_html``). :func:`page` makes such a file of prose, tables, charts and
 widgets.
 """
 
@@ -31,11 +31,12 @@ from saelab.widgets.page import (
 from saelab.widgets.steering import SteeringPanel
 from saelab.widgets.table import LatentTable
 from saelab.widgets.tokens import TokenText
+from saelab.widgets.training_monitor import TrainingMonitor
 
 __all__ = [
     "ActivationHeatmap", "BarChart", "Code", "EffectMap", "Facts", "Heading", "LatentDashboard", "LatentMap",
     "LatentTable", "LineChart", "N2GEditor", "Paragraph", "Section", "Show", "SteeringPanel", "Table", "TokenText",
-    "effect_map", "heatmap", "page", "steering_panel",
+    "TrainingMonitor", "effect_map", "heatmap", "page", "steering_panel", "training_monitor",
 ]  # fmt: skip
 
 
@@ -80,3 +81,15 @@ def effect_map(model: Any, sae: Any, text: str, latent: int, **options: Any) -> 
     ``options`` are those of :func:`saelab.effects` (``top``, ``direct``, ``special``) and traits to begin with.
     """
     return EffectMap.of(model, sae, text, latent, **options)
+
+
+def training_monitor(what: Any = None) -> TrainingMonitor:
+    """Monitor for a run to come, or the curves of one that is over; see :class:`TrainingMonitor`.
+
+    Parameters
+    ----------
+    what
+        None: give the monitor to ``sl.train(…, monitor=monitor)`` and show it wherever you like. Or an SAE that
+        was trained here, several of them, or the folder ``out`` of a run.
+    """
+    return TrainingMonitor() if what is None else TrainingMonitor.of(what)

@@ -212,6 +212,12 @@ def _release_earlier_run(widget: Widget) -> None:
     _of_cell[cell] = (message, [*widgets, weakref.ref(widget)])
 
 
+def in_notebook() -> bool:
+    """Whether widgets can be shown: the code runs in a Jupyter kernel."""
+    ipython = sys.modules.get("IPython")
+    return hasattr(ipython.get_ipython() if ipython else None, "kernel")
+
+
 def _running_cell() -> tuple[str, str] | None:
     """Id of the notebook cell that is being run and of this run of it; None outside a notebook."""
     ipython = sys.modules.get("IPython")

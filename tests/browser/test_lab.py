@@ -297,3 +297,38 @@ def test_typing_in_the_prompt_box_while_a_cell_runs(notebook, things, tmp_path):
     ids = ask("dashboard.tried['text']['ids']")
     assert ids == ask("__import__('saelab').models.tokenize(index.model, dashboard.prompt)")
     assert ids.count(0) == 1
+
+
+TRAIN = """
+import time
+from toy import ToyModel, texts
+import saelab as sl
+pages = texts(400)
+def train(**more):
+    return sl.train(ToyModel(), pages, hook="first", d_sae=64, k=4, tokens=20_000, batch=20, buffer=1000, **more)
+monitor = sl.training_monitor()
+def hold(trainer):
+    if trainer.done < 200: time.sleep(0.1)
+    while trainer.done == 200 and monitor.phase == "running": time.sleep(0.02)
+monitor
+"""
+
+
+def test_training_is_watched_stopped_while_the_cell_runs_and_resumed(notebook):
+    page, ask = notebook(TRAIN, "sae = train(monitor=monitor, on_log=hold)", "sae.record['steps']")
+    view = page.locator(".saelab-training-monitor")
+    view.locator("path.sl-series").nth(3).wait_for()
+    page.wait_for_function(  # the first drawing is of step 1, and others follow while the cell runs
+        "() => +document.querySelector('.saelab-training-monitor [role=progressbar]').ariaValueNow > 20"
+    )
+    wait_for_subshell(page)
+    running = page.locator(".jp-CodeCell").nth(1).locator(".jp-InputPrompt")
+    assert running.inner_text() == "[*]:", "the cell must still run, or this shows nothing"
+    view.get_by_role("button", name="End the run").click()
+    view.locator('.sl-phase[data-phase="stopped"]').wait_for()
+    page.locator(".jp-OutputArea-output pre", has_text="200").wait_for()  # the next cell came to its turn
+    view.get_by_role("button", name="Train the rest").click()
+    view.locator('.sl-phase[data-phase="ended"]').wait_for()
+    assert view.locator(".sl-alert").is_hidden()
+    assert ask("[sae.record['steps'], monitor.wait() is sae]") == [1000, True]
+    assert ask("bool(__import__('torch').equal(sae.W_dec, train(progress=False).W_dec))")

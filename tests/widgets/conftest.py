@@ -21,6 +21,15 @@ def index(tiny, sae, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def trained():
+    """A small SAE with curves."""
+    from toy import ToyModel, texts
+
+    small = {"d_sae": 48, "k": 4, "tokens": 4000, "batch": 100, "buffer": 1000, "progress": False}
+    return sl.train(ToyModel(), texts(200), hook="first", **small)
+
+
+@pytest.fixture(scope="session")
 def latent(index):
     """The latent that fires most."""
     return int(index.counts.argmax())

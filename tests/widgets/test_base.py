@@ -21,14 +21,26 @@ from saelab.widgets import (
     SteeringPanel,
     effect_map,
     heatmap,
+    training_monitor,
 )
 from saelab.widgets.base import STATIC, Widget, static_text
 
 REPO = Path(__file__).parents[2]
 
 
-@pytest.fixture(params=["heatmap", "dashboard", "table", "map", "n2g_editor", "steering", "effect_map"])
-def widget(request, tiny, sae, index, latent, graph):
+@pytest.fixture(
+    params=[
+        "heatmap",
+        "dashboard",
+        "table",
+        "map",
+        "n2g_editor",
+        "steering",
+        "effect_map",
+        "training_monitor",
+    ]
+)
+def widget(request, tiny, sae, index, latent, graph, trained):
     made = {
         "heatmap": lambda: heatmap(tiny, sae, "def add(a, b):\n", [latent, 1], index=index),
         "dashboard": lambda: LatentDashboard(index, latent),
@@ -37,6 +49,7 @@ def widget(request, tiny, sae, index, latent, graph):
         "n2g_editor": lambda: N2GEditor(graph),
         "steering": lambda: SteeringPanel(tiny, sae, index, edits={latent: 2.0}, max_new_tokens=5),
         "effect_map": lambda: effect_map(tiny, sae, "def add(a, b):\n", latent, direct=True),
+        "training_monitor": lambda: training_monitor(trained),
     }[request.param]()
     yield made
     made.close()
@@ -149,6 +162,7 @@ def test_bundles_are_built_from_these_sources():
         "n2g_editor",
         "steering",
         "effect_map",
+        "training_monitor",
         "standalone",
     ):
         text = static_text(f"{name}.js")

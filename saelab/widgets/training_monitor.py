@@ -1,0 +1,387 @@
+"""TrainingMonitor: the curves of a run while it trains, with buttons to stop it and to go on."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import traitlets
+
+from saelab.errors import SaelabError
+from saelab.training.monitor import COLUMNS, Meter, from_curves
+from saelab.training.text_monitor import SHOWN, duration, sparkline
+from saelab.widgets.base import Widget, asset
+from saelab.widgets.tokens import MONO, escape, frame
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from saelab.sae import SAE
+    from saelab.training.run import Run
+
+PHASES = {
+    "empty": "no run yet",
+    "preparing": "reading the first activations",
+    "running": "training",
+    "stopping": "stopping after this step",
+    "stopped": "stopped",
+    "ended": "ended",
+    "failed": "failed",
+}
+
+
+class TrainingMonitor(Widget):
+    """Loss parts, explained variance, L0, dead and rare latents of a run; stop and resume.
+
+    ``sl.train(…, monitor=True)`` shows one under its cell. To show it elsewhere, make it with
+    ``sl.training_monitor()`` and give it to ``train``. A click on Stop ends the run after the step under way,
+    and the cell returns the SAE so far; Resume then trains on in a thread, the same SAE object, exactly as if
+    it had not been stopped, while the notebook stays free. JupyterLab 4.4 or newer with ipykernel 7 delivers
+    the click while the cell runs; with other front ends use the notebook's own stop button, which does the
+    same.
+
+    Attributes
+    ----------
+    phase
+        ``empty``, ``preparing``, ``running``, ``stopping``, ``stopped``, ``ended`` or ``failed``.
+    tokens, budget
+        Activations seen, and to be seen.
+    rate
+        Tokens per second lately, or None.
+    hints
+        What looks wrong, in words.
+
+    Examples
+    --------
+    >>> monitor = sl.training_monitor()                                              # doctest: +SKIP
+    >>> sae = sl.train(model, texts, hook=…, d_sae=4096, monitor=monitor)            # doctest: +SKIP
+    >>> monitor.resume(); monitor.wait()       # after a stop                        # doctest: +SKIP
+    """
+
+    module = "training_monitor"
+    _esm = asset("training_monitor.js")
+    _css = asset("training_monitor.css")
+
+    # all set by Python alone
+    phase = traitlets.Enum(list(PHASES), "empty").tag(sync=True)
+    heading = traitlets.Unicode("Training").tag(sync=True)
+    names = traitlets.List(traitlets.Unicode(), help="one per SAE").tag(sync=True)
+    d_sae = traitlets.List(traitlets.Int(), help="latents of each SAE").tag(sync=True)
+    dead_after = traitlets.List(help="tokens without firing until a latent is dead, or None").tag(sync=True)
+    target = traitlets.List(help="wanted L0 of each SAE, or None").tag(sync=True)
+    columns = traitlets.List(traitlets.Unicode(), list(COLUMNS)).tag(sync=True)
+    points = traitlets.Bytes(help="float32, (SAEs, points, columns)").tag(sync=True)
+    tokens = traitlets.Int(0).tag(sync=True)
+    budget = traitlets.Int(0).tag(sync=True)
+    seconds = traitlets.Float(0.0).tag(sync=True)
+    rate = traitlets.Float(None, allow_none=True).tag(sync=True)
+    hints = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    can_resume = traitlets.Bool(False).tag(sync=True)
+    read_only = traitlets.Bool(False).tag(sync=True)
+
+    def __init__(self, **state: Any):
+        self._meter, self._thread = Meter(0), None
+        self._saes: list[SAE] = []
+        super().__init__(**state)
+
+    # ------------------------------------------------------------------------------------ what a run tells
+
+    def begin(self, run: Run, go_on: Callable[[], None]) -> None:
+        """See :class:`saelab.training.monitor.Monitor`."""
+        with self._lock:
+            if self.phase in ("preparing", "running", "stopping"):
+                raise SaelabError("this monitor watches a run that has not ended; give another to this one")
+            self._held, self._released, self._saes = (run, go_on), False, []
+            self._meter = Meter(len(run.wanted), limit=300)
+            self._meter.begin(run.trainers)
+            self.clear_error()
+            with self.hold_sync():
+                self.names = [w.label() for w in run.wanted]
+                self.heading = _heading(self.names, [str(w.hook) for w in run.wanted])
+                self.d_sae = [w.d_sae for w in run.wanted]
+                self.target = [_target(w.arch, w.k, o) for w, o in zip(run.wanted, run.options, strict=True)]
+                self.dead_after = [t.dead_after for t in run.trainers] or [None] * len(run.wanted)
+                self.budget, self.tokens = run.budget, run.tokens if run.jobs else 0
+                self.hints, self.can_resume, self.rate = [], False, None
+                self._draw()
+                self.phase = "preparing"
+
+    def step(self, run: Run) -> None:
+        """See :class:`saelab.training.monitor.Monitor`."""
+        if not self._meter.step(run.trainers):
+            return
+        with self._lock, self.hold_sync():
+            self._progress(run)
+            self.hints = _hints(run)
+            if self.phase == "preparing":
+                self.phase, self.dead_after = "running", [t.dead_after for t in run.trainers]
+
+    def end(self, run: Run, error: BaseException | None) -> None:
+        """See :class:`saelab.training.monitor.Monitor`."""
+        self._meter.pause(run.trainers)
+        with self._lock, self.hold_sync():
+            if run.jobs:
+                self._progress(run)
+                self._saes = [t.sae for t in run.trainers]
+                self.hints = _notes(self.names, self._saes)
+            diverged = any(t.curves and not math.isfinite(t.curves[-1]["loss"]) for t in run.trainers)
+            self.can_resume = bool(run.jobs) and not (run.ended or run.broken or diverged or self._released)
+            self.phase = "failed" if error is not None else "ended" if run.ended else "stopped"
+            if not self.can_resume:
+                self._held = None  # the buffer of activations may be large
+        if error is not None:
+            self.show_error(error)
+
+    def finished(self, saes: Sequence[SAE]) -> None:
+        """See :class:`saelab.training.monitor.Monitor`."""
+        self._saes = list(saes)
+        self._show([_past_of_sae(s) for s in saes])
+
+    def _progress(self, run: Run) -> None:
+        self.tokens, self.rate = run.tokens, self._meter.rate()
+        self.seconds = run.trainers[0].seconds()
+        self._draw()
+
+    def _draw(self) -> None:
+        self.points = self._meter.array().astype("<f4").tobytes()
+
+    # ------------------------------------------------------------------------------------------ past runs
+
+    @classmethod
+    def of(cls, what: SAE | Sequence[SAE] | str | Path) -> TrainingMonitor:
+        """The curves of a run that is over: of an SAE (``sae.history``), of several beside each other, or of
+        the folder ``out`` of a run, which may still have a checkpoint only.
+
+        Raises
+        ------
+        SaelabError
+            If there are no curves.
+        """
+        if isinstance(what, (str, Path)):
+            past = _past_of_folder(Path(what).expanduser())
+        else:
+            past = [_past_of_sae(s) for s in (what if isinstance(what, Sequence) else [what])]
+        if not past or not any(len(p["points"]) for p in past):
+            raise SaelabError(f"there are no training curves in {what!r}: it was not trained by saelab")
+        made = cls()
+        made._show(past)
+        return made
+
+    def _show(self, past: Sequence[Mapping[str, Any]]) -> None:
+        length = max((len(p["points"]) for p in past), default=0)
+        array = np.full((len(past), length, len(COLUMNS)), np.nan)
+        for lines, p in zip(array, past, strict=True):
+            lines[: len(p["points"])] = p["points"]
+        self._meter = Meter(len(past))
+        self._meter.points = list(array.swapaxes(0, 1))
+        place = {name: COLUMNS.index(name) for name in ("tokens", "seconds")}
+        with self.hold_sync():
+            self.names = [p["name"] for p in past]
+            self.heading = _heading(self.names, [p["hook"] for p in past])
+            self.d_sae, self.target = [p["d_sae"] for p in past], [p["target"] for p in past]
+            self.dead_after = [p["dead_after"] for p in past]
+            self.hints = _of_each(self.names, [p["notes"] for p in past])
+            self.tokens = int(np.nanmax(array[..., place["tokens"]], initial=0))
+            self.budget = max([self.tokens, *(p["budget"] for p in past)])
+            self.seconds = float(np.nanmax(array[..., place["seconds"]], initial=0))
+            self.phase = "ended" if all(p["ended"] for p in past) else "stopped"
+            self._draw()
+
+    # --------------------------------------------------------------------------------------------- buttons
+
+    def methods(self) -> dict[str, Any]:
+        return {"stop": self.stop, "resume": self.resume}
+
+    def stop(self) -> None:
+        """End the run after the step that is under way."""
+        with self._lock:
+            if self.phase not in ("preparing", "running", "stopping"):
+                raise SaelabError(f"there is nothing to stop: {PHASES[self.phase]}")
+            self._source[0].stop()
+            self.phase = "stopping"
+
+    def resume(self) -> None:
+        """Train the rest of a run that was stopped, in a thread of its own; returns at once.
+
+        The SAE that ``train`` returned goes on: its weights move, and get their new record at the end.
+        """
+        with self._lock:
+            if not self.can_resume:
+                raise SaelabError(f"there is nothing to resume: {PHASES[self.phase]}")
+            _, go_on = self._source
+            self.clear_error()
+            self.can_resume, self.phase = False, "preparing"
+            self._thread = threading.Thread(
+                target=self._work, args=(go_on,), name="saelab-training", daemon=True
+            )
+            self._thread.start()
+
+    def _work(self, go_on: Callable[[], None]) -> None:
+        try:
+            go_on()
+        except Exception as error:  # end() was told of most; this is for what comes before it
+            self.phase = "failed"
+            self.show_error(error)
+
+    def wait(self) -> SAE | list[SAE]:
+        """Wait for a run that goes on in a thread; returns its SAE (of ``train_many``, all).
+
+        Interrupting the cell stops the run.
+        """
+        thread = self._thread
+        while thread is not None and thread.is_alive():
+            try:
+                thread.join(0.2)  # a longer wait could not be interrupted on every system
+            except KeyboardInterrupt:
+                self.stop()
+        if not self._saes:
+            raise SaelabError(f"no SAE was trained: {PHASES[self.phase]}")
+        return self._saes[0] if len(self._saes) == 1 else list(self._saes)
+
+    def release(self) -> None:
+        held = self._held
+        super().release()
+        self.can_resume = False
+        # the view of a run that was resumed is gone, and with it the way to stop it
+        if held is not None and self._thread is not None and self._thread.is_alive():
+            held[0].stop()
+
+    # ---------------------------------------------------------------------------------------------- export
+
+    def to_frame(self) -> pd.DataFrame:
+        """What is drawn: one row per SAE and point. Numbers are means since the point before, ``aux`` with its
+        coefficient; ``dead`` and ``rare`` are counts of that moment (:mod:`saelab.training.firing`)."""
+        import pandas as pd
+
+        parts = [
+            pd.DataFrame(lines, columns=list(COLUMNS)).assign(sae=name)
+            for lines, name in zip(self._meter.array(), self.names, strict=True)
+        ]
+        if not parts:
+            return pd.DataFrame(columns=["sae", *COLUMNS])
+        table = pd.concat(parts, ignore_index=True)
+        return table.loc[table["tokens"].notna(), ["sae", *COLUMNS]]
+
+    def export_state(self, **options: Any) -> dict[str, Any]:
+        return {**self.state(), "read_only": True, "can_resume": False, "error": {}}
+
+    def title(self) -> str:
+        return self.heading
+
+    def __repr__(self) -> str:
+        return f"TrainingMonitor({self.heading}: {PHASES[self.phase]}, {self.tokens:,} of {self.budget:,} tokens)"
+
+    def fallback(self) -> str:
+        head = f"<b>{escape(self.heading)}</b> {escape(PHASES[self.phase])}"
+        done = f"{self.tokens:,} of {self.budget:,} tokens, {duration(self.seconds)}"
+        parts = []
+        for name, lines in zip(self.names, self._meter.array(), strict=True):
+            known = lines[np.isfinite(lines[:, COLUMNS.index("tokens")])]
+            if not len(known):
+                continue
+            rows = [
+                f"{label:>18}  {values[0]:>9.4g} {sparkline(values)} {values[-1]:.4g}"
+                for label, column in SHOWN.items()
+                for values in [known[:, COLUMNS.index(column)]]
+            ]
+            title = [escape(name)] if len(self.names) > 1 else []
+            parts.append("".join([*title, *(f'<div style="{MONO}">{escape(r)}</div>' for r in rows)]))
+        return frame(head, escape(done), *parts, *(escape(f"! {h}") for h in self.hints))
+
+
+# ---------------------------------------------------------------------------------------------- small parts
+
+
+def _heading(names: Sequence[str], hooks: Sequence[str]) -> str:
+    where = ", ".join(dict.fromkeys(h for h in hooks if h))
+    what = f"SAE: {names[0]}" if len(names) == 1 else f"{len(names)} SAEs"
+    return f"{what} on {where}" if where else what
+
+
+def _target(arch: str, k: int | None, options: Any) -> float | None:
+    from saelab.sae.archs import ARCHS
+
+    led = options.get("target_l0") if isinstance(options, dict) else getattr(options, "target_l0", None)
+    wanted = k if ARCHS[arch].needs_k else led
+    return None if wanted is None else float(wanted)
+
+
+def _of_each(names: Sequence[str], notes: Sequence[Sequence[str]]) -> list[str]:
+    """Notes on each SAE as one list; what holds for all is said once."""
+    if len(names) == 1:
+        return list(dict.fromkeys(notes[0]))
+    shared = [n for n in notes[0] if all(n in other for other in notes)] if notes else []
+    own = [f"{name}: {n}" for name, mine in zip(names, notes, strict=True) for n in mine if n not in shared]
+    return list(dict.fromkeys([*shared, *own]))
+
+
+def _hints(run: Run) -> list[str]:
+    return _of_each([w.label() for w in run.wanted], [t.hints() for t in run.trainers])
+
+
+def _notes(names: Sequence[str], saes: Sequence[SAE]) -> list[str]:
+    return _of_each(names, [s.record.get("notes", []) for s in saes])
+
+
+def _past(config: Any, curves: Any, record: Mapping[str, Any]) -> dict[str, Any]:
+    """What is shown of a run that is over."""
+    from saelab.training.run import label
+
+    recipe, options = record.get("recipe", {}), record.get("options", {})
+    return {
+        "points": from_curves(curves, recipe.get("aux_coef", math.nan)),
+        "name": label(config.arch, config.d_sae, config.k),
+        "hook": config.hook_in,
+        "d_sae": config.d_sae,
+        "target": _target(config.arch, config.k, options),
+        "dead_after": recipe.get("dead_after"),
+        "budget": int(recipe.get("tokens", 0)),
+        "ended": bool(record.get("ended", True)),
+        "notes": list(record.get("notes", [])),
+    }
+
+
+def _past_of_sae(sae: SAE) -> dict[str, Any]:
+    return _past(sae.config, sae.history.to_dict("records"), sae.record)
+
+
+def _past_of_folder(folder: Path) -> list[dict[str, Any]]:
+    from saelab import files
+    from saelab.sae import SAEConfig
+    from saelab.training import checkpoint
+
+    if not folder.is_dir():
+        raise SaelabError(f"there is no folder {str(folder)!r}")
+    if checkpoint.exists(folder):
+        state = checkpoint.state(folder)
+        out = []
+        for i, job in enumerate(state["jobs"]):
+            own = {
+                n: state["identity"].get(f"sae{i}.{n}", state["identity"].get(n))
+                for n in ("aux_coef", "tokens")
+            }
+            recipe = own | {"dead_after": job["counters"]["dead_after"]}
+            record = {
+                "recipe": recipe, "options": state["identity"].get(f"sae{i}.options") or {}, "ended": False,
+            }  # fmt: skip
+            out.append(_past(SAEConfig.from_dict(job["config"]), job["counters"]["curves"], record))
+        return out
+    places = [folder] if (folder / "config.json").is_file() else _numbered(folder)
+    out = []
+    for place in places:
+        curves = files.read_json(place / "history.json") if (place / "history.json").is_file() else {}
+        record = files.read_json(place / "record.json") if (place / "record.json").is_file() else {}
+        lines = [dict(zip(curves, values, strict=True)) for values in zip(*curves.values(), strict=True)]
+        config = SAEConfig.from_dict(files.read_json(place / "config.json")["sae"])
+        out.append(_past(config, lines, record))
+    return out
+
+
+def _numbered(folder: Path) -> list[Path]:
+    """Subfolders 0, 1, … of a run of ``train_many``."""
+    found = [p for p in folder.iterdir() if p.name.isdigit() and (p / "config.json").is_file()]
+    return sorted(found, key=lambda p: int(p.name))
