@@ -2,8 +2,8 @@
 
 ``ActivationHeatmap``, ``LatentDashboard``, ``LatentTable``, ``LatentMap``, ``N2GEditor``, ``EffectMap``,
 ``SteeringPanel`` and ``TrainingMonitor`` show objects of the library; every number they show is also a
-DataFrame (``to_frame``), and each exports to one offline HTML file (``export_html``). :func:`page` makes such a file of prose, tables, charts and
-widgets.
+DataFrame (``to_frame``), and each exports to one offline HTML file (``export_html``). :func:`page` makes such a
+file of prose, tables, charts and widgets.
 """
 
 from __future__ import annotations

@@ -46,10 +46,10 @@ CELLS = {
     "w.selected = graph.nodes()[0]['id']; w",
     "steering": "w = sl.steering_panel(model, sae, index, edits={latents[0]: 12.0}, prompt='The', max_new_tokens=60)\n"
     "w.run(wait=True); w",
-    "training": "small = dict(hook='blocks.0.mlp.hook_post', k=32, tokens='300k')\n"
+    "training": "small = dict(hook='blocks.0.mlp.hook_post', k=32, tokens='100k', batch=512)\n"
     "pages = list(sl.zoo.texts(1500, seed=1))\nw = sl.training_monitor()\n"
-    "stop = lambda t: w.stop() if t.progress > 0.8 else None\n"
-    "a = sl.train(model, pages, d_sae=2048, dead_after=20_000, monitor=w, on_log=stop, **small); w",
+    "stop = lambda t: w.stop() if t.progress > 0.7 else None\n"
+    "a = sl.train(model, pages, d_sae=2048, dead_after=3000, monitor=w, on_log=stop, **small); w",
     "training-several": "b = sl.train(model, pages, d_sae=1024, arch='relu', progress=False, **small)\n"
     "w = sl.training_monitor([a, b]); w",
 }
