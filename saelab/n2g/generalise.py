@@ -16,7 +16,7 @@ from saelab.n2g.instance import Instance
 from saelab.n2g.select import Items
 from saelab.n2g.tree import Item
 
-RATE, LEAST = 0.6, 2  # an alternative fires in this share of its places, and this often
+RATE, LEAST = 0.6, 1  # an alternative fires in this share of its places, and this often
 _WIDEST = 24
 _EXCLUDED, _WORTH = 4, 0.3  # tokens an exclusion names at most, and the share of false alarms it takes away
 

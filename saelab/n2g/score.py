@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from saelab.n2g.graph import PatternGraph
-    from saelab.n2g.tree import Item
+    from saelab.n2g.tree import Item, Tree
 
 Interval = tuple[float, float]
 
@@ -121,8 +121,7 @@ def _finish(c: Corpus, latent: int, split: str, threshold: float, sums: _Sums, s
     n, fires = int(c.sizes[part]), int(strong.sum())
     tp, fp, fn = sums.tp, sums.predicted - sums.tp, fires - sums.tp
     total, squares = float(a.sum(dtype=np.float64)), float(np.square(a, dtype=np.float64).sum())
-    hard = _hard_tokens(c, at[strong])
-    n_hard = int(c.token_counts[part][hard].sum()) - fires
+    n_hard = int(c.token_counts[part][_hard_tokens(c, at[strong])].sum()) - fires
     variance = squares - total**2 / n if n else 0.0
     factor = scale or 0.0
     error = squares - 2 * factor * sums.sa + factor**2 * sums.ss
@@ -151,7 +150,10 @@ def _fires(c: Corpus, latent: int, part: int, threshold: float) -> tuple[np.ndar
 
 
 def _hard_tokens(c: Corpus, at: np.ndarray) -> np.ndarray:
-    return np.unique(c.tokens.ids[at])
+    """(n_vocab,) bool: tokens that stand at one of ``at``."""
+    table = np.zeros(c.tokens.n_vocab, dtype=bool)
+    table[c.tokens.ids[at]] = True
+    return table
 
 
 def _activation_at(c: Corpus, latent: int, positions: np.ndarray) -> np.ndarray:
@@ -159,6 +161,10 @@ def _activation_at(c: Corpus, latent: int, positions: np.ndarray) -> np.ndarray:
     at, a, _ = c.truth(latent)
     if not len(at):
         return np.zeros(len(positions), dtype=np.float32)
+    if 16 * len(positions) > len(c.tokens):  # a table of all positions beats looking each of them up
+        table = np.zeros(len(c.tokens), dtype=np.float32)
+        table[at] = a
+        return table[positions]
     place = np.minimum(np.searchsorted(at, positions), len(at) - 1)
     return np.where(at[place] == positions, a[place], 0.0)
 
@@ -174,10 +180,62 @@ def _predicted(graph: PatternGraph, c: Corpus) -> tuple[np.ndarray, np.ndarray, 
     return at[keep], nodes[keep], s[keep].astype(np.float64)
 
 
-def _scale(c: Corpus, latent: int, at: np.ndarray, s: np.ndarray) -> float | None:
-    train = c.part[at] == 0
-    ss = float(np.square(s[train]).sum())
-    return float((s[train] * _activation_at(c, latent, at[train])).sum()) / ss if ss else None
+@dataclass(frozen=True)
+class _Won:
+    """What each node's patterns win: all of a score is a sum over nodes, so no number is made per position."""
+
+    value: np.ndarray  # (next_id,) predicted activation of each node
+    n: np.ndarray  # (next_id,) positions of the part it wins
+    n_hard: np.ndarray  # (next_id,) of these, on tokens the latent fires on elsewhere in the part
+    a: np.ndarray  # activations of the part that are above 0
+    node: np.ndarray  # the node that wins each of them, 0 where none does
+
+    @classmethod
+    def of(
+        cls,
+        c: Corpus,
+        latent: int,
+        tree: Tree,
+        at: np.ndarray,
+        nodes: np.ndarray,
+        part: int,
+        threshold: float,
+    ) -> _Won:
+        """``at``, ``nodes``: the winners over the whole text."""
+        inside = c.part[at] == part
+        mine, size = nodes[inside], tree.next_id
+        fires, a = _fires(c, latent, part, 0.0)
+        hard = _hard_tokens(c, fires[a > threshold])[c.tokens.ids[at[inside]]]
+        place = np.minimum(np.searchsorted(at, fires), max(len(at) - 1, 0))
+        node = np.where(at[place] == fires, nodes[place], 0) if len(at) else np.zeros(len(fires), np.int64)
+        return cls(
+            match.values(tree, np.arange(size)).astype(np.float64),
+            np.bincount(mine, minlength=size),
+            np.bincount(mine[hard], minlength=size),
+            a.astype(np.float64),
+            node,
+        )
+
+    @property
+    def sa(self) -> float:
+        """Sum of s·a."""
+        return float((self.value[self.node] * self.a).sum())
+
+    @property
+    def ss(self) -> float:
+        """Sum of s²."""
+        return float((self.n * self.value**2).sum())
+
+    def sums(self, scale: float, threshold: float) -> _Sums:
+        """The counts of the part."""
+        loud = self.value * scale > threshold if threshold else self.value > 0
+        hit = loud[self.node] & (self.a > threshold)
+        tp = int(hit.sum())
+        # every hit is on a token the latent fires on
+        return _Sums(
+            tp=tp, predicted=int(self.n[loud].sum()), predicted_hard=int(self.n_hard[loud].sum()) - tp,
+            sa=self.sa, ss=self.ss, hit_a=float(self.a[hit].sum()),
+        )  # fmt: skip
 
 
 def score(graph: PatternGraph, index: Any, *, split: str = "valid", threshold: float = 0.0) -> Score:
@@ -192,37 +250,11 @@ def score(graph: PatternGraph, index: Any, *, split: str = "valid", threshold: f
     if not threshold >= 0:
         raise SaelabError(f"threshold must be at least 0, got {threshold!r}")
     c, latent = corpus(index, graph.seed), _latent(graph)
-    at, _, s = _predicted(graph, c)
-    scale = _scale(c, latent, at, s)
-    return _score_positions(c, latent, split, part, float(threshold), at, s, scale)
-
-
-def _score_positions(
-    c: Corpus,
-    latent: int,
-    split: str,
-    part: int,
-    threshold: float,
-    at: np.ndarray,
-    s: np.ndarray,
-    scale: float | None,
-) -> Score:
-    inside = c.part[at] == part
-    at, s = at[inside], s[inside]
-    a = _activation_at(c, latent, at).astype(np.float64)
-    loud = s * (scale or 0.0) > threshold if threshold else np.ones(len(s), dtype=bool)
-    hard = _hard_tokens(c, _fires(c, latent, part, threshold)[0])
-    alarm = loud & (a <= threshold)
-    hit = loud & (a > threshold)
-    sums = _Sums(
-        tp=int(hit.sum()),
-        predicted=int(loud.sum()),
-        predicted_hard=int(np.isin(c.tokens.ids[at[alarm]], hard).sum()),
-        sa=float((s * a).sum()),
-        ss=float((s * s).sum()),
-        hit_a=float(a[hit].sum()),
-    )
-    return _finish(c, latent, split, threshold, sums, scale)
+    at, nodes = match.winners(c.tokens, graph.tree, graph.rule)
+    train = _Won.of(c, latent, graph.tree, at, nodes, 0, 0.0)
+    scale = train.sa / train.ss if train.ss else None
+    won = _Won.of(c, latent, graph.tree, at, nodes, part, float(threshold))
+    return _finish(c, latent, split, float(threshold), won.sums(scale or 0.0, float(threshold)), scale)
 
 
 def _latent(graph: PatternGraph) -> int:
@@ -478,7 +510,7 @@ class _Lookup:
             s = self.value[keys[there]]
             used = np.flatnonzero(self.value)
             hard = _hard_tokens(c, there)
-            on_hard = used[np.isin(used if second is None else second[used], hard)]
+            on_hard = used[hard[used if second is None else second[used]]]
             tp = int((s > 0).sum())
             return _Sums(
                 tp=tp,

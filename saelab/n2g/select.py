@@ -144,11 +144,32 @@ class Selector:
         while changed:
             changed = False
             for old in reversed(list(union.patterns)):
+                if not len(old.valid) and int(self.y[old.train].sum()) > 1:
+                    continue  # valid says nothing about it, and train said it more than once
                 for new in [None, self._shorter(old)]:
                     if union.try_instead(old, new):
                         changed = True
                         break
+        return self._extended(union)
+
+    def _extended(self, union: _Union) -> list[Candidate]:
+        """Further candidates, each of which gains on valid beyond its cost and is right most times on train.
+
+        What was chosen on train alone leaves out patterns that seemed not worth their cost there.
+        """
+        have = {p.items for p in union.patterns}
+        options = [p for p in self.pool.values() if p.items not in have and self._mostly_right(p)]
+        heap = [(-np.inf, i, -1) for i in range(len(options))]
+        while heap:  # lazy greedy, as in ``greedy``
+            _, i, seen = heapq.heappop(heap)
+            if seen == len(union.patterns):
+                union.add(options[i])
+            elif (gain := union.gain(options[i])) > 0:
+                heapq.heappush(heap, (-gain, i, len(union.patterns)))
         return union.patterns
+
+    def _mostly_right(self, p: Candidate) -> bool:
+        return len(p.valid) > 0 and 2 * int(self.y[p.train].sum()) > len(p.train)
 
     def _shorter(self, p: Candidate) -> Candidate | None:
         """The pattern without its earliest item."""
@@ -183,6 +204,19 @@ class _Union:
             self.times[p.valid] += 1
         at = np.flatnonzero(self.times)
         self.tp, self.predicted = int(self.y[at].sum()), len(at)
+
+    def gain(self, p: Candidate) -> float:
+        """F1 gained by a further pattern, less its cost."""
+        won = p.valid[self.times[p.valid] == 0]
+        after = f1(self.tp + int(self.y[won].sum()), self.predicted + len(won), self.fires)
+        return float(after) - float(f1(self.tp, self.predicted, self.fires)) - self.costs.of(p.items)
+
+    def add(self, p: Candidate) -> None:
+        """One pattern more."""
+        won = p.valid[self.times[p.valid] == 0]
+        self.tp, self.predicted = self.tp + int(self.y[won].sum()), self.predicted + len(won)
+        self.times[p.valid] += 1
+        self.patterns.append(p)
 
     def try_instead(self, old: Candidate, new: Candidate | None) -> bool:
         """Put ``new`` (or nothing) in the place of ``old`` if that is no loss."""
