@@ -14,13 +14,13 @@ import { hierarchy, tree as tidy } from "d3-hierarchy";
  * @typedef {object} PatternNode
  * @property {number} id
  * @property {number} parent 0 for the root, which is not drawn
- * @property {"tok" | "any" | "gap" | "not" | "start"} kind
+ * @property {"tok" | "any" | "gap" | "not" | "start" | "more"} kind `more` stands for nodes that are not drawn
  * @property {number[]} ids
  * @property {string[]} text
  * @property {number} lo
  * @property {number} hi
  * @property {number | null} imp
- * @property {{ value: number, n: number, n_fire?: number } | null} end
+ * @property {{ value: number, n: number, n_fire?: number, sum?: number } | null} end
  * @property {boolean} locked
  * @typedef {{ node: PatternNode, lines: string[], x: number, y: number, width: number, height: number, depth: number }} Placed
  * @typedef {{ placed: Placed[], width: number, height: number }} Layout
@@ -38,11 +38,73 @@ export function visible(text) {
 /** What a node says, a line per alternative. @param {PatternNode} node */
 export function lines(node) {
   if (node.kind === "any") return ["*"];
+  if (node.kind === "more") return node.text;
   if (node.kind === "start") return ["start of text"];
   if (node.kind === "gap") return [node.lo === node.hi ? `${node.lo} tokens` : `${node.lo}–${node.hi} tokens`];
   const shown = node.text.slice(0, node.text.length > MAX_LINES ? MAX_LINES - 1 : MAX_LINES).map(visible);
-  if (node.text.length > shown.length) shown.push(`+ ${node.text.length - shown.length} more`);
-  return node.kind === "not" ? shown.map((s) => `not ${s}`) : shown;
+  const more = node.text.length > shown.length ? [`+ ${node.text.length - shown.length} more`] : [];
+  return [...(node.kind === "not" ? shown.map((s) => `not ${s}`) : shown), ...more];
+}
+
+/** From so many nodes on a graph is drawn folded; how many to draw then; how many nodes beside each other. */
+export const FOLD_FROM = 70, DRAWN = 45, BESIDE = 16;
+
+/**
+ * What to draw of a large graph: the nodes that explain most, with `more` nodes in the place of the others.
+ * @param {PatternNode[]} nodes parents first
+ * @param {Map<number, boolean>} opened what the reader opened or closed
+ * @param {Map<number, number>} beside how many children of a node (0: the root) the reader wants to see
+ * @returns {PatternNode[]}
+ */
+export function fold(nodes, opened = new Map(), beside = new Map()) {
+  /** @type {Map<number, PatternNode[]>} */
+  const children = new Map();
+  for (const n of nodes) children.set(n.parent, [...(children.get(n.parent) ?? []), n]);
+  /** @type {Map<number, number>} */
+  const weight = new Map(), size = new Map();
+  for (const n of [...nodes].reverse()) {
+    const below = children.get(n.id) ?? [];
+    weight.set(n.id, (n.end?.sum || n.end?.value || 0) + below.reduce((a, c) => a + (weight.get(c.id) ?? 0), 0));
+    size.set(n.id, 1 + below.reduce((a, c) => a + (size.get(c.id) ?? 0), 0));
+  }
+  const large = nodes.length >= FOLD_FROM;
+  const heavy = (/** @type {PatternNode} */ n) => weight.get(n.id) ?? 0;
+  const shown = (/** @type {number} */ id) => {
+    const all = children.get(id) ?? [];
+    const most = beside.get(id) ?? BESIDE;
+    return !large || all.length <= most ? all : [...all].sort((a, b) => heavy(b) - heavy(a)).slice(0, most);
+  };
+  const open = new Set(nodes.filter((n) => opened.get(n.id) ?? !large).map((n) => n.id));
+  if (large) { // open the heaviest, as long as there is room
+    let drawn = shown(0).length;
+    const waiting = [...shown(0)];
+    while (waiting.length) {
+      waiting.sort((a, b) => heavy(b) - heavy(a));
+      const next = /** @type {PatternNode} */ (waiting.shift());
+      const more = shown(next.id);
+      if (opened.get(next.id) === false || (opened.get(next.id) === undefined && drawn + more.length > DRAWN)) continue;
+      open.add(next.id);
+      drawn += more.length;
+      waiting.push(...more);
+    }
+  }
+  const sized = (/** @type {PatternNode[]} */ list) => list.reduce((a, c) => a + (size.get(c.id) ?? 0), 0);
+  const more = (/** @type {number} */ parent, /** @type {string} */ text) =>
+    /** @type {PatternNode} */ ({ id: -parent - 1, parent, kind: "more", ids: [], text: [text], lo: 0, hi: 0, imp: null, end: null, locked: false });
+  /** @type {PatternNode[]} */
+  const out = [];
+  const visit = (/** @type {number} */ id) => {
+    const all = children.get(id) ?? [];
+    if (id !== 0 && !open.has(id)) {
+      if (all.length) out.push(more(id, `◂ ${sized(all)}`));
+      return;
+    }
+    const some = new Set(shown(id));
+    for (const n of all) if (some.has(n)) { out.push(n); visit(n.id); }
+    if (some.size < all.length) out.push(more(id, `+ ${all.length - some.size} beside`));
+  };
+  visit(0);
+  return out;
 }
 
 /** Characters as wide as two in a monospaced font. */

@@ -12,7 +12,7 @@ import numpy as np
 from saelab import files
 from saelab.errors import SaelabError
 from saelab.n2g import edits, match, render, trie
-from saelab.n2g.tree import End, Node, Pattern, Tree, check
+from saelab.n2g.tree import End, Item, Node, Pattern, Tree, check
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -252,11 +252,16 @@ class PatternGraph:
 
         return score.suggest(self, self._index(index), node, k=k, split=split)
 
-    def refit(self, index: Any = None, note: str = "") -> None:
-        """Set every value to the mean activation where its pattern wins in train, zeros included."""
+    def fitted_ends(self, index: Any = None) -> dict[int, tuple[float, int, int, float, float]]:
+        """Per pattern, by the node that ends it, what :meth:`refit` would set: the mean activation where it wins
+        in train, positions, firings, sum of activations, sum of their squares."""
         from saelab.n2g import score
 
-        ends = score.fitted_ends(self, self._index(index))
+        return score.fitted_ends(self, self._index(index))
+
+    def refit(self, index: Any = None, note: str = "") -> None:
+        """Set every value to the mean activation where its pattern wins in train, zeros included."""
+        ends = self.fitted_ends(index)
         self.apply("set_ends", {"ends": {str(k): list(v) for k, v in ends.items()}}, note)
 
     def verify(self, node: int, model: Any, sae: Any, *, m: int = 16, seed: int = 0) -> dict[str, float]:
@@ -306,6 +311,18 @@ class PatternGraph:
     def history(self) -> list[dict[str, Any]]:
         """The edits in effect, oldest first: op, args, note, delta."""
         return [edit.to_dict() for _, edit in self._done]
+
+    @property
+    def undone(self) -> list[dict[str, Any]]:
+        """The edits that were taken back and can be done again, the next one first."""
+        return [edit.to_dict() for _, edit in reversed(self._undone)]
+
+    def steps(self) -> list[str]:
+        """Every edit of :attr:`history` and then of :attr:`undone`, in words."""
+        trees = [before for before, _ in self._done] + [self.tree]
+        trees += [after for after, _ in reversed(self._undone)]
+        edits_ = [edit for _, edit in self._done] + [edit for _, edit in reversed(self._undone)]
+        return [render.edit(self.labels, tree, e.op, e.args) for tree, e in zip(trees, edits_, strict=False)]
 
     @property
     def can_undo(self) -> bool:
@@ -387,18 +404,28 @@ class PatternGraph:
         matches on the train split of the attached index, or else of the graph's other patterns, or 1."""
         items = [_plain(i) for i in items]
         if value is None:
-            value = self._likely_value(items)
+            value = self.likely_value(items)
         return self.apply("add_path", {"items": items, "value": float(value)}, note)
 
-    def _likely_value(self, items: list[Any]) -> float:
+    def likely_value(self, items: Sequence[Any]) -> float:
+        """The value :meth:`add_path` gives a path when told none."""
+        return self._mean_where(tuple(edits.parse_items([_plain(i) for i in items])))
+
+    def value_at(self, node: int) -> float:
+        """The value a pattern that ends at ``node`` would get: the mean activation in train where it matches."""
+        if node not in self.tree.nodes:
+            raise SaelabError(f"no node {node!r} in this graph")
+        path = [self.tree.nodes[i] for i in self.tree.path(node)]
+        return self._mean_where(tuple((n.kind, n.ids, n.lo, n.hi) for n in path))
+
+    def _mean_where(self, items: tuple[Item, ...]) -> float:
         ends = [p.end.value for p in self.tree.patterns if p.end.value > 0]
         fallback = float(np.mean(ends)) if ends else 1.0
         if self.index is None or self.latent is None:
             return fallback
         from saelab.n2g import score
 
-        mean = score.mean_where(self.index, self.latent, tuple(edits.parse_items(items)), self.seed)
-        return mean or fallback
+        return score.mean_where(self.index, self.latent, items, self.seed) or fallback
 
     def exclude(self, node: int, ids: Sequence[int], *, note: str = "") -> int:
         """Let patterns through a node no longer match where the token before it is one of ``ids``."""
@@ -415,9 +442,7 @@ class PatternGraph:
     def set_value(self, node: int, value: float | str | None, *, note: str = "") -> int:
         """Set the predicted activation; ``"refit"``: from the attached index; None: no pattern ends here."""
         if value == "refit":
-            from saelab.n2g import score
-
-            ends = score.fitted_ends(self, self._index(None))
+            ends = self.fitted_ends()
             if node not in ends:
                 raise SaelabError(f"no pattern ends at node {node}")
             return self.apply("set_ends", {"ends": {str(node): list(ends[node])}}, note)

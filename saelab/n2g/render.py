@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
+from saelab.n2g.edits import parse_items
 from saelab.n2g.tree import Item, Pattern, Tree
 
 _VISIBLE = {"\n": "↵", "\t": "⇥", "\r": "␍"}
@@ -70,6 +72,36 @@ def pattern(labels: Mapping[int, str], p: Pattern, limit: int = 6) -> str:
     """```Host` `:` * → `example```: context in reading order, then the token the latent fires on."""
     *context, last = [item(labels, i, limit) for i in reversed(p.items)]
     return " ".join([*context, "→", last]) if context else f"→ {last}"
+
+
+def edit(labels: Mapping[int, str], before: Tree, op: str, args: Mapping[str, Any]) -> str:
+    """One step of a history in words; ``before``: the tree it was made on."""
+    node = before.nodes.get(args.get("node", args.get("a", 0)))
+    named = item(labels, (node.kind, node.ids, node.lo, node.hi), 3) if node else ""
+    ids = args.get("ids")
+    listed = tokens(labels, ids, 3) if isinstance(ids, (list, tuple)) and ids else ""
+    if op == "add_path":
+        parts = [item(labels, part, 3) for part in reversed(parse_items(args["items"]))]
+        return f"add {' '.join([*parts[:-1], '→', parts[-1]])}" if len(parts) > 1 else f"add → {parts[0]}"
+    return {
+        "delete": f"delete {named}",
+        "wildcard": f"any token for {named}",
+        "specialise": f"{listed} for {named}",
+        "add_alternative": f"{listed} beside {named}",
+        "remove_alternative": f"no longer {listed}",
+        "exclude": f"not after {listed}: {named}",
+        "gap": f"gap {args.get('lo')}–{args.get('hi')} at {named}",
+        "anchor_start": f"{'only at the start' if args.get('on', True) else 'anywhere'}: {named}",
+        "set_value": f"value of {named}: {_number(args.get('value'))}",
+        "set_ends": f"fit the value{'s' if len(args.get('ends', ())) > 1 else ''} again",
+        "merge": f"merge {named} with its neighbour",
+        "split": f"split {named}",
+        "lock": f"{'lock' if args.get('on', True) else 'unlock'} {named}",
+    }[op]
+
+
+def _number(value: float | None) -> str:
+    return "no pattern ends here" if value is None else f"{value:.3g}"
 
 
 def text(tree: Tree, labels: Mapping[int, str], *, n: int | None = None, limit: int = 6) -> str:

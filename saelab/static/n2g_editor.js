@@ -89,30 +89,6 @@ function alertBox(model) {
   return { box, say };
 }
 
-// rpc.js
-var made = 0;
-var uuid = () => `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}-${made += 1}`;
-function requests(model, signal) {
-  const waiting = /* @__PURE__ */ new Map();
-  const receive = (message, buffers) => {
-    const entry = waiting.get(message?.request);
-    if (!entry) return;
-    waiting.delete(message.request);
-    if (message.error !== void 0) entry.reject(new Error(message.error));
-    else entry.resolve(buffers?.length ? { ...message.result, buffers } : message.result);
-  };
-  model.on("msg:custom", receive);
-  signal.addEventListener("abort", () => {
-    model.off("msg:custom", receive);
-    waiting.clear();
-  });
-  return (method, params = {}) => new Promise((resolve, reject) => {
-    const id = uuid();
-    waiting.set(id, { resolve, reject });
-    model.send({ request: id, method, params });
-  });
-}
-
 // text.js
 var MARKS = (
   /** @type {Record<string, string>} */
@@ -401,20 +377,20 @@ function nextRight(v) {
   return children ? children[children.length - 1] : v.t;
 }
 function moveSubtree(wm, wp, shift) {
-  var change = shift / (wp.i - wm.i);
-  wp.c -= change;
+  var change2 = shift / (wp.i - wm.i);
+  wp.c -= change2;
   wp.s += shift;
-  wm.c += change;
+  wm.c += change2;
   wp.z += shift;
   wp.m += shift;
 }
 function executeShifts(v) {
-  var shift = 0, change = 0, children = v.children, i = children.length, w;
+  var shift = 0, change2 = 0, children = v.children, i = children.length, w;
   while (--i >= 0) {
     w = children[i];
     w.z += shift;
     w.m += shift;
-    shift += w.s + (change += w.c);
+    shift += w.s + (change2 += w.c);
   }
 }
 function nextAncestor(vim, v, ancestor) {
@@ -564,11 +540,70 @@ function visible(text) {
 }
 function lines(node) {
   if (node.kind === "any") return ["*"];
+  if (node.kind === "more") return node.text;
   if (node.kind === "start") return ["start of text"];
   if (node.kind === "gap") return [node.lo === node.hi ? `${node.lo} tokens` : `${node.lo}–${node.hi} tokens`];
   const shown = node.text.slice(0, node.text.length > MAX_LINES ? MAX_LINES - 1 : MAX_LINES).map(visible);
-  if (node.text.length > shown.length) shown.push(`+ ${node.text.length - shown.length} more`);
-  return node.kind === "not" ? shown.map((s) => `not ${s}`) : shown;
+  const more = node.text.length > shown.length ? [`+ ${node.text.length - shown.length} more`] : [];
+  return [...node.kind === "not" ? shown.map((s) => `not ${s}`) : shown, ...more];
+}
+var FOLD_FROM = 70;
+var DRAWN = 45;
+var BESIDE = 16;
+function fold(nodes, opened = /* @__PURE__ */ new Map(), beside = /* @__PURE__ */ new Map()) {
+  const children = /* @__PURE__ */ new Map();
+  for (const n of nodes) children.set(n.parent, [...children.get(n.parent) ?? [], n]);
+  const weight = /* @__PURE__ */ new Map(), size = /* @__PURE__ */ new Map();
+  for (const n of [...nodes].reverse()) {
+    const below = children.get(n.id) ?? [];
+    weight.set(n.id, (n.end?.sum || n.end?.value || 0) + below.reduce((a, c) => a + (weight.get(c.id) ?? 0), 0));
+    size.set(n.id, 1 + below.reduce((a, c) => a + (size.get(c.id) ?? 0), 0));
+  }
+  const large = nodes.length >= FOLD_FROM;
+  const heavy = (n) => weight.get(n.id) ?? 0;
+  const shown = (id) => {
+    const all = children.get(id) ?? [];
+    const most = beside.get(id) ?? BESIDE;
+    return !large || all.length <= most ? all : [...all].sort((a, b) => heavy(b) - heavy(a)).slice(0, most);
+  };
+  const open = new Set(nodes.filter((n) => opened.get(n.id) ?? !large).map((n) => n.id));
+  if (large) {
+    let drawn = shown(0).length;
+    const waiting = [...shown(0)];
+    while (waiting.length) {
+      waiting.sort((a, b) => heavy(b) - heavy(a));
+      const next = (
+        /** @type {PatternNode} */
+        waiting.shift()
+      );
+      const more2 = shown(next.id);
+      if (opened.get(next.id) === false || opened.get(next.id) === void 0 && drawn + more2.length > DRAWN) continue;
+      open.add(next.id);
+      drawn += more2.length;
+      waiting.push(...more2);
+    }
+  }
+  const sized = (list) => list.reduce((a, c) => a + (size.get(c.id) ?? 0), 0);
+  const more = (parent, text) => (
+    /** @type {PatternNode} */
+    { id: -parent - 1, parent, kind: "more", ids: [], text: [text], lo: 0, hi: 0, imp: null, end: null, locked: false }
+  );
+  const out = [];
+  const visit = (id) => {
+    const all = children.get(id) ?? [];
+    if (id !== 0 && !open.has(id)) {
+      if (all.length) out.push(more(id, `◂ ${sized(all)}`));
+      return;
+    }
+    const some = new Set(shown(id));
+    for (const n of all) if (some.has(n)) {
+      out.push(n);
+      visit(n.id);
+    }
+    if (some.size < all.length) out.push(more(id, `+ ${all.length - some.size} beside`));
+  };
+  visit(0);
+  return out;
 }
 var WIDE = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\u{1f300}-\u{1faff}]/u;
 var columns = (s) => [...s].reduce((n, c) => n + (WIDE.test(c) ? 2 : 1), 0);
@@ -621,40 +656,18 @@ function layout(nodes) {
   return { placed, width: total, height: Math.max(...placed.map((p) => p.y + p.height)) };
 }
 
-// n2g_editor.js
-function render({ model, el, signal }) {
-  const abort = new AbortController();
-  signal?.addEventListener("abort", () => abort.abort());
-  const request = requests(model, abort.signal);
-  const view = root("n2g", "Pattern graph editor");
-  const alert = alertBox(model);
-  const canvas = svg("g");
-  const graph = svg("svg", { class: "sl-graph", tabindex: "0", role: "tree", "aria-label": "Pattern graph. Arrow keys move between nodes." }, canvas);
+// n2g_graph.js
+function canvas({ nodes, selected, select, signal }) {
+  const content = svg("g");
+  const graph = svg("svg", { class: "sl-graph", tabindex: "0", role: "tree", "aria-label": "Pattern graph. Arrow keys move between nodes, Enter folds and unfolds." }, content);
   const empty = h("div", { class: "sl-empty", hidden: true });
-  const title = h("h2");
-  const scores = h("section");
-  const detail = h("section");
-  const steps = h("section");
-  function set(changes) {
-    for (const [key, value] of Object.entries(changes)) model.set(
-      /** @type {any} */
-      key,
-      value
-    );
-    model.save_changes();
-  }
-  const ask = (method, params) => request(method, params).catch((e) => alert.say(e.message));
-  const remove = button("Delete", "Delete the selected node and what is to its left (Del)", () => {
-    const node = model.get("selected");
-    if (node !== null) ask("delete", { node });
-  });
-  const undo = button("Undo", "Undo (Ctrl+Z)", () => ask("undo"));
-  const redo = button("Redo", "Redo (Ctrl+Shift+Z)", () => ask("redo"));
   let at = { x: 0, y: 0, k: 1 };
   let plan = layout([]);
   let shape = "";
+  const opened = /* @__PURE__ */ new Map();
+  const beside = /* @__PURE__ */ new Map();
   const stage = () => ({ width: graph.clientWidth || 640, height: graph.clientHeight || 420 });
-  const move = () => canvas.setAttribute("transform", `translate(${at.x.toFixed(1)} ${at.y.toFixed(1)}) scale(${at.k.toFixed(4)})`);
+  const move = () => content.setAttribute("transform", `translate(${at.x.toFixed(1)} ${at.y.toFixed(1)}) scale(${at.k.toFixed(4)})`);
   function fit() {
     const { width, height } = stage();
     const room = { w: width - 36, h: height - 76 };
@@ -668,11 +681,16 @@ function render({ model, el, signal }) {
     at = { k, x: around.x - (around.x - at.x) * k / at.k, y: around.y - (around.y - at.y) * k / at.k };
     move();
   }
-  function drawGraph() {
-    const nodes = model.get("nodes");
-    plan = layout(nodes);
+  function draw(reason) {
+    const all = nodes();
+    const chosen = selected();
+    plan = layout(fold(all, opened, beside));
+    if (chosen !== null && !plan.placed.some((p) => p.node.id === chosen)) {
+      reveal(chosen);
+      plan = layout(fold(all, opened, beside));
+    }
     const by = new Map(plan.placed.map((p) => [p.node.id, p]));
-    const most = Math.max(...nodes.map((n) => n.end?.value ?? 0), 1e-9);
+    const most = all.reduce((a, n) => Math.max(a, n.end?.value ?? 0), 1e-9);
     const edges = plan.placed.filter((p) => by.has(p.node.parent)).map((p) => {
       const q = (
         /** @type {import("./tree.js").Placed} */
@@ -684,12 +702,11 @@ function render({ model, el, signal }) {
     });
     const wide = clamp((stage().width - 36) / Math.max(plan.width, 1), 0.75, 1.15);
     graph.style.height = `${clamp(Math.round(plan.height * wide) + 90, 150, 480)}px`;
-    const boxes = plan.placed.map((p) => nodeBox(p, most));
-    canvas.replaceChildren(...edges, ...boxes);
-    empty.hidden = nodes.length > 0;
-    graph.toggleAttribute("hidden", nodes.length === 0);
-    empty.textContent = `No patterns. ${model.get("reason")}`;
-    drawSelection();
+    content.replaceChildren(...edges, ...plan.placed.map((p) => nodeBox(p, most)));
+    empty.hidden = all.length > 0;
+    graph.toggleAttribute("hidden", all.length === 0);
+    empty.textContent = `No patterns. ${reason}`;
+    mark();
     if (shape !== `${plan.width} ${plan.height}`) fit();
     shape = `${plan.width} ${plan.height}`;
   }
@@ -701,7 +718,8 @@ function render({ model, el, signal }) {
       "data-id": node.id,
       role: "treeitem",
       "aria-level": depth,
-      "aria-label": `${lines2.join(", ")}${node.end ? `, ends a pattern of value ${show(node.end.value)}` : ""}`
+      "aria-label": `${node.kind === "more" ? "more nodes: " : ""}${lines2.join(", ")}${node.end ? `, ends a pattern of value ${show(node.end.value)}` : ""}${node.locked ? ", locked" : ""}`,
+      "aria-expanded": node.kind === "more" ? null : String(!folded(node.id))
     });
     const strength = node.end ? shade(node.end.value, 0, most) : node.imp !== null ? 0.6 * shade(node.imp, 0, 1) : 0;
     const shadeBox = svg("rect", { class: "sl-shade", width, height, rx: 6 });
@@ -713,7 +731,8 @@ function render({ model, el, signal }) {
       y: 18 + i * 19,
       "text-anchor": "middle",
       direction: "ltr",
-      "unicode-bidi": "plaintext"
+      "unicode-bidi": text.includes("\\x") ? "embed" : "plaintext"
+      // an escaped byte beside right-to-left letters would be read backwards
     }, text)));
     if (node.end) {
       const said = show(node.end.value);
@@ -723,27 +742,58 @@ function render({ model, el, signal }) {
         svg("text", { class: "sl-end", x: -wide / 2, y: height / 2 + 4 }, said)
       );
     }
-    if (node.locked) group.append(svg("text", { class: "sl-aside", x: width - 4, y: 10, "text-anchor": "end", "font-size": 9 }, "🔒"));
+    if (node.locked) group.append(lock(width));
     return group;
+  }
+  function lock(width) {
+    return svg(
+      "g",
+      { class: "sl-lock", transform: `translate(${width - 11} -7)` },
+      svg("rect", { x: 0, y: 5, width: 10, height: 8, rx: 1.5 }),
+      svg("path", { d: "M2 5V3.5a3 3 0 0 1 6 0V5" })
+    );
   }
   function below(id) {
     const inside = /* @__PURE__ */ new Set([id]);
-    for (const n of model.get("nodes")) if (inside.has(n.parent)) inside.add(n.id);
+    for (const n of nodes()) if (inside.has(n.parent)) inside.add(n.id);
     return inside;
   }
-  function drawSelection() {
-    const selected = model.get("selected");
-    const under = selected === null ? /* @__PURE__ */ new Set() : below(selected);
-    for (const node of canvas.querySelectorAll(".sl-node")) {
+  function mark() {
+    const chosen = selected();
+    const under = chosen === null ? /* @__PURE__ */ new Set() : below(chosen);
+    for (const node of content.querySelectorAll(".sl-node")) {
       const id = Number(
         /** @type {SVGElement} */
         node.dataset.id
       );
-      node.setAttribute("aria-selected", String(id === selected));
-      node.classList.toggle("sl-below", under.has(id) && id !== selected);
+      node.setAttribute("aria-selected", String(id === chosen));
+      node.classList.toggle("sl-below", under.has(id) && id !== chosen);
     }
-    remove.disabled = selected === null;
-    drawDetails();
+  }
+  const folded = (id) => plan.placed.some((p) => p.node.id === -id - 1 && p.node.text[0].startsWith("◂"));
+  function keep() {
+    for (const { node } of plan.placed) if (node.kind !== "more" && !opened.has(node.id)) opened.set(node.id, !folded(node.id));
+  }
+  function reveal(id) {
+    keep();
+    const by = new Map(nodes().map((n) => [n.id, n]));
+    for (let n = by.get(id); n; n = by.get(n.parent)) {
+      const parent = n.parent;
+      if (parent) opened.set(parent, true);
+      if (!fold(nodes(), opened, beside).some((m) => m.id === n?.id)) beside.set(parent, Infinity);
+    }
+  }
+  function toggle(id) {
+    const found = plan.placed.find((p) => p.node.id === id)?.node;
+    if (!found) return;
+    keep();
+    if (found.kind === "more") {
+      if (found.text[0].startsWith("◂")) opened.set(found.parent, true);
+      else beside.set(found.parent, (beside.get(found.parent) ?? BESIDE) + 2 * BESIDE);
+    } else {
+      opened.set(id, folded(id));
+    }
+    draw("");
   }
   let drag = null;
   graph.addEventListener("pointerdown", (event) => {
@@ -756,7 +806,7 @@ function render({ model, el, signal }) {
     drag = { x: event.clientX, y: event.clientY, moved: true };
     at = { ...at, x: at.x + dx, y: at.y + dy };
     move();
-  }, { signal: abort.signal });
+  }, { signal });
   window.addEventListener("pointerup", (event) => {
     const [was, target] = [
       drag,
@@ -769,176 +819,65 @@ function render({ model, el, signal }) {
       /** @type {SVGElement | null} */
       target.closest(".sl-node")
     );
-    select(node ? Number(node.dataset.id) : null);
-  }, { signal: abort.signal });
+    const id = node ? Number(node.dataset.id) : null;
+    if (id !== null && id < 0) toggle(id);
+    else select(id);
+  }, { signal });
+  graph.addEventListener("dblclick", (event) => {
+    const node = (
+      /** @type {SVGElement | null} */
+      /** @type {Element} */
+      event.target.closest(".sl-node")
+    );
+    if (node && Number(node.dataset.id) > 0) toggle(Number(node.dataset.id));
+  });
   graph.addEventListener("wheel", (event) => {
     if (!event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
-    const box = graph.getBoundingClientRect();
-    zoom(Math.exp(-event.deltaY / 300), { x: event.clientX - box.left, y: event.clientY - box.top });
+    const box2 = graph.getBoundingClientRect();
+    zoom(Math.exp(-event.deltaY / 300), { x: event.clientX - box2.left, y: event.clientY - box2.top });
   }, { passive: false });
-  function select(id) {
-    if (id === model.get("selected")) return;
-    set({ selected: id, details: null });
-    if (id !== null && !model.get("read_only")) ask("details", { node: id });
-  }
-  view.addEventListener("keydown", (event) => {
-    if (typing(event)) return event.stopPropagation();
-    const key = event.key.toLowerCase();
-    const command = event.ctrlKey || event.metaKey;
-    let action;
-    if (command && key === "z" && !model.get("read_only")) action = () => ask(event.shiftKey ? "redo" : "undo");
-    else if (command && key === "y" && !model.get("read_only")) action = () => ask("redo");
-    else if (!command && (event.key === "Delete" || event.key === "Backspace") && !model.get("read_only")) action = () => remove.click();
-    else if (!command && event.key === "Escape") action = () => select(null);
-    else if (!command && event.key.startsWith("Arrow")) action = () => walk(event.key);
-    else if (!command && (event.key === "+" || event.key === "=")) action = () => zoom(1.25);
-    else if (!command && event.key === "-") action = () => zoom(0.8);
-    else if (!command && event.key === "0") action = fit;
-    if (!action) return;
-    event.preventDefault();
-    event.stopPropagation();
-    action();
-  });
   function walk(key) {
-    const nodes = model.get("nodes");
-    const here = nodes.find((n) => n.id === model.get("selected"));
-    if (!here) return void (nodes.length && select(nodes[0].id));
-    const column = plan.placed.find((p) => p.node.id === here.id)?.depth;
-    const peers = plan.placed.filter((p) => p.depth === column).sort((a, b) => a.y - b.y).map((p) => p.node.id);
+    const drawn = plan.placed.filter((p) => p.node.kind !== "more");
+    const here = drawn.find((p) => p.node.id === selected());
+    if (!here) return void (drawn.length && select(drawn[0].node.id));
+    const peers = drawn.filter((p) => p.depth === here.depth).sort((a, b) => a.y - b.y).map((p) => p.node.id);
+    if (key === "ArrowLeft" && folded(here.node.id)) toggle(here.node.id);
     const next = {
-      ArrowLeft: nodes.find((n) => n.parent === here.id)?.id,
-      ArrowRight: nodes.find((n) => n.id === here.parent)?.id,
-      ArrowUp: peers[peers.indexOf(here.id) - 1],
-      ArrowDown: peers[peers.indexOf(here.id) + 1]
+      ArrowLeft: plan.placed.find((p) => p.node.parent === here.node.id && p.node.kind !== "more")?.node.id,
+      ArrowRight: here.node.parent || void 0,
+      ArrowUp: peers[peers.indexOf(here.node.id) - 1],
+      ArrowDown: peers[peers.indexOf(here.node.id) + 1]
     }[key];
     if (next !== void 0) select(next);
+    const place = plan.placed.find((p) => p.node.id === next);
+    if (place) bringIntoView(place);
   }
-  function drawScores() {
-    const [now, was] = [model.get("score"), model.get("before")];
-    const n = model.get("history").length;
-    undo.disabled = n === 0;
-    redo.disabled = !model.get("can_redo");
-    title.textContent = model.get("latent") === null ? "Patterns" : `Latent ${model.get("latent")}`;
-    scores.replaceChildren(h("h3", {}, now?.split ? `Score on held-out documents (${now.split})` : "Score"));
-    if (!now) return scores.append(h("p", { class: "sl-muted sl-small" }, model.get("score_reason")));
-    const percent = (v) => v === null ? "–" : `${(100 * v).toFixed(1)} %`;
-    const keys = (
-      /** @type {const} */
-      ["precision", "recall", "f1"]
+  function bringIntoView(p) {
+    const { width, height } = stage();
+    const [left, top] = [at.x + p.x * at.k, at.y + p.y * at.k];
+    const [right, bottom] = [left + p.width * at.k, top + p.height * at.k];
+    at = { ...at, x: at.x + (left < 10 ? 10 - left : right > width - 10 ? width - 10 - right : 0), y: at.y + (top < 30 ? 30 - top : bottom > height - 40 ? height - 40 - bottom : 0) };
+    move();
+  }
+  function picture() {
+    const [width, height] = [Math.ceil(plan.width + 90), Math.ceil(plan.height + 40)];
+    const copy = (
+      /** @type {SVGGElement} */
+      content.cloneNode(true)
     );
-    const row = (name, s, kind = "") => h("tr", { class: kind }, h("td", {}, name), ...keys.map((k) => h("td", {}, percent(s[k]))));
-    const table = h(
-      "table",
-      { class: "sl-scores" },
-      h("tr", {}, h("th", {}, ""), h("th", {}, "precision"), h("th", {}, "recall"), h("th", {}, "F1")),
-      row("graph", now, "sl-now")
-    );
-    if (was && n) {
-      table.append(h("tr", {}, h("td", { class: "sl-muted" }, "change"), ...keys.map((k) => {
-        const [a, b] = [was[k], now[k]];
-        if (a === null || b === null) return h("td", { class: "sl-delta" }, "–");
-        const points = 100 * (b - a);
-        return h("td", { class: `sl-delta ${points > 0.05 ? "sl-up" : points < -0.05 ? "sl-down" : "sl-muted"}` }, `${points >= 0.05 ? "+" : points <= -0.05 ? "−" : "±"}${Math.abs(points).toFixed(1)}`);
-      })));
-    }
-    for (const [name, s] of Object.entries(model.get("baselines"))) table.append(row(name, s));
-    scores.append(table, h(
-      "p",
-      { class: "sl-muted sl-small" },
-      `${count(now.tp)} hits, ${count(now.fp)} false alarms, ${count(now.fn)} misses` + (now.tokens ? ` in ${count(now.tokens)} tokens` : "")
-    ));
+    const [from, to] = [[...content.querySelectorAll("*")], [...copy.querySelectorAll("*")]];
+    from.forEach((node, i) => {
+      const style = getComputedStyle(node);
+      for (const name of ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity", "font-family", "font-size", "font-style", "font-weight", "white-space"])
+        if (style.getPropertyValue(name)) to[i].setAttribute(name, style.getPropertyValue(name));
+      to[i].removeAttribute("class");
+      to[i].removeAttribute("style");
+    });
+    copy.setAttribute("transform", "translate(70 20)");
+    const background = svg("rect", { width, height, fill: getComputedStyle(graph.parentElement ?? graph).backgroundColor || "#fff" });
+    return new XMLSerializer().serializeToString(svg("svg", { xmlns: "http://www.w3.org/2000/svg", width, height, viewBox: `0 0 ${width} ${height}` }, background, copy));
   }
-  function drawDetails() {
-    const id = model.get("selected");
-    const node = model.get("nodes").find((n) => n.id === id);
-    detail.replaceChildren();
-    if (!node) return detail.append(h("p", { class: "sl-muted sl-small" }, model.get("nodes").length ? "Select a node to see what it matches." : ""));
-    const what = { tok: "one of these tokens", not: "any token but these", any: "any token", gap: "a gap", start: "the start of the text" }[node.kind];
-    detail.append(h("h3", {}, `Node ${node.id}: ${what}`));
-    if (node.text.length) detail.append(h("div", { class: "sl-chips" }, ...node.text.slice(0, 60).map(chip), node.text.length > 60 ? `+ ${node.text.length - 60}` : null));
-    const rows = [];
-    if (node.end) rows.push(["predicted activation", show(node.end.value)]);
-    if (node.end?.n) rows.push(["in the fit", `fires on ${count(node.end.n_fire ?? 0)} of ${count(node.end.n)}`]);
-    if (node.imp !== null) rows.push(["importance", show(node.imp)]);
-    const more = model.get("details");
-    const mine = more && more.node === id ? more : null;
-    for (const [name, value] of mine?.facts ?? []) rows.push([name, show(value)]);
-    detail.append(h("dl", { class: "sl-facts-list" }, ...rows.flatMap(([a, b]) => [h("dt", {}, a), h("dd", {}, b)])));
-    if (!mine) return;
-    for (
-      const [name, samples] of
-      /** @type {[string, Sample[]][]} */
-      [["hits", mine.hits], ["false alarms", mine.false_alarms]]
-    ) {
-      if (!samples.length) continue;
-      detail.append(h("h3", {}, name), h("div", { class: "sl-samples" }, ...samples.map((s) => sampleLine(s, mine.high))));
-    }
-  }
-  function sampleLine(s, high) {
-    const line = h("bdi", { class: "sl-line", dir: "auto" }, ...tokens(s.text, s.values, { high }));
-    line.querySelector(`[data-start="${s.centre}"]`)?.classList.add("sl-centre");
-    return h("div", { class: "sl-sample" }, line);
-  }
-  function drawHistory() {
-    const history = model.get("history");
-    steps.replaceChildren();
-    if (!history.length) return;
-    steps.append(h("h3", {}, "Edits"), h("ol", { class: "sl-history" }, ...history.map((step, i) => {
-      const item = h("li", {}, h("span", {}, step.op, " ", step.text ? chip(step.text) : null), h("span", { class: "sl-muted" }, step.f1 === null ? "" : `F1 ${(100 * step.f1).toFixed(1)} %`));
-      if (model.get("read_only")) {
-        if (step.note) item.append(h("span", { class: "sl-muted sl-small" }, step.note));
-      } else {
-        const note = h("input", { class: "sl-input", type: "text", placeholder: "Why?", "aria-label": `Note on edit ${i + 1}`, maxlength: 500 });
-        note.value = step.note;
-        note.addEventListener("change", () => ask("annotate", { step: i, note: note.value }));
-        item.append(note);
-      }
-      return item;
-    })));
-  }
-  const editing = h("span", { class: "sl-bar" }, remove, undo, redo);
-  editing.style.margin = "0";
-  const redraw = throttle(() => {
-    drawGraph();
-    drawScores();
-    drawHistory();
-  }, 0, abort.signal);
-  for (
-    const key of
-    /** @type {const} */
-    ["nodes", "score", "before", "baselines", "history", "can_redo", "reason", "latent"]
-  ) model.on(`change:${key}`, redraw);
-  model.on("change:selected", drawSelection);
-  model.on("change:details", drawDetails);
-  const readOnly = () => {
-    editing.hidden = model.get("read_only");
-  };
-  model.on("change:read_only", readOnly);
-  view.append(
-    alert.box,
-    h("div", { class: "sl-bar" }, title, h("span", { class: "sl-grow" }), editing),
-    h(
-      "div",
-      { class: "sl-columns" },
-      h(
-        "div",
-        { class: "sl-stage" },
-        graph,
-        empty,
-        h("span", { class: "sl-hint sl-left" }, "← earlier context"),
-        h("span", { class: "sl-hint sl-right" }, "token the latent fires on"),
-        h("div", { class: "sl-zoom" }, button("−", "Smaller (-)", () => zoom(0.8)), button("fit", "Show the whole graph (0)", fit), button("+", "Larger (+)", () => zoom(1.25)))
-      ),
-      h("aside", {}, scores, detail, steps)
-    )
-  );
-  el.append(view);
-  readOnly();
-  drawGraph();
-  drawScores();
-  drawHistory();
-  fit();
   if (typeof ResizeObserver !== "undefined") {
     let width = 0;
     const watch = new ResizeObserver(() => {
@@ -948,8 +887,594 @@ function render({ model, el, signal }) {
       }
     });
     watch.observe(graph);
-    abort.signal.addEventListener("abort", () => watch.disconnect());
+    signal.addEventListener("abort", () => watch.disconnect());
   }
+  const box = h(
+    "div",
+    { class: "sl-stage" },
+    graph,
+    empty,
+    h("span", { class: "sl-hint sl-left" }, "← earlier context"),
+    h("span", { class: "sl-hint sl-right" }, "token the latent fires on"),
+    h("div", { class: "sl-zoom" }, button("−", "Smaller (-)", () => zoom(0.8)), button("fit", "Show the whole graph (0)", fit), button("+", "Larger (+)", () => zoom(1.25)))
+  );
+  return { box, graph, draw, mark, fit, zoom, walk, toggle, picture };
+}
+
+// n2g_rows.js
+var KINDS = (
+  /** @type {const} */
+  [["hit", "Hits"], ["false_alarm", "False alarms"], ["miss", "Misses"]]
+);
+function examples({ selected, select, stage, request, fail }) {
+  let kind = "miss";
+  let seed = 0;
+  let asked = 0;
+  const list = h("div", { class: "sl-rows", role: "list" });
+  const said = h("span", { class: "sl-muted sl-small" });
+  const tabs = h("div", { class: "sl-tabs", role: "tablist", "aria-label": "Examples" }, ...KINDS.map(([name, label]) => {
+    const tab = h("button", { type: "button", role: "tab", "data-kind": name }, label);
+    tab.addEventListener("click", () => {
+      kind = name;
+      seed = 0;
+      load();
+    });
+    return tab;
+  }));
+  const box = h(
+    "section",
+    { class: "sl-examples" },
+    h("div", { class: "sl-bar" }, tabs, said, h("span", { class: "sl-grow" }), button("others", "Other examples", () => {
+      seed += 1;
+      load();
+    })),
+    list
+  );
+  function load() {
+    for (const tab of tabs.children) tab.setAttribute("aria-selected", String(
+      /** @type {HTMLElement} */
+      tab.dataset.kind === kind
+    ));
+    const mine = asked += 1;
+    const node = kind === "miss" ? null : selected();
+    request("rows", { kind, node, seed }).then((found) => {
+      if (mine === asked) draw(found, node);
+    }, (e) => {
+      if (mine !== asked) return;
+      list.replaceChildren();
+      said.textContent = e.message;
+    });
+  }
+  function draw(found, node) {
+    const where = kind === "miss" ? "firings that no pattern matches" : node === null ? "all patterns" : `patterns through node ${node}`;
+    said.textContent = `${count(found.total)} · ${where}`;
+    const open = list.querySelector(".sl-compose:not([hidden])");
+    const at = (
+      /** @type {HTMLElement | undefined} */
+      (open?.parentElement ?? void 0)?.dataset.at
+    );
+    list.replaceChildren(...found.rows.map((row) => line(row, found.high)));
+    if (open) list.querySelector(`[data-at="${at}"] .sl-compose`)?.replaceWith(open);
+    if (!found.rows.length) list.append(h("p", { class: "sl-muted sl-small" }, "none"));
+  }
+  function line(row, high) {
+    const text = h("bdi", { class: "sl-line", dir: "auto" }, ...tokens(row.text, row.values, { high }));
+    text.querySelector(`[data-start="${row.centre}"]`)?.classList.add("sl-centre");
+    const below = h("div", { class: "sl-compose", hidden: true });
+    const todo = h("span", { class: "sl-todo" });
+    if (kind === "miss") todo.append(button("path …", "Add a path from this miss", () => compose(row, below, null)));
+    if (kind === "false_alarm") {
+      const b = row.before;
+      if (b && b.id !== void 0) todo.append(button(`not after`, `Not where the token before the pattern is ${b.text}`, () => stage("exclude", { node: row.node, ids: [b.id] })), chip(b.text ?? ""));
+      else todo.append(h("span", { class: "sl-muted sl-small", title: b?.reason }, "no token before"));
+      todo.append(button("exception …", "Add a longer path on which the latent does not fire", () => compose(row, below, 0)));
+    }
+    const value = h("span", { class: "sl-act", title: `activation ${show(row.value)}, predicted ${show(row.predicted)}` }, kind === "false_alarm" ? show(row.predicted) : show(row.value));
+    const out = h("div", { class: "sl-row", role: "listitem", "data-at": row.token_index }, value, h("div", { class: "sl-sample" }, text), todo, below);
+    if (row.node) text.addEventListener("click", () => select(row.node));
+    return out;
+  }
+  function compose(row, place, value) {
+    if (!place.hidden) {
+      place.hidden = true;
+      return;
+    }
+    request("compose", { token_index: row.token_index }).then((found) => {
+      const into = (
+        /** @type {HTMLElement} */
+        list.querySelector(`[data-at="${row.token_index}"] .sl-compose`) ?? place
+      );
+      const n = found.tokens.length;
+      let first = n - (value === 0 ? Math.min(n, found.length + 1) : found.length);
+      let start = false;
+      const wild = /* @__PURE__ */ new Set();
+      const go = () => stage("add_path", { items: [...start ? ["^"] : [], ...found.tokens.slice(first).map((t, i) => wild.has(first + i) ? "*" : t.id)], value });
+      const redraw = () => {
+        const buttons = found.tokens.map((t, i) => {
+          const state = i < first ? "left out" : wild.has(i) ? "any token" : "this token";
+          const press = h("button", { type: "button", class: `sl-step sl-${state.split(" ")[0]}`, "aria-label": `${t.text}: ${state}`, title: "Click: this token, any token, left out" }, state === "any token" ? "*" : chip(t.text));
+          press.addEventListener("click", () => {
+            if (i < first) first = i;
+            else if (!wild.has(i)) wild.add(i);
+            else {
+              wild.delete(i);
+              if (i === first && i < n - 1) first += 1;
+            }
+            if (first > 0) start = false;
+            redraw();
+            go();
+          });
+          return press;
+        });
+        const anchor = h("button", { type: "button", class: "sl-step", "aria-pressed": String(start), title: "Only at the start of the text", hidden: !(found.whole && first === 0) }, "^ start");
+        anchor.addEventListener("click", () => {
+          start = !start;
+          redraw();
+          go();
+        });
+        into.replaceChildren(h("span", { class: "sl-muted sl-small" }, value === 0 ? "silent on" : "fires on"), anchor, h("bdi", { dir: "ltr", class: "sl-steps" }, ...buttons));
+      };
+      into.hidden = false;
+      redraw();
+      go();
+    }, (e) => fail(e.message));
+  }
+  return { box, load };
+}
+
+// n2g_tools.js
+var percent = (v) => v === null || v === void 0 ? "–" : `${(100 * v).toFixed(1)} %`;
+var signed = (n) => n > 0 ? `+${count(n)}` : n < 0 ? `−${count(-n)}` : "±0";
+function change(name, n, good) {
+  return h("span", { class: n === 0 ? "sl-muted" : n * good > 0 ? "sl-up" : "sl-down" }, `${name} ${signed(n)}`);
+}
+var changes = (delta) => [change("hits", delta.tp, 1), " ", change("false alarms", delta.fp, -1)];
+function tools({ node, nodes, request, fail }) {
+  const strip = h("div", { class: "sl-pending", role: "status", "aria-live": "polite", hidden: true });
+  const box = h("section", { class: "sl-tools" });
+  const form = h("div", { class: "sl-form" });
+  let pending = null;
+  let form_of = "";
+  function stage(op, args) {
+    const mine = pending = { op, args };
+    request("preview", { op, args }).then((found) => {
+      if (pending === mine) drawStrip(found);
+    }, (error) => {
+      if (pending === mine) cancel();
+      fail(error.message);
+    });
+  }
+  function cancel() {
+    pending = null;
+    strip.hidden = true;
+  }
+  function commit() {
+    if (!pending) return;
+    const { op, args } = pending;
+    const note = (
+      /** @type {HTMLInputElement | null} */
+      strip.querySelector("input")?.value ?? ""
+    );
+    cancel();
+    closeForm();
+    request("apply", { op, args, note }).catch((e) => fail(e.message));
+  }
+  function drawStrip(found) {
+    const kept = (
+      /** @type {HTMLInputElement | null} */
+      strip.querySelector("input")?.value ?? ""
+    );
+    const typing2 = strip.contains(document.activeElement) && document.activeElement?.tagName === "INPUT";
+    const note = h("input", { class: "sl-input", type: "text", placeholder: "Why? (a note, if you like)", "aria-label": "Note on this edit", maxlength: 500 });
+    note.value = strip.hidden ? "" : kept;
+    note.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") commit();
+      if (event.key === "Escape") cancel();
+    });
+    const arrows = (k, name) => {
+      const [a, b] = [found.before?.[k], found.after?.[k]];
+      const better = a === null || a === void 0 || b === null || b === void 0 || Math.abs(a - b) < 5e-5 ? "" : b > a ? "sl-up" : "sl-down";
+      return h("span", {}, `${name} ${percent(a)} → `, h("b", { class: better }, percent(b)));
+    };
+    const apply = button("Apply", "Make this edit (Enter)", commit);
+    apply.classList.add("sl-primary");
+    strip.replaceChildren(
+      h("div", { class: "sl-bar" }, h("span", { class: "sl-pending-text" }, "Preview: ", h("bdi", {}, found.text)), h("span", { class: "sl-grow" }), apply, button("Cancel", "Leave the graph as it is (Esc)", cancel)),
+      h("div", { class: "sl-bar sl-small" }, ...found.delta ? [
+        change("hits", found.delta.tp, 1),
+        change("false alarms", found.delta.fp, -1),
+        change("misses", found.delta.fn, -1),
+        arrows("precision", "precision"),
+        arrows("recall", "recall"),
+        arrows("f1", "F1")
+      ] : [h("span", { class: "sl-muted" }, "not scored")]),
+      h("ul", { class: "sl-diff" }, ...[["removed", "−"], ["added", "+"], ["revalued", "≈"]].flatMap(([kind, sign]) => found.patterns[
+        /** @type {"added"} */
+        kind
+      ].map((text) => h("li", { class: `sl-${kind}` }, h("span", { "aria-label": kind }, sign), " ", h("bdi", {}, text))))),
+      note
+    );
+    strip.hidden = false;
+    if (typing2) note.focus();
+  }
+  function closeForm() {
+    form_of = "";
+    form.replaceChildren();
+  }
+  function open(name, fill) {
+    const key = `${name} ${node()?.id}`;
+    const again = form_of === key;
+    closeForm();
+    if (again) return;
+    form_of = key;
+    fill(form);
+    form.querySelector("input, button")?.focus();
+  }
+  function chooser(name, op, suggested) {
+    const here = node();
+    if (!here) return;
+    open(name, (into) => {
+      const chosen = /* @__PURE__ */ new Set();
+      const list = h("div", { class: "sl-choices", role: "group", "aria-label": name });
+      const search = h("input", { class: "sl-input", type: "search", placeholder: "find a token", "aria-label": "Find a token" });
+      const line = (s) => {
+        const tick = h("input", { type: "checkbox" });
+        tick.checked = chosen.has(s.token);
+        tick.addEventListener("change", () => {
+          if (tick.checked) chosen.add(s.token);
+          else chosen.delete(s.token);
+          if (chosen.size) stage(op, { node: here.id, ids: [...chosen] });
+          else cancel();
+        });
+        return h("label", { class: "sl-check sl-choice" }, tick, chip(s.text), s.tp === void 0 ? null : h("span", { class: "sl-muted sl-small" }, `${count(s.tp)} hits, ${count(s.fp ?? 0)} false alarms`));
+      };
+      const showAll = (found) => list.replaceChildren(...found.length ? found.map(line) : [h("span", { class: "sl-muted sl-small" }, "none found in the train documents; search for one")]);
+      const ask = (answer) => answer.then((found) => {
+        if (form.contains(list)) showAll(found);
+      }, (e) => fail(e.message));
+      let timer = setTimeout(() => {
+      }, 0);
+      search.addEventListener("input", () => {
+        clearTimeout(timer);
+        timer = setTimeout(() => {
+          if (search.value) ask(request("tokens", { text: search.value }));
+          else if (suggested) ask(request("suggest", { node: here.id }));
+        }, 150);
+      });
+      into.append(h("h3", {}, name), search, list);
+      if (suggested) ask(request("suggest", { node: here.id }));
+    });
+  }
+  function gapForm() {
+    const here = node();
+    if (!here) return;
+    open("gap", (into) => {
+      const field = (name, value) => {
+        const input = h("input", { class: "sl-input sl-number", type: "number", min: 0, max: 64, "aria-label": name });
+        input.value = String(value);
+        return input;
+      };
+      const gap = here.kind === "gap";
+      const [lo, hi] = [field("At least so many tokens", gap ? here.lo : 0), field("At most so many tokens", gap ? here.hi : 4)];
+      const go = () => {
+        if (lo.value !== "" && hi.value !== "") stage("gap", { node: here.id, lo: Number(lo.value), hi: Number(hi.value) });
+      };
+      lo.addEventListener("input", go);
+      hi.addEventListener("input", go);
+      into.append(
+        h("h3", {}, gap || here.kind === "any" ? "Tokens that may stand here" : "Tokens that may stand after this one"),
+        h("div", { class: "sl-bar" }, lo, "to", hi, button("Show", "Preview the gap", go)),
+        h("p", { class: "sl-muted sl-small" }, "At most 0 takes a gap away.")
+      );
+    });
+  }
+  function valueForm() {
+    const here = node();
+    if (!here) return;
+    open("value", (into) => {
+      const input = h("input", { class: "sl-input sl-number", type: "number", min: 0, step: "any", "aria-label": "Predicted activation" });
+      input.value = here.end ? String(Number(here.end.value.toPrecision(4))) : "";
+      const go = () => {
+        if (input.value !== "") stage("set_value", { node: here.id, value: Number(input.value) });
+      };
+      input.addEventListener("input", go);
+      into.append(
+        h("h3", {}, "Predicted activation where a pattern ends here"),
+        h(
+          "div",
+          { class: "sl-bar" },
+          input,
+          button("Show", "Preview this value", go),
+          here.end ? button("Fit", "The mean activation on the train documents", () => stage("refit", { node: here.id })) : null
+        ),
+        h("p", { class: "sl-muted sl-small" }, "0 makes an exception: the latent does not fire here.")
+      );
+    });
+  }
+  function verify() {
+    const here = node();
+    if (!here) return;
+    open("verify", (into) => {
+      const said = h("p", { class: "sl-verdict" }, "asking the model …");
+      into.append(h("h3", {}, "The model's word"), said);
+      request("verify", { node: here.id }).then((found) => {
+        said.textContent = `Around these tokens everything random: fires on ${Math.round(100 * found.sufficiency)} % of the prompts, mean activation ${show(found.mean)}.`;
+      }, (e) => {
+        said.textContent = e.message;
+      });
+    });
+  }
+  const named = (n) => n.kind === "tok" || n.kind === "not";
+  const anchored = (n) => nodes().some((m) => m.parent === n.id && m.kind === "start");
+  const place = (n) => named(n) || n.kind === "any";
+  const actions = [
+    { key: "Delete", label: "Delete", name: "Delete the node and what is to its left (Del)", fits: () => true, run: (n) => stage("delete", { node: n.id }) },
+    { key: "w", label: "Any token", name: "Any token may stand here (W)", fits: named, run: (n) => stage("wildcard", { node: n.id }) },
+    { key: "s", label: "Only …", name: "Only these tokens may stand here (S)", fits: place, run: () => chooser("Only these tokens", "specialise", true) },
+    { key: "a", label: "Also …", name: "Further tokens may stand here (A)", fits: named, run: (n) => chooser(n.kind === "tok" ? "Also these tokens" : "Also not these tokens", "add_alternative", n.kind === "tok") },
+    { key: "x", label: "Not after …", name: "Not where one of these tokens is before it (X)", fits: place, run: () => chooser("Not after these tokens", "exclude", false) },
+    { key: "g", label: "Gap …", name: "Tokens that may stand between (G)", fits: (n) => n.kind === "gap" || n.kind === "any" || n.parent !== 0, run: gapForm },
+    { key: "^", label: "Start", name: "Only at the start of the text, or anywhere again (^)", fits: (n) => place(n) && (n.end !== null || anchored(n)), run: (n) => stage("anchor_start", { node: n.id, on: !anchored(n) }) },
+    { key: "m", label: "End", name: "A pattern ends here: what is to the left is not needed; or no longer (M)", fits: (n) => place(n) || n.kind === "start", run: (n) => stage("mark", { node: n.id, on: n.end === null }) },
+    { key: "v", label: "Value …", name: "Predicted activation where a pattern ends here (V)", fits: (n) => n.end !== null, run: valueForm },
+    { key: "p", label: "Split", name: "A node of its own for each alternative (P)", fits: (n) => n.kind === "tok" && n.ids.length > 1, run: (n) => stage("split", { node: n.id, ids: null }) },
+    { key: "l", label: "Lock", name: "Protect the node from edits, or release it (L)", fits: () => true, run: (n) => stage("lock", { node: n.id, on: !n.locked }) },
+    { key: "?", label: "Verify", name: "Ask the model whether this pattern alone makes the latent fire (?)", fits: (n) => n.end !== null, run: verify }
+  ];
+  function forKey(key) {
+    const here = node();
+    const action = actions.find((a) => a.key === (key === "Backspace" ? "Delete" : key.length === 1 ? key.toLowerCase() : key));
+    return here && action?.fits(here) ? () => action.run(here) : void 0;
+  }
+  const leaving = /* @__PURE__ */ new Set();
+  let drawn = "";
+  function draw() {
+    const here = node();
+    const key = JSON.stringify(here ?? null);
+    if (key === drawn) return;
+    drawn = key;
+    leaving.clear();
+    cancel();
+    closeForm();
+    box.replaceChildren();
+    if (!here) return;
+    box.append(h("div", { class: "sl-actions", role: "toolbar", "aria-label": "Edit the node" }, ...actions.filter((a) => a.fits(here)).map((a) => {
+      const pressed = a.label === "End" ? here.end !== null : a.label === "Lock" ? here.locked : a.label === "Start" ? anchored(here) : null;
+      const made2 = button(a.label, a.name, () => a.run(here));
+      if (pressed !== null) made2.setAttribute("aria-pressed", String(pressed));
+      return made2;
+    })), form);
+  }
+  function alternatives(here, fixed) {
+    return here.text.slice(0, 60).map((text, i) => {
+      const made2 = chip(text);
+      if (fixed || here.ids.length < 2) return made2;
+      const press = h("button", { type: "button", class: "sl-alternative", title: "Take away", "aria-pressed": String(leaving.has(here.ids[i])), "aria-label": `Take away ${text}` }, made2);
+      press.addEventListener("click", () => {
+        const id = here.ids[i];
+        if (leaving.has(id)) leaving.delete(id);
+        else leaving.add(id);
+        press.setAttribute("aria-pressed", String(leaving.has(id)));
+        if (leaving.size) stage("remove_alternative", { node: here.id, ids: [...leaving] });
+        else cancel();
+      });
+      return press;
+    });
+  }
+  return { box, strip, draw, stage, cancel, commit, forKey, alternatives, waiting: () => pending !== null };
+}
+
+// rpc.js
+var made = 0;
+var uuid = () => `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}-${made += 1}`;
+function requests(model, signal) {
+  const waiting = /* @__PURE__ */ new Map();
+  const receive = (message, buffers) => {
+    const entry = waiting.get(message?.request);
+    if (!entry) return;
+    waiting.delete(message.request);
+    if (message.error !== void 0) entry.reject(new Error(message.error));
+    else entry.resolve(buffers?.length ? { ...message.result, buffers } : message.result);
+  };
+  model.on("msg:custom", receive);
+  signal.addEventListener("abort", () => {
+    model.off("msg:custom", receive);
+    waiting.clear();
+  });
+  return (method, params = {}) => new Promise((resolve, reject) => {
+    const id = uuid();
+    waiting.set(id, { resolve, reject });
+    model.send({ request: id, method, params });
+  });
+}
+
+// n2g_editor.js
+var WHAT = { tok: "one of these tokens", not: "any token but these", any: "any token", gap: "a gap", start: "the start of the text", more: "" };
+function render({ model, el, signal }) {
+  const abort = new AbortController();
+  signal?.addEventListener("abort", () => abort.abort());
+  const request = requests(model, abort.signal);
+  const view = root("n2g", "Pattern graph editor");
+  const alert = alertBox(model);
+  const title = h("h2");
+  const scores = h("section");
+  const detail = h("section", { class: "sl-detail" });
+  const steps = h("section");
+  const fixed = model.get("read_only");
+  const node = () => model.get("nodes").find((n) => n.id === model.get("selected"));
+  const ask = (method, params) => request(method, params).catch((e) => alert.say(e.message));
+  function select(id) {
+    if (id === model.get("selected")) return;
+    model.set("selected", id);
+    model.save_changes();
+  }
+  const drawing = canvas({ nodes: () => model.get("nodes"), selected: () => model.get("selected"), select, signal: abort.signal });
+  const editing = tools({ node, nodes: () => model.get("nodes"), request, fail: alert.say });
+  const rows = examples({ selected: () => model.get("selected"), select, stage: editing.stage, request, fail: alert.say });
+  const undo = button("Undo", "Undo (Ctrl+Z)", () => ask("undo"));
+  const redo = button("Redo", "Redo (Ctrl+Shift+Z)", () => ask("redo"));
+  function download(name, text, type) {
+    const link = h("a", { download: name, href: URL.createObjectURL(new Blob([text], { type })) });
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 1e4);
+  }
+  const file = (end) => `latent-${model.get("latent") ?? "graph"}.${end}`;
+  const save = (kind, type) => button(kind.toUpperCase(), `Save the graph as ${kind.toUpperCase()}`, () => request("export", { kind }).then((text) => download(file(kind), text, type), (e) => alert.say(e.message)));
+  const picture = button("SVG", "Save the picture as SVG", () => download(file("svg"), drawing.picture(), "image/svg+xml"));
+  view.addEventListener("keydown", (event) => {
+    if (typing(event)) return event.stopPropagation();
+    const target = (
+      /** @type {HTMLElement} */
+      event.target
+    );
+    const command = event.ctrlKey || event.metaKey;
+    const key = event.key.toLowerCase();
+    let action;
+    if (command && !event.altKey && key === "z" && !fixed) action = () => ask(event.shiftKey ? "redo" : "undo");
+    else if (command && key === "y" && !fixed) action = () => ask("redo");
+    else if (command || event.altKey) return;
+    else if (event.key === "Escape") action = editing.waiting() ? editing.cancel : () => select(null);
+    else if (event.key === "Enter" && target.tagName !== "BUTTON") action = editing.waiting() ? editing.commit : () => {
+      const id = model.get("selected");
+      if (id !== null) drawing.toggle(id);
+    };
+    else if (event.key.startsWith("Arrow")) action = () => drawing.walk(event.key);
+    else if (event.key === "+" || event.key === "=") action = () => drawing.zoom(1.25);
+    else if (event.key === "-") action = () => drawing.zoom(0.8);
+    else if (event.key === "0") action = drawing.fit;
+    else if (!fixed) action = editing.forKey(event.key);
+    if (!action) return;
+    event.preventDefault();
+    event.stopPropagation();
+    action();
+  });
+  function drawScores() {
+    const [now, was, final] = [model.get("score"), model.get("before"), model.get("final")];
+    const done = model.get("done");
+    undo.disabled = done === 0;
+    redo.disabled = done >= model.get("history").length;
+    title.textContent = model.get("latent") === null ? "Patterns" : `Latent ${model.get("latent")}`;
+    scores.replaceChildren(h("h3", {}, now?.split ? `Score on the ${now.split} documents` : "Score"));
+    if (!now) return scores.append(h("p", { class: "sl-muted sl-small" }, model.get("score_reason")));
+    const keys = (
+      /** @type {const} */
+      ["precision", "recall", "f1"]
+    );
+    const cell = (s, k) => {
+      const range = s[`${k}_interval`];
+      return h("td", { title: range ? `95 %: ${percent(range[0])} to ${percent(range[1])}` : null }, percent(s[k]));
+    };
+    const row = (name, s, kind = "") => h("tr", { class: kind }, h("td", {}, name), ...keys.map((k) => cell(s, k)));
+    const table = h(
+      "table",
+      { class: "sl-scores" },
+      h("tr", {}, h("th", {}, ""), h("th", {}, "precision"), h("th", {}, "recall"), h("th", {}, "F1")),
+      row("graph", now, "sl-now")
+    );
+    if (now.f1_interval && now.precision_interval && now.recall_interval) {
+      table.append(h("tr", { class: "sl-range" }, h("td", { class: "sl-muted" }, "95 %"), ...keys.map((k) => {
+        const [a, b] = (
+          /** @type {[number, number]} */
+          now[`${k}_interval`]
+        );
+        return h("td", { class: "sl-muted" }, `${(100 * a).toFixed(0)}–${(100 * b).toFixed(0)}`);
+      })));
+    }
+    if (was && done) {
+      table.append(h("tr", {}, h("td", { class: "sl-muted" }, "change"), ...keys.map((k) => {
+        const [a, b] = [was[k], now[k]];
+        if (a === null || b === null) return h("td", { class: "sl-delta" }, "–");
+        const points = 100 * (b - a);
+        return h("td", { class: `sl-delta ${points > 0.05 ? "sl-up" : points < -0.05 ? "sl-down" : "sl-muted"}` }, `${points >= 0.05 ? "+" : points <= -0.05 ? "−" : "±"}${Math.abs(points).toFixed(1)}`);
+      })));
+    }
+    for (const [name, s] of Object.entries(model.get("baselines"))) table.append(row(name, s));
+    if (final) table.append(row(final.done === done ? "test" : `test, at edit ${final.done}`, final, "sl-final"));
+    scores.append(table, h(
+      "p",
+      { class: "sl-muted sl-small" },
+      `${count(now.tp)} hits, ${count(now.fp)} false alarms, ${count(now.fn)} misses` + (now.tokens ? ` in ${count(now.tokens)} tokens` : "")
+    ));
+    if (!fixed) scores.append(button("Test score", "Score on the test documents. Ask once, at the end: who edits until it looks good has made it worthless", () => ask("final_score")));
+  }
+  function drawDetails() {
+    const here = node();
+    detail.replaceChildren();
+    editing.draw();
+    if (!here) return detail.append(h("p", { class: "sl-muted sl-small" }, model.get("nodes").length ? "Select a node to see and change what it matches." : ""));
+    detail.append(h("h3", {}, `Node ${here.id}: ${WHAT[here.kind]}`));
+    if (here.text.length) detail.append(h("div", { class: "sl-chips" }, ...editing.alternatives(here, fixed), here.text.length > 60 ? `+ ${here.text.length - 60}` : null));
+    const known = [];
+    if (here.end) known.push(["predicted activation", here.end.value]);
+    if (here.imp !== null) known.push(["importance", here.imp]);
+    const list = h("dl", { class: "sl-facts-list" });
+    const fill = (rows2) => list.append(...rows2.flatMap(([a, b]) => [h("dt", {}, a), h("dd", {}, show(b))]));
+    fill(known);
+    detail.append(list);
+    if (!fixed && model.get("score")) request("facts", { node: here.id }).then((found) => {
+      if (detail.contains(list)) fill(found);
+    }, (e) => alert.say(e.message));
+  }
+  function drawHistory() {
+    const [history, done] = [model.get("history"), model.get("done")];
+    steps.replaceChildren();
+    if (!history.length) return;
+    const jump = (i, text) => {
+      if (fixed) return h("span", {}, text);
+      const made2 = h("button", { type: "button", class: "sl-link", title: i === done ? "The graph is here" : "Go here", "aria-current": i === done ? "step" : null }, text);
+      made2.addEventListener("click", () => ask("go_to", { step: i }));
+      return made2;
+    };
+    const first = h("li", {}, jump(0, "as it began"));
+    const before = model.get("before");
+    first.append(h("span", { class: "sl-muted" }, before ? `F1 ${percent(before.f1)}` : ""));
+    steps.append(h("h3", {}, "Edits"), h("ol", { class: "sl-history" }, first, ...history.map((step, i) => {
+      const item = h("li", { class: i < done ? "" : "sl-undone" }, jump(i + 1, h("bdi", {}, step.text)), h("span", { class: "sl-muted" }, step.f1 === null || step.f1 === void 0 ? "" : `F1 ${percent(step.f1)}`));
+      if (step.delta) item.append(h("span", { class: "sl-small sl-changes" }, ...changes(step.delta)));
+      if (fixed || i >= done) {
+        if (step.note) item.append(h("span", { class: "sl-muted sl-small" }, step.note));
+        return item;
+      }
+      const note = h("input", { class: "sl-input", type: "text", placeholder: "Why?", "aria-label": `Note on edit ${i + 1}`, maxlength: 500 });
+      note.value = step.note;
+      note.addEventListener("change", () => ask("annotate", { step: i, note: note.value }));
+      item.append(note);
+      return item;
+    })));
+  }
+  const scored = () => !fixed && model.get("score") !== null;
+  const load = throttle(() => {
+    rows.box.hidden = !scored();
+    if (scored()) rows.load();
+  }, 60, abort.signal);
+  const redraw = throttle(() => {
+    drawing.draw(model.get("reason"));
+    drawScores();
+    drawDetails();
+    drawHistory();
+    load();
+  }, 0, abort.signal);
+  for (
+    const key of
+    /** @type {const} */
+    ["nodes", "score", "before", "baselines", "history", "done", "final", "reason", "latent", "selected"]
+  ) model.on(`change:${key}`, redraw);
+  model.on("change:selected", drawing.mark);
+  const bar = h("span", { class: "sl-bar sl-edit-bar" }, undo, redo, h("span", { class: "sl-muted sl-small" }, "save"), save("json", "application/json"), save("dot", "text/vnd.graphviz"), picture);
+  if (fixed) bar.replaceChildren(picture);
+  view.append(
+    alert.box,
+    h("div", { class: "sl-bar" }, title, h("span", { class: "sl-grow" }), bar),
+    h("div", { class: "sl-columns" }, h("div", { class: "sl-main" }, drawing.box, ...fixed ? [] : [editing.strip, rows.box]), h("aside", {}, scores, detail, fixed ? "" : editing.box, steps))
+  );
+  el.append(view);
+  rows.box.hidden = true;
+  drawing.draw(model.get("reason"));
+  drawScores();
+  drawDetails();
+  drawHistory();
+  drawing.fit();
+  load();
   return () => abort.abort();
 }
 var n2g_editor_default = { render };

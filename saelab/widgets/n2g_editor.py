@@ -2,26 +2,37 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import traitlets
 
-from saelab.errors import SaelabError
+from saelab import files
+from saelab.errors import SaelabError, unknown
+from saelab.widgets import n2g_rows as rows_of
 from saelab.widgets.base import Widget, asset
-from saelab.widgets.dashboard import examples
 from saelab.widgets.page import plain
 from saelab.widgets.tokens import MONO, escape, frame
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_SCORED = ("split", "tokens", "tp", "fp", "fn", "precision", "recall", "f1")
+_SCORED = (
+    "split", "tokens", "tp", "fp", "fn", "precision", "recall", "f1", "precision_interval", "recall_interval",
+    "f1_interval",
+)  # fmt: skip
+_COUNTS = ("tp", "fp", "fn")
+FORMATS = ("json", "dot", "text")
 
 
 class N2GEditor(Widget):
-    """Draws a :class:`saelab.n2g.PatternGraph` and edits it: delete, undo, redo; the score after each edit.
+    """Draws a :class:`saelab.n2g.PatternGraph` and edits it; each edit shows what it would change first.
 
     The graph itself is edited, so ``graph.text()`` or ``graph.save(path)`` in the next cell see the edits.
+    Scores are of ``split``: by default the valid documents, which patterns were not taken from but were chosen
+    by, so they flatter a little. Those of the test documents are made only when asked for
+    (:meth:`final_score`): who edits until they look good has made them worthless.
 
     Parameters
     ----------
@@ -40,6 +51,12 @@ class N2GEditor(Widget):
         Id of the selected node, or None.
     score, before
         Score now and before any edit: precision (None when nothing is predicted), recall, f1, tp, fp, fn.
+    history
+        All edits, those that were taken back too: op, text, note, delta (change in tp, fp, fn), f1 after it.
+    done
+        How many of them are in effect.
+    final
+        Score on the test documents and ``done`` at that time, once it was asked for.
     """
 
     module = "n2g_editor"
@@ -56,8 +73,8 @@ class N2GEditor(Widget):
     baselines = traitlets.Dict().tag(sync=True)
     score_reason = traitlets.Unicode("").tag(sync=True)
     history = traitlets.List(traitlets.Dict()).tag(sync=True)
-    can_redo = traitlets.Bool(False).tag(sync=True)
-    details = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
+    done = traitlets.Int(0).tag(sync=True)
+    final = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
     read_only = traitlets.Bool(False).tag(sync=True)
 
     def __init__(self, graph: Any, index: Any = None, *, split: str = "valid", **state: Any):
@@ -65,11 +82,11 @@ class N2GEditor(Widget):
         self._split = split
         super().__init__(**{"latent": graph.latent, **state})
         self._held = (graph, index)
-        self._scores: list[dict[str, Any] | None] = []  # after each edit that was made here
+        self._f1: dict[int, float | None] = {}  # after each edit that was made here, by number of edits
         with self.hold_sync():
-            self.before = self._measure()
+            self.before = self._measure(graph)
             self.baselines = self._baselines()
-            self._refresh()
+            self._draw(self.selected)
 
     @property
     def _graph(self) -> Any:
@@ -79,123 +96,194 @@ class N2GEditor(Widget):
     def _index(self) -> Any:
         return self._source[1]
 
+    def _indexed(self) -> Any:
+        if self._index is None:
+            raise SaelabError("the graph is attached to no index; pass one: graph.edit(index=index)")
+        return self._index
+
     # ----------------------------------------------------------------------------------------- measuring
 
-    def _measure(self) -> dict[str, Any] | None:
+    def _measure(self, graph: Any, split: str | None = None) -> dict[str, Any] | None:
         if self._index is None:
             self.score_reason = (
                 "Not scored: the graph is attached to no index. Pass one: graph.edit(index=index)."
             )
             return None
         try:
-            found = self._graph.score(self._index, split=self._split)
+            found = graph.score(self._index, split=split or self._split)
         except SaelabError as error:
             self.score_reason = str(error)
             return None
-        return plain({k: getattr(found, k) for k in _SCORED if hasattr(found, k)})
+        return _short(found)
 
     def _baselines(self) -> dict[str, Any]:
-        if self.before is None or not hasattr(self._graph, "baselines"):
+        if self.before is None:
             return {}
-        names = {"token": "token lookup", "bigram": "bigram lookup"}
         found = self._graph.baselines(self._index, split=self._split)
-        return plain(
-            {
-                names[k]: {f: getattr(s, f) for f in _SCORED if hasattr(s, f)}
-                for k, s in found.items()
-                if k in names
-            }
-        )
+        return {
+            name: _short(found[k]) for k, name in (("token", "token lookup"), ("bigram", "bigram lookup"))
+        }
 
-    def _refresh(self, focus: int | None = None) -> None:
+    def _draw(self, focus: int | None = None, score: dict[str, Any] | None = None) -> None:
+        """Bring all traits up to date; ``score`` where it is known already."""
         graph = self._graph
-        self._edits_known = len(graph.history)
         with self.hold_sync():
             self.nodes = plain(graph.nodes())
-            self.reason = getattr(graph, "reason", None) or ""
-            self.score = self._measure() if self._scores else self.before
+            self.reason = graph.reason or ""
+            self.score = score or self._measure(graph)
+            self.done = len(graph.history)
+            self._f1[self.done] = self.score["f1"] if self.score else None
             self.history = self._steps()
-            self.can_redo = bool(getattr(graph, "can_redo", False))
-            self.details = None
             known = {n["id"] for n in self.nodes}
             self.selected = focus if focus in known else None
 
     def _steps(self) -> list[dict[str, Any]]:
-        edits = self._graph.history
-        scores = [None] * (
-            len(edits) - len(self._scores)
-        ) + self._scores  # edits made before the widget have none
-        texts = getattr(self, "_texts", {})
+        edits = [*self._graph.history, *self._graph.undone]
         return [
-            {"op": e["op"], "text": texts.get(i, ""), "note": e.get("note") or "", "f1": s and s["f1"]}
-            for i, (e, s) in enumerate(zip(edits, scores, strict=False))
+            {"op": e["op"], "text": text, "note": e["note"], "delta": e["delta"], "f1": self._f1.get(i + 1)}
+            for i, (e, text) in enumerate(zip(edits, self._graph.steps(), strict=True))
         ]
 
-    # ------------------------------------------------------------------------------------------ requests
+    # ------------------------------------------------------------------------------------------- editing
 
     def methods(self) -> dict[str, Any]:
         return {
-            "delete": self.delete, "undo": self.undo, "redo": self.redo, "details": self._details,
-            "annotate": self._annotate,
+            "preview": self.preview, "apply": self.apply, "undo": self.undo, "redo": self.redo,
+            "go_to": self.go_to, "annotate": self.annotate, "rows": self._rows, "facts": self._facts,
+            "suggest": self._suggest, "tokens": self._tokens, "compose": self._compose, "verify": self._verify,
+            "final_score": self.final_score, "export": self._export,
         }  # fmt: skip
 
-    def delete(self, node: int) -> None:
+    def _arguments(self, op: str, args: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """What a view leaves open is decided here, so that the history says it all and can be replayed."""
+        if op == "refit":
+            ends = self._graph.fitted_ends(self._indexed())
+            node = args.get("node")
+            if node is not None and node not in ends:
+                raise SaelabError(f"no pattern ends at node {node}")
+            return "set_ends", {"ends": {str(k): list(v) for k, v in ends.items() if node in (None, k)}}
+        if op == "mark":  # a pattern ends here, or not
+            on = args.get("on", True)
+            return "set_value", {
+                "node": args["node"],
+                "value": self._graph.value_at(args["node"]) if on else None,
+            }
+        if op == "add_path" and args.get("value") is None:
+            return op, {**args, "value": self._graph.likely_value(args["items"])}
+        return op, args
+
+    def preview(self, op: str, args: dict[str, Any]) -> dict[str, Any]:
+        """What an edit would change: ``delta`` (tp, fp, fn), scores ``before`` and ``after``, and patterns
+        ``added``, ``removed`` and ``revalued`` as text (the first five of each). The graph stays as it is."""
+        op, args = self._arguments(op, args)
+        twin = self._graph.dry_run(op, args)
+        after = self._measure(twin)
+        changed = twin.diff(len(twin.history) - 1)
+        return plain(
+            {
+                "text": twin.steps()[-1], "before": self.score, "after": after,
+                "delta": _delta(self.score, after), "patterns": {k: v[:5] for k, v in changed.items()},
+            }
+        )  # fmt: skip
+
+    def apply(self, op: str, args: dict[str, Any], note: str = "") -> int:
+        """Make an edit; returns the node to look at. The change in hits and false alarms goes to its history."""
+        op, args = self._arguments(op, args)
+        graph, before = self._graph, self.score
+        after = self._measure(graph.dry_run(op, args))
+        focus = graph.apply(op, args, note, _delta(before, after))
+        self._f1 = {k: v for k, v in self._f1.items() if k < len(graph.history)}
+        self._draw(focus, after)
+        return focus
+
+    def delete(self, node: int, note: str = "") -> None:
         """Delete a node with everything to its left."""
-        graph = self._graph
-        said = next((n for n in graph.nodes() if n["id"] == node), None)
-        graph.delete(node)
-        self._texts = {**getattr(self, "_texts", {}), len(graph.history) - 1: _words(said)}
-        self._scores.append(self._measure())
-        self._refresh(said and said["parent"])
+        self.apply("delete", {"node": node}, note)
 
     def undo(self) -> None:
         """Take back the last edit."""
         self._graph.undo()
-        if self._scores:
-            self._scores.pop()
-        self._refresh(self.selected)
+        self._draw(self.selected)
 
     def redo(self) -> None:
         """Do the edit again that was last taken back."""
         self._graph.redo()
-        self._scores.append(self._measure())
-        self._refresh(self.selected)
+        self._draw(self.selected)
+
+    def go_to(self, step: int) -> None:
+        """Go back or forward in the history, to after its first ``step`` edits."""
+        graph = self._graph
+        total = len(graph.history) + len(graph.undone)
+        if not 0 <= step <= total:
+            raise SaelabError(f"step must be in 0…{total}, got {step}")
+        while len(graph.history) > step:
+            graph.undo()
+        while len(graph.history) < step:
+            graph.redo()
+        self._draw(self.selected)
 
     def refresh(self) -> None:
         """Draw the graph again after it was edited by other means."""
-        self._scores = [None] * len(self._graph.history)
-        if self._scores:
-            self._scores[-1] = self._measure()
-        self._refresh(self.selected)
+        self._f1 = {}
+        self._draw(self.selected)
 
-    def _annotate(self, step: int, note: str) -> None:
+    def annotate(self, step: int, note: str) -> None:
+        """Write a note to an edit of the history."""
         self._graph.annotate(note, step)
         self.history = self._steps()
 
-    def _details(self, node: int) -> None:
-        graph, index = self._graph, self._index
-        found: dict[str, Any] = {"node": node, "facts": [], "hits": [], "false_alarms": [], "high": 0.0}
-        if index is not None and hasattr(graph, "examples"):
-            hits, alarms = (
-                graph.examples(index, kind, node=node, split=self._split, n=10**6)
-                for kind in ("hit", "false_alarm")
-            )
-            n = len(hits) + len(alarms)
-            found["facts"] = [
-                ["matches", n], ["hits", len(hits)], ["false alarms", len(alarms)],
-                ["precision", len(hits) / n if n else None],
-            ]  # fmt: skip
-            found["high"] = float(index.latent_stats(graph.latent)["max"])
-            for name, part in (("hits", hits), ("false_alarms", alarms)):
-                found[name] = self._samples(part)
-        self.details = plain(found)
+    # ------------------------------------------------------------------------------------------- looking
 
-    def _samples(self, part: pd.DataFrame, n: int = 5) -> list[dict[str, Any]]:
-        chosen = part.iloc[:: max(1, len(part) // n)][:n].assign(count=1)
-        shown = examples(self._index, self._graph.latent, chosen, before=6, after=3)
-        return [{k: e[k] for k in ("text", "values", "centre")} for e in shown]
+    def _rows(self, kind: str, node: int | None = None, seed: int = 0) -> dict[str, Any]:
+        graph, index = self._graph, self._indexed()
+        return plain(rows_of.rows(graph, index, kind, node=node, split=self._split, seed=seed))
+
+    def _facts(self, node: int) -> list[list[Any]]:
+        return plain(rows_of.facts(self._graph, self._indexed(), node, self._split))
+
+    def _suggest(self, node: int) -> list[dict[str, Any]]:
+        return plain(self._graph.suggest(node, self._indexed(), k=24).to_dict("records"))
+
+    def _tokens(self, text: str) -> list[dict[str, Any]]:
+        return rows_of.tokens_like(self._indexed(), text)
+
+    def _compose(self, token_index: int) -> dict[str, Any]:
+        return plain(rows_of.compose(self._graph, self._indexed(), token_index))
+
+    def _verify(self, node: int) -> dict[str, float]:
+        index = self._indexed()
+        if index.model is None or index.sae is None:
+            raise SaelabError(
+                "verifying asks the model: attach model and SAE, LatentIndex.open(path, sae=sae, model=model)"
+            )
+        return self._graph.verify(node, index.model, index.sae)
+
+    def final_score(self) -> None:
+        """Score on the test documents, which no number shown before has looked at."""
+        self._indexed()
+        found = self._measure(self._graph, "test")
+        self.final = found and {**found, "done": self.done}
 
     # -------------------------------------------------------------------------------------------- export
+
+    def _export(self, kind: str) -> str:
+        if kind not in FORMATS:
+            raise unknown("format", kind, FORMATS)
+        graph = self._graph
+        return {"dot": graph.to_dot, "text": graph.text}.get(
+            kind, lambda: json.dumps(graph.to_json(), ensure_ascii=False, indent=1)
+        )()
+
+    def export(self, path: str | Path) -> Path:
+        """Write the graph as ``.json`` (with its history; ``PatternGraph.load`` reads it), ``.dot`` or ``.txt``.
+
+        The picture (SVG) is made by the view: its export button.
+        """
+        kind = {".txt": "text"}.get(Path(path).suffix, Path(path).suffix[1:])
+        text = self._export(kind)
+        with files.atomic_write(Path(path)) as temporary:
+            temporary.write_text(text, encoding="utf-8")
+        return Path(path)
 
     def to_frame(self) -> pd.DataFrame:
         """One row per node: id, parent, kind, text, ids, imp, value (of the pattern that ends here), n."""
@@ -214,7 +302,7 @@ class N2GEditor(Widget):
         )  # fmt: skip
 
     def export_state(self, **options: Any) -> dict[str, Any]:
-        return {**self.state(), "read_only": True, "selected": None, "details": None, "error": {}}
+        return {**self.state(), "read_only": True, "selected": None, "error": {}}
 
     def title(self) -> str:
         return f"Latent {self.latent}: patterns" if self.latent is not None else "Patterns"
@@ -233,10 +321,9 @@ class N2GEditor(Widget):
         return frame(head, *(f'<bdi style="display:block;{MONO}">{escape(line)}</bdi>' for line in lines))
 
 
-def _words(node: dict[str, Any] | None) -> str:
-    """What a node says, short."""
-    if node is None:
-        return ""
-    if node["kind"] in ("tok", "not"):
-        return "|".join(node["text"][:2]) + ("|…" if len(node["text"]) > 2 else "")
-    return "*" if node["kind"] == "any" else str(node["kind"])
+def _short(score: Any) -> dict[str, Any]:
+    return plain({k: getattr(score, k) for k in _SCORED})
+
+
+def _delta(before: dict[str, Any] | None, after: dict[str, Any] | None) -> dict[str, int] | None:
+    return {k: after[k] - before[k] for k in _COUNTS} if before and after else None

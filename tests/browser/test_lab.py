@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from xml.etree import ElementTree
+
 from lab import eventually, use_theme, wait_for_subshell
 from things import HOSTILE
 
@@ -154,32 +157,142 @@ def test_dashboard(notebook, things):
     assert page.evaluate("window.__hit") is None
 
 
-def test_n2g_editor(notebook, things):
-    page, ask = notebook(
-        f"import saelab as sl\nindex = sl.LatentIndex.open({things['index']!r})\n"
+def editor(things):
+    return (
+        "from helpers import random_sae, tiny_model\nimport saelab as sl\n"
+        f"index = sl.LatentIndex.open({things['index']!r}, sae=random_sae(k=6), model=tiny_model())\n"
         f"graph = sl.n2g.PatternGraph.load({things['graph']!r}); graph.index = index\nw = graph.edit()\nw"
     )
+
+
+def test_n2g_editor_every_edit_and_its_undo(notebook, things):
+    page, ask = notebook(editor(things))
     view = page.locator(".saelab-n2g")
-    nodes = view.locator(".sl-node")
-    nodes.first.wait_for()
-    n = ask("len(graph)")
-    assert nodes.count() == n
-    before = ask("w.score")
-    nodes.first.click()
+    view.locator(".sl-node").first.wait_for()
+    assert view.locator(".sl-node").count() == ask("len(graph)")
+    fitted, score = ask("repr(graph.tree)"), ask("w.score")
+    strip, preview = view.locator(".sl-pending"), view.locator(".sl-pending-text")
+    # the first path: context node (ends the pattern) and the token it fires on
+    end, first = ask("[graph.paths()[0]['node'], graph.paths()[0]['nodes'][0]]")
+
+    def commit(op: str) -> None:
+        """What was previewed is what is done, and undone."""
+        preview.wait_for()
+        said, shown = preview.inner_text(), strip.locator("b").last.inner_text()
+        page.locator(".saelab-n2g .sl-graph").focus()
+        page.keyboard.press("Enter")
+        eventually(page, ask, "[e['op'] for e in graph.history]", [op])
+        page.wait_for_function(
+            "() => document.querySelectorAll('.sl-history li').length === 2 && !document.querySelector('.sl-undone')"
+        )
+        f1 = ask("w.score['f1']")
+        assert shown == ("–" if f1 is None else f"{100 * f1:.1f} %")
+        assert view.locator(".sl-history li").nth(1).inner_text().split("\n")[0] in said
+        page.keyboard.press("Control+z")
+        eventually(page, ask, "len(graph.history)", 0)
+        page.wait_for_function("() => document.querySelector('.sl-undone')")
+        assert ask("repr(graph.tree)") == fitted
+        assert ask("w.score") == score
+
+    def choose(node: int) -> None:
+        view.locator(f'.sl-node[data-id="{node}"]').click()
+        view.locator(f'.sl-node[data-id="{node}"][aria-selected="true"]').wait_for()
+        eventually(page, ask, "w.selected", node)
+
+    for key, op, node in [
+        ("Delete", "delete", end), ("w", "wildcard", end), ("^", "anchor_start", end), ("m", "set_value", first),
+        ("l", "lock", end),
+    ]:  # fmt: skip
+        choose(node)
+        page.keyboard.press(key)
+        commit(op)
+    for key, op in [("s", "specialise"), ("a", "add_alternative"), ("x", "exclude")]:
+        choose(end)
+        page.keyboard.press(key)
+        view.get_by_label("Find a token").fill("fox")
+        view.locator(".sl-choice", has_text="fox").first.locator("input").check()
+        commit(op)
+    choose(end)
+    page.keyboard.press("g")
+    view.get_by_label("At most so many tokens").fill("3")
+    commit("gap")
+    choose(end)
+    page.keyboard.press("v")
+    view.get_by_label("Predicted activation", exact=True).fill("9.5")
+    commit("set_value")
+    page.locator(".saelab-n2g .sl-graph").focus()
+    page.keyboard.press("Escape")
+    view.locator('.sl-node[aria-selected="true"]').wait_for(state="detached")
+    view.get_by_role("button", name="Add a path from this miss").first.click()
+    view.locator(".sl-steps button").last.click()  # any token
+    commit("add_path")
+    view.get_by_role("tab", name="False alarms").click()
+    view.get_by_role("button", name="Not where the token before").first.click()
+    commit("exclude")
+    assert ask("w.error") == {}
+
+
+def test_n2g_editor_notes_verdict_test_score_and_files(notebook, things, tmp_path):
+    page, ask = notebook(editor(things))
+    view = page.locator(".saelab-n2g")
+    view.locator(".sl-node").first.click()
     view.locator('.sl-node[aria-selected="true"]').wait_for()
-    view.get_by_text("false alarms", exact=True).first.wait_for()
-    eventually(page, ask, "w.selected is not None", True)
-    chosen = ask("w.selected")
     page.keyboard.press("Delete")
-    page.wait_for_function("n => document.querySelectorAll('.saelab-n2g .sl-node').length < n", arg=n)
-    assert ask(f"{chosen} in [n['id'] for n in graph.nodes()]") is False
-    view.locator(".sl-history li").wait_for()
-    page.keyboard.press("Control+z")
-    page.wait_for_function("n => document.querySelectorAll('.saelab-n2g .sl-node').length === n", arg=n)
-    eventually(page, ask, "w.score", before)
-    page.keyboard.press("Control+Shift+Z")
-    page.wait_for_function("n => document.querySelectorAll('.saelab-n2g .sl-node').length < n", arg=n)
-    eventually(page, ask, "[e['op'] for e in graph.history]", ["delete"])
+    view.get_by_label("Note on this edit").fill("too <b>general")
+    view.get_by_role("button", name="Make this edit").click()
+    eventually(page, ask, "[(e['op'], e['note']) for e in graph.history]", [["delete", "too <b>general"]])
+    view.get_by_label("Note on edit 1").fill("as said")
+    view.get_by_label("Note on edit 1").press("Tab")
+    eventually(page, ask, "graph.history[0]['note']", "as said")
+    assert ask("w.final") is None
+    view.get_by_role("button", name="Score on the test documents").click()
+    view.locator(".sl-final").wait_for()
+    assert ask("[w.final[k] for k in ('tp', 'fp', 'fn')]") == ask(
+        "[getattr(graph.score(split='test'), k) for k in ('tp', 'fp', 'fn')]"
+    )
+    view.get_by_role("button", name="as it began").click()
+    eventually(page, ask, "[w.done, len(w.history)]", [0, 1])
+    view.locator(".sl-has-end").first.click()
+    view.get_by_role("button", name="Ask the model").click()
+    view.locator(".sl-verdict", has_text="of the prompts").wait_for()
+    for kind in ("JSON", "DOT", "SVG"):
+        with page.expect_download() as waiting:
+            view.get_by_role("button", name=f"as {kind}").click()
+        waiting.value.save_as(tmp_path / kind)
+    assert json.loads((tmp_path / "JSON").read_text())["format"] == "saelab.n2g"
+    assert (tmp_path / "DOT").read_text() == ask("graph.to_dot()")
+    drawn = ElementTree.parse(tmp_path / "SVG").getroot()
+    assert len(list(drawn.iter("{http://www.w3.org/2000/svg}text"))) >= ask("len(graph)")
+
+
+def test_n2g_editor_hostile_large_and_empty(notebook):
+    page, ask = notebook(
+        f"""
+from saelab.n2g import End, Node, PatternGraph, Tree
+tokens = {HOSTILE!r}
+n = len(tokens)
+nodes = [Node(1 + i, 0, "tok", (i,), end=End(1.0 + i)) for i in range(n)]
+nodes += [Node(101 + i, 1 + i % n, "tok", (200 + i,), end=End(0.5)) for i in range(500)]
+labels = dict(enumerate(tokens)) | {{i: f"t{{i}}" for i in range(n, 1000)}}
+graph = PatternGraph(Tree({{node.id: node for node in nodes}}, 700), target={{"latent": 1}}, labels=labels)
+w = graph.edit()
+w""",
+        "empty = PatternGraph(target={'latent': 2}, reason='latent 2 never fires on the text').edit()\nempty",
+    )
+    view = page.locator(".saelab-n2g").first
+    view.locator(".sl-node").first.wait_for()
+    assert ask("len(graph)") > 500
+    assert view.locator(".sl-node").count() < 90
+    more = view.locator(".sl-more", has_text="beside").last
+    before = view.locator(".sl-node").count()
+    more.dispatch_event("pointerdown", {"button": 0})
+    more.dispatch_event("pointerup", {"button": 0, "bubbles": True})
+    page.wait_for_function("n => document.querySelectorAll('.saelab-n2g .sl-node').length > n", arg=before)
+    ask(f"setattr(w, 'selected', {ask('graph.nodes()[-1][' + repr('id') + ']')})")
+    view.locator('.sl-node[aria-selected="true"]').wait_for()
+    assert page.evaluate("window.__hit") is None
+    assert page.locator(".saelab-n2g img, .saelab-n2g script").count() == 0
+    page.locator(".saelab-n2g .sl-empty", has_text="latent 2 never fires on the text").wait_for()
 
 
 STEER = """

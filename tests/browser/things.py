@@ -21,6 +21,7 @@ TEXTS = [
 
 def make(folder: Path) -> dict[str, int | str]:
     """An index and a graph of a tiny random model; returns the latent they are about and where they are."""
+    import numpy as np
     from helpers import random_sae, tiny_model
 
     import saelab as sl
@@ -33,10 +34,13 @@ def make(folder: Path) -> dict[str, int | str]:
         labels={i: index.vocab.label(i) for i in range(len(index.vocab))},
     )
     first, second = (int(i) for i in index.rows[0][1:3])
+    silent = np.asarray(index.counted) & ~np.isin(np.arange(index.n_tokens), index.postings(latent).token)
+    silent[np.add.outer(index.rows.offsets[:-1], [0, 1, 2]).ravel()] = False  # with tokens before it
+    wrong = int(np.bincount(np.asarray(index.rows.ids)[silent]).argmax())  # patterns on it give false alarms
     for items, value in (
         ([first, second], 2.0),
         ([second, "*", first], 1.0),
-        ([[first, second, 40, 41, 42, 43, 44]], 0.5),
+        ([sorted({first, second, wrong, 40, 41, 42, 43, 44})], 0.5),
     ):
         graph.add_path(items, value=value)
     graph._done.clear()  # as if it had been fitted

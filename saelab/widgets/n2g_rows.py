@@ -1,0 +1,107 @@
+"""What the pattern editor shows beside the graph: text where a pattern matches, misses or is wrong."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from saelab.errors import SaelabError
+from saelab.n2g.corpus import corpus
+from saelab.widgets.dashboard import examples
+
+SHOWN = 12
+_CONTEXT = 8  # tokens before a firing that a new path may name
+_FOUND = 12
+
+
+def rows(
+    graph: Any, index: Any, kind: str, *, node: int | None = None, split: str = "valid", seed: int = 0
+) -> dict[str, Any]:
+    """Some positions of one kind (see :meth:`PatternGraph.examples`) with their text, and how many there are.
+
+    Returns
+    -------
+    dict
+        ``total``; ``high`` (the latent's largest activation); ``rows``: text, values and centre of each for a
+        heat map, value, predicted, node (that ends the winning pattern), token_index, and for a false alarm
+        ``before``: the token before the pattern, which an exclusion would name, or why there is none.
+    """
+    found = graph.examples(index, kind, node=node, split=split, n=1 << 40)
+    total = len(found)
+    if total > SHOWN:
+        chosen = np.sort(np.random.default_rng(seed).choice(total, SHOWN, replace=False))
+        found = found.iloc[chosen]
+    shown = examples(index, graph.latent, found.assign(count=1), before=12, after=4)
+    lines = found.to_dict("records")
+    return {
+        "total": total,
+        "high": float(index.latent_stats(graph.latent)["max"]),
+        "rows": [
+            {
+                **{k: e[k] for k in ("text", "values", "centre")},
+                **{k: line[k] for k in ("value", "predicted", "node", "token_index", "row", "position")},
+                "before": before(graph, index, line) if kind == "false_alarm" else None,
+            }
+            for e, line in zip(shown, lines, strict=True)
+        ],
+    }
+
+
+def before(graph: Any, index: Any, line: dict[str, Any]) -> dict[str, Any]:
+    """The token before the pattern that is wrong here: ``{"id", "text"}``, or ``{"reason"}`` if there is none."""
+    path = [graph.tree.nodes[i] for i in graph.tree.path(line["node"])]
+    if any(n.kind == "gap" for n in path):
+        return {"reason": "the pattern has a gap, so no one token is before it"}
+    at = int(line["position"]) - len(path)
+    if path[-1].kind == "start" or at < int(index.rows.bos):
+        return {"reason": "the text begins here: there is no token before the pattern"}
+    token = int(index.rows[int(line["row"])][at])
+    return {"id": token, "text": index.vocab.label(token)}
+
+
+def facts(graph: Any, index: Any, node: int, split: str) -> list[list[Any]]:
+    """What the patterns through a node do, as pairs of name and number."""
+    won = graph.node_scores(index, split=split)
+    through = [p.node for p in graph.patterns() if node in p.path]
+    won = won[won.node.isin(through)]
+    n, hits = int(won.wins.sum()), int(won.hits.sum())
+    said: list[list[Any]] = [
+        ["matches", n], ["hits", hits], ["false alarms", n - hits], ["precision", hits / n if n else None],
+    ]  # fmt: skip
+    sufficiency = (graph.fit_info.get("sufficiency") or {}).get(str(node))
+    return said if sufficiency is None else [*said, ["fires on random fillings", sufficiency]]
+
+
+def tokens_like(index: Any, text: str) -> list[dict[str, Any]]:
+    """Tokens that are ``text``, then those that are it but for spaces, then those that contain it."""
+    wanted = text.encode()
+    if not wanted:
+        raise SaelabError("write at least one character of the token")
+    table = index.search_table()
+    found = [i for i, piece in enumerate(table) if wanted in piece]
+    found.sort(key=lambda i: (table[i] != wanted, table[i].strip() != wanted.strip(), len(table[i]), i))
+    return [{"token": i, "text": index.vocab.label(i)} for i in found[:_FOUND]]
+
+
+def compose(graph: Any, index: Any, token_index: int) -> dict[str, Any]:
+    """The tokens up to a position, from which a path is made, and how many of the last ones to begin with.
+
+    That number is the one whose tokens, taken as a pattern, gain most F1 on the train documents.
+    """
+    c = corpus(index, graph.seed)
+    if not 0 <= token_index < len(c.tokens) or c.tokens.place[token_index] < 0:
+        raise SaelabError(
+            f"token_index must be the place of a token in 0…{len(c.tokens) - 1}, got {token_index}"
+        )
+    n = min(_CONTEXT, int(c.tokens.place[token_index]) + 1)
+    ids = [int(i) for i in c.tokens.ids[token_index - n + 1 : token_index + 1]]
+    gains = []
+    for length in range(1, min(4, n) + 1):
+        items = ids[-length:]
+        args = {"items": items, "value": graph.likely_value(items)}
+        gains.append((graph.dry_run("add_path", args).score(index, "train").f1 or 0.0, -length))
+    return {
+        "tokens": [{"id": i, "text": index.vocab.label(i)} for i in ids], "length": -max(gains)[1],
+        "whole": n == int(c.tokens.place[token_index]) + 1,
+    }  # fmt: skip
