@@ -1,12 +1,17 @@
-"""Cost of an N2G fit: forward calls, tokens and seconds per latent, beside the schedule of OpenAI's code.
+"""What an N2G fit costs and how good the graphs are.
 
-    python tests/benchmarks/n2g.py --latents 64
-    python tests/benchmarks/n2g.py --latents 64 --openai explanations.py    # their file, run as it is
+    python tests/benchmarks/n2g.py cost --single
+    python tests/benchmarks/n2g.py cost --openai explanations.py    # their file, run as it is
+    python tests/benchmarks/n2g.py zoo                              # every latent of the bundled SAE
 
-Without their file a schedule written from reading it is counted: per example suffixes of length 1, 2, 3, … up
-to the first that keeps half the activation, one padded prompt, one prompt per token with that token replaced;
-calls of at most 16 prompts, every call a full forward with logits, one latent at a time. Scores are on the
-test documents.
+``cost``: forward calls, tokens and seconds per latent, beside the schedule of OpenAI's code. Without their
+file a schedule written from reading it is counted: per example suffixes of length 1, 2, 3, … up to the first
+that keeps half the activation, one padded prompt, one prompt per token with that token replaced; calls of at
+most 16 prompts, every call a full forward with logits, one latent at a time.
+
+``zoo``: scores beside token and bigram lookup, and the graphs against the rules that wrote the text.
+
+All scores are on the test documents.
 """
 
 from __future__ import annotations
@@ -115,7 +120,7 @@ def run_openai(model: Any, sae: Any, index: Any, latents: list[int], path: Path 
     bos = index.config["bos_id"] if index.rows.bos else None
     module = None if path is None else theirs(path)
     calls = tokens = 0
-    graphs = {}
+    tries: dict[int, Any] = {}
     begun = time.perf_counter()
     for latent in latents:
         run = Counted(model, sae, latent, bos)
@@ -130,10 +135,29 @@ def run_openai(model: Any, sae: Any, index: Any, latents: list[int], path: Path 
             trie = schedule(run, documents, pad)
         else:
             trie = module.create_n2g_explanation(run, documents, padding_token=pad).trie
-        graphs[latent] = PatternGraph.from_openai(_filled(trie), _Numbers(), target={"latent": latent})
+        tries[latent] = _filled(trie)
         calls, tokens = calls + run.calls, tokens + run.tokens
     seconds = time.perf_counter() - begun
-    return {"graphs": graphs, "calls": calls, "tokens": tokens, "seconds": seconds}
+    graphs = {
+        i: PatternGraph.from_openai(trie, _Numbers(), target={"latent": i}) for i, trie in tries.items()
+    }
+    result = {"graphs": graphs, "calls": calls, "tokens": tokens, "seconds": seconds}
+    if module is not None:
+        result["agree"] = disagreements(module, tries, graphs, index)
+    return result
+
+
+def disagreements(module: Any, tries: dict[int, Any], graphs: dict[int, PatternGraph], index: Any) -> str:
+    """On how many tokens their ``predict`` and ours with ``match="first"`` differ (the first 200 rows)."""
+    bos = int(index.rows.bos)
+    rows = [index.rows[r][bos:].tolist() for r in range(min(200, len(index.rows)))]
+    wrong = total = 0
+    for latent, trie in tries.items():
+        expected = module.NtgExplanation(trie).predict_many([[str(t) for t in row] for row in rows])
+        for row, want in zip(rows, expected, strict=True):
+            wrong += int((graphs[latent].predict(row) != np.float32(want)).sum())
+            total += len(row)
+    return f"{wrong:,} of {total:,} tokens"
 
 
 class _Numbers(dict):
@@ -175,22 +199,128 @@ def line(name: str, result: dict[str, Any], index: Any) -> str:
     )
 
 
-def main() -> None:
-    """Parse, run, print."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--model", default="zoo")
-    parser.add_argument("--sae", default="zoo", help="a folder saved with sae.save, or zoo")
-    parser.add_argument("--index", help="a folder made by LatentIndex.build; made afresh without")
-    parser.add_argument("--tokens", default="500k")
-    parser.add_argument("--latents", type=int, default=64)
-    parser.add_argument("--density", type=float, default=0.05, help="latents up to this density")
-    parser.add_argument("--openai", type=Path, help="OpenAI's explanations.py")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--single", action="store_true", help="also ours with one latent at a time")
-    given = parser.parse_args()
-    torch.set_num_threads(max(1, torch.get_num_threads()))
+# ----------------------------------------------------------------------------------------------- the zoo
+
+
+def run_zoo(given: argparse.Namespace) -> None:
+    """Every latent of the bundled SAE, against the text and against the rules that wrote the text."""
+    model, sae = sl.load_model("zoo"), sl.zoo.load_sae()
+    documents = sl.zoo.labelled_rows(model, given.documents, given.seed, context=sae.config.context)
+    index = sl.LatentIndex.build(sae, model, documents[0])
+    density = index.counts / index.n_counted
+    fitting = np.flatnonzero((density < given.density) & (index.counts > 0))
+    if given.latents and given.latents < len(fitting):
+        fitting = np.sort(np.random.default_rng(given.seed).choice(fitting, given.latents, replace=False))
+    c = corpus(index, 0)
+    print(f"{len(fitting):,} latents below density {given.density}, {index.n_tokens:,} tokens "
+          f"({int(c.sizes[2]):,} of test documents), {torch.get_num_threads()} threads", flush=True)  # fmt: skip
+    begun = time.perf_counter()
+    graphs = fit(model, sae, index, fitting.tolist(), path=given.path)
+    minutes = (time.perf_counter() - begun) / 60
+    report_scores(index, graphs)
+    print(f"{'latents a minute':<44}{len(graphs) / minutes:>10.0f}")
+    report_concepts(index, graphs, documents[1])
+
+
+def report_scores(index: Any, graphs: dict[int, PatternGraph]) -> None:
+    """Scores on the test documents, in which a latent must fire to be scored."""
+    rows = []
+    for graph in graphs.values():
+        mine = graph.score(index, split="test")
+        if mine.tp + mine.fn:
+            base = graph.baselines(index, split="test")
+            rows.append([
+                mine.f1 or 0.0, base["token"].f1 or 0.0, base["bigram"].f1 or 0.0, mine.recall or 0.0,
+                mine.weighted_recall or 0.0, np.nan if mine.precision is None else mine.precision,
+                mine.r2 if mine.r2 is not None else np.nan, len(graph), len(graph.patterns()),
+            ])  # fmt: skip
+    f1, token, bigram, recall, weighted, precision, r2, nodes, patterns = np.array(rows).T
+    quarter, half, most = np.quantile(f1, [0.25, 0.5, 0.75])
+    for name, value in [
+        ("latents that fire in the test documents", len(f1)), ("median test F1", half),
+        ("  quartiles", f"{quarter:.3f} – {most:.3f}"), ("median precision", np.nanmedian(precision)),
+        ("median recall", np.median(recall)), ("median activation-weighted recall", np.median(weighted)),
+        ("median R² of the simulated activation", np.nanmedian(r2)),
+        ("median F1 of token lookup", np.median(token)), ("median F1 of bigram lookup", np.median(bigram)),
+        ("share above token lookup", np.mean(f1 > token)), ("share above bigram lookup", np.mean(f1 > bigram)),
+        ("share above both", np.mean((f1 > token) & (f1 > bigram))),
+        ("  not below both", np.mean((f1 >= token) & (f1 >= bigram))),
+        ("median nodes", np.median(nodes)), ("median patterns", np.median(patterns)),
+    ]:  # fmt: skip
+        print(f"{name:<44}{value:>10.3f}" if isinstance(value, float) else f"{name:<44}{value:>10}")
+
+
+def report_concepts(index: Any, graphs: dict[int, PatternGraph], labels: Any) -> None:
+    """The rule that wrote the text as ground truth: for each concept the graph that says best where it is.
+
+    ``latent`` is the F1 of that latent itself: an explanation of one latent cannot be expected to say more than
+    the latent does. ``together`` joins the graphs of several latents, chosen one after another on the train
+    documents as long as F1 grows there. All figures are on the test documents.
+    """
+    c = corpus(index, 0)
+    predicted = {i: np.flatnonzero(g.predict(index.rows)) for i, g in graphs.items()}
+    rows = []
+    for column, concept in enumerate(labels.concepts):
+        truth = labels.matrix[:, column]
+        at = {p: truth & (c.part == p) for p in (0, 2)}
+        if not at[0].any() or not at[2].any():
+            continue
+        train = {i: _f1(at[0], x[c.part[x] == 0]) for i, x in predicted.items()}
+        best = max(train, key=train.__getitem__)
+        own = c.truth(best)
+        joined, names = _together(at[0], {i: x[c.part[x] == 0] for i, x in predicted.items()}, train)
+        everywhere = np.unique(np.concatenate([predicted[i] for i in names]))
+        test = lambda x: _f1(at[2], x[c.part[x] == 2])  # noqa: E731, B023
+        rows.append(
+            (
+                concept,
+                best,
+                test(predicted[best]),
+                _f1(at[2], own[0][own[2] == 2]),
+                test(everywhere),
+                len(names),
+            )
+        )
+    print(f"\n{'concept':<26}{'latent':>8}{'graph F1':>10}{'latent F1':>11}{'together F1':>13}{'graphs':>8}")
+    for row in sorted(rows, key=lambda r: -r[2]):
+        print(f"{row[0]:<26}{row[1]:>8}{row[2]:>10.3f}{row[3]:>11.3f}{row[4]:>13.3f}{row[5]:>8}")
+    genre = lambda name: name.split(".")[0]  # noqa: E731
+    for what, column in (("the graph of one latent", 2), ("one latent itself", 3), ("graphs together", 4)):
+        good = {genre(r[0]) for r in rows if r[column] >= 0.9}
+        whole = {r[0] for r in rows if r[column] >= 0.9 and "." not in r[0]}
+        print(f"F1 ≥ 0.9 by {what}: some concept of {len(good)} genres, {len(whole)} genres as a whole")
+
+
+def _f1(truth: np.ndarray, at: np.ndarray) -> float:
+    return 2 * int(truth[at].sum()) / max(int(truth.sum()) + len(at), 1)
+
+
+def _together(
+    truth: np.ndarray, predicted: dict[int, np.ndarray], alone: dict[int, float]
+) -> tuple[float, list[int]]:
+    """Latents whose graphs together say best where a concept is, chosen greedily."""
+    have, names, score = np.zeros(len(truth), dtype=bool), [], 0.0
+    size = int(truth.sum())
+    right = {i: int(truth[x].sum()) / len(x) for i, x in predicted.items() if len(x)}
+    for i in sorted((i for i in right if right[i] > 0.4), key=lambda i: -right[i] * alone[i])[:400]:
+        new = predicted[i][~have[predicted[i]]]
+        have[new] = True
+        after = 2 * int(truth[have].sum()) / (size + int(have.sum()))
+        if after > score + 1e-4:
+            score = after
+            names.append(i)
+        else:
+            have[new] = False
+    return score, names or [max(alone, key=alone.__getitem__)]
+
+
+# ---------------------------------------------------------------------------------------------- the cost
+
+
+def run_cost(given: argparse.Namespace) -> None:
+    """Forward calls, tokens, seconds and scores of several ways to fit the same latents."""
     model = sl.load_model(given.model)
-    sae = sl.load_sae(given.sae)
+    sae = sl.zoo.load_sae() if given.sae == "zoo" else sl.load_sae(given.sae)
     if given.index:
         index = sl.LatentIndex.open(given.index, sae=sae, model=model)
     else:
@@ -198,17 +328,51 @@ def main() -> None:
         index = sl.LatentIndex.build(sae, model, texts, tokens=given.tokens)
     density = index.counts / index.n_counted
     fitting = np.flatnonzero((density < given.density) & (index.counts >= 50))
-    chosen = np.random.default_rng(given.seed).choice(
-        fitting, min(given.latents, len(fitting)), replace=False
-    )
-    latents = [int(i) for i in chosen]
+    number = min(given.latents or 64, len(fitting))
+    latents = np.random.default_rng(given.seed).choice(fitting, number, replace=False).tolist()
     print(f"{len(latents)} latents, {index.n_tokens:,} tokens, {torch.get_num_threads()} threads")
     print(f"{'':<28}{'calls':>12}{'tokens':>12}{'seconds':>12}{'test F1':>12}{'nodes':>10}   per latent")
-    name = "OpenAI's code" if given.openai else "OpenAI's schedule"
-    print(line(name, run_openai(model, sae, index, latents, given.openai), index), flush=True)
+    options = {"fast": N2GConfig.fast, "full": N2GConfig}[given.config]().to_dict()
+    runs = {"saelab, pooled": lambda: run_ours(model, sae, index, latents, **options)}
     if given.single:
-        print(line("saelab, one at a time", run_ours(model, sae, index, latents, pool=1), index), flush=True)
-    print(line("saelab, pooled", run_ours(model, sae, index, latents), index))
+        runs["saelab, one at a time"] = lambda: run_ours(model, sae, index, latents, **options | {"pool": 1})
+    if not given.ours:
+        name = "OpenAI's code" if given.openai else "OpenAI's schedule"
+        runs[name] = lambda: run_openai(model, sae, index, latents, given.openai)
+    for name, run in runs.items():
+        result = run()
+        print(line(name, result, index), flush=True)
+        if "agree" in result:
+            print(f"{'':<28}their predict() and match='first' differ on {result['agree']}")
+
+
+def main() -> None:
+    """Parse, run, print."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    commands = parser.add_subparsers(required=True)
+    cost, zoo = (commands.add_parser(name, help=h) for name, h in (
+        ("cost", "what a fit costs, beside OpenAI's"), ("zoo", "how good the graphs of the bundled SAE are"),
+    ))  # fmt: skip
+    for each in (cost, zoo):
+        each.add_argument("--density", type=float, default=0.05, help="latents below this density")
+        each.add_argument("--latents", type=int, help="so many of them, drawn at random (cost: 64, zoo: all)")
+        each.add_argument("--seed", type=int, default=0)
+    cost.set_defaults(run=run_cost)
+    cost.add_argument("--model", default="zoo")
+    cost.add_argument("--sae", default="zoo", help="a folder saved with sae.save, or zoo")
+    cost.add_argument("--index", help="a folder made by LatentIndex.build; made afresh without")
+    cost.add_argument("--tokens", default="500k")
+    cost.add_argument("--config", choices=["full", "fast"], default="full")
+    cost.add_argument("--openai", type=Path, help="OpenAI's explanations.py")
+    cost.add_argument("--single", action="store_true", help="also ours with one latent at a time")
+    cost.add_argument("--ours", action="store_true", help="ours alone")
+    zoo.set_defaults(run=run_zoo)
+    zoo.add_argument(
+        "--documents", type=int, default=6000, help="generated documents (6,000 are 500k tokens)"
+    )
+    zoo.add_argument("--path", type=Path, help="folder to keep the graphs in, so that a run can go on")
+    given = parser.parse_args()
+    given.run(given)
 
 
 if __name__ == "__main__":
