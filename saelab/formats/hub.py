@@ -213,6 +213,12 @@ def explain(repo: str, error: BaseException) -> SaelabError:
             f"{repo} is gated: accept its terms on its hub page, then log in with `hf auth login` (or "
             f"set HF_TOKEN)"
         )
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status in (401, 403) and "RepositoryNotFoundError" not in names:
+        return SaelabError(
+            f"the hub does not let you write to or read {repo} (status {status}): log in with `hf auth login`, or "
+            "set HF_TOKEN to a token that may"
+        )
     if "RepositoryNotFoundError" in names or "HFValidationError" in names:
         return SaelabError(
             f"{repo} is not found on the hub (or is private and you are not logged in), and there is no "

@@ -246,6 +246,16 @@ class SAE(nn.Module):
 
         return save_sae(self, path, format=format)
 
+    def push_to_hub(self, repo: str, *, licence: str, **options: Any) -> str:
+        """Write it, with a model card, into ``org/name`` of the Hugging Face hub; returns the address.
+
+        ``evaluation=sl.evaluate(…)`` puts measured numbers on the card; for the rest see
+        :func:`saelab.formats.publish.push`. ``saelab.load_sae("org/name")`` gets it back.
+        """
+        from saelab.formats.publish import push
+
+        return push(self, repo, licence=licence, **options)
+
     def extra_repr(self) -> str:
         c = self.config
         k = f", k={c.k}" if c.k else ""

@@ -79,3 +79,32 @@ def test_flipped(name, file, whole):
             if file == "config.json":
                 continue
             assert all(torch.equal(a, b) for a, b in zip(found, good, strict=True)), (place, bit)
+
+
+LYING = ([10**12, 10**12], [-1, 8], [2**63, 2], [0, 8], [7], [8, 16, 10**9], [1.5, 2], "8")
+SAFETENSORS = [(name, file) for name, file in TARGETS if file.endswith(".safetensors")]
+
+
+@pytest.mark.parametrize(("name", "file"), SAFETENSORS, ids=lambda v: v)
+def test_shapes_that_lie(name, file, whole):
+    """Of every tensor in the header, one at a time."""
+    import json
+
+    folder = whole(name)
+    path = folder / file
+    data = path.read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8 : 8 + size])
+    for tensor in [key for key in header if key != "__metadata__"]:
+        for shape in LYING:
+            changed = json.dumps(header | {tensor: header[tensor] | {"shape": shape}}).encode()
+            path.write_bytes(len(changed).to_bytes(8, "little") + changed + data[8 + size :])
+            assert attempt(folder, name) is None, (tensor, shape)
+
+
+def test_a_header_longer_than_the_file(whole):
+    folder = whole("saelens/topk")
+    path = folder / "sae_weights.safetensors"
+    for length in (2**40, 2**63, 2**64 - 1):
+        path.write_bytes(length.to_bytes(8, "little") + path.read_bytes()[8:])
+        assert attempt(folder, "saelens/topk") is None

@@ -75,6 +75,81 @@ class Far:
         return pre.relu() * ((length > 3.1) & (length < 40)) * (length.mean() > 5)
 
 
+class Short:
+    """Latents of rows whose components add up to almost nothing: those of a model with centred weights."""
+
+    select = None
+
+    @staticmethod
+    def activate(sae, pre):
+        half = pre.shape[1] // 2
+        total = (pre[:, :half].relu() - pre[:, half:].relu()).sum(1, keepdim=True)  # (rows, 1)
+        return pre.relu() * (total.abs() < 1e-3)
+
+
+def test_centred_weights_are_named(tiny):
+    sae = perfect(tiny)
+    sae.arch = Short()
+    with pytest.warns(UserWarning, match="each activation's mean is removed .*center_writing_weights"):
+        result = self_check(sae, tiny)
+    assert result.explained_variance < 0.5
+
+
+class Seen:
+    """Latents of rows that a fixed set of activations holds: what the SAE was trained on."""
+
+    select = None
+
+    def __init__(self, known):
+        self.known = known
+
+    def activate(self, sae, pre):
+        half = pre.shape[1] // 2
+        x = pre[:, :half].relu() - pre[:, half:].relu()  # (rows, width)
+        return pre.relu() * (torch.cdist(x, self.known).min(1, keepdim=True).values < 1e-3)
+
+
+@pytest.mark.parametrize("bos", [True, False])
+def test_bos_is_named(tiny, bos):
+    """Trained on texts that begin one way, and said to be of the other."""
+    from saelab.formats.selfcheck import TEXT, _activations
+
+    trained = perfect(tiny, bos=bos)
+    known = _activations(trained, tiny, TEXT, bos)[0]
+    said = perfect(tiny, bos=not bos)
+    said.arch = Seen(known)
+    with pytest.warns(UserWarning, match=f"texts begin {'with' if bos else 'without'} BOS"):
+        result = self_check(said, tiny)
+    assert result.explained_variance < 0.5
+    right = perfect(tiny, bos=bos)
+    right.arch = Seen(known)
+    assert self_check(right, tiny).problems == ()
+
+
+@pytest.mark.parametrize("name", ["layer_norm", "constant_norm"])
+def test_a_normalisation_that_was_not_there_is_named(tiny, name):
+    from dataclasses import replace
+
+    sae = perfect(tiny, "blocks.0.hook_resid_pre")
+    with torch.no_grad():  # latents of raw rows only: those brought to one length are cut off
+        sae.b_enc.fill_(0)
+    sae.config = replace(sae.config, normalize=name)
+    sae.arch = Uneven()
+    with pytest.warns(UserWarning, match=f"it is used without {name}"):
+        self_check(sae, tiny)
+
+
+class Uneven:
+    """Latents of rows that are not all of one length."""
+
+    select = None
+
+    @staticmethod
+    def activate(sae, pre):
+        length = pre.norm(dim=1)
+        return pre.relu() * float(length.std() > 0.02 * length.mean())
+
+
 def test_nothing_repairs_noise(tiny):
     sae = perfect(tiny)
     with torch.no_grad():
