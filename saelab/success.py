@@ -92,7 +92,7 @@ def steering_success(
     strengths: Iterable[float] = (2, 4, 8, 16),
     schedules: Iterable[Sequence[float] | None] = (FIRST_TEN, None),
     n: int = 50,
-    tune: int = 16,
+    tune: int = 30,
     enough: float = 0.9,
     controls: int = 3,
     seed: int = 0,

@@ -4,7 +4,7 @@ usage: python tests/benchmarks/steer.py success [--json FILE]
        python tests/benchmarks/steer.py overhead [--model zoo|smollm2] [--json FILE]
 
 ``success``: per genre the three latents with the best F1 among those of a precision of at least 0.95; the latent, the
-strength and the schedule are chosen on 16 samples, the table is about 50 others, judged by the generator's rules.
+strength and the schedule are chosen on 30 samples, the table is about 50 others, judged by the generator's rules.
 
 ``overhead``: time per generated token of the model as it is and steered, taken in turn; the median of the
 ratios of neighbouring runs, so that a busy machine disturbs both sides alike.
