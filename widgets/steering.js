@@ -2,18 +2,21 @@
 import { alertBox } from "./alert.js";
 import { button, count, h, root, show, throttle, typing } from "./dom.js";
 import { requests } from "./rpc.js";
-import { chip, direction, tokens } from "./text.js";
+import { chip, direction, marked, tokens } from "./text.js";
 
 /**
  * @typedef {import("./text.js").TokenText & { differs: number[] }} Written
  * @typedef {{ latent: number, strength: number }} Edit
+ * @typedef {{ latent: number, strength: number, perplexity: number | null, activation: number | null, repetition: number | null, text: string }} Swept
  * @typedef {object} State
  * @property {string} prompt
  * @property {Edit[]} edits
- * @property {"add" | "clamp" | "scale" | "ablate"} mode
+ * @property {"add" | "clamp" | "scale" | "ablate" | "project"} mode
  * @property {"all" | "prompt" | "generated" | "last"} positions
  * @property {number} max_new_tokens
  * @property {number} temperature
+ * @property {number[]} factors
+ * @property {Swept[]} swept
  * @property {number} seed
  * @property {number} d_sae
  * @property {boolean} running
@@ -28,9 +31,16 @@ import { chip, direction, tokens } from "./text.js";
 
 const MODES = /** @type {Record<string, string>} */ ({
   add: "add to the activation", clamp: "set the activation", scale: "multiply the activation", ablate: "set the activation to 0",
+  project: "set the component along the latent's direction",
 });
 const POSITIONS = /** @type {Record<string, string>} */ ({
   all: "all tokens", prompt: "the prompt", generated: "generated tokens", last: "the newest token",
+});
+
+const MEANING = /** @type {Record<string, string>} */ ({
+  activation: "of the latent, the mean over the new text as the unsteered model reads it",
+  perplexity: "of the new text, for the unsteered model",
+  repetition: "share of the new text's 3-grams that it had before",
 });
 
 /** @type {import("@anywidget/types").Render<State>} */
@@ -142,6 +152,23 @@ function render({ model, el, signal }) {
   go.classList.add("sl-primary");
   const stop = button("Cancel", "Stop writing (Esc)", () => { request("cancel").catch(fail); });
   const status = h("span", { class: "sl-muted", role: "status" });
+  const factors = h("input", { class: "sl-input sl-factors", type: "text", "aria-label": "Factors of the sweep" });
+  const sendFactors = () => {
+    const values = factors.value.split(/[\s,;]+/).filter(Boolean).map(Number);
+    if (!values.length || values.some((v) => !Number.isFinite(v))) {
+      factors.value = model.get("factors").join(", ");
+      alert.say("The factors of a sweep are numbers with commas between them, such as 0, 1, 2.");
+      return false;
+    }
+    if (values.join() !== model.get("factors").join()) set({ factors: values });
+    return true;
+  };
+  factors.addEventListener("change", sendFactors);
+  const sweep = button("Sweep", "Write with each latent alone, at each factor times its strength", () => {
+    alert.say("");
+    sendPrompt();
+    if (sendFactors()) request("sweep").catch(fail);
+  });
 
   function drawMode() {
     for (const row of list.children) row.classList.toggle("sl-off", model.get("mode") === "ablate");
@@ -152,6 +179,7 @@ function render({ model, el, signal }) {
     length.value = String(model.get("max_new_tokens"));
     temperature.value = String(model.get("temperature"));
     seed.value = String(model.get("seed"));
+    if (/** @type {Document} */ (factors.getRootNode()).activeElement !== factors) factors.value = model.get("factors").join(", ");
     if (/** @type {Document} */ (prompt.getRootNode()).activeElement !== prompt) prompt.value = model.get("prompt");
   }
 
@@ -181,10 +209,10 @@ function render({ model, el, signal }) {
     const [left, right, running] = [model.get("baseline"), model.get("steered"), model.get("running")];
     const edits = /** @type {[number, number][]} */ (model.get("said").edits ?? []);
     const how = model.get("said").mode;
-    const name = edits.length ? `steered: ${edits.map(([l, s]) => (how === "ablate" ? `${l} off` : how === "scale" ? `${l} × ${show(s)}` : how === "clamp" ? `${l} = ${show(s)}` : `${l} ${s < 0 ? "−" : "+"} ${show(Math.abs(s))}`)).join(", ")}` : "steered";
+    const name = edits.length ? `steered: ${edits.map(([l, s]) => (how === "ablate" ? `${l} off` : how === "scale" ? `${l} × ${show(s)}` : how === "clamp" || how === "project" ? `${l} = ${show(s)}` : `${l} ${s < 0 ? "−" : "+"} ${show(Math.abs(s))}`)).join(", ")}` : "steered";
     const [a, b] = [side("as it is", left, true), side(name, right, false)];
     if (running) (right || left === null || !left ? (right ? b : a) : a).body.classList.add("sl-wait");
-    texts.hidden = !left && !right && !running;
+    texts.hidden = !left && !right && !(running && !model.get("status").startsWith("sweep"));
     texts.replaceChildren(a.node, b.node);
     legend.hidden = !model.get("said").edits;
     const one = h("span", { class: "sl-side sl-plain" }, h("span", { class: "sl-tok sl-differs" }, "only without"));
@@ -193,9 +221,23 @@ function render({ model, el, signal }) {
     legend.replaceChildren(one, two, h("span", {}, `seed ${count(model.get("said").seed ?? 0)}, temperature ${show(model.get("said").temperature)}; both texts use the same random numbers`));
   }
 
+  const table = h("div", { class: "sl-swept", role: "region", "aria-label": "Sweep", tabindex: "0" });
+  function drawSweep() {
+    const rows = model.get("swept");
+    table.hidden = !rows.length;
+    if (!rows.length) return;
+    const names = ["latent", "strength", "activation", "perplexity", "repetition", "text"];
+    table.replaceChildren(h("table", {},
+      h("thead", {}, h("tr", {}, ...names.map((n) => h("th", { class: n === "text" ? "" : "sl-num", title: MEANING[n] ?? null }, n)))),
+      h("tbody", {}, ...rows.map((r) => h("tr", {},
+        h("td", { class: "sl-num" }, String(r.latent)),
+        ...[r.strength, r.activation, r.perplexity, r.repetition].map((v) => h("td", { class: "sl-num" }, show(v))),
+        h("td", { title: r.text }, h("bdi", { class: "sl-text sl-line", dir: direction(r.text) }, ...marked(r.text))))))));
+  }
+
   function drawRunning() {
     const running = model.get("running");
-    go.disabled = running;
+    go.disabled = sweep.disabled = running;
     stop.disabled = !running;
     status.textContent = model.get("status");
     drawTexts();
@@ -215,8 +257,9 @@ function render({ model, el, signal }) {
   });
   const redraw = throttle(drawRunning, 0, abort.signal);
   for (const key of /** @type {const} */ (["running", "status", "baseline", "steered", "said"])) model.on(`change:${key}`, redraw);
+  model.on("change:swept", throttle(drawSweep, 0, abort.signal));
   for (const key of /** @type {const} */ (["edits", "about"])) model.on(`change:${key}`, drawEdits);
-  for (const key of /** @type {const} */ (["positions", "max_new_tokens", "temperature", "seed", "prompt"])) model.on(`change:${key}`, drawSettings);
+  for (const key of /** @type {const} */ (["positions", "max_new_tokens", "temperature", "seed", "prompt", "factors"])) model.on(`change:${key}`, drawSettings);
   model.on("change:mode", () => { drawSettings(); list.replaceChildren(...model.get("edits").map(editRow)); drawMode(); });
 
   const field = (/** @type {string} */ name, /** @type {Node} */ input) => h("label", { class: "sl-field" }, name, input);
@@ -224,8 +267,8 @@ function render({ model, el, signal }) {
     h("div", {}, list, h("div", { class: "sl-bar sl-add" }, box, button("Add latent", "Add this latent", add))),
     h("div", { class: "sl-bar" }, field("what", mode), field("where", positions), field("tokens", length), field("temperature", temperature), field("seed", seed)),
     prompt,
-    h("div", { class: "sl-bar" }, go, stop, status));
-  view.append(alert.box, controls, texts, legend);
+    h("div", { class: "sl-bar" }, go, stop, h("span", { class: "sl-sep" }), sweep, field("× strength", factors), status));
+  view.append(alert.box, controls, texts, legend, table);
   el.append(view);
   if (model.get("read_only")) {
     for (const node of [mode, positions, length, temperature, seed, prompt]) node.disabled = true;
@@ -234,6 +277,7 @@ function render({ model, el, signal }) {
   drawEdits();
   drawSettings();
   drawRunning();
+  drawSweep();
   return () => abort.abort();
 }
 

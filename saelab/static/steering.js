@@ -173,7 +173,8 @@ var MODES = (
     add: "add to the activation",
     clamp: "set the activation",
     scale: "multiply the activation",
-    ablate: "set the activation to 0"
+    ablate: "set the activation to 0",
+    project: "set the component along the latent's direction"
   }
 );
 var POSITIONS = (
@@ -183,6 +184,14 @@ var POSITIONS = (
     prompt: "the prompt",
     generated: "generated tokens",
     last: "the newest token"
+  }
+);
+var MEANING = (
+  /** @type {Record<string, string>} */
+  {
+    activation: "of the latent, the mean over the new text as the unsteered model reads it",
+    perplexity: "of the new text, for the unsteered model",
+    repetition: "share of the new text's 3-grams that it had before"
   }
 );
 function render({ model, el, signal }) {
@@ -304,6 +313,23 @@ function render({ model, el, signal }) {
     request("cancel").catch(fail);
   });
   const status = h("span", { class: "sl-muted", role: "status" });
+  const factors = h("input", { class: "sl-input sl-factors", type: "text", "aria-label": "Factors of the sweep" });
+  const sendFactors = () => {
+    const values = factors.value.split(/[\s,;]+/).filter(Boolean).map(Number);
+    if (!values.length || values.some((v) => !Number.isFinite(v))) {
+      factors.value = model.get("factors").join(", ");
+      alert.say("The factors of a sweep are numbers with commas between them, such as 0, 1, 2.");
+      return false;
+    }
+    if (values.join() !== model.get("factors").join()) set({ factors: values });
+    return true;
+  };
+  factors.addEventListener("change", sendFactors);
+  const sweep = button("Sweep", "Write with each latent alone, at each factor times its strength", () => {
+    alert.say("");
+    sendPrompt();
+    if (sendFactors()) request("sweep").catch(fail);
+  });
   function drawMode() {
     for (const row of list.children) row.classList.toggle("sl-off", model.get("mode") === "ablate");
   }
@@ -313,6 +339,10 @@ function render({ model, el, signal }) {
     length.value = String(model.get("max_new_tokens"));
     temperature.value = String(model.get("temperature"));
     seed.value = String(model.get("seed"));
+    if (
+      /** @type {Document} */
+      factors.getRootNode().activeElement !== factors
+    ) factors.value = model.get("factors").join(", ");
     if (
       /** @type {Document} */
       prompt.getRootNode().activeElement !== prompt
@@ -342,10 +372,10 @@ function render({ model, el, signal }) {
       model.get("said").edits ?? []
     );
     const how = model.get("said").mode;
-    const name = edits.length ? `steered: ${edits.map(([l, s]) => how === "ablate" ? `${l} off` : how === "scale" ? `${l} × ${show(s)}` : how === "clamp" ? `${l} = ${show(s)}` : `${l} ${s < 0 ? "−" : "+"} ${show(Math.abs(s))}`).join(", ")}` : "steered";
+    const name = edits.length ? `steered: ${edits.map(([l, s]) => how === "ablate" ? `${l} off` : how === "scale" ? `${l} × ${show(s)}` : how === "clamp" || how === "project" ? `${l} = ${show(s)}` : `${l} ${s < 0 ? "−" : "+"} ${show(Math.abs(s))}`).join(", ")}` : "steered";
     const [a, b] = [side("as it is", left, true), side(name, right, false)];
     if (running) (right || left === null || !left ? right ? b : a : a).body.classList.add("sl-wait");
-    texts.hidden = !left && !right && !running;
+    texts.hidden = !left && !right && !(running && !model.get("status").startsWith("sweep"));
     texts.replaceChildren(a.node, b.node);
     legend.hidden = !model.get("said").edits;
     const one = h("span", { class: "sl-side sl-plain" }, h("span", { class: "sl-tok sl-differs" }, "only without"));
@@ -353,9 +383,28 @@ function render({ model, el, signal }) {
     for (const s of [one, two]) s.setAttribute("style", "border:0;padding:0;min-height:0");
     legend.replaceChildren(one, two, h("span", {}, `seed ${count(model.get("said").seed ?? 0)}, temperature ${show(model.get("said").temperature)}; both texts use the same random numbers`));
   }
+  const table = h("div", { class: "sl-swept", role: "region", "aria-label": "Sweep", tabindex: "0" });
+  function drawSweep() {
+    const rows = model.get("swept");
+    table.hidden = !rows.length;
+    if (!rows.length) return;
+    const names = ["latent", "strength", "activation", "perplexity", "repetition", "text"];
+    table.replaceChildren(h(
+      "table",
+      {},
+      h("thead", {}, h("tr", {}, ...names.map((n) => h("th", { class: n === "text" ? "" : "sl-num", title: MEANING[n] ?? null }, n)))),
+      h("tbody", {}, ...rows.map((r) => h(
+        "tr",
+        {},
+        h("td", { class: "sl-num" }, String(r.latent)),
+        ...[r.strength, r.activation, r.perplexity, r.repetition].map((v) => h("td", { class: "sl-num" }, show(v))),
+        h("td", { title: r.text }, h("bdi", { class: "sl-text sl-line", dir: direction(r.text) }, ...marked(r.text)))
+      )))
+    ));
+  }
   function drawRunning() {
     const running = model.get("running");
-    go.disabled = running;
+    go.disabled = sweep.disabled = running;
     stop.disabled = !running;
     status.textContent = model.get("status");
     drawTexts();
@@ -376,6 +425,7 @@ function render({ model, el, signal }) {
     /** @type {const} */
     ["running", "status", "baseline", "steered", "said"]
   ) model.on(`change:${key}`, redraw);
+  model.on("change:swept", throttle(drawSweep, 0, abort.signal));
   for (
     const key of
     /** @type {const} */
@@ -384,7 +434,7 @@ function render({ model, el, signal }) {
   for (
     const key of
     /** @type {const} */
-    ["positions", "max_new_tokens", "temperature", "seed", "prompt"]
+    ["positions", "max_new_tokens", "temperature", "seed", "prompt", "factors"]
   ) model.on(`change:${key}`, drawSettings);
   model.on("change:mode", () => {
     drawSettings();
@@ -398,9 +448,9 @@ function render({ model, el, signal }) {
     h("div", {}, list, h("div", { class: "sl-bar sl-add" }, box, button("Add latent", "Add this latent", add))),
     h("div", { class: "sl-bar" }, field("what", mode), field("where", positions), field("tokens", length), field("temperature", temperature), field("seed", seed)),
     prompt,
-    h("div", { class: "sl-bar" }, go, stop, status)
+    h("div", { class: "sl-bar" }, go, stop, h("span", { class: "sl-sep" }), sweep, field("× strength", factors), status)
   );
-  view.append(alert.box, controls, texts, legend);
+  view.append(alert.box, controls, texts, legend, table);
   el.append(view);
   if (model.get("read_only")) {
     for (const node of [mode, positions, length, temperature, seed, prompt]) node.disabled = true;
@@ -409,6 +459,7 @@ function render({ model, el, signal }) {
   drawEdits();
   drawSettings();
   drawRunning();
+  drawSweep();
   return () => abort.abort();
 }
 var steering_default = { render };

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from saelab.generation import Comparison
 
-MODES = ("add", "clamp", "scale", "ablate")
+MODES = ("add", "clamp", "scale", "ablate", "project")
 POSITIONS = ("all", "prompt", "generated", "last")
 _INTERVAL = 0.12  # seconds between updates of the view: a notebook server drops messages that come faster
 
@@ -40,12 +40,14 @@ class SteeringPanel(Widget):
         Latents to begin with: ``{latent: strength}``, or a list of latents.
     state
         Traits to begin with: ``prompt``, ``mode``, ``positions``, ``max_new_tokens``, ``temperature``,
-        ``seed``.
+        ``seed``, ``factors``.
 
     Attributes
     ----------
     edits
         ``[{"latent": …, "strength": …}, …]``; the sliders.
+    factors
+        What :meth:`sweep` multiplies each latent's strength by.
     running
         Whether text is being written.
     baseline, steered
@@ -67,6 +69,7 @@ class SteeringPanel(Widget):
     mode = traitlets.Enum(MODES, "add").tag(sync=True)
     positions = traitlets.Enum(POSITIONS, "all").tag(sync=True)
     max_new_tokens = traitlets.Int(40).tag(sync=True)
+    factors = traitlets.List(traitlets.Float(), [0.0, 0.5, 1.0, 2.0, 4.0]).tag(sync=True)
     temperature = traitlets.Float(0.8).tag(sync=True)
     seed = traitlets.Int(0).tag(sync=True)
     # set by Python alone
@@ -76,6 +79,7 @@ class SteeringPanel(Widget):
     baseline = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
     steered = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
     said = traitlets.Dict(help="the settings of the texts shown").tag(sync=True)
+    swept = traitlets.List(traitlets.Dict(), help="rows of the last sweep").tag(sync=True)
     about = traitlets.Dict(help="latent -> label, token, max").tag(sync=True)
     read_only = traitlets.Bool(False).tag(sync=True)
 
@@ -90,6 +94,7 @@ class SteeringPanel(Widget):
     ):
         self._stop, self._thread = threading.Event(), None
         self.result: Comparison | None = None
+        self._swept: list[pd.DataFrame] = []
         chosen = edits.items() if isinstance(edits, Mapping) else ((i, None) for i in edits)
         known = [(check_latent(i, sae.config.d_sae), s) for i, s in chosen]
         for name, allowed in (("mode", MODES), ("positions", POSITIONS)):
@@ -103,7 +108,7 @@ class SteeringPanel(Widget):
     # -------------------------------------------------------------------------------------------- latents
 
     def methods(self) -> dict[str, Any]:
-        return {"add": self.add, "run": self.run, "cancel": self.cancel}
+        return {"add": self.add, "run": self.run, "sweep": self.sweep, "cancel": self.cancel}
 
     def add(self, latent: int, strength: float | None = None) -> None:
         """Add a slider; without a strength it begins at the latent's usual maximum."""
@@ -129,20 +134,54 @@ class SteeringPanel(Widget):
 
     def run(self, *, wait: bool = False) -> None:
         """Write both texts with the present settings; returns at once unless ``wait``."""
+        job = self._job()
+        with self.hold_sync():
+            source = self._begin()
+            self.baseline, self.steered, self.said = None, None, {}
+        self._start(self._work, job, source, wait)
+
+    def sweep(self, *, wait: bool = False) -> None:
+        """Write with each latent alone at each of ``factors`` times its strength; see :func:`saelab.sweep`.
+
+        The rows come into the panel as they are made; ``to_frame("sweep")`` gives them. Returns at once unless
+        ``wait``.
+        """
+        job = self._job()
+        if job["mode"] == "ablate":
+            raise SaelabError("mode 'ablate' has no strength to sweep over; choose another")
+        if not self.factors:
+            raise SaelabError("there are no factors to multiply the strengths by; give some, such as 0, 1, 2")
+        job["factors"] = list(self.factors)
+        with self.hold_sync():
+            source = self._begin()
+            self.swept = []
+        self._start(self._sweep, job, source, wait)
+
+    def _begin(self) -> tuple[Any, Any]:
         if self.running:
             raise SaelabError("already writing; cancel first")
-        job, (model, sae, _) = self._job(), self._source
+        model, sae, _ = self._source
         self._stop.clear()
         self.clear_error()
-        with self.hold_sync():
-            self.running, self.status = True, "waiting for the model"
-            self.baseline, self.steered, self.said = None, None, {}
+        self.running, self.status = True, "waiting for the model"
+        return model, sae
+
+    def _start(self, work: Any, job: dict[str, Any], source: tuple[Any, Any], wait: bool) -> None:
         self._thread = threading.Thread(
-            target=self._work, args=(job, model, sae), name="saelab-steering", daemon=True
+            target=self._guarded, args=(work, job, *source), name="saelab-steering", daemon=True
         )
         self._thread.start()
         if wait:
             self._thread.join()
+
+    def _guarded(self, work: Any, job: dict[str, Any], model: Any, sae: Any) -> None:
+        try:
+            work(job, model, sae)
+        except Exception as error:
+            self.status = ""
+            self.show_error(error)
+        finally:
+            self.running = False
 
     def cancel(self) -> None:
         """Stop after the token that is being written; what was written stays."""
@@ -168,18 +207,32 @@ class SteeringPanel(Widget):
     def _work(self, job: dict[str, Any], model: Any, sae: Any) -> None:
         from saelab.generation import compare
 
-        try:
-            options = {k: v for k, v in job.items() if k not in ("prompt", "edits")}
-            self.result = compare(
-                model, sae, job["prompt"], job["edits"], on_baseline=self._stream("baseline", model),
-                on_token=self._stream("steered", model), **options,
+        options = {k: v for k, v in job.items() if k not in ("prompt", "edits")}
+        self.result = compare(
+            model, sae, job["prompt"], job["edits"], on_baseline=self._stream("baseline", model),
+            on_token=self._stream("steered", model), **options,
+        )  # fmt: skip
+        self._finish(self.result, job, model)
+
+    def _sweep(self, job: dict[str, Any], model: Any, sae: Any) -> None:
+        from saelab.sweeps import sweep
+
+        options = {k: v for k, v in job.items() if k not in ("prompt", "edits", "factors")}
+        runs = [(latent, f, f * s) for latent, s in job["edits"].items() for f in job["factors"]]
+        self._swept = []
+        for number, (latent, factor, strength) in enumerate(runs, 1):
+            self.status = f"sweep: {number} of {len(runs)}"
+            made = sweep(
+                model, sae, job["prompt"], [latent], [strength], progress=False,
+                on_token=lambda step, ids: not self._stop.is_set(), **options,
             )  # fmt: skip
-            self._finish(self.result, job, model)
-        except Exception as error:
-            self.status = ""
-            self.show_error(error)
-        finally:
-            self.running = False
+            if self._stop.is_set():
+                self.status = f"cancelled after {number - 1} of {len(runs)}"
+                return
+            self._swept.append(made.assign(factor=factor))
+            columns = ["latent", "strength", "factor", "perplexity", "activation", "repetition", "text"]
+            self.swept = [*self.swept, plain(made.assign(factor=factor)[columns].iloc[0].to_dict())]
+        self.status = ""
 
     def _stream(self, side: str, model: Any) -> Any:
         name, last = "as it is" if side == "baseline" else "steered", 0.0
@@ -209,8 +262,17 @@ class SteeringPanel(Widget):
 
     # ---------------------------------------------------------------------------------------------- export
 
-    def to_frame(self) -> pd.DataFrame:
-        """One row per new token of the last run: side, sample, step, id, token, logprob, differs."""
+    def to_frame(self, what: str = "run") -> pd.DataFrame:
+        """``run``: one row per new token of the last run: side, sample, step, id, token, logprob, differs.
+        ``sweep``: the rows of the last sweep, as :func:`saelab.sweep` gives them, and their ``factor``."""
+        if what not in ("run", "sweep"):
+            raise unknown("table", what, ("run", "sweep"))
+        if what == "sweep":
+            import pandas as pd
+
+            if not self._swept:
+                raise SaelabError("nothing was swept yet; press Sweep, or call sweep(wait=True)")
+            return pd.concat(self._swept, ignore_index=True)
         if self.result is None:
             raise SaelabError("nothing was written yet; press Run, or call run(wait=True)")
         return self.result.to_frame()

@@ -30,8 +30,8 @@ texts = [next(sl.zoo.texts(1, seed=9, genres=[g]))[:260] for g in best] + ["æ—¥æ
 latents = list(best.values())
 index.set_label(latents[0], "DNA")
 dead = int(index.counts.argmin())
-graph = sl.n2g.fit(model, sae, index, latents=latents[1:2], progress=False)[latents[1]]
 """
+GRAPH = "graph = sl.n2g.fit(model, sae, index, latents=latents[1:2], progress=False)[latents[1]]"
 CELLS = {
     "heatmap": "w = sl.heatmap(model, sae, texts, latents, index=index, selected_sequence=0, selected_token=9); w",
     "dashboard": "w = index.dashboard(latents[0], prompt='> fox gene\\nATGGCGTACCGGTTA\\nthe end')\n"
@@ -45,7 +45,8 @@ CELLS = {
     "n2g": "w = graph.edit(); w.delete(graph.nodes()[-1]['id']); w.methods()['details'](graph.nodes()[0]['id']);"
     "w.selected = graph.nodes()[0]['id']; w",
     "steering": "w = sl.steering_panel(model, sae, index, edits={latents[0]: 12.0}, prompt='The', max_new_tokens=60)\n"
-    "w.run(wait=True); w",
+    "w.run(wait=True); w.sweep(wait=True); w",
+    "effects": "w = sl.effect_map(model, sae, texts[1][:200], latents[1], direct=True); w",
     "training": "small = dict(hook='blocks.0.mlp.hook_post', k=32, tokens='100k', batch=512)\n"
     "pages = list(sl.zoo.texts(1500, seed=1))\nw = sl.training_monitor()\n"
     "stop = lambda t: w.stop() if t.progress > 0.7 else None\n"
@@ -56,6 +57,7 @@ CELLS = {
 WAIT = {
     "heatmap": ".sl-tok", "n2g": ".sl-node", "steering": ".sl-differs", "table": ".sl-tall .sl-row",
     "map": ".sl-legend .sl-key", "training": ".sl-series", "training-several": ".sl-series",
+    "effects": ".sl-vote",
 }  # fmt: skip
 
 
@@ -69,7 +71,7 @@ def main(out: Path, only: list[str]) -> None:
         (state := Path(folder) / "state").mkdir()
         (root := Path(folder) / "notebooks").mkdir()
         browser = p.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        prepare = PREPARE.format(index=str(root / "index"))
+        prepare = PREPARE.format(index=str(root / "index")) + (GRAPH if "n2g" in cells else "")
         saves = "\n".join(
             f"{code}\nw.export_html({str(root / f'{name}.html')!r})" for name, code in cells.items()
         )
@@ -92,6 +94,8 @@ def main(out: Path, only: list[str]) -> None:
                     widget = page.locator(".jp-OutputArea-output .saelab").nth(i)
                     widget.scroll_into_view_if_needed()
                     widget.locator(WAIT.get(name, ".sl-stats dd")).first.wait_for()
+                    if name == "effects" and not dark:
+                        widget.locator("button.sl-link").click()
                     if name == "heatmap":
                         widget.locator(".sl-tok.sl-hot").nth(3).hover()
                     page.wait_for_timeout(300)  # for the eye alone: fonts and theme have settled

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import threading
 
+import pandas as pd
 import pytest
 
 from saelab.errors import SaelabError
 from saelab.generation import compare
+from saelab.sweeps import sweep
 from saelab.widgets import SteeringPanel, steering_panel
 
 
@@ -143,3 +145,47 @@ def test_closing_lets_go_of_model_and_sae(tiny, sae):  # C54
     assert made._held is None
     with pytest.raises(SaelabError, match="run the cell that makes it"):
         made.add(3)
+
+
+def test_a_sweep_gives_what_sweep_gives(panel, tiny, sae, latent):
+    panel.factors = [0.0, 2.0]
+    panel.add(latent - 1, 7.0)
+    panel.sweep(wait=True)
+    assert panel.error == {}
+    options = {"max_new_tokens": 8, "temperature": 1.0, "seed": 3, "progress": False}
+    want = [
+        sweep(tiny, sae, "The red", [i], [0.0, 2 * s], **options)
+        for i, s in ((latent, 30.0), (latent - 1, 7.0))
+    ]
+    got = panel.to_frame("sweep")
+    assert got["factor"].tolist() == [0, 2, 0, 2]
+    pd.testing.assert_frame_equal(got.drop(columns="factor"), pd.concat(want, ignore_index=True))
+    assert [r["text"] for r in panel.swept] == got["text"].tolist()
+    assert (panel.running, panel.status) == (False, "")
+    with pytest.raises(SaelabError, match="unknown table 'sweeep'"):
+        panel.to_frame("sweeep")
+
+
+def test_a_sweep_can_be_cancelled_and_says_what_it_cannot_do(panel, monkeypatch):
+    with pytest.raises(SaelabError, match="nothing was swept"):
+        panel.to_frame("sweep")
+    panel.mode = "ablate"
+    with pytest.raises(SaelabError, match="no strength to sweep"):
+        panel.sweep()
+    panel.mode, panel.factors = "add", []
+    with pytest.raises(SaelabError, match="no factors"):
+        panel.sweep()
+    panel.factors = [1.0, 2.0, 3.0]
+    made = []
+
+    def counted(*args, **options):
+        made.append(1)
+        if len(made) == 2:
+            panel.cancel()
+        return sweep(*args, **options)
+
+    monkeypatch.setattr("saelab.sweeps.sweep", counted)
+    panel.sweep(wait=True)
+    assert panel.status == "cancelled after 1 of 3"
+    assert len(panel.to_frame("sweep")) == 1
+    assert not panel.running

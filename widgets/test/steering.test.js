@@ -6,7 +6,7 @@ browser();
 const widget = (await import("../steering.js")).default;
 
 const state = (more = {}) => ({
-  prompt: "The", edits: [{ latent: 3, strength: 4 }], mode: "add", positions: "all", max_new_tokens: 40, temperature: 0.8, seed: 0, d_sae: 64,
+  prompt: "The", edits: [{ latent: 3, strength: 4 }], mode: "add", positions: "all", max_new_tokens: 40, temperature: 0.8, seed: 0, d_sae: 64, factors: [0, 1], swept: [],
   running: false, status: "", baseline: null, steered: null, said: {}, about: { 3: { label: "<b>dna</b>", token: " A", max: 5 } }, read_only: false, ...more,
 });
 const named = (el, text) => all(el, "button").find((b) => b.textContent === text);
@@ -123,4 +123,24 @@ test("a saved page shows the texts and no controls", () => {
   const { el } = mount(widget, state({ read_only: true, baseline: written([" a"], []), steered: written([" b"], [0]) }));
   assert.equal(named(el, "Run").parentElement.hidden, true);
   assert.equal(el.querySelector("textarea").disabled, true);
+});
+
+test("a sweep is asked for with its factors, and its rows are text", async () => {
+  const { el, model } = mount(widget, state());
+  const factors = el.querySelector(".sl-factors");
+  assert.equal(factors.value, "0, 1");
+  factors.value = "0, x";
+  named(el, "Sweep").click();
+  assert.match(el.querySelector(".sl-alert-text").textContent, /numbers with commas/);
+  assert.deepEqual([model.sent.length, factors.value], [0, "0, 1"]);
+  factors.value = "0, 2.5";
+  named(el, "Sweep").click();
+  assert.deepEqual([model.get("factors"), model.sent[0].method], [[0, 2.5], "sweep"]);
+  model.set("swept", [{ latent: 3, strength: 10, activation: 1.5, perplexity: null, repetition: 0.25, text: "<img src=x>\n$x$" }]);
+  await settle();
+  assert.equal(el.querySelector("img"), null);
+  assert.equal(el.querySelector(".sl-swept tbody tr").textContent, "3101.5–0.25<img src=x>\n$x$");
+  model.set("running", true);
+  await settle();
+  assert.equal(named(el, "Sweep").disabled, true);
 });
