@@ -93,7 +93,7 @@ def steering_success(
     schedules: Iterable[Sequence[float] | None] = (FIRST_TEN, None),
     n: int = 50,
     tune: int = 30,
-    enough: float = 0.9,
+    enough: float = 0.95,
     controls: int = 3,
     seed: int = 0,
     max_new_tokens: int = 48,

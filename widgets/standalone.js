@@ -17,11 +17,11 @@ async function unzip(base64) {
   return new Response(stream).text();
 }
 
-/** Undo the packing of a state: `{"$bytes": base64}` stands for binary data. @param {Record<string, any>} state */
-function unpack(state) {
-  return Object.fromEntries(
-    Object.entries(state).map(([key, value]) => [key, typeof value?.$bytes === "string" ? bytes(value.$bytes) : value]),
-  );
+/** Undo the packing: `{"$bytes": base64}` stands for binary data, at any depth. @param {any} value @returns {any} */
+function unpack(value) {
+  if (typeof value?.$bytes === "string") return bytes(value.$bytes);
+  if (Object.prototype.toString.call(value) !== "[object Object]") return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, unpack(inner)]));
 }
 
 /** The same text for a request as `request_key` in Python. @param {string} method @param {Record<string, unknown>} params */

@@ -31,7 +31,7 @@ import { chip, direction, marked, tokens } from "./text.js";
 
 const MODES = /** @type {Record<string, string>} */ ({
   add: "add to the activation", clamp: "set the activation", scale: "multiply the activation", ablate: "set the activation to 0",
-  project: "set the component along the latent's direction",
+  project: "set the component along it",
 });
 const POSITIONS = /** @type {Record<string, string>} */ ({
   all: "all tokens", prompt: "the prompt", generated: "generated tokens", last: "the newest token",

@@ -7,10 +7,10 @@ async function unzip(base64) {
   const stream = new Blob([bytes(base64)]).stream().pipeThrough(new DecompressionStream("gzip"));
   return new Response(stream).text();
 }
-function unpack(state) {
-  return Object.fromEntries(
-    Object.entries(state).map(([key, value]) => [key, typeof value?.$bytes === "string" ? bytes(value.$bytes) : value])
-  );
+function unpack(value) {
+  if (typeof value?.$bytes === "string") return bytes(value.$bytes);
+  if (Object.prototype.toString.call(value) !== "[object Object]") return value;
+  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, unpack(inner)]));
 }
 function requestKey(method, params) {
   return `${method} ${JSON.stringify(Object.fromEntries(Object.entries(params).sort(([a], [b]) => a < b ? -1 : 1)))}`;

@@ -174,7 +174,7 @@ var MODES = (
     clamp: "set the activation",
     scale: "multiply the activation",
     ablate: "set the activation to 0",
-    project: "set the component along the latent's direction"
+    project: "set the component along it"
   }
 );
 var POSITIONS = (

@@ -16,6 +16,13 @@ SMALLER = {
         (r'tokens="1M"', 'tokens="150k"'),
         (r"model, 2500, seed=3", "model, 800, seed=3"),
     ],
+    "05_steer.ipynb": [
+        (r"model, 1500, seed=3", "model, 500, seed=3"),
+        (r"n=20, max_new_tokens=40", "n=4, max_new_tokens=12"),
+        (r"texts\(100, seed=9", "texts(6, seed=9"),
+        (r"for g in sl\.zoo\.GENRES\}", 'for g in ("dna", "hebrew", "story")}'),
+        (r"n=50, tune=30", "n=10, tune=4"),
+    ],
     "08_real_model.ipynb": [
         (r'"300k", "100k", 4096', '"16k", "8k", 512'),
         (r'tokens="8k"', 'tokens="1k"'),

@@ -9,6 +9,8 @@ const { requests } = await import("../rpc.js");
 test("a model keeps state, unpacks bytes and tells of changes", () => {
   const model = new Model({ a: 1, b: { $bytes: Buffer.from(new Float32Array([1.5]).buffer).toString("base64") } });
   assert.equal(model.get("b").getFloat32(0, true), 1.5);
+  const nested = new Model({ c: { d: { $bytes: "AADAPw==" }, e: null, f: [1] } }).get("c");
+  assert.deepEqual([nested.d.getFloat32(0, true), nested.e, nested.f], [1.5, null, [1]]);
   const seen = [];
   const fn = (v) => seen.push(v);
   model.on("change:a", fn);
