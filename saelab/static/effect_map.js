@@ -326,7 +326,7 @@ function render({ model, el, signal }) {
       [model.get("direct") ? "KL (direct)" : "KL", show(numbers("kl")[at])]
     ];
     detail.replaceChildren(
-      h("dl", { class: "sl-facts" }, ...pairs.flatMap(([k, v]) => [h("dt", {}, k), h("dd", {}, v)])),
+      h("dl", { class: "sl-place" }, ...pairs.flatMap(([k, v]) => [h("dt", {}, k), h("dd", {}, v)])),
       votes("up", at),
       votes("down", at)
     );

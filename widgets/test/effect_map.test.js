@@ -22,7 +22,7 @@ test("signs are written out", () => {
 test("the chosen place shows losses and votes with their signs, as text", () => {
   const { el } = mount(widget, state());
   assert.equal(el.querySelector(".sl-detail b, .sl-strip b, .sl-detail i *"), null);
-  const facts = el.querySelector(".sl-facts").textContent;
+  const facts = el.querySelector(".sl-place").textContent;
   for (const part of ["loss difference−0.5", "loss with / without3 / 2.5", "KL0.25", "activation2 → 0", "next$"]) assert.ok(facts.includes(part), facts);
   assert.deepEqual(all(el, ".sl-up .sl-vote").map((v) => v.textContent), ["<i>x</i>+0.75", "b+0.5"]);
   assert.deepEqual(all(el, ".sl-down .sl-vote").map((v) => v.textContent), ["d−1.5"]);
@@ -43,7 +43,7 @@ test("arrows move, a click chooses, Escape lets go", async () => {
   press(el.querySelector(".sl-strip"), "ArrowRight");
   assert.equal(model.get("selected_token"), 2);
   await settle();
-  assert.match(el.querySelector(".sl-facts").textContent, /next\(end\)/);
+  assert.match(el.querySelector(".sl-place").textContent, /next\(end\)/);
   all(el, ".sl-tok")[0].click();
   assert.equal(model.get("selected_token"), 0);
   press(el.querySelector(".sl-strip"), "Escape");
@@ -67,7 +67,7 @@ test("the table has every position; measures and the direct effect change what i
   box.checked = true;
   box.dispatchEvent(new Event("change"));
   await settle();
-  assert.match(el.querySelector(".sl-facts").textContent, /KL \(direct\)0\.125/);
+  assert.match(el.querySelector(".sl-place").textContent, /KL \(direct\)0\.125/);
   assert.deepEqual(all(el, ".sl-up .sl-vote").map((v) => v.textContent), ["e+2"]);
 });
 
