@@ -679,3 +679,38 @@ def test_c10_the_identities_hold_on_the_bundled_model():
     expected = x - z[..., latent, None] * sae.W_dec[latent]
     expected[:, 0] = x[:, 0]
     torch.testing.assert_close(after, expected, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("special", [False, True])
+def test_c14_bos_is_known_by_its_id_and_not_by_its_column(model, sae, special):
+    """Padding on the left, none, and a BOS inside: a b | a b c d | a b c are nine tokens."""
+    ids = torch.tensor([[9, 9, 0, 5, 6], [0, 5, 6, 7, 8], [0, 5, 0, 6, 7]])
+    mask = torch.tensor([[0, 0, 1, 1, 1], [1] * 5, [1] * 5]).bool()
+    kept = mask if special else mask & (ids != 0)
+    assert int(kept.sum()) == (13 if special else 9)
+    assert torch.equal(change(model, sae, {3: 1.0}, ids, mask, special=special).any(-1), kept)
+    before = acts(model, ids, mask=mask)
+    with attach(model, sae, special=special):
+        after = acts(model, ids, mask=mask)
+        models.forward(model, ids, mask)
+    assert torch.equal((after != before).any(-1), kept)
+
+
+def test_several_saes_are_spliced_in_one_pass(model):
+    """An SAE, a transcoder and a crosscoder at once: each reads what the others have written before it."""
+    early, coder = random_sae(), transcoder()
+    cross = filled(SAEConfig("topk", 32, 64, k=4, hook_in=(HOOK, LATE), widths=(16, 16)))
+    ids = ids_of(model)
+    clean = models.forward(model, ids)
+    with attach(model, [early, coder, cross], error=True) as spliced:
+        assert torch.equal(models.forward(model, ids), clean)
+    assert [c.d_sae for c in spliced.all_codes] == [64, coder.config.d_sae, 64]
+    assert set(spliced.fired) == {HOOK, LATE, coder.config.hook_in, coder.config.hook_out}
+    with attach(model, [early, coder]) as both:
+        models.forward(model, ids)
+    read = acts(model, ids, coder.config.hook_in)  # before the place where the other one writes
+    torch.testing.assert_close(both.all_codes[1].dense(), coder.encode(read), atol=1e-5, rtol=1e-5)
+    with attach(model, coder):
+        models.forward(model, ids)
+        written = acts(model, ids)
+    torch.testing.assert_close(both.all_codes[0].dense(), early.encode(written), atol=1e-5, rtol=1e-5)
