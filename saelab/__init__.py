@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 _WHERE = {
     "SaelabError": "saelab.errors",
     "HookError": "saelab.errors",
+    "check_environment": "saelab.environment",
     "load_model": "saelab.models",
     "tokenize_texts": "saelab.data",
     "package_texts": "saelab.packages_text",

@@ -29,10 +29,8 @@ export function promptBox({ model, open, range, tip, signal }) {
     model.set("prompt", field.value);
     model.save_changes();
   }, 120, signal);
-  field.addEventListener("input", () => {
-    field.rows = Math.min(5, 1 + Math.floor(field.value.length / 90) + (field.value.match(/\n/g)?.length ?? 0));
-    send();
-  });
+  const fit = () => { field.rows = Math.min(5, 1 + Math.floor(field.value.length / 90) + (field.value.match(/\n/g)?.length ?? 0)); };
+  field.addEventListener("input", () => { fit(); send(); });
 
   /** @returns {Tried} */
   const found = () => model.get("tried") ?? {};
@@ -44,6 +42,7 @@ export function promptBox({ model, open, range, tip, signal }) {
     field.hidden = readOnly || !!reason;
     const root = /** @type {Document} */ (field.getRootNode());
     if (root.activeElement !== field) field.value = model.get("prompt");
+    fit();
     if (reason && !readOnly) return line.replaceChildren(h("p", { class: "sl-muted sl-small" }, reason));
     if (!text) {
       line.replaceChildren();

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from saelab.errors import SaelabError, check_count
+from saelab.frames import TextFrame
 from saelab.index import windows
 from saelab.index.arrays import highest
 from saelab.index.layout import AFTER, BEFORE
@@ -61,7 +62,7 @@ class Examples:
         low, high = windows.bounds(index.rows, token, self.before, self.after)
         low += index.rows.bos & (low == index.rows.offsets[row]) & (low < token)  # BOS is no text
         ids, vocab = index.rows.ids, index.vocab
-        return pd.DataFrame(
+        return TextFrame(
             {
                 "token_index": token,
                 "row": row,

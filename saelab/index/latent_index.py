@@ -14,6 +14,7 @@ import pandas as pd
 
 from saelab import data
 from saelab.errors import SaelabError, check_latent
+from saelab.frames import TextFrame
 from saelab.index import build as building
 from saelab.index import layout, summary
 from saelab.index import merge as joining
@@ -206,12 +207,12 @@ class LatentIndex(Queries):
 
     # ------------------------------------------------------------------------------------ show and export
 
-    def dashboard(self, latent: int) -> Any:
-        """Widget: everything about one latent."""
+    def dashboard(self, latent: int, **state: Any) -> Any:
+        """Widget: everything about one latent; see :class:`saelab.widgets.LatentDashboard`."""
         latent = check_latent(latent, self.d_sae)
         from saelab import widgets
 
-        return widgets.LatentDashboard(self, latent)
+        return widgets.LatentDashboard(self, latent, **state)
 
     def table(self, latent: int | None = None, **state: Any) -> Any:
         """Widget: all latents, to sort, filter and search; see :class:`saelab.widgets.LatentTable`."""
@@ -227,7 +228,7 @@ class LatentIndex(Queries):
 
     def to_frame(self) -> pd.DataFrame:
         """All latents: :meth:`stats`, the token each is strongest on, and its label."""
-        frame, peak = self.stats(), self.arrays["peak"]
+        frame, peak = TextFrame(self.stats()), self.arrays["peak"]
         alive = np.flatnonzero(peak >= 0)
         kinds, which = np.unique(self.rows.ids[peak[alive]], return_inverse=True)
         frame["top_token"] = ""

@@ -13,6 +13,7 @@ import pandas as pd
 
 from saelab.errors import SaelabError
 from saelab.files import read_json, write_json
+from saelab.frames import TextFrame
 
 FORMAT = "saelab-labels"
 
@@ -90,4 +91,4 @@ class Notes:
         latents = self.all()
         keys = sorted(latents)
         columns = {c: [latents[k].get(c, "") for k in keys] for c in ("label", "note")}
-        return pd.DataFrame({"latent": pd.array(keys, dtype="int64"), **columns})
+        return TextFrame({"latent": pd.array(keys, dtype="int64"), **columns})

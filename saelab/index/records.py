@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from saelab.errors import SaelabError
+from saelab.frames import TextFrame
 
 if TYPE_CHECKING:
     from saelab.index.latent_index import LatentIndex
@@ -55,7 +56,7 @@ class LatentRecord:
 
     def to_frame(self) -> pd.DataFrame:
         """One line per example: group, token, value, text, doc."""
-        return pd.DataFrame(
+        return TextFrame(
             [
                 {
                     "group": group,

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from saelab import models
 from saelab.errors import SaelabError, check_count, unknown
+from saelab.frames import TextFrame
 from saelab.index.arrays import highest, ranges
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ def logit_lens(index: Queries, latent: int, n: int) -> pd.DataFrame:
         votes = token_votes(model, direction)  # (V)
     n = min(n, len(votes))
     up, down = torch.topk(votes, n), torch.topk(-votes, n)
-    return pd.DataFrame(
+    return TextFrame(
         {
             "rank": np.arange(1, n + 1),
             "up_token": models.token_labels(model, up.indices.tolist()),

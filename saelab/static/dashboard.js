@@ -488,8 +488,11 @@ function promptBox({ model, open, range, tip, signal }) {
     model.set("prompt", field.value);
     model.save_changes();
   }, 120, signal);
-  field.addEventListener("input", () => {
+  const fit = () => {
     field.rows = Math.min(5, 1 + Math.floor(field.value.length / 90) + (field.value.match(/\n/g)?.length ?? 0));
+  };
+  field.addEventListener("input", () => {
+    fit();
     send();
   });
   const found = () => model.get("tried") ?? {};
@@ -503,6 +506,7 @@ function promptBox({ model, open, range, tip, signal }) {
       field.getRootNode()
     );
     if (root2.activeElement !== field) field.value = model.get("prompt");
+    fit();
     if (reason && !readOnly) return line.replaceChildren(h("p", { class: "sl-muted sl-small" }, reason));
     if (!text) {
       line.replaceChildren();

@@ -23,7 +23,10 @@ import anywidget
 import traitlets
 from ipywidgets import DOMWidget
 
+from saelab.environment import require_widgets
 from saelab.errors import SaelabError, unknown
+
+require_widgets()
 
 STATIC = Path(__file__).parents[1] / "static"
 _PLUMBING = frozenset(DOMWidget.class_trait_names()) | {"_esm", "_css", "_anywidget_id"}

@@ -231,8 +231,10 @@ class ActivationHeatmap(Widget):
         """One row per text, token and latent: sequence, position, id, token, latent, activation."""
         import pandas as pd
 
+        from saelab.frames import TextFrame
+
         parts = [
-            pd.DataFrame(
+            TextFrame(
                 {
                     "sequence": i, "position": np.arange(len(text)), "id": text.ids, "token": text.labels,
                     "latent": latent, "activation": values[:, column],

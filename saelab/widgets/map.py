@@ -131,7 +131,9 @@ class LatentMap(Widget):
 
     def to_frame(self, *, selected: bool = False) -> pd.DataFrame:
         """Places beside what the index knows of every latent; with ``selected`` those inside the lasso."""
-        whole = self.positions.join(self._source.to_frame())
+        whole = self._source.to_frame()
+        whole.insert(0, "x", self._places[:, 0])
+        whole.insert(1, "y", self._places[:, 1])
         return whole.loc[self.selected] if selected else whole
 
     def export_options(self) -> tuple[str, ...]:

@@ -52,6 +52,8 @@ class Source:
         """One line per text, position and latent that fires there: sequence, position, id, token, latent, activation."""
         import pandas as pd
 
+        from saelab.frames import TextFrame
+
         parts = []
         for sequence, (text, codes) in enumerate(zip(self.texts, self.codes, strict=True)):
             row = codes.rows().cpu().numpy()
@@ -62,7 +64,7 @@ class Source:
                 "token": np.array(text.labels, dtype=object)[row], "latent": codes.indices.cpu().numpy()[keep],
                 "activation": codes.values.float().cpu().numpy()[keep],
             }  # fmt: skip
-            parts.append(pd.DataFrame(frame))
+            parts.append(TextFrame(frame))
         whole = pd.concat(parts, ignore_index=True)
         return whole.sort_values(
             ["sequence", "position", "activation"], ascending=[True, True, False], ignore_index=True

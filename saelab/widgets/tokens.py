@@ -183,7 +183,8 @@ def frame(*parts: str) -> str:
     # the classes keep MathJax away where a front end honours them; escape() is for those that do not
     return (
         f'<div class="tex2jax_ignore mathjax_ignore" style="max-width:72em">{body}'
-        '<div style="opacity:.6;font-size:85%">Static picture. Run the cell for the live widget.</div></div>'
+        '<div style="opacity:.6;font-size:85%">Static picture. Run the cell for the live widget; if it stays away, '
+        "sl.check_environment() says what is missing.</div></div>"
     )
 
 

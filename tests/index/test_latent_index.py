@@ -250,6 +250,35 @@ def match_tokens(c, pattern):
     return [tokens for tokens in found if c.counted[tokens].any()]
 
 
+def test_coactivation_of_dense_latents_takes_bounded_memory(tmp_path, monkeypatch):
+    """A latent that fires everywhere meets every code there is; they are looked at in parts."""
+    import tracemalloc
+
+    from saelab.index import relations
+
+    rng, n, d_sae, k = np.random.default_rng(0), 3000, 400, 50
+    z = np.zeros((n, d_sae), np.float32)
+    np.put_along_axis(z, rng.random((n, d_sae)).argsort(1)[:, :k], 1 + rng.random((n, k), np.float32), 1)
+    z[:, 7] = 1.5
+    rows = rows_of([[0, *[1] * 49]] * (n // 50))
+    z[rows.ids == 0] = 0
+    index = write(tmp_path / "dense", rows, z)
+    monkeypatch.setattr(relations, "_ENTRIES", 2000)
+    index.coactive(7, 5)
+    tracemalloc.start()
+    found = index.coactive(7, 5)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    exact = z.astype(np.float64)
+    cosine = exact.T @ exact[:, 7] / np.linalg.norm(exact, axis=0) / np.linalg.norm(exact[:, 7])
+    cosine[7] = -1
+    assert found["latent"].tolist() == np.argsort(-cosine, kind="stable")[:5].tolist()
+    np.testing.assert_allclose(found["similarity"], np.sort(cosine)[::-1][:5], rtol=1e-6)
+    codes = index.config["n_active"]
+    assert codes > 140_000
+    assert peak < 3 * codes, "in one piece it would be 24 bytes per code"
+
+
 @given(cases, st.sampled_from(["fox", "x ra", "HTTP", "t", "[a-z]", r"[a-z]+ ?", "n.*", "zebra", r"\n|<"]))
 @quick
 def test_search_equals_brute_force(case, pattern):

@@ -16,6 +16,7 @@ SMALLER = {
         (r'tokens="1M"', 'tokens="150k"'),
         (r"model, 2500, seed=3", "model, 800, seed=3"),
     ],
+    "03_explore_latents.ipynb": [(r"model, 2000, seed=3", "model, 500, seed=3")],
     "05_steer.ipynb": [
         (r"model, 1500, seed=3", "model, 500, seed=3"),
         (r"n=20, max_new_tokens=40", "n=4, max_new_tokens=12"),

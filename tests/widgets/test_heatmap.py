@@ -55,6 +55,18 @@ def test_latents_are_checked_before_the_model_runs(tiny, sae, monkeypatch):  # C
         heatmap(tiny, sae, ["a", "x " * 100], [1])
 
 
+def test_one_text_two_texts_one_token(tiny, sae):  # C29
+    alone = [heatmap(tiny, sae, t, [3, 5]) for t in ("a", *TEXTS)]
+    together = heatmap(tiny, sae, ["a", *TEXTS], [3, 5])
+    frame = together.to_frame()
+    for i, w in enumerate(alone):
+        part = frame[frame.sequence == i]
+        assert part.position.tolist() == w.to_frame().position.tolist()
+        np.testing.assert_allclose(part.activation, w.to_frame().activation, atol=1e-6)
+        assert (w.to_frame().query("position == 0").activation == 0).all()  # BOS, and nothing but BOS
+    assert len(alone[0].to_frame()) == 2 * len(models.tokenize(tiny, "a"))
+
+
 def test_integer_likes_are_fine_and_duplicates_are_one(tiny, sae):  # C59
     w = heatmap(tiny, sae, "a b", [np.int64(1), torch.tensor(1), 2])
     assert w.latents == [1, 2]
