@@ -182,7 +182,10 @@ def _neighbours(model: Any, hook: str) -> tuple[str, ...]:
     if match is None:
         return ()
     layer, names = int(match[1]), set(models.hook_names(model))
-    points = ("hook_resid_pre", "hook_resid_mid", "hook_resid_post", "hook_mlp_out", "hook_attn_out")
+    points = (
+        "hook_resid_pre", "hook_resid_mid", "hook_resid_post", "hook_mlp_out", "hook_attn_out",
+        "mlp.hook_in", "mlp.hook_pre", "mlp.hook_post", "attn.hook_z",
+    )  # fmt: skip
     near = [f"blocks.{n}.{p}" for n in (layer - 1, layer, layer + 1) for p in points]
     return tuple(name for name in near if name in names and name != hook)
 

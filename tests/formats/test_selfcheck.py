@@ -75,6 +75,24 @@ class Far:
         return pre.relu() * ((length > 3.1) & (length < 40)) * (length.mean() > 5)
 
 
+class Activated:
+    """Latents of rows that came out of a GELU, which lets nothing below -0.17 through."""
+
+    select = None
+
+    @staticmethod
+    def activate(sae, pre):
+        half = pre.shape[1] // 2
+        return pre.relu() * (pre[:, half:].amax(1, keepdim=True) < 0.18)
+
+
+def test_before_and_after_the_activation_function_of_an_mlp(tiny):
+    sae = perfect(tiny, "blocks.0.mlp.hook_pre")
+    sae.arch = Activated()
+    with pytest.warns(UserWarning, match="it reads blocks.[01].mlp.hook_post instead"):
+        self_check(sae, tiny)
+
+
 class Short:
     """Latents of rows whose components add up to almost nothing: those of a model with centred weights."""
 

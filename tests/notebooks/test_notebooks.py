@@ -24,6 +24,11 @@ SMALLER = {
         (r"for g in sl\.zoo\.GENRES\}", 'for g in ("dna", "hebrew", "story")}'),
         (r"n=50, tune=30", "n=10, tune=4"),
     ],
+    "07_published_saes.ipynb": [
+        (r'tokens="500k"', 'tokens="120k"'),
+        (r'tokens="200k"', 'tokens="30k"'),
+        (r"model, 1500, seed=3", "model, 600, seed=3"),
+    ],
     "08_real_model.ipynb": [
         (r'"300k", "100k", 4096', '"16k", "8k", 512'),
         (r'tokens="8k"', 'tokens="1k"'),
