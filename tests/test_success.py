@@ -108,3 +108,21 @@ def test_one_latent_may_be_given_as_a_number(tiny, sae):
     assert found.frame["latent"].tolist() == [3]
     assert pd.isna(found.frame["random"][0])
     assert pd.isna(found.frame["others"][0]) or found.frame["others"][0] >= 0
+
+
+def test_a_genre_of_the_zoo_is_turned_on_by_its_latent_and_by_no_random_direction():
+    import saelab as sl
+
+    model, sae = sl.load_model("zoo"), sl.zoo.load_sae()
+    rows, labels = sl.zoo.labelled_rows(model, 300, seed=3)
+    index = sl.LatentIndex.build(sae, model, rows, progress=False)
+    best = index.concepts(labels)
+    best = best[(best.precision >= 0.95) & (best.fires >= 30)].sort_values("f1", ascending=False)
+    candidates = {g: int(best.latent[best.concept == g].iloc[0]) for g in ("dna", "hebrew")}
+    found = steering_success(
+        model, sae, candidates, sl.zoo.classify, relative=index, strengths=[2], schedules=[FIRST_TEN], n=25, tune=1,
+        controls=2, progress=False,
+    )  # fmt: skip
+    assert sorted(found.turned_on()) == ["dna", "hebrew"]
+    assert found.frame["random_max"].max() <= 0.25
+    assert found.frame["others"].max() <= 0.15

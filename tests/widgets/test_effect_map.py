@@ -79,3 +79,16 @@ def test_what_was_computed_before_can_ask_for_nothing(shown):
         shown.selected_token = 99
     with pytest.raises(SaelabError, match="Did you mean 'measure'"):
         EffectMap(shown._effects, mesure="kl")
+
+
+def test_c44_a_text_of_one_token_has_no_losses_and_still_draws(tiny, parsed):
+    from helpers import random_sae
+
+    sae = random_sae(bos=False)
+    found = effects(tiny, sae, "T", 3, direct=True)
+    assert found["loss"].isna().all()
+    assert found["loss_diff"].isna().all()
+    made = EffectMap(found)
+    assert (made.following, len(floats(made.numbers["loss"]))) == ([None], 1)
+    assert "Latent 3 ablated" in made.fallback()
+    made.close()
