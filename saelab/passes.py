@@ -60,6 +60,8 @@ class Pass:
         if self.mask is None:
             here = torch.arange(self.past, self.past + self.ids.shape[1], device=self.ids.device)
             return here.expand_as(self.ids)
+        if self.ids.shape[1] == 1:  # a step of a generation loop
+            return self._whole.sum(1, keepdim=True) - 1
         return (self._whole.cumsum(1) - 1)[:, -self.ids.shape[1] :]
 
     @functools.cached_property

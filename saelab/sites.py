@@ -112,6 +112,9 @@ class Clock:
         self.ordinary = torch.ones(size, dtype=torch.bool)  # a look-up: torch.isin takes ten times as long
         self.ordinary[list(special_ids)] = False
         self.schedules: dict[tuple[float, ...], Tensor] = {}
+        self.spent: dict[
+            tuple[float, ...], int
+        ] = {}  # schedule -> columns in the cache when it had ended in 0
         self.prompt: Tensor | None = None  # (B,)
         self.begun: Tensor | None = None  # ids of the last pass that began a text
         self.wanted: set[int] = set()
@@ -122,6 +125,8 @@ class Clock:
         return None if self.prompt is None else int(self.prompt.max())
 
     def begin(self, p: Pass) -> None:
+        if p.past == 0:
+            self.spent.clear()
         if self.fixed is not None:
             if self.prompt is None or len(self.prompt) != len(p.ids):
                 self.prompt = torch.full((len(p.ids),), self.fixed, device=p.ids.device)
@@ -187,7 +192,13 @@ class Clock:
         step = (self.p.position - self.prompt[:, None]).clamp(0, len(edit.schedule) - 1)  # (B, T)
         if edit.schedule not in self.schedules:
             self.schedules[edit.schedule] = torch.tensor(edit.schedule, device=step.device)
+        if self.p.past and edit.schedule[-1] == 0 and int(step.min()) == len(edit.schedule) - 1:
+            self.spent[edit.schedule] = self.p.past
         return self.schedules[edit.schedule].to(step.device)[step]
+
+    def is_over(self, edit: Edit) -> bool:
+        """Whether a schedule that ends in 0 had ended before this pass, as every later token's has then."""
+        return edit.schedule is not None and self.p.past > self.spent.get(edit.schedule, self.p.past)
 
     def check_reached(self) -> None:
         never = sorted(self.wanted - self.reached)

@@ -101,6 +101,8 @@ class Steered(Site):
         assert self.fixed is not None
         total: Tensor | None = None
         for i, (e, row) in enumerate(self.fixed):
+            if self.clock.is_over(e):
+                continue
             if row.device != x.device:
                 self.fixed[i] = (e, row := row.to(x.device))
             added = row[part]  # (d)

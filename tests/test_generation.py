@@ -119,6 +119,27 @@ def test_a_schedule_counts_generated_tokens(model, sae):
     np.testing.assert_allclose(made.logprobs, expected, atol=1e-4)
 
 
+def test_a_schedule_that_ended_in_zero_is_over_for_this_text_only(model, sae):
+    """Zeros on the way are no end, and the next text begins anew."""
+    options = {"max_new_tokens": 8, "temperature": 0, "stop_at_end": False, "sae": sae}
+    late, early = [0.0, 0.0, 3.0, 0.0], [2.0, 0.0]
+    for schedule in (late, early):
+        made = [
+            generate(model, PROMPT, edits={3: 6.0}, schedule=schedule, cache=c, **options)
+            for c in (True, False)
+        ]
+        assert made[0].ids == made[1].ids
+        np.testing.assert_allclose(made[0].logprobs, made[1].logprobs, atol=1e-4)
+        plain = generate(model, PROMPT, max_new_tokens=8, temperature=0, stop_at_end=False)
+        assert made[0].logprobs != plain.logprobs
+    with steer(model, sae, {3: 6.0}, schedule=early):
+        twice = [
+            generate(model, PROMPT, max_new_tokens=8, temperature=0, stop_at_end=False) for _ in range(2)
+        ]
+    assert twice[0].logprobs == twice[1].logprobs
+    np.testing.assert_allclose(twice[0].logprobs, made[0].logprobs, atol=1e-5)
+
+
 # ---------------------------------------------------------------------------------------------- sampling
 
 
