@@ -115,15 +115,15 @@ class Reports(Mapping[str, Report]):
         *,
         colour: str = "arch",
     ) -> Any:
-        """A plotly figure: one point per SAE, with its interval; better is up and to the left.
+        """A plotly figure: one point per SAE, with its interval; better is up (down, for KL) and to the left.
 
         Parameters
         ----------
         y, x
             Metrics of the reports; each ``y`` gets a panel of its own.
         colour
-            What SAEs of one colour share, joined by a line in the order of ``x``: ``"arch"``, ``"d_sae"``, ``"k"``
-            or ``"name"``.
+            What SAEs of one colour share, joined by a line in the order of ``x``: ``"arch"`` (and size, where an
+            architecture comes in several), ``"d_sae"``, ``"k"`` or ``"name"``.
         """
         from plotly.subplots import make_subplots
 
@@ -134,6 +134,12 @@ class Reports(Mapping[str, Report]):
         if colour not in ("arch", "d_sae", "k", "name"):
             raise unknown("colour", colour, ("arch", "d_sae", "k", "name"))
         frame = self.to_frame().reset_index()
+        if colour == "arch":  # a line joins what differs in sparsity alone
+            sizes = frame.groupby("arch").d_sae.nunique()
+            frame["arch"] = [
+                f"{a} ×{n:,}" if sizes[a] > 1 else a
+                for a, n in zip(frame["arch"], frame["d_sae"], strict=True)
+            ]
         figure = make_subplots(rows=1, cols=len(panels), horizontal_spacing=0.09)
         for column, metric in enumerate(panels, 1):
             for i, (group, part) in enumerate(frame.groupby(colour, sort=False, dropna=False)):

@@ -64,6 +64,14 @@ def test_one_frontier_plot(reports):
     figure.to_json()
 
 
+def test_sizes_of_one_architecture_are_not_joined(tiny):
+    saes = [random_sae(k=2), random_sae(k=4, d_sae=32), random_sae(k=8)]
+    reports = sl.evaluate_many(saes, tiny, SENTENCES, progress=False, resamples=0)
+    traces = reports.frontier("explained_variance").data
+    assert [(t.name, len(t.x)) for t in traces] == [("topk ×64", 2), ("topk ×32", 1)]
+    assert traces[0].error_y.array is None
+
+
 def test_a_point_that_is_undefined_is_left_out(tiny):
     sae = random_sae(bos=False)
     from saelab import data

@@ -29,6 +29,17 @@ SMALLER = {
         (r'tokens="200k"', 'tokens="30k"'),
         (r"model, 1500, seed=3", "model, 600, seed=3"),
     ],
+    "06_evaluate_saes.ipynb": [
+        (r'tokens="200k"', 'tokens="30k"'),
+        (r'"d_sae": 1024', '"d_sae": 128'),
+        (r"600, seed=20", "60, seed=20"),
+        (r'tokens="25k"', 'tokens="3k"'),
+        (r"model, 1000, seed=21", "model, 250, seed=21"),
+        (r"examples=300", "examples=40"),
+        (r"examples=800", "examples=40"),
+        (r"positions=24", "positions=4"),
+        (r"n=12, config", "n=2, config"),
+    ],
     "08_real_model.ipynb": [
         (r'"300k", "100k", 4096', '"16k", "8k", 512'),
         (r'tokens="8k"', 'tokens="1k"'),
