@@ -97,7 +97,7 @@ class Reports(Mapping[str, Report]):
             f'<th style="text-align:right" title="{html.escape(MEANING[m])}">{m}</th>' for m in _TABLE
         )
         body = "".join(
-            f'<tr><th style="text-align:left">{html.escape(name)}</th>'
+            f'<tr><th style="text-align:left;white-space:nowrap">{html.escape(name)}</th>'
             + "".join(f'<td style="{number}">{show(getattr(r, m))}</td>' for m in _TABLE)
             + "</tr>"
             for name, r in self._reports.items()

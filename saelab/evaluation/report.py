@@ -129,7 +129,7 @@ class Report:
             found = self.intervals.get(name)
             return "" if found is None else f"{found[0]:.4g} … {found[1]:.4g}"
 
-        number = "text-align:right;font-variant-numeric:tabular-nums"
+        number = "text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums"
         lines = "".join(
             f'<tr><td style="text-align:left">{html.escape(name)}</td>'
             f'<td style="{number}">{show(getattr(self, name))}</td>'

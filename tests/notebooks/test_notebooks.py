@@ -35,7 +35,7 @@ SMALLER = {
         (r"600, seed=20", "60, seed=20"),
         (r'tokens="25k"', 'tokens="3k"'),
         (r"model, 1000, seed=21", "model, 250, seed=21"),
-        (r"examples=300", "examples=40"),
+        (r'"examples": 300', '"examples": 40'),
         (r"examples=800", "examples=40"),
         (r"positions=24", "positions=4"),
         (r"n=12, config", "n=2, config"),
