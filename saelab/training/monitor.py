@@ -77,12 +77,16 @@ class Meter:
 
     def begin(self, trainers: Sequence[Trainer]) -> None:
         """Take over the curves of a run that goes on from a checkpoint."""
-        if not self.points and trainers and trainers[0].curves:
+        self._fill(trainers)
+        self._marks.clear()
+
+    def _fill(self, trainers: Sequence[Trainer]) -> None:
+        """Take the curves of the record where they have more to show."""
+        if trainers and len(trainers[0].curves) > len(self.points):
             parts = [from_curves(t.curves, t.config.aux_coef) for t in trainers]
             self.points = list(np.stack(parts, 1))
             self._weights = [1] * len(self.points)
             self._shorten()
-        self._marks.clear()
 
     def step(self, trainers: Sequence[Trainer]) -> bool:
         """Take in a step; True if there is a new point."""
@@ -114,8 +118,10 @@ class Meter:
         self._marks.append((self.clock(), trainers[0].tokens))
 
     def pause(self, trainers: Sequence[Trainer]) -> None:
-        """The run ends here, or goes on after a break that is no part of its speed."""
+        """The run ends here, or goes on after a break that is no part of its speed. A run of seconds gets the
+        lines of its record, which are more."""
         self.flush(trainers)
+        self._fill(trainers)
         self._marks.clear()
         self._due = self.clock()
 

@@ -187,8 +187,11 @@ class TrainingMonitor(Widget):
             self.hints = _of_each(self.names, [p["notes"] for p in past])
             self.tokens = int(np.nanmax(array[..., place["tokens"]], initial=0))
             self.budget = max([self.tokens, *(p["budget"] for p in past)])
-            self.seconds = float(np.nanmax(array[..., place["seconds"]], initial=0))
-            self.phase = "ended" if all(p["ended"] for p in past) else "stopped"
+            # runs beside each other have no common time
+            self.seconds = (
+                float(np.nanmax(array[..., place["seconds"]], initial=0)) if len(past) == 1 else 0.0
+            )
+            self.phase = "ended" if any(p["ended"] for p in past) else "stopped"
             self._draw()
 
     # --------------------------------------------------------------------------------------------- buttons

@@ -115,3 +115,23 @@ def test_a_widget_becomes_a_figure(saved, heatmap, tmp_path, kind):
         assert token.replace(" ", "") in drawn.replace(" ", "")
     tags = {node.tag.split("}")[1] for node in root.iter()}
     assert tags <= {"svg", "rect", "text", "g", "clipPath", "line"}
+
+
+def test_training_curves(saved, tmp_path):
+    from toy import ToyModel, texts
+
+    small = {"d_sae": 48, "k": 4, "tokens": 4000, "batch": 100, "buffer": 1000, "progress": False}
+    sae = sl.train(ToyModel(), texts(200), hook="first", **small)
+    shown = saved(sl.training_monitor(sae).export_html(tmp_path / "run.html"), dark=True)
+    view = shown.locator(".saelab-training-monitor")
+    chart = view.locator(".sl-lines").nth(1)
+    chart.locator("path.sl-series").wait_for()
+    value = view.locator(".sl-lines-key").nth(1).locator("b")
+    assert float(value.inner_text()) == pytest.approx(sae.history["explained_variance"].iloc[-1], rel=0.01)
+    box = chart.bounding_box()
+    shown.mouse.move(box["x"] + box["width"] * 0.15, box["y"] + box["height"] / 2)
+    # in all four; a line has no width, which passes for hidden
+    view.locator('.sl-cross[visibility="visible"]').nth(3).wait_for(state="attached")
+    assert float(value.inner_text()) < sae.history["explained_variance"].iloc[-1]
+    assert view.get_by_role("button").count() == 0
+    assert shown.asked == []

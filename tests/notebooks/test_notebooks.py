@@ -16,6 +16,11 @@ SMALLER = {
         (r'tokens="1M"', 'tokens="150k"'),
         (r"model, 2500, seed=3", "model, 800, seed=3"),
     ],
+    "01_superposition.ipynb": [
+        (r"steps=2000", "steps=1500"),
+        (r"SIZES = \[16, 32, 64, 128, 256\]", "SIZES = [16, 64]"),
+        (r'tokens="400k", epochs=4\)', 'tokens="200k", epochs=4)'),
+    ],
     "03_explore_latents.ipynb": [(r"model, 2000, seed=3", "model, 500, seed=3")],
     "05_steer.ipynb": [
         (r"model, 1500, seed=3", "model, 500, seed=3"),

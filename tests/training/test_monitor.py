@@ -179,11 +179,13 @@ def test_the_meter_takes_means_between_two_points(toy):
 
         def end(self, run, error):
             self.rate = self.meter.rate()
+            self.meter.flush(run.trainers)
+            self.live = self.meter.array()
             self.meter.pause(run.trainers)
 
     watch = Watch()
     sae = train(toy, monitor=watch)
-    points = watch.meter.array()
+    points = watch.live
     tokens, loss = (points[0, :, COLUMNS.index(n)] for n in ("tokens", "loss"))
     assert tokens.tolist() == [100, *range(500, 4000, 400), 4000]
     assert loss[0] == pytest.approx(made[0])
@@ -192,6 +194,7 @@ def test_the_meter_takes_means_between_two_points(toy):
     last = dict(zip(COLUMNS, points[0, -1], strict=True))
     assert last["loss"] == pytest.approx(last["misfit"] + last["aux"] + last["penalty"], rel=1e-4)
     assert last["dead"] == sae.history["dead"].iloc[-1]
+    assert watch.meter.array()[0, :, COLUMNS.index("loss")].tolist() == sae.history["loss"].tolist()
 
 
 def test_many_points_become_fewer_and_keep_their_means():
