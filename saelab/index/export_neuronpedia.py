@@ -46,23 +46,45 @@ def neuronpedia_feature(
             f"latent {latent} never fires, and Neuronpedia takes no feature without activations"
         )
 
-    def activation(token: int) -> dict[str, Any]:
-        e = example(index, latent, token, before, after)
-        # a token without text (a piece the tokenizer cannot show) would be refused
-        tokens = [t or f"<{i}>" for t, i in zip(e.tokens, e.token_ids or (), strict=True)]
-        return {"tokens": tokens, "values": list(e.values)}
-
-    feature: dict[str, Any] = {"index": latent, "density": stats["density"], **_logits(index, latent)}
+    feature: dict[str, Any] = {"index": latent, "density": stats["density"], **logits(index, latent)}
     label = index.label(latent)
     if label:
         feature["explanations"] = [
             {"text": label[: LIMITS["explanation"]], "methodName": None, "modelName": None}
         ]
+    chosen = chosen_examples(
+        index,
+        latent,
+        n_top=n_top,
+        intervals=intervals,
+        n_interval=n_interval,
+        before=before,
+        after=after,
+        seed=seed,
+    )
     feature["activations"] = [
-        activation(int(t)) for t in index.top(latent, check_count("n_top", n_top))["token_index"]
+        {"tokens": texts(e), "values": list(e.values), **bounds} for e, bounds in chosen
+    ]
+    return feature
+
+
+def texts(e: Example) -> list[str]:
+    """An example's tokens; one without text (a piece the tokenizer cannot show) would be refused, so it gets its id."""
+    return [t or f"<{i}>" for t, i in zip(e.tokens, e.token_ids or (), strict=True)]
+
+
+def chosen_examples(
+    index: LatentIndex, latent: int, *, n_top: int = 20, intervals: int = 5, n_interval: int = 5, before: int = 24,
+    after: int = 23, seed: int = 0,
+) -> list[tuple[Example, dict[str, float]]]:  # fmt: skip
+    """The examples of :func:`neuronpedia_feature`, each with its range; those of the strongest have none."""
+    out: list[tuple[Example, dict[str, float]]] = [
+        (example(index, latent, int(t), before, after), {})
+        for t in index.top(latent, check_count("n_top", n_top))["token_index"]
     ]
     value = index.postings(latent).value
-    edges = np.linspace(0, stats["max"], check_count("intervals", intervals) + 1).astype(np.float32)
+    largest = index.latent_stats(latent)["max"]
+    edges = np.linspace(0, largest, check_count("intervals", intervals) + 1).astype(np.float32)
     for low, high in zip(edges[::-1][1:], edges[::-1], strict=False):  # strongest first
         share = float(((value > low) & (value <= high)).sum() / index.n_counted)
         # the range is open below: an activation on an edge is in one range, not in two
@@ -70,11 +92,11 @@ def neuronpedia_feature(
             latent, float(np.nextafter(low, np.float32(np.inf))), float(high), n_interval, seed
         )
         bounds = dict(zip(_QUANTILE, (*shortest(np.array([low, high])), share), strict=True))
-        feature["activations"] += [{**activation(int(t)), **bounds} for t in found["token_index"]]
-    return feature
+        out += [(example(index, latent, int(t), before, after), bounds) for t in found["token_index"]]
+    return out
 
 
-def _logits(index: LatentIndex, latent: int) -> dict[str, Any]:
+def logits(index: LatentIndex, latent: int) -> dict[str, Any]:
     if index.sae is None or index.model is None:
         return {}
     try:

@@ -283,6 +283,24 @@ class LatentIndex(Queries):
 
         return write_neuronpedia(self, folder, latents, model_id=model_id, source=source, **options)
 
+    def to_neuronpedia_bulk(
+        self, folder: str | Path, latents: Iterable[int] | None = None, *, model_id: str, layer: int,
+        set_name: str, creator_id: str, **options: Any,
+    ) -> Path:  # fmt: skip
+        """Write Neuronpedia's bulk-import folder; see :mod:`saelab.index.export_neuronpedia_bulk`."""
+        from saelab.index.export_neuronpedia_bulk import write_neuronpedia_bulk
+
+        return write_neuronpedia_bulk(
+            self,
+            folder,
+            latents,
+            model_id=model_id,
+            layer=layer,
+            set_name=set_name,
+            creator_id=creator_id,
+            **options,
+        )
+
     def to_parquet(self, folder: str | Path) -> Path:
         """Write Parquet files for SQL; see :func:`saelab.index.export_parquet.write_parquet`."""
         from saelab.index.export_parquet import write_parquet

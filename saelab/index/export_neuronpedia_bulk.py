@@ -1,0 +1,184 @@
+"""Neuronpedia's bulk-import folder: what ``neuronpedia_export.py`` of that project makes from SAEDashboard's files.
+
+``{folder}/{model_id}/{layer}-{set}/`` holds ``release.jsonl``, ``model.jsonl``, ``sourceset.jsonl``,
+``source.jsonl`` (one line each), ``features/batch-N.jsonl.gz`` and ``activations/batch-N.jsonl.gz`` (one JSON object
+a line, the keys of the published exporter in its order). Nothing is sent anywhere. A latent that never fires is a
+feature without activations. What an index does not know (neuron alignments, loss values) is an empty list or null.
+"""
+
+from __future__ import annotations
+
+import datetime
+import gzip
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from saelab import files
+from saelab.errors import SaelabError, check_count, check_latent
+from saelab.index.export_neuronpedia import chosen_examples, logits, texts
+from saelab.index.records import Example, shortest
+
+if TYPE_CHECKING:
+    from saelab.index.latent_index import LatentIndex
+
+_BATCH = 128  # features a file
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def write_neuronpedia_bulk(
+    index: LatentIndex, folder: str | Path, latents: Iterable[int] | None = None, *,
+    model_id: str, layer: int, set_name: str, creator_id: str, creator_name: str = "",
+    created: datetime.datetime | None = None, **options: Any,
+) -> Path:  # fmt: skip
+    """Write the folder for ``latents`` (None: all).
+
+    Parameters
+    ----------
+    model_id, layer, set_name
+        Neuronpedia's names: the source is ``{layer}-{set_name}``. Lower case.
+    creator_id, creator_name
+        Whose data they are there.
+    created
+        Time written into every line; None: now.
+    options
+        As in :func:`saelab.index.export_neuronpedia.chosen_examples`.
+
+    Returns
+    -------
+    Path
+        ``{folder}/{model_id}/{layer}-{set_name}``.
+    """
+    for what, name in (("model_id", model_id), ("set_name", set_name)):
+        if not name or name != name.lower() or "/" in name:
+            raise SaelabError(f"{what} must be a lower-case name, got {name!r}")
+    if not creator_id:
+        raise SaelabError("creator_id must say whose data these are, got an empty text")
+    source = f"{check_count('layer', layer, 0)}-{set_name}"
+    wanted = range(index.d_sae) if latents is None else latents
+    chosen = list(dict.fromkeys(check_latent(i, index.d_sae) for i in wanted))
+    time = (created or datetime.datetime.now(datetime.UTC)).isoformat()
+    common = {"modelId": model_id, "layer": source}
+    out = Path(folder) / model_id / source
+    for number, start in enumerate(range(0, len(chosen), _BATCH)):
+        features, activations = [], []
+        for latent in chosen[start : start + _BATCH]:
+            features.append(_feature(index, latent, common, creator_id, time, set_name))
+            shown = chosen_examples(index, latent, **options) if index.counts[latent] else []
+            for i, (e, bounds) in enumerate(shown):
+                activations.append(_activation(latent, i, e, bounds, common, creator_id, time))
+        _write_lines(out / "features" / f"batch-{number}.jsonl.gz", features)
+        _write_lines(out / "activations" / f"batch-{number}.jsonl.gz", activations)
+    about = _about(index, model_id, source, set_name, creator_id, creator_name, time)
+    for name, line in about.items():
+        files.write_text(out / f"{name}.jsonl", json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+    return out
+
+
+def _write_lines(path: Path, lines: list[dict[str, Any]]) -> None:
+    text = "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines)
+    with files.atomic_write(path) as temporary:
+        temporary.write_bytes(gzip.compress(text.encode("utf-8"), 5, mtime=0))
+
+
+def _identity(*parts: Any) -> str:
+    """25 characters in the form of a cuid; the same for the same activation, so that writing again changes nothing."""
+    number = int.from_bytes(hashlib.blake2b(repr(parts).encode(), digest_size=16).digest())
+    text = ""
+    for _ in range(24):
+        number, digit = divmod(number, 36)
+        text += _DIGITS[digit]
+    return "c" + text
+
+
+def _activation(
+    latent: int, i: int, e: Example, bounds: dict[str, float], common: dict[str, Any], creator: str, time: str
+) -> dict[str, Any]:
+    values = list(e.values)
+    strongest = int(np.argmax(values))
+    # the group of the strongest has no range: -1 stands for it there
+    low, high, share = bounds.values() if bounds else (-1, max(values), -1)
+    return {
+        "id": _identity(common["modelId"], common["layer"], latent, i), "tokens": texts(e), "index": latent,
+        "layer": common["layer"], "modelId": common["modelId"], "maxValue": values[strongest],
+        "maxValueTokenIndex": strongest, "minValue": min(values), "values": values, "creatorId": creator,
+        "dataSource": None, "dataIndex": None, "dfaValues": [], "dfaTargetIndex": None, "dfaMaxValue": None,
+        "createdAt": time, "lossValues": [], "logitContributions": None, "binMin": low,
+        "binMax": high, "binContains": share, "qualifyingTokenIndex": e.centre, "zIndices": None, "zValues": None,
+    }  # fmt: skip
+
+
+def _feature(
+    index: LatentIndex, latent: int, common: dict[str, Any], creator: str, time: str, set_name: str
+) -> dict[str, Any]:  # fmt: skip
+    largest = float(index.latent_stats(latent)["max"])
+    near = index.nearest(latent, "decoder", 50) if index.sae is not None else None
+    together = index.coactive(latent, 3)
+    histogram = index.histogram(latent, 50)
+    votes = logits(index, latent)
+    sides = {key: votes.get(side, [])[:10] for key, side in (("neg", "bottomLogits"), ("pos", "topLogits"))}
+    hook = index.config["hook"]
+    empty = {
+        f"{name}_{part}": []
+        for name, parts in (
+            ("neuron_alignment", ("indices", "values", "l1")),
+            ("correlated_neurons", ("indices", "pearson", "l1")),
+        )
+        for part in parts
+    }
+    return {
+        "modelId": common["modelId"], "layer": common["layer"], "index": latent, "creatorId": creator,
+        "createdAt": time, "maxActApprox": largest, "hasVector": False, "vector": [], "vectorLabel": None,
+        "vectorDefaultSteerStrength": 10, "hookName": hook if hook.startswith("blocks.") else None,
+        "topkCosSimIndices": [] if near is None else near["latent"].tolist(),
+        "topkCosSimValues": [] if near is None else shortest(near["similarity"].to_numpy()),
+        **empty, "correlated_features_indices": together["latent"].tolist(),
+        "correlated_features_pearson": [],  # what their format calls l1 is the cosine
+        "correlated_features_l1": [float(v) for v in together["similarity"]],
+        "neg_str": [x["token"] for x in sides["neg"]], "neg_values": [x["value"] for x in sides["neg"]],
+        "pos_str": [x["token"] for x in sides["pos"]], "pos_values": [x["value"] for x in sides["pos"]],
+        "frac_nonzero": float(index.counts[latent] / max(index.n_counted, 1)),
+        "freq_hist_data_bar_heights": histogram["count"].tolist(),
+        "freq_hist_data_bar_values": ((histogram["lo"] + histogram["hi"]) / 2).tolist(),
+        "logits_hist_data_bar_heights": [], "logits_hist_data_bar_values": [], "decoder_weights_dist": [],
+        "sourceSetName": set_name,
+    }  # fmt: skip
+
+
+def _about(
+    index: LatentIndex, model: str, source: str, set_name: str, creator: str, name: str, time: str
+) -> dict[str, dict[str, Any]]:
+    release = f"{model}-{set_name}"
+    rows, longest = len(index.rows), int(np.diff(index.rows.offsets).max(initial=0))
+    return {
+        "release": {
+            "name": release, "description": "", "creatorName": name, "creatorId": creator, "visibility": "PUBLIC",
+            "isNewUi": True, "featured": False, "descriptionShort": "", "urls": [], "creatorEmail": None,
+            "creatorNameShort": name, "defaultSourceSetName": set_name, "defaultSourceId": source,
+            "defaultUmapSourceIds": [], "createdAt": time,
+        },
+        "model": {
+            "id": model, "instruct": False, "creatorId": creator, "displayNameShort": model, "displayName": model,
+            "tlensId": None, "dimension": 0, "visibility": "PUBLIC", "defaultSourceSetName": set_name,
+            "defaultSourceId": source, "inferenceEnabled": False, "layers": 0, "neuronsPerLayer": 0,
+            "createdAt": time, "owner": name, "updatedAt": time, "website": None,
+        },
+        "sourceset": {
+            "modelId": model, "name": set_name, "creatorId": creator, "hasDashboards": True, "visibility": "PUBLIC",
+            "description": "", "type": index.config["sae"]["arch"], "creatorName": name, "urls": [],
+            "creatorEmail": None, "releaseName": release, "defaultOfModelId": None, "defaultRange": 1,
+            "defaultShowBreaks": True, "showDfa": False, "showCorrelated": False, "showHeadAttribution": False,
+            "showUmap": False, "createdAt": time,
+        },
+        "source": {
+            "id": source, "modelId": model, "setName": set_name, "creatorId": creator, "hasDashboards": True,
+            "inferenceEnabled": False, "inferenceHosts": [], "saelensConfig": None, "saelensRelease": None,
+            "saelensSaeId": None, "hfRepoId": None, "hfFolderId": None, "visibility": "PUBLIC",
+            "defaultOfModelId": None, "hasUmap": False, "hasUmapLogSparsity": False, "hasUmapClusters": False,
+            "num_prompts": rows, "num_tokens_in_prompt": longest, "dataset": None, "notes": None, "createdAt": time,
+        },
+    }  # fmt: skip
