@@ -91,7 +91,8 @@ def chosen_examples(
         found = index.interval(
             latent, float(np.nextafter(low, np.float32(np.inf))), float(high), n_interval, seed
         )
-        bounds = dict(zip(_QUANTILE, (*shortest(np.array([low, high])), share), strict=True))
+        below, above = shortest(np.array([low, high]))
+        bounds: dict[str, float] = {"quantileMin": below, "quantileMax": above, "quantileFraction": share}
         out += [(example(index, latent, int(t), before, after), bounds) for t in found["token_index"]]
     return out
 
