@@ -61,20 +61,22 @@ class Success:
         return list(f.loc[(f["steered"] >= steered) & (f["unsteered"] <= unsteered), "concept"])
 
     def _caption(self) -> str:
+        unsteered = self.frame["unsteered_perplexity"].iloc[0]
         return (
             f"{len(self.turned_on())} of {len(self.frame)} concepts turned on (at least 80 % of {self.n} texts "
-            "with the latent, at most 15 % without)"
+            f"with the latent, at most 15 % without); perplexity unsteered {unsteered:.3g}"
         )
 
     def __repr__(self) -> str:
         return f"{self._caption()}\n{self.frame.drop(columns='example').to_string(index=False)}"
 
     def _repr_html_(self) -> str:
-        shares = ("steered", "unsteered", "random", "random_max", "others", "tuning")
+        shares = ("steered", "unsteered", "random", "random_max", "others")
         shown = self.frame.assign(example=[t if len(t) < 60 else t[:59] + "…" for t in self.frame["example"]])
+        shown = shown.drop(columns=["tuning", "unsteered_perplexity"])  # in the frame; here they cost width
         formats: dict[Any, Any] = {
             **dict.fromkeys(shares, "{:.0%}".format),
-            **dict.fromkeys(("strength", "perplexity", "unsteered_perplexity"), "{:.3g}".format),
+            **dict.fromkeys(("strength", "perplexity"), "{:.3g}".format),
         }
         # to_html escapes; a dollar alone in an element is not taken for maths
         table = shown.to_html(index=False, formatters=formats).replace("$", "<span>$</span>")
