@@ -92,3 +92,46 @@ def random_documents(n, length, vocab, seed=0):
         rng.integers(1, vocab + 1, size=rng.integers(max(length // 2, 1), length + 1)).tolist()
         for _ in range(n)
     ]
+
+
+def openai(trie, tokens, longest=False):
+    """Published rule as read: walk back, exact child before wildcard, no turning back, first value wins."""
+    out = []
+    for i in range(len(tokens)):
+        here, value, j = trie, 0.0, i
+        while j >= 0:
+            here = here.get(tokens[j], here.get("token(*)"))
+            if here is None:
+                break
+            if "<saliency>" in here:
+                value = here["<saliency>"]
+                if not longest:
+                    break
+            j -= 1
+        if j < 0 and here is not None and "token(^)" in here:
+            value = here["token(^)"]["<saliency>"]
+        out.append(value)
+    return out
+
+
+def openai_trie(rule, examples, pad):
+    """The trie of OpenAI's published schedule, as read, for ``rule`` on examples (tuples of ids, ends firing).
+
+    Suffixes of length 1, 2, … up to the first that keeps half the activation; a padded prompt, for the start of
+    the text; one replacement of each token by the same padding token. The last example written wins.
+    """
+    trie: dict = {}
+    for tokens in examples:
+        whole = rule(tokens)
+        suffix = next(
+            (tokens[-n:] for n in range(1, len(tokens) + 1) if rule(tokens[-n:]) >= 0.5 * whole), tokens
+        )
+        value = rule(suffix) or whole
+        here = trie
+        for j in reversed(range(len(suffix))):
+            lost = 1 - rule((*suffix[:j], pad, *suffix[j + 1 :])) / value
+            here = here.setdefault("token(*)" if lost < 0.5 else str(suffix[j]), {})
+        if rule((pad, *suffix)) < 0.5 * whole:
+            here = here.setdefault("token(^)", {})
+        here["<saliency>"] = value
+    return trie

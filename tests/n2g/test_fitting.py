@@ -5,7 +5,17 @@ import random
 import numpy as np
 import pytest
 import torch
-from synthetic import FakeIndex, FakeVocab, fake_model, fake_probe, fake_sae, random_documents, rows_of
+from synthetic import (
+    FakeIndex,
+    FakeVocab,
+    fake_model,
+    fake_probe,
+    fake_sae,
+    openai,
+    openai_trie,
+    random_documents,
+    rows_of,
+)
 
 from saelab.errors import SaelabError
 from saelab.n2g import N2GConfig, PatternGraph, fit, probe, render
@@ -67,6 +77,29 @@ def test_known_latents_give_the_right_graphs(world):
         score = graph.score(split="test")
         assert score.fp == score.fn == 0, name
         assert set(graph.fit_info["sufficiency"].values()) == {1.0}, name
+
+
+@pytest.mark.parametrize("name", [*CASES, "additive"])
+def test_rule_first_predicts_what_openais_code_predicts(name):
+    """Their trie of the same latent, read in and matched with ``first``, against a walk through the trie as read."""
+    rule = additive if name == "additive" else CASES[name][0]
+    documents = random_documents(240, 20, 8, seed=3)
+    examples = [
+        tuple(d[: i + 1]) for d in documents[:60] for i in range(len(d)) if rule(tuple(d[: i + 1])) > 0
+    ]
+    trie = openai_trie(rule, examples[:: max(1, len(examples) // 16)], pad=8)
+    assert trie
+    graph = PatternGraph.from_openai(trie, {str(i): i for i in range(9)}, target={"latent": 0})
+    rows = rows_of(documents, bos=False)
+    expected = [v for d in documents for v in openai(trie, [str(t) for t in d])]
+    predicted = graph.predict(rows)
+    assert predicted.tolist() == np.array(expected, dtype=np.float32).tolist()
+    assert graph.to_openai() == trie
+    truth = np.array([rule(tuple(d[: i + 1])) for d in documents for i in range(len(d))]) > 0
+    # where the published way falls short is where ours is tested to be right
+    exact = name in ("one token", "joint wildcard", "alternatives", "first position", "sixth position",
+                     "token at the start", "repeated", "everywhere")  # fmt: skip
+    assert ((predicted > 0) == truth).all() == exact
 
 
 def test_additive_evidence_is_not_replaced_by_wildcards(world):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from synthetic import rows_of
+from synthetic import openai, rows_of
 
 from saelab.errors import SaelabError
 from saelab.n2g import PatternGraph, Tokens
@@ -40,26 +40,6 @@ def brute(graph, documents):
         for i in range(len(tokens)):
             here = [p.rank for p in graph.patterns() if matches(p.items, tokens, i)]
             out.append(max(here, default=(0, 0, 0.0))[2])
-    return out
-
-
-def openai(trie, tokens, longest=False):
-    """Published rule as read: walk back, exact child before wildcard, no turning back, first value wins."""
-    out = []
-    for i in range(len(tokens)):
-        here, value, j = trie, 0.0, i
-        while j >= 0:
-            here = here.get(tokens[j], here.get("token(*)"))
-            if here is None:
-                break
-            if "<saliency>" in here:
-                value = here["<saliency>"]
-                if not longest:
-                    break
-            j -= 1
-        if j < 0 and here is not None and "token(^)" in here:
-            value = here["token(^)"]["<saliency>"]
-        out.append(value)
     return out
 
 

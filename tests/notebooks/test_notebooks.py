@@ -45,6 +45,11 @@ SMALLER = {
         (r"positions=24", "positions=4"),
         (r"n=12, config", "n=2, config"),
     ],
+    "04_explain_with_n2g.ipynb": [
+        (r"model, 2500, seed=3", "model, 700, seed=3"),
+        (r"nlargest\(100,", "nlargest(8,"),
+        (r'tokens="10k"', 'tokens="1k"'),
+    ],
     "08_real_model.ipynb": [
         (r'"300k", "100k", 4096', '"16k", "8k", 512'),
         (r'tokens="8k"', 'tokens="1k"'),
