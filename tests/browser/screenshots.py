@@ -42,7 +42,7 @@ CELLS = {
     "w = index.table(query='Host', selected=latents[1:3]); w",
     "map": "groups = {int(i): c.split('.')[0] for c, i, f in found[['concept', 'latent', 'f1']].values if f > 0.5}\n"
     "w = index.map(latents[0], groups=groups, colour='label'); w",
-    "n2g": "w = graph.edit(); w.delete(graph.nodes()[-1]['id']); w.methods()['details'](graph.nodes()[0]['id']);"
+    "n2g": "w = graph.edit(); w.delete(graph.nodes()[-1]['id'], note='a sign, not a cause');"
     "w.selected = graph.nodes()[0]['id']; w",
     "steering": "w = sl.steering_panel(model, sae, index, edits={latents[0]: 12.0}, prompt='The', max_new_tokens=60)\n"
     "w.run(wait=True); w.sweep(wait=True); w",
