@@ -3,6 +3,8 @@
     saelab.evaluate(sae, model, texts)             # Report: reconstruction, sparsity, losses, each with an interval
     saelab.evaluate_many([a, b, c], model, texts)  # Reports: one table, .frontier() plots sparsity against fidelity
 
+``fit_scaling`` finds how the error falls with the number of latents and of active latents.
+
 What takes more than text is a function of its own and gives a DataFrame, one line per case, so that means,
 plots and comparisons are pandas:
 
@@ -29,3 +31,5 @@ from saelab.evaluation.perturbation import probe_perturbation as probe_perturbat
 from saelab.evaluation.probes import probe_loss as probe_loss
 from saelab.evaluation.probes import sparse_probing as sparse_probing
 from saelab.evaluation.report import Report as Report
+from saelab.evaluation.scaling import ScalingLaw as ScalingLaw
+from saelab.evaluation.scaling import fit_scaling as fit_scaling

@@ -155,16 +155,20 @@ class Reports(Mapping[str, Report]):
                 )  # fmt: skip
             figure.update_xaxes(title_text=_TITLES.get(x, x), row=1, col=column)
             figure.update_yaxes(title_text=_TITLES.get(metric, metric), row=1, col=column)
-        # no background of its own and ink halfway between: fit for a light page and a dark one
-        figure.update_layout(
-            template="none", paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
-            font={"color": _INK, "size": 13}, height=380, margin={"l": 70, "r": 20, "t": 50, "b": 60},
-            legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-            hoverlabel={"font": {"size": 13}},
-        )  # fmt: skip
-        figure.update_xaxes(gridcolor=_GRID, linecolor=_INK, zeroline=False, ticks="outside", automargin=True)
-        figure.update_yaxes(gridcolor=_GRID, linecolor=_INK, zeroline=False, ticks="outside", automargin=True)
+        style(figure)
         return figure
+
+
+def style(figure: Any) -> None:
+    """No background of its own and ink halfway between: fit for a light page and a dark one."""
+    figure.update_layout(
+        template="none", paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)",
+        font={"color": _INK, "size": 13}, height=380, margin={"l": 70, "r": 20, "t": 50, "b": 60},
+        legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+        hoverlabel={"font": {"size": 13}},
+    )  # fmt: skip
+    figure.update_xaxes(gridcolor=_GRID, linecolor=_INK, zeroline=False, ticks="outside", automargin=True)
+    figure.update_yaxes(gridcolor=_GRID, linecolor=_INK, zeroline=False, ticks="outside", automargin=True)
 
 
 def _floats(frame: pd.DataFrame, name: str) -> list[float]:

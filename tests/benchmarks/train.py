@@ -8,6 +8,10 @@ all; the fastest step counts. ``--clock cpu`` with ``--threads 1`` counts proces
 programs disturb less. Every library trains a fresh SAE of the same size from the same numbers with its own
 recipe; ``error`` is its normalised error ``Σ‖x-x̂‖² / Σ‖x-x̄‖²`` on held-out rows after the same number of
 tokens.
+
+The last table is the harvest: activations of SmolLM2's layer 9 through :class:`saelab.activations.Harvester`
+(tokenising, masks, hooks, float32 rows) against the bare Hugging Face forward pass of the same token rows
+through the same layers and nothing else, in turns.
 """
 
 from __future__ import annotations
@@ -230,6 +234,40 @@ def compare(
     return results
 
 
+def harvest(rounds: int, threads: int, layer: int = 9) -> None:
+    """Print tokens per second of our harvest and of the bare forward pass."""
+    import torch
+    from transformers import AutoModel
+
+    import saelab as sl
+    from saelab import data, model_files
+    from saelab.activations import Harvester
+
+    torch.set_num_threads(threads)
+    folder = model_files.resolve("smollm2")
+    model = sl.load_model("smollm2")
+    bare = AutoModel.from_pretrained(folder, dtype=torch.float32).eval()
+    bare.layers = bare.layers[: layer + 1]
+    bare.norm = torch.nn.Identity()
+    texts = [t for _, t in zip(range(400), sl.package_texts(seed=0), strict=False)]
+    hook = f"blocks.{layer}.hook_resid_post"
+    ours = Harvester(model, texts, [hook], context=256)
+    rows = iter(data.tokenize_texts(model, texts, context=256).batches(8192))
+    speed: dict[str, list[float]] = {"saelab": [], "bare": []}
+    for _ in range(rounds + 1):  # the first round only warms up
+        began, parts = time.perf_counter(), ours.next()
+        speed["saelab"].append(sum(len(place) for _, place in parts) / (time.perf_counter() - began))
+        batch = next(rows)
+        began = time.perf_counter()
+        with torch.no_grad():
+            bare(input_ids=batch.ids, attention_mask=batch.mask.long(), use_cache=False)
+        speed["bare"].append(int(batch.mask.sum()) / (time.perf_counter() - began))
+    median = {name: sorted(v[1:])[rounds // 2] for name, v in speed.items()}
+    print(f"\nharvest of {hook} of SmolLM2-135M, tokens per second")
+    print(f"{'bare forward pass':24}{median['bare']:10.0f}")
+    print(f"{'saelab':24}{median['saelab']:10.0f}{median['saelab'] / median['bare']:10.2f} of the bare pass")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--work", type=Path, default=Path("~/.cache/saelab-benchmarks").expanduser())
@@ -237,7 +275,7 @@ def main() -> None:
     parser.add_argument("--burst", type=int, default=2, help="steps per turn")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
-    parser.add_argument("--only", nargs="*", choices=sorted(SHAPES), default=list(SHAPES))
+    parser.add_argument("--only", nargs="*", choices=[*SHAPES, "harvest"], default=[*SHAPES, "harvest"])
     parser.add_argument("--first", action="store_true", help="only the first shape of each")
     parser.add_argument("--peers", nargs="*", choices=sorted(PEERS), default=list(PEERS))
     parser.add_argument("--worker", nargs=3)
@@ -248,12 +286,12 @@ def main() -> None:
         worker(library, arch, json.loads(shape), options.steps, options.threads, options.clock == "cpu")
         return
     pythons = {"saelab": Path(sys.executable), "saelab:bfloat16": Path(sys.executable)}
-    for library in options.peers:
+    for library in options.peers if set(options.only) != {"harvest"} else []:
         try:
             pythons[library] = environment(options.work, PEERS[library])
         except subprocess.CalledProcessError as error:
             print(f"{library}: not installed ({error})")
-    for arch in options.only:
+    for arch in [a for a in options.only if a in SHAPES]:
         for shape in SHAPES[arch][: 1 if options.first else None]:
             results = compare(
                 arch, shape, pythons, options.rounds, options.burst, options.threads, options.clock
@@ -265,6 +303,8 @@ def main() -> None:
                 tokens = r["steps"] * shape[0]
                 numbers = f"{r['ms']:10.0f}{r['ms'] / base:10.2f}{r['peak']:10.0f}{r['error']:10.4f}"
                 print(f"{library:24}{numbers}{tokens:12,}", flush=True)
+    if "harvest" in options.only:
+        harvest(options.rounds, options.threads)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,184 @@
+"""How the loss falls with the number of latents n and of active latents k (Gao et al. 2024, §3.1):
+
+    L(n, k) = exp(α + β_k log k + β_n log n + γ log k log n) + exp(ζ + η log k)
+
+The second term is what no number of latents removes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from saelab.errors import SaelabError
+
+NAMES = ("alpha", "beta_k", "beta_n", "gamma", "zeta", "eta")
+_HOLD = 1e-9
+
+
+@dataclass(frozen=True)
+class ScalingLaw:
+    """A fitted law; call it with n and k to predict a loss.
+
+    Attributes
+    ----------
+    alpha, beta_k, beta_n, gamma, zeta, eta
+        As in the module's formula, natural logarithms.
+    error
+        Root mean square of ``log(predicted / measured)`` over the points it was fitted to: 0.02 is about 2 %.
+    left_out
+        The same, each point predicted from a fit to all the others: what to expect of a new point between them.
+    points
+        The measurements: ``n``, ``k``, ``loss``, ``predicted``.
+    """
+
+    alpha: float
+    beta_k: float
+    beta_n: float
+    gamma: float
+    zeta: float
+    eta: float
+    error: float
+    left_out: float
+    points: pd.DataFrame
+
+    def __call__(self, n: Any, k: Any) -> Any:
+        values = np.array([getattr(self, name) for name in NAMES])  # (6,)
+        found = np.exp(_predict(values, *(np.log(np.asarray(v, dtype=float)) for v in (n, k))))
+        return float(found) if found.ndim == 0 else found
+
+    @property
+    def formula(self) -> str:
+        """The law with its numbers, as text."""
+        return (
+            f"L(n, k) = exp({self.alpha:.3g} {self.beta_k:+.3g} log k {self.beta_n:+.3g} log n "
+            f"{self.gamma:+.3g} log k log n) + exp({self.zeta:.3g} {self.eta:+.3g} log k)"
+        )
+
+    def __repr__(self) -> str:
+        return (
+            f"{self.formula}   (error {self.error:.1%}, left out {self.left_out:.1%}, "
+            f"{len(self.points)} SAEs)"
+        )
+
+    def plot(self) -> Any:
+        """A plotly figure: loss against n, one line of the law for each k, the measurements as points."""
+        import plotly.graph_objects as go
+        from plotly.colors import sample_colorscale
+
+        from saelab.evaluation.comparison import style
+
+        figure = go.Figure()
+        ks = sorted(self.points["k"].unique())
+        colours = sample_colorscale("Viridis", np.linspace(0.15, 0.85, len(ks)))
+        n = np.geomspace(self.points["n"].min(), self.points["n"].max(), 50)
+        for k, colour in zip(ks, colours, strict=True):
+            part = self.points[self.points["k"] == k]
+            figure.add_scatter(
+                x=n, y=self(n, np.full(len(n), k)), mode="lines", line={"color": colour}, name=f"k = {k}",
+                legendgroup=str(k), hoverinfo="skip",
+            )  # fmt: skip
+            figure.add_scatter(
+                x=part["n"].tolist(), y=part["loss"].tolist(), mode="markers", showlegend=False,
+                legendgroup=str(k), marker={"color": colour, "size": 9},
+                hovertemplate=f"n %{{x}}, k {k}<br>loss %{{y:.4f}}<extra></extra>",
+            )  # fmt: skip
+        style(figure)
+        figure.update_xaxes(type="log", title_text="latents n", tickvals=sorted(self.points["n"].unique()))
+        figure.update_yaxes(type="log", title_text="unexplained variance")
+        return figure
+
+
+def _predict(values: np.ndarray, log_n: np.ndarray, log_k: np.ndarray) -> np.ndarray:
+    """log L for each point."""
+    a, bk, bn, g, z, e = values
+    return np.logaddexp(a + bk * log_k + bn * log_n + g * log_k * log_n, z + e * log_k)
+
+
+def _descend(
+    values: np.ndarray, n: np.ndarray, k: np.ndarray, log_loss: np.ndarray
+) -> tuple[np.ndarray, float]:
+    """Levenberg and Marquardt's descent in the squared error of the logarithm, from one start."""
+
+    def cost(v: np.ndarray) -> float:
+        # the second part holds what the data do not determine; too weak to be seen in what they do
+        return float(np.square(_predict(v, n, k) - log_loss).sum() + _HOLD * np.square(v[1:]).sum())
+
+    one = np.ones_like(n)
+    hold = _HOLD * np.diag([0.0, 1, 1, 1, 1, 1])
+    damping, now = 1e-2, cost(values)
+    for _ in range(500):
+        u = values[:4] @ np.stack([one, k, n, n * k])
+        v = values[4:] @ np.stack([one, k])
+        share = 1 / (1 + np.exp(np.clip(v - u, -500, 500)))  # (points,) of the first term in the loss
+        jacobian = np.stack([share, share * k, share * n, share * n * k, 1 - share, (1 - share) * k], 1)
+        miss = _predict(values, n, k) - log_loss  # (points,)
+        normal = jacobian.T @ jacobian + hold  # (6, 6)
+        step = np.linalg.solve(
+            normal + damping * np.diag(np.diag(normal) + 1e-12), -(jacobian.T @ miss + hold @ values)
+        )
+        new = cost(values + step)
+        if new < now:
+            settled = now - new < 1e-14 * now
+            values, now, damping = values + step, new, damping / 3
+            if settled:
+                break
+        elif damping > 1e12:
+            break
+        else:
+            damping *= 4
+    return values, now
+
+
+def _fit(log_n: np.ndarray, log_k: np.ndarray, log_loss: np.ndarray) -> np.ndarray:
+    """(6,) the best of several starts."""
+    rng = np.random.default_rng(0)
+    mean_n, mean_k = (
+        log_n.mean(),
+        log_k.mean(),
+    )  # around the middle of the data the six are almost independent
+    middle = log_loss.mean()
+    starts = [np.array([middle, -0.5, -0.2, 0.0, middle - depth, -0.1]) for depth in (0.5, 1.0, 2.0, 4.0)]
+    starts += [s + rng.normal(size=6) * 0.4 for s in starts]
+    fits = [_descend(s, log_n - mean_n, log_k - mean_k, log_loss) for s in starts]
+    a, bk, bn, g, z, e = min(fits, key=lambda f: f[1])[0]
+    first = [a - bk * mean_k - bn * mean_n + g * mean_n * mean_k, bk - g * mean_n, bn - g * mean_k, g]
+    return np.array([*first, z - e * mean_k, e])
+
+
+def fit_scaling(n: Sequence[int], k: Sequence[int], loss: Sequence[float]) -> ScalingLaw:
+    """Fit the law to trained SAEs.
+
+    Parameters
+    ----------
+    n, k, loss
+        One number per SAE: latents, active latents, normalised error (``nmse``, or 1 - explained variance).
+        At least eight SAEs, of two or more different n and k.
+
+    Raises
+    ------
+    SaelabError
+        For too few points, or losses that are not positive.
+    """
+    points = pd.DataFrame({"n": list(n), "k": list(k), "loss": [float(x) for x in loss]})
+    if len(points) < 8 or points["n"].nunique() < 2 or points["k"].nunique() < 2:
+        raise SaelabError(
+            f"six numbers are fitted: give at least 8 SAEs with 2 different n and k, got {len(points)} with "
+            f"{points['n'].nunique()} and {points['k'].nunique()}"
+        )
+    if not (points > 0).all(axis=None):
+        raise SaelabError("n, k and loss must be positive")
+    log_n, log_k, log_loss = (np.log(points[c].to_numpy(dtype=float)) for c in ("n", "k", "loss"))
+    values = _fit(log_n, log_k, log_loss)
+    predicted = _predict(values, log_n, log_k)
+    left = []
+    for i in range(len(points)):
+        others = np.arange(len(points)) != i
+        one = _fit(log_n[others], log_k[others], log_loss[others])
+        left.append(_predict(one, log_n[i], log_k[i]) - log_loss[i])
+    points["predicted"] = np.exp(predicted)
+    error, left_out = (float(np.sqrt(np.mean(np.square(x)))) for x in (predicted - log_loss, left))
+    return ScalingLaw(*values.tolist(), error, left_out, points)
