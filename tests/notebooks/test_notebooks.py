@@ -21,6 +21,15 @@ SMALLER = {
         (r"SIZES = \[16, 32, 64, 128, 256\]", "SIZES = [16, 64]"),
         (r'tokens="400k", epochs=4\)', 'tokens="200k", epochs=4)'),
     ],
+    "02_train_an_sae.ipynb": [
+        (r'tokens="20k"', 'tokens="4k"'),
+        (r'tokens="300k"', 'tokens="16k"'),
+        (r"\[8, 32\], 4096", "[8], 256"),
+        (r"\[256, 512, 1024, 2048\], \[4, 8, 16, 32\]", "[64, 128, 256, 512], [4, 8]"),
+        (r"d_sae=8192", "d_sae=1024"),
+        (r"batch=4096", "batch=1024"),
+        (r'"batch": 4096', '"batch": 1024'),
+    ],
     "03_explore_latents.ipynb": [(r"model, 2000, seed=3", "model, 500, seed=3")],
     "05_steer.ipynb": [
         (r"model, 1500, seed=3", "model, 500, seed=3"),
