@@ -169,7 +169,7 @@ def fit_scaling(n: Sequence[int], k: Sequence[int], loss: Sequence[float]) -> Sc
             f"six numbers are fitted: give at least 8 SAEs with 2 different n and k, got {len(points)} with "
             f"{points['n'].nunique()} and {points['k'].nunique()}"
         )
-    if not (points > 0).all(axis=None):
+    if not (points.to_numpy(dtype=float) > 0).all():
         raise SaelabError("n, k and loss must be positive")
     log_n, log_k, log_loss = (np.log(points[c].to_numpy(dtype=float)) for c in ("n", "k", "loss"))
     values = _fit(log_n, log_k, log_loss)
@@ -181,4 +181,5 @@ def fit_scaling(n: Sequence[int], k: Sequence[int], loss: Sequence[float]) -> Sc
         left.append(_predict(one, log_n[i], log_k[i]) - log_loss[i])
     points["predicted"] = np.exp(predicted)
     error, left_out = (float(np.sqrt(np.mean(np.square(x)))) for x in (predicted - log_loss, left))
-    return ScalingLaw(*values.tolist(), error, left_out, points)
+    named = dict(zip(NAMES, values.tolist(), strict=True))
+    return ScalingLaw(**named, error=error, left_out=left_out, points=points)
