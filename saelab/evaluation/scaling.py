@@ -169,7 +169,7 @@ def fit_scaling(n: Sequence[int], k: Sequence[int], loss: Sequence[float]) -> Sc
             f"six numbers are fitted: give at least 8 SAEs with 2 different n and k, got {len(points)} with "
             f"{points['n'].nunique()} and {points['k'].nunique()}"
         )
-    if not (points.to_numpy(dtype=float) > 0).all():
+    if not all(x > 0 for x in [*n, *k, *loss]):
         raise SaelabError("n, k and loss must be positive")
     log_n, log_k, log_loss = (np.log(points[c].to_numpy(dtype=float)) for c in ("n", "k", "loss"))
     values = _fit(log_n, log_k, log_loss)
