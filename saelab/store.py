@@ -48,7 +48,7 @@ class Origin:
             models.model_name(model),
             models.digest(model),
             {h: models.hook_width(model, h) for h in hooks},
-            context or models.context_length(model),
+            models.context_length(model) if context is None else check_count("context", context, 2),
             models.default_bos(model) if bos is None else bos,
         )
 
@@ -151,7 +151,7 @@ class ActivationStore:
         }  # fmt: skip
         earlier = _read_meta(path) if path.exists() else None
         if earlier is None:
-            if path.exists() and any(path.iterdir()):
+            if path.exists() and any(not p.name.startswith(".") for p in path.iterdir()):
                 raise SaelabError(f"{path} is not empty and holds no activation store: give another folder")
             files.write_json(path / "store.json", meta)
         else:

@@ -201,6 +201,8 @@ def test_bad_requests(tiny, stored, tmp_path):
         write(tiny, tmp_path / "a", dtype="bf16")
     with pytest.raises(SaelabError, match="no text"):
         write(tiny, tmp_path / "a", texts=[""])
+    with pytest.raises(SaelabError, match="context must be at least 2"):
+        write(tiny, tmp_path / "a", context=0)
     (tmp_path / "b").mkdir()
     (tmp_path / "b/novel.txt").write_text("x")
     with pytest.raises(SaelabError, match="give another folder"):

@@ -221,8 +221,6 @@ class Run:
             raise SaelabError(
                 "some of the SAEs to go on from were trained with BOS and some without: say bos=…"
             )
-        if context is not None:
-            check_count("context", context, 2)
         origin = Origin.of_model(model, self.hooks, context, inits[0].bos if bos is None and inits else bos)
         own = [c.context for c in inits if c.context]
         if context is None and own:
