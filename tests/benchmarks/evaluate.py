@@ -23,6 +23,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -63,14 +64,15 @@ def prepare(shape: str, folder: Path, batches: int) -> None:
                 break
         rows = np.array(found)
     else:
-        from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+        from transformers import GPT2Config, GPT2LMHeadModel
 
         torch.manual_seed(0)
         config = GPT2Config(
             n_layer=4, n_embd=256, n_head=4, n_positions=LENGTH, bos_token_id=0, eos_token_id=0
         )
         GPT2LMHeadModel(config).save_pretrained(folder / "model")
-        PreTrainedTokenizerFast.from_pretrained(sl.zoo.model_path()).save_pretrained(folder / "model")
+        for file in sl.zoo.model_path().glob("tokenizer*"):  # as they are: older transformers read them too
+            shutil.copy(file, folder / "model")
         sae = SAE(
             SAEConfig(
                 "topk",

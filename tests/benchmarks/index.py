@@ -5,16 +5,32 @@
 
 Codes are drawn so that how often latents fire falls like 1 / rank, with a few that fire on a tenth of all
 tokens. ``--encode`` also times a TopK SAE's encoder (d_in 768) on some tokens, to say what indexing adds.
+
+    python tests/benchmarks/index.py --peer --work ~/.cache/saelab-benchmarks
+
+compares with SAEDashboard, in its own virtual environment (made under ``--work`` once): the same model, SAE and rows
+of tokens (those of ``evaluate.py``). SAEDashboard makes the data of its dashboards with its defaults for ``--latents``
+of the latents, spread evenly over all. It runs the model again for every 256, so that its time for 1,000 is
+1,000 / ``--latents`` times that. saelab indexes all latents in one pass and then makes records of the same latents,
+with the same numbers of examples and bars, and shorter ones (see ``dashboards.py``); 1,000 latents take their share of
+the index and their records; "these alone" counts the whole index. Neither writes HTML. SAEDashboard also finds the
+most correlated neurons and makes a histogram of logits; saelab looks for co-active latents among all, SAEDashboard
+among the 256 at hand. Memory is the largest that is not backed by a file, above what the process held before (at
+first: with model and SAE loaded and one small run done).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
+import subprocess
+import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,17 +44,20 @@ ROW, STRETCH, VOCAB = 128, 1 << 17, 5000
 
 
 class PeakMemory:
-    """Peak anonymous memory of this process inside the block, above what it was before: ``.mb``."""
+    """Peak anonymous memory of a process inside the block, above what it was before: ``.mb``."""
+
+    def __init__(self, process: int | str = "self"):
+        self._process = process
 
     def __enter__(self) -> PeakMemory:
-        self.before, self.peak, self._stop = anonymous_mb(), 0.0, threading.Event()
+        self.before, self.peak, self._stop = anonymous_mb(self._process), 0.0, threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
         return self
 
     def _watch(self) -> None:
         while not self._stop.wait(0.005):
-            self.peak = max(self.peak, anonymous_mb())
+            self.peak = max(self.peak, anonymous_mb(self._process))
 
     def __exit__(self, *_: object) -> None:
         self._stop.set()
@@ -46,9 +65,9 @@ class PeakMemory:
         self.mb = max(0.0, self.peak - self.before)
 
 
-def anonymous_mb() -> float:
+def anonymous_mb(process: int | str = "self") -> float:
     """Memory that is not backed by a file, in MB (memory-mapped files can be dropped at any time)."""
-    for line in Path("/proc/self/status").read_text().splitlines():
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
         if line.startswith("RssAnon"):
             return int(line.split()[1]) / 1000
     return float("nan")
@@ -164,6 +183,91 @@ def encoder_seconds(n_tokens: int, d_sae: int, k: int, sample: int) -> float:
     return (time.perf_counter() - began) * n_tokens / done
 
 
+# ---------------------------------------------------------------------------- the same by SAEDashboard
+
+
+class Worker:
+    """``dashboards.py`` in the environment of one library."""
+
+    def __init__(self, python: Path, library: str, folder: Path, latents: list[int], threads: int):
+        script = str(Path(__file__).with_name("dashboards.py"))
+        arguments = [str(python), script, library, str(folder), "--latents", json.dumps(latents)]
+        self._log = folder / f"{library}.log"
+        with self._log.open("w") as log:
+            self._process = subprocess.Popen(
+                [*arguments, "--threads", str(threads)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log,
+                text=True,
+            )  # fmt: skip
+        self._answer()  # "ready"
+
+    def _answer(self) -> str:
+        line = self._process.stdout.readline()
+        if not line:
+            sys.exit(self._log.read_text()[-2000:])
+        return line
+
+    def __call__(self, task: str) -> dict[str, Any]:
+        """The worker's answer, with ``MB``: its peak memory meanwhile."""
+        with PeakMemory(self._process.pid) as memory:
+            self._process.stdin.write(task + "\n")
+            self._process.stdin.flush()
+            answer = json.loads(self._answer())
+        return answer | {"MB": memory.mb}
+
+    def close(self) -> None:
+        self._process.communicate()
+
+
+def against_saedashboard(shape: str, options: argparse.Namespace) -> None:
+    """Print one table: seconds and memory of both, and what indexing adds to encoding."""
+    from evaluate import LENGTH, ROWS, prepare
+    from train import environment
+
+    # newer pyarrow refuses the NumPy it gets; torchvision and torchaudio, for transcoders alone, may not fit torch
+    peer = environment(options.work, "sae-dashboard", ("pyarrow<22",), ("torchvision", "torchaudio"))
+    with tempfile.TemporaryDirectory() as name:
+        prepare(shape, Path(name), options.batches)
+        d_sae = 4096  # of both shapes
+        latents = np.linspace(0, d_sae, options.latents, endpoint=False).astype(int).tolist()
+        theirs = Worker(peer, "saedashboard", Path(name), latents, options.threads)
+        ours = Worker(Path(sys.executable), "saelab", Path(name), latents, options.threads)
+        tasks = ("encode", "index", "records", "short")
+        turns: dict[str, list[dict[str, Any]]] = {"theirs": [], **{task: [] for task in tasks}}
+        for _ in range(options.rounds):
+            turns["theirs"].append(theirs("records"))
+            for task in tasks:
+                turns[task].append(ours(task))
+        for worker in (theirs, ours):
+            worker.close()
+    seconds = {task: float(np.median([a["seconds"] for a in answers])) for task, answers in turns.items()}
+    memory = {task: max(a["MB"] for a in answers) for task, answers in turns.items()}
+    n = len(latents)
+    print(f"\n{shape}: {options.batches * ROWS * LENGTH:,} tokens, {n} of {d_sae:,} latents", end=", ")
+    print(f"{options.threads} threads, median of {options.rounds}")
+    print(
+        f"{'':36}{'seconds':>10}{'per 1,000 latents':>20}{'peak MB':>10}{'saelab x':>10}{'these alone x':>16}"
+    )
+    each = {task: s / (d_sae if task == "index" else n) for task, s in seconds.items()}
+    for task, what in (
+        ("theirs", f"SAEDashboard, {n} latents"),
+        ("index", f"saelab, index of all {d_sae:,}"),
+        ("records", f"saelab, records of {n}"),
+        ("short", f"saelab, short records of {n}"),
+    ):
+        print(f"{what:36}{seconds[task]:10.2f}{1000 * each[task]:20.2f}{memory[task]:10.0f}")
+    for task in ("records", "short"):
+        together, one = seconds["index"] + seconds[task], each["index"] + each[task]
+        print(f"{'saelab, index and ' + task:36}{together:10.2f}{1000 * one:20.2f}", end="")
+        print(f"{max(memory['index'], memory[task]):10.0f}{each['theirs'] / one:10.1f}", end="")
+        print(f"{seconds['theirs'] / together:16.1f}")
+    a, b = ({k: np.array(turns[t][-1][k]) for k in ("counts", "max")} for t in ("theirs", "records"))
+    print(f"the same? firings differ for {(a['counts'] != b['counts']).sum()} of {n} latents", end=", ")
+    print(f"by at most {np.abs(a['counts'] - b['counts']).max()} of {b['counts'].sum():,} in all", end="; ")
+    print(f"largest activations by at most {np.abs(a['max'] - b['max']).max():.1e}")
+    print(f"model and encoder alone {seconds['encode']:.2f} s, with the index", end=" ")
+    print(f"{seconds['index']:.2f} s: {seconds['index'] / seconds['encode']:.2f} x", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -174,7 +278,22 @@ def main() -> None:
     parser.add_argument("--spill", type=int, default=256_000_000)
     parser.add_argument("--encode", action="store_true", help="time the encoder too")
     parser.add_argument("--sample", type=int, default=16384, help="tokens to time the encoder on")
+    peer = parser.add_argument_group("comparison with SAEDashboard")
+    peer.add_argument(
+        "--peer", nargs="*", choices=("zoo", "wide"), help="on these, default both; nothing else then"
+    )
+    peer.add_argument("--work", type=Path, default=Path("~/.cache/saelab-benchmarks").expanduser())
+    peer.add_argument(
+        "--latents", type=int, default=256, help="how many SAEDashboard makes; best a multiple of 256"
+    )
+    peer.add_argument("--batches", type=int, default=8, help="of 4,096 tokens")
+    peer.add_argument("--rounds", type=int, default=1)
+    peer.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
+    if options.peer is not None:
+        for shape in options.peer or ("zoo", "wide"):
+            against_saedashboard(shape, options)
+        return
     cases = [("100k", 4096), ("1M", 4096), ("1M", 24576), ("1M", 1_000_000)]
     if options.tokens or options.d_sae:
         cases = [(options.tokens or "1M", options.d_sae or 24576)]

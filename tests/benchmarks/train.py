@@ -189,14 +189,20 @@ def worker(library: str, arch: str, shape: list[int], steps: int, threads: int, 
 # --------------------------------------------------------------------------------------------- the judge
 
 
-def environment(work: Path, package: str) -> Path:
-    """Python of the peer's virtual environment, made if it is not there."""
+def environment(work: Path, package: str, also: tuple[str, ...] = (), drop: tuple[str, ...] = ()) -> Path:
+    """Python of the peer's virtual environment, made if it is not there.
+
+    ``also`` are requirements that the peer does not state, ``drop`` what it brings along and does not need.
+    """
     folder = work / package
     python = folder / "bin" / "python"
     if not (folder / "installed").exists():
         subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        for what in ("torch==2.13.0", package):  # torch first: the CPU build, not one a peer would pull in
-            subprocess.run([str(python), "-m", "pip", "install", "-q", what], check=True)
+        torch = "torch==2.13.0"  # first, and held to: the CPU build, not one a peer would pull in
+        for what in ([torch], [torch, package, *also]):
+            subprocess.run([str(python), "-m", "pip", "install", "-q", *what], check=True)
+        if drop:
+            subprocess.run([str(python), "-m", "pip", "uninstall", "-q", "-y", *drop], check=True)
         (folder / "installed").write_text(package)
     return python
 
