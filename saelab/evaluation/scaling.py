@@ -164,10 +164,11 @@ def fit_scaling(n: Sequence[int], k: Sequence[int], loss: Sequence[float]) -> Sc
         For too few points, or losses that are not positive.
     """
     points = pd.DataFrame({"n": list(n), "k": list(k), "loss": [float(x) for x in loss]})
-    if len(points) < 8 or points["n"].nunique() < 2 or points["k"].nunique() < 2:
+    different = len(set(n)), len(set(k))
+    if len(points) < 8 or min(different) < 2:
         raise SaelabError(
             f"six numbers are fitted: give at least 8 SAEs with 2 different n and k, got {len(points)} with "
-            f"{points['n'].nunique()} and {points['k'].nunique()}"
+            f"{different[0]} and {different[1]}"
         )
     if not all(x > 0 for x in [*n, *k, *loss]):
         raise SaelabError("n, k and loss must be positive")
