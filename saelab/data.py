@@ -101,15 +101,20 @@ class TokenRows:
         # sorted by length inside a window only, so that memory-mapped rows are read about in order
         window = max(64, 16 * max_tokens // max(int(lengths.max(initial=1)), 1))
         for first in range(0, len(self), window):
-            rows = np.arange(first, min(first + window, len(self)))
-            rows = rows[np.argsort(lengths[rows], kind="stable")]
-            i = 0
-            while i < len(rows):
-                j = i + 1
-                while j < len(rows) and lengths[rows[j]] * (j + 1 - i) <= max_tokens:
-                    j += 1
-                yield self.batch(rows[i:j])
-                i = j
+            yield from self.batches_of(np.arange(first, min(first + window, len(self))), max_tokens)
+
+    def batches_of(self, rows: np.ndarray, max_tokens: int) -> Iterator[Batch]:
+        """The rows of these numbers, sorted by length, in groups as those of :meth:`batches`."""
+        lengths = self.offsets[rows + 1] - self.offsets[rows]  # (n,)
+        order = np.argsort(lengths, kind="stable")
+        rows, lengths = rows[order], lengths[order]
+        i = 0
+        while i < len(rows):
+            j = i + 1
+            while j < len(rows) and lengths[j] * (j + 1 - i) <= max_tokens:
+                j += 1
+            yield self.batch(rows[i:j])
+            i = j
 
     def batch(self, rows: np.ndarray | list[int]) -> Batch:
         """The given rows as one padded batch."""

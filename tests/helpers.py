@@ -105,3 +105,20 @@ def random_sae(arch="topk", d_in=16, d_sae=64, k=4, seed=0, hook_in="blocks.0.ho
         for p in sae.parameters():
             p.copy_(torch.randn(p.shape, generator=g) * (0.3 if p.ndim == 1 else d_in**-0.5))
     return sae
+
+
+def logp_of(model, ids):
+    """(T, V) log-probabilities of the first text, by a pass of its own."""
+    from saelab import models
+
+    with torch.no_grad():
+        return models.forward(model, ids)[0].log_softmax(-1)
+
+
+def codes_of(model, sae, ids):
+    """(T, d_sae) latents of the first text, by a pass of its own."""
+    from saelab import models
+
+    hook = sae.config.hook_in
+    with torch.no_grad():
+        return sae.encode(models.run_to_hooks(model, ids, [hook])[hook])[0]

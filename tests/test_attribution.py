@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers import random_sae, tiny_model
+from helpers import codes_of, logp_of, random_sae, tiny_model
 
 from saelab import models
 from saelab.ablation import effects
@@ -24,16 +24,6 @@ def model(request):
 @pytest.fixture(scope="module")
 def sae():
     return random_sae()
-
-
-def logp_of(model, ids):
-    with torch.no_grad():
-        return models.forward(model, ids)[0].log_softmax(-1)
-
-
-def codes_of(model, sae, ids):
-    with torch.no_grad():
-        return sae.encode(models.run_to_hooks(model, ids, [sae.config.hook_in])[sae.config.hook_in])[0]
 
 
 def ids_of(model):

@@ -7,6 +7,17 @@ from types import SimpleNamespace
 import torch
 from torch import nn
 
+# a run of seconds: keywords of saelab.train for a ToyModel
+SMALL = {
+    "hook": "first",
+    "d_sae": 48,
+    "k": 4,
+    "tokens": 4000,
+    "batch": 100,
+    "buffer": 1000,
+    "progress": False,
+}
+
 
 class Point:
     """A hook point."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -173,7 +173,7 @@ def _run(
     site = Site(model, sae)
     places = list(dict.fromkeys([*site.reads, *site.writes]))
     x, y = torch.empty(len(token), sae.config.d_in), torch.empty(len(token), sae.W_dec.shape[1])
-    for batch in _batches(rows, np.unique(rows.locate(token)[0]), batch_tokens):
+    for batch in rows.batches_of(np.unique(rows.locate(token)[0]), batch_tokens):
         found = models.run_to_hooks(model, batch.ids, places, batch.mask)
         place = np.searchsorted(token, batch.flat)  # (B, T)
         wanted = (batch.flat >= 0) & (token[np.minimum(place, len(token) - 1)] == batch.flat)
@@ -182,18 +182,6 @@ def _run(
             out[at] = torch.cat([found[h][on.to(found[h].device)].float().cpu() for h in hooks], -1)
     parts = [sae.encode_sparse(part.to(sae.W_enc.device)) for part in x.split(batch_tokens)]
     return x, y, _joined(parts)
-
-
-def _batches(rows: data.TokenRows, chosen: np.ndarray, batch_tokens: int) -> Iterator[data.Batch]:
-    lengths = np.diff(rows.offsets)[chosen]
-    chosen, lengths = chosen[np.argsort(lengths, kind="stable")], np.sort(lengths)
-    i = 0
-    while i < len(chosen):
-        j = i + 1
-        while j < len(chosen) and lengths[j] * (j + 1 - i) <= batch_tokens:
-            j += 1
-        yield rows.batch(chosen[i:j])
-        i = j
 
 
 def _joined(parts: Sequence[Codes]) -> Codes:

@@ -116,7 +116,7 @@ def simulated_loss(
     hook = sae.config.hook_in
     widest = max(256, (1 << 25) // models.vocab_size(model))
     with tqdm(total=len(chosen), desc="simulate", unit="row", leave=False, disable=not progress) as bar:
-        for batch in _batches(index.rows, chosen, min(batch_tokens, widest)):
+        for batch in index.rows.batches_of(chosen, min(batch_tokens, widest)):
             counted = torch.from_numpy(np.where(batch.flat >= 0, c.part[batch.flat], 255) != 255)[..., None]
             z = _dense(batch.flat, token, latent, value, sae)  # (B, T, d_sae)
 
@@ -185,17 +185,6 @@ def _rows(index: Any, c: Corpus, part: int, budget: int) -> np.ndarray:
     return rows
 
 
-def _batches(rows: data.TokenRows, chosen: np.ndarray, batch_tokens: int) -> Any:
-    chosen = chosen[np.argsort(np.diff(rows.offsets)[chosen], kind="stable")]
-    i = 0
-    while i < len(chosen):
-        j = i + 1
-        while j < len(chosen) and len(rows[int(chosen[j])]) * (j + 1 - i) <= batch_tokens:
-            j += 1
-        yield rows.batch(chosen[i:j])
-        i = j
-
-
 def _dense(flat: np.ndarray, token: np.ndarray, latent: np.ndarray, value: np.ndarray, sae: Any) -> Tensor:
     """Simulated latents of a batch, (B, T, d_sae)."""
     z = torch.zeros(flat.size, sae.config.d_sae)
@@ -210,7 +199,7 @@ def _dense(flat: np.ndarray, token: np.ndarray, latent: np.ndarray, value: np.nd
 def _mean_activation(model: Any, sae: Any, index: Any, c: Corpus, budget: int = 20_000) -> Tensor:
     """Mean of the hook point over counted train tokens, (d,)."""
     total, n = 0.0, 0
-    for batch in _batches(index.rows, _rows(index, c, 0, budget), 4096):
+    for batch in index.rows.batches_of(_rows(index, c, 0, budget), 4096):
         x = models.run_to_hooks(model, batch.ids, [sae.config.hook_in], batch.mask)[sae.config.hook_in]
         counted = torch.from_numpy(np.where(batch.flat >= 0, c.part[batch.flat], 255) == 0).to(x.device)
         total = total + x[counted].double().sum(0)

@@ -57,17 +57,12 @@ def save(out: Path, step: int, state: dict[str, Any], tensors: dict[str, Tensor]
 
 def state(out: Path) -> dict[str, Any]:
     """``state.json`` of the newest checkpoint, without its tensors."""
-    found = _all(out)
-    if not found:
-        raise SaelabError(f"no checkpoint in {_folder(out)}")
-    return files.read_json(found[-1] / "state.json")
+    return files.read_json(_found(out)[-1] / "state.json")
 
 
 def load(out: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The newest checkpoint: (state, tensors)."""
-    found = _all(out)
-    if not found:
-        raise SaelabError(f"no checkpoint in {_folder(out)}")
+    found = _found(out)
     try:
         return files.read_json(found[-1] / "state.json"), files.read_tensors(
             found[-1] / "tensors.safetensors"
@@ -75,6 +70,14 @@ def load(out: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     except SaelabError as error:
         older = f"; an older one is {found[-2]}" if len(found) > 1 else ""
         raise SaelabError(f"{error}{older}") from None
+
+
+def _found(out: Path) -> list[Path]:
+    """All checkpoints, the newest last; an error if there is none."""
+    found = _all(out)
+    if not found:
+        raise SaelabError(f"no checkpoint in {_folder(out)}")
+    return found
 
 
 def clear(out: Path) -> None:

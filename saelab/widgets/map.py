@@ -10,6 +10,7 @@ import traitlets
 
 from saelab.errors import SaelabError, check_latent, unknown
 from saelab.widgets import columns
+from saelab.widgets.all_latents import AllLatents
 from saelab.widgets.base import Packed, Widget, asset
 from saelab.widgets.tokens import escape, frame
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 COLOURS = ("density", "max", "label")
 
 
-class LatentMap(Widget):
+class LatentMap(AllLatents, Widget):
     """A scatter of decoder directions: latents that write alike are near each other.
 
     Parameters
@@ -57,19 +58,10 @@ class LatentMap(Widget):
     _esm = asset("map.js")
     _css = asset("map.css")
 
-    latent = traitlets.Int(0, help="the point the cursor is on").tag(sync=True)
-    selected = traitlets.List(traitlets.Int(), help="latents inside the lasso").tag(sync=True)
     colour = traitlets.Enum(COLOURS, "density").tag(sync=True)
-    show_dead = traitlets.Bool(False).tag(sync=True)
     # set by Python alone
-    d_sae = traitlets.Int(0).tag(sync=True)
-    counted = traitlets.Int(0).tag(sync=True)
-    labels = traitlets.Dict(help="latent -> label").tag(sync=True)
     groups = traitlets.Dict(help="latent -> what it is coloured by").tag(sync=True)
     about = traitlets.Unicode("", help="what the axes are").tag(sync=True)
-    read_only = traitlets.Bool(False).tag(sync=True)
-    packed = traitlets.Bytes().tag(sync=True)  # in a saved page
-    tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
 
     def __init__(
         self,
@@ -85,7 +77,8 @@ class LatentMap(Widget):
     ):
         from saelab.index.maps import default_method
 
-        first = int(np.argmax(index.counts)) if latent is None else check_latent(latent, index.d_sae)
+        if latent is not None:
+            check_latent(latent, index.d_sae)  # before the places are computed
         if state.get("colour", "density") not in COLOURS:
             raise unknown("colour", state["colour"], COLOURS)
         named = {str(check_latent(i, index.d_sae)): str(name) for i, name in (groups or {}).items()}
@@ -95,25 +88,7 @@ class LatentMap(Widget):
         else:
             places, about = _given(positions, index.d_sae), "places given by you"
         self._places = np.ascontiguousarray(places[["x", "y"]], dtype="<f4")  # (d_sae, 2)
-        super().__init__(
-            latent=first, d_sae=index.d_sae, counted=index.n_counted, groups=named, about=about, **state
-        )
-        self._held = index
-        self.labels = columns.labels(index)
-        index.watch_labels(self)
-
-    @traitlets.validate("latent")
-    def _in_range(self, proposal: Any) -> int:
-        return check_latent(proposal.value, self.d_sae) if self.d_sae else proposal.value
-
-    @traitlets.validate("selected")
-    def _all_in_range(self, proposal: Any) -> list[int]:
-        return columns.checked(proposal.value, self.d_sae) if self.d_sae else proposal.value
-
-    def labels_changed(self) -> None:
-        """Called by the index when a label was written, wherever that was."""
-        if self._held is not None:
-            self.labels = columns.labels(self._held)
+        super().__init__(index, latent, groups=named, about=about, **state)
 
     def methods(self) -> dict[str, Any]:
         return {"columns": self._columns}
@@ -135,9 +110,6 @@ class LatentMap(Widget):
         whole.insert(0, "x", self._places[:, 0])
         whole.insert(1, "y", self._places[:, 1])
         return whole.loc[self.selected] if selected else whole
-
-    def export_options(self) -> tuple[str, ...]:
-        return ("latents",)
 
     def replies(self, latents: Iterable[int] | None = None, **options: Any) -> dict[str, dict[str, Any]]:
         return super().replies(**options)

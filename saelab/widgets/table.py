@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets
 
-from saelab.errors import SaelabError, check_latent, unknown
+from saelab.errors import SaelabError, unknown
 from saelab.widgets import columns
+from saelab.widgets.all_latents import AllLatents
 from saelab.widgets.base import Packed, Widget, asset
 from saelab.widgets.page import plain
 from saelab.widgets.tokens import escape, frame
@@ -24,7 +25,7 @@ _TEXTS = 500  # most latents whose examples a saved table holds
 _SHORT = 12  # rows of the fallback
 
 
-class LatentTable(Widget):
+class LatentTable(AllLatents, Widget):
     """All latents of an index as a table that scrolls smoothly however many there are.
 
     Numbers come to the view as arrays, once, when it is drawn; only the rows in sight are elements of the
@@ -67,50 +68,24 @@ class LatentTable(Widget):
     _esm = asset("table.js")
     _css = asset("table.css")
 
-    latent = traitlets.Int(0, help="the row the cursor is on").tag(sync=True)
-    selected = traitlets.List(traitlets.Int(), help="latents that were picked").tag(sync=True)
     query = traitlets.Unicode("").tag(sync=True)
     mode = traitlets.Enum(MODES, "text").tag(sync=True)
     sort = traitlets.Enum(SORTS, "count").tag(sync=True)
     descending = traitlets.Bool(True).tag(sync=True)
     density = traitlets.List(traitlets.Float(), allow_none=True, default_value=None).tag(sync=True)
-    show_dead = traitlets.Bool(False).tag(sync=True)
     only_labelled = traitlets.Bool(False).tag(sync=True)
     # set by Python alone
-    d_sae = traitlets.Int(0).tag(sync=True)
-    counted = traitlets.Int(0).tag(sync=True)
-    labels = traitlets.Dict(help="latent -> label").tag(sync=True)
     found = traitlets.Dict(help="what the search found").tag(sync=True)
-    read_only = traitlets.Bool(False).tag(sync=True)
-    # in a saved page: the columns, and the text of each latent's examples to search in
-    packed = traitlets.Bytes().tag(sync=True)
-    tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    # in a saved page: the text of each latent's examples to search in
     texts = traitlets.List(traitlets.Unicode(), allow_none=True, default_value=None).tag(sync=True)
 
     def __init__(self, index: Any, latent: int | None = None, **state: Any):
-        first = int(np.argmax(index.counts)) if latent is None else check_latent(latent, index.d_sae)
         for name, allowed in (("mode", MODES), ("sort", SORTS)):
             if name in state and state[name] not in allowed:
                 raise unknown(name, state[name], allowed)
         query, mode = state.pop("query", ""), state.pop("mode", "text")
-        super().__init__(latent=first, d_sae=index.d_sae, counted=index.n_counted, **state)
-        self._held = index
-        self.labels = columns.labels(index)
+        super().__init__(index, latent, **state)
         self.mode, self.query = mode, query
-        index.watch_labels(self)
-
-    @traitlets.validate("latent")
-    def _in_range(self, proposal: Any) -> int:
-        return check_latent(proposal.value, self.d_sae) if self.d_sae else proposal.value
-
-    @traitlets.validate("selected")
-    def _all_in_range(self, proposal: Any) -> list[int]:
-        return columns.checked(proposal.value, self.d_sae) if self.d_sae else proposal.value
-
-    def labels_changed(self) -> None:
-        """Called by the index when a label was written, wherever that was."""
-        if self._held is not None:
-            self.labels = columns.labels(self._held)
 
     # ------------------------------------------------------------------------------------------- search
 
@@ -169,9 +144,6 @@ class LatentTable(Widget):
         """All latents with their statistics, top token and label; with ``selected`` those that were picked."""
         whole = self.frame
         return whole.loc[self.selected] if selected else whole
-
-    def export_options(self) -> tuple[str, ...]:
-        return ("latents",)
 
     def replies(self, latents: Iterable[int] | None = None, **options: Any) -> dict[str, dict[str, Any]]:
         return super().replies(**options)

@@ -6,23 +6,13 @@ import threading
 import numpy as np
 import pytest
 import torch
-from toy import ToyModel, texts
+from toy import SMALL, ToyModel, texts
 
 import saelab as sl
 from saelab.errors import SaelabError
 from saelab.training import TextMonitor, checkpoint
 from saelab.training.monitor import COLUMNS, Meter, from_curves
 from saelab.training.text_monitor import duration, sparkline
-
-SMALL = {
-    "hook": "first",
-    "d_sae": 48,
-    "k": 4,
-    "tokens": 4000,
-    "batch": 100,
-    "buffer": 1000,
-    "progress": False,
-}
 
 
 @pytest.fixture(scope="module")

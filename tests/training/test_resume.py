@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from toy import ToyModel, texts
+from toy import SMALL, ToyModel, texts
 
 import saelab as sl
 from saelab import files
@@ -20,15 +20,6 @@ from saelab.errors import SaelabError
 from saelab.training import checkpoint
 
 HERE = Path(__file__).parents[1]
-SMALL = {
-    "hook": "first",
-    "d_sae": 48,
-    "k": 4,
-    "tokens": 4000,
-    "batch": 100,
-    "buffer": 1000,
-    "progress": False,
-}
 KINDS = {
     "topk": {"ema": 0.9},
     "bfloat16": {"precision": "bfloat16"},

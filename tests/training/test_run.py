@@ -7,21 +7,14 @@ import threading
 import pandas as pd
 import pytest
 import torch
+from toy import SMALL as SHORT
 from toy import ToyModel, texts
 
 import saelab as sl
 from saelab import models
 from saelab.errors import HookError, SaelabError
 
-SMALL = {
-    "hook": "first",
-    "d_sae": 48,
-    "k": 4,
-    "tokens": 6000,
-    "batch": 100,
-    "buffer": 1000,
-    "progress": False,
-}
+SMALL = SHORT | {"tokens": 6000}
 
 
 @pytest.fixture(scope="module")

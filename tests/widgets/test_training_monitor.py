@@ -9,22 +9,12 @@ import numpy as np
 import pytest
 import torch
 from helpers import random_sae
-from toy import ToyModel, texts
+from toy import SMALL, ToyModel, texts
 
 import saelab as sl
 from saelab.errors import SaelabError
 from saelab.training.monitor import COLUMNS
 from saelab.widgets import TrainingMonitor, training_monitor
-
-SMALL = {
-    "hook": "first",
-    "d_sae": 48,
-    "k": 4,
-    "tokens": 4000,
-    "batch": 100,
-    "buffer": 1000,
-    "progress": False,
-}
 
 
 @pytest.fixture
@@ -120,10 +110,11 @@ def test_stop_while_the_first_text_is_read(toy, monitor):
 
 def test_interrupting_wait_stops_the_run(toy, monitor, monkeypatch):
     train(toy, monitor=monitor, on_log=stop_at(10, monitor))
-    go, first = threading.Event(), []
+    go, inside, first = threading.Event(), threading.Event(), []
     step = monitor.step
 
     def slow(run):
+        inside.set()
         go.wait(20)
         step(run)
 
@@ -136,6 +127,7 @@ def test_interrupting_wait_stops_the_run(toy, monitor, monkeypatch):
         def join(self, timeout):
             if not first:
                 first.append(1)
+                assert inside.wait(20)  # before its first step there would be nothing to interrupt
                 raise KeyboardInterrupt
             go.set()
             monitor_thread.join(timeout)
