@@ -25,15 +25,16 @@ def concepts(index: Queries, labels: Any, min_tp: int) -> pd.DataFrame:
     names, ptr, concept = compressed(labels, index.n_tokens)
     per_token = np.diff(ptr)
     carries = np.bincount(concept[np.repeat(index.arrays["counted"], per_token)], minlength=len(names))
+    begin, spans = _spans(index, ptr, concept, len(names))
     parts = []
     width = max(1, _CELLS // max(len(names), 1))
     for first in range(0, index.d_sae, width):
         last = min(first + width, index.d_sae)
         for a, b in blocks(index.arrays["post_ptr"], _ENTRIES, first, last):
-            parts.append(_pairs(index, ptr, concept, len(names), a, b, min_tp))
-    latent, which, tp = (np.concatenate(column) for column in zip(*parts, strict=True))
+            parts.append(_pairs(index, ptr, concept, begin, len(names), a, b, min_tp))
+    latent, which, tp, met = (np.concatenate(column) for column in zip(*parts, strict=True))
     fires = index.counts[latent]
-    precision, recall = tp / fires, tp / carries[which]
+    precision, recall, span_recall = tp / fires, tp / carries[which], met / spans[which]
     score = f1(precision, recall)
     order = np.lexsort((latent, -score, which))
     return pd.DataFrame(
@@ -45,26 +46,56 @@ def concepts(index: Queries, labels: Any, min_tp: int) -> pd.DataFrame:
             "precision": precision[order],
             "recall": recall[order],
             "f1": score[order],
+            "span_recall": span_recall[order],
+            "span_f1": f1(precision, span_recall)[order],
         }
     )
 
 
+def _spans(
+    index: Queries, ptr: np.ndarray, concept: np.ndarray, n_concepts: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Runs of tokens of a row that carry the same concept: for each label the token its run begins at (like
+    ``concept``), and for each concept how many runs have a counted position."""
+    token = np.repeat(np.arange(len(ptr) - 1), np.diff(ptr))
+    order = np.argsort(concept, kind="stable")  # by concept, then by token
+    here, what = token[order], concept[order]
+    opens = np.zeros(len(ptr), dtype=bool)
+    opens[index.rows.offsets] = True
+    new = np.ones(len(here), dtype=bool)
+    new[1:] = (what[1:] != what[:-1]) | (here[1:] != here[:-1] + 1) | opens[here[1:]]
+    run = np.cumsum(new) - 1
+    begin = np.empty_like(token)
+    begin[order] = here[np.flatnonzero(new)][run]
+    counted = np.unique(run[index.arrays["counted"][here]])
+    return begin, np.bincount(what[new][counted], minlength=n_concepts)
+
+
 def _pairs(
-    index: Queries, ptr: np.ndarray, concept: np.ndarray, n_concepts: int, a: int, b: int, min_tp: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(latent, concept, tp) for latents ``a … b`` wherever tp is at least ``min_tp``."""
+    index: Queries, ptr: np.ndarray, concept: np.ndarray, begin: np.ndarray, n_concepts: int, a: int, b: int,
+    min_tp: int,
+) -> tuple[np.ndarray, ...]:  # fmt: skip
+    """(latent, concept, positions with both, spans it fires in) for latents ``a … b`` wherever the third is at
+    least ``min_tp``."""
     post = index.arrays["post_ptr"]
     shared = np.zeros((b - a) * n_concepts, dtype=np.int64)
+    met = np.zeros_like(shared)
     # one latent that fires everywhere may be longer than what is looked at together
     for i in range(int(post[a]), int(post[b]), _ENTRIES):
         j = min(i + _ENTRIES, int(post[b]))
         token = index.arrays["post_token"][i:j]
         latent = np.searchsorted(post[a : b + 1], np.arange(i, j), side="right") - 1
+        # where the latent fired last: a span that begins later is met for the first time
+        last = np.asarray(index.arrays["post_token"][max(i - 1, 0) : j - 1], dtype=np.int64)
+        last = np.concatenate([[-1], last]) if i == 0 else last
+        last = np.where(np.arange(i, j) == post[a + latent], -1, last)
         count = ptr[token + 1] - ptr[token]
-        key = np.repeat(latent * n_concepts, count) + concept[ranges(ptr[token], count)]
+        label = ranges(ptr[token], count)
+        key = np.repeat(latent * n_concepts, count) + concept[label]
         shared += np.bincount(key, minlength=len(shared))
+        met += np.bincount(key[np.repeat(last, count) < begin[label]], minlength=len(shared))
     pair = np.flatnonzero(shared >= min_tp)
-    return a + pair // max(n_concepts, 1), pair % max(n_concepts, 1), shared[pair]
+    return a + pair // max(n_concepts, 1), pair % max(n_concepts, 1), shared[pair], met[pair]
 
 
 def compressed(labels: Any, n_tokens: int) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:

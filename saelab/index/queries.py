@@ -303,6 +303,9 @@ class Queries:
         -------
         DataFrame
             concept, latent, tp (positions with both), fires, precision = tp / fires, recall = tp / counted
-            positions of the concept, f1; all pairs with tp > 0, by concept, best first.
+            positions of the concept, f1; span_recall, the share of the concept's spans (runs of its tokens in a
+            row) in which the latent fires at all, and span_f1 of precision and that (Simon and Zou 2024,
+            arXiv 2412.12101, for domains of proteins): the fairer score of a latent that marks one token of a
+            longer span. All pairs with tp > 0, by concept, best f1 first.
         """
         return labelled.concepts(self, labels, min_tp)

@@ -323,13 +323,19 @@ def test_latents_for_a_span(case, row, a, b):
         assert line.fires == (c.z[:, j] > 0).sum()
 
 
-@given(cases, st.integers(1, 6), st.sampled_from(["dict", "dense", "sparse"]), st.integers(1, 3))
+@given(
+    cases, st.integers(1, 6), st.sampled_from(["dict", "dense", "sparse"]), st.integers(1, 3),
+    st.sampled_from([3, 1 << 21]), st.sampled_from([0.3, 0.8]),
+)  # fmt: skip
 @quick
-def test_concepts_equal_dense(case, n_concepts, form, min_tp):
+def test_concepts_equal_dense(case, n_concepts, form, min_tp, entries, share):
     c = Case(**case)
-    matrix = c.rng.random((len(c.counted), n_concepts)) < 0.3
+    matrix = c.rng.random((len(c.counted), n_concepts)) < share
     names = tuple(f"concept {i}" for i in range(n_concepts))
-    frame = c.index.concepts(labels_as(form, names, matrix), min_tp=min_tp)
+    with pytest.MonkeyPatch.context() as m:  # a few postings at a time: latents are cut in the middle
+        m.setattr("saelab.index.concepts._ENTRIES", entries)
+        frame = c.index.concepts(labels_as(form, names, matrix), min_tp=min_tp)
+    spans = {name: runs(matrix[:, j], c.rows.offsets, c.counted) for j, name in enumerate(names)}
     on = (c.z > 0).astype(int)
     tp = on.T @ matrix.astype(int)
     pairs = {(names[j], i) for i, j in zip(*np.nonzero(tp >= min_tp), strict=True)}
@@ -341,8 +347,24 @@ def test_concepts_equal_dense(case, n_concepts, form, min_tp):
         precision, recall = line.tp / line.fires, line.tp / (matrix[:, j] & c.counted).sum()
         np.testing.assert_allclose([line.precision, line.recall], [precision, recall], rtol=1e-15)
         np.testing.assert_allclose(line.f1, 2 * precision * recall / (precision + recall), rtol=1e-14)
+        met = np.mean([on[span, line.latent].any() for span in spans[line.concept]])
+        np.testing.assert_allclose(
+            [line.span_recall, line.span_f1], [met, 2 * precision * met / (precision + met)]
+        )
     for _, part in frame.groupby("concept", observed=True):
         assert part["f1"].is_monotonic_decreasing
+
+
+def runs(column, offsets, counted):
+    """Lists of neighbouring positions of a row that carry a concept, of those with a counted one."""
+    found, before = [], False
+    for i, carries in enumerate(column):
+        if carries and (not before or i in set(offsets.tolist())):
+            found.append([])
+        if carries:
+            found[-1].append(i)
+        before = carries
+    return [span for span in found if counted[span].any()]
 
 
 def labels_as(form, names, matrix):
