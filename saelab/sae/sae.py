@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import html
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 
 from saelab.dtypes import DTYPES
 from saelab.errors import SaelabError
-from saelab.sae import ops
+from saelab.sae import folding, ops
 from saelab.sae.archs import ARCHS
 from saelab.sae.codes import Codes
 from saelab.sae.config import PER_ROW, SAEConfig
@@ -192,46 +191,14 @@ class SAE(nn.Module):
         widths = self.config.widths or (self.W_dec.shape[1],)
         return torch.stack([w.norm(dim=1) for w in self.W_dec.split(list(widths), dim=1)], 1)
 
-    @torch.no_grad()
     def fold(self) -> SAE:
-        """A copy that does the same without ``normalize="scale"``: the factor is multiplied into the weights.
+        """A copy that does the same without ``normalize="scale"``; see :func:`saelab.sae.folding.scale`."""
+        return folding.scale(self)
 
-        ``W_enc · s``, ``W_dec / s``, ``b_dec / s``, ``b_in / s``; ``b_enc`` and thresholds act on
-        pre-activations, which stay the same.
-
-        Raises
-        ------
-        SaelabError
-            If the input is normalised row by row, which no weights can do.
-        """
-        c = self.config
-        if c.normalize in PER_ROW:
-            raise SaelabError(
-                f"{c.normalize} divides each row by its own size: it cannot be folded into weights"
-            )
-        s_in, s_out = self.input_scale(self.W_dec), self.output_factor(self.W_dec)
-        if c.normalize == "none":
-            s_in, s_out = torch.ones_like(s_in), torch.ones_like(s_out)
-        # the encoder and the decoder are multiplied by different factors, so they are not tied any more; a
-        # transcoder's two scales differ too, and b_dec can then not stand in for the input's bias
-        bias = "own" if c.input_bias == "decoder" and c.scale_out not in (None, c.scale) else c.input_bias
-        tied = c.tied and c.normalize == "none"
-        new = SAE(replace(c, normalize="none", scale=1.0, scale_out=None, tied=tied, input_bias=bias))
-        new = new.to(self.W_dec.device, self.W_dec.dtype)
-        for name, parameter in self.named_parameters():
-            dict(new.named_parameters())[name].copy_(parameter)
-        if c.tied and not tied:
-            new.W_enc.copy_(self.W_enc)
-        if not tied:
-            new.W_enc.mul_(s_in[:, None])
-        new.W_dec.div_(s_out)
-        new.b_dec.div_(s_out)
-        if bias == "own":
-            new.own_b_in.copy_(self.b_in / s_in)
-        if c.skip:
-            new.W_skip.mul_(s_in).div_(s_out.expand(len(new.W_skip))[:, None])
-        new.history, new.record = self.history.copy(), dict(self.record)
-        return new
+    def fold_norms(self) -> SAE:
+        """A copy with decoder rows of length 1, whose activations are multiplied by the old lengths: the numbers that
+        public dashboards of SAEs with free decoder norms show; see :func:`saelab.sae.folding.norms`."""
+        return folding.norms(self)
 
     # -------------------------------------------------------------------------------------- keep and show
 
@@ -271,6 +238,7 @@ class SAE(nn.Module):
             ("latents", f"{c.d_sae:,}"),
             ("reads", f"{c.hook_in or 'unnamed hook'} ({c.d_in} wide) of {c.model or 'unnamed model'}"),
             ("texts begin with BOS", "yes" if c.bos else "no"),
+            ("length of decoder rows", folding.lengths(self)),
         ]
         if len(self.history):
             last = self.history.iloc[-1]

@@ -10,7 +10,6 @@ import saelab as sl
 from saelab.errors import SaelabError
 from saelab.sae import SAE, SAEConfig
 from saelab.sae.archs import ARCHS
-from saelab.sae.config import PER_ROW
 
 every_kind = pytest.mark.parametrize("kind", KINDS)
 
@@ -121,39 +120,6 @@ def test_the_global_random_state_is_left_alone(kind):  # C46
     sae = make(kind)
     sae.encode_sparse(rows(4))
     assert torch.equal(torch.randn(3), a)
-
-
-@pytest.mark.parametrize("kind", [k for k in KINDS if KINDS[k].get("normalize") not in PER_ROW])
-def test_fold_is_exact_and_leaves_the_original(kind):  # C07
-    sae, x = make(kind, torch.float64), rows(20, dtype=torch.float64)
-    before = {n: p.clone() for n, p in sae.named_parameters()}
-    folded = sae.fold()
-    assert folded.config.normalize == "none"
-    torch.testing.assert_close(folded.encode(x), sae.encode(x), atol=1e-10, rtol=1e-10)
-    torch.testing.assert_close(
-        folded.decode(folded.encode_sparse(x)), sae.decode(sae.encode_sparse(x)), atol=1e-10, rtol=1e-10
-    )
-    assert all(torch.equal(before[n], p) for n, p in sae.named_parameters())
-
-
-def test_fold_by_hand():  # C07
-    sae, x = make("topk_scale"), rows(20)
-    s = 0.37
-    folded = sae.fold()
-    torch.testing.assert_close(folded.W_enc, sae.W_enc * s)
-    torch.testing.assert_close(folded.W_dec, sae.W_dec / s)
-    torch.testing.assert_close(folded.b_dec, sae.b_dec / s)
-    assert torch.equal(folded.b_enc, sae.b_enc)
-    plain = SAE(dataclasses.replace(sae.config, normalize="none", scale=1.0))
-    plain.load_state_dict(sae.state_dict())
-    expected = plain.decode(plain.encode_sparse(x * s)) / s
-    torch.testing.assert_close(folded.decode(folded.encode_sparse(x)), expected, atol=1e-5, rtol=1e-5)
-
-
-@pytest.mark.parametrize("name", PER_ROW)
-def test_what_is_done_to_each_row_cannot_be_folded(name):
-    with pytest.raises(SaelabError, match=name):
-        make(f"topk_{name}").fold()
 
 
 def test_constant_norm_by_hand():

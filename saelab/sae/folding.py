@@ -1,0 +1,118 @@
+"""Factors moved from one place of an SAE to another, so that it reconstructs the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from saelab.errors import SaelabError
+from saelab.sae.config import PER_ROW
+
+if TYPE_CHECKING:
+    from saelab.sae.sae import SAE
+
+_SAME = 1e-5  # lengths this close to each other, relatively, are the same: float32 rounds them
+
+
+@torch.no_grad()
+def scale(sae: SAE) -> SAE:
+    """A copy that does the same without ``normalize="scale"``: the factor is multiplied into the weights.
+
+    ``W_enc · s``, ``W_dec / s``, ``b_dec / s``, ``b_in / s``; ``b_enc`` and thresholds act on pre-activations,
+    which stay the same.
+
+    Raises
+    ------
+    SaelabError
+        If the input is normalised row by row, which no weights can do.
+    """
+    c = sae.config
+    if c.normalize in PER_ROW:
+        raise SaelabError(f"{c.normalize} divides each row by its own size: it cannot be folded into weights")
+    s_in, s_out = sae.input_scale(sae.W_dec), sae.output_factor(sae.W_dec)
+    if c.normalize == "none":
+        s_in, s_out = torch.ones_like(s_in), torch.ones_like(s_out)
+    # the encoder and the decoder are multiplied by different factors, so they are not tied any more; a
+    # transcoder's two scales differ too, and b_dec can then not stand in for the input's bias
+    bias = "own" if c.input_bias == "decoder" and c.scale_out not in (None, c.scale) else c.input_bias
+    tied = c.tied and c.normalize == "none"
+    new = _copy(sae, normalize="none", scale=1.0, scale_out=None, tied=tied, input_bias=bias)
+    if not tied:
+        new.W_enc.mul_(s_in[:, None])
+    new.W_dec.div_(s_out)
+    new.b_dec.div_(s_out)
+    if bias == "own":
+        new.own_b_in.copy_(sae.b_in / s_in)
+    if c.skip:
+        new.W_skip.mul_(s_in).div_(s_out.expand(len(new.W_skip))[:, None])
+    return new
+
+
+@torch.no_grad()
+def norms(sae: SAE) -> SAE:
+    """A copy whose decoder rows have length 1 and whose latents are multiplied by the lengths they had.
+
+    With ``n`` a row's length: ``W_dec / n``, ``W_enc · n``, ``b_enc · n``, and what else acts on pre-activations
+    (``b_mag``, thresholds) ``· n``. The same latents are active and the reconstruction is the same. One threshold
+    for all latents becomes one for each, so a BatchTopK or Matryoshka SAE comes back as the JumpReLU SAE that it
+    is once it has been trained. Rows of length 0 stay. A crosscoder's row is taken over all its hook points.
+
+    Raises
+    ------
+    SaelabError
+        For TopK whose lengths differ: multiplied activations would rank otherwise, and other latents survive. For
+        a tied SAE whose lengths are not 1 already: the encoder would not be the decoder's transpose any more.
+    """
+    c, n = sae.config, _lengths(sae)  # (d_sae,)
+    n = torch.where(n > 0, n, 1.0)
+    if c.arch == "topk" and float(n.max() / n.min()) > 1 + _SAME:
+        raise SaelabError(
+            f"decoder rows have lengths from {float(n.min()):.3g} to {float(n.max()):.3g}: multiplied by them, "
+            "activations of a TopK SAE would rank otherwise and other latents would be among the k largest"
+        )
+    if c.tied and float((n - 1).abs().max()) > _SAME:
+        raise SaelabError(
+            "a tied SAE has one matrix: its decoder rows cannot be shortened without the encoder's"
+        )
+    if c.arch in ("batchtopk", "matryoshka"):
+        new = _copy(sae, arch="jumprelu", k=None, prefixes=None)
+        new.threshold.copy_(sae.threshold.clamp_min(0) * n)
+    else:
+        new = _copy(sae, floor=c.floor * float(n.max()) if c.floor else 0.0)
+    for name, p in new.named_parameters():
+        if name in ("b_enc", "b_mag") or (name == "threshold" and new.config.arch == c.arch):
+            p.mul_(n)
+    if not c.tied:
+        new.W_enc.mul_(n)
+        new.W_dec.div_(n[:, None])
+    return new
+
+
+def lengths(sae: SAE) -> str:
+    """How long the decoder rows are, in words."""
+    n = _lengths(sae)
+    low, high = float(n.min()), float(n.max())
+    if max(abs(low - 1), abs(high - 1)) < 0.01:  # half precision rounds a little
+        return "1"
+    return f"{low:.2g} to {high:.2g}; fold_norms() makes them 1"
+
+
+def _lengths(sae: SAE) -> Tensor:
+    return sae.W_dec.detach().float().norm(dim=1)  # (d_sae,)
+
+
+def _copy(sae: SAE, **changes: object) -> SAE:
+    """A new SAE with the same numbers under a changed configuration."""
+    new = type(sae)(replace(sae.config, **changes))  # type: ignore[arg-type]
+    new = new.to(sae.W_dec.device, sae.W_dec.dtype)
+    own = dict(new.named_parameters())
+    for name, parameter in sae.named_parameters():
+        if name in own and own[name].shape == parameter.shape:
+            own[name].copy_(parameter)
+    if sae.config.tied and not new.config.tied:
+        new.W_enc.copy_(sae.W_enc)
+    new.history, new.record = sae.history.copy(), dict(sae.record)
+    return new

@@ -1,0 +1,111 @@
+"""Scales and decoder norms moved into the weights: the same SAE, with other numbers."""
+
+import dataclasses
+
+import pytest
+import torch
+from kinds import KINDS, make, rows
+
+from saelab.errors import SaelabError
+from saelab.sae import SAE, SAEConfig
+from saelab.sae.config import PER_ROW
+
+
+@pytest.mark.parametrize("kind", [k for k in KINDS if KINDS[k].get("normalize") not in PER_ROW])
+def test_fold_is_exact_and_leaves_the_original(kind):  # C07
+    sae, x = make(kind, torch.float64), rows(20, dtype=torch.float64)
+    before = {n: p.clone() for n, p in sae.named_parameters()}
+    folded = sae.fold()
+    assert folded.config.normalize == "none"
+    torch.testing.assert_close(folded.encode(x), sae.encode(x), atol=1e-10, rtol=1e-10)
+    torch.testing.assert_close(
+        folded.decode(folded.encode_sparse(x)), sae.decode(sae.encode_sparse(x)), atol=1e-10, rtol=1e-10
+    )
+    assert all(torch.equal(before[n], p) for n, p in sae.named_parameters())
+
+
+def test_fold_by_hand():  # C07
+    sae, x = make("topk_scale"), rows(20)
+    s = 0.37
+    folded = sae.fold()
+    torch.testing.assert_close(folded.W_enc, sae.W_enc * s)
+    torch.testing.assert_close(folded.W_dec, sae.W_dec / s)
+    torch.testing.assert_close(folded.b_dec, sae.b_dec / s)
+    assert torch.equal(folded.b_enc, sae.b_enc)
+    plain = SAE(dataclasses.replace(sae.config, normalize="none", scale=1.0))
+    plain.load_state_dict(sae.state_dict())
+    expected = plain.decode(plain.encode_sparse(x * s)) / s
+    torch.testing.assert_close(folded.decode(folded.encode_sparse(x)), expected, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", PER_ROW)
+def test_what_is_done_to_each_row_cannot_be_folded(name):
+    with pytest.raises(SaelabError, match=name):
+        make(f"topk_{name}").fold()
+
+
+FREE = [k for k in KINDS if KINDS[k]["arch"] != "topk"]
+
+
+@pytest.mark.parametrize("kind", FREE)
+def test_norms_are_folded_exactly(kind):  # C25
+    sae, x = make(kind, torch.float64), rows(20, dtype=torch.float64)
+    with torch.no_grad():
+        sae.W_dec.mul_(torch.linspace(0.5, 2, len(sae.W_dec))[:, None] / sae.W_dec.norm(dim=1, keepdim=True))
+    before = {n: p.clone() for n, p in sae.named_parameters()}
+    folded, n = sae.fold_norms(), sae.W_dec.norm(dim=1)
+    torch.testing.assert_close(folded.W_dec.norm(dim=1), torch.ones_like(n), atol=1e-6, rtol=0)
+    torch.testing.assert_close(folded.encode(x), sae.encode(x) * n, atol=1e-5, rtol=1e-5)
+    assert torch.equal(folded.encode(x) > 0, sae.encode(x) > 0)
+    torch.testing.assert_close(
+        folded.decode(folded.encode_sparse(x)), sae.decode(sae.encode_sparse(x)), atol=1e-5, rtol=1e-5
+    )
+    assert all(torch.equal(before[k], p) for k, p in sae.named_parameters())
+    assert sae.encode(x).any()
+
+
+def test_norms_of_jumprelu_take_the_threshold_along():  # C25
+    sae = make("jumprelu")
+    torch.testing.assert_close(sae.fold_norms().threshold, sae.threshold * sae.W_dec.norm(dim=1))
+
+
+@pytest.mark.parametrize(
+    ("kind", "unset"), [("batchtopk", False), ("batchtopk", True), ("matryoshka", False)]
+)
+def test_one_threshold_becomes_one_for_each(kind, unset):  # C25
+    sae, x = make(kind), rows(20)
+    if unset:
+        sae.threshold.data.fill_(-1.0)
+    folded = sae.fold_norms()
+    assert (folded.config.arch, folded.config.k, folded.threshold.shape) == ("jumprelu", None, (40,))
+    assert torch.equal(folded.encode(x) > 0, sae.encode(x) > 0)
+
+
+def test_topk_is_refused_unless_all_rows_are_as_long():  # C25
+    with pytest.raises(SaelabError, match="other latents would be among the k largest"):
+        make("topk").fold_norms()
+    sae, x = make("topk_floor"), rows(20)
+    with torch.no_grad():
+        sae.W_dec.mul_(3 / sae.W_dec.norm(dim=1, keepdim=True))
+    folded = sae.fold_norms()
+    torch.testing.assert_close(folded.encode(x), sae.encode(x) * 3)
+    torch.testing.assert_close(folded(x).recon, sae(x).recon)
+
+
+def test_tied_is_refused_and_a_silent_row_stays():
+    sae = SAE(SAEConfig("relu", 12, 40, hook_in="a", tied=True))
+    with torch.no_grad():
+        sae.W_dec.fill_(1.0)
+    with pytest.raises(SaelabError, match="one matrix"):
+        sae.fold_norms()
+    sae, x = make("relu"), rows(5)
+    with torch.no_grad():
+        sae.W_dec[3] = 0
+    folded = sae.fold_norms()
+    torch.testing.assert_close(folded.encode(x)[:, 3], sae.encode(x)[:, 3])
+    assert folded.W_dec.isfinite().all()
+
+
+def test_an_sae_says_how_long_its_rows_are():  # C25
+    assert "fold_norms() makes them 1" in make("relu")._repr_html_()
+    assert "fold_norms" not in make("relu").fold_norms()._repr_html_()
