@@ -126,7 +126,6 @@ def run(
         lambda: train(
             model, texts, hook=plan.hook, d_sae=plan.d_sae, k=plan.k, tokens=plan.train_tokens, batch=plan.batch,
             context=plan.context, seed=seed, out=folder / "sae", lr=plan.lr, options={"floor": plan.floor},
-            precision="auto",
         ),
     )  # fmt: skip
     report = timed("evaluate", lambda: evaluate(sae, model, held_out, tokens=plan.evaluate_tokens))

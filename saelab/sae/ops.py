@@ -63,18 +63,31 @@ def paired_dots(a: Tensor, b: Tensor, chunk: int = 2048) -> Tensor:
 def row_top(table: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """The k largest of each row, in descending order: values (rows, k) and columns (rows, k).
 
-    Wide rows on a CPU are searched in two stages: the k largest lie in the k column groups with the largest
-    maxima, and a maximum over strided groups is one fast pass. Where equal values straddle the cut, which of
-    them is taken is not defined, as for ``Tensor.topk``."""
+    Wide rows on a CPU are searched in stages: the k largest lie in the k column groups with the largest maxima,
+    those maxima are searched in the same way, and a maximum over strided groups is one fast pass. Where equal
+    values straddle the cut, which of them is taken is not defined, as for ``Tensor.topk``."""
     rows, columns = table.shape
-    if not rows or table.device.type != "cpu" or columns % GROUP or columns < 8 * GROUP * k:
+    if not rows or table.device.type != "cpu":
         return table.topk(k, dim=-1)
+    if columns % GROUP or columns < 3 * GROUP * k:
+        place = _rank(table).topk(k, dim=-1).indices  # (rows, k)
+        return table.gather(1, place), place
     stride = columns // GROUP
-    groups = table.view(rows, GROUP, stride).amax(1).topk(k, dim=-1, sorted=False).indices  # (rows, k)
+    _, groups = row_top(table.view(rows, GROUP, stride).amax(1), k)  # (rows, k)
     members = groups[:, None, :] + torch.arange(0, columns, stride)[None, :, None]  # (rows, GROUP, k)
     members = members.reshape(rows, -1)
-    values, place = table.gather(1, members).topk(k, dim=-1)  # (rows, k)
-    return values, members.gather(1, place)
+    values = table.gather(1, members)  # (rows, GROUP * k)
+    place = _rank(values).topk(k, dim=-1).indices  # (rows, k)
+    return values.gather(1, place), members.gather(1, place)
+
+
+def _rank(values: Tensor) -> Tensor:
+    """Whole numbers in the order of the floating-point ``values``, which are found in two thirds of the time: a
+    comparison need not ask for NaN. The bits of a positive number are in order already, those of a negative one
+    backwards."""
+    whole = {2: torch.int16, 4: torch.int32, 8: torch.int64}[values.element_size()]
+    bits = values.view(whole)
+    return bits ^ ((bits >> (8 * values.element_size() - 1)) & torch.iinfo(whole).max)
 
 
 def by_latent(indices: Tensor, d_sae: int) -> tuple[Tensor, Tensor]:

@@ -105,7 +105,7 @@ def train(
     aux_k: int | None = None,
     dead_after: int | None = None,
     clip: float = 1.0,
-    precision: str = "float32",
+    precision: str = "auto",
     context: int | None = None,
     bos: bool | None = None,
     buffer: int = 1 << 16,

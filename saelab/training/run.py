@@ -56,7 +56,7 @@ class Wanted:
     aux_k: int | None = None
     dead_after: int | None = None
     clip: float = 1.0
-    precision: str = "float32"
+    precision: str = "auto"
     ema: float = 0.0
     seed: int = 0
     init: SAE | None = None

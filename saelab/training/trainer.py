@@ -36,8 +36,9 @@ class TrainConfig:
     aux_k: int | None = None  # dead latents that share the work, at least 1; None: d_in / 2
     dead_after: int | None = None  # tokens without firing until a latent counts as dead; None: see below
     clip: float = 1.0  # largest norm of the whole gradient
-    # bfloat16: candidates are searched in bfloat16, their values are float32; auto: if the processor has it
-    precision: str = "float32"
+    # bfloat16: candidates are searched in bfloat16, their values are float32; auto: that for architectures with a k,
+    # where the processor has it (the curves coincide, see tests/benchmarks/precision.py), else float32
+    precision: str = "auto"
     seed: int = 0
     ema: float = 0.0  # decay of the running mean of the weights that becomes the result; 0: the last weights
 
@@ -141,8 +142,8 @@ class Trainer:
         self.firing = Firing(c.d_sae, device)
         self.average = {n: torch.zeros_like(p) for n, p in self.learnt.items()} if config.ema else {}
         self.pressure = 0.02  # sparsity coefficient that is led by the target, where there is one
-        precision = config.precision
-        self.fast = precision == "bfloat16" or (precision == "auto" and has_fast_bfloat16(device))
+        able = sae.arch.needs_k and has_fast_bfloat16(device)
+        self.fast = config.precision == "bfloat16" or (config.precision == "auto" and able)
         self.unit = sae.arch.unit_decoder(self.options)
         self.resampled = 0
         self.left_out: dict[str, int] = {}  # rows of activations that were not used, by reason

@@ -69,6 +69,7 @@ def build_sae(folder: Path, model_folder: Path, *, quick: bool = False, progress
         tokens=tokens,
         lr=LEARNING_RATE,
         options={"floor": FLOOR},
+        precision="float32",  # the same on processors with and without bfloat16
         progress=progress,
     )
     native.save(sae, folder, store=torch.float16)

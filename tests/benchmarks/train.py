@@ -49,7 +49,7 @@ def activations(n: int, d: int, seed: int):
     return x
 
 
-def step_saelab(arch, d, n, k, x, steps, precision="float32"):
+def step_saelab(arch, d, n, k, x, steps, precision="auto"):
     from saelab.sae import SAE, SAEConfig
     from saelab.sae.archs import ARCHS
     from saelab.training import TrainConfig, Trainer, start
@@ -291,7 +291,7 @@ def main() -> None:
         library, arch, shape = options.worker
         worker(library, arch, json.loads(shape), options.steps, options.threads, options.clock == "cpu")
         return
-    pythons = {"saelab": Path(sys.executable), "saelab:bfloat16": Path(sys.executable)}
+    pythons = {"saelab": Path(sys.executable), "saelab:float32": Path(sys.executable)}
     for library in options.peers if set(options.only) != {"harvest"} else []:
         try:
             pythons[library] = environment(options.work, PEERS[library])
