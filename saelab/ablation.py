@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from saelab import data, models
-from saelab.errors import SaelabError, check_count, check_latent
+from saelab.errors import SaelabError, check_count, check_latent, check_pair
 from saelab.evaluation.head import kl_divergence
 from saelab.intervene import attach, steer
 from saelab.passes import Pass, watched
@@ -117,6 +117,7 @@ def effects(
     SaelabError
         Before anything runs: latent out of range, empty text, or one longer than the context.
     """
+    check_pair(model, sae)
     latent, top = check_latent(latent, sae.config.d_sae), check_count("top", top, 0)
     ids = text_ids(model, sae, text)
     written = _residual_write(model, sae, latent) if direct else None  # (d_model)

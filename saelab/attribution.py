@@ -14,7 +14,7 @@ from torch import Tensor
 
 from saelab import models
 from saelab.ablation import allowed, text_ids
-from saelab.errors import SaelabError, check_count
+from saelab.errors import SaelabError, check_count, check_pair
 from saelab.intervene import attach
 from saelab.passes import Pass, watched
 from saelab.sae import SAE, Codes
@@ -105,6 +105,7 @@ def attribute(
     batch
         Latents ablated in one forward pass.
     """
+    check_pair(model, sae)
     check, batch = check_count("check", check, 0), check_count("batch", batch)
     ids = text_ids(model, sae, text)
     length = ids.shape[1]

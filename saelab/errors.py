@@ -30,6 +30,34 @@ def unknown(
     return error(f"unknown {kind} {got!r}.{hint} Allowed: {shown or 'none'}.")
 
 
+def check_model(model: object) -> None:
+    """Refuse what cannot be a model with hook points, such as its name or an SAE in its place."""
+    if not hasattr(model, "hook_dict"):
+        raise SaelabError(f"model must be a model, such as load_model('zoo') gives; got {_said(model)}")
+
+
+def check_sae(sae: object) -> None:
+    """Refuse what cannot be an SAE, such as the name of one or a model in its place."""
+    if not (hasattr(sae, "encode_sparse") and hasattr(sae, "config")):
+        raise SaelabError(f"sae must be an SAE, such as load_sae('zoo') gives; got {_said(sae)}")
+
+
+def check_pair(model: object, sae: object) -> None:
+    """Refuse a model and an SAE that are not what they are called."""
+    check_model(model)
+    check_sae(sae)
+
+
+def _said(value: object) -> str:
+    if isinstance(value, str):
+        return f"the text {value[:80]!r}: load it first"
+    if hasattr(value, "encode_sparse"):
+        return "an SAE: are model and sae in each other's place?"
+    if hasattr(value, "hook_dict"):
+        return "a model: are model and sae in each other's place?"
+    return f"{type(value).__name__}"
+
+
 def check_latent(latent: object, d_sae: int) -> int:
     """``latent`` as an int in ``0 … d_sae - 1``; numpy and torch integers are fine, floats are not."""
     try:

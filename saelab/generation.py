@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import difflib
 import html
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -20,8 +21,8 @@ import torch
 from torch import Tensor
 
 from saelab import models
-from saelab.errors import SaelabError, check_count
-from saelab.intervene import interventions, steer
+from saelab.errors import SaelabError, check_count, check_model, unknown
+from saelab.intervene import interventions, paired, steer
 from saelab.kv_cache import Decoder
 from saelab.sae import SAE
 
@@ -201,6 +202,10 @@ def generate(
     --------
     >>> sl.generate(model, "Once upon", seed=1, sae=sae, edits={123: 8.0}).text  # doctest: +SKIP
     """
+    check_model(model)
+    _check_keywords(steering)
+    if sae is not None:
+        paired(sae)
     max_new_tokens, n, seed = check_count("max_new_tokens", max_new_tokens), check_count("n", n), _seed(seed)
     temperature, top_k = _temperature(temperature), _top_k(model, top_k)
     ids = _prompt_ids(model, prompt, _bos(sae, bos))
@@ -242,6 +247,7 @@ def compare(
     on_baseline, on_token
         Called during the first and the second run; False from either cancels what is left.
     """
+    _check_keywords(options)
     plain = {k: v for k, v in options.items() if k in _PLAIN_OPTIONS}
     steering = {k: v for k, v in options.items() if k not in _PLAIN_OPTIONS}
     # checked before the baseline costs time
@@ -259,6 +265,13 @@ def compare(
 
 
 _PLAIN_OPTIONS = ("max_new_tokens", "temperature", "top_k", "seed", "n", "bos", "stop_at_end", "cache")
+_STEERING = tuple(n for n, p in inspect.signature(steer).parameters.items() if p.kind is p.KEYWORD_ONLY)
+
+
+def _check_keywords(options: dict[str, Any]) -> None:
+    for name in options:
+        if name not in (*_PLAIN_OPTIONS, *_STEERING):
+            raise unknown("keyword", name, (*_PLAIN_OPTIONS, *_STEERING, "edits", "sae", "on_token"))
 
 
 @contextlib.contextmanager

@@ -19,20 +19,23 @@ from torch import Tensor
 
 from saelab import edits as _edits
 from saelab.edits import Edit, Intervention
-from saelab.errors import SaelabError
+from saelab.errors import SaelabError, check_model, check_sae
 from saelab.passes import Pass, Watch, watched
 from saelab.sae import SAE, Codes
 from saelab.sites import Clock, Site, by_hook
 from saelab.steered import Steered
 
 
-def _pairs(sae: Any, edits: Any = None) -> list[tuple[SAE, Any]]:
+def paired(sae: Any, edits: Any = None) -> list[tuple[SAE, Any]]:
+    """One SAE with ``edits``, or a list of SAEs or (SAE, its edits), as a list of pairs."""
     if isinstance(sae, SAE):
         return [(sae, edits)]
-    pairs = [(s, edits) if isinstance(s, SAE) else tuple(s) for s in sae]
-    if not pairs or any(len(p) != 2 or not isinstance(p[0], SAE) for p in pairs):
+    if not isinstance(sae, Sequence) or isinstance(sae, str):
+        check_sae(sae)
+    found = [(s, edits) if isinstance(s, SAE) else tuple(s) for s in sae]
+    if not found or any(len(p) != 2 or not isinstance(p[0], SAE) for p in found):
         raise SaelabError("sae is an SAE, or a list of (sae, edits) pairs")
-    return pairs
+    return found
 
 
 # ------------------------------------------------------------------------------------------------- steer
@@ -72,8 +75,9 @@ def interventions(
     **common: Any,
 ) -> list[tuple[SAE, Intervention]]:
     """The checked edits of :func:`steer`, without running anything; ``[0][1].save(path)`` keeps them."""
+    check_model(model)
     Edit(**common)  # names are wrong whether or not an edit uses them
-    pairs = [(s, _edits.intervention(s, e, relative=relative, **common)) for s, e in _pairs(sae, edits)]
+    pairs = [(s, _edits.intervention(s, e, relative=relative, **common)) for s, e in paired(sae, edits)]
     for s, _ in pairs:
         Site(model, s)
     return pairs
@@ -215,7 +219,8 @@ def attach(
     ...     logits = model("Once upon a time")
     >>> spliced.codes.l0()  # doctest: +SKIP
     """
-    saes = [s for s, _ in _pairs(sae)]
+    check_model(model)
+    saes = [s for s, _ in paired(sae)]
     clock = Clock(model, special, None, False)
     sites = [Site(model, s) for s in saes]
     state = Attached(Counter(), [None] * len(sites))

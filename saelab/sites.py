@@ -10,7 +10,7 @@ from torch import Tensor
 
 from saelab import models
 from saelab.edits import Edit
-from saelab.errors import HookError, SaelabError
+from saelab.errors import HookError, SaelabError, check_pair
 from saelab.passes import Pass, Watch
 from saelab.sae import SAE
 
@@ -23,6 +23,7 @@ class Site:
     """
 
     def __init__(self, model: Any, sae: SAE):
+        check_pair(model, sae)
         self.model, self.sae = model, sae
         self.reads, self.writes = hook_points(sae.config.hook_in), hook_points(sae.config.hook_out)
         for hook in (*self.reads, *self.writes):

@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 
 from saelab import data, files, models
 from saelab.activations import Harvester, Part, Screen
-from saelab.errors import SaelabError, check_count, unknown
+from saelab.errors import SaelabError, check_count, check_model, unknown
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 BLOCK = 1024  # rows that are read together; blocks come in random order
@@ -133,6 +133,7 @@ class ActivationStore:
             Before work: an unknown hook point or dtype, a folder that holds something else or a store made with
             other settings (the first is named).
         """
+        check_model(model)
         path = Path(path).expanduser()
         hooks = [hooks] if isinstance(hooks, str) else list(hooks)
         if dtype not in DTYPES:

@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 
 from saelab import models
 from saelab.edits import Edit
-from saelab.errors import SaelabError, check_count, check_latent
+from saelab.errors import SaelabError, check_count, check_latent, check_pair
 from saelab.generation import Generation, generate
 from saelab.intervene import interventions
 from saelab.sae import SAE
@@ -139,6 +139,7 @@ def steering_success(
     --------
     >>> sl.steering_success(model, sae, {"dna": [2203]}, sl.zoo.classify, relative=index)  # doctest: +SKIP
     """
+    check_pair(model, sae)
     n, tune, controls = check_count("n", n), check_count("tune", tune), check_count("controls", controls, 0)
     strengths, schedules = list(strengths), [None if s is None else tuple(s) for s in schedules]
     if not candidates or not strengths or not schedules:

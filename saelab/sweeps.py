@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from saelab import models
 from saelab.edits import Edit
-from saelab.errors import SaelabError, check_latent
+from saelab.errors import SaelabError, check_latent, check_pair
 from saelab.generation import Generation, generate
 from saelab.intervene import attach, interventions
 from saelab.sae import SAE
@@ -60,6 +60,7 @@ def sweep(
     SaelabError
         Before anything runs: for wrong names, latents out of range, nothing to sweep over.
     """
+    check_pair(model, sae)
     prompts = [prompts] if isinstance(prompts, str) else list(prompts)
     latents = [check_latent(i, sae.config.d_sae) for i in latents]
     strengths = list(strengths)

@@ -8,7 +8,7 @@ from typing import Any, overload
 
 import pandas as pd
 
-from saelab.errors import SaelabError, unknown
+from saelab.errors import SaelabError, check_sae, unknown
 from saelab.evaluation.report import MEANING, Report, show
 from saelab.sae import SAE
 
@@ -31,14 +31,15 @@ _TABLE = (
 
 def named(saes: Sequence[SAE] | Mapping[str, SAE]) -> tuple[list[str], list[SAE]]:
     """Names that tell the SAEs apart, and the SAEs."""
+    if isinstance(saes, str) or not isinstance(saes, (SAE, Mapping, Sequence)):
+        check_sae(saes)
     if isinstance(saes, SAE):
         raise SaelabError("saes is a list or a dict of SAEs, got one SAE; use [sae], or saelab.evaluate")
     pairs = list(saes.items()) if isinstance(saes, Mapping) else [(None, s) for s in saes]
     if not pairs:
         raise SaelabError("there is no SAE to evaluate: saes is empty")
     for _, sae in pairs:
-        if not isinstance(sae, SAE):
-            raise SaelabError(f"saes must hold SAEs, got {type(sae).__name__}")
+        check_sae(sae)
     names: list[str] = []
     for given, sae in pairs:
         c = sae.config

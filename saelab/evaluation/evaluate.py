@@ -13,7 +13,7 @@ from typing import Any
 from tqdm.auto import tqdm
 
 from saelab import data, models
-from saelab.errors import SaelabError, check_count
+from saelab.errors import SaelabError, check_count, check_model
 from saelab.evaluation.comparison import Reports, named
 from saelab.evaluation.head import kl_divergence as kl_divergence
 from saelab.evaluation.measure import measure
@@ -90,6 +90,7 @@ def evaluate_many(
         plot of sparsity against fidelity.
     """
     names, saes = named(saes)
+    check_model(model)
     check_count("batch_tokens", batch_tokens)
     check_count("resamples", resamples, 0)
     for sae in saes:

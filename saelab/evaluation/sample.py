@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from saelab import data, models
-from saelab.errors import SaelabError, check_count, unknown
+from saelab.errors import SaelabError, check_count, check_pair, unknown
 from saelab.index.concepts import compressed
 from saelab.sae import SAE, Codes, ops
 from saelab.sites import Site
@@ -110,6 +110,7 @@ def sample(
     SaelabError
         For an unknown concept, one that was asked for and has too few examples, or when none has enough.
     """
+    check_pair(model, sae)
     check_count("examples", examples, LEAST)
     if isinstance(concepts, str):
         raise SaelabError(

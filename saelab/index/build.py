@@ -17,7 +17,7 @@ import torch
 from tqdm.auto import tqdm
 
 from saelab import __version__, data, models
-from saelab.errors import SaelabError, check_count
+from saelab.errors import SaelabError, check_count, check_pair
 from saelab.index import layout
 from saelab.index.arrays import parse_bytes
 from saelab.index.vocab import Vocab
@@ -42,6 +42,7 @@ def build(
     overwrite: bool = False,
 ) -> None:
     """Write the index of ``sae`` on ``texts`` into ``folder``; see :meth:`LatentIndex.build`."""
+    check_pair(model, sae)
     check_count("batch_tokens", batch_tokens)
     memory = parse_bytes(spill)
     if not threshold >= 0:

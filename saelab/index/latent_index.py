@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from saelab import data
-from saelab.errors import SaelabError, check_latent
+from saelab.errors import SaelabError, check_latent, check_model, check_sae
 from saelab.frames import TextFrame
 from saelab.index import build as building
 from saelab.index import layout, summary
@@ -52,6 +52,10 @@ class LatentIndex(Queries):
     """
 
     def __init__(self, path: str | Path, sae: Any = None, model: Any = None):
+        if sae is not None:
+            check_sae(sae)
+        if model is not None:
+            check_model(model)
         self.path = Path(path)
         self.config: dict[str, Any] = layout.read_config(self.path)
         self.arrays = layout.open_arrays(self.path, self.config)

@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm.auto import tqdm
 
-from saelab.errors import SaelabError, check_latent
+from saelab.errors import SaelabError, check_latent, check_pair
 from saelab.n2g import score
 from saelab.n2g.config import N2GConfig
 from saelab.n2g.corpus import Corpus, corpus
@@ -80,6 +80,7 @@ def fit(
     SaelabError
         Before any work, if a latent is out of range or the index is of another SAE.
     """
+    check_pair(model, sae)
     config = config or N2GConfig()
     if hasattr(latents, "__index__"):
         latents = [latents]  # type: ignore[list-item]

@@ -18,7 +18,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from saelab import data, models
-from saelab.errors import SaelabError
+from saelab.errors import SaelabError, check_pair
 from saelab.n2g import match
 from saelab.n2g.corpus import Corpus, corpus, part_number
 
@@ -106,6 +106,7 @@ def simulated_loss(
         If there are no graphs, they were fitted with different seeds (their train documents differ), the SAE
         is a transcoder, or it normalises its input (a simulation cannot know the norm).
     """
+    check_pair(model, sae)
     c, seed = _checked(sae, graphs, index)
     chosen = _rows(index, c, part_number(split), data.parse_tokens(tokens))
     token, latent, value = simulate(graphs, index)

@@ -23,7 +23,7 @@ from tqdm.auto import tqdm
 from saelab import __version__, data, files
 from saelab.activations import Harvester
 from saelab.buffer import ActivationBuffer
-from saelab.errors import SaelabError, check_count, unknown
+from saelab.errors import SaelabError, check_count, check_model, unknown
 from saelab.sae import SAE, SAEConfig
 from saelab.sae.archs import ARCHS
 from saelab.sae.config import PER_ROW
@@ -214,6 +214,7 @@ class Run:
         }  # fmt: skip
 
     def _model_origin(self, model: Any, texts: Any, context: int | None, bos: bool | None) -> Origin:
+        check_model(model)
         if texts is None:
             raise SaelabError("give texts to train on (or an ActivationStore in place of the model)")
         inits = [w.init.config for w in self.wanted if w.init is not None]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saelab import models
-from saelab.errors import SaelabError, check_latent
+from saelab.errors import SaelabError, check_latent, check_pair
 from saelab.widgets.tokens import TokenText
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ class Source:
     """Codes of some texts, kept sparse, so that any latent of the SAE can be shown."""
 
     def __init__(self, model: Any, sae: Any, index: Any):
+        check_pair(model, sae)
         self.model, self.sae, self.index = model, sae, index
         self.texts: list[TokenText] = []
         self.codes: list[Any] = []

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import traitlets
 
-from saelab.errors import SaelabError, check_latent, unknown
+from saelab.errors import SaelabError, check_latent, check_pair, unknown
 from saelab.widgets.base import Widget, asset
 from saelab.widgets.page import plain
 from saelab.widgets.tokens import MONO, TokenText, escape, frame
@@ -93,6 +93,7 @@ class SteeringPanel(Widget):
         **state: Any,
     ):
         self._stop, self._thread = threading.Event(), None
+        check_pair(model, sae)
         self.result: Comparison | None = None
         self._swept: list[pd.DataFrame] = []
         chosen = edits.items() if isinstance(edits, Mapping) else ((i, None) for i in edits)

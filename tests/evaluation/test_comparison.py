@@ -93,7 +93,7 @@ def test_mistakes_are_said_before_work(tiny, reports):
         sl.evaluate_many(random_sae(), tiny, SENTENCES)
     with pytest.raises(SaelabError, match="saes is empty"):
         sl.evaluate_many([], tiny, SENTENCES)
-    with pytest.raises(SaelabError, match="must hold SAEs, got str"):
+    with pytest.raises(SaelabError, match="sae must be an SAE"):
         sl.evaluate_many(["zoo"], tiny, SENTENCES)
     with pytest.raises(SaelabError, match="begin with BOS"):
         sl.evaluate_many([random_sae(), random_sae(bos=False)], tiny, SENTENCES)
