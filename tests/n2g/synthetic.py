@@ -78,11 +78,11 @@ def fake_probe(rules):
 
 
 def fake_model(context=64):
-    return SimpleNamespace(cfg=SimpleNamespace(n_ctx=context))
+    return SimpleNamespace(cfg=SimpleNamespace(n_ctx=context), hook_dict={})
 
 
 def fake_sae(d_sae):
-    return SimpleNamespace(config=SimpleNamespace(d_sae=d_sae, hook_in="nowhere"))
+    return SimpleNamespace(config=SimpleNamespace(d_sae=d_sae, hook_in="nowhere"), encode_sparse=None)
 
 
 def random_documents(n, length, vocab, seed=0):
