@@ -20,6 +20,7 @@ from torch import Tensor
 
 from saelab import models
 from saelab.errors import SaelabError
+from saelab.facts import facts_html
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9}
 
@@ -76,6 +77,21 @@ class TokenRows:
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
+
+    def __repr__(self) -> str:
+        return f"TokenRows({len(self):,} rows, {self.n_tokens:,} tokens)"
+
+    def _repr_html_(self) -> str:
+        length = np.diff(self.offsets)
+        return facts_html(
+            "Token rows",
+            [
+                ("rows", f"{len(self):,} of {len(np.unique(self.doc)):,} documents"),
+                ("tokens", f"{self.n_tokens:,}"),
+                ("length", f"{length.min()} to {length.max()} tokens" if len(self) else "no rows"),
+                ("begin with BOS", "yes" if self.bos else "no"),
+            ],
+        )
 
     def __getitem__(self, row: int) -> np.ndarray:
         if not -len(self) <= row < len(self):

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from saelab import files
 from saelab.errors import SaelabError, check_count, check_latent, unknown
+from saelab.facts import facts_html
 from saelab.sae import SAE
 
 MODES = ("add", "clamp", "scale", "ablate", "project")
@@ -213,6 +214,11 @@ class Intervention:
 
     def __str__(self) -> str:
         return "; ".join(map(str, self.edits))
+
+    def _repr_html_(self) -> str:
+        place = f"{self.sae['arch']}, {self.sae['d_sae']:,} latents at {self.sae['hook_in']}"
+        edits = [(f"latent {e.latent}", str(e)) for e in self.edits]
+        return facts_html("Intervention", [("SAE", place), *edits])
 
 
 def describe(sae: SAE) -> dict[str, Any]:

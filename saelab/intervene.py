@@ -32,7 +32,7 @@ def paired(sae: Any, edits: Any = None) -> list[tuple[SAE, Any]]:
         return [(sae, edits)]
     if not isinstance(sae, Sequence) or isinstance(sae, str):
         check_sae(sae)
-    found = [(s, edits) if isinstance(s, SAE) else tuple(s) for s in sae]
+    found: list[Any] = [(s, edits) if isinstance(s, SAE) else tuple(s) for s in sae]
     if not found or any(len(p) != 2 or not isinstance(p[0], SAE) for p in found):
         raise SaelabError("sae is an SAE, or a list of (sae, edits) pairs")
     return found

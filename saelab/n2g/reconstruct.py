@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from saelab import data, models
 from saelab.errors import SaelabError, check_pair
+from saelab.facts import facts_html
 from saelab.n2g import match
 from saelab.n2g.corpus import Corpus, corpus, part_number
 
@@ -60,6 +61,23 @@ class SimulatedLoss:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
         return asdict(self)
+
+    def _repr_html_(self) -> str:
+        def line(ce: float, kl: float | None) -> str:
+            return f"{ce:.3f} nats a token" + ("" if kl is None else f", KL from the model {kl:.3f}")
+
+        kept = "undefined" if self.explained is None else f"{self.explained:.1%} of what the SAE keeps"
+        return facts_html(
+            f"Latents simulated by {self.latents:,} graphs, on {self.tokens:,} tokens",
+            [
+                ("the model itself", line(self.ce_clean, None)),
+                ("through the SAE", line(self.ce_sae, self.kl_sae)),
+                ("through the graphs", line(self.ce_graphs, self.kl_graphs)),
+                ("through the mean", line(self.ce_mean, self.kl_mean)),
+                ("a bigram model", line(self.ce_bigram, None)),
+                ("the graphs keep", kept),
+            ],
+        )
 
 
 def simulate(graphs: Mapping[int, PatternGraph], index: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

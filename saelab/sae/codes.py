@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from saelab.errors import check_latent
+from saelab.facts import facts_html
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,27 @@ class Codes:
     d_sae: int
     stats: tuple[Tensor, Tensor] | None = None
     skip: Tensor | None = None
+
+    def __repr__(self) -> str:
+        return f"Codes({self._shape()} latents, {len(self.values):,} active)"
+
+    def _repr_html_(self) -> str:
+        active = self.offsets.diff()
+        most = f"{int(active.min())} to {int(active.max())}" if self.n_rows else "none"
+        return facts_html(
+            "Codes",
+            [
+                ("shape", self._shape()),
+                (
+                    "active",
+                    f"{len(self.values):,}, {len(self.values) / max(self.n_rows, 1):.1f} per row ({most})",
+                ),
+                ("dense", ".dense() fills in the zeros, .column(latent) gives one latent"),
+            ],
+        )
+
+    def _shape(self) -> str:
+        return " × ".join(f"{n:,}" for n in (*self.lead, self.d_sae))
 
     @property
     def n_rows(self) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 
 from saelab.dtypes import DTYPES
 from saelab.errors import SaelabError
+from saelab.facts import facts_html
 from saelab.sae import folding, ops
 from saelab.sae.archs import ARCHS
 from saelab.sae.codes import Codes
@@ -248,9 +248,4 @@ class SAE(nn.Module):
                 ("L0", f"{last['l0']:.1f}"),
                 ("dead latents", f"{int(last['dead'])} ({last['dead'] / c.d_sae:.1%})"),
             ]
-        rows = "".join(
-            f'<tr><td style="text-align:left;opacity:.7">{html.escape(a)}</td>'
-            f'<td style="text-align:left">{html.escape(b)}</td></tr>'
-            for a, b in facts
-        )
-        return f"<b>Sparse autoencoder</b><table>{rows}</table>"
+        return facts_html("Sparse autoencoder", facts)

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from saelab.errors import SaelabError, check_count, unknown
+from saelab.facts import facts_html
 from saelab.zoo.genres import RULES
 from saelab.zoo.grammar import Grammar, Span
 
@@ -48,6 +49,11 @@ class Document:
 
     text: str
     spans: tuple[Span, ...]
+
+    def _repr_html_(self) -> str:
+        names = list(dict.fromkeys(concept for _, _, concept in self.spans[1:]))
+        found = [(name, "  ·  ".join(dict.fromkeys(self.concepts(name)))) for name in names]
+        return facts_html(f"Document: {self.genre}", [("text", self.text), *found])
 
     @property
     def genre(self) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 from saelab import models
 from saelab.data import TokenRows, rows_from
 from saelab.errors import SaelabError, check_count, unknown
+from saelab.facts import facts_html
 from saelab.zoo import corpus
 
 
@@ -27,6 +28,16 @@ class Labels:
 
     concepts: tuple[str, ...]
     matrix: np.ndarray
+
+    def __repr__(self) -> str:
+        return f"Labels({len(self.concepts)} concepts of {len(self.matrix):,} tokens)"
+
+    def _repr_html_(self) -> str:
+        share = self.matrix.mean(0) if len(self.matrix) else np.zeros(len(self.concepts))
+        whole = [
+            (c, f"{s:.1%} of the tokens") for c, s in zip(self.concepts, share, strict=True) if "." not in c
+        ]
+        return facts_html(f"Labels: {len(self.concepts)} concepts of {len(self.matrix):,} tokens", whole)
 
     def column(self, concept: str) -> np.ndarray:
         """(n_tokens,) bool, True where a token carries ``concept``."""

@@ -1,0 +1,23 @@
+"""Small tables of facts that objects show at the end of a notebook cell."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterable
+
+_QUIET = 'style="text-align:left;opacity:.7;white-space:nowrap"'
+_VALUE = 'style="text-align:left;white-space:pre-wrap"'
+
+
+def facts_html(title: str, facts: Iterable[tuple[str, object]]) -> str:
+    """``title`` in bold over one line per (name, value); every text is escaped and ``$`` is not drawn as maths."""
+    rows = "".join(
+        f"<tr><td {_QUIET}>{escape(name)}</td><td {_VALUE}>{escape(str(value))}</td></tr>"
+        for name, value in facts
+    )
+    return f'<div class="tex2jax_ignore mathjax_ignore"><b>{escape(title)}</b><table>{rows}</table></div>'
+
+
+def escape(text: str) -> str:
+    """As HTML; a dollar alone in an element is not taken for maths."""
+    return html.escape(text).replace("$", "<span>$</span>")
