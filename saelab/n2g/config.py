@@ -72,8 +72,8 @@ class N2GConfig:
     gaps: tuple[int, ...] = (8,)
     negation: bool = True
     max_patterns: int = 8
-    node_cost: float = 0.001
-    alternative_cost: float = 0.0001
+    node_cost: float = 0.0005
+    alternative_cost: float = 0.00005
     match: str = "specific"
     pool: int = 64
     batch_tokens: int = 16384

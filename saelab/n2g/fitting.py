@@ -32,6 +32,7 @@ from tqdm.auto import tqdm
 
 from saelab.errors import SaelabError, check_latent, check_pair
 from saelab.n2g import score
+from saelab.n2g.blocks import blocks
 from saelab.n2g.config import N2GConfig
 from saelab.n2g.corpus import Corpus, corpus
 from saelab.n2g.generalise import lookups, pairs, proposals, variants
@@ -189,6 +190,7 @@ class _Fit:
             self.selector.add(lookups(c, self.selector.y, config.negation), probed=False)
             for d in config.offsets[:2]:
                 self.selector.add(pairs(c, self.selector.y, d), probed=False)
+            self.selector.add(blocks(c, self.selector.y, self.selector.fires), probed=False)
 
     def fillers(self, example: Example, step: int) -> Fillers:
         """Random tokens that depend on the example alone, so that pooling changes nothing."""

@@ -18,7 +18,7 @@ from saelab.n2g.tree import Item
 
 RATE, LEAST = 0.6, 1  # an alternative fires in this share of its places, and this often
 _WIDEST = 24
-_EXCLUDED, _WORTH = 4, 0.3  # tokens an exclusion names at most, and the share of false alarms it takes away
+_EXCLUDED, _WORTH = 12, 0.3  # tokens an exclusion names at most, and the share of false alarms it takes away
 
 
 def variants(instance: Instance, gaps: bool) -> list[Items]:

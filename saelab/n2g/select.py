@@ -1,10 +1,15 @@
-"""Which patterns stay: those that gain on the train documents and hold on the valid ones."""
+"""Which patterns stay: those that are worth their cost on the train and the valid documents together.
+
+Patterns are proposed from the train documents alone. What was seen there once and by chance does not come again
+on the valid ones, so counting both keeps it out, and counts twice as much evidence for what is rare.
+"""
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -28,6 +33,11 @@ class Candidate:
     valid: np.ndarray
     probed: bool
 
+    @cached_property
+    def at(self) -> np.ndarray:
+        """Matches in both parts."""
+        return np.concatenate([self.train, self.valid])
+
 
 class Selector:
     """Chooses among candidates for one latent.
@@ -45,6 +55,7 @@ class Selector:
         self.y[at] = True
         self.fires = int((part == 0).sum())
         self.fires_valid = int((part == 1).sum())
+        self.fires_both = self.fires + self.fires_valid
         self.pool: dict[Items, Candidate] = {}
 
     def add(self, patterns: Iterable[Items], probed: bool) -> None:
@@ -81,18 +92,18 @@ class Selector:
     def _worth(self, chosen: Sequence[Candidate]) -> float:
         if not chosen:
             return 0.0
-        at = np.unique(np.concatenate([p.train for p in chosen]))
-        value = float(f1(int(self.y[at].sum()), len(at), self.fires))
+        at = np.unique(np.concatenate([p.at for p in chosen]))
+        value = float(f1(int(self.y[at].sum()), len(at), self.fires_both))
         return value - sum(self.costs.of(p.items) for p in chosen)
 
     def _broadest(self, chosen: Sequence[Candidate], banned: set[Items]) -> Candidate | None:
         """The pattern with most false alarms, if they are enough to matter."""
-        alarms = [(int((~self.y[p.train]).sum()), i) for i, p in enumerate(chosen) if p.items not in banned]
+        alarms = [(int((~self.y[p.at]).sum()), i) for i, p in enumerate(chosen) if p.items not in banned]
         most, i = max(alarms, default=(0, 0))
-        return chosen[i] if most > 0.01 * self.fires + 2 else None
+        return chosen[i] if most > 0.01 * self.fires_both + 2 else None
 
     def greedy(self, banned: Collection[Items] = ()) -> list[Candidate]:
-        """Candidates in the order in which each gains most F1 on train beyond its cost.
+        """Candidates in the order in which each gains most F1 beyond its cost.
 
         Gains are kept in a heap and brought up to date when they come to the top (lazy greedy, Minoux 1978);
         F1 is nearly submodular, so little is missed.
@@ -111,15 +122,15 @@ class Selector:
                     heapq.heappush(heap, (-gain, i, len(chosen)))
                 continue
             chosen.append(candidate)
-            new = candidate.train[~covered[candidate.train]]
+            new = candidate.at[~covered[candidate.at]]
             tp, predicted = tp + int(self.y[new].sum()), predicted + len(new)
             covered[new] = True
         return chosen
 
     def _gain(self, candidate: Candidate, covered: np.ndarray, tp: int, predicted: int) -> float:
-        new = candidate.train[~covered[candidate.train]]
-        after = f1(tp + int(self.y[new].sum()), predicted + len(new), self.fires)
-        return float(after) - float(f1(tp, predicted, self.fires)) - self.costs.of(candidate.items)
+        new = candidate.at[~covered[candidate.at]]
+        after = f1(tp + int(self.y[new].sum()), predicted + len(new), self.fires_both)
+        return float(after) - float(f1(tp, predicted, self.fires_both)) - self.costs.of(candidate.items)
 
     def uncovered(self, chosen: Sequence[Candidate]) -> np.ndarray:
         """Train positions where the latent fires and no chosen pattern matches, ascending."""
@@ -132,11 +143,8 @@ class Selector:
     # ------------------------------------------------------------------------------------------- pruning
 
     def prune(self, chosen: list[Candidate]) -> list[Candidate]:
-        """Take away patterns, far ends of patterns and alternatives that do not hold on valid.
-
-        What the model itself showed has to do harm there to be taken away; what the text alone proposed has
-        to earn its cost there to stay.
-        """
+        """Take away patterns and far ends of patterns that the others have made needless, and alternatives
+        that do not hold on valid."""
         if self.fires_valid < FEW:
             return [p for p in chosen if 2 * int(self.y[p.valid].sum()) >= len(p.valid)]
         union = _Union(self, [self._without_false_alternatives(p) for p in chosen])
@@ -144,32 +152,11 @@ class Selector:
         while changed:
             changed = False
             for old in reversed(list(union.patterns)):
-                if not len(old.valid) and int(self.y[old.train].sum()) > 1:
-                    continue  # valid says nothing about it, and train said it more than once
                 for new in [None, self._shorter(old)]:
                     if union.try_instead(old, new):
                         changed = True
                         break
-        return self._extended(union)
-
-    def _extended(self, union: _Union) -> list[Candidate]:
-        """Further candidates, each of which gains on valid beyond its cost and is right most times on train.
-
-        What was chosen on train alone leaves out patterns that seemed not worth their cost there.
-        """
-        have = {p.items for p in union.patterns}
-        options = [p for p in self.pool.values() if p.items not in have and self._mostly_right(p)]
-        heap = [(-np.inf, i, -1) for i in range(len(options))]
-        while heap:  # lazy greedy, as in ``greedy``
-            _, i, seen = heapq.heappop(heap)
-            if seen == len(union.patterns):
-                union.add(options[i])
-            elif (gain := union.gain(options[i])) > 0:
-                heapq.heappush(heap, (-gain, i, len(union.patterns)))
         return union.patterns
-
-    def _mostly_right(self, p: Candidate) -> bool:
-        return len(p.valid) > 0 and 2 * int(self.y[p.train].sum()) > len(p.train)
 
     def _shorter(self, p: Candidate) -> Candidate | None:
         """The pattern without its earliest item."""
@@ -194,45 +181,32 @@ class Selector:
 
 
 class _Union:
-    """Several patterns together on valid, kept up to date while one is exchanged."""
+    """Several patterns together on train and valid, kept up to date while one is exchanged."""
 
     def __init__(self, selector: Selector, patterns: list[Candidate]):
-        self.y, self.fires, self.costs = selector.y, selector.fires_valid, selector.costs
+        self.y, self.fires, self.costs = selector.y, selector.fires_both, selector.costs
         self.patterns = patterns
         self.times = np.zeros(len(self.y), dtype=np.int32)  # patterns that match at each position
         for p in patterns:
-            self.times[p.valid] += 1
+            self.times[p.at] += 1
         at = np.flatnonzero(self.times)
         self.tp, self.predicted = int(self.y[at].sum()), len(at)
 
-    def gain(self, p: Candidate) -> float:
-        """F1 gained by a further pattern, less its cost."""
-        won = p.valid[self.times[p.valid] == 0]
-        after = f1(self.tp + int(self.y[won].sum()), self.predicted + len(won), self.fires)
-        return float(after) - float(f1(self.tp, self.predicted, self.fires)) - self.costs.of(p.items)
-
-    def add(self, p: Candidate) -> None:
-        """One pattern more."""
-        won = p.valid[self.times[p.valid] == 0]
-        self.tp, self.predicted = self.tp + int(self.y[won].sum()), self.predicted + len(won)
-        self.times[p.valid] += 1
-        self.patterns.append(p)
-
     def try_instead(self, old: Candidate, new: Candidate | None) -> bool:
-        """Put ``new`` (or nothing) in the place of ``old`` if that is no loss."""
-        lost = old.valid[self.times[old.valid] == 1]
-        self.times[old.valid] -= 1
-        won = new.valid[self.times[new.valid] == 0] if new else old.valid[:0]
+        """Put ``new`` (or nothing) in the place of ``old`` if F1 less cost does not fall by it."""
+        lost = old.at[self.times[old.at] == 1]
+        self.times[old.at] -= 1
+        won = new.at[self.times[new.at] == 0] if new else old.at[:0]
         tp = self.tp - int(self.y[lost].sum()) + int(self.y[won].sum())
         predicted = self.predicted - len(lost) + len(won)
         change = float(f1(tp, predicted, self.fires)) - float(f1(self.tp, self.predicted, self.fires))
         saved = self.costs.of(old.items) - (self.costs.of(new.items) if new else 0.0)
-        if (change > 0) if old.probed and new is None else (change + saved >= 0):
+        if change + saved >= 0:
             if new:
-                self.times[new.valid] += 1
+                self.times[new.at] += 1
             at = self.patterns.index(old)
             self.patterns[at : at + 1] = [new] if new else []
             self.tp, self.predicted = tp, predicted
             return True
-        self.times[old.valid] += 1
+        self.times[old.at] += 1
         return False
