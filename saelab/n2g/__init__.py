@@ -9,7 +9,8 @@ graph.delete(4); graph.undo()
 from saelab.n2g.compare import duplicates, search, similar
 from saelab.n2g.config import N2GConfig
 from saelab.n2g.fitting import fit
-from saelab.n2g.graph import Edit, PatternGraph
+from saelab.n2g.graph import PatternGraph
+from saelab.n2g.history import Edit
 from saelab.n2g.match import Tokens
 from saelab.n2g.reconstruct import SimulatedLoss, simulated_loss
 from saelab.n2g.score import Score

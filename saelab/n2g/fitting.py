@@ -7,17 +7,19 @@ For every latent, in a few rounds
    of a pool of latents are asked together, by length, and a forward pass answers for all of them,
 2. each pattern found is proposed as it is, shorter, with gaps, and with other tokens that do the same in the
    train documents (:mod:`saelab.n2g.generalise`),
-3. of all proposals those are kept that gain F1 on the train documents beyond their cost in nodes.
+3. of all proposals those are kept that gain F1 on the train and valid documents together beyond their cost in
+   nodes (:mod:`saelab.n2g.select`).
 
 Then
 
-4. what is left unexplained is searched for patterns in the text alone (:mod:`saelab.n2g.rules`),
-5. everything is pruned on the valid documents (:mod:`saelab.n2g.select`),
+4. the text alone proposes pairs (:mod:`saelab.n2g.blocks`) and, for what is then left unexplained, rules
+   (:mod:`saelab.n2g.rules`),
+5. what the others have made needless, and alternatives that do not hold on valid, are taken away,
 6. values are the mean activation where a pattern wins on the train documents, zeros included,
 7. every pattern that was kept is verified with the model: filled at random around its exact tokens, does it
    still fire? ``fit_info["sufficiency"]`` says, by node, whether a pattern is a cause or a sign.
 
-The test documents are never looked at.
+The test documents are never looked at. The valid ones help to choose, so a score on them is a little kind.
 """
 
 from __future__ import annotations
@@ -25,26 +27,24 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from tqdm.auto import tqdm
 
 from saelab.errors import SaelabError, check_latent, check_pair
-from saelab.n2g import score
+from saelab.n2g import ends
 from saelab.n2g.blocks import blocks
 from saelab.n2g.config import N2GConfig
 from saelab.n2g.corpus import Corpus, corpus
 from saelab.n2g.generalise import lookups, pairs, proposals, variants
+from saelab.n2g.graph import PatternGraph
 from saelab.n2g.instance import Example, Instance, generalise, minimal
 from saelab.n2g.probe import Fillers, Prober
 from saelab.n2g.rules import Costs, Learner, items_of
 from saelab.n2g.select import FEW, Candidate, Items, Selector
 from saelab.n2g.tree import Branch, End, Tree, attach, chain, fold, freeze
 from saelab.n2g.verifying import verify_all
-
-if TYPE_CHECKING:
-    from saelab.n2g.graph import PatternGraph
 
 
 def fit(
@@ -105,8 +105,6 @@ def fit(
 
 
 def _read(folder: Path | None, latents: list[int], config: N2GConfig, index: Any) -> dict[int, PatternGraph]:
-    from saelab.n2g.graph import PatternGraph
-
     found: dict[int, PatternGraph] = {}
     for latent in latents if folder is not None else ():
         assert folder is not None
@@ -239,8 +237,6 @@ class _Fit:
 
     def graph(self, index: Any) -> PatternGraph:
         """The finished graph, but for verification."""
-        from saelab.n2g.graph import PatternGraph
-
         graph = PatternGraph(target=_target(index, self.latent), config=self.config.to_dict())
         graph.index = index
         graph.fit_info |= {"examples": self.examples, "explained": self.explained}
@@ -259,8 +255,8 @@ class _Fit:
         graph.tree = self._tree(self.selector.prune(self.chosen))
         if not graph.tree.nodes:
             graph.reason = f"no pattern of latent {self.latent} holds on the valid documents"
-        ends = {i: End(*numbers) for i, numbers in score.fitted_ends(graph, index).items()}
-        graph.tree = graph.tree.with_ends(ends)
+        fitted = ends.fitted_ends(graph, index)
+        graph.tree = graph.tree.with_ends({i: End(*numbers) for i, numbers in fitted.items()})
         graph.labels.update(_labels(index, self.c, self.latent, graph.tree))
         graph.scale = graph.score(index, "train").scale
         return graph

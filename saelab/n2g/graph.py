@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,32 +10,17 @@ import numpy as np
 
 from saelab import files
 from saelab.errors import SaelabError
-from saelab.n2g import edits, match, render, trie
-from saelab.n2g.tree import End, Item, Node, Pattern, Tree, check
+from saelab.n2g import baselines, edits, ends, examples, match, render, score, serial, trie
+from saelab.n2g.history import Editable, plain
+from saelab.n2g.tree import Item, Node, Pattern, Tree
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from saelab.n2g.score import Score
 
-FORMAT, VERSION = "saelab.n2g", 1
 
-
-@dataclass(frozen=True)
-class Edit:
-    """One step of a graph's history."""
-
-    op: str
-    args: dict[str, Any]
-    note: str = ""
-    delta: dict[str, int] | None = None  # change in tp, fp, fn on the valid split, where it was measured
-
-    def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
-        return {"op": self.op, "args": self.args, "note": self.note, "delta": self.delta}
-
-
-class PatternGraph:
+class PatternGraph(Editable):
     """Patterns over token ids that say where one latent fires, and how strongly.
 
     Parameters
@@ -81,18 +65,14 @@ class PatternGraph:
         labels: Mapping[int, str] | None = None,
         reason: str | None = None,
     ):
-        self.tree = tree or Tree()
-        check(self.tree)
+        super().__init__(tree, labels)
         self.target: dict[str, Any] = dict(target or {})
         self.config: dict[str, Any] = dict(config or {})
-        self.labels: dict[int, str] = render.Labels(labels or {})
         self.reason = reason
         self.scale: float | None = None
         self.metrics: dict[str, Any] | None = None
         self.fit_info: dict[str, Any] = {}
         self.index: Any = None
-        self._done: list[tuple[Tree, Edit]] = []  # the tree before each edit
-        self._undone: list[tuple[Tree, Edit]] = []  # the tree after each edit that was taken back
 
     # ------------------------------------------------------------------------------------------ reading
 
@@ -208,17 +188,13 @@ class PatternGraph:
 
     def score(self, index: Any = None, split: str = "valid", threshold: float = 0.0) -> Score:
         """How well the patterns say where the latent fires; see :class:`saelab.n2g.Score`."""
-        from saelab.n2g import score
-
         return score.score(self, self._index(index), split=split, threshold=threshold)
 
     def baselines(self, index: Any = None, split: str = "valid") -> dict[str, Score]:
         """``token`` and ``bigram`` lookup learned on the train split, and ``always``; scored on ``split``."""
-        from saelab.n2g import score
-
         index = self._index(index)
         assert self.latent is not None
-        return score.baselines(index, self.latent, split=split, seed=self.seed)
+        return baselines.baselines(index, self.latent, split=split, seed=self.seed)
 
     @property
     def seed(self) -> int:
@@ -227,42 +203,32 @@ class PatternGraph:
 
     def node_scores(self, index: Any = None, split: str = "valid") -> pd.DataFrame:
         """Per pattern: matches it wins, of these hits and false alarms, precision, mean activation."""
-        from saelab.n2g import score
-
-        return score.node_scores(self, self._index(index), split=split)
+        return examples.node_scores(self, self._index(index), split=split)
 
     def examples(
         self, index: Any = None, kind: str = "match", *, node: int | None = None, split: str = "valid",
         n: int = 20, seed: int = 0,
     ) -> pd.DataFrame:  # fmt: skip
         """Random positions of one kind: match, hit, miss, false_alarm; ``node`` keeps patterns through it."""
-        from saelab.n2g import score
-
-        return score.examples(self, self._index(index), kind, node=node, split=split, n=n, seed=seed)
+        return examples.examples(self, self._index(index), kind, node=node, split=split, n=n, seed=seed)
 
     def preview(self, op: str, index: Any = None, split: str = "valid", **args: Any) -> dict[str, Any]:
         """What an edit would do to the score, without doing it: ``{"before", "after", "delta"}``."""
-        from saelab.n2g import score
-
         return score.preview(self, self._index(index), op, args, split=split)
 
     def suggest(self, node: int, index: Any = None, k: int = 20, split: str = "train") -> pd.DataFrame:
         """Tokens a node could also match, best first: token, text, tp (hits), fp (false alarms) gained."""
-        from saelab.n2g import score
-
-        return score.suggest(self, self._index(index), node, k=k, split=split)
+        return examples.suggest(self, self._index(index), node, k=k, split=split)
 
     def fitted_ends(self, index: Any = None) -> dict[int, tuple[float, int, int, float, float]]:
         """Per pattern, by the node that ends it, what :meth:`refit` would set: the mean activation where it wins
         in train, positions, firings, sum of activations, sum of their squares."""
-        from saelab.n2g import score
-
-        return score.fitted_ends(self, self._index(index))
+        return ends.fitted_ends(self, self._index(index))
 
     def refit(self, index: Any = None, note: str = "") -> None:
         """Set every value to the mean activation where its pattern wins in train, zeros included."""
-        ends = self.fitted_ends(index)
-        self.apply("set_ends", {"ends": {str(k): list(v) for k, v in ends.items()}}, note)
+        fitted = self.fitted_ends(index)
+        self.apply("set_ends", {"ends": {str(k): list(v) for k, v in fitted.items()}}, note)
 
     def verify(self, node: int, model: Any, sae: Any, *, m: int = 16, seed: int = 0) -> dict[str, float]:
         """Ask the model: how often does it fire on the pattern ending at ``node``, all else being random?
@@ -281,16 +247,6 @@ class PatternGraph:
 
     # ------------------------------------------------------------------------------------------ editing
 
-    def apply(
-        self, op: str, args: Mapping[str, Any], note: str = "", delta: dict[str, int] | None = None
-    ) -> int:
-        """Do an edit by name with JSON arguments; returns the id of the node to look at (0 for the root)."""
-        after, focus = edits.apply(self.tree, op, dict(args))
-        self._done.append((self.tree, Edit(op, dict(args), note, delta)))
-        self._undone.clear()
-        self.tree = after
-        return focus
-
     def dry_run(self, op: str, args: Mapping[str, Any]) -> PatternGraph:
         """A graph as it would be after an edit; this one stays as it is."""
         twin = self.copy()
@@ -307,109 +263,27 @@ class PatternGraph:
         twin._done, twin._undone = list(self._done), list(self._undone)
         return twin
 
-    @property
-    def history(self) -> list[dict[str, Any]]:
-        """The edits in effect, oldest first: op, args, note, delta."""
-        return [edit.to_dict() for _, edit in self._done]
-
-    @property
-    def undone(self) -> list[dict[str, Any]]:
-        """The edits that were taken back and can be done again, the next one first."""
-        return [edit.to_dict() for _, edit in reversed(self._undone)]
-
-    def steps(self) -> list[str]:
-        """Every edit of :attr:`history` and then of :attr:`undone`, in words."""
-        trees = [before for before, _ in self._done] + [self.tree]
-        trees += [after for after, _ in reversed(self._undone)]
-        edits_ = [edit for _, edit in self._done] + [edit for _, edit in reversed(self._undone)]
-        return [render.edit(self.labels, tree, e.op, e.args) for tree, e in zip(trees, edits_, strict=False)]
-
-    @property
-    def can_undo(self) -> bool:
-        """Whether there is an edit to take back."""
-        return bool(self._done)
-
-    @property
-    def can_redo(self) -> bool:
-        """Whether there is an edit to do again."""
-        return bool(self._undone)
-
-    def undo(self) -> dict[str, Any]:
-        """Take back the last edit, and return it."""
-        if not self._done:
-            raise SaelabError("there is no edit to undo")
-        before, edit = self._done.pop()
-        self._undone.append((self.tree, edit))
-        self.tree = before
-        return edit.to_dict()
-
-    def redo(self) -> dict[str, Any]:
-        """Do the edit again that was last taken back, and return it."""
-        if not self._undone:
-            raise SaelabError("there is no edit to redo")
-        after, edit = self._undone.pop()
-        self._done.append((self.tree, edit))
-        self.tree = after
-        return edit.to_dict()
-
-    def annotate(self, note: str, step: int = -1) -> None:
-        """Write a note to an edit of the history (the last one by default)."""
-        if not -len(self._done) <= step < len(self._done):
-            raise SaelabError(f"there is no edit {step}; the history has {len(self._done)}")
-        before, edit = self._done[step]
-        self._done[step] = (before, Edit(edit.op, edit.args, str(note), edit.delta))
-
-    def at(self, step: int) -> Tree:
-        """The tree after the first ``step`` edits of the history; 0 is the graph as it was fitted."""
-        if not 0 <= step <= len(self._done):
-            raise SaelabError(f"step must be in 0…{len(self._done)}, got {step}")
-        return self._done[step][0] if step < len(self._done) else self.tree
-
-    def diff(self, step: int = 0) -> dict[str, list[str]]:
-        """Patterns that were added and removed since ``step`` (0: since the fit), as text."""
-        was = {p.items: p for p in self.at(step).patterns}
-        now = {p.items: p for p in self.tree.patterns}
-        return {
-            "added": [render.pattern(self.labels, p) for k, p in now.items() if k not in was],
-            "removed": [render.pattern(self.labels, p) for k, p in was.items() if k not in now],
-            "revalued": [
-                render.pattern(self.labels, p) for k, p in now.items()
-                if k in was and was[k].end.value != p.end.value
-            ],
-        }  # fmt: skip
-
-    def delete(self, node: int, *, note: str = "") -> int:
-        """Remove a node with everything below it."""
-        return self.apply("delete", {"node": node}, note)
-
-    def wildcard(self, node: int, *, note: str = "") -> int:
-        """Let a node match any token."""
-        return self.apply("wildcard", {"node": node}, note)
-
-    def specialise(self, node: int, ids: Sequence[int], *, note: str = "") -> int:
-        """Let a node match these tokens alone."""
-        return self.apply("specialise", {"node": node, "ids": _plain(ids)}, note)
-
-    def add_alternative(self, node: int, ids: Sequence[int], *, note: str = "") -> int:
-        """Let a node match these tokens too."""
-        return self.apply("add_alternative", {"node": node, "ids": _plain(ids)}, note)
-
-    def remove_alternative(self, node: int, ids: Sequence[int], *, note: str = "") -> int:
-        """Let a node no longer match these tokens."""
-        return self.apply("remove_alternative", {"node": node, "ids": _plain(ids)}, note)
-
     def add_path(self, items: Sequence[Any], value: float | None = None, *, note: str = "") -> int:
         """Add a pattern given in reading order: ids, lists of ids, ``"*"``, ``"^"`` first for the row's
         start, ``{"not": [ids]}``, ``{"gap": [lo, hi]}``. Without ``value``: the mean activation of its
         matches on the train split of the attached index, or else of the graph's other patterns, or 1."""
-        items = [_plain(i) for i in items]
+        items = [plain(i) for i in items]
         if value is None:
             value = self.likely_value(items)
         return self.apply("add_path", {"items": items, "value": float(value)}, note)
 
+    def set_value(self, node: int, value: float | str | None, *, note: str = "") -> int:
+        """Set the predicted activation; ``"refit"``: from the attached index; None: no pattern ends here."""
+        if value == "refit":
+            fitted = self.fitted_ends()
+            if node not in fitted:
+                raise SaelabError(f"no pattern ends at node {node}")
+            return self.apply("set_ends", {"ends": {str(node): list(fitted[node])}}, note)
+        return self.apply("set_value", {"node": node, "value": None if value is None else float(value)}, note)
+
     def likely_value(self, items: Sequence[Any]) -> float:
         """The value :meth:`add_path` gives a path when told none."""
-        return self._mean_where(tuple(edits.parse_items([_plain(i) for i in items])))
+        return self._mean_where(tuple(edits.parse_items([plain(i) for i in items])))
 
     def value_at(self, node: int) -> float:
         """The value a pattern that ends at ``node`` would get: the mean activation in train where it matches."""
@@ -419,54 +293,19 @@ class PatternGraph:
         return self._mean_where(tuple((n.kind, n.ids, n.lo, n.hi) for n in path))
 
     def _mean_where(self, items: tuple[Item, ...]) -> float:
-        ends = [p.end.value for p in self.tree.patterns if p.end.value > 0]
-        fallback = float(np.mean(ends)) if ends else 1.0
+        known = [p.end.value for p in self.tree.patterns if p.end.value > 0]
+        fallback = float(np.mean(known)) if known else 1.0
         if self.index is None or self.latent is None:
             return fallback
-        from saelab.n2g import score
-
-        return score.mean_where(self.index, self.latent, items, self.seed) or fallback
-
-    def exclude(self, node: int, ids: Sequence[int], *, note: str = "") -> int:
-        """Let patterns through a node no longer match where the token before it is one of ``ids``."""
-        return self.apply("exclude", {"node": node, "ids": _plain(ids)}, note)
-
-    def gap(self, node: int, lo: int, hi: int, *, note: str = "") -> int:
-        """Allow ``lo`` to ``hi`` tokens between a node and the one after it (or set the width of a gap)."""
-        return self.apply("gap", {"node": node, "lo": int(lo), "hi": int(hi)}, note)
-
-    def anchor_start(self, node: int, on: bool = True, *, note: str = "") -> int:
-        """Let the pattern that ends at a node match only at the row's start, or anywhere again."""
-        return self.apply("anchor_start", {"node": node, "on": bool(on)}, note)
-
-    def set_value(self, node: int, value: float | str | None, *, note: str = "") -> int:
-        """Set the predicted activation; ``"refit"``: from the attached index; None: no pattern ends here."""
-        if value == "refit":
-            ends = self.fitted_ends()
-            if node not in ends:
-                raise SaelabError(f"no pattern ends at node {node}")
-            return self.apply("set_ends", {"ends": {str(node): list(ends[node])}}, note)
-        return self.apply("set_value", {"node": node, "value": None if value is None else float(value)}, note)
-
-    def merge(self, a: int, b: int, *, note: str = "") -> int:
-        """Make two sibling nodes one with the alternatives of both."""
-        return self.apply("merge", {"a": a, "b": b}, note)
-
-    def split(self, node: int, ids: Sequence[int] | None = None, *, note: str = "") -> int:
-        """Give some alternatives (by default each) a node of their own."""
-        return self.apply("split", {"node": node, "ids": None if ids is None else _plain(ids)}, note)
-
-    def lock(self, node: int, on: bool = True, *, note: str = "") -> int:
-        """Protect a node from edits, or release it."""
-        return self.apply("lock", {"node": node, "on": bool(on)}, note)
+        return ends.mean_where(self.index, self.latent, items, self.seed) or fallback
 
     # ------------------------------------------------------------------------------------------- files
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, ``saelab.n2g`` version 1; with a history, the nodes it began with are in ``base``."""
         out = {
-            "format": FORMAT,
-            "version": VERSION,
+            "format": serial.FORMAT,
+            "version": serial.VERSION,
             "target": self.target,
             "config": self.config,
             "nodes": self.nodes(),
@@ -496,8 +335,6 @@ class PatternGraph:
             If the data are of another form or version, break a rule of the tree, or the history does not lead
             to the nodes.
         """
-        from saelab.n2g import serial
-
         return serial.from_json(cls, data)
 
     def save(self, path: str | Path) -> Path:
@@ -533,19 +370,3 @@ class PatternGraph:
         used = {i for node in tree.nodes.values() for i in node.ids}
         labels = {i: text for text, i in vocabulary.items() if i in used}
         return cls(tree, target=target, config={"match": "first"}, labels=labels)
-
-
-def _plain(ids: Any) -> Any:
-    """numpy integers and arrays -> what JSON knows; anything else is left for the edit to judge."""
-    if isinstance(ids, np.integer):
-        return int(ids)
-    if isinstance(ids, np.ndarray):
-        return ids.tolist()
-    if isinstance(ids, (list, tuple, set, frozenset)):
-        return [int(i) if isinstance(i, np.integer) else i for i in ids]
-    if isinstance(ids, Iterable) and not isinstance(ids, (str, Mapping)):
-        return list(ids)
-    return ids
-
-
-__all__ = ["Edit", "End", "Node", "Pattern", "PatternGraph", "Tree"]

@@ -19,15 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saelab.errors import SaelabError, unknown
+from saelab.errors import SaelabError
 from saelab.n2g import match
-from saelab.n2g.corpus import SPLITS, Corpus, corpus, part_number
+from saelab.n2g.corpus import Corpus, corpus, part_number
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from saelab.n2g.graph import PatternGraph
-    from saelab.n2g.tree import Item, Tree
+    from saelab.n2g.tree import Tree
 
 Interval = tuple[float, float]
 
@@ -103,7 +101,7 @@ def f1_of(tp: int, fp: int, fn: int) -> float | None:
 
 
 @dataclass(frozen=True)
-class _Sums:
+class Sums:
     """All a score is made of, so that lookups and graphs are scored by the same formulas."""
 
     tp: int
@@ -114,14 +112,15 @@ class _Sums:
     hit_a: float  # sum of a on predicted positions
 
 
-def _finish(c: Corpus, latent: int, split: str, threshold: float, sums: _Sums, scale: float | None) -> Score:
+def finish(c: Corpus, latent: int, split: str, threshold: float, sums: Sums, scale: float | None) -> Score:
+    """The score that sums over a split make."""
     part = part_number(split)
-    at, a = _fires(c, latent, part, 0.0)
+    at, a = fires_in(c, latent, part, 0.0)
     strong = a > threshold
     n, fires = int(c.sizes[part]), int(strong.sum())
     tp, fp, fn = sums.tp, sums.predicted - sums.tp, fires - sums.tp
     total, squares = float(a.sum(dtype=np.float64)), float(np.square(a, dtype=np.float64).sum())
-    n_hard = int(c.token_counts[part][_hard_tokens(c, at[strong])].sum()) - fires
+    n_hard = int(c.token_counts[part][hard_tokens(c, at[strong])].sum()) - fires
     variance = squares - total**2 / n if n else 0.0
     factor = scale or 0.0
     error = squares - 2 * factor * sums.sa + factor**2 * sums.ss
@@ -143,20 +142,21 @@ def _finish(c: Corpus, latent: int, split: str, threshold: float, sums: _Sums, s
     )  # fmt: skip
 
 
-def _fires(c: Corpus, latent: int, part: int, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+def fires_in(c: Corpus, latent: int, part: int, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+    """Positions of a part where a latent is above the threshold, and its activation there."""
     at, a, where = c.truth(latent)
     keep = (where == part) & (a > threshold)
     return at[keep], a[keep]
 
 
-def _hard_tokens(c: Corpus, at: np.ndarray) -> np.ndarray:
+def hard_tokens(c: Corpus, at: np.ndarray) -> np.ndarray:
     """(n_vocab,) bool: tokens that stand at one of ``at``."""
     table = np.zeros(c.tokens.n_vocab, dtype=bool)
     table[c.tokens.ids[at]] = True
     return table
 
 
-def _activation_at(c: Corpus, latent: int, positions: np.ndarray) -> np.ndarray:
+def activation_at(c: Corpus, latent: int, positions: np.ndarray) -> np.ndarray:
     """Activation of a latent at ascending counted positions, 0 where it does not fire."""
     at, a, _ = c.truth(latent)
     if not len(at):
@@ -169,15 +169,10 @@ def _activation_at(c: Corpus, latent: int, positions: np.ndarray) -> np.ndarray:
     return np.where(at[place] == positions, a[place], 0.0)
 
 
-# ------------------------------------------------------------------------------------------------ graphs
-
-
-def _predicted(graph: PatternGraph, c: Corpus) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Counted positions with a winning pattern of value > 0, its node, and the value."""
-    at, nodes = match.winners(c.tokens, graph.tree, graph.rule)
-    s = match.values(graph.tree, nodes)
-    keep = (c.part[at] != 255) & (s > 0)
-    return at[keep], nodes[keep], s[keep].astype(np.float64)
+def latent_of(graph: PatternGraph) -> int:
+    """The latent a graph explains."""
+    assert graph.latent is not None  # PatternGraph._index has said so in words
+    return graph.latent
 
 
 @dataclass(frozen=True)
@@ -204,8 +199,8 @@ class _Won:
         """``at``, ``nodes``: the winners over the whole text."""
         inside = c.part[at] == part
         mine, size = nodes[inside], tree.next_id
-        fires, a = _fires(c, latent, part, 0.0)
-        hard = _hard_tokens(c, fires[a > threshold])[c.tokens.ids[at[inside]]]
+        fires, a = fires_in(c, latent, part, 0.0)
+        hard = hard_tokens(c, fires[a > threshold])[c.tokens.ids[at[inside]]]
         place = np.minimum(np.searchsorted(at, fires), max(len(at) - 1, 0))
         node = np.where(at[place] == fires, nodes[place], 0) if len(at) else np.zeros(len(fires), np.int64)
         return cls(
@@ -226,13 +221,13 @@ class _Won:
         """Sum of s²."""
         return float((self.n * self.value**2).sum())
 
-    def sums(self, scale: float, threshold: float) -> _Sums:
+    def sums(self, scale: float, threshold: float) -> Sums:
         """The counts of the part."""
         loud = self.value * scale > threshold if threshold else self.value > 0
         hit = loud[self.node] & (self.a > threshold)
         tp = int(hit.sum())
         # every hit is on a token the latent fires on
-        return _Sums(
+        return Sums(
             tp=tp, predicted=int(self.n[loud].sum()), predicted_hard=int(self.n_hard[loud].sum()) - tp,
             sa=self.sa, ss=self.ss, hit_a=float(self.a[hit].sum()),
         )  # fmt: skip
@@ -249,46 +244,12 @@ def score(graph: PatternGraph, index: Any, *, split: str = "valid", threshold: f
     part = part_number(split)
     if not threshold >= 0:
         raise SaelabError(f"threshold must be at least 0, got {threshold!r}")
-    c, latent = corpus(index, graph.seed), _latent(graph)
+    c, latent = corpus(index, graph.seed), latent_of(graph)
     at, nodes = match.winners(c.tokens, graph.tree, graph.rule)
     train = _Won.of(c, latent, graph.tree, at, nodes, 0, 0.0)
     scale = train.sa / train.ss if train.ss else None
     won = _Won.of(c, latent, graph.tree, at, nodes, part, float(threshold))
-    return _finish(c, latent, split, float(threshold), won.sums(scale or 0.0, float(threshold)), scale)
-
-
-def _latent(graph: PatternGraph) -> int:
-    assert graph.latent is not None  # PatternGraph._index has said so in words
-    return graph.latent
-
-
-def fitted_ends(graph: PatternGraph, index: Any) -> dict[int, tuple[float, int, int, float, float]]:
-    """Per end: (mean activation where it wins on the train split, positions, firings, sum, sum of squares).
-
-    A pattern that wins nowhere keeps its value, and one of value 0 stays an exception.
-    """
-    c, latent = corpus(index, graph.seed), _latent(graph)
-    at, nodes = match.winners(c.tokens, graph.tree, graph.rule)
-    train = c.part[at] == 0
-    at, nodes = at[train], nodes[train]
-    a = _activation_at(c, latent, at).astype(np.float64)
-    size = graph.tree.next_id
-    n, fires = np.bincount(nodes, minlength=size), np.bincount(nodes[a > 0], minlength=size)
-    total, squares = np.bincount(nodes, a, minlength=size), np.bincount(nodes, a * a, minlength=size)
-    out = {}
-    for p in graph.tree.patterns:
-        i, old = p.node, p.end.value
-        value = float(total[i] / n[i]) if n[i] and old > 0 and total[i] > 0 else old
-        out[i] = (value, int(n[i]), int(fires[i]), float(total[i]), float(squares[i]))
-    return out
-
-
-def mean_where(index: Any, latent: int, items: tuple[Item, ...], seed: int) -> float:
-    """Mean activation on the train positions that a pattern matches, 0 if it matches none."""
-    c = corpus(index, seed)
-    at = c.tokens.match(items)
-    at = at[c.part[at] == 0]
-    return float(_activation_at(c, latent, at).mean()) if len(at) else 0.0
+    return finish(c, latent, split, float(threshold), won.sums(scale or 0.0, float(threshold)), scale)
 
 
 def preview(
@@ -303,227 +264,3 @@ def preview(
         for x, y in [(getattr(before, name), getattr(after, name))]
     }
     return {"before": before, "after": after, "delta": delta}
-
-
-def node_scores(graph: PatternGraph, index: Any, *, split: str = "valid") -> pd.DataFrame:
-    """Per pattern: node (its end), text, value, wins, hits, false_alarms, precision, mean activation."""
-    import pandas as pd
-
-    from saelab.n2g import render
-
-    part = part_number(split)
-    c, latent = corpus(index, graph.seed), _latent(graph)
-    at, nodes = match.winners(c.tokens, graph.tree, graph.rule)
-    inside = c.part[at] == part
-    at, nodes = at[inside], nodes[inside]
-    a = _activation_at(c, latent, at)
-    rows = []
-    for p in reversed(graph.tree.patterns):
-        mine = nodes == p.node
-        wins, hits = int(mine.sum()), int((a[mine] > 0).sum())
-        rows.append({
-            "node": p.node, "text": render.pattern(graph.labels, p), "value": p.end.value, "wins": wins,
-            "hits": hits, "false_alarms": wins - hits, "precision": hits / wins if wins else None,
-            "mean": float(a[mine].mean()) if wins else None,
-        })  # fmt: skip
-    columns = ["node", "text", "value", "wins", "hits", "false_alarms", "precision", "mean"]
-    return pd.DataFrame(rows, columns=columns)
-
-
-KINDS = ("match", "hit", "miss", "false_alarm")
-
-
-def examples(
-    graph: PatternGraph, index: Any, kind: str, *, node: int | None = None, split: str = "valid", n: int = 20,
-    seed: int = 0, before: int = 10, after: int = 5,
-) -> pd.DataFrame:  # fmt: skip
-    """Random positions of one kind, in the order of the text.
-
-    Returns
-    -------
-    DataFrame
-        token_index, row, position, doc, token, value (the latent's activation), predicted, node (that ends
-        the winning pattern, 0 where none does), text.
-    """
-    import pandas as pd
-
-    if kind not in KINDS:
-        raise unknown("kind of example", kind, KINDS)
-    if node is not None and node not in graph.tree.nodes:
-        raise SaelabError(f"no node {node!r} in this graph")
-    part = part_number(split)
-    c, latent = corpus(index, graph.seed), _latent(graph)
-    at, nodes, s = _predicted(graph, c)
-    fires = _fires(c, latent, part, 0.0)[0]
-    if kind == "miss":
-        chosen = np.setdiff1d(fires, at, assume_unique=True)
-    else:
-        keep = c.part[at] == part
-        if node is not None:
-            through = [p.node for p in graph.tree.patterns if node in p.path]
-            keep &= np.isin(nodes, through)
-        if kind != "match":
-            keep &= np.isin(at, fires) == (kind == "hit")
-        chosen = at[keep]
-    if len(chosen) > n:
-        chosen = np.sort(np.random.default_rng(seed).choice(chosen, n, replace=False))
-    chosen = chosen.astype(np.int64)
-    place = np.searchsorted(at, chosen)
-    won = (
-        (place < len(at)) & (at[np.minimum(place, len(at) - 1)] == chosen)
-        if len(at)
-        else np.zeros(len(chosen), bool)
-    )
-    rows, positions = index.rows.locate(chosen)
-    return pd.DataFrame({
-        "token_index": chosen, "row": rows, "position": positions, "doc": np.asarray(index.rows.doc)[rows],
-        "token": [_label(graph, index, int(i)) for i in c.tokens.ids[chosen]],
-        "value": _activation_at(c, latent, chosen),
-        "predicted": [float(s[i]) if w else 0.0 for i, w in zip(place, won, strict=True)],
-        "node": [int(nodes[i]) if w else 0 for i, w in zip(place, won, strict=True)],
-        "text": [_window_text(graph, index, c, int(i), before, after) for i in chosen],
-    })  # fmt: skip
-
-
-def _label(graph: PatternGraph, index: Any, token: int) -> str:
-    vocab = getattr(index, "vocab", None)
-    return vocab.label(token) if vocab is not None else graph.labels.get(token, f"#{token}")
-
-
-def _window_text(graph: PatternGraph, index: Any, c: Corpus, at: int, before: int, after: int) -> str:
-    low = at - min(before, int(c.tokens.place[at]))
-    high = at + 1
-    while high < len(c.tokens) and high <= at + after and c.tokens.place[high] > c.tokens.place[at]:
-        high += 1
-    ids = c.tokens.ids[low:high]
-    vocab = getattr(index, "vocab", None)
-    return vocab.decode(ids) if vocab is not None else "".join(_label(graph, index, int(i)) for i in ids)
-
-
-def suggest(graph: PatternGraph, index: Any, node: int, *, k: int = 20, split: str = "train") -> pd.DataFrame:
-    """Tokens that stand where ``node`` looks, the rest of its patterns matching.
-
-    Returns
-    -------
-    DataFrame
-        token (id), text, tp, fp: positions with that token that no pattern matches yet, on which the latent
-        fires or does not. Most gained (tp - fp) first. For an ``any`` or ``not`` node, whose patterns match
-        already, all its positions count: what :meth:`PatternGraph.specialise` would keep.
-    """
-    import pandas as pd
-
-    if node not in graph.tree.nodes:
-        raise SaelabError(f"no node {node!r} in this graph")
-    here = graph.tree.nodes[node]
-    path = [graph.tree.nodes[i] for i in graph.tree.path(node)]
-    if here.kind not in ("tok", "any", "not") or any(n.kind == "gap" for n in path):
-        raise SaelabError(
-            f"node {node} ({here.kind}) has no place of its own: a gap or the row's start has no token"
-        )
-    part = part_number(split)
-    c, latent = corpus(index, graph.seed), _latent(graph)
-    back = len(path) - 1
-    found = []
-    for p in graph.tree.patterns:
-        if node in p.path:
-            items = list(p.items)
-            items[back] = ("any", (), 0, 0)
-            found.append(c.tokens.match(tuple(items)))
-    at = np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
-    at = at[c.part[at] == part]
-    if here.kind == "tok":
-        at = np.setdiff1d(at, _predicted(graph, c)[0], assume_unique=True)
-    there = c.tokens.ids[at - back]
-    fires = _activation_at(c, latent, at) > 0
-    ids, which = np.unique(there, return_inverse=True)
-    tp = np.bincount(which[fires], minlength=len(ids))
-    fp = np.bincount(which[~fires], minlength=len(ids))
-    keep = ~np.isin(ids, here.ids) if here.kind == "tok" else np.ones(len(ids), dtype=bool)
-    order = np.lexsort((ids, -tp, fp - tp))
-    order = order[keep[order] & (tp[order] > 0)][:k]
-    return pd.DataFrame({
-        "token": ids[order].astype(int), "text": [_label(graph, index, int(i)) for i in ids[order]],
-        "tp": tp[order], "fp": fp[order],
-    })  # fmt: skip
-
-
-# --------------------------------------------------------------------------------------------- baselines
-
-
-def baselines(index: Any, latent: int, *, split: str = "valid", seed: int = 0) -> dict[str, Score]:
-    """What simple tables reach on the same split.
-
-    ``token``: fires on the tokens whose rate of firing in the train split is highest, as many of them as
-    give the best F1 there; the value is the token's mean activation. ``bigram``: the same over pairs with the
-    token before; a pair that train never saw is decided by its second token. ``always``: fires everywhere.
-    """
-    c = corpus(index, seed)
-    part = part_number(split)
-    pair, second, pair_counts = c.pairs
-    at, a, where = c.truth(latent)
-    by_token = _Lookup.learn(c.tokens.ids[at], a, where, c.token_counts, c.tokens.n_vocab)
-    by_pair = _Lookup.learn(pair[at], a, where, pair_counts, len(second))
-    unseen = pair_counts[0] == 0
-    by_pair.value[unseen] = by_token.value[second[unseen]]
-    everything = np.full(c.tokens.n_vocab, max(float(a[where == 0].sum()) / max(int(c.sizes[0]), 1), 1e-9))
-    always = _Lookup(everything)
-    keys = {"token": c.tokens.ids, "bigram": pair, "always": c.tokens.ids}
-    counts = {"token": c.token_counts, "bigram": pair_counts, "always": c.token_counts}
-    tokens_of = {"token": None, "bigram": second, "always": None}
-    return {
-        name: lookup.score(c, latent, split, part, keys[name], counts[name], tokens_of[name])
-        for name, lookup in {"token": by_token, "bigram": by_pair, "always": always}.items()
-    }
-
-
-@dataclass(frozen=True)
-class _Lookup:
-    """A table key -> predicted activation (0: silent); a key is a token or a pair."""
-
-    value: np.ndarray  # (n_keys,) float64
-
-    @classmethod
-    def learn(cls, keys: np.ndarray, a: np.ndarray, where: np.ndarray, counts: np.ndarray, n: int) -> _Lookup:
-        train = where == 0
-        fired, which = np.unique(keys[train], return_inverse=True)
-        hits = np.bincount(which, minlength=len(fired))
-        total = np.bincount(which, a[train], minlength=len(fired))
-        seen = counts[0][fired]
-        order = np.lexsort((fired, -hits, -(hits / np.maximum(seen, 1))))
-        tp, predicted = np.cumsum(hits[order]), np.cumsum(seen[order])
-        value = np.zeros(n)
-        if len(order):
-            best = int(np.argmax(2 * tp / (predicted + tp[-1])))
-            chosen = order[: best + 1]
-            value[fired[chosen]] = total[chosen] / seen[chosen]
-        return cls(value)
-
-    def score(
-        self, c: Corpus, latent: int, split: str, part: int, keys: np.ndarray, counts: np.ndarray,
-        second: np.ndarray | None,
-    ) -> Score:  # fmt: skip
-        at, a, where = c.truth(latent)
-
-        def sums(p: int) -> _Sums:
-            mine = where == p
-            there, act = at[mine], a[mine].astype(np.float64)
-            s = self.value[keys[there]]
-            used = np.flatnonzero(self.value)
-            hard = _hard_tokens(c, there)
-            on_hard = used[hard[used if second is None else second[used]]]
-            tp = int((s > 0).sum())
-            return _Sums(
-                tp=tp,
-                predicted=int(counts[p][used].sum()),
-                predicted_hard=int(counts[p][on_hard].sum()) - tp,
-                sa=float((s * act).sum()),
-                ss=float((counts[p][used] * self.value[used] ** 2).sum()),
-                hit_a=float(act[s > 0].sum()),
-            )
-
-        train = sums(0)
-        scale = train.sa / train.ss if train.ss else None
-        return _finish(c, latent, split, 0.0, sums(part), scale)
-
-
-__all__ = ["SPLITS", "Score", "baselines", "examples", "node_scores", "preview", "score", "suggest", "wilson"]

@@ -11,11 +11,11 @@ from saelab.n2g.tree import End, Node, Tree, check
 if TYPE_CHECKING:
     from saelab.n2g.graph import PatternGraph
 
+FORMAT, VERSION = "saelab.n2g", 1
+
 
 def from_json(cls: type[PatternGraph], data: Mapping[str, Any]) -> PatternGraph:
     """See :meth:`PatternGraph.from_json`."""
-    from saelab.n2g.graph import FORMAT, VERSION
-
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
         raise SaelabError(f"this is not a pattern graph: its format is not {FORMAT!r}")
     if data.get("version") != VERSION:

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from saelab.data import TokenRows
+from saelab.n2g import PatternGraph
 
 BOS = 0
 
@@ -135,3 +136,42 @@ def openai_trie(rule, examples, pad):
             here = here.setdefault("token(^)", {})
         here["<saliency>"] = value
     return trie
+
+
+# a latent for scores by hand
+
+A, B, C = 1, 2, 3
+LETTERS = FakeVocab(["<bos>", "a", "b", "c", "d", "e"])
+
+
+def after_a(tokens):
+    """Fires with 2 on c after a, with 1 on c after b."""
+    if tokens[-1] != C or len(tokens) < 2:
+        return 0.0
+    return {A: 2.0, B: 1.0}.get(tokens[-2], 0.0)
+
+
+def graph_for(index, paths, **config):
+    graph = PatternGraph(target={"latent": 0}, config=config, labels={i: LETTERS.label(i) for i in range(6)})
+    graph.index = index
+    for items, value in paths:
+        graph.add_path(items, value=value)
+    return graph
+
+
+def pairs_of_documents():
+    """Forty documents of two kinds, and where ``after_a`` fires."""
+    documents = [[A, C, B, C, C], [C, A, C]] * 20
+    return FakeIndex([after_a], rows_of(documents), LETTERS)
+
+
+# a graph to edit
+
+LABELS = {1: "Host", 2: ":", 3: "example", 4: " x"}
+
+
+def http():
+    """`Host` `:` * → `example`"""
+    graph = PatternGraph(labels=LABELS, target={"latent": 7})
+    graph.add_path([1, 2, "*", 3], value=2.0)
+    return PatternGraph(graph.tree, labels=LABELS, target={"latent": 7})

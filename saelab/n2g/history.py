@@ -1,0 +1,176 @@
+"""Editing with a history: every edit by name with JSON arguments, taken back and done again, with notes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from saelab.errors import SaelabError
+from saelab.n2g import edits, render
+from saelab.n2g.tree import Tree, check
+
+
+@dataclass(frozen=True)
+class Edit:
+    """One step of a graph's history."""
+
+    op: str
+    args: dict[str, Any]
+    note: str = ""
+    delta: dict[str, int] | None = None  # change in tp, fp, fn on the valid split, where it was measured
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {"op": self.op, "args": self.args, "note": self.note, "delta": self.delta}
+
+
+class Editable:
+    """A pattern tree that is edited; :class:`saelab.n2g.PatternGraph` adds what it explains."""
+
+    def __init__(self, tree: Tree | None, labels: Mapping[int, str] | None):
+        self.tree = tree or Tree()
+        check(self.tree)
+        self.labels: dict[int, str] = render.Labels(labels or {})
+        self._done: list[tuple[Tree, Edit]] = []  # the tree before each edit
+        self._undone: list[tuple[Tree, Edit]] = []  # the tree after each edit that was taken back
+
+    def apply(
+        self, op: str, args: Mapping[str, Any], note: str = "", delta: dict[str, int] | None = None
+    ) -> int:
+        """Do an edit by name with JSON arguments; returns the id of the node to look at (0 for the root)."""
+        after, focus = edits.apply(self.tree, op, dict(args))
+        self._done.append((self.tree, Edit(op, dict(args), note, delta)))
+        self._undone.clear()
+        self.tree = after
+        return focus
+
+    @property
+    def history(self) -> list[dict[str, Any]]:
+        """The edits in effect, oldest first: op, args, note, delta."""
+        return [edit.to_dict() for _, edit in self._done]
+
+    @property
+    def undone(self) -> list[dict[str, Any]]:
+        """The edits that were taken back and can be done again, the next one first."""
+        return [edit.to_dict() for _, edit in reversed(self._undone)]
+
+    def steps(self) -> list[str]:
+        """Every edit of :attr:`history` and then of :attr:`undone`, in words."""
+        trees = [before for before, _ in self._done] + [self.tree]
+        trees += [after for after, _ in reversed(self._undone)]
+        edits_ = [edit for _, edit in self._done] + [edit for _, edit in reversed(self._undone)]
+        return [render.edit(self.labels, tree, e.op, e.args) for tree, e in zip(trees, edits_, strict=False)]
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is an edit to take back."""
+        return bool(self._done)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether there is an edit to do again."""
+        return bool(self._undone)
+
+    def undo(self) -> dict[str, Any]:
+        """Take back the last edit, and return it."""
+        if not self._done:
+            raise SaelabError("there is no edit to undo")
+        before, edit = self._done.pop()
+        self._undone.append((self.tree, edit))
+        self.tree = before
+        return edit.to_dict()
+
+    def redo(self) -> dict[str, Any]:
+        """Do the edit again that was last taken back, and return it."""
+        if not self._undone:
+            raise SaelabError("there is no edit to redo")
+        after, edit = self._undone.pop()
+        self._done.append((self.tree, edit))
+        self.tree = after
+        return edit.to_dict()
+
+    def annotate(self, note: str, step: int = -1) -> None:
+        """Write a note to an edit of the history (the last one by default)."""
+        if not -len(self._done) <= step < len(self._done):
+            raise SaelabError(f"there is no edit {step}; the history has {len(self._done)}")
+        before, edit = self._done[step]
+        self._done[step] = (before, Edit(edit.op, edit.args, str(note), edit.delta))
+
+    def at(self, step: int) -> Tree:
+        """The tree after the first ``step`` edits of the history; 0 is the graph as it was fitted."""
+        if not 0 <= step <= len(self._done):
+            raise SaelabError(f"step must be in 0…{len(self._done)}, got {step}")
+        return self._done[step][0] if step < len(self._done) else self.tree
+
+    def diff(self, step: int = 0) -> dict[str, list[str]]:
+        """Patterns that were added and removed since ``step`` (0: since the fit), as text."""
+        was = {p.items: p for p in self.at(step).patterns}
+        now = {p.items: p for p in self.tree.patterns}
+        return {
+            "added": [render.pattern(self.labels, p) for k, p in now.items() if k not in was],
+            "removed": [render.pattern(self.labels, p) for k, p in was.items() if k not in now],
+            "revalued": [
+                render.pattern(self.labels, p) for k, p in now.items()
+                if k in was and was[k].end.value != p.end.value
+            ],
+        }  # fmt: skip
+
+    def delete(self, node: int, *, note: str = "") -> int:
+        """Remove a node with everything below it."""
+        return self.apply("delete", {"node": node}, note)
+
+    def wildcard(self, node: int, *, note: str = "") -> int:
+        """Let a node match any token."""
+        return self.apply("wildcard", {"node": node}, note)
+
+    def specialise(self, node: int, ids: Sequence[int], *, note: str = "") -> int:
+        """Let a node match these tokens alone."""
+        return self.apply("specialise", {"node": node, "ids": plain(ids)}, note)
+
+    def add_alternative(self, node: int, ids: Sequence[int], *, note: str = "") -> int:
+        """Let a node match these tokens too."""
+        return self.apply("add_alternative", {"node": node, "ids": plain(ids)}, note)
+
+    def remove_alternative(self, node: int, ids: Sequence[int], *, note: str = "") -> int:
+        """Let a node no longer match these tokens."""
+        return self.apply("remove_alternative", {"node": node, "ids": plain(ids)}, note)
+
+    def exclude(self, node: int, ids: Sequence[int], *, note: str = "") -> int:
+        """Let patterns through a node no longer match where the token before it is one of ``ids``."""
+        return self.apply("exclude", {"node": node, "ids": plain(ids)}, note)
+
+    def gap(self, node: int, lo: int, hi: int, *, note: str = "") -> int:
+        """Allow ``lo`` to ``hi`` tokens between a node and the one after it (or set the width of a gap)."""
+        return self.apply("gap", {"node": node, "lo": int(lo), "hi": int(hi)}, note)
+
+    def anchor_start(self, node: int, on: bool = True, *, note: str = "") -> int:
+        """Let the pattern that ends at a node match only at the row's start, or anywhere again."""
+        return self.apply("anchor_start", {"node": node, "on": bool(on)}, note)
+
+    def merge(self, a: int, b: int, *, note: str = "") -> int:
+        """Make two sibling nodes one with the alternatives of both."""
+        return self.apply("merge", {"a": a, "b": b}, note)
+
+    def split(self, node: int, ids: Sequence[int] | None = None, *, note: str = "") -> int:
+        """Give some alternatives (by default each) a node of their own."""
+        return self.apply("split", {"node": node, "ids": None if ids is None else plain(ids)}, note)
+
+    def lock(self, node: int, on: bool = True, *, note: str = "") -> int:
+        """Protect a node from edits, or release it."""
+        return self.apply("lock", {"node": node, "on": bool(on)}, note)
+
+
+def plain(ids: Any) -> Any:
+    """numpy integers and arrays -> what JSON knows; anything else is left for the edit to judge."""
+    if isinstance(ids, np.integer):
+        return int(ids)
+    if isinstance(ids, np.ndarray):
+        return ids.tolist()
+    if isinstance(ids, (list, tuple, set, frozenset)):
+        return [int(i) if isinstance(i, np.integer) else i for i in ids]
+    if isinstance(ids, Iterable) and not isinstance(ids, (str, Mapping)):
+        return list(ids)
+    return ids
