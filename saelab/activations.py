@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saelab import data, models
+from saelab import data, direct, models
 from saelab.errors import SaelabError, check_count
 
 Part = tuple[list[Tensor], Tensor]  # per hook point (n, d); document and position of each row (n, 2) int32
@@ -104,6 +104,8 @@ class Harvester:
         self.bos = models.default_bos(model) if bos is None else bos
         self.epochs, self.epoch = check_count("epochs", epochs), 0
         self.screen = Screen(outlier)
+        # decided once: the two ways differ by rounding, and a run must end in the same bits when resumed
+        self.why_bridge = direct.reason(model, self.hooks)
         self.harvested = 0
         self.cursor = (-1, -1)  # document and start of the last row of text that was taken
         self.done = False
@@ -111,6 +113,11 @@ class Harvester:
         self._hash = hashlib.sha256()
         self._resumed = (-1, "")  # until which document the texts must be the checkpoint's; their digest
         self._rows: Iterator | None = None
+
+    @property
+    def way(self) -> str:
+        """How activations are read: from the plain layers, or through the bridge and why."""
+        return "plain layers" if self.why_bridge is None else f"bridge: {self.why_bridge}"
 
     def _next_rows(self) -> data.TokenRows | None:
         """Rows of text for one forward pass, or None when the text has ended."""
@@ -172,7 +179,9 @@ class Harvester:
             return []
         parts = []
         for batch in rows.batches(self.harvest_tokens):
-            found = models.run_to_hooks(self.model, batch.ids, self.hooks, batch.mask)
+            found = models.run_to_hooks(
+                self.model, batch.ids, self.hooks, batch.mask, direct=self.why_bridge is None
+            )
             keep = data.valid_mask(self.model, batch.ids, batch.mask)  # (B, T)
             acts = [found[h].float().cpu()[keep] for h in self.hooks]  # each (n, d)
             position = torch.arange(batch.ids.shape[1]).expand_as(batch.ids)[keep]  # (n,)
@@ -200,12 +209,21 @@ class Harvester:
     def state(self) -> dict[str, Any]:
         """Where the harvest stands, as plain values."""
         kept = {name: getattr(self, name) for name in self._KEPT}
-        return {**kept, "cursor": list(self.cursor), "screen": self.screen.state()}
+        return {**kept, "cursor": list(self.cursor), "screen": self.screen.state(), "bridge": self.why_bridge}
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on where ``state`` was taken; the texts must be the same, from their beginning."""
         if self._rows is not None and isinstance(self.texts, Iterator):
             raise SaelabError("cannot resume: this iterator of texts was read in part; give a new one")
+        before = state.get(
+            "bridge", "what is resumed was begun through it"
+        )  # by a version that knew no other
+        if before is None and self.why_bridge is not None:
+            raise SaelabError(
+                "cannot resume to the same bits: activations came from the plain layers before, and now "
+                f"{self.why_bridge}"
+            )
+        self.why_bridge = before
         for name in self._KEPT:
             setattr(self, name, state[name])
         self.cursor = tuple(state["cursor"])
@@ -224,7 +242,7 @@ def harvest(
     """Activations of all rows, in batches: (batch, activations (B, T, d), counted (B, T) bool)."""
     models.check_hook(model, hook)
     for batch in rows.batches(batch_tokens):
-        acts = models.run_to_hooks(model, batch.ids, [hook], batch.mask)[hook]  # (B, T, d)
+        acts = models.run_to_hooks(model, batch.ids, [hook], batch.mask, direct=True)[hook]  # (B, T, d)
         yield batch, acts, data.valid_mask(model, batch.ids, batch.mask)
 
 

@@ -60,8 +60,16 @@ class ActivationStore:
     have). ``sl.train(store, d_sae=…, k=…)`` trains on it.
     """
 
-    def __init__(self, origin: Origin, shards: list[_Shard], digest: str, folder: Path | None = None):
+    def __init__(
+        self,
+        origin: Origin,
+        shards: list[_Shard],
+        digest: str,
+        folder: Path | None = None,
+        way: str = "given",
+    ):
         self.origin, self.digest, self.folder = origin, digest, folder
+        self.way = way  # how activations were read from the model
         self._shards = shards
 
     @classmethod
@@ -178,6 +186,7 @@ class ActivationStore:
                     _write_shard(path / f"rows-{number:05}.safetensors", parts, dtype, source)
                     parts, number, waiting = [], number + 1, 0
         end = {"sha256": source.digest, "dropped": source.screen.dropped, "shards": number}
+        end["forward"] = source.way
         if not number:
             raise SaelabError(
                 "there is no text: every document was empty, or the iterator was already used up"
@@ -205,7 +214,7 @@ class ActivationStore:
         names = [f"rows-{i:05}.safetensors" for i in range(meta["end"]["shards"])]
         shards = [_File(path / name, len(meta["widths"])) for name in names]
         origin = Origin(meta["model"], meta["weights"], meta["widths"], meta["context"], meta["bos"])
-        return cls(origin, list(shards), meta["end"]["sha256"], path)
+        return cls(origin, list(shards), meta["end"]["sha256"], path, meta["end"].get("forward", "bridge"))
 
     # ------------------------------------------------------------------------------------------ reading
 
@@ -321,6 +330,11 @@ class Reader:
         if self.limit is not None and self.read >= self.limit:
             self.done = True
         return [part] if len(part[1]) else []
+
+    @property
+    def way(self) -> str:
+        """How the store's activations were read from the model."""
+        return self.store.way
 
     def same(self) -> dict[str, Any]:
         return {

@@ -132,7 +132,7 @@ def _means(
     n, n_all = 0, 0
     for batch in rows.batches(batch_tokens):
         keep = data.valid_mask(model, batch.ids, batch.mask)  # (B, T)
-        found = models.run_to_hooks(model, batch.ids, hooks, batch.mask)
+        found = models.run_to_hooks(model, batch.ids, hooks, batch.mask, direct=True)
         for hook, x in found.items():
             for i, on in enumerate((keep, batch.mask & ~keep)):
                 # float32 for one batch's rows, float64 over all: a device may have no float64

@@ -175,7 +175,7 @@ def _run(
     places = list(dict.fromkeys([*site.reads, *site.writes]))
     x, y = torch.empty(len(token), sae.config.d_in), torch.empty(len(token), sae.W_dec.shape[1])
     for batch in rows.batches_of(np.unique(rows.locate(token)[0]), batch_tokens):
-        found = models.run_to_hooks(model, batch.ids, places, batch.mask)
+        found = models.run_to_hooks(model, batch.ids, places, batch.mask, direct=True)
         place = np.searchsorted(token, batch.flat)  # (B, T)
         wanted = (batch.flat >= 0) & (token[np.minimum(place, len(token) - 1)] == batch.flat)
         at, on = torch.from_numpy(place[wanted]), torch.from_numpy(wanted)

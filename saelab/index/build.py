@@ -221,7 +221,7 @@ def _encode_batch(
         return token, token, token, np.zeros(0, np.float32)
     with models.lock(model), torch.no_grad():
         hooks = sae.config.hooks  # a crosscoder reads several, side by side
-        found = models.run_to_hooks(model, batch.ids, hooks, batch.mask)
+        found = models.run_to_hooks(model, batch.ids, hooks, batch.mask, direct=True)
         where = torch.from_numpy(keep).to(found[hooks[0]].device)
         x = torch.cat([found[h][where] for h in hooks], dim=-1)  # (m, d_in)
         if not bool(torch.isfinite(x).all()):

@@ -513,6 +513,7 @@ class Run:
                 "sample_sha256": self.sample_digest,
                 "epochs": source.epoch + 1,
                 "sha256": source.digest,
+                "forward": source.way,
             },
             "versions": {
                 **versions,

@@ -87,7 +87,7 @@ def test_special_tokens_never_count(tiny, monkeypatch):
     """C15: BOS rows are out, the number of them is on record, and opting in shows them."""
     bos, fig = models.bos_id(tiny), models.tokenize(tiny, "fig", bos=False)[0]
 
-    def planted(model, ids, hooks, mask=None):
+    def planted(model, ids, hooks, mask=None, direct=False):
         x = torch.zeros(*ids.shape, 16)
         x[ids == bos, 0] = 100.0
         x[ids == fig, 0] = 2.0
