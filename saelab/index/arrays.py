@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from saelab.errors import SaelabError
 
@@ -104,6 +105,25 @@ def highest(score: np.ndarray, n: int) -> np.ndarray:
     else:
         place = np.arange(len(score))
     return place[np.argsort(-score[place], kind="stable")][:n]
+
+
+def highest_rows(score: Tensor, n: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Of each row of ``score`` (R, N) the places and values of the ``n`` highest, as :func:`highest` gives them.
+
+    What is -inf is left out.
+    """
+    n = min(n, score.shape[1])
+    best = score.topk(min(n + 1, score.shape[1]), dim=1)  # (R, n + 1)
+    values, places = best.values.cpu().numpy(), best.indices.cpu().numpy()
+    order = np.lexsort((places, -values), axis=1)[:, :n]
+    values, places = np.take_along_axis(values, order, 1), np.take_along_axis(places, order, 1)
+    if n < score.shape[1]:  # which of equal values at the border were taken is left open
+        for i in np.flatnonzero(best.values[:, n - 1].cpu().numpy() == best.values[:, n].cpu().numpy()):
+            row = score[i].cpu().numpy()
+            places[i] = highest(row, n)
+            values[i] = row[places[i]]
+    kept = (values > -np.inf).sum(1)
+    return [(p[:k], v[:k]) for p, v, k in zip(places, values, kept, strict=True)]
 
 
 def stable_order(keys: np.ndarray) -> np.ndarray:

@@ -1,9 +1,14 @@
-"""Where a latent fires: strongest, random, and within a range of activations; every text once, with its
-count."""
+"""Where latents fire: strongest, random, and within ranges of activations; every text once, with its count.
+
+All of it is about several latents at once; one latent is several of which there is one.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -11,99 +16,202 @@ import pandas as pd
 from saelab.errors import SaelabError, check_count
 from saelab.frames import TextFrame
 from saelab.index import windows
-from saelab.index.arrays import highest
+from saelab.index.arrays import highest, ranges, stable_order
+from saelab.index.firings import Firings
 from saelab.index.layout import AFTER, BEFORE
 
 if TYPE_CHECKING:
     from saelab.index.queries import Queries
 
 COLUMNS = ["token_index", "row", "position", "doc", "token", "value", "text", "count"]
+_KEPT = 1024  # most numbers in a draw that is remembered
 
 
-class Examples:
-    """The postings of one latent (perhaps only a part of them) with the fingerprints of their windows."""
+class Found(NamedTuple):
+    """Chosen firings: the number of the part each is of (ascending), flat token index, activation."""
 
-    def __init__(self, index: Queries, token: np.ndarray, value: np.ndarray, before: int, after: int):
-        self.index, self.token, self.value = index, token, value
-        self.before, self.after = check_count("before", before, 0), check_count("after", after, 0)
+    part: np.ndarray
+    token: np.ndarray
+    value: np.ndarray
 
-    def fingerprint(self, which: np.ndarray | slice) -> np.ndarray:
-        """(n,) fingerprints of the chosen postings' windows."""
-        token = self.token[which]
+
+@dataclass(frozen=True)
+class Parts:
+    """Firings in parts that examples are chosen from: all of a latent's, or those in a range of activations.
+
+    Attributes
+    ----------
+    token, value
+        (N,) int32 and float32, part after part, in each in the order of the text.
+    ptr
+        (P + 1,) where each part begins.
+    before, after
+        Tokens beside the firing one by which two texts are told apart.
+    """
+
+    index: Queries
+    token: np.ndarray
+    value: np.ndarray
+    ptr: np.ndarray
+    before: int = BEFORE
+    after: int = AFTER
+
+    @classmethod
+    def whole(cls, index: Queries, firings: Firings, before: int = BEFORE, after: int = AFTER) -> Parts:
+        """One part for each latent: all its firings."""
+        before, after = check_count("before", before, 0), check_count("after", after, 0)
+        return cls(index, firings.token, firings.value, firings.ptr, before, after)
+
+    @classmethod
+    def in_ranges(cls, index: Queries, firings: Firings, edges: np.ndarray) -> Parts:
+        """For each latent, one part for each range between its ``edges`` (L, R + 1) ascending, strongest first.
+
+        A range is open below. Each of the latent's activations lies above the first of its edges and not above the
+        last.
+        """
+        n = edges.shape[1] - 1
+        part = firings.owner * n
+        for i, line in enumerate(edges):
+            own = slice(int(firings.ptr[i]), int(firings.ptr[i + 1]))
+            part[own] += n - np.clip(np.searchsorted(line, firings.value[own], side="left"), 1, n)
+        order = stable_order(part)
+        ptr = np.concatenate([[0], np.cumsum(np.bincount(part, minlength=len(edges) * n))])
+        return cls(index, firings.token[order], firings.value[order], ptr)
+
+    def __len__(self) -> int:
+        return len(self.ptr) - 1
+
+    @cached_property
+    def sizes(self) -> np.ndarray:
+        """(P,) firings in each."""
+        return np.diff(self.ptr)
+
+    def keys(self, part: np.ndarray, place: np.ndarray | slice) -> np.ndarray:
+        """(n,) uint64, equal for firings of one part with the same tokens around them."""
+        token = self.token[place]
         if (self.before, self.after) == (BEFORE, AFTER):
-            return self.index.arrays["window"][token]
-        return windows.fingerprints(self.index.rows, token, self.before, self.after)
+            same = self.index.arrays["window"][token]
+        else:
+            same = windows.fingerprints(self.index.rows, token, self.before, self.after)
+        return same ^ windows.mix(part.astype(np.uint64))
 
-    def strongest(self, n: int) -> np.ndarray:
-        """Places of the ``n`` highest values with different windows; equal values in order of the text."""
-        take = 4 * n + 64
-        while True:
-            best = highest(self.value, take)
-            chosen = _first_of_each(best, self.fingerprint(best), n)
-            if len(chosen) == n or take >= len(self.value):
-                return chosen
-            take *= 8
+    @cached_property
+    def _sorted_keys(self) -> np.ndarray:
+        return np.sort(self.keys(np.repeat(np.arange(len(self)), self.sizes), slice(None)))
 
-    def at_random(self, n: int, seed: int) -> np.ndarray:
-        """Places of ``n`` postings drawn evenly, with different windows."""
-        rng, size = np.random.default_rng(seed), len(self.value)
-        take = min(size, 4 * n + 64)
-        drawn = rng.choice(size, take, replace=False) if size else np.zeros(0, np.int64)
-        chosen = _first_of_each(drawn, self.fingerprint(drawn), n)
-        if len(chosen) < n and take < size:
-            drawn = np.concatenate([drawn, rng.permutation(np.setdiff1d(np.arange(size), drawn))])
-            chosen = _first_of_each(drawn, self.fingerprint(drawn), n)
-        return chosen
+    # ------------------------------------------------------------------------------------------- choosing
 
-    def frame(self, chosen: np.ndarray) -> pd.DataFrame:
-        """A line per chosen posting; ``count`` is how many of all these postings have its window."""
-        index, token = self.index, self.token[chosen].astype(np.int64)
-        row, position = index.rows.locate(token)
-        low, high = windows.bounds(index.rows, token, self.before, self.after)
-        low += index.rows.bos & (low == index.rows.offsets[row]) & (low < token)  # BOS is no text
-        ids, vocab = index.rows.ids, index.vocab
-        return TextFrame(
-            {
-                "token_index": token,
-                "row": row,
-                "position": position,
-                "doc": index.rows.doc[row],
-                "token": vocab.labels(ids[token]),
-                "value": self.value[chosen],
-                "text": [vocab.decode(ids[a:b]) for a, b in zip(low, high, strict=True)],
-                "count": self._copies(chosen),
-            },
-            columns=COLUMNS,
-        )
+    def strongest(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+        """Of each part the ``n`` highest values with different windows; equal values in order of the text.
 
-    def _copies(self, chosen: np.ndarray) -> np.ndarray:
-        if len(chosen) == 0:
-            return np.zeros(0, np.int64)
-        mine = self.fingerprint(chosen)
-        order = np.argsort(mine)
-        every = self.fingerprint(slice(None))
-        place = np.minimum(np.searchsorted(mine[order], every), len(mine) - 1)
-        counts = np.bincount(place[mine[order][place] == every], minlength=len(mine))
-        out = np.empty(len(mine), np.int64)
-        out[order] = counts
-        return out
+        Returns part and place of each, parts ascending, highest first.
+        """
+        return self._enough(check_count("n", n), self._highest, lambda take: 8 * take)
+
+    def at_random(self, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        """Of each part ``n`` drawn evenly, with different windows, in the order they were drawn in."""
+
+        def drawn(which: np.ndarray, take: int) -> tuple[np.ndarray, np.ndarray]:
+            sizes, first = self.sizes[which].tolist(), 4 * n + 64
+            draws = [_draw(size, min(size, first), seed, take > first) for size in sizes]
+            part = np.repeat(which, [len(d) for d in draws])
+            return part, np.concatenate(draws or [np.zeros(0, np.int64)]) + self.ptr[part]
+
+        # what is still missing after the first draw is sought among all
+        return self._enough(check_count("n", n), drawn, lambda take: 1 << 60)
+
+    def by_value(self, part: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What was chosen, highest first in each part."""
+        order = np.lexsort((-self.value[place], part))
+        return part[order], place[order]
+
+    def found(self, part: np.ndarray, place: np.ndarray) -> Found:
+        """What was chosen, for those who show it."""
+        return Found(part, self.token[place].astype(np.int64), self.value[place])
+
+    def copies(self, part: np.ndarray, place: np.ndarray) -> np.ndarray:
+        """(n,) how many firings of its part have the window of each chosen one."""
+        mine = self.keys(part, place)
+        return np.searchsorted(self._sorted_keys, mine, "right") - np.searchsorted(self._sorted_keys, mine)
+
+    def _highest(self, which: np.ndarray, take: int) -> tuple[np.ndarray, np.ndarray]:
+        """Part and place of the ``take`` highest of each, highest first, equal ones in order of place."""
+        large = self.sizes[which] > 4 * take
+        found = [
+            self.ptr[i] + highest(self.value[self.ptr[i] : self.ptr[i + 1]], take)
+            for i in which[large].tolist()
+        ]
+        rest = which[~large]
+        sizes = self.sizes[rest]
+        place, number = ranges(self.ptr[rest], sizes), np.repeat(np.arange(len(rest)), sizes)
+        # activations are above 0, so their bits as an integer are in the same order
+        bits = self.value[place].view(np.uint32).astype(np.int64)
+        order = np.argsort((number << 32) - bits, kind="stable")
+        first = np.arange(len(order)) - (np.cumsum(sizes) - sizes)[number] < take
+        part = np.concatenate([np.repeat(which[large], take), rest[number[first]]])
+        return part, np.concatenate([*found, place[order[first]]])
+
+    def _enough(
+        self,
+        n: int,
+        candidates: Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]],
+        more: Callable[[int], int],
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The first ``n`` of each part with different windows; more candidates for those with too many equal ones."""
+        take, which = 4 * n + 64, np.flatnonzero(self.sizes)
+        parts, places = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+        while len(which):
+            part, place = self._first_of_each(*candidates(which, take), n)
+            got = np.bincount(part, minlength=len(self))
+            short = (got < n) & (self.sizes > take)
+            done = ~short[part]
+            parts.append(part[done])
+            places.append(place[done])
+            which, take = which[short[which]], more(take)
+        part, place = np.concatenate(parts), np.concatenate(places)
+        order = np.argsort(part, kind="stable")
+        return part[order], place[order]
+
+    def _first_of_each(self, part: np.ndarray, place: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+        key = self.keys(part, place)
+        order = np.argsort(key, kind="stable")
+        first = np.ones(len(key), dtype=bool)
+        first[order[1:]] = key[order[1:]] != key[order[:-1]]
+        part, place = part[first], place[first]
+        order = np.argsort(part, kind="stable")
+        part, place = part[order], place[order]
+        near = np.arange(len(part)) - np.searchsorted(part, part) < n
+        return part[near], place[near]
 
 
-def _first_of_each(place: np.ndarray, kind: np.ndarray, n: int) -> np.ndarray:
-    _, first = np.unique(kind, return_index=True)
-    return place[np.sort(first)[:n]]
+def _draw(size: int, take: int, seed: int, whole: bool) -> np.ndarray:
+    """``take`` of ``size`` places drawn without repeats; with ``whole`` all others after them."""
+    if not whole and take <= _KEPT and isinstance(seed, int):
+        return _remembered(size, take, seed)
+    rng = np.random.default_rng(seed)
+    drawn = rng.choice(size, take, replace=False)
+    return np.concatenate([drawn, rng.permutation(np.setdiff1d(np.arange(size), drawn))]) if whole else drawn
+
+
+@lru_cache(4096)  # at most 32 MB
+def _remembered(size: int, take: int, seed: int) -> np.ndarray:
+    """Making a generator takes longer than drawing: parts of one size share their draw."""
+    return np.random.default_rng(seed).choice(size, take, replace=False)
+
+
+# ----------------------------------------------------------------------------------- as the index answers
 
 
 def top(index: Queries, latent: int, n: int, before: int, after: int) -> pd.DataFrame:
     """See :meth:`LatentIndex.top`."""
-    all_of_it = Examples(index, *index.postings(latent), before, after)
-    return all_of_it.frame(all_of_it.strongest(check_count("n", n)))
+    parts = Parts.whole(index, Firings.of(index, [latent]), before, after)
+    return _frame(parts, *parts.strongest(n))
 
 
 def random(index: Queries, latent: int, n: int, seed: int, before: int, after: int) -> pd.DataFrame:
     """See :meth:`LatentIndex.random`."""
-    all_of_it = Examples(index, *index.postings(latent), before, after)
-    return all_of_it.frame(all_of_it.at_random(check_count("n", n), seed))
+    parts = Parts.whole(index, Firings.of(index, [latent]), before, after)
+    return _frame(parts, *parts.at_random(n, seed))
 
 
 def interval(
@@ -120,9 +228,38 @@ def interval(
     low, high = (0.0 if lo is None else float(lo)), (np.inf if hi is None else float(hi))
     if not low <= high:
         raise SaelabError(f"an interval needs lo <= hi, got lo={lo!r}, hi={hi!r}")
-    token, value = index.postings(latent)
-    exact = value.astype(np.float64)
-    inside = (exact >= low) & (exact <= high)
-    part = Examples(index, token[inside], value[inside], before, after)
-    chosen = part.at_random(check_count("n", n), seed)
-    return part.frame(chosen[np.argsort(-part.value[chosen], kind="stable")])
+    whole = Parts.whole(index, Firings.of(index, [latent]), before, after)
+    exact = whole.value.astype(np.float64)
+    inside = np.flatnonzero((exact >= low) & (exact <= high))
+    part = replace(
+        whole, token=whole.token[inside], value=whole.value[inside], ptr=np.array([0, len(inside)])
+    )
+    return _frame(part, *part.by_value(*part.at_random(n, seed)))
+
+
+def _frame(parts: Parts, part: np.ndarray, place: np.ndarray) -> pd.DataFrame:
+    """A line per chosen firing; ``count`` is how many firings of its part have its window."""
+    index, (_, token, value) = parts.index, parts.found(part, place)
+    row, position = index.rows.locate(token)
+    return TextFrame(
+        {
+            "token_index": token,
+            "row": row,
+            "position": position,
+            "doc": index.rows.doc[row],
+            "token": index.vocab.labels(index.rows.ids[token]),
+            "value": value,
+            "text": texts(index, token, parts.before, parts.after),
+            "count": parts.copies(part, place),
+        },
+        columns=COLUMNS,
+    )
+
+
+def texts(index: Queries, token: np.ndarray, before: int = BEFORE, after: int = AFTER) -> list[str]:
+    """Text around each of the flat token indices ``token``, BOS left out."""
+    row, _ = index.rows.locate(token)
+    low, high = windows.bounds(index.rows, token, before, after)
+    low += index.rows.bos & (low == index.rows.offsets[row]) & (low < token)  # BOS is no text
+    ids = index.rows.ids
+    return [index.vocab.decode(ids[a:b]) for a, b in zip(low, high, strict=True)]

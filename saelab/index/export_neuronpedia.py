@@ -19,7 +19,11 @@ import numpy as np
 
 from saelab.errors import SaelabError, check_count, check_latent
 from saelab.files import read_json, write_text
-from saelab.index.records import Example, LatentRecord, example, shortest
+from saelab.index import relations
+from saelab.index.digits import shortest
+from saelab.index.examples import Found, Parts
+from saelab.index.firings import Firings
+from saelab.index.records import Example, LatentRecord, examples
 
 if TYPE_CHECKING:
     from saelab.index.latent_index import LatentIndex
@@ -28,44 +32,39 @@ LIMITS = {"features": 128, "index": 10_000_000, "logits": 20, "explanation": 512
 _QUANTILE = ("quantileMin", "quantileMax", "quantileFraction")
 
 
-def neuronpedia_feature(
-    index: LatentIndex, latent: int, *, n_top: int = 20, intervals: int = 5, n_interval: int = 5,
+def neuronpedia_features(
+    index: LatentIndex, latents: Iterable[int], *, n_top: int = 20, intervals: int = 5, n_interval: int = 5,
     before: int = 24, after: int = 23, seed: int = 0,
-) -> dict[str, Any]:  # fmt: skip
-    """One feature as plain JSON data.
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    """Features as plain JSON data.
 
-    Its activations are the ``n_top`` strongest and ``n_interval`` from each of ``intervals`` equally wide
+    The activations of each are the ``n_top`` strongest and ``n_interval`` from each of ``intervals`` equally wide
     ranges between 0 and the maximum, each inside its range, with the share of all counted tokens that fall
     into it. The label is the explanation. Logits are there when the SAE and the model are attached and the
     hook point allows it.
     """
-    latent = check_latent(latent, index.d_sae)
-    stats = index.latent_stats(latent)
-    if stats["dead"]:
-        raise SaelabError(
-            f"latent {latent} never fires, and Neuronpedia takes no feature without activations"
-        )
-
-    feature: dict[str, Any] = {"index": latent, "density": stats["density"], **logits(index, latent)}
-    label = index.label(latent)
-    if label:
-        feature["explanations"] = [
-            {"text": label[: LIMITS["explanation"]], "methodName": None, "modelName": None}
-        ]
-    chosen = chosen_examples(
-        index,
-        latent,
-        n_top=n_top,
-        intervals=intervals,
-        n_interval=n_interval,
-        before=before,
-        after=after,
-        seed=seed,
-    )
-    feature["activations"] = [
-        {"tokens": texts(e), "values": list(e.values), **bounds} for e, bounds in chosen
-    ]
-    return feature
+    wanted = [check_latent(i, index.d_sae) for i in latents]
+    for latent in wanted:
+        if not index.counts[latent]:
+            raise SaelabError(
+                f"latent {latent} never fires, and Neuronpedia takes no feature without activations"
+            )
+    options = {"n_top": n_top, "intervals": intervals, "n_interval": n_interval}
+    sides = {"before": before, "after": after}
+    for firings in Firings.groups(index, wanted):
+        chosen = chosen_examples(index, firings, seed=seed, **options, **sides)
+        stats, votes = index.stats_of(firings.latents), logits(index, firings.latents)
+        for i, latent in enumerate(firings.latents.tolist()):
+            feature: dict[str, Any] = {"index": latent, "density": stats[i]["density"], **votes[i]}
+            label = index.label(latent)
+            if label:
+                feature["explanations"] = [
+                    {"text": label[: LIMITS["explanation"]], "methodName": None, "modelName": None}
+                ]
+            feature["activations"] = [
+                {"tokens": texts(e), "values": list(e.values), **bounds} for e, bounds in next(chosen)
+            ]
+            yield feature
 
 
 def texts(e: Example) -> list[str]:
@@ -74,46 +73,54 @@ def texts(e: Example) -> list[str]:
 
 
 def chosen_examples(
-    index: LatentIndex, latent: int, *, n_top: int = 20, intervals: int = 5, n_interval: int = 5, before: int = 24,
-    after: int = 23, seed: int = 0,
-) -> list[tuple[Example, dict[str, float]]]:  # fmt: skip
-    """The examples of :func:`neuronpedia_feature`, each with its range; those of the strongest have none."""
-    out: list[tuple[Example, dict[str, float]]] = [
-        (example(index, latent, int(t), before, after), {})
-        for t in index.top(latent, check_count("n_top", n_top))["token_index"]
-    ]
-    value = index.postings(latent).value
-    largest = index.latent_stats(latent)["max"]
-    edges = np.linspace(0, largest, check_count("intervals", intervals) + 1).astype(np.float32)
-    for low, high in zip(edges[::-1][1:], edges[::-1], strict=False):  # strongest first
-        share = float(((value > low) & (value <= high)).sum() / index.n_counted)
-        # the range is open below: an activation on an edge is in one range, not in two
-        found = index.interval(
-            latent, float(np.nextafter(low, np.float32(np.inf))), float(high), n_interval, seed
-        )
-        below, above = shortest(np.array([low, high]))
-        bounds: dict[str, float] = {"quantileMin": below, "quantileMax": above, "quantileFraction": share}
-        out += [(example(index, latent, int(t), before, after), bounds) for t in found["token_index"]]
-    return out
+    index: LatentIndex, firings: Firings, *, n_top: int = 20, intervals: int = 5, n_interval: int = 5,
+    before: int = 24, after: int = 23, seed: int = 0,
+) -> Iterator[list[tuple[Example, dict[str, float]]]]:  # fmt: skip
+    """Latent by latent the examples of :func:`neuronpedia_features`, each with its range; the strongest have none."""
+    intervals = check_count("intervals", intervals)
+    whole = Parts.whole(index, firings)
+    top = whole.found(*whole.strongest(n_top))
+    largest = index.arrays["moments"][firings.latents, 4]  # (L)
+    edges = np.zeros((len(firings), intervals + 1), np.float32)
+    edges[largest > 0] = np.linspace(0, largest[largest > 0], intervals + 1, axis=1)
+    ranges = Parts.in_ranges(
+        index, firings, edges
+    )  # open below: an activation on an edge is in one, not in two
+    some = ranges.found(*ranges.by_value(*ranges.at_random(n_interval, seed)))
+    owner, range_ = np.divmod(some.part, intervals)
+    found = Found(*(np.concatenate(c) for c in zip(top, some._replace(part=owner), strict=True)))
+    # the strongest, then range after range
+    order = np.lexsort((np.append(np.zeros(len(top.part), np.int64), range_ + 1), found.part))
+    found = Found(*(c[order] for c in found))
+    kinds = iter(np.append(np.full(len(top.part), -1), some.part)[order].tolist())
+    low, high = (shortest(e.ravel()).tolist() for e in (edges[:, :-1][:, ::-1], edges[:, 1:][:, ::-1]))
+    share = (ranges.sizes / index.n_counted).tolist() if index.n_counted else []
+
+    def bounds(kind: int) -> dict[str, float]:
+        if kind < 0:
+            return {}
+        return {"quantileMin": low[kind], "quantileMax": high[kind], "quantileFraction": share[kind]}
+
+    of_each = examples(index, firings, found, before, after)
+    return ([(e, bounds(next(kinds))) for e in shown] for shown in of_each)
 
 
-def logits(index: LatentIndex, latent: int) -> dict[str, Any]:
+def logits(index: LatentIndex, latents: np.ndarray) -> list[dict[str, Any]]:
+    """What each latent votes for; nothing if it cannot be had."""
     if index.sae is None or index.model is None:
-        return {}
+        return [{}] * len(latents)
     try:
-        lens = index.logit_lens(latent, LIMITS["logits"])
+        votes = relations.votes_of(index, latents, LIMITS["logits"])
     except SaelabError:  # the hook point does not write to the residual stream
-        return {}
-    return {
-        key: [
-            {"token": token, "value": value}
-            for token, value in zip(
-                lens[f"{side}_token"], shortest(lens[f"{side}_value"].to_numpy()), strict=True
-            )
-            if token
-        ]
-        for key, side in (("topLogits", "up"), ("bottomLogits", "down"))
-    }
+        return [{}] * len(latents)
+    return [
+        {
+            key: [{"token": token, "value": value} for token, value in zip(tokens, shortest(values).tolist(), strict=True)
+                  if token]
+            for key, tokens, values in (("topLogits", v.up, v.up_value), ("bottomLogits", v.down, v.down_value))
+        }
+        for v in votes
+    ]  # fmt: skip
 
 
 def upload_batches(
@@ -122,7 +129,7 @@ def upload_batches(
     """Bodies of at most 128 features for ``latents`` (None: all); those that never fire are left out.
 
     ``model_id`` and ``source`` are Neuronpedia's names of the model and of your source
-    (``"{layer}-{set}"``); both are lower case there. ``options`` go to :func:`neuronpedia_feature`.
+    (``"{layer}-{set}"``); both are lower case there. ``options`` go to :func:`neuronpedia_features`.
     """
     for what, name in (("model_id", model_id), ("source", source)):
         if not name or name != name.lower():
@@ -131,7 +138,7 @@ def upload_batches(
     chosen = list(dict.fromkeys(check_latent(i, index.d_sae) for i in wanted))
     alive = [i for i in chosen if index.counts[i]]
     for i in range(0, len(alive), LIMITS["features"]):
-        features = [neuronpedia_feature(index, j, **options) for j in alive[i : i + LIMITS["features"]]]
+        features = list(neuronpedia_features(index, alive[i : i + LIMITS["features"]], **options))
         body = {"modelId": model_id, "source": source, "features": features}
         check(body, "the upload")
         yield body

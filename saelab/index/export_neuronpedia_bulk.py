@@ -12,7 +12,7 @@ import datetime
 import gzip
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,12 @@ import numpy as np
 
 from saelab import files
 from saelab.errors import SaelabError, check_count, check_latent
+from saelab.index import relations
+from saelab.index.digits import shortest
 from saelab.index.export_neuronpedia import chosen_examples, logits, texts
-from saelab.index.records import Example, shortest
+from saelab.index.firings import Firings
+from saelab.index.records import Example
+from saelab.index.stats import bars
 
 if TYPE_CHECKING:
     from saelab.index.latent_index import LatentIndex
@@ -66,11 +70,14 @@ def write_neuronpedia_bulk(
     out = Path(folder) / model_id / source
     for number, start in enumerate(range(0, len(chosen), _BATCH)):
         features, activations = [], []
-        for latent in chosen[start : start + _BATCH]:
-            features.append(_feature(index, latent, common, creator_id, time, set_name))
-            shown = chosen_examples(index, latent, **options) if index.counts[latent] else []
-            for i, (e, bounds) in enumerate(shown):
-                activations.append(_activation(latent, i, e, bounds, common, creator_id, time))
+        for firings in Firings.groups(index, chosen[start : start + _BATCH]):
+            features += _features(index, firings, common, creator_id, time, set_name)
+            of_each = chosen_examples(index, firings, **options)
+            for latent, shown in zip(firings.latents.tolist(), of_each, strict=True):
+                activations += [
+                    _activation(latent, i, e, bounds, common, creator_id, time)
+                    for i, (e, bounds) in enumerate(shown)
+                ]
         _write_lines(out / "features" / f"batch-{number}.jsonl.gz", features)
         _write_lines(out / "activations" / f"batch-{number}.jsonl.gz", activations)
     about = _about(index, model_id, source, set_name, creator_id, creator_name, time)
@@ -112,14 +119,21 @@ def _activation(
     }  # fmt: skip
 
 
+def _features(
+    index: LatentIndex, firings: Firings, common: dict[str, Any], creator: str, time: str, set_name: str
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    near = [None] * len(firings) if index.sae is None else relations.nearest_of(index, firings, "decoder", 50)
+    together, votes = relations.coactive_of(index, firings, 3), logits(index, firings.latents)
+    for i, latent in enumerate(firings.latents.tolist()):
+        yield _feature(index, latent, near[i], together[i], votes[i], common, creator, time, set_name)
+
+
 def _feature(
-    index: LatentIndex, latent: int, common: dict[str, Any], creator: str, time: str, set_name: str
+    index: LatentIndex, latent: int, near: Any, together: Any, votes: dict[str, Any], common: dict[str, Any],
+    creator: str, time: str, set_name: str,
 ) -> dict[str, Any]:  # fmt: skip
-    largest = float(index.latent_stats(latent)["max"])
-    near = index.nearest(latent, "decoder", 50) if index.sae is not None else None
-    together = index.coactive(latent, 3)
-    histogram = index.histogram(latent, 50)
-    votes = logits(index, latent)
+    largest = float(index.arrays["moments"][latent, 4])
+    edges, heights = bars(index.postings(latent).value, 50)
     sides = {key: votes.get(side, [])[:10] for key, side in (("neg", "bottomLogits"), ("pos", "topLogits"))}
     hook = index.config["hook"]
     empty = {
@@ -134,16 +148,16 @@ def _feature(
         "modelId": common["modelId"], "layer": common["layer"], "index": latent, "creatorId": creator,
         "createdAt": time, "maxActApprox": largest, "hasVector": False, "vector": [], "vectorLabel": None,
         "vectorDefaultSteerStrength": 10, "hookName": hook if hook.startswith("blocks.") else None,
-        "topkCosSimIndices": [] if near is None else near["latent"].tolist(),
-        "topkCosSimValues": [] if near is None else shortest(near["similarity"].to_numpy()),
-        **empty, "correlated_features_indices": together["latent"].tolist(),
+        "topkCosSimIndices": [] if near is None else near[0].tolist(),
+        "topkCosSimValues": [] if near is None else shortest(near[1]).tolist(),
+        **empty, "correlated_features_indices": together[0].tolist(),
         "correlated_features_pearson": [],  # what their format calls l1 is the cosine
-        "correlated_features_l1": [float(v) for v in together["similarity"]],
+        "correlated_features_l1": together[1].tolist(),
         "neg_str": [x["token"] for x in sides["neg"]], "neg_values": [x["value"] for x in sides["neg"]],
         "pos_str": [x["token"] for x in sides["pos"]], "pos_values": [x["value"] for x in sides["pos"]],
         "frac_nonzero": float(index.counts[latent] / max(index.n_counted, 1)),
-        "freq_hist_data_bar_heights": histogram["count"].tolist(),
-        "freq_hist_data_bar_values": ((histogram["lo"] + histogram["hi"]) / 2).tolist(),
+        "freq_hist_data_bar_heights": heights.tolist(),
+        "freq_hist_data_bar_values": ((edges[:-1] + edges[1:]) / 2).tolist(),
         "logits_hist_data_bar_heights": [], "logits_hist_data_bar_values": [], "decoder_weights_dist": [],
         "sourceSetName": set_name,
     }  # fmt: skip

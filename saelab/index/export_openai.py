@@ -11,7 +11,7 @@ undefined (the mean of a latent that never fires) is ``null``.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,9 @@ import numpy as np
 
 from saelab.errors import SaelabError, check_count, check_latent
 from saelab.files import read_json, write_text
-from saelab.index.records import Example, LatentRecord, example
+from saelab.index.examples import Parts
+from saelab.index.firings import Firings
+from saelab.index.records import Example, LatentRecord, examples
 
 if TYPE_CHECKING:
     from saelab.index.latent_index import LatentIndex
@@ -32,10 +34,10 @@ _SEQUENCE = ("doc_id", "idx", "acts", "act", "token_ints", "tokens")
 BIN_WIDTH = 0.2
 
 
-def openai_record(
-    index: LatentIndex, latent: int, *, n: int = 64, window: int = 64, seed: int = 0
-) -> dict[str, Any]:
-    """The record of one latent as plain JSON data.
+def openai_records(
+    index: LatentIndex, latents: Iterable[int], *, n: int = 64, window: int = 64, seed: int = 0
+) -> Iterator[dict[str, Any]]:
+    """The records of latents as plain JSON data.
 
     Parameters
     ----------
@@ -44,18 +46,32 @@ def openai_record(
     window
         Tokens per window, fewer where a row is shorter.
     """
-    latent = check_latent(latent, index.d_sae)
+    wanted = [check_latent(i, index.d_sae) for i in latents]
     before = (check_count("window", window) - 1) // 2
     after = window - 1 - before
-    stats = index.latent_stats(latent)
-    lists = {
-        name: [_sequence(example(index, latent, int(t), before, after)) for t in frame["token_index"]]
-        for name, frame in (("random", index.random(latent, n, seed)), ("top", index.top(latent, n)))
-    }
+    for firings in Firings.groups(index, wanted):
+        whole = Parts.whole(index, firings)
+        random, top = (
+            examples(index, firings, whole.found(*chosen), before, after)
+            for chosen in (whole.at_random(n, seed), whole.strongest(n))
+        )
+        of_each = zip(firings.latents.tolist(), index.stats_of(firings.latents), random, top, strict=True)
+        for latent, stats, *lists in of_each:
+            yield _record(index, latent, stats, *([_sequence(e) for e in some] for some in lists))
+
+
+def _record(
+    index: LatentIndex,
+    latent: int,
+    stats: dict[str, Any],
+    random: list[dict[str, Any]],
+    top: list[dict[str, Any]],
+) -> dict[str, Any]:
     n_counted = index.n_counted
     mean = None if not n_counted else (stats["n"] * stats["mean"] / n_counted if stats["n"] else 0.0)
     values = {
-        **lists,
+        "random": random,
+        "top": top,
         "hist": _histogram(index.postings(latent).value, n_counted),
         "density": stats["density"],
         "mean_act": mean,
@@ -90,12 +106,11 @@ def _sequence(e: Example) -> dict[str, Any]:
 def write_openai(
     index: LatentIndex, folder: str | Path, latents: Iterable[int] | None = None, **options: Any
 ) -> Path:
-    """Write ``atoms/{latent}.json`` for ``latents`` (None: all that fire); see :func:`openai_record`."""
+    """Write ``atoms/{latent}.json`` for ``latents`` (None: all that fire); see :func:`openai_records`."""
     chosen = np.flatnonzero(index.counts).tolist() if latents is None else list(latents)
     chosen = list(dict.fromkeys(check_latent(i, index.d_sae) for i in chosen))
     folder = Path(folder)
-    for latent in chosen:
-        record = openai_record(index, latent, **options)
+    for latent, record in zip(chosen, openai_records(index, chosen, **options), strict=True):
         write_text(
             folder / "atoms" / f"{latent}.json", json.dumps(record, ensure_ascii=False, allow_nan=False)
         )

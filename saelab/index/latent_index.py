@@ -183,6 +183,11 @@ class LatentIndex(Queries):
         """The label somebody gave this latent, or an empty text."""
         return self._notes.get(check_latent(latent, self.d_sae), "label")
 
+    def label_of(self, latents: Iterable[int]) -> list[str]:
+        """:meth:`label` of each of ``latents`` (in range), read once."""
+        notes = self._notes.all()
+        return [notes.get(i, {}).get("label", "") for i in latents]
+
     def set_label(self, latent: int, text: str | None) -> None:
         """Label a latent (kept in ``labels.json`` beside the index); None or an empty text removes it."""
         self._notes.set(check_latent(latent, self.d_sae), "label", text)

@@ -161,10 +161,11 @@ class Queries:
     def latent_stats(self, latent: int) -> dict[str, Any]:
         """The line of :meth:`stats` of one latent as a dict, without making the others."""
         latent = check_latent(latent, self.d_sae)
-        one = stats.table(
-            self.counts[latent : latent + 1], self.arrays["moments"][latent : latent + 1], self.n_counted
-        )
-        return {"latent": latent, **{name: one[name].iloc[0].item() for name in one.columns}}
+        return {"latent": latent, **self.stats_of(np.array([latent]))[0]}
+
+    def stats_of(self, latents: np.ndarray) -> list[dict[str, Any]]:
+        """The lines of :meth:`stats` of some latents, without making the others."""
+        return stats.lines(self.counts[latents], self.arrays["moments"][latents], self.n_counted)
 
     def histogram(self, latent: int, bins: int = 40, log: bool = False) -> pd.DataFrame:
         """Exact counts of positive activations: lo, hi, count; see :func:`saelab.index.stats.histogram`."""
@@ -187,20 +188,20 @@ class Queries:
             token, ``after`` tokens, BOS left out), count. Firings with the same tokens around them are one
             line; ``count`` is how often that text makes the latent fire. No lines if the latent never fires.
         """
-        return examples.top(self, latent, n, before, after)
+        return examples.top(self, check_latent(latent, self.d_sae), n, before, after)
 
     def random(
         self, latent: int, n: int = 20, seed: int = 0, *, before: int = BEFORE, after: int = AFTER
     ) -> pd.DataFrame:
         """``n`` firings drawn evenly from all of them; columns as :meth:`top`."""
-        return examples.random(self, latent, n, seed, before, after)
+        return examples.random(self, check_latent(latent, self.d_sae), n, seed, before, after)
 
     def interval(
         self, latent: int, lo: float | None = None, hi: float | None = None, n: int = 20, seed: int = 0, *,
         before: int = BEFORE, after: int = AFTER,
     ) -> pd.DataFrame:  # fmt: skip
         """``n`` firings drawn evenly from those with ``lo <= value <= hi``, strongest first."""
-        return examples.interval(self, latent, lo, hi, n, seed, before, after)
+        return examples.interval(self, check_latent(latent, self.d_sae), lo, hi, n, seed, before, after)
 
     # ------------------------------------------------------------------------------------ relations
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,6 +12,10 @@ import pandas as pd
 
 from saelab.errors import SaelabError
 from saelab.frames import TextFrame
+from saelab.index.digits import shortest
+from saelab.index.examples import Found
+from saelab.index.firings import Firings
+from saelab.index.passages import around
 
 if TYPE_CHECKING:
     from saelab.index.latent_index import LatentIndex
@@ -72,24 +78,18 @@ class LatentRecord:
         )
 
 
-def example(index: LatentIndex, latent: int, token: int, before: int, after: int) -> Example:
-    """The firing of ``latent`` at flat token index ``token`` with its neighbours."""
-    ids, _, centre = index.window(token, before, after)
-    low = token - centre
-    where, value = index.postings(latent)
-    a, b = np.searchsorted(where, [low, low + len(ids)])
-    acts = np.zeros(len(ids), np.float32)
-    acts[where[a:b] - low] = value[a:b]
-    row, _ = index.rows.locate(token)
-    return Example(
-        tokens=tuple(index.vocab.labels(ids)),
-        values=tuple(shortest(acts)),
-        centre=centre,
-        token_ids=tuple(ids.tolist()),
-        doc=int(index.rows.doc[row]),
-    )
+def examples(
+    index: LatentIndex, firings: Firings, found: Found, before: int, after: int
+) -> Iterator[list[Example]]:
+    """Latent by latent what was found with its neighbours; ``found.part`` is the number of its latent in ``firings``."""
+    shown = around(index, firings, found.part, found.token, before, after)
+    tokens, ids = tuple(index.vocab.labels(shown.ids)), tuple(shown.ids.tolist())
+    values = tuple(shortest(shown.values).tolist())
+    cuts, centre, doc = shown.ptr.tolist(), shown.centre.tolist(), index.rows.doc[shown.row].tolist()
 
+    def example(i: int) -> Example:
+        a, b = cuts[i], cuts[i + 1]
+        return Example(tokens[a:b], values[a:b], centre[i], ids[a:b], doc[i])
 
-def shortest(values: np.ndarray) -> list[float]:
-    """float32 numbers as Python floats of the fewest digits that still give the same float32."""
-    return [float(str(v)) for v in np.asarray(values, dtype=np.float32)]
+    of_each = np.searchsorted(found.part, np.arange(len(firings) + 1)).tolist()
+    return ([example(i) for i in range(a, b)] for a, b in pairwise(of_each))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -25,6 +27,27 @@ def wilson(hits: np.ndarray, n: int, z: float = Z95) -> tuple[np.ndarray, np.nda
     return low, np.where(hits == n, 1.0, np.minimum(middle + half, 1))
 
 
+def columns(n: np.ndarray, moments: np.ndarray, n_counted: int) -> dict[str, np.ndarray]:
+    """The columns of :func:`table`, (d_sae,) each."""
+    s1, s2, s3, s4, largest = moments.T
+    low, high = wilson(n, n_counted)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean_sq = s2 / n_counted if n_counted else np.full(len(n), np.nan)
+        fires = n > 0
+        return {
+            "n": n,
+            "density": n / n_counted if n_counted else np.full(len(n), np.nan),
+            "density_lo": low,
+            "density_hi": high,
+            "mean": np.where(fires, s1 / n, np.nan),
+            "mean_sq": mean_sq,
+            "skew": np.where(fires, s3 / n_counted / mean_sq**1.5, np.nan),
+            "kurtosis": np.where(fires, s4 / n_counted / mean_sq**2, np.nan),
+            "max": largest,
+            "dead": ~fires,
+        }
+
+
 def table(n: np.ndarray, moments: np.ndarray, n_counted: int) -> pd.DataFrame:
     """One row per latent.
 
@@ -33,26 +56,16 @@ def table(n: np.ndarray, moments: np.ndarray, n_counted: int) -> pd.DataFrame:
     and ``kurtosis`` = E[a⁴] / E[a²]² are over all counted positions and about zero, as in OpenAI's SAE
     viewer. What has no value (the mean of a latent that never fires) is NaN.
     """
-    s1, s2, s3, s4, largest = moments.T
-    low, high = wilson(n, n_counted)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean_sq = s2 / n_counted if n_counted else np.full(len(n), np.nan)
-        fires = n > 0
-        return pd.DataFrame(
-            {
-                "n": n,
-                "density": n / n_counted if n_counted else np.full(len(n), np.nan),
-                "density_lo": low,
-                "density_hi": high,
-                "mean": np.where(fires, s1 / n, np.nan),
-                "mean_sq": mean_sq,
-                "skew": np.where(fires, s3 / n_counted / mean_sq**1.5, np.nan),
-                "kurtosis": np.where(fires, s4 / n_counted / mean_sq**2, np.nan),
-                "max": largest,
-                "dead": ~fires,
-            },
-            index=pd.RangeIndex(len(n), name="latent"),
-        )
+    return pd.DataFrame(columns(n, moments, n_counted), index=pd.RangeIndex(len(n), name="latent"))
+
+
+def lines(n: np.ndarray, moments: np.ndarray, n_counted: int) -> list[dict[str, Any]]:
+    """The rows of :func:`table` as dicts of Python's numbers."""
+    named = columns(n, moments, n_counted)
+    return [
+        dict(zip(named, line, strict=True))
+        for line in zip(*(c.tolist() for c in named.values()), strict=True)
+    ]
 
 
 def histogram(value: np.ndarray, bins: int = 40, log: bool = False) -> pd.DataFrame:
@@ -62,15 +75,21 @@ def histogram(value: np.ndarray, bins: int = 40, log: bool = False) -> pd.DataFr
     minimum to the maximum. A latent that never fires gives no bins; with ``log``, one that has a single
     value gives one bin.
     """
+    edges, counts = bars(value, bins, log)
+    return pd.DataFrame({"lo": edges[:-1], "hi": edges[1:], "count": counts})
+
+
+def bars(value: np.ndarray, bins: int, log: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Edges (bins + 1) and counts (bins) of :func:`histogram`."""
     if len(value) == 0:
-        return pd.DataFrame({"lo": np.zeros(0), "hi": np.zeros(0), "count": np.zeros(0, np.int64)})
+        return np.zeros(0), np.zeros(0, np.int64)
     exact = value.astype(np.float64)
     low, high = exact.min(), exact.max()
     if log and low == high:
-        return pd.DataFrame({"lo": [low], "hi": [high], "count": [len(value)]})
+        return np.array([low, high]), np.array([len(value)])
     edges = np.geomspace(low, high, bins + 1) if log else np.linspace(0, high, bins + 1)
     edges[-1] = high
     if log:
         edges[0] = low
-    place = np.clip(np.searchsorted(edges, exact, side="right") - 1, 0, bins - 1)
-    return pd.DataFrame({"lo": edges[:-1], "hi": edges[1:], "count": np.bincount(place, minlength=bins)})
+    place = np.searchsorted(edges[1:-1], exact, side="right")
+    return edges, np.bincount(place, minlength=bins)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -61,14 +63,60 @@ class Vocab:
         hidden = self.special if hide_special else frozenset()
         return [b"" if i in hidden else whole[ends[i] : ends[i + 1]] for i in range(len(self))]
 
+    @cached_property
+    def _known(self) -> tuple[np.ndarray, np.ndarray]:
+        """Labels of the tokens that were asked for so far, and what they are: 0 not asked for yet, 1 whole, 2 not."""
+        return np.full(len(self), None, dtype=object), np.zeros(len(self), np.int8)
+
+    def _learn(self, ids: Iterable[int] | np.ndarray) -> np.ndarray:
+        ids = np.asarray(ids if hasattr(ids, "__len__") else list(ids), dtype=np.int64)
+        label, kind = self._known
+        if len(ids) and not (ids.min() >= 0 and ids.max() < len(self)):
+            self.bytes_of(int(ids[(ids < 0) | (ids >= len(self))][0]))  # says which
+        for i in np.unique(ids[kind[ids] == 0]).tolist():
+            piece = self.bytes_of(i)
+            text = label[i] = piece.decode("utf-8", "backslashreplace")
+            kind[i] = 1 if piece and text.encode() == piece else 2  # last: another thread may be reading
+        return ids
+
     def label(self, token: int) -> str:
         r"""One token as readable text; bytes that are no whole character show as ``\xf0``."""
-        return self.bytes_of(int(token)).decode("utf-8", "backslashreplace")
+        return self.labels([token])[0]
 
     def labels(self, ids: Iterable[int]) -> list[str]:
         """:meth:`label` of each."""
-        return [self.label(i) for i in ids]
+        return self._known[0][self._learn(ids)].tolist()
+
+    def whole(self, ids: Iterable[int]) -> np.ndarray:
+        """(n,) bool, whether a token is text of its own: at least one character, and none of them in part."""
+        return self._known[1][self._learn(ids)] == 1
 
     def decode(self, ids: Iterable[int]) -> str:
         """Text of several tokens."""
-        return b"".join(self.bytes_of(int(i)) for i in ids).decode("utf-8", "backslashreplace")
+        ids = self._learn(ids)
+        if (self._known[1][ids] == 1).all():
+            return "".join(self._known[0][ids])
+        return b"".join(map(self.bytes_of, ids.tolist())).decode("utf-8", "backslashreplace")
+
+    def characters(self, ids: Sequence[int] | np.ndarray) -> list[tuple[int, int, str]]:
+        """As :func:`saelab.models.token_groups`: runs ``(start, stop, text)`` of tokens that are whole characters."""
+        ids = self._learn(ids)
+        return self.characters_of(ids.tolist(), self.labels(ids), self.whole(ids).tolist())
+
+    def characters_of(
+        self, ids: list[int], labels: list[str], whole: list[bool]
+    ) -> list[tuple[int, int, str]]:
+        """:meth:`characters` when :meth:`labels` and :meth:`whole` of the tokens are at hand."""
+        out: list[tuple[int, int, str]] = []
+        decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+        start, text, last = 0, "", len(ids) - 1
+        for i, token in enumerate(ids):
+            if whole[i] and start == i:
+                out.append((i, i + 1, labels[i]))
+                start = i + 1
+                continue
+            text += decoder.decode(self.bytes_of(token), i == last)
+            if not decoder.getstate()[0]:
+                out.append((start, i + 1, text))
+                start, text = i + 1, ""
+        return out

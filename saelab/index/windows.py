@@ -36,11 +36,11 @@ def _hash(rows: TokenRows, token: np.ndarray, before: int, after: int) -> np.nda
         inside = (place >= low) & (place < high)
         # 0 stands for "outside the row", so that an edge never equals a token
         value = np.where(inside, rows.ids[np.where(inside, place, token)].astype(np.int64) + 1, 0)
-        h = _mix(h * _ODD + value.astype(np.uint64))
+        h = mix(h * _ODD + value.astype(np.uint64))
     return h
 
 
-def _mix(h: np.ndarray) -> np.ndarray:
+def mix(h: np.ndarray) -> np.ndarray:
     """The finaliser of SplitMix64 (Steele, Lea and Flood 2014): every input bit moves every output bit."""
     h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

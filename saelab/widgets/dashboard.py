@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,8 +10,8 @@ import traitlets
 
 from saelab.errors import SaelabError, check_count, check_latent, unknown
 from saelab.widgets.base import Widget, asset
-from saelab.widgets.page import plain, request_key
-from saelab.widgets.payload import examples, payload, sides, values_at
+from saelab.widgets.page import request_key
+from saelab.widgets.payload import examples, payload, payloads, sides, values_at
 from saelab.widgets.prompt import Prompt
 from saelab.widgets.tokens import MONO, TokenText, escape, frame, spans
 
@@ -61,7 +61,7 @@ class LatentDashboard(Widget):
     label, note
         What a person wrote about the latent; kept beside the index.
     payload
-        What is drawn, plain JSON; see :func:`payload`.
+        What is drawn, plain JSON; see :func:`saelab.widgets.payload.payloads`.
     """
 
     module = "dashboard"
@@ -205,22 +205,18 @@ class LatentDashboard(Widget):
         value = np.asarray(index.postings(latent).value, dtype=np.float64)
         found = index.interval(latent, lo, hi, self._n)
         inside = int(((value >= lo) & (value <= hi)).sum())
-        return plain({"total": inside, "examples": examples(index, latent, found, **sides(self.context))})
+        return {"total": inside, "examples": examples(index, latent, found, **sides(self.context))}
 
     def _random(self, seed: int) -> list[dict[str, Any]]:
         index = self._source
         found = index.random(self.latent, self._n, seed)
-        return plain(examples(index, self.latent, found, **sides(self.context)))
+        return examples(index, self.latent, found, **sides(self.context))
 
     def _row(self, row: int) -> dict[str, Any]:
         index = self._source
         text = TokenText.of_vocab(index.vocab, index.rows[row])
-        return plain(
-            {
-                "text": text.to_dict(),
-                "values": values_at(index, self.latent, int(index.rows.offsets[row]), len(text)),
-            }
-        )
+        values = values_at(index, self.latent, int(index.rows.offsets[row]), len(text))
+        return {"text": text.to_dict(), "values": values}
 
     def _save(self, latent: int, label: str, note: str) -> None:
         index = self._source
@@ -260,27 +256,30 @@ class LatentDashboard(Widget):
     def replies(self, latents: Iterable[int] | None = None, **options: Any) -> dict[str, dict[str, Any]]:
         """With ``latents=[…]`` a saved page holds those, and one can go from one to the other."""
         super().replies(**options)
-        return {request_key("open", latent=i): self._opened_state(i) for i in self._exported(latents)}
+        opened = self._opened_states(self._exported(latents))
+        return {request_key("open", latent=state["latent"]): state for state in opened}
 
-    def _opened_state(self, latent: int) -> dict[str, Any]:
+    def _opened_states(self, latents: list[int]) -> Iterator[dict[str, Any]]:
         index = self._source
-        return {
-            "payload": payload(index, latent, n=self._n, context=self.context),
-            "tried": self._trying.of_latent(self.tried, latent) if self.tried else {},
-            "label": index.label(latent),
-            "note": index.note(latent),
-            "brush": None,
-            "tab": "top",
-            "selected_sequence": None,
-            "selected_token": None,
-            "latent": latent,
-        }
+        for found in payloads(index, latents, n=self._n, context=self.context):
+            latent = found["latent"]
+            yield {
+                "payload": found,
+                "tried": self._trying.of_latent(self.tried, latent) if self.tried else {},
+                "label": index.label(latent),
+                "note": index.note(latent),
+                "brush": None,
+                "tab": "top",
+                "selected_sequence": None,
+                "selected_token": None,
+                "latent": latent,
+            }
 
     def export_state(self, latents: Iterable[int] | None = None, **options: Any) -> dict[str, Any]:
         available = self._exported(latents)
         first = self.latent if self.latent in available else available[0]
         return {
-            **self.state(), **({} if first == self.latent else self._opened_state(first)),
+            **self.state(), **({} if first == self.latent else next(self._opened_states([first]))),
             "available": available, "read_only": True, "error": {},
         }  # fmt: skip
 

@@ -1,27 +1,46 @@
-"""What the dashboard draws of one latent, as plain JSON."""
+"""What the dashboard draws of latents, as plain JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saelab.errors import SaelabError, check_latent
+from saelab.errors import SaelabError, check_count, check_latent
+from saelab.index import relations
+from saelab.index.digits import significant
+from saelab.index.examples import Found, Parts
+from saelab.index.firings import Firings
 from saelab.index.layout import AFTER, BEFORE
-from saelab.widgets.page import plain
-from saelab.widgets.tokens import TokenText
+from saelab.index.passages import Passages, around
+from saelab.index.stats import bars
+from saelab.widgets.tokens import grouped
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _KINDS = ("decoder", "encoder", "coactivation")
+_NEAR, _VOTES = 8, 10
 
 
-def payload(
-    index: Any, latent: int, *, n: int = 20, seed: int = 0, bins: int = 40, context: int | None = None
-) -> dict[str, Any]:
-    """All that the dashboard draws of one latent, as plain JSON.
+def payload(index: Any, latent: int, **options: Any) -> dict[str, Any]:
+    """:func:`payloads` of one latent."""
+    return next(payloads(index, [latent], **options))
+
+
+def payloads(
+    index: Any,
+    latents: Iterable[int],
+    *,
+    n: int = 20,
+    seed: int = 0,
+    bins: int = 40,
+    context: int | None = None,
+) -> Iterator[dict[str, Any]]:
+    """All that the dashboard draws of latents, as plain JSON, one after another.
 
     Parameters
     ----------
@@ -36,29 +55,48 @@ def payload(
 
     Returns
     -------
-    dict
+    iterator of dict
         latent, d_sae, counted, excluded (positions), stats, histogram, examples (top, random), logits and
         nearest; where something cannot be had, ``{"reason": …}`` stands in its place.
+
+    Raises
+    ------
+    SaelabError
+        Before any work, if a latent is out of range.
     """
-    latent = check_latent(latent, index.d_sae)
-    stats = index.latent_stats(latent)
-    histogram = index.histogram(latent, bins)
-    return plain(
-        {
-            "latent": latent,
-            "d_sae": index.d_sae,
-            "counted": index.n_counted,
-            "excluded": index.n_tokens - index.n_counted,
-            "stats": {k: short(v) for k, v in stats.items() if k != "latent"},
-            "histogram": {c: histogram[c].tolist() for c in ("lo", "hi", "count")},
-            "examples": {
-                "top": examples(index, latent, index.top(latent, n), **sides(context)),
-                "random": examples(index, latent, index.random(latent, n, seed), **sides(context)),
-            },
-            "logits": _or_reason(lambda: _logits(index, latent)),
-            "nearest": {by: _or_reason(lambda by=by: _nearest(index, latent, by)) for by in _KINDS},
+    wanted = [check_latent(i, index.d_sae) for i in latents]
+    n, bins = check_count("n", n), check_count("bins", bins)
+    return _payloads(index, wanted, n, seed, bins, sides(context))
+
+
+def _payloads(
+    index: Any, latents: list[int], n: int, seed: int, bins: int, around: dict[str, int]
+) -> Iterator[dict[str, Any]]:
+    for firings in Firings.groups(index, latents):
+        stats, whole = index.stats_of(firings.latents), Parts.whole(index, firings)
+        top, random = (
+            _examples(index, firings, whole.found(*chosen), whole.copies(*chosen), **around)
+            for chosen in (whole.strongest(n), whole.at_random(n, seed))
+        )
+        votes = _each_or_reason(firings, lambda firings=firings: _votes(index, firings))
+        near = {
+            by: _each_or_reason(firings, lambda by=by, firings=firings: _nearest(index, firings, by))
+            for by in _KINDS
         }
-    )
+        for i, latent in enumerate(firings.latents.tolist()):
+            edges, counts = bars(firings.value[firings.ptr[i] : firings.ptr[i + 1]], bins)
+            ends = edges.tolist()
+            yield {
+                "latent": latent,
+                "d_sae": index.d_sae,
+                "counted": index.n_counted,
+                "excluded": index.n_tokens - index.n_counted,
+                "stats": {name: short(value) for name, value in stats[i].items()},
+                "histogram": {"lo": ends[:-1], "hi": ends[1:], "count": counts.tolist()},
+                "examples": {"top": next(top), "random": next(random)},
+                "logits": votes[i],
+                "nearest": {by: of_each[i] for by, of_each in near.items()},
+            }
 
 
 def sides(context: int | None) -> dict[str, int]:
@@ -71,19 +109,52 @@ def examples(
     index: Any, latent: int, found: pd.DataFrame, *, before: int = BEFORE, after: int = AFTER
 ) -> list[dict[str, Any]]:
     """Lines of ``index.top``, ``random`` or ``interval`` with their tokens and the activation on each."""
-    out = []
-    for line in found.to_dict("records"):
-        row, position = int(line["row"]), int(line["position"])
-        whole = TokenText.of_vocab(index.vocab, index.rows[row])
-        shown = whole.cut(max(0, position - before), position + after + 1)
-        first = int(index.rows.offsets[row]) + shown.start
-        out.append(
-            {
-                "text": shown.text.to_dict(), "values": values_at(index, latent, first, len(shown.text)),
-                "centre": position - shown.start, "start": shown.start, "row": row, "position": position,
-                "doc": int(line["doc"]), "value": short(float(line["value"])), "count": int(line["count"]),
-            }
-        )  # fmt: skip
+    token = found["token_index"].to_numpy(dtype=np.int64)
+    lines = Found(np.zeros(len(token), np.int64), token, found["value"].to_numpy(dtype=np.float32))
+    firings = Firings.of(index, [latent])
+    return next(_examples(index, firings, lines, found["count"].to_numpy(), before=before, after=after))
+
+
+def _examples(
+    index: Any, firings: Firings, found: Found, count: np.ndarray, *, before: int, after: int
+) -> Iterator[list[dict[str, Any]]]:
+    """Latent by latent its examples: what was found, with tokens and activations."""
+    shown = around(index, firings, found.part, found.token, before, after, characters=True)
+    ids, labels = shown.ids.tolist(), index.vocab.labels(shown.ids)
+    values, cuts, special = short_list(shown.values), shown.ptr.tolist(), _special(index, shown)
+    lines = list(
+        zip(
+            cuts, cuts[1:], shown.centre.tolist(), shown.start.tolist(), shown.row.tolist(),
+            index.rows.doc[shown.row].tolist(), significant(found.value, 4).tolist(), count.tolist(), strict=False,
+        )
+    )  # fmt: skip
+
+    def example(i: int) -> dict[str, Any]:
+        a, b, centre, start, row, doc, value, copies = lines[i]
+        text: dict[str, Any] = {"ids": ids[a:b]}
+        if i in shown.groups:
+            text |= grouped(*shown.groups[i], labels[a:b])
+        else:
+            text["text"] = labels[a:b]
+        if i in special:
+            text["special"] = special[i]
+        return {
+            "text": text, "values": values[a:b], "centre": centre, "start": start, "row": row,
+            "position": start + centre, "doc": doc, "value": value, "count": copies,
+        }  # fmt: skip
+
+    # one latent's at a time: what nobody keeps is gone before the next
+    of_each = np.searchsorted(found.part, np.arange(len(firings) + 1)).tolist()
+    return ([example(i) for i in range(a, b)] for a, b in pairwise(of_each))
+
+
+def _special(index: Any, shown: Passages) -> dict[int, list[int]]:
+    """Places of special tokens, by the number of the passage that has some."""
+    out: dict[int, list[int]] = {}
+    place = np.flatnonzero(np.isin(shown.ids, list(index.vocab.special)))
+    owner = np.searchsorted(shown.ptr, place, side="right") - 1
+    for i, at in zip(owner.tolist(), (place - shown.ptr[owner]).tolist(), strict=True):
+        out.setdefault(i, []).append(at)
     return out
 
 
@@ -91,47 +162,60 @@ def values_at(index: Any, latent: int, first: int, n: int) -> list[float]:
     """Activation on ``n`` tokens from flat index ``first`` on."""
     token, value = index.postings(latent)
     a, b = np.searchsorted(token, [first, first + n])
-    values = np.zeros(n)
+    values = np.zeros(n, np.float32)
     values[np.asarray(token[a:b]) - first] = value[a:b]
-    return [short(v) for v in values.tolist()]
+    return short_list(values)
+
+
+def short_list(values: np.ndarray) -> list[float]:
+    """:func:`short` of each of float32 ``values``."""
+    out = np.zeros(len(values), dtype=object)  # 0, not 0.0
+    place = np.flatnonzero(values)
+    out[place] = significant(values[place], 4).tolist()
+    return out.tolist()
 
 
 def short(value: Any) -> Any:
-    """Four significant digits: what is drawn, and a smaller message."""
+    """Four significant digits: what is drawn, and a smaller message; None for an undefined number."""
     if not isinstance(value, float):
         return value
+    if not math.isfinite(value):
+        return None
     return float(f"{value:.4g}") if value else 0  # most values are 0, and "0" is shorter than "0.0"
 
 
-def _or_reason(call: Callable[[], Any]) -> Any:
+def _each_or_reason(firings: Firings, call: Callable[[], list[Any]]) -> list[Any]:
+    """An answer for each latent, or the same reason for each why there is none."""
     try:
         return call()
     except SaelabError as error:  # no SAE attached, a hook point without a logit lens: said in its place
-        return {"reason": str(error)}
+        return [{"reason": str(error)}] * len(firings)
 
 
-def _logits(index: Any, latent: int) -> dict[str, list[list[Any]]]:
-    table = index.logit_lens(latent)
-    return {
-        side: [
-            [t, short(float(v))] for t, v in zip(table[f"{side}_token"], table[f"{side}_value"], strict=True)
-        ]
-        for side in ("up", "down")
-    }
-
-
-def _nearest(index: Any, latent: int, by: str, n: int = 8) -> list[dict[str, Any]]:
-    lines = index.nearest(latent, by, n).to_dict("records")
+def _votes(index: Any, firings: Firings) -> list[dict[str, list[list[Any]]]]:
     return [
         {
-            "latent": int(line["latent"]), "similarity": short(float(line["similarity"])),
-            "label": index.label(int(line["latent"])), "token": top_token(index, int(line["latent"])),
+            "up": [list(pair) for pair in zip(v.up, short_list(v.up_value), strict=True)],
+            "down": [list(pair) for pair in zip(v.down, short_list(v.down_value), strict=True)],
         }
-        for line in lines
-    ]  # fmt: skip
+        for v in relations.votes_of(index, firings.latents, _VOTES)
+    ]
 
 
-def top_token(index: Any, latent: int) -> str | None:
-    """Label of the token a latent fires on most; None when it never fires."""
-    token, value = index.postings(latent)
-    return index.vocab.label(index.rows.ids[token[int(np.argmax(value))]]) if len(token) else None
+def _nearest(index: Any, firings: Firings, by: str) -> list[list[dict[str, Any]]]:
+    found = relations.nearest_of(index, firings, by, _NEAR)
+    every = np.concatenate([latent for latent, _ in found])
+    about = zip(
+        every.tolist(), [short(v) for _, similarity in found for v in similarity.tolist()],
+        index.label_of(every.tolist()), top_tokens(index, every), strict=True,
+    )  # fmt: skip
+    lines = [{"latent": i, "similarity": v, "label": label, "token": token} for i, v, label, token in about]
+    cuts = np.cumsum([0, *(len(latent) for latent, _ in found)]).tolist()
+    return [lines[a:b] for a, b in pairwise(cuts)]
+
+
+def top_tokens(index: Any, latents: Sequence[int] | np.ndarray) -> list[str | None]:
+    """Labels of the tokens latents fire on most; None where one never fires."""
+    peak = index.arrays["peak"][np.asarray(latents, dtype=np.int64)]
+    labels = index.vocab.labels(index.rows.ids[np.maximum(peak, 0)]) if len(peak) else []
+    return [label if p >= 0 else None for label, p in zip(labels, peak.tolist(), strict=True)]

@@ -125,10 +125,10 @@ class SteeringPanel(Widget):
         index = self._source[2]
         if index is None:
             return {"label": "", "token": None, "max": 5.0}
-        from saelab.widgets.payload import top_token
+        from saelab.widgets.payload import top_tokens
 
         largest = float(index.latent_stats(latent)["max"])
-        token = top_token(index, latent)
+        (token,) = top_tokens(index, [latent])
         return {"label": index.label(latent), "token": token, "max": float(f"{largest or 5.0:.3g}")}
 
     # --------------------------------------------------------------------------------------------- running

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import traitlets
 
 from saelab.errors import SaelabError, unknown
+from saelab.index.examples import Parts, texts
+from saelab.index.firings import Firings
 from saelab.widgets import columns
 from saelab.widgets.all_latents import AllLatents
 from saelab.widgets.base import Packed, Widget, asset
@@ -154,13 +157,13 @@ class LatentTable(AllLatents, Widget):
         chosen = None if latents is None else columns.checked(latents, index.d_sae)
         body, tokens = columns.pack(index, chosen)
         held = range(index.d_sae) if chosen is None else chosen
-        texts = [_examples(index, i) for i in held] if len(held) <= _TEXTS else None
+        shown = _examples(index, held) if len(held) <= _TEXTS else None
         return {
             **self.state(), "packed": body, "tokens": tokens, "read_only": True, "error": {}, "found": {},
             "latent": self.latent if self.latent in held or not len(held) else held[0],
             "query": "", "sort": self.sort if self.sort in SORTS[:6] else "count",
             "selected": [i for i in self.selected if i in held],
-            "texts": texts, "mode": "name" if texts is None else "text",
+            "texts": shown, "mode": "name" if shown is None else "text",
         }  # fmt: skip
 
     def title(self) -> str:
@@ -181,9 +184,15 @@ class LatentTable(AllLatents, Widget):
         return frame(head, *lines)
 
 
-def _examples(index: Any, latent: int, n: int = 8) -> str:
-    """Text of the strongest examples of a latent, one a line of its own."""
-    return "\n\n".join(index.top(latent, n)["text"])
+def _examples(index: Any, latents: Sequence[int], n: int = 8) -> list[str]:
+    """Of each latent the text of its strongest examples, one a line of its own."""
+    out = []
+    for firings in Firings.groups(index, latents):
+        whole = Parts.whole(index, firings)
+        found = whole.found(*whole.strongest(n))
+        lines, cuts = texts(index, found.token), np.searchsorted(found.part, np.arange(len(firings) + 1))
+        out += ["\n\n".join(lines[a:b]) for a, b in pairwise(cuts.tolist())]
+    return out
 
 
 def _short(value: Any) -> Any:

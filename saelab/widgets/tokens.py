@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import codecs
 import html
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -60,7 +59,7 @@ class TokenText:
         numbers = [int(i) for i in ids]
         return cls(
             tuple(numbers),
-            tuple(whole_characters([vocab.bytes_of(i) for i in numbers])),
+            tuple(vocab.characters(numbers)),
             tuple(vocab.labels(numbers)),
             frozenset(k for k, i in enumerate(numbers) if i in vocab.special),
             name,
@@ -82,32 +81,10 @@ class TokenText:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def cut(self, start: int, stop: int) -> Cut:
-        """Tokens ``start … stop``, widened so that no character is cut in two."""
-        groups = [g for g in self.groups if g[0] < stop and g[1] > start]
-        a, b = (groups[0][0], groups[-1][1]) if groups else (start, start)
-        return Cut(
-            TokenText(
-                self.ids[a:b], tuple((i - a, j - a, t) for i, j, t in groups), self.labels[a:b],
-                frozenset(i - a for i in self.special if a <= i < b), self.name,
-            ),
-            a,
-        )  # fmt: skip
-
     def to_dict(self) -> dict[str, Any]:
         """What the view takes; see ``TokenText`` in widgets/text.js."""
-        out: dict[str, Any] = {"ids": list(self.ids), "text": [text for *_, text in self.groups]}
-        sizes = [stop - start for start, stop, _ in self.groups]
-        if any(n != 1 for n in sizes):
-            out["size"] = sizes
-        odd = {
-            str(i): self.labels[i]
-            for a, b, text in self.groups
-            for i in range(a, b)
-            if self.labels[i] != text
-        }
-        if odd:
-            out["labels"] = odd
+        texts, sizes = [text for *_, text in self.groups], [b - a for a, b, _ in self.groups]
+        out: dict[str, Any] = {"ids": list(self.ids), **grouped(texts, sizes, self.labels)}
         if self.special:
             out["special"] = sorted(self.special)
         if self.name:
@@ -115,23 +92,19 @@ class TokenText:
         return out
 
 
-class Cut(NamedTuple):
-    """A part of a text, and where it begins in the whole."""
-
-    text: TokenText
-    start: int
-
-
-def whole_characters(pieces: Sequence[bytes]) -> list[tuple[int, int, str]]:
-    """As :func:`saelab.models.token_groups`, from the tokens' bytes."""
-    out: list[tuple[int, int, str]] = []
-    decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
-    start, text = 0, ""
-    for i, piece in enumerate(pieces):
-        text += decoder.decode(piece, final=i + 1 == len(pieces))
-        if not decoder.getstate()[0]:
-            out.append((start, i + 1, text))
-            start, text = i + 1, ""
+def grouped(texts: list[str], sizes: list[int], labels: Sequence[str]) -> dict[str, Any]:
+    """Text of each group; sizes and labels where these are not the same as one token and its text."""
+    out: dict[str, Any] = {"text": texts}
+    if len(texts) != len(labels):
+        out["size"] = sizes
+    odd, start = {}, 0
+    for text, size in zip(texts, sizes, strict=True):
+        for i in range(start, start + size):
+            if labels[i] != text:
+                odd[str(i)] = labels[i]
+        start += size
+    if odd:
+        out["labels"] = odd
     return out
 
 

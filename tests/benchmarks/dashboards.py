@@ -13,7 +13,8 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +26,20 @@ def with_saelab(folder: Path, latents: list[int]) -> dict[str, Task]:
     """``encode``: model and encoder alone; ``index``: the index of all latents; two kinds of records of some.
 
     ``records`` hold what SAEDashboard's do: statistics, histogram, the top and ten ranges of the activation, every
-    example with its tokens and the activation on each, what the latent votes for and the co-active latents. ``short``
-    ones hold no ranges, and examples (top and random) as text alone: what ``index.py`` times elsewhere, and the votes.
+    example with its tokens and the activation on each, what the latent votes for and the co-active latents.
+    ``dashboards`` are what saelab's own draw: no ranges but random examples, and the nearest latents by decoder and
+    encoder too. Both make all records at once and drop each when it is made, as the exporters do.
     """
     import numpy as np
-    from index import record as short_record
 
     import saelab as sl
     from saelab import data
+    from saelab.index import relations
     from saelab.index.build import encoded
     from saelab.index.export_neuronpedia import chosen_examples
+    from saelab.index.firings import Firings
+    from saelab.index.stats import bars
+    from saelab.widgets.payload import payloads
 
     model, sae = sl.load_model(folder / "model"), sl.load_sae(folder / "sae")
     ids = np.load(folder / "rows.npy")
@@ -50,30 +55,32 @@ def with_saelab(folder: Path, latents: list[int]) -> dict[str, Task]:
         built[:] = [sl.LatentIndex.build(sae, model, rows, progress=False)]
         return {}
 
-    def record(latent: int) -> tuple[Any, ...]:
+    def described(latents: list[int]) -> Iterator[tuple[Any, ...]]:
         index = built[0]
-        examples = chosen_examples(
-            index, latent, n_top=TOP, intervals=RANGES, n_interval=PER_RANGE, before=AROUND, after=AROUND
-        )
-        stats, bars = index.latent_stats(latent), index.histogram(latent, BINS)
-        return stats, bars, examples, index.logit_lens(latent, VOTES), index.coactive(latent)
+        for some in Firings.groups(index, latents):
+            heights = (bars(some.value[a:b], BINS) for a, b in pairwise(some.ptr.tolist()))
+            shown = chosen_examples(
+                index, some, n_top=TOP, intervals=RANGES, n_interval=PER_RANGE, before=AROUND, after=AROUND
+            )
+            votes = relations.votes_of(index, some.latents, VOTES)
+            together = relations.coactive_of(index, some, VOTES)
+            yield from zip(index.stats_of(some.latents), heights, shown, votes, together, strict=True)
 
     def records() -> dict[str, Any]:
-        stats = [record(latent)[0] for latent in latents]
-        counts = [int(built[0].counts[latent]) for latent in latents]
-        return {"counts": counts, "max": [s["max"] or 0.0 for s in stats]}
+        stats = [record[0] for record in described(latents)]
+        return {"counts": [s["n"] for s in stats], "max": [s["max"] for s in stats]}
 
-    def short() -> dict[str, Any]:
-        for latent in latents:
-            short_record(built[0], latent)
-            built[0].logit_lens(latent)
-        return {}
+    def dashboards() -> dict[str, Any]:
+        return {"latents": sum(1 for _ in payloads(built[0], latents))}
 
     few = data.rows_from([(0, 0, ids[0].tolist())], bos=True)
     built[:] = [sl.LatentIndex.build(sae, model, few, progress=False)]
     fires = int(built[0].counts.argmax())
-    record(fires), short_record(built[0], fires)  # what is loaded on first use should not count
-    return {"encode": encode, "index": index, "records": records, "short": short}
+    (
+        list(described([fires])),
+        list(payloads(built[0], [fires])),
+    )  # what is loaded on first use should not count
+    return {"encode": encode, "index": index, "records": records, "dashboards": dashboards}
 
 
 def with_saedashboard(folder: Path, latents: list[int]) -> dict[str, Task]:

@@ -12,8 +12,8 @@ compares with SAEDashboard, in its own virtual environment (made under ``--work`
 of tokens (those of ``evaluate.py``). SAEDashboard makes the data of its dashboards with its defaults for ``--latents``
 of the latents, spread evenly over all. It runs the model again for every 256, so that its time for 1,000 is
 1,000 / ``--latents`` times that. saelab indexes all latents in one pass and then makes records of the same latents,
-with the same numbers of examples and bars, and shorter ones (see ``dashboards.py``); 1,000 latents take their share of
-the index and their records; "these alone" counts the whole index. Neither writes HTML. SAEDashboard also finds the
+with the same numbers of examples and bars, and its own dashboards (see ``dashboards.py``); 1,000 latents take their
+share of the index and their records; "these alone" counts the whole index. Neither writes HTML. SAEDashboard also finds the
 most correlated neurons and makes a histogram of logits; saelab looks for co-active latents among all, SAEDashboard
 among the 256 at hand. Memory is the largest that is not backed by a file, above what the process held before (at
 first: with model and SAE loaded and one small run done).
@@ -39,6 +39,7 @@ from saelab.data import TokenRows, parse_tokens
 from saelab.index import LatentIndex
 from saelab.index.vocab import Vocab
 from saelab.index.writer import IndexWriter
+from saelab.widgets.payload import payload  # what a dashboard shows; here, without the SAE
 
 ROW, STRETCH, VOCAB = 128, 1 << 17, 5000
 
@@ -140,25 +141,16 @@ def milliseconds(call, n: int = 1) -> float:
     return float(np.median(times))
 
 
-def record(index: LatentIndex, latent: int) -> None:
-    """What a dashboard shows of a latent without the SAE."""
-    index.latent_stats(latent)
-    index.histogram(latent)
-    index.top(latent)
-    index.random(latent)
-    index.coactive(latent)
-
-
 def ask(folder: Path) -> dict[str, float]:
     """Milliseconds to open and for queries: of nine latents when first asked, and the best of five after."""
     out = {"open ms": milliseconds(lambda: LatentIndex.open(folder), 5)}
     index = LatentIndex.open(folder)
     ranked = np.argsort(-index.counts, kind="stable")
     middle = ranked[len(ranked) // 20 : len(ranked) // 20 + 9].tolist()
-    out["first ms"] = float(np.median([milliseconds(lambda i=i: record(index, i)) for i in middle]))
-    again = [min(milliseconds(lambda i=i: record(index, i)) for _ in range(5)) for i in middle]
+    out["first ms"] = float(np.median([milliseconds(lambda i=i: payload(index, i)) for i in middle]))
+    again = [min(milliseconds(lambda i=i: payload(index, i)) for _ in range(5)) for i in middle]
     out["again ms"] = float(np.median(again))
-    out["densest ms"] = milliseconds(lambda: record(index, int(ranked[0])), 3)
+    out["densest ms"] = milliseconds(lambda: payload(index, int(ranked[0])), 3)
     out["row ms"] = milliseconds(lambda: index.row_codes(len(index.rows) // 2), 5)
     out["search ms"] = milliseconds(lambda: index.search(" w77 "), 2)
     index.stats()
@@ -231,7 +223,7 @@ def against_saedashboard(shape: str, options: argparse.Namespace) -> None:
         latents = np.linspace(0, d_sae, options.latents, endpoint=False).astype(int).tolist()
         theirs = Worker(peer, "saedashboard", Path(name), latents, options.threads)
         ours = Worker(Path(sys.executable), "saelab", Path(name), latents, options.threads)
-        tasks = ("encode", "index", "records", "short")
+        tasks = ("encode", "index", "records", "dashboards")
         turns: dict[str, list[dict[str, Any]]] = {"theirs": [], **{task: [] for task in tasks}}
         for _ in range(options.rounds):
             turns["theirs"].append(theirs("records"))
@@ -252,10 +244,10 @@ def against_saedashboard(shape: str, options: argparse.Namespace) -> None:
         ("theirs", f"SAEDashboard, {n} latents"),
         ("index", f"saelab, index of all {d_sae:,}"),
         ("records", f"saelab, records of {n}"),
-        ("short", f"saelab, short records of {n}"),
+        ("dashboards", f"saelab, its dashboards of {n}"),
     ):
         print(f"{what:36}{seconds[task]:10.2f}{1000 * each[task]:20.2f}{memory[task]:10.0f}")
-    for task in ("records", "short"):
+    for task in ("records", "dashboards"):
         together, one = seconds["index"] + seconds[task], each["index"] + each[task]
         print(f"{'saelab, index and ' + task:36}{together:10.2f}{1000 * one:20.2f}", end="")
         print(f"{max(memory['index'], memory[task]):10.0f}{each['theirs'] / one:10.1f}", end="")

@@ -13,7 +13,7 @@ from index.test_latent_index import Case, cases, quick
 from saelab.errors import SaelabError
 from saelab.index import LatentIndex
 from saelab.index.export_neuronpedia import read_neuronpedia, to_neuronpedia, upload_batches
-from saelab.index.export_openai import openai_record, read_openai, to_openai
+from saelab.index.export_openai import openai_records, read_openai, to_openai
 from saelab.index.records import Example
 
 # a record as published, shortened: one window of 4 tokens, and effects as the viewer's types name them
@@ -48,8 +48,10 @@ def small(tmp_path):
 def test_openai_records_agree_with_the_dense_codes(case):
     c = Case(**case)
     z, n = c.z[c.counted].astype(np.float64), int(c.counted.sum())
-    for latent in c.latents:
-        r = json.loads(json.dumps(openai_record(c.index, latent, window=6), allow_nan=False))
+    records = list(openai_records(c.index, c.latents, window=6))
+    assert len(records) == len(c.latents)
+    for latent, record in zip(c.latents, records, strict=True):
+        r = json.loads(json.dumps(record, allow_nan=False))
         a = z[:, latent]
         assert list(r) == [
             "random", "top", "hist", "density", "mean_act", "mean_act_squared", "mean_pos_act", "skew",

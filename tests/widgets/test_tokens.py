@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from saelab import models
 from saelab.errors import SaelabError
-from saelab.widgets.tokens import TokenText, escape, frame, spans, whole_characters
+from saelab.index.vocab import Vocab
+from saelab.widgets.tokens import TokenText, escape, frame, spans
 
 
 def test_split_characters_are_merged_and_indices_kept(tiny):  # C05
@@ -40,18 +41,11 @@ def test_the_index_and_the_model_give_the_same_text(tiny, index):
 
 
 def test_whole_characters_agree_with_the_model(tiny):
-    table = models.token_bytes(tiny)
-    ids = list(range(0, 300, 7))
-    assert whole_characters([table[i] for i in ids]) == models.token_groups(tiny, ids)
-
-
-def test_cutting_never_halves_a_character(tiny):
-    table = models.token_bytes(tiny)
-    ids = [table.index(bytes([b])) for b in "a🙂b".encode()]
-    part, start = TokenText.of_model(tiny, ids).cut(2, 3)
-    assert (start, [t for *_, t in part.groups], len(part)) == (1, ["🙂"], 4)
-    part, start = TokenText.of_model(tiny, ids).cut(0, 2)
-    assert (start, "".join(t for *_, t in part.groups)) == (0, "a🙂")
+    vocab, ids = Vocab.of_model(tiny), list(range(0, 300, 7))
+    assert vocab.characters(ids) == models.token_groups(tiny, ids)
+    halves = [models.token_bytes(tiny).index(bytes([b])) for b in "é🙂".encode()]
+    for line in (halves, halves[:-1], halves[1:], [*halves[:3], *ids, *halves], halves[::-1], []):
+        assert vocab.characters(line) == models.token_groups(tiny, line)
 
 
 def test_strings_are_checked():
