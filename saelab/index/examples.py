@@ -96,8 +96,8 @@ class Parts:
         return same ^ windows.mix(part.astype(np.uint64))
 
     @cached_property
-    def _sorted_keys(self) -> np.ndarray:
-        return np.sort(self.keys(np.repeat(np.arange(len(self)), self.sizes), slice(None)))
+    def _every_key(self) -> np.ndarray:
+        return self.keys(np.repeat(np.arange(len(self)), self.sizes), slice(None))
 
     # ------------------------------------------------------------------------------------------- choosing
 
@@ -132,7 +132,12 @@ class Parts:
     def copies(self, part: np.ndarray, place: np.ndarray) -> np.ndarray:
         """(n,) how many firings of its part have the window of each chosen one."""
         mine = self.keys(part, place)
-        return np.searchsorted(self._sorted_keys, mine, "right") - np.searchsorted(self._sorted_keys, mine)
+        # few have the last bits of one of these: only they are sorted
+        last = np.uint64((1 << (16 * len(mine)).bit_length()) - 1)
+        chosen = np.zeros(int(last) + 1, dtype=bool)
+        chosen[mine & last] = True
+        near = np.sort(self._every_key[chosen[self._every_key & last]])
+        return np.searchsorted(near, mine, "right") - np.searchsorted(near, mine)
 
     def _highest(self, which: np.ndarray, take: int) -> tuple[np.ndarray, np.ndarray]:
         """Part and place of the ``take`` highest of each, highest first, equal ones in order of place."""

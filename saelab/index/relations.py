@@ -20,7 +20,7 @@ from saelab.index.firings import Firings
 if TYPE_CHECKING:
     from saelab.index.queries import Queries
 
-_ENTRIES = 1 << 17  # codes looked at together: they and their sums stay in the cache
+_ENTRIES = 1 << 15  # codes looked at together: they and their sums stay in the cache
 _CELLS = 1 << 20  # pairs of latents, or of latent and token, looked at together
 _VOTES = 1 << 22  # votes of latents on tokens looked at together
 _ROWS = 1 << 16
