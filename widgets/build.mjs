@@ -11,6 +11,7 @@ await build({
   format: "esm",
   target: ["es2022", "chrome120", "firefox121", "safari17.4"],
   charset: "utf8",
+  preserveSymlinks: true, // node_modules may be a link: the comments name it all the same
   legalComments: "inline",
   logLevel: "warning",
 });
