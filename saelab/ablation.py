@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -68,9 +69,15 @@ class Effects:
         return self.map()._repr_mimebundle_(**kwargs)
 
 
-def text_ids(model: Any, sae: SAE, text: str) -> Tensor:
-    """(1, T) a text as the SAE wants it; one that does not fit the model is an error."""
-    ids = models.tokenize(model, text, bos=sae.config.bos)
+def text_ids(model: Any, sae: SAE, text: str | Sequence[int]) -> Tensor:
+    """(1, T) a text as the SAE wants it, token ids as they are; one that does not fit the model is an error."""
+    if isinstance(text, str) or not isinstance(text, (Sequence, np.ndarray)):
+        ids = models.tokenize(model, text, bos=sae.config.bos)
+    else:
+        ids = [check_count("a token id", i, 0) for i in text]
+        models.token_labels(model, ids)  # one outside the vocabulary is named
+        if not ids:
+            raise SaelabError("text must be a text or at least one token id, got an empty list")
     limit = models.context_length(model)
     if len(ids) > limit:
         raise SaelabError(f"the text has {len(ids)} tokens and the model's context {limit}; shorten it")
@@ -80,7 +87,7 @@ def text_ids(model: Any, sae: SAE, text: str) -> Tensor:
 def effects(
     model: Any,
     sae: SAE,
-    text: str,
+    text: str | Sequence[int],
     latent: int,
     *,
     top: int = 5,
@@ -94,6 +101,8 @@ def effects(
 
     Parameters
     ----------
+    text
+        A text, or its token ids, which are taken as they are.
     top
         How many tokens to list as voted up and down.
     direct

@@ -123,3 +123,18 @@ def test_inside_a_steered_block_effects_are_those_of_the_steered_model(model, sa
         with attach(model, sae, error=True) as spliced, torch.no_grad():
             models.forward(model, ids_of(model))
     np.testing.assert_allclose(frame["activation"], spliced.codes.column(latent)[0].detach(), atol=1e-6)
+
+
+def test_token_ids_are_taken_as_they_are(tiny):
+    sae = random_sae()
+    ids = models.tokenize(tiny, "the red fox")
+    from_text, from_ids = (effects(tiny, sae, text, 3) for text in ("the red fox", ids))
+    assert from_text.frame.equals(from_ids.frame)
+    assert effects(tiny, sae, ids[1:], 3).ids == ids[1:]  # no BOS is put before them
+    for wrong, message in (
+        ([], "at least one token id"),
+        ([1, 10**6], "token id 1000000 is outside"),
+        ([1, -2], "at least 0"),
+    ):
+        with pytest.raises(SaelabError, match=message):
+            effects(tiny, sae, wrong, 3)

@@ -1,4 +1,5 @@
 /** LatentDashboard: one latent of an index. */
+import { ablationBox } from "./ablation.js";
 import { alertBox } from "./alert.js";
 import { barRow, histogram } from "./chart.js";
 import { button, column, count, h, root, show, throttle, typing } from "./dom.js";
@@ -37,6 +38,7 @@ import { facts, tooltip } from "./tip.js";
  * @property {number | null} vmax
  * @property {string} prompt
  * @property {import("./prompt.js").Tried} tried
+ * @property {Partial<import("./ablation.js").Ablated>} ablated
  * @property {string} cannot_try
  * @property {string} label
  * @property {string} note
@@ -367,6 +369,15 @@ function render({ model, el, signal }) {
   }
 
   const figure = figureMenu(view, () => `latent-${model.get("latent")}`, alert.say);
+  const ablation = ablationBox({
+    model,
+    example: () => {
+      const e = shown().find((x) => x.row === model.get("selected_sequence") && x.position === model.get("selected_token"));
+      const at = e ?? data().examples.top[0];
+      return at ? { row: at.row, position: at.position, chosen: !!e } : null;
+    },
+    ask: (params) => { alert.say(""); request("ablate", params).catch(fail); },
+  });
   const prompt = promptBox({ model, open, range: ends.range, tip, signal: abort.signal });
 
   // -------------------------------------------------------------------- interval
@@ -407,6 +418,7 @@ function render({ model, el, signal }) {
       Enter: () => unfold(i),
       Escape: () => { tip.hide(); set({ selected_sequence: null, selected_token: null }); },
       "/": () => { box.focus(); box.select(); },
+      a: ablation.run,
     });
     const action = actions[event.key];
     if (!action || (event.key === "Enter" && /** @type {HTMLElement} */ (event.target).tagName === "BUTTON")) return;
@@ -433,22 +445,24 @@ function render({ model, el, signal }) {
     drawExamples();
     drawVotes();
     prompt.draw();
+    ablation.draw();
   }
   const redraw = throttle(() => { drawAll(); if (model.get("brush")) fetchInterval(); }, 0, abort.signal);
   for (const key of /** @type {const} */ (["payload", "vmin", "vmax", "read_only", "available"])) model.on(`change:${key}`, redraw);
   model.on("change:latent", drawHead);
   model.on("change:tried", prompt.changed);
+  for (const key of /** @type {const} */ (["ablated", "cannot_try"])) model.on(`change:${key}`, ablation.draw);
   for (const key of /** @type {const} */ (["prompt", "cannot_try"])) model.on(`change:${key}`, prompt.draw);
   for (const key of /** @type {const} */ (["label", "note"])) model.on(`change:${key}`, drawNotes);
   model.on("change:tab", () => drawExamples());
   model.on("change:brush", () => { drawChart(); fetchInterval(); });
-  for (const key of /** @type {const} */ (["selected_sequence", "selected_token"])) model.on(`change:${key}`, drawSelection);
+  for (const key of /** @type {const} */ (["selected_sequence", "selected_token"])) model.on(`change:${key}`, () => { drawSelection(); ablation.draw(); });
   const white = () => { space.checked = model.get("show_whitespace"); list.classList.toggle("sl-show-space", space.checked); };
   model.on("change:show_whitespace", white);
 
   view.append(alert.box, h("div", { class: "sl-columns" },
     h("aside", {}, h("div", { class: "sl-head" }, h("h2", {}, "Latent"), box, of, h("span", { class: "sl-grow" }), back, on, any), notes, stats, chart, near),
-    h("div", { class: "sl-main" }, h("section", {}, bar, list), prompt.node, votes)));
+    h("div", { class: "sl-main" }, h("section", {}, bar, list), prompt.node, ablation.node, votes)));
   el.append(view);
   white();
   drawAll();

@@ -31,6 +31,10 @@ function root(name, label) {
     "data-lm-suppress-shortcuts": "true"
   });
 }
+function floats(view) {
+  if (!view || view.byteLength === 0) return new Float32Array(0);
+  return new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
+}
 function show(value, digits = 3) {
   if (value === null || value === void 0 || Number.isNaN(value)) return "–";
   const size = Math.abs(value);
@@ -71,6 +75,332 @@ function throttle(fn, wait, signal) {
       fn(...last);
     }, wait);
   };
+}
+
+// text.js
+var MARKS = (
+  /** @type {Record<string, string>} */
+  { "\n": "↵", "\r": "␍", "	": "⇥", " ": "·", " ": "⍽" }
+);
+var WHITE = /[\n\r\t \u00a0]/;
+var RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/g;
+var LTR = /[A-Za-z\u00c0-\u02af\u0370-\u058f\u0900-\u1fff\u3040-\ud7ff]/g;
+function direction(text) {
+  return (text.match(RTL)?.length ?? 0) > (text.match(LTR)?.length ?? 0) ? "rtl" : "ltr";
+}
+function marked(text) {
+  if (!WHITE.test(text)) return [text];
+  const out = [];
+  for (const part of text.split(/([\n\r\t \u00a0])/)) {
+    const mark = MARKS[part];
+    if (mark === void 0) {
+      if (part) out.push(part);
+    } else out.push(h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": mark }, part));
+  }
+  return out;
+}
+function chip(label) {
+  const dir = label.includes("\\x") ? "ltr" : null;
+  const node = h("code", { class: "sl-chip" }, h("bdi", { dir }, ...marked(label)));
+  if (!label) node.append("(empty)");
+  return node;
+}
+function groups(text) {
+  let start = 0;
+  return text.text.map((piece, i) => {
+    const group = { start, stop: start + (text.size?.[i] ?? 1), text: piece };
+    start = group.stop;
+    return group;
+  });
+}
+function labelOf(text, position) {
+  const own = text.labels?.[String(position)];
+  if (own !== void 0) return own;
+  return groups(text).find((g) => g.start <= position && position < g.stop)?.text ?? "";
+}
+function shade(value, low, high) {
+  if (!(value > low)) return 0;
+  return high > low ? clamp(0.07 + 0.93 * (value - low) / (high - low), 0, 1) : 1;
+}
+function tokens(text, values, { low = 0, high, from = 0, to = Infinity }) {
+  const special = new Set(text.special ?? []);
+  const out = [];
+  for (const { start, stop, text: piece } of groups(text)) {
+    if (start < from || start >= to) continue;
+    let value = -Infinity;
+    for (let i = start; i < stop; i += 1) value = Math.max(value, values[i] ?? 0);
+    const node = h("span", { class: "sl-tok", "data-start": start, "data-stop": stop }, ...marked(piece));
+    if (special.has(start)) node.classList.add("sl-special");
+    const a = shade(value, low, high);
+    if (a > 0) {
+      node.style.setProperty("--a", a.toFixed(3));
+      node.classList.add("sl-hot");
+    }
+    out.push(node);
+  }
+  return out;
+}
+
+// effects.js
+var NAMES = (
+  /** @type {Record<Measure, string>} */
+  { loss_diff: "loss difference", kl: "KL", activation: "activation" }
+);
+var NOTES = (
+  /** @type {Record<Measure, string>} */
+  {
+    loss_diff: "Loss without the latent minus loss with it, in nats, about the token after each one. + : the latent helps to predict it. − : it harms.",
+    kl: "Divergence in nats of the prediction without the latent from the one with it, KL(with ‖ without), about the token after each one.",
+    activation: "How strongly the latent fires at each token."
+  }
+);
+function signed(value) {
+  const text = show(value);
+  return value !== null && value !== void 0 && value > 0 ? `+${text}` : text;
+}
+function effectsPicture(get, set) {
+  const size = () => get("text").ids?.length ?? 0;
+  const numbers = (name) => floats(get("numbers")[get("direct") && name === "kl" ? "direct_kl" : name]);
+  function voted(way, position) {
+    const key = get("direct") ? `direct_${way}` : way;
+    const names = get("votes")[key]?.[position] ?? [];
+    const all = floats(get("weights")[key]);
+    const width = all.length / Math.max(1, size());
+    return names.map((name, i) => [name, all[position * width + i]]);
+  }
+  const tabs2 = h("span", { class: "sl-tabs", role: "tablist", "aria-label": "What colours the text" });
+  const direct = h("input", { type: "checkbox" });
+  direct.addEventListener("change", () => set({ direct: direct.checked }));
+  const directBox = h("label", { class: "sl-check", title: "Only what the latent's own write changes in the last layer's residual stream" }, direct, "direct effect");
+  const white = h("input", { type: "checkbox" });
+  white.addEventListener("change", () => set({ show_whitespace: white.checked }));
+  const whiteBox = h("label", { class: "sl-check" }, white, "white space");
+  const ramp = h("span", { class: "sl-scale" });
+  const note = h("p", { class: "sl-muted sl-small sl-note" });
+  function drawHead() {
+    directBox.hidden = !get("has_direct");
+    direct.checked = get("direct");
+    white.checked = get("show_whitespace");
+    tabs2.replaceChildren(...Object.entries(NAMES).map(([key, name]) => {
+      const tab = h("button", { type: "button", role: "tab", "aria-selected": String(get("measure") === key) }, name);
+      tab.addEventListener("click", () => set({ measure: (
+        /** @type {Measure} */
+        key
+      ), vmax: null }));
+      return tab;
+    }));
+    note.textContent = NOTES[get("measure")] + (get("edited").length ? " Dotted: where it fires and was set to 0." : " It fires nowhere in this text.");
+  }
+  const strip = h("div", { class: "sl-strip", role: "listbox", tabindex: "0", "aria-label": "Text; arrow keys move" });
+  let spans = [];
+  function drawText() {
+    const text = get("text");
+    const measure = get("measure");
+    const values = numbers(measure);
+    let largest = 0;
+    for (const v of values) if (Number.isFinite(v)) largest = Math.max(largest, Math.abs(v));
+    const high = get("vmax") ?? largest;
+    const edited = new Set(get("edited"));
+    spans = tokens(text, [], { high: 1 });
+    for (const span of spans) {
+      let value = 0;
+      for (let i = Number(span.dataset.start); i < Number(span.dataset.stop); i += 1) {
+        if (Number.isFinite(values[i]) && Math.abs(values[i]) > Math.abs(value)) value = values[i];
+        if (edited.has(i)) span.classList.add("sl-edited");
+      }
+      const a = shade(Math.abs(value), 0, high);
+      if (a > 0) {
+        span.style.setProperty("--a", a.toFixed(3));
+        span.classList.add(value > 0 ? "sl-hot" : "sl-less");
+      }
+      span.setAttribute("role", "option");
+      span.title = `${NAMES[measure]} ${measure === "loss_diff" ? signed(value) : show(value)}`;
+    }
+    const body2 = h("bdi", { class: "sl-text", dir: direction(text.text.join("")) }, ...spans);
+    body2.classList.toggle("sl-show-space", get("show_whitespace"));
+    strip.replaceChildren(body2);
+    const both = measure === "loss_diff";
+    ramp.replaceChildren(h("span", {}, both ? signed(-high) : "0"), h("span", { class: `sl-ramp${both ? " sl-both" : ""}` }), h("span", {}, both ? signed(high) : show(high)));
+    drawSelection();
+  }
+  const detail = h("section", { class: "sl-detail", "aria-live": "polite" });
+  function votes(way, position) {
+    const rows = voted(way, position);
+    const high = Math.max(...voted("up", position).map(([, v]) => Math.abs(v)), ...voted("down", position).map(([, v]) => Math.abs(v)), 1e-9);
+    return h(
+      "div",
+      { class: `sl-votes sl-${way}` },
+      h("h3", {}, way === "up" ? "the latent votes up (+)" : "the latent votes down (−)"),
+      ...rows.map(([name, value]) => {
+        const bar = h("i", {});
+        bar.style.width = `${100 * Math.abs(value) / high}%`;
+        return h("div", { class: "sl-vote" }, chip(name), h("output", {}, signed(value)), h("span", {}, bar));
+      }),
+      rows.length ? null : h("span", { class: "sl-muted" }, "nothing")
+    );
+  }
+  function drawSelection() {
+    const at = get("selected_token");
+    for (const s of spans) s.setAttribute("aria-selected", String(at !== null && Number(s.dataset.start) <= at && at < Number(s.dataset.stop)));
+    for (const row of lines2()) row.setAttribute("aria-selected", String(Number(row.dataset.at) === at));
+    detail.hidden = at === null;
+    if (at === null || at >= size()) return;
+    const next = get("following")[at];
+    const [loss, change] = [numbers("loss")[at], numbers("loss_diff")[at]];
+    const pairs = [
+      ["position", String(at)],
+      ["token", chip(labelOf(get("text"), at))],
+      ["next", next === null ? "(end)" : chip(next)],
+      ["activation", show(numbers("activation")[at]) + (get("edited").includes(at) ? " → 0" : "")],
+      ["loss with / without", Number.isNaN(loss) ? "–" : `${show(loss)} / ${show(loss + change)}`],
+      ["loss difference", signed(change)],
+      [get("direct") ? "KL (direct)" : "KL", show(numbers("kl")[at])]
+    ];
+    detail.replaceChildren(
+      h("dl", { class: "sl-place" }, ...pairs.flatMap(([k, v]) => [h("dt", {}, k), h("dd", {}, v)])),
+      votes("up", at),
+      votes("down", at)
+    );
+  }
+  const body = h("tbody", {});
+  const table = h("div", { class: "sl-table", hidden: true }, h(
+    "table",
+    {},
+    h("thead", {}, h("tr", {}, ...["", "token", "activation", "loss difference", "KL", "up", "down"].map((t, i) => h("th", { class: [0, 2, 3, 4].includes(i) ? "sl-num" : "" }, t)))),
+    body
+  ));
+  const more = h("button", { type: "button", class: "sl-link sl-small", "aria-expanded": "false" }, "all positions as a table");
+  more.addEventListener("click", () => {
+    table.hidden = !table.hidden;
+    more.setAttribute("aria-expanded", String(!table.hidden));
+    drawTable();
+  });
+  const lines2 = () => (
+    /** @type {HTMLElement[]} */
+    [...body.children]
+  );
+  function drawTable() {
+    if (table.hidden) return;
+    const [activation, change, kl] = ["activation", "loss_diff", "kl"].map(numbers);
+    body.replaceChildren(...Array.from({ length: size() }, (_, i) => {
+      const few = (way) => voted(way, i).slice(0, 3).map(([name, v]) => h("span", { class: "sl-one" }, chip(name), ` ${signed(v)}`));
+      return h(
+        "tr",
+        { "data-at": i },
+        h("td", { class: "sl-num sl-muted" }, String(i)),
+        h("td", {}, chip(labelOf(get("text"), i))),
+        h("td", { class: "sl-num" }, show(activation[i])),
+        h("td", { class: "sl-num" }, signed(change[i])),
+        h("td", { class: "sl-num" }, show(kl[i])),
+        h("td", { class: "sl-many" }, ...few("up")),
+        h("td", { class: "sl-many" }, ...few("down"))
+      );
+    }));
+    drawSelection();
+  }
+  body.addEventListener("click", (event) => {
+    const row = (
+      /** @type {HTMLElement | null} */
+      /** @type {HTMLElement} */
+      event.target.closest("tr")
+    );
+    if (row) set({ selected_token: Number(row.dataset.at) });
+  });
+  strip.addEventListener("click", (event) => {
+    const token = (
+      /** @type {HTMLElement | null} */
+      /** @type {HTMLElement} */
+      event.target.closest(".sl-tok")
+    );
+    if (token) set({ selected_token: Number(token.dataset.start) });
+  });
+  function move(event) {
+    const at = get("selected_token");
+    const pieces = groups(get("text"));
+    const here = pieces.findIndex((g) => at !== null && g.start <= at && at < g.stop);
+    const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (event.key === "Escape") set({ selected_token: null });
+    else if (step !== void 0 && pieces.length) {
+      const to = at === null ? 0 : Math.min(Math.max(here + step, 0), pieces.length - 1);
+      set({ selected_token: pieces[to].start });
+      spans[to]?.scrollIntoView?.({ block: "nearest" });
+    } else return false;
+    return true;
+  }
+  const draw = () => {
+    drawHead();
+    drawText();
+    drawTable();
+  };
+  const node = h(
+    "div",
+    { class: "sl-effects" },
+    h("div", { class: "sl-bar" }, tabs2, directBox, whiteBox, h("span", { class: "sl-grow" }), ramp),
+    note,
+    strip,
+    detail,
+    more,
+    table
+  );
+  return { node, draw, drawSelection, move };
+}
+
+// ablation.js
+function ablationBox({ model, example, ask }) {
+  let shown = { measure: "loss_diff", direct: false, selected_token: null, vmax: null, show_whitespace: false };
+  let drawn;
+  const found = () => model.get("ablated") ?? {};
+  const picture = effectsPicture(
+    (key) => (
+      /** @type {any} */
+      key in shown ? shown[
+        /** @type {keyof Shown} */
+        key
+      ] : found()[
+        /** @type {keyof Effects} */
+        key
+      ]
+    ),
+    (changes) => {
+      const selection = Object.keys(changes).join() === "selected_token";
+      shown = { ...shown, ...changes };
+      if (selection) picture.drawSelection();
+      else picture.draw();
+    }
+  );
+  const go = button("Ablate here", "Set this latent to 0 in the whole row of the example that is selected, else of the strongest, and see what changes (a)", run);
+  const where = h("span", { class: "sl-muted sl-small", role: "status" });
+  const node = h("section", { class: "sl-ablation" }, h("div", { class: "sl-bar" }, h("h3", { title: "The loss and the predictions with the latent set to 0, all else as it was" }, "Effects of ablating"), go, where), picture.node);
+  function run() {
+    const at = example();
+    if (at && !go.disabled && !go.hidden) ask({ row: at.row, position: at.position });
+  }
+  function draw() {
+    const ablated = found(), reason = model.get("cannot_try"), readOnly = model.get("read_only"), at = example();
+    const there = !!ablated.text;
+    node.hidden = readOnly && !there;
+    go.hidden = readOnly || !!reason;
+    go.disabled = !at || !!ablated.running;
+    picture.node.hidden = !there;
+    const target = at ? `${at.chosen ? "the selected example" : "the strongest example"}, row ${at.row}` : "no example to ablate it in";
+    where.textContent = ablated.running ? `running on row ${ablated.row} …` : there ? `in row ${ablated.row}` : reason && !readOnly ? reason : target;
+    if (!there) return;
+    if (drawn !== ablated) {
+      drawn = /** @type {Ablated} */
+      ablated;
+      shown = { ...shown, selected_token: drawn.selected, vmax: null };
+    }
+    picture.draw();
+  }
+  node.addEventListener("keydown", (event) => {
+    if (!picture.node.contains(
+      /** @type {Node} */
+      event.target
+    ) || !found().text || !picture.move(event)) return;
+    event.preventDefault();
+    event.stopPropagation();
+  });
+  return { node, draw, run };
 }
 
 // alert.js
@@ -410,70 +740,6 @@ function figureMenu(view, name, say) {
     }
   });
   return menu;
-}
-
-// text.js
-var MARKS = (
-  /** @type {Record<string, string>} */
-  { "\n": "↵", "\r": "␍", "	": "⇥", " ": "·", " ": "⍽" }
-);
-var WHITE = /[\n\r\t \u00a0]/;
-var RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/g;
-var LTR = /[A-Za-z\u00c0-\u02af\u0370-\u058f\u0900-\u1fff\u3040-\ud7ff]/g;
-function direction(text) {
-  return (text.match(RTL)?.length ?? 0) > (text.match(LTR)?.length ?? 0) ? "rtl" : "ltr";
-}
-function marked(text) {
-  if (!WHITE.test(text)) return [text];
-  const out = [];
-  for (const part of text.split(/([\n\r\t \u00a0])/)) {
-    const mark = MARKS[part];
-    if (mark === void 0) {
-      if (part) out.push(part);
-    } else out.push(h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": mark }, part));
-  }
-  return out;
-}
-function chip(label) {
-  const dir = label.includes("\\x") ? "ltr" : null;
-  const node = h("code", { class: "sl-chip" }, h("bdi", { dir }, ...marked(label)));
-  if (!label) node.append("(empty)");
-  return node;
-}
-function groups(text) {
-  let start = 0;
-  return text.text.map((piece, i) => {
-    const group = { start, stop: start + (text.size?.[i] ?? 1), text: piece };
-    start = group.stop;
-    return group;
-  });
-}
-function labelOf(text, position) {
-  const own = text.labels?.[String(position)];
-  if (own !== void 0) return own;
-  return groups(text).find((g) => g.start <= position && position < g.stop)?.text ?? "";
-}
-function shade(value, low, high) {
-  if (!(value > low)) return 0;
-  return high > low ? clamp(0.07 + 0.93 * (value - low) / (high - low), 0, 1) : 1;
-}
-function tokens(text, values, { low = 0, high, from = 0, to = Infinity }) {
-  const special = new Set(text.special ?? []);
-  const out = [];
-  for (const { start, stop, text: piece } of groups(text)) {
-    if (start < from || start >= to) continue;
-    let value = -Infinity;
-    for (let i = start; i < stop; i += 1) value = Math.max(value, values[i] ?? 0);
-    const node = h("span", { class: "sl-tok", "data-start": start, "data-stop": stop }, ...marked(piece));
-    if (special.has(start)) node.classList.add("sl-special");
-    const a = shade(value, low, high);
-    if (a > 0) {
-      node.style.setProperty("--a", a.toFixed(3));
-      node.classList.add("sl-hot");
-    }
-    out.push(node);
-  }
-  return out;
 }
 
 // prompt.js
@@ -969,6 +1235,18 @@ function render({ model, el, signal }) {
     votes.append(h("div", { class: "sl-votes" }, side(found.up, "sl-warm"), side(found.down, "")));
   }
   const figure = figureMenu(view, () => `latent-${model.get("latent")}`, alert.say);
+  const ablation = ablationBox({
+    model,
+    example: () => {
+      const e = shown().find((x) => x.row === model.get("selected_sequence") && x.position === model.get("selected_token"));
+      const at = e ?? data().examples.top[0];
+      return at ? { row: at.row, position: at.position, chosen: !!e } : null;
+    },
+    ask: (params) => {
+      alert.say("");
+      request("ablate", params).catch(fail);
+    }
+  });
   const prompt = promptBox({ model, open, range: ends.range, tip, signal: abort.signal });
   function fetchInterval() {
     const brush = model.get("brush");
@@ -1013,7 +1291,8 @@ function render({ model, el, signal }) {
         "/": () => {
           box.focus();
           box.select();
-        }
+        },
+        a: ablation.run
       }
     );
     const action = actions[event.key];
@@ -1040,6 +1319,7 @@ function render({ model, el, signal }) {
     drawExamples();
     drawVotes();
     prompt.draw();
+    ablation.draw();
   }
   const redraw = throttle(() => {
     drawAll();
@@ -1052,6 +1332,11 @@ function render({ model, el, signal }) {
   ) model.on(`change:${key}`, redraw);
   model.on("change:latent", drawHead);
   model.on("change:tried", prompt.changed);
+  for (
+    const key of
+    /** @type {const} */
+    ["ablated", "cannot_try"]
+  ) model.on(`change:${key}`, ablation.draw);
   for (
     const key of
     /** @type {const} */
@@ -1071,7 +1356,10 @@ function render({ model, el, signal }) {
     const key of
     /** @type {const} */
     ["selected_sequence", "selected_token"]
-  ) model.on(`change:${key}`, drawSelection);
+  ) model.on(`change:${key}`, () => {
+    drawSelection();
+    ablation.draw();
+  });
   const white = () => {
     space.checked = model.get("show_whitespace");
     list.classList.toggle("sl-show-space", space.checked);
@@ -1081,7 +1369,7 @@ function render({ model, el, signal }) {
     "div",
     { class: "sl-columns" },
     h("aside", {}, h("div", { class: "sl-head" }, h("h2", {}, "Latent"), box, of, h("span", { class: "sl-grow" }), back, on, any), notes, stats, chart, near),
-    h("div", { class: "sl-main" }, h("section", {}, bar, list), prompt.node, votes)
+    h("div", { class: "sl-main" }, h("section", {}, bar, list), prompt.node, ablation.node, votes)
   ));
   el.append(view);
   white();

@@ -10,6 +10,8 @@ import traitlets
 
 from saelab.errors import SaelabError, check_count, check_latent, unknown
 from saelab.widgets.base import Widget, asset
+from saelab.widgets.effects import most, packed, plain_lines
+from saelab.widgets.latest import Latest
 from saelab.widgets.page import request_key
 from saelab.widgets.payload import examples, payload, payloads, sides, values_at
 from saelab.widgets.prompt import Prompt
@@ -18,7 +20,9 @@ from saelab.widgets.tokens import MONO, TokenText, escape, frame, spans
 if TYPE_CHECKING:
     import pandas as pd
 
-_DETACHED = "trying a text needs the SAE and the model: LatentIndex.open(path, sae=…, model=…)"
+    from saelab.ablation import Effects
+
+_DETACHED = "trying a text and ablating need the SAE and the model: LatentIndex.open(path, sae=…, model=…)"
 
 
 def check_context(context: Any) -> int | None:
@@ -58,6 +62,9 @@ class LatentDashboard(Widget):
     prompt
         A text of your own; the view shows where this latent and which others fire on it, while it is typed.
         Needs the index's ``sae`` and ``model``.
+    ablated
+        What ablating this latent in the row of an example changes, asked for by :meth:`ablate` or in the view;
+        empty before. Needs the index's ``sae`` and ``model``.
     label, note
         What a person wrote about the latent; kept beside the index.
     payload
@@ -83,18 +90,21 @@ class LatentDashboard(Widget):
     # set by Python alone
     payload = traitlets.Dict().tag(sync=True)
     tried = traitlets.Dict(help="what fires on the prompt").tag(sync=True)
-    cannot_try = traitlets.Unicode("", help="why there is no prompt box").tag(sync=True)
+    ablated = traitlets.Dict(help="effects of ablating this latent in one row").tag(sync=True)
+    cannot_try = traitlets.Unicode("", help="why a text cannot be run").tag(sync=True)
     available = traitlets.List(traitlets.Int(), allow_none=True, default_value=None).tag(sync=True)
     read_only = traitlets.Bool(False).tag(sync=True)
 
     _writing = False
-    _tries: Prompt | None = None
+    _waiting: tuple[Prompt | Latest, ...] = ()
 
     def __init__(self, index: Any, latent: int = 0, *, n: int = 20, **state: Any):
         latent = check_latent(latent, index.d_sae)
         self._n = n
         check_context(state.get("context"))
-        self._tries = self._trying = Prompt(self._tried)
+        self._trying, self._ablating = Prompt(self._tried), Latest(self._effects_in, self._shown_effects)
+        self._waiting = self._trying, self._ablating
+        self._effects: Effects | None = None
         prompt = state.pop("prompt", "")
         super().__init__(**{"latent": latent, **state})
         self._held = index
@@ -123,6 +133,8 @@ class LatentDashboard(Widget):
                 self.tried = self._trying.of_latent(self.tried, latent)
             self.label, self.note = index.label(latent), index.note(latent)
             self.brush, self.selected_sequence, self.selected_token = None, None, None
+            if self.ablated.get("latent", latent) != latent:
+                self.ablated, self._effects = {}, None
             if self.tab == "interval":
                 self.tab = "top"
 
@@ -166,6 +178,64 @@ class LatentDashboard(Widget):
         self.clear_error()
         self.tried = self._trying.of_latent(found, self.latent)
 
+    # ---------------------------------------------------------------------------------------- ablation
+
+    def ablate(self, row: int | None = None, position: int | None = None, *, wait: bool = True) -> None:
+        """Show what ablating this latent changes in a row of the index.
+
+        Parameters
+        ----------
+        row, position
+            Of the index, and which token to look at first; None: the strongest example.
+        wait
+            Return when the effects are there; otherwise at once, and they are shown when they are.
+
+        Raises
+        ------
+        SaelabError
+            If there is no such row, the latent never fires and no row is named, or the SAE or the model is missing.
+        """
+        index = self._source
+        if self.cannot_try:
+            raise SaelabError(self.cannot_try)
+        if row is None:
+            if not index.counts[self.latent]:
+                raise SaelabError(
+                    f"latent {self.latent} never fires here; name a row to ablate it in all the same"
+                )
+            place, centre = index.rows.locate(index.arrays["peak"][self.latent])
+            row, position = int(place), int(centre)
+        length = index.row_length(row)
+        if position is not None and not 0 <= position < length:
+            raise SaelabError(f"position {position} is out of range: row {row} has positions 0…{length - 1}")
+        self.ablated = {"latent": self.latent, "row": int(row), "running": True}
+        thread = self._ablating.ask(index, self.latent, int(row), position)
+        if wait:
+            thread.join()
+
+    def _effects_in(self, index: Any, latent: int, row: int, position: int | None) -> tuple[Any, ...]:
+        from saelab.ablation import effects
+
+        try:
+            return latent, row, position, effects(index.model, index.sae, index.rows[row], latent)
+        except Exception as error:
+            return latent, row, position, error
+
+    def _shown_effects(self, found: Any) -> None:
+        """Called by the thread that ablates."""
+        if self._released:
+            return
+        latent, row, position, effects = found
+        if (self.ablated.get("latent"), self.ablated.get("row")) != (latent, row):
+            return  # another one was opened or asked for meanwhile
+        if isinstance(effects, Exception):
+            self.ablated, self._effects = {}, None
+            self.show_error(effects)
+            return
+        self._effects = effects
+        at = most(effects.frame) if position is None else position
+        self.ablated = {**packed(effects), "row": row, "selected": at}
+
     @traitlets.observe("label", "note")
     def _noted(self, change: Any) -> None:
         index = getattr(self, "_held", None)
@@ -184,7 +254,7 @@ class LatentDashboard(Widget):
     def methods(self) -> dict[str, Any]:
         return {
             "open": self._open, "step": self._step, "interval": self._interval, "random": self._random,
-            "row": self._row, "save": self._save,
+            "row": self._row, "save": self._save, "ablate": self._ablate,
         }  # fmt: skip
 
     def _open(self, latent: int) -> None:
@@ -218,6 +288,9 @@ class LatentDashboard(Widget):
         values = values_at(index, self.latent, int(index.rows.offsets[row]), len(text))
         return {"text": text.to_dict(), "values": values}
 
+    def _ablate(self, row: int | None, position: int | None) -> None:
+        self.ablate(row, position, wait=False)
+
     def _save(self, latent: int, label: str, note: str) -> None:
         index = self._source
         self._writing = True
@@ -232,18 +305,23 @@ class LatentDashboard(Widget):
     # -------------------------------------------------------------------------------------------- export
 
     def to_frame(self, kind: str = "top") -> pd.DataFrame:
-        """A DataFrame: examples (``kind`` is ``top``, ``random`` or ``interval``, of ``brush``) or ``prompt``.
+        """A DataFrame: examples (``kind`` is ``top``, ``random`` or ``interval``, of ``brush``), ``prompt`` or ``ablation``.
 
-        ``prompt`` gives every latent that fires on the prompt: position, id, token, latent, activation.
+        ``prompt`` gives every latent that fires on the prompt: position, id, token, latent, activation; ``ablation``
+        what :meth:`ablate` found, with the columns of :func:`saelab.effects`.
         """
         index = self._source
+        if kind == "ablation":
+            if self._effects is None:
+                raise SaelabError(f"latent {self.latent} was not ablated here; call ablate() first")
+            return self._effects.frame
         if kind == "prompt":
             return self._trying.to_frame(index, self.prompt)
         if kind == "interval":
             lo, hi = self.brush or (None, None)
             return index.interval(self.latent, lo, hi, self._n)
         if kind not in ("top", "random"):
-            raise unknown("kind", kind, ("top", "random", "interval", "prompt"))
+            raise unknown("kind", kind, ("top", "random", "interval", "prompt", "ablation"))
         return getattr(index, kind)(self.latent, self._n)
 
     def export_options(self) -> tuple[str, ...]:
@@ -266,6 +344,9 @@ class LatentDashboard(Widget):
             yield {
                 "payload": found,
                 "tried": self._trying.of_latent(self.tried, latent) if self.tried else {},
+                "ablated": self.ablated
+                if self._effects is not None and latent == self._effects.latent
+                else {},
                 "label": index.label(latent),
                 "note": index.note(latent),
                 "brush": None,
@@ -279,14 +360,15 @@ class LatentDashboard(Widget):
         available = self._exported(latents)
         first = self.latent if self.latent in available else available[0]
         return {
-            **self.state(), **({} if first == self.latent else next(self._opened_states([first]))),
+            **self.state(), "ablated": self.ablated if self._effects is not None else {},
+            **({} if first == self.latent else next(self._opened_states([first]))),
             "available": available, "read_only": True, "error": {},
         }  # fmt: skip
 
     def release(self) -> None:
         super().release()
-        if self._tries is not None:  # None if the arguments were wrong
-            self._tries.forget()
+        for jobs in self._waiting:
+            jobs.forget()
 
     def title(self) -> str:
         return f"Latent {self.latent}" + (f": {self.label}" if self.label else "")
@@ -306,4 +388,4 @@ class LatentDashboard(Widget):
             f'<bdi style="{MONO}">{spans(e["text"], e["values"], high)}</bdi>'
             for e in data["examples"]["top"][:10]
         ]
-        return frame(head, line, *rows)
+        return frame(head, line, *rows, *(plain_lines(self._effects) if self._effects is not None else []))

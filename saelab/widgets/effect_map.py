@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import traitlets
 
 from saelab.errors import SaelabError, check_latent
 from saelab.widgets.base import Widget, asset
-from saelab.widgets.tokens import HEAT, MONO, escape, frame
+from saelab.widgets.effects import most, packed, plain_lines
+from saelab.widgets.tokens import frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from saelab.ablation import Effects
 
 MEASURES = ("loss_diff", "kl", "activation")
-COOL = (59, 130, 196)  # the same blue as --sl-cool
 
 
 class EffectMap(Widget):
@@ -90,21 +89,12 @@ class EffectMap(Widget):
         return made
 
     def _show(self, effects: Effects) -> None:
-        data = effects.frame
-        kinds = ["up", "down", *(["direct_up", "direct_down"] if "direct_up" in data else [])]
-        names = [c for c in ("activation", "loss", "loss_diff", "kl", "direct_kl") if c in data]
         with self.hold_sync():
-            self.latent = effects.latent
-            self.text = effects.text.to_dict()
-            self.following = [t if isinstance(t, str) else None for t in data["next"]]
-            self.edited = [int(i) for i in np.flatnonzero(data["edited"])]
-            self.numbers = {c: _pack(data[c].to_numpy(dtype=np.float32)) for c in names}
-            self.votes = {k: [[str(token) for token, _ in row] for row in data[k]] for k in kinds}
-            self.weights = {k: _pack(_square([[v for _, v in row] for row in data[k]])) for k in kinds}
-            self.has_direct = "direct_up" in data
+            for name, value in packed(effects).items():
+                setattr(self, name, value)
             self.direct = self.direct and self.has_direct
-            if self.selected_token is None or not 0 <= self.selected_token < len(data):
-                self.selected_token = _most(data)
+            if self.selected_token is None or not 0 <= self.selected_token < len(effects):
+                self.selected_token = most(effects.frame)
 
     @traitlets.validate("selected_token")
     def _inside(self, proposal: Any) -> Any:
@@ -144,54 +134,4 @@ class EffectMap(Widget):
         return f"Effects of ablating latent {self.latent}"
 
     def fallback(self) -> str:
-        data = self._effects.frame
-        change = np.nan_to_num(data["loss_diff"].to_numpy(dtype=float))
-        high = float(np.abs(change).max(initial=0.0)) or 1.0
-        pieces = []
-        for start, stop, piece in self._effects.text.groups:
-            value = float(max(change[start:stop], key=abs, default=0.0))
-            colour = HEAT if value > 0 else COOL
-            share = min(1.0, abs(value) / high)
-            style = f"background-color:rgba({colour[0]},{colour[1]},{colour[2]},{share:.2f})"
-            pieces.append(
-                f'<span style="{style}" title="{value:+.4g}">{escape(piece)}</span>'
-                if share > 0.02
-                else f"<span>{escape(piece)}</span>"
-            )
-        lines = [f'<bdi style="display:block;{MONO}" dir="auto">{"".join(pieces)}</bdi>']
-        for i in np.argsort(-np.abs(change), kind="stable")[:5]:
-            if change[i]:
-                row = data.iloc[int(i)]
-                lines.append(
-                    f"{int(i)} {escape(repr(row['token']))} before {escape(repr(row['next']))}: loss difference "
-                    f"{change[i]:+.3g}, KL {row['kl']:.3g}; up {_said(row['up'])}; down {_said(row['down'])}"
-                )
-        return frame(
-            f"<b>Latent {self.latent} ablated</b>: loss without it minus loss with it (nats), about the token "
-            f"after each; orange where it helps, blue where it harms, at most {high:.3g}",
-            *lines,
-        )
-
-
-def _said(votes: list[tuple[str, float]]) -> str:
-    return ", ".join(f"{escape(repr(token))} {value:+.2g}" for token, value in votes[:3]) or "none"
-
-
-def _most(data: Any) -> int | None:
-    """Where the latent matters most: the largest loss difference, else the largest KL."""
-    change = np.nan_to_num(np.abs(data["loss_diff"].to_numpy(dtype=float)))
-    if not change.any():
-        change = data["kl"].to_numpy(dtype=float)
-    return int(change.argmax()) if len(change) and change.any() else None
-
-
-def _square(rows: list[list[float]]) -> np.ndarray:
-    """(n, longest) with NaN behind shorter rows."""
-    out = np.full((len(rows), max(map(len, rows), default=0)), np.nan, dtype=np.float32)
-    for line, row in zip(out, rows, strict=True):
-        line[: len(row)] = row
-    return out
-
-
-def _pack(values: np.ndarray) -> bytes:
-    return np.ascontiguousarray(values, dtype="<f4").tobytes()
+        return frame(*plain_lines(self._effects))

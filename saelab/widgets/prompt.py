@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from saelab.widgets.latest import Latest
 from saelab.widgets.page import plain
 from saelab.widgets.payload import short
 from saelab.widgets.source import Source
@@ -21,9 +21,6 @@ _STRONGEST = 8  # latents named per token
 class Prompt:
     """Runs texts through the model and SAE of an index and tells what fires.
 
-    A forward pass waits for the model's lock, which a cell may hold for long; so it is not run by the thread
-    that answers the view. A text that was replaced before its turn came is not run at all.
-
     Parameters
     ----------
     done
@@ -31,39 +28,17 @@ class Prompt:
     """
 
     def __init__(self, done: Callable[[dict[str, Any] | Exception], None]):
-        self._done, self._guard = done, threading.Lock()
-        self._next: tuple[Any, str] | None = None
-        self._running = False
+        self.jobs = Latest(self._found, done)
         self._last: tuple[str, Source] | None = None
-        self.thread: threading.Thread | None = None
 
     def ask(self, index: Any, text: str) -> None:
         """Try ``text`` as soon as the present one is done."""
-        with self._guard:
-            self._next = (index, text)
-            if self._running:
-                return
-            self._running = True
-        self.thread = threading.Thread(target=self._work, name="saelab-prompt", daemon=True)
-        self.thread.start()
+        self.jobs.ask(index, text)
 
     def forget(self) -> None:
         """Drop what waits and what was found."""
-        with self._guard:
-            self._next, self._last = None, None
-
-    def _work(self) -> None:
-        while True:
-            with self._guard:
-                job, self._next = self._next, None
-                if job is None:
-                    self._running = False
-                    return
-            try:
-                found: dict[str, Any] | Exception = self._found(*job)
-            except Exception as error:
-                found = error
-            self._done(found)
+        self.jobs.forget()
+        self._last = None
 
     def _run(self, index: Any, text: str) -> Source:
         last = self._last

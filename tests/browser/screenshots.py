@@ -35,7 +35,7 @@ GRAPH = "graph = sl.n2g.fit(model, sae, index, latents=latents[1:2], progress=Fa
 CELLS = {
     "heatmap": "w = sl.heatmap(model, sae, texts, latents, index=index, selected_sequence=0, selected_token=9); w",
     "dashboard": "w = index.dashboard(latents[0], prompt='> fox gene\\nATGGCGTACCGGTTA\\nthe end')\n"
-    "w._trying.thread.join(); w",
+    "w._trying.jobs.thread.join(); w",
     "dashboard-hebrew": "w = index.dashboard(latents[2]); w",
     "dashboard-rare": "w = index.dashboard(dead); w",
     "table": "index.set_label(latents[1], 'HTTP'); index.set_label(latents[3], 'recipe')\n"

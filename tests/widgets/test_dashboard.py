@@ -153,7 +153,7 @@ def test_frames(index, latent):
 def tried(w, text):
     """Type a text and wait for the thread that tries it."""
     w.prompt = text
-    w._trying.thread.join(60)
+    w._trying.jobs.thread.join(60)
     return w.tried
 
 
@@ -203,7 +203,7 @@ def test_a_prompt_that_was_replaced_is_not_run(tiny, index, latent, monkeypatch)
     w.prompt = "a"
     while not ran:
         time.sleep(0.01)
-    thread = w._trying.thread
+    thread = w._trying.jobs.thread
     for text in ("a ", "a l", "a lo", "a log"):
         w.prompt = text  # returns at once although the model is busy
     gate.set()
@@ -219,9 +219,9 @@ def test_a_prompt_that_cannot_be_run_is_a_message(index, latent):  # C66
     assert tried(w, "fox")["prompt"] == "fox"
     assert w.error == {}
     bare = sl.LatentIndex.open(index.path).dashboard(latent)
-    assert "needs the SAE and the model" in bare.cannot_try
+    assert "need the SAE and the model" in bare.cannot_try
     bare.prompt = "fox"
-    assert "needs the SAE and the model" in bare.error["message"]
+    assert "need the SAE and the model" in bare.error["message"]
 
 
 def test_a_prompt_stays_in_a_saved_page(index, latent, tmp_path, parsed):
@@ -249,3 +249,89 @@ def test_context_is_the_tokens_on_each_side(index, latent):
             w.context = wrong
     with pytest.raises(SaelabError, match="context must be at least 0"):
         LatentDashboard(index, latent, context=-1)
+
+
+# ---------------------------------------------------------------------------------------------- ablation
+
+
+def test_ablating_shows_the_effects_in_the_row_of_an_example(tiny, sae, index, latent, tmp_path, parsed):
+    w = LatentDashboard(index, latent)
+    assert w.ablated == {}
+    with pytest.raises(SaelabError, match="was not ablated here"):
+        w.to_frame("ablation")
+    w.ablate()
+    top = index.top(latent, 1).iloc[0]
+    assert (w.ablated["latent"], w.ablated["row"], w.ablated["selected"]) == (
+        latent,
+        top["row"],
+        top["position"],
+    )
+    ids = index.rows[int(top["row"])].tolist()
+    assert w.ablated["text"]["ids"] == ids
+    want = sl.effects(tiny, sae, ids, latent)
+    for column in ("loss_diff", "kl", "activation"):
+        np.testing.assert_array_equal(
+            np.frombuffer(w.ablated["numbers"][column], "<f4"), np.float32(want[column])
+        )
+    assert w.to_frame("ablation").equals(want.frame)
+    assert w.ablated["votes"]["up"] == [[t for t, _ in votes] for votes in want["up"]]
+    assert "ablated</b>" in w.fallback()
+    # the saved page keeps them for this latent alone
+    other = (latent + 1) % 64
+    text = w.export_html(tmp_path / "w.html", latents=[latent, other]).read_text()
+    (stored,) = parsed(text).stored()["widgets"]
+    assert stored["state"]["ablated"]["row"] == top["row"]
+    assert stored["replies"][f'open {{"latent":{other}}}']["ablated"] == {}
+    assert stored["replies"][f'open {{"latent":{latent}}}']["ablated"]["text"]["ids"] == ids
+    w.latent = other
+    assert w.ablated == {}
+    assert "ablated</b>" not in w.fallback()
+
+
+def test_what_was_asked_for_too_late_is_not_shown(tiny, index, latent):
+    w = LatentDashboard(index, latent)
+    rows = index.top(latent, 2)["row"].tolist()
+    with models.lock(tiny):
+        for row in rows:
+            w.methods()["ablate"](row, None)  # returns at once although the model is busy
+        assert w.ablated == {"latent": latent, "row": rows[-1], "running": True}
+        w.methods()["open"]((latent + 1) % 64)
+        thread = w._ablating.thread
+        w.prompt = ""  # and other requests are answered meanwhile
+    thread.join(60)
+    assert w.ablated == {}
+    with models.lock(tiny):
+        w.methods()["ablate"](rows[0], 1)
+        w.close()
+    w._ablating.thread.join(60)
+    assert w.ablated == {"latent": (latent + 1) % 64, "row": rows[0], "running": True}
+
+
+def test_an_ablation_that_cannot_be_run_is_a_message(index, latent, monkeypatch):
+    import saelab.ablation
+
+    bare = sl.LatentIndex.open(index.path).dashboard(latent)
+    with pytest.raises(SaelabError, match="need the SAE and the model"):
+        bare.ablate()
+    w = LatentDashboard(index, latent)
+    for row, position, message in (
+        (10**6, None, "row 1000000 is out of range"),
+        (0, 99, "position 99 is out of range"),
+    ):
+        with pytest.raises(SaelabError, match=message):
+            w.ablate(row, position)
+    assert w.ablated == {}
+    w.latent = int(index.counts.argmin())
+    if not index.counts[w.latent]:
+        with pytest.raises(SaelabError, match="never fires here; name a row"):
+            w.ablate()
+    w.ablate(0)
+    assert w.ablated["row"] == 0
+
+    def broken(*_):
+        raise MemoryError("no memory left")
+
+    monkeypatch.setattr(saelab.ablation, "effects", broken)
+    w.ablate(1)
+    assert w.ablated == {}
+    assert "no memory left" in w.error["message"]

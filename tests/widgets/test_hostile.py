@@ -71,7 +71,7 @@ def widgets_of(index, tiny, sae, pieces):
     first = dense(index)[0]
     dashboard = LatentDashboard(index, first)
     dashboard.prompt = pieces[1]
-    dashboard._trying.thread.join(60)
+    dashboard._trying.jobs.thread.join(60)
     assert dashboard.tried["prompt"] == pieces[1]
     steering = sl.steering_panel(tiny, sae, index, edits={first: 2.0}, prompt=pieces[0][:6], max_new_tokens=3)
     steering.run(wait=True)

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { all, browser, HOSTILE, mount, point, press, settle } from "./fake.js";
+import { all, browser, bytes, HOSTILE, mount, point, press, settle } from "./fake.js";
 
 browser();
 const widget = (await import("../dashboard.js")).default;
@@ -175,4 +175,62 @@ test("hostile tokens stay text", () => {
   assert.deepEqual(all(el, ".sl-example .sl-tok").map((n) => n.textContent), HOSTILE);
   assert.equal(all(el, "img, script").length, 0);
   assert.equal(el.querySelector(".sl-label").textContent, "</script>");
+});
+
+const none = NaN;
+const ablated = (more = {}) => ({
+  latent: 5, row: 1, selected: 1, text: { ids: [0, 1, 2], text: ["<b>", " fox", "$"], special: [0] }, following: [" fox", "$", null], edited: [1],
+  numbers: { activation: bytes([0, 2, 0]), loss: bytes([1, 3, none]), loss_diff: bytes([0, -0.5, none]), kl: bytes([0, 0.25, 0.5]) },
+  votes: { up: [[], ["<i>x</i>"], []], down: [[], ["d"], []] }, weights: { up: bytes([none, 0.75, none]), down: bytes([none, -1.5, none]) }, has_direct: false, ...more,
+});
+
+test("ablating is asked for on the selected example, else on the strongest", async () => {
+  const { el, model } = mount(widget, state());
+  const node = el.querySelector(".sl-ablation");
+  const go = node.querySelector("button.sl-button");
+  assert.match(node.textContent, /the strongest example, row 1/);
+  assert.ok(node.querySelector(".sl-effects").hidden, "nothing before it is asked for");
+  go.click();
+  all(el, ".sl-example")[1].click();
+  await settle();
+  assert.match(node.textContent, /the selected example, row 2/);
+  press(el.querySelector(".saelab"), "a");
+  const asked = model.sent.filter((m) => m.method === "ablate").map((m) => m.params);
+  assert.deepEqual(asked, [{ row: 1, position: 5 }, { row: 2, position: 5 }]);
+  model.set("ablated", { latent: 5, row: 2, running: true });
+  assert.match(node.textContent, /running on row 2/);
+  assert.ok(go.disabled);
+});
+
+test("effects are drawn as text, arrows in them move the place and not the latent", async () => { // C03
+  const { el, model } = mount(widget, state({ ablated: ablated() }));
+  const node = el.querySelector(".sl-ablation");
+  assert.match(node.textContent, /in row 1/);
+  assert.ok(node.querySelector(".sl-place").textContent.includes("loss difference−0.5"));
+  assert.deepEqual(all(node, ".sl-up .sl-vote .sl-chip").map((v) => v.textContent), ["<i>x</i>"]);
+  press(node.querySelector(".sl-strip"), "ArrowRight");
+  assert.match(node.querySelector(".sl-place").textContent, /next\(end\)/);
+  press(node.querySelector(".sl-strip"), "Escape");
+  assert.ok(node.querySelector(".sl-detail").hidden);
+  all(node, "[role=tab]")[1].click();
+  assert.equal(all(node, "[role=tab]")[1].getAttribute("aria-selected"), "true");
+  assert.deepEqual(model.sent.filter((m) => m.method), [], "nothing is asked of Python");
+  model.set("ablated", ablated({ row: 3, selected: 0 }));
+  assert.match(node.textContent, /in row 3/);
+  assert.ok(!node.querySelector(".sl-detail").hidden);
+  model.set("ablated", {});
+  assert.ok(node.querySelector(".sl-effects").hidden);
+});
+
+test("without a model, without an example, and in a saved page", () => {
+  const part = (more) => mount(widget, state(more)).el.querySelector(".sl-ablation");
+  const bare = part({ cannot_try: "ablating needs the model" });
+  assert.match(bare.textContent, /ablating needs the model/);
+  assert.ok(bare.querySelector("button.sl-button").hidden);
+  const never = part({ payload: payload(5, dead) });
+  assert.match(never.textContent, /no example to ablate it in/);
+  assert.ok(never.querySelector("button.sl-button").disabled);
+  assert.ok(part({ read_only: true, available: [5] }).hidden);
+  const saved = part({ read_only: true, available: [5], ablated: ablated() });
+  assert.ok(!saved.hidden && saved.querySelector("button.sl-button").hidden);
 });

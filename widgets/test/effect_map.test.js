@@ -3,7 +3,8 @@ import { test } from "node:test";
 import { all, browser, bytes, HOSTILE, mount, press, settle } from "./fake.js";
 
 browser();
-const { default: widget, signed } = await import("../effect_map.js");
+const { default: widget } = await import("../effect_map.js");
+const { signed } = await import("../effects.js");
 
 const none = NaN;
 const state = (more = {}) => ({
