@@ -143,7 +143,7 @@ function tokens(text, values, { low = 0, high, from = 0, to = Infinity }) {
   return out;
 }
 
-// ../../main/widgets/node_modules/d3-hierarchy/src/hierarchy/count.js
+// node_modules/d3-hierarchy/src/hierarchy/count.js
 function count2(node) {
   var sum = 0, children = node.children, i = children && children.length;
   if (!i) sum = 1;
@@ -154,7 +154,7 @@ function count_default() {
   return this.eachAfter(count2);
 }
 
-// ../../main/widgets/node_modules/d3-hierarchy/src/hierarchy/each.js
+// node_modules/d3-hierarchy/src/hierarchy/each.js
 function each_default(callback, that) {
   let index = -1;
   for (const node of this) {
@@ -163,7 +163,7 @@ function each_default(callback, that) {
   return this;
 }
 
-// ../../main/widgets/node_modules/d3-hierarchy/src/hierarchy/eachBefore.js
+// node_modules/d3-hierarchy/src/hierarchy/eachBefore.js
 function eachBefore_default(callback, that) {
   var node = this, nodes = [node], children, i, index = -1;
   while (node = nodes.pop()) {
@@ -177,7 +177,7 @@ function eachBefore_default(callback, that) {
   return this;
 }
 
-// ../../main/widgets/node_modules/d3-hierarchy/src/hierarchy/eachAfter.js
+// node_modules/d3-hierarchy/src/hierarchy/eachAfter.js
 function eachAfter_default(callback, that) {
   var node = this, nodes = [node], next = [], children, i, n, index = -1;
   while (node = nodes.pop()) {
@@ -194,7 +194,7 @@ function eachAfter_default(callback, that) {
   return this;
 }
 
-// ../../main/widgets/node_modules/d3-hierarchy/src/hierarchy/find.js
+// node_modules/d3-hierarchy/src/hierarchy/find.js
 function find_default(callback, that) {
   let index = -1;
   for (const node of this) {
@@ -204,7 +204,7 @@ function find_default(callback, that) {
   }
 }
 
-// ../../main/widgets/node_modules/d3-hierarchy/src/hierarchy/sum.js
+// node_modules/d3-hierarchy/src/hierarchy/sum.js
 function sum_default(value) {
   return this.eachAfter(function(node) {
     var sum = +value(node.data) || 0, children = node.children, i = children && children.length;
@@ -213,7 +213,7 @@ function sum_default(value) {
   });
 }
 
-// ../../main/widgets/node_modules/d3-hierarchy/src/hierarchy/sort.js
+// node_modules/d3-hierarchy/src/hierarchy/sort.js
 function sort_default(compare) {
   return this.eachBefore(function(node) {
     if (node.children) {
@@ -222,7 +222,7 @@ function sort_default(compare) {
   });
 }
 
-// ../../main/widgets/node_modules/d3-hierarchy/src/hierarchy/path.js
+// node_modules/d3-hierarchy/src/hierarchy/path.js
 function path_default(end) {
   var start = this, ancestor = leastCommonAncestor(start, end), nodes = [start];
   while (start !== ancestor) {
@@ -249,7 +249,7 @@ function leastCommonAncestor(a, b) {
   return c;
 }
 
-// ../../main/widgets/node_modules/d3-hierarchy/src/hierarchy/ancestors.js
+// node_modules/d3-hierarchy/src/hierarchy/ancestors.js
 function ancestors_default() {
   var node = this, nodes = [node];
   while (node = node.parent) {
@@ -258,12 +258,12 @@ function ancestors_default() {
   return nodes;
 }
 
-// ../../main/widgets/node_modules/d3-hierarchy/src/hierarchy/descendants.js
+// node_modules/d3-hierarchy/src/hierarchy/descendants.js
 function descendants_default() {
   return Array.from(this);
 }
 
-// ../../main/widgets/node_modules/d3-hierarchy/src/hierarchy/leaves.js
+// node_modules/d3-hierarchy/src/hierarchy/leaves.js
 function leaves_default() {
   var leaves = [];
   this.eachBefore(function(node) {
@@ -274,7 +274,7 @@ function leaves_default() {
   return leaves;
 }
 
-// ../../main/widgets/node_modules/d3-hierarchy/src/hierarchy/links.js
+// node_modules/d3-hierarchy/src/hierarchy/links.js
 function links_default() {
   var root2 = this, links = [];
   root2.each(function(node) {
@@ -285,7 +285,7 @@ function links_default() {
   return links;
 }
 
-// ../../main/widgets/node_modules/d3-hierarchy/src/hierarchy/iterator.js
+// node_modules/d3-hierarchy/src/hierarchy/iterator.js
 function* iterator_default() {
   var node = this, current, next = [node], children, i, n;
   do {
@@ -301,7 +301,7 @@ function* iterator_default() {
   } while (next.length);
 }
 
-// ../../main/widgets/node_modules/d3-hierarchy/src/hierarchy/index.js
+// node_modules/d3-hierarchy/src/hierarchy/index.js
 function hierarchy(data, children) {
   if (data instanceof Map) {
     data = [void 0, data];
@@ -364,7 +364,7 @@ Node.prototype = hierarchy.prototype = {
   [Symbol.iterator]: iterator_default
 };
 
-// ../../main/widgets/node_modules/d3-hierarchy/src/tree.js
+// node_modules/d3-hierarchy/src/tree.js
 function defaultSeparation(a, b) {
   return a.parent === b.parent ? 1 : 2;
 }
