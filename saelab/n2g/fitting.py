@@ -188,7 +188,6 @@ class _Fit:
             self.selector.add(lookups(c, self.selector.y, config.negation), probed=False)
             for d in config.offsets[:2]:
                 self.selector.add(pairs(c, self.selector.y, d), probed=False)
-            self.selector.add(blocks(c, self.selector.y, self.selector.fires), probed=False)
 
     def fillers(self, example: Example, step: int) -> Fillers:
         """Random tokens that depend on the example alone, so that pooling changes nothing."""
@@ -249,6 +248,9 @@ class _Fit:
             graph.reason = f"latent {self.latent} fires {len(part)} times, but never in a train document"
             return graph
         if self.enough and self.config.max_patterns:
+            # not before: what pairs explain in the text would else not be asked of the model
+            self.selector.add(blocks(self.c, self.selector.y, self.selector.fires), probed=False)
+            self.choose()
             self._search_text()
         else:
             self.chosen = self.selector.choose()
