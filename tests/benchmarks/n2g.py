@@ -34,6 +34,19 @@ from saelab.n2g.corpus import corpus
 from saelab.n2g.fitting import example_at
 
 
+class Clock:
+    """Seconds since it was made: by the wall, and of processor time over all threads of this process."""
+
+    def __init__(self) -> None:
+        self.wall, self.processor = time.perf_counter(), time.process_time()
+
+    def read(self) -> dict[str, float]:
+        return {
+            "seconds": time.perf_counter() - self.wall,
+            "processor": time.process_time() - self.processor,
+        }
+
+
 class Counted:
     """The model as OpenAI's code calls it: ragged prompts in, activations of one latent out."""
 
@@ -121,7 +134,7 @@ def run_openai(model: Any, sae: Any, index: Any, latents: list[int], path: Path 
     module = None if path is None else theirs(path)
     calls = tokens = 0
     tries: dict[int, Any] = {}
-    begun = time.perf_counter()
+    clock = Clock()
     for latent in latents:
         run = Counted(model, sae, latent, bos)
         documents = [
@@ -137,11 +150,11 @@ def run_openai(model: Any, sae: Any, index: Any, latents: list[int], path: Path 
             trie = module.create_n2g_explanation(run, documents, padding_token=pad).trie
         tries[latent] = _filled(trie)
         calls, tokens = calls + run.calls, tokens + run.tokens
-    seconds = time.perf_counter() - begun
+    spent = clock.read()
     graphs = {
         i: PatternGraph.from_openai(trie, _Numbers(), target={"latent": i}) for i, trie in tries.items()
     }
-    result = {"graphs": graphs, "calls": calls, "tokens": tokens, "seconds": seconds}
+    result = {"graphs": graphs, "calls": calls, "tokens": tokens, **spent}
     if module is not None:
         result["agree"] = disagreements(module, tries, graphs, index)
     return result
@@ -180,12 +193,12 @@ def _filled(trie: dict[str, Any]) -> dict[str, Any]:
 
 def run_ours(model: Any, sae: Any, index: Any, latents: list[int], **options: Any) -> dict[str, Any]:
     """Ours, pooled."""
-    begun = time.perf_counter()
+    clock = Clock()
     graphs = fit(model, sae, index, latents, config=N2GConfig(**options), progress=False)
-    seconds = time.perf_counter() - begun
+    spent = clock.read()
     calls = sum(g.fit_info["forwards"] for g in graphs.values())
     tokens = sum(g.fit_info["probe_tokens"] for g in graphs.values())
-    return {"graphs": graphs, "calls": round(calls), "tokens": tokens, "seconds": seconds}
+    return {"graphs": graphs, "calls": round(calls), "tokens": tokens, **spent}
 
 
 def line(name: str, result: dict[str, Any], index: Any) -> str:
@@ -195,7 +208,7 @@ def line(name: str, result: dict[str, Any], index: Any) -> str:
     size = np.median([len(g) for g in result["graphs"].values()])
     return (
         f"{name:<28}{result['calls'] / n:>12.2f}{result['tokens'] / n:>12.0f}{result['seconds'] / n:>12.3f}"
-        f"{np.median(f1):>12.3f}{size:>10.0f}"
+        f"{result['processor'] / n:>12.3f}{np.median(f1):>12.3f}{size:>10.0f}"
     )
 
 
@@ -214,11 +227,16 @@ def run_zoo(given: argparse.Namespace) -> None:
     c = corpus(index, 0)
     print(f"{len(fitting):,} latents below density {given.density}, {index.n_tokens:,} tokens "
           f"({int(c.sizes[2]):,} of test documents), {torch.get_num_threads()} threads", flush=True)  # fmt: skip
-    begun = time.perf_counter()
+    kept = len(list(given.path.glob("*.json"))) if given.path and given.path.is_dir() else 0
+    clock = Clock()
     graphs = fit(model, sae, index, fitting.tolist(), path=given.path)
-    minutes = (time.perf_counter() - begun) / 60
+    spent = clock.read()
     report_scores(index, graphs)
-    print(f"{'latents a minute':<44}{len(graphs) / minutes:>10.0f}")
+    if kept:
+        print(f"{kept:,} graphs were there already, so no rate is given")
+    else:
+        for name, seconds in spent.items():
+            print(f"{f'latents a minute ({name})':<44}{60 * len(graphs) / seconds:>10.0f}")
     report_concepts(index, graphs, documents[1])
 
 
@@ -365,7 +383,9 @@ def run_cost(given: argparse.Namespace) -> None:
     number = min(given.latents or 64, len(fitting))
     latents = np.random.default_rng(given.seed).choice(fitting, number, replace=False).tolist()
     print(f"{len(latents)} latents, {index.n_tokens:,} tokens, {torch.get_num_threads()} threads")
-    print(f"{'':<28}{'calls':>12}{'tokens':>12}{'seconds':>12}{'test F1':>12}{'nodes':>10}   per latent")
+    print(
+        f"{'':<28}{'calls':>12}{'tokens':>12}{'seconds':>12}{'processor s':>12}{'test F1':>12}{'nodes':>10}   per latent"
+    )
     options = {"fast": N2GConfig.fast, "full": N2GConfig}[given.config]().to_dict()
     runs = {"saelab, pooled": lambda: run_ours(model, sae, index, latents, **options)}
     if given.single:
