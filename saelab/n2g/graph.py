@@ -10,6 +10,7 @@ import numpy as np
 
 from saelab import files
 from saelab.errors import SaelabError
+from saelab.facts import escape
 from saelab.n2g import baselines, edits, ends, examples, match, render, score, serial, trie
 from saelab.n2g.history import Editable, plain
 from saelab.n2g.tree import Item, Node, Pattern, Tree
@@ -145,6 +146,17 @@ class PatternGraph(Editable):
         name = "" if self.latent is None else f" of latent {self.latent}"
         head = f"PatternGraph{name}: {len(self.tree.patterns)} patterns, {len(self)} nodes"
         return f"{head}\n{self.text(12)}"
+
+    def _repr_html_(self) -> str:
+        name = "" if self.latent is None else f" of latent {self.latent}"
+        head = f"<b>PatternGraph{name}</b>: {len(self.tree.patterns)} patterns, {len(self)} nodes"
+        body = (
+            render.to_html(self.tree, self.labels) if self.tree.nodes else f"<div>{escape(self.text())}</div>"
+        )
+        hint = "<div style='opacity:.7'><code>.edit()</code> opens the editor, <code>.score()</code> scores it</div>"
+        return (
+            f'<div class="tex2jax_ignore mathjax_ignore">{head}{body}{hint if self.tree.nodes else ""}</div>'
+        )
 
     # ----------------------------------------------------------------------------------------- matching
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from saelab.facts import escape
 from saelab.n2g.edits import parse_items
 from saelab.n2g.tree import Item, Pattern, Tree
 
@@ -104,9 +106,14 @@ def _number(value: float | None) -> str:
     return "no pattern ends here" if value is None else f"{value:.3g}"
 
 
+def best_first(tree: Tree) -> list[Pattern]:
+    """The pattern that explains most activation first."""
+    return sorted(tree.patterns, key=lambda p: (-p.end.sum, -p.end.value, p.node))
+
+
 def text(tree: Tree, labels: Mapping[int, str], *, n: int | None = None, limit: int = 6) -> str:
     """One line per pattern, the one that explains most activation first."""
-    ordered = sorted(tree.patterns, key=lambda p: (-p.end.sum, -p.end.value, p.node))
+    ordered = best_first(tree)
     lines = []
     for p in ordered[:n]:
         counts = (
@@ -118,6 +125,50 @@ def text(tree: Tree, labels: Mapping[int, str], *, n: int | None = None, limit: 
     if n is not None and len(ordered) > n:
         lines.append(f"… {len(ordered) - n} more")
     return "\n".join(lines)
+
+
+_TOKEN = 'style="white-space:pre;padding:0 .25em;border:1px solid currentColor;border-radius:3px;font-family:monospace'
+
+
+def to_html(tree: Tree, labels: Mapping[int, str], *, n: int = 12, limit: int = 8) -> str:
+    """A table with one line per pattern, the one that explains most activation first: no script, every label escaped
+    and isolated, so that neither markup nor the direction of a script leaks out of it."""
+
+    def chip(label: str, look: str) -> str:
+        # an escaped byte beside a right-to-left letter would have its backslash on the wrong side
+        direction = ' dir="ltr"' if "\\x" in label else ""
+        return f"<bdi {look}{direction}>{escape(label)}</bdi>"
+
+    def chips(ids: Sequence[int], strong: bool) -> str:
+        ids = ordered(labels, ids)
+        look = _TOKEN + (';font-weight:bold"' if strong else ';opacity:.8"')
+        shown = " ".join(chip(show(label_of(labels, i)), look) for i in ids[:limit])
+        return shown + (f" +{len(ids) - limit}" if len(ids) > limit else "")
+
+    def part(given: Item, strong: bool = False) -> str:
+        kind, ids, lo, hi = given
+        if kind == "tok":
+            return chips(ids, strong)
+        return f"¬ ({chips(ids, False)})" if kind == "not" else escape(item(labels, (kind, ids, lo, hi)))
+
+    def run(given: Sequence[Item]) -> str:
+        if given[0][0] == "any" and len(given) > 2:
+            return f"* × {len(given)}"
+        return " ".join(map(part, given))
+
+    left, right = 'style="text-align:left;line-height:1.9"', 'style="text-align:right;white-space:nowrap"'
+    lines, every = [], best_first(tree)
+    for p in every[:n]:
+        *context, last = reversed(p.items)
+        runs = [run(list(group)) for _, group in itertools.groupby(context, key=lambda i: i[0])]
+        shown = " ".join([*runs, "→", part(last, strong=True)])
+        fires = f"{p.end.n_fire} of {p.end.n}" if p.end.n else ""
+        lines.append(
+            f"<tr><td {left}>{shown}</td><td {right}>{p.end.value:.3g}</td><td {right}>{fires}</td></tr>"
+        )
+    more = f"<div>… and {len(every) - n} more</div>" if len(every) > n else ""
+    head = f"<tr><th {left}>pattern</th><th {right}>activation</th><th {right}>fires on</th></tr>"
+    return f"<table>{head}{''.join(lines)}</table>{more}"
 
 
 def dot(tree: Tree, labels: Mapping[int, str], limit: int = 6) -> str:

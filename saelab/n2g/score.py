@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saelab.errors import SaelabError
+from saelab.facts import facts_html
 from saelab.n2g import match
 from saelab.n2g.corpus import Corpus, corpus, part_number
 
@@ -74,6 +75,28 @@ class Score:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON."""
         return asdict(self)
+
+    def _repr_html_(self) -> str:
+        def number(x: float | None, interval: Interval | None = None) -> str:
+            if x is None:
+                return "undefined"
+            return f"{x:.3f}" + ("" if interval is None else f"  ({interval[0]:.3f} … {interval[1]:.3f})")
+
+        return facts_html(
+            f"Score of the graph of latent {self.latent} on the {self.split} documents",
+            [
+                ("precision", number(self.precision, self.precision_interval)),
+                ("recall", number(self.recall, self.recall_interval)),
+                ("F1", number(self.f1, self.f1_interval)),
+                (
+                    "right, false alarms, missed",
+                    f"{self.tp:,}, {self.fp:,}, {self.fn:,} of {self.tokens:,} tokens",
+                ),
+                ("recall by activation", number(self.weighted_recall)),
+                ("R² of the activation", number(self.r2)),
+                ("silent on the same token elsewhere", number(self.hard_specificity)),
+            ],
+        )
 
     def __repr__(self) -> str:
         def number(x: float | None) -> str:
