@@ -1,7 +1,8 @@
-"""What simple tables reach: token and bigram lookup, learned on the train documents, scored as a graph is."""
+"""What simple tables reach: token and bigram lookup, scored as a graph is."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,22 +12,29 @@ from saelab.n2g.corpus import Corpus, corpus, part_number
 from saelab.n2g.score import Score, Sums, finish, hard_tokens
 
 
-def baselines(index: Any, latent: int, *, split: str = "valid", seed: int = 0) -> dict[str, Score]:
+def baselines(
+    index: Any, latent: int, *, split: str = "valid", seed: int = 0, learn: Sequence[str] = ("train",)
+) -> dict[str, Score]:
     """What simple tables reach on the same split.
 
-    ``token``: fires on the tokens whose rate of firing in the train split is highest, as many of them as
-    give the best F1 there; the value is the token's mean activation. ``bigram``: the same over pairs with the
-    token before; a pair that train never saw is decided by its second token. ``always``: fires everywhere.
+    ``token``: fires on the tokens whose rate of firing in the documents it learns from is highest, as many of
+    them as give the best F1 there; the value is the token's mean activation. ``bigram``: the same over pairs
+    with the token before; a pair that was never seen there is decided by its second token. ``always``: fires
+    everywhere. They learn from the train split; ``learn=("train", "valid")`` gives them all documents that a
+    fit chooses by.
     """
     c = corpus(index, seed)
-    part = part_number(split)
+    part, parts = part_number(split), [part_number(name) for name in learn]
     pair, second, pair_counts = c.pairs
     at, a, where = c.truth(latent)
-    by_token = _Lookup.learn(c.tokens.ids[at], a, where, c.token_counts, c.tokens.n_vocab)
-    by_pair = _Lookup.learn(pair[at], a, where, pair_counts, len(second))
-    unseen = pair_counts[0] == 0
+    known = np.isin(where, parts)
+    seen, seen_pairs = c.token_counts[parts].sum(0), pair_counts[parts].sum(0)
+    by_token = _Lookup.learn(c.tokens.ids[at[known]], a[known], seen)
+    by_pair = _Lookup.learn(pair[at[known]], a[known], seen_pairs)
+    unseen = seen_pairs == 0
     by_pair.value[unseen] = by_token.value[second[unseen]]
-    everything = np.full(c.tokens.n_vocab, max(float(a[where == 0].sum()) / max(int(c.sizes[0]), 1), 1e-9))
+    mean = float(a[known].sum()) / max(int(c.sizes[parts].sum()), 1)
+    everything = np.full(c.tokens.n_vocab, max(mean, 1e-9))
     always = _Lookup(everything)
     keys = {"token": c.tokens.ids, "bigram": pair, "always": c.tokens.ids}
     counts = {"token": c.token_counts, "bigram": pair_counts, "always": c.token_counts}
@@ -44,15 +52,15 @@ class _Lookup:
     value: np.ndarray  # (n_keys,) float64
 
     @classmethod
-    def learn(cls, keys: np.ndarray, a: np.ndarray, where: np.ndarray, counts: np.ndarray, n: int) -> _Lookup:
-        train = where == 0
-        fired, which = np.unique(keys[train], return_inverse=True)
+    def learn(cls, keys: np.ndarray, a: np.ndarray, counts: np.ndarray) -> _Lookup:
+        """``keys``, ``a``: where the latent fires, and how much; ``counts``: how often each key was seen."""
+        fired, which = np.unique(keys, return_inverse=True)
         hits = np.bincount(which, minlength=len(fired))
-        total = np.bincount(which, a[train], minlength=len(fired))
-        seen = counts[0][fired]
+        total = np.bincount(which, a, minlength=len(fired))
+        seen = counts[fired]
         order = np.lexsort((fired, -hits, -(hits / np.maximum(seen, 1))))
         tp, predicted = np.cumsum(hits[order]), np.cumsum(seen[order])
-        value = np.zeros(n)
+        value = np.zeros(len(counts))
         if len(order):
             best = int(np.argmax(2 * tp / (predicted + tp[-1])))
             chosen = order[: best + 1]

@@ -202,11 +202,13 @@ class PatternGraph(Editable):
         """How well the patterns say where the latent fires; see :class:`saelab.n2g.Score`."""
         return score.score(self, self._index(index), split=split, threshold=threshold)
 
-    def baselines(self, index: Any = None, split: str = "valid") -> dict[str, Score]:
-        """``token`` and ``bigram`` lookup learned on the train split, and ``always``; scored on ``split``."""
+    def baselines(
+        self, index: Any = None, split: str = "valid", learn: Sequence[str] = ("train",)
+    ) -> dict[str, Score]:
+        """``token`` and ``bigram`` lookup learned on the splits ``learn``, and ``always``; scored on ``split``."""
         index = self._index(index)
         assert self.latent is not None
-        return baselines.baselines(index, self.latent, split=split, seed=self.seed)
+        return baselines.baselines(index, self.latent, split=split, seed=self.seed, learn=learn)
 
     @property
     def seed(self) -> int:

@@ -9,26 +9,26 @@ from synthetic import LETTERS, C, FakeIndex, after_a, graph_for, random_document
 from saelab.n2g.corpus import corpus
 
 
-def lookup_by_hand(index, key, seed=0):
-    """F1 on valid of the best table key -> fires, by trying every length of the sorted list."""
+def lookup_by_hand(index, key, learn=(0,), split=1, seed=0):
+    """F1 of the best table key -> fires, by trying every length of the sorted list."""
     c = corpus(index, seed)
     a = index._a[0]
     keys = [key(c, i) for i in range(len(a))]
     table = {}
-    for i in np.flatnonzero(c.part == 0):
+    for i in np.flatnonzero(np.isin(c.part, learn)):
         n, hits = table.get(keys[i], (0, 0))
         table[keys[i]] = (n + 1, hits + (a[i] > 0))
     fired = sorted(
         (k for k in table if table[k][1]), key=lambda k: (-table[k][1] / table[k][0], -table[k][1])
     )
 
-    def f1(chosen, part):
-        at = list(np.flatnonzero(c.part == part))
+    def f1(chosen, parts):
+        at = list(np.flatnonzero(np.isin(c.part, parts)))
         tp = sum(a[i] > 0 and keys[i] in chosen for i in at)
         return 2 * tp / max(sum(keys[i] in chosen for i in at) + sum(a[i] > 0 for i in at), 1)
 
-    best = max(range(len(fired)), key=lambda n: f1(fired[: n + 1], 0))
-    return f1(set(fired[: best + 1]), 1)
+    best = max(range(len(fired)), key=lambda n: f1(fired[: n + 1], learn))
+    return f1(set(fired[: best + 1]), [split])
 
 
 def test_baselines_by_brute_force():
@@ -40,6 +40,8 @@ def test_baselines_by_brute_force():
         return (c.tokens.ids[i - 1] if c.tokens.place[i] > 0 else -1, c.tokens.ids[i])
 
     assert found["bigram"].f1 == pytest.approx(lookup_by_hand(index, pair))  # every pair is seen in train
+    more = graph_for(index, []).baselines(split="test", learn=("train", "valid"))
+    assert more["bigram"].f1 == pytest.approx(lookup_by_hand(index, pair, learn=(0, 1), split=2))
     density = float((index._a[0][corpus(index, 0).part == 1] > 0).mean())
     assert found["always"].precision == pytest.approx(density)
     assert found["always"].recall == 1.0
