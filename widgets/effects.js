@@ -22,7 +22,7 @@ import { chip, direction, groups, labelOf, shade, tokens } from "./text.js";
 
 const NAMES = /** @type {Record<Measure, string>} */ ({ loss_diff: "loss difference", kl: "KL", activation: "activation" });
 const NOTES = /** @type {Record<Measure, string>} */ ({
-  loss_diff: "Loss without the latent minus loss with it, in nats, about the token after each one. + : the latent helps to predict it. − : it harms.",
+  loss_diff: "Loss without the latent minus loss with it, in nats, about the token after each one. A + means that the latent helps to predict it, a − that it harms.",
   kl: "Divergence in nats of the prediction without the latent from the one with it, KL(with ‖ without), about the token after each one.",
   activation: "How strongly the latent fires at each token.",
 });
@@ -118,7 +118,7 @@ export function effectsPicture(get, set) {
   function votes(way, position) {
     const rows = voted(way, position);
     const high = Math.max(...voted("up", position).map(([, v]) => Math.abs(v)), ...voted("down", position).map(([, v]) => Math.abs(v)), 1e-9);
-    return h("div", { class: `sl-votes sl-${way}` },
+    return h("div", { class: `sl-voted sl-${way}` },
       h("h3", {}, way === "up" ? "the latent votes up (+)" : "the latent votes down (−)"),
       ...rows.map(([name, value]) => {
         const bar = h("i", {});

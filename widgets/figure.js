@@ -174,8 +174,9 @@ function save(blob, name) {
 /**
  * The button "figure" with its three ways out.
  * @param {HTMLElement} view @param {() => string} name of the file, without its ending @param {(message: string) => void} say
+ * @param {() => SVGSVGElement} [draw] of a widget that shows only a part: its picture of the whole
  */
-export function figureMenu(view, name, say) {
+export function figureMenu(view, name, say, draw = () => toSvg(view)) {
   const menu = h("details", { class: "sl-figure" }, h("summary", { class: "sl-button", title: "Take what is shown as a figure" }, "figure"));
   /** @param {string} label @param {string} title @param {() => void | Promise<void>} action */
   const item = (label, title, action) => button(label, title, () => {
@@ -183,10 +184,10 @@ export function figureMenu(view, name, say) {
     Promise.resolve().then(action).catch((/** @type {Error} */ e) => say(e.message));
   });
   menu.append(h("div", { class: "sl-menu" },
-    item("save SVG", "Save as an SVG file, to be edited or printed", () => save(new Blob([svgText(toSvg(view))], { type: "image/svg+xml" }), `${name()}.svg`)),
-    item("save PNG", "Save as a picture with twice the screen's resolution", async () => save(await toPng(toSvg(view)), `${name()}.png`)),
+    item("save SVG", "Save as an SVG file, to be edited or printed", () => save(new Blob([svgText(draw())], { type: "image/svg+xml" }), `${name()}.svg`)),
+    item("save PNG", "Save as a picture with twice the screen's resolution", async () => save(await toPng(draw()), `${name()}.png`)),
     item("copy PNG", "Copy as a picture", async () => {
-      const picture = toPng(toSvg(view)); // a promise: the browser asks that the click be recent
+      const picture = toPng(draw()); // a promise: the browser asks that the click be recent
       if (!navigator.clipboard?.write) throw new Error("this page may not write to the clipboard; save the picture instead");
       await navigator.clipboard.write([new ClipboardItem({ "image/png": picture })]);
     })));

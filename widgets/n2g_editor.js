@@ -1,6 +1,7 @@
 /** N2GEditor: a pattern graph to read, edit and score. */
 import { alertBox } from "./alert.js";
 import { button, count, h, root, show, throttle, typing } from "./dom.js";
+import { figureMenu } from "./figure.js";
 import { canvas } from "./n2g_graph.js";
 import { examples } from "./n2g_rows.js";
 import { changes, percent, tools } from "./n2g_tools.js";
@@ -67,7 +68,7 @@ function render({ model, el, signal }) {
   const file = (/** @type {string} */ end) => `latent-${model.get("latent") ?? "graph"}.${end}`;
   const save = (/** @type {string} */ kind, /** @type {string} */ type) => button(kind.toUpperCase(), `Save the graph as ${kind.toUpperCase()}`, () =>
     request("export", { kind }).then((text) => download(file(kind), text, type), (/** @type {Error} */ e) => alert.say(e.message)));
-  const picture = button("SVG", "Save the picture as SVG", () => download(file("svg"), drawing.picture(), "image/svg+xml"));
+  const picture = figureMenu(view, () => `latent-${model.get("latent") ?? "graph"}-graph`, alert.say, drawing.picture);
 
   view.addEventListener("keydown", (event) => {
     if (typing(event)) return event.stopPropagation();

@@ -215,7 +215,7 @@ export function canvas({ nodes, selected, select, signal }) {
     move();
   }
 
-  /** The whole drawing as a file of its own, with the colours it has here. */
+  /** The whole drawing by itself, with the colours it has here. */
   function picture() {
     const [width, height] = [Math.ceil(plan.width + 90), Math.ceil(plan.height + 40)];
     const copy = /** @type {SVGGElement} */ (content.cloneNode(true));
@@ -229,7 +229,7 @@ export function canvas({ nodes, selected, select, signal }) {
     });
     copy.setAttribute("transform", "translate(70 20)");
     const background = svg("rect", { width, height, fill: getComputedStyle(graph.parentElement ?? graph).backgroundColor || "#fff" });
-    return new XMLSerializer().serializeToString(svg("svg", { xmlns: "http://www.w3.org/2000/svg", width, height, viewBox: `0 0 ${width} ${height}` }, background, copy));
+    return /** @type {SVGSVGElement} */ (svg("svg", { xmlns: "http://www.w3.org/2000/svg", width, height, viewBox: `0 0 ${width} ${height}` }, background, copy));
   }
 
   if (typeof ResizeObserver !== "undefined") { // the view may be attached, or made visible, only later

@@ -1,6 +1,7 @@
 /** SteeringPanel: two texts beside each other, one with latents turned up or down. */
 import { alertBox } from "./alert.js";
 import { button, count, h, root, show, throttle, typing } from "./dom.js";
+import { figureMenu } from "./figure.js";
 import { requests } from "./rpc.js";
 import { chip, direction, marked, tokens } from "./text.js";
 
@@ -268,7 +269,8 @@ function render({ model, el, signal }) {
     h("div", { class: "sl-bar" }, field("what", mode), field("where", positions), field("tokens", length), field("temperature", temperature), field("seed", seed)),
     prompt,
     h("div", { class: "sl-bar" }, go, stop, h("span", { class: "sl-sep" }), sweep, field("× strength", factors), status));
-  view.append(alert.box, controls, texts, legend, table);
+  const figure = figureMenu(view, () => "steering", alert.say);
+  view.append(alert.box, controls, texts, h("div", { class: "sl-bar sl-foot" }, legend, h("span", { class: "sl-grow" }), figure), table);
   el.append(view);
   if (model.get("read_only")) {
     for (const node of [mode, positions, length, temperature, seed, prompt]) node.disabled = true;

@@ -159,7 +159,7 @@ var NAMES = (
 var NOTES = (
   /** @type {Record<Measure, string>} */
   {
-    loss_diff: "Loss without the latent minus loss with it, in nats, about the token after each one. + : the latent helps to predict it. − : it harms.",
+    loss_diff: "Loss without the latent minus loss with it, in nats, about the token after each one. A + means that the latent helps to predict it, a − that it harms.",
     kl: "Divergence in nats of the prediction without the latent from the one with it, KL(with ‖ without), about the token after each one.",
     activation: "How strongly the latent fires at each token."
   }
@@ -239,7 +239,7 @@ function effectsPicture(get, set) {
     const high = Math.max(...voted("up", position).map(([, v]) => Math.abs(v)), ...voted("down", position).map(([, v]) => Math.abs(v)), 1e-9);
     return h(
       "div",
-      { class: `sl-votes sl-${way}` },
+      { class: `sl-voted sl-${way}` },
       h("h3", {}, way === "up" ? "the latent votes up (+)" : "the latent votes down (−)"),
       ...rows.map(([name, value]) => {
         const bar = h("i", {});
@@ -515,7 +515,7 @@ function save(blob, name) {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1e4);
 }
-function figureMenu(view, name, say) {
+function figureMenu(view, name, say, draw = () => toSvg(view)) {
   const menu = h("details", { class: "sl-figure" }, h("summary", { class: "sl-button", title: "Take what is shown as a figure" }, "figure"));
   const item = (label, title, action) => button(label, title, () => {
     menu.open = false;
@@ -524,10 +524,10 @@ function figureMenu(view, name, say) {
   menu.append(h(
     "div",
     { class: "sl-menu" },
-    item("save SVG", "Save as an SVG file, to be edited or printed", () => save(new Blob([svgText(toSvg(view))], { type: "image/svg+xml" }), `${name()}.svg`)),
-    item("save PNG", "Save as a picture with twice the screen's resolution", async () => save(await toPng(toSvg(view)), `${name()}.png`)),
+    item("save SVG", "Save as an SVG file, to be edited or printed", () => save(new Blob([svgText(draw())], { type: "image/svg+xml" }), `${name()}.svg`)),
+    item("save PNG", "Save as a picture with twice the screen's resolution", async () => save(await toPng(draw()), `${name()}.png`)),
     item("copy PNG", "Copy as a picture", async () => {
-      const picture = toPng(toSvg(view));
+      const picture = toPng(draw());
       if (!navigator.clipboard?.write) throw new Error("this page may not write to the clipboard; save the picture instead");
       await navigator.clipboard.write([new ClipboardItem({ "image/png": picture })]);
     })

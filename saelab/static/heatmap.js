@@ -247,7 +247,7 @@ function save(blob, name) {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1e4);
 }
-function figureMenu(view, name, say) {
+function figureMenu(view, name, say, draw = () => toSvg(view)) {
   const menu = h("details", { class: "sl-figure" }, h("summary", { class: "sl-button", title: "Take what is shown as a figure" }, "figure"));
   const item = (label, title, action) => button(label, title, () => {
     menu.open = false;
@@ -256,10 +256,10 @@ function figureMenu(view, name, say) {
   menu.append(h(
     "div",
     { class: "sl-menu" },
-    item("save SVG", "Save as an SVG file, to be edited or printed", () => save(new Blob([svgText(toSvg(view))], { type: "image/svg+xml" }), `${name()}.svg`)),
-    item("save PNG", "Save as a picture with twice the screen's resolution", async () => save(await toPng(toSvg(view)), `${name()}.png`)),
+    item("save SVG", "Save as an SVG file, to be edited or printed", () => save(new Blob([svgText(draw())], { type: "image/svg+xml" }), `${name()}.svg`)),
+    item("save PNG", "Save as a picture with twice the screen's resolution", async () => save(await toPng(draw()), `${name()}.png`)),
     item("copy PNG", "Copy as a picture", async () => {
-      const picture = toPng(toSvg(view));
+      const picture = toPng(draw());
       if (!navigator.clipboard?.write) throw new Error("this page may not write to the clipboard; save the picture instead");
       await navigator.clipboard.write([new ClipboardItem({ "image/png": picture })]);
     })

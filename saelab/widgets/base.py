@@ -29,7 +29,7 @@ from saelab.errors import SaelabError, unknown
 require_widgets()
 
 STATIC = Path(__file__).parents[1] / "static"
-_PLUMBING = frozenset(DOMWidget.class_trait_names()) | {"_esm", "_css", "_anywidget_id"}
+_PLUMBING = frozenset(DOMWidget.class_trait_names()) | {"_esm", "_css", "_anywidget_id", "zz_end_of_comment"}
 
 
 @cache
@@ -61,6 +61,10 @@ class Widget(anywidget.AnyWidget):
     error = traitlets.Dict(help="what went wrong last: message, traceback; empty when all is well").tag(
         sync=True
     )
+    # ``jupyter nbconvert --to html`` puts all state into one script element and leaves ``<!--`` in it. To a browser
+    # that begins a comment in which ``</script>`` does not end the element, and no widget of the page is drawn. This
+    # ends the comment: state is in the order of its names, so it stands behind all text of this widget.
+    zz_end_of_comment = traitlets.Unicode("-->", read_only=True).tag(sync=True)
 
     def __init__(self, **state: Any):
         allowed = sorted(set(self.trait_names()) - _PLUMBING - {"error"})

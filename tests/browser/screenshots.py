@@ -36,6 +36,7 @@ CELLS = {
     "heatmap": "w = sl.heatmap(model, sae, texts, latents, index=index, selected_sequence=0, selected_token=9); w",
     "dashboard": "w = index.dashboard(latents[0], prompt='> fox gene\\nATGGCGTACCGGTTA\\nthe end')\n"
     "w._trying.jobs.thread.join(); w",
+    "dashboard-ablated": "w = index.dashboard(latents[1]); w.ablate(); w",
     "dashboard-hebrew": "w = index.dashboard(latents[2]); w",
     "dashboard-rare": "w = index.dashboard(dead); w",
     "table": "index.set_label(latents[1], 'HTTP'); index.set_label(latents[3], 'recipe')\n"
@@ -57,7 +58,7 @@ CELLS = {
 WAIT = {
     "heatmap": ".sl-tok", "n2g": ".sl-node", "steering": ".sl-differs", "table": ".sl-tall .sl-row",
     "map": ".sl-legend .sl-key", "training": ".sl-series", "training-several": ".sl-series",
-    "effects": ".sl-vote",
+    "effects": ".sl-vote", "dashboard-ablated": ".sl-ablation .sl-vote",
 }  # fmt: skip
 
 
@@ -96,6 +97,8 @@ def main(out: Path, only: list[str]) -> None:
                     widget.locator(WAIT.get(name, ".sl-stats dd")).first.wait_for()
                     if name == "effects" and not dark:
                         widget.locator("button.sl-link").click()
+                    if name == "dashboard-ablated":
+                        widget.locator(".sl-ablation").scroll_into_view_if_needed()
                     if name == "heatmap":
                         widget.locator(".sl-tok.sl-hot").nth(3).hover()
                     page.wait_for_timeout(300)  # for the eye alone: fonts and theme have settled

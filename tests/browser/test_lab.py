@@ -267,9 +267,10 @@ def test_n2g_editor_notes_verdict_test_score_and_files(notebook, things, tmp_pat
     view.locator(".sl-has-end").first.click()
     view.get_by_role("button", name="Ask the model").click()
     view.locator(".sl-verdict", has_text="of the prompts").wait_for()
-    for kind in ("JSON", "DOT", "SVG"):
+    view.get_by_text("figure", exact=True).click()
+    for kind, name in (("SVG", "Save as an SVG file"), ("JSON", "as JSON"), ("DOT", "as DOT")):
         with page.expect_download() as waiting:
-            view.get_by_role("button", name=f"as {kind}").click()
+            view.get_by_role("button", name=name).click()
         waiting.value.save_as(tmp_path / kind)
     assert json.loads((tmp_path / "JSON").read_text())["format"] == "saelab.n2g"
     assert (tmp_path / "DOT").read_text() == ask("graph.to_dot()")
@@ -412,6 +413,14 @@ def test_typing_in_the_prompt_box_while_a_cell_runs(notebook, things, tmp_path):
         arg=text,
     )
     assert page.locator(".sl-tried i, .sl-tried mjx-container").count() == 0
+    # ablating waits for no cell either, and the arrows in its text do not open another latent
+    page.get_by_role("button", name="Set this latent to 0 in the whole row").click()
+    ablated = page.locator(".sl-ablation")
+    ablated.locator(".sl-place").wait_for()
+    ablated.locator(".sl-tok").nth(1).click()
+    page.keyboard.press("ArrowRight")
+    ablated.locator(".sl-place", has_text="position2").wait_for()
+    assert page.locator(".saelab-dashboard .sl-head input").input_value() == str(things["latent"])
     link = page.locator(".sl-fires .sl-link").first
     other = link.inner_text()
     link.click()

@@ -117,6 +117,30 @@ def test_a_widget_becomes_a_figure(saved, heatmap, tmp_path, kind):
     assert tags <= {"svg", "rect", "text", "g", "clipPath", "line"}
 
 
+def test_effects_and_steered_text_become_figures(saved, tmp_path):  # C03
+    import xml.etree.ElementTree as ET
+
+    from helpers import random_sae, shared_tiny
+
+    model, sae = shared_tiny(), random_sae(k=6)
+    steering = sl.steering_panel(model, sae, edits={3: 4.0}, prompt="<b>$x$", max_new_tokens=3)
+    steering.run(wait=True)
+    effects = sl.widgets.effect_map(model, sae, "<b>the fox</b>", 3)
+    shown = saved(page("Figures", [effects, steering], tmp_path / "f.html"))
+    for name, file, text in (
+        ("effects", "effects-of-latent-3", "<b>thefox</b>"),
+        ("steering", "steering", "<b>$x$"),
+    ):
+        view = shown.locator(f".saelab-{name}")
+        view.get_by_text("figure", exact=True).click()
+        with shown.expect_download() as waiting:
+            view.get_by_role("button", name="Save as an SVG file").click()
+        assert waiting.value.suggested_filename == f"{file}.svg"
+        root = ET.parse(waiting.value.path()).getroot()
+        drawn = "".join("".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text"))
+        assert text in drawn.replace(" ", "").replace("\u00a0", "")
+
+
 def test_training_curves(saved, tmp_path):
     from toy import ToyModel, texts
 

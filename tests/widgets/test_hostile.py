@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+import gzip
 import json
 
 import numpy as np
@@ -9,6 +12,7 @@ import pytest
 
 import saelab as sl
 from saelab import models
+from saelab.errors import SaelabError
 from saelab.index.export_neuronpedia import read_neuronpedia
 from saelab.index.export_openai import read_openai
 from saelab.widgets import LatentDashboard, heatmap
@@ -144,6 +148,64 @@ def test_files_for_other_tools(evil, tmp_path):
     assert records[chosen[0]].facts["explanations"][0]["text"] == EVIL.strip()
     seen = {t for r in records.values() for e in r.groups["activations"] for t in e.tokens}
     assert seen <= set(evil.vocab.labels(range(len(evil.vocab))))
+
+
+def test_bulk_import_files(evil, tmp_path):
+    chosen = dense(evil)
+    folder = evil.to_neuronpedia_bulk(
+        tmp_path, chosen, model_id="tiny", layer=0, set_name="evil", creator_id="me", creator_name=EVIL
+    )
+    lines = {
+        kind: [
+            json.loads(x)
+            for x in gzip.decompress((folder / kind / "batch-0.jsonl.gz").read_bytes()).splitlines()
+        ]
+        for kind in ("features", "activations")
+    }
+    assert [f["index"] for f in lines["features"]] == chosen
+    known = set(evil.vocab.labels(range(len(evil.vocab))))
+    for activation in lines["activations"]:
+        assert set(activation["tokens"]) <= known
+    found = {t for a in lines["activations"] for t in a["tokens"]}
+    assert any("\\x" in t for t in found), "no token is half a character, so this shows nothing"
+    assert any("<script" in "".join(a["tokens"]) for a in lines["activations"])
+    assert json.loads((folder / "release.jsonl").read_text(encoding="utf-8"))["creatorName"] == EVIL
+
+
+def test_parquet_files(evil, pieces, tmp_path):
+    pd, _ = pytest.importorskip("pandas"), pytest.importorskip("pyarrow")
+    folder = evil.to_parquet(tmp_path / "parquet")
+    tokens, latents = (pd.read_parquet(folder / f"{name}.parquet") for name in ("tokens", "latents"))
+    assert tokens["token"].tolist() == evil.vocab.labels(evil.rows.ids)
+    assert tokens["token"].str.contains(r"\\x", regex=True).any()
+    assert latents["label"].tolist() == evil.to_frame()["label"].tolist()
+    assert latents["label"].tolist().count(EVIL.strip()) == 4
+    whole = tokens[~tokens["token"].str.contains(r"\\x", regex=True)].groupby("row")["token"].agg("".join)
+    assert any("<script>" in text for text in whole)
+    assert any("$x$" in text for text in whole)
+
+
+def test_the_training_monitor(trained, tmp_path, parsed):  # C03, C04, C66, C67
+    sae = copy.copy(trained)
+    sae.config = dataclasses.replace(trained.config, hook_in=EVIL, hook_out=EVIL)
+    sae.record = {**trained.record, "notes": [EVIL]}
+    w = sl.training_monitor(sae)
+    assert EVIL in w.heading
+    assert w.hints == [EVIL]
+    fallback = parsed(w.fallback())
+    assert set(fallback.tags) <= ALLOWED
+    assert not fallback.scripts
+    assert "$x$" not in w.fallback(), "a front end would draw it as maths"
+    assert EVIL.strip() in "".join(fallback.text)
+    w.show_error(SaelabError(EVIL))
+    page = parsed(w.export_html(tmp_path / "w.html").read_text(encoding="utf-8"))
+    assert page.tags.count("script") == 2
+    assert "alert(1)" not in page.scripts[1][1]
+    (stored,) = page.stored()["widgets"]
+    assert stored["state"]["hints"] == [EVIL]
+    assert EVIL in stored["state"]["heading"]
+    assert "<table" in w.to_frame()._repr_html_()
+    w.close()
 
 
 def test_no_table_is_drawn_as_maths(evil, tiny, sae, pieces, parsed):  # C67

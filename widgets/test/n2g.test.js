@@ -310,7 +310,7 @@ test("an empty graph says why; one without an index says so, and asks for no row
 test("a saved page has no editing, but moves, zooms and folds", async () => {
   const { el, model } = draw({ read_only: true, selected: 4, history: [step({ note: "why" })], done: 1 });
   await later();
-  assert.deepEqual(all(el, "button").map((b) => b.textContent).sort(), ["+", "SVG", "fit", "−"].sort());
+  assert.deepEqual(all(el, "button").map((b) => b.textContent).sort(), ["+", "copy PNG", "fit", "save PNG", "save SVG", "−"].sort());
   assert.match(el.querySelector(".sl-history").textContent, /delete `x`.*why/);
   press(el.querySelector(".sl-graph"), "Delete");
   press(el.querySelector(".sl-graph"), "z", { ctrlKey: true });
