@@ -37,9 +37,7 @@ _HOOKS = (
     "_forward_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called", "_forward_pre_hooks",
     "_forward_pre_hooks_with_kwargs", "_backward_hooks", "_backward_pre_hooks",
 )  # fmt: skip
-_UNWATCHED: dict[str, Any] = {
-    name: OrderedDict() for name in _HOOKS
-}  # shared by all modules nothing is read at
+_UNWATCHED: dict[str, Any] = {name: OrderedDict() for name in _HOOKS}  # of all modules nothing is read at
 _ASKED = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 # hooks that change nothing here: places for the bridge's split inputs, the name of the cache, and
@@ -105,6 +103,8 @@ def plan(model: Any, hooks: Sequence[str]) -> Plan | str:
         _compare(model, hooks, found)
     except _Refused as refused:
         return str(refused)
+    except (AttributeError, KeyError, TypeError) as error:  # a part or model put together in another way
+        return f"the model's parts are not those that are known ({type(error).__name__}: {error})"
     return found
 
 
@@ -262,6 +262,7 @@ class _Planner:
         if id(config) not in self.configs:
             new = copy.copy(config)
             new.__dict__["_attn_implementation_internal"] = "sdpa"
+            new.__dict__["pad_token_id"] = None  # else it is warned that there may be padding and is no mask
             self.configs[id(config)] = new
         return self.configs[id(config)]
 
@@ -369,10 +370,14 @@ def _difference(model: Any, hooks: Sequence[str], found: Plan) -> str | None:
 
     length = min(8, models.context_length(model))
     ids = (torch.arange(2 * length) * 7919 + 1).view(2, length) % models.vocab_size(model)  # (2, T)
-    padded = torch.ones(2, length, dtype=torch.bool)  # (2, T)
+    full = torch.ones(2, length, dtype=torch.bool)  # (2, T)
+    padded = full.clone()  # (2, T)
     padded[0, : length // 2] = False
-    for mask in (None, padded):
-        ours = run(model, found, ids, mask)
+    for mask in (full, padded):
+        try:
+            ours = run(model, found, ids, mask)
+        except Exception as error:  # whatever another kind of layer raises, the bridge can still be read
+            return f"the plain layers fail ({type(error).__name__}: {error})"
         if isinstance(ours, str):  # a mask like this is left to the bridge
             continue
         try:
@@ -383,7 +388,7 @@ def _difference(model: Any, hooks: Sequence[str], found: Plan) -> str | None:
             a, b = ours[hook], theirs[hook]
             if a.shape != b.shape:
                 return f"{hook!r} has another shape in the plain layers"
-            real = (padded if mask is not None else torch.ones_like(padded)).to(a.device)  # (2, T)
+            real = mask.to(a.device)  # (2, T)
             a, b = a[real].float(), b[real].float()  # each (n, d)
             far = (a - b).norm(dim=-1) > _ROUNDING[theirs[hook].dtype] * b.norm(dim=-1)  # (n,)
             if (far | (a.isfinite().all(-1) != b.isfinite().all(-1))).any():

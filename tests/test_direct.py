@@ -113,10 +113,19 @@ def test_half_precision_is_as_near_to_the_truth_as_the_bridge(kind, dtype):
     assert error[0] < {"bfloat16": 0.05, "float16": 0.006}[dtype]
 
 
-def test_the_bundled_model():
+def test_the_bundled_model(monkeypatch):
+    """Its padding has the id of BOS, which transformers would warn about."""
+    from transformers import modeling_utils
+
+    monkeypatch.setattr(modeling_utils.logger, "warning_once", lambda text: pytest.fail(text))
     model = models.load_model("zoo")
     hooks = [h.replace("blocks.1", "blocks.0") for h in TYPICAL]
-    check(model, hooks, ids=ids_of(model, 3, 60))
+    ids = ids_of(model, 3, 60)
+    ids[:, 0] = models.bos_id(model)
+    assert direct.reason(model, hooks) is None
+    models.run_to_hooks(model, ids, hooks, direct=True)
+    monkeypatch.undo()
+    check(model, hooks, ids=ids)
 
 
 def test_smollm2_if_it_is_here():
@@ -273,6 +282,22 @@ def test_unknown_names_and_flags_are_errors_in_both_ways(model):
             models.run_to_hooks(model, ids_of(model), [hook], direct=True)
     with pytest.raises(HookError, match="no activations of shape"):
         models.run_to_hooks(model, ids_of(model), ["blocks.0.attn.hook_pattern"], direct=True)
+
+
+def test_what_cannot_be_understood_is_left_to_the_bridge(monkeypatch):
+    model = tiny_model()
+    plain = models.run_to_hooks(model, ids_of(model), [POST])[POST]
+
+    def fail(*args, **options):
+        raise RuntimeError("no such kernel")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(torch.nn.functional, "scaled_dot_product_attention", fail)
+        assert direct.reason(model, [POST]) == "the plain layers fail (RuntimeError: no such kernel)"
+        assert torch.equal(models.run_to_hooks(model, ids_of(model), [POST], direct=True)[POST], plain)
+    model = tiny_model()
+    del model.blocks[0].mlp.submodules
+    assert "not those that are known" in str(direct.reason(model, [POST]))
 
 
 # ------------------------------------------------------------------------------------------ what stays as it was
