@@ -11,7 +11,9 @@ tokens.
 
 The last table is the harvest: activations through :class:`saelab.activations.Harvester` (tokenising, masks,
 hooks, float32 rows), read from the plain layers and through the bridge, against the bare Hugging Face forward
-pass of the same token rows through the same layers and nothing else, in turns.
+pass of the same token rows through the same layers and nothing else, in turns. ``--only zoo`` trains topk and
+batchtopk SAEs of the bundled model with the default recipe and prints how many of their latents are dead on
+text they have not seen.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from pathlib import Path
 PEERS = {"sae_lens": "sae-lens", "sparsify": "eai-sparsify", "dictionary_learning": "dictionary-learning"}
 SHAPES = {"topk": [(4096, 512, 8192, 32), (2048, 768, 24576, 32)], "relu": [(4096, 512, 8192, 32)]}
 SHAPES["jumprelu"] = SHAPES["relu"]
+LACKS = {"sparsify": {"relu", "jumprelu"}}  # what a peer cannot train
 
 
 # ------------------------------------------------------------------------------------- inside each worker
@@ -101,8 +104,6 @@ def step_sparsify(arch, d, n, k, x, steps):
     import torch
     from sparsify import SparseCoder, SparseCoderConfig
 
-    if arch != "topk":
-        raise NotImplementedError
     sae = SparseCoder(d, SparseCoderConfig(num_latents=n, k=k))
     with torch.no_grad():
         sae.b_dec.copy_(x[:8192].mean(0))
@@ -219,6 +220,8 @@ def compare(
     """One table: library -> (ms per step, peak MB, error)."""
     workers, results = {}, {}
     for library, python in pythons.items():
+        if arch in LACKS.get(library, ()):
+            continue
         arguments = [str(python), __file__, "--worker", library, arch, json.dumps(shape)]
         arguments += ["--steps", str(rounds * burst), "--threads", str(threads), "--clock", clock]
         process = subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -302,6 +305,28 @@ def harvest(name: str, layer: int, context: int, rounds: int, threads: int, cpu:
         print(f"{way:24}{sorted(each[1:])[rounds // 2]:10.0f}{ratio:10.2f} of the bare pass", flush=True)
 
 
+def zoo(threads: int, tokens: str) -> None:
+    """Print what topk and batchtopk SAEs of the bundled model come to with the default recipe."""
+    import torch
+
+    import saelab as sl
+
+    torch.set_num_threads(threads)
+    model, began = sl.load_model("zoo"), time.process_time()
+    configs = [{"arch": arch, "d_sae": 4096, "k": 32} for arch in ("topk", "batchtopk")]
+    hook = "blocks.0.mlp.hook_post"
+    saes = sl.train_many(model, sl.zoo.texts(), configs, hook=hook, tokens=tokens, progress=False)
+    spent = time.process_time() - began
+    print(
+        f"\n{hook} of the zoo, 4,096 latents, k 32, {tokens} tokens, {spent:.0f} s of processor time for both"
+    )
+    print(f"{'':24}{'explained':>10}{'L0':>10}{'dead':>10}{'dead at the end of training':>30}")
+    for config, sae in zip(configs, saes, strict=True):
+        found = sl.evaluate(sae, model, sl.zoo.texts(seed=2), tokens=300_000, progress=False)
+        numbers = f"{found.explained_variance:10.4f}{found.l0:10.2f}{found.dead / 4096:10.2%}"
+        print(f"{config['arch']:24}{numbers}{sae.history['dead'].iloc[-1] / 4096:30.2%}", flush=True)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--work", type=Path, default=Path("~/.cache/saelab-benchmarks").expanduser())
@@ -309,7 +334,9 @@ def main() -> None:
     parser.add_argument("--burst", type=int, default=2, help="steps per turn")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--clock", choices=("wall", "cpu"), default="wall")
-    parser.add_argument("--only", nargs="*", choices=[*SHAPES, "harvest"], default=[*SHAPES, "harvest"])
+    parts = [*SHAPES, "harvest", "zoo"]
+    parser.add_argument("--only", nargs="*", choices=parts, default=parts)
+    parser.add_argument("--tokens", default="2.5M", help="of the zoo's SAEs")
     parser.add_argument("--first", action="store_true", help="only the first shape of each")
     parser.add_argument("--peers", nargs="*", choices=sorted(PEERS), default=list(PEERS))
     parser.add_argument("--worker", nargs=3)
@@ -320,7 +347,7 @@ def main() -> None:
         worker(library, arch, json.loads(shape), options.steps, options.threads, options.clock == "cpu")
         return
     pythons = {"saelab": Path(sys.executable), "saelab:float32": Path(sys.executable)}
-    for library in options.peers if set(options.only) != {"harvest"} else []:
+    for library in options.peers if set(options.only) & set(SHAPES) else []:
         try:
             pythons[library] = environment(options.work, PEERS[library])
         except subprocess.CalledProcessError as error:
@@ -340,6 +367,8 @@ def main() -> None:
     if "harvest" in options.only:
         for where in (("smollm2", 9, 256), ("zoo", 0, 128)):
             harvest(*where, options.rounds, options.threads, options.clock == "cpu")
+    if "zoo" in options.only:
+        zoo(options.threads, options.tokens)
 
 
 if __name__ == "__main__":
