@@ -32,7 +32,10 @@ def significant(value: np.ndarray, digits: int) -> np.ndarray:
 
 def shortest(value: np.ndarray) -> np.ndarray:
     """float32 numbers as the float64 numbers of the fewest digits that still give the same float32."""
-    value = np.asarray(value, dtype=np.float32)
+    exact = np.asarray(value, dtype=np.float32)
+    whole = exact.astype(np.float64)
+    there = np.flatnonzero(exact)  # most activations in a text are 0
+    value = exact[there]
     out = significant(value, 6)  # whatever has fewer digits is found too
     for digits in (7, 8, 9):
         place = np.flatnonzero((out.astype(np.float32) != value) & np.isfinite(value))
@@ -40,8 +43,8 @@ def shortest(value: np.ndarray) -> np.ndarray:
             break
         out[place] = significant(value[place], digits)
     # beside a power of two the gaps differ, and the nearest of a length need not be the shortest that will do
-    for i in np.flatnonzero(
-        (np.frexp(value)[0] == 0.5) | (np.abs(value) < np.finfo(np.float32).tiny)
-    ).tolist():
+    odd = (np.frexp(value)[0] == 0.5) | (np.abs(value) < np.finfo(np.float32).tiny)
+    for i in np.flatnonzero(odd).tolist():
         out[i] = float(str(value[i]))
-    return out
+    whole[there] = out
+    return whole

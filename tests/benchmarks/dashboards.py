@@ -1,8 +1,9 @@
 """The same dashboards by saelab and by SAEDashboard: the two workers of ``index.py --peer``.
 
-Each answers lines of standard input, one task a line, with one line of JSON: how many seconds the task took, and for
-tasks that describe latents how often each fires and its largest activation. Started by ``index.py``, saelab's in this
-environment and SAEDashboard's in its own, over what ``evaluate.prepare`` wrote: model, SAE and rows of tokens.
+Each answers lines of standard input, one task a line, with one line of JSON: how many seconds (``cpu``: of processors)
+the task took, and for tasks that describe latents how often each fires and its largest activation. Started by
+``index.py``, saelab's in this environment and SAEDashboard's in its own, over what ``evaluate.prepare`` wrote: model,
+SAE and rows of tokens.
 """
 
 from __future__ import annotations
@@ -132,9 +133,9 @@ def main() -> None:
     print("ready", flush=True)
     for line in sys.stdin:
         with contextlib.redirect_stdout(sys.stderr):
-            began = time.perf_counter()
+            began, cpu = time.perf_counter(), time.process_time()
             answer = tasks[line.strip()]()
-            answer["seconds"] = time.perf_counter() - began
+            answer |= {"seconds": time.perf_counter() - began, "cpu": time.process_time() - cpu}
         print(json.dumps(answer), flush=True)
 
 

@@ -13,9 +13,10 @@ of tokens (those of ``evaluate.py``). SAEDashboard makes the data of its dashboa
 of the latents, spread evenly over all. It runs the model again for every 256, so that its time for 1,000 is
 1,000 / ``--latents`` times that. saelab indexes all latents in one pass and then makes records of the same latents,
 with the same numbers of examples and bars, and its own dashboards (see ``dashboards.py``); 1,000 latents take their
-share of the index and their records; "these alone" counts the whole index. Neither writes HTML. SAEDashboard also finds the
-most correlated neurons and makes a histogram of logits; saelab looks for co-active latents among all, SAEDashboard
-among the 256 at hand. Memory is the largest that is not backed by a file, above what the process held before (at
+share of the index and their records; "these alone" counts the whole index. "x" and "per 1,000 latents" are of
+processor time. Neither writes HTML. SAEDashboard also finds the most correlated neurons and makes a histogram of
+logits; saelab looks for co-active latents among all, SAEDashboard among the 256 at hand. Memory is the largest that
+is not backed by a file, above what the process held before (at
 first: with model and SAE loaded and one small run done).
 """
 
@@ -231,33 +232,40 @@ def against_saedashboard(shape: str, options: argparse.Namespace) -> None:
                 turns[task].append(ours(task))
         for worker in (theirs, ours):
             worker.close()
-    seconds = {task: float(np.median([a["seconds"] for a in answers])) for task, answers in turns.items()}
+    seconds, cpu = (
+        {task: float(np.median([a[what] for a in answers])) for task, answers in turns.items()}
+        for what in ("seconds", "cpu")
+    )
     memory = {task: max(a["MB"] for a in answers) for task, answers in turns.items()}
     n = len(latents)
     print(f"\n{shape}: {options.batches * ROWS * LENGTH:,} tokens, {n} of {d_sae:,} latents", end=", ")
     print(f"{options.threads} threads, median of {options.rounds}")
     print(
-        f"{'':36}{'seconds':>10}{'per 1,000 latents':>20}{'peak MB':>10}{'saelab x':>10}{'these alone x':>16}"
+        f"{'':36}{'seconds':>10}{'processor s':>13}{'per 1,000 latents':>19}{'peak MB':>9}"
+        f"{'saelab x':>10}{'these alone x':>15}"
     )
-    each = {task: s / (d_sae if task == "index" else n) for task, s in seconds.items()}
+    each = {task: s / (d_sae if task == "index" else n) for task, s in cpu.items()}
     for task, what in (
         ("theirs", f"SAEDashboard, {n} latents"),
         ("index", f"saelab, index of all {d_sae:,}"),
         ("records", f"saelab, records of {n}"),
         ("dashboards", f"saelab, its dashboards of {n}"),
     ):
-        print(f"{what:36}{seconds[task]:10.2f}{1000 * each[task]:20.2f}{memory[task]:10.0f}")
+        print(f"{what:36}{seconds[task]:10.2f}{cpu[task]:13.2f}{1000 * each[task]:19.2f}{memory[task]:9.0f}")
     for task in ("records", "dashboards"):
-        together, one = seconds["index"] + seconds[task], each["index"] + each[task]
-        print(f"{'saelab, index and ' + task:36}{together:10.2f}{1000 * one:20.2f}", end="")
-        print(f"{max(memory['index'], memory[task]):10.0f}{each['theirs'] / one:10.1f}", end="")
-        print(f"{seconds['theirs'] / together:16.1f}")
+        together, one = cpu["index"] + cpu[task], each["index"] + each[task]
+        print(
+            f"{'saelab, index and ' + task:36}{seconds['index'] + seconds[task]:10.2f}{together:13.2f}",
+            end="",
+        )
+        print(f"{1000 * one:19.2f}{max(memory['index'], memory[task]):9.0f}", end="")
+        print(f"{each['theirs'] / one:10.1f}{cpu['theirs'] / together:15.1f}")
     a, b = ({k: np.array(turns[t][-1][k]) for k in ("counts", "max")} for t in ("theirs", "records"))
     print(f"the same? firings differ for {(a['counts'] != b['counts']).sum()} of {n} latents", end=", ")
     print(f"by at most {np.abs(a['counts'] - b['counts']).max()} of {b['counts'].sum():,} in all", end="; ")
     print(f"largest activations by at most {np.abs(a['max'] - b['max']).max():.1e}")
-    print(f"model and encoder alone {seconds['encode']:.2f} s, with the index", end=" ")
-    print(f"{seconds['index']:.2f} s: {seconds['index'] / seconds['encode']:.2f} x", flush=True)
+    print(f"model and encoder alone {cpu['encode']:.2f} s, with the index {cpu['index']:.2f} s", end=": ")
+    print(f"{cpu['index'] / cpu['encode']:.2f} x", flush=True)
 
 
 def main() -> None:
