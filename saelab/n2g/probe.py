@@ -28,7 +28,7 @@ def activations(
     """
     hook = sae.config.hook_in
     with models.lock(model), torch.no_grad():
-        x = models.run_to_hooks(model, ids, [hook], direct=True)[hook]  # (B, T, d_in)
+        x = models.run_to_hooks(model, ids, [hook])[hook]  # (B, T, d_in)
         x = x[torch.arange(len(ids)), last.to(x.device)]  # (B, d_in)
         return sae.encode(x.to(next(sae.parameters()).dtype))[:, latents].float().cpu()  # (B, n)
 
