@@ -70,9 +70,9 @@ def _together(index: Queries, firings: Firings, count: bool = True) -> tuple[np.
 
 def _cosines_of(index: Queries, firings: Firings, product: np.ndarray) -> Tensor:
     """(L, d_sae) cosines from sums of products; -inf for the latent itself and where two never meet."""
-    squares = index.arrays["moments"][:, 1]
+    length = np.sqrt(index.arrays["moments"][:, 1])
     with np.errstate(divide="ignore", invalid="ignore"):
-        cosine = product / np.sqrt(squares * squares[firings.latents][:, None])
+        cosine = product / (length * length[firings.latents][:, None])
     cosine[product == 0] = -np.inf  # activations are above 0
     cosine[np.arange(len(firings)), firings.latents] = -np.inf
     return torch.from_numpy(cosine)
