@@ -21,6 +21,7 @@ import { facts, tooltip } from "./tip.js";
  * @property {number} counted
  * @property {number} excluded
  * @property {Record<string, number | null>} stats
+ * @property {number | null} [decoder_norm]
  * @property {import("./chart.js").Histogram} histogram
  * @property {{ top: Example[], random: Example[] }} examples
  * @property {{ up: [string, number][], down: [string, number][] } | Reason} logits
@@ -162,7 +163,7 @@ function render({ model, el, signal }) {
   let by = /** @type {"decoder" | "encoder" | "coactivation"} */ ("decoder");
 
   function drawStats() {
-    const { stats: s, counted, excluded } = data();
+    const { stats: s, counted, excluded, decoder_norm: length } = data();
     const percent = (/** @type {number | null} */ v) => (v === null ? "–" : show(100 * v));
     /** @type {[string, string, string, string][]} */
     const lines = [
@@ -174,6 +175,12 @@ function render({ model, el, signal }) {
       lines.push(["mean, max", `${show(s.mean)}, ${show(s.max)}`, "", MEANING.mean]);
       lines.push(["E[a²]", show(s.mean_sq), "", MEANING.mean_sq]);
       lines.push(["skew, kurtosis", `${show(s.skew)}, ${show(s.kurtosis)}`, "", `${MEANING.skew}; ${MEANING.kurtosis}`]);
+    }
+    if (length !== undefined && length !== null) {
+      const folded = Math.abs(length - 1) < 0.01;
+      lines.push(["decoder row", `length ${folded ? "1" : show(length)}`, folded ? "" : "not folded", folded
+        ? "Activations are in units of a decoder row of length 1"
+        : "Public dashboards may show activations times this length: sae.fold_norms() does that"]);
     }
     stats.replaceChildren(...lines.flatMap(([name, value, more, title]) => [
       h("dt", { title }, name),

@@ -1016,7 +1016,7 @@ function render({ model, el, signal }) {
     "decoder"
   );
   function drawStats() {
-    const { stats: s, counted, excluded } = data();
+    const { stats: s, counted, excluded, decoder_norm: length } = data();
     const percent = (v) => v === null ? "–" : show(100 * v);
     const lines2 = [
       ["tokens counted", count(counted), excluded ? `+ ${count(excluded)} special, left out` : "", "Positions all numbers are about"],
@@ -1027,6 +1027,10 @@ function render({ model, el, signal }) {
       lines2.push(["mean, max", `${show(s.mean)}, ${show(s.max)}`, "", MEANING.mean]);
       lines2.push(["E[a²]", show(s.mean_sq), "", MEANING.mean_sq]);
       lines2.push(["skew, kurtosis", `${show(s.skew)}, ${show(s.kurtosis)}`, "", `${MEANING.skew}; ${MEANING.kurtosis}`]);
+    }
+    if (length !== void 0 && length !== null) {
+      const folded = Math.abs(length - 1) < 0.01;
+      lines2.push(["decoder row", `length ${folded ? "1" : show(length)}`, folded ? "" : "not folded", folded ? "Activations are in units of a decoder row of length 1" : "Public dashboards may show activations times this length: sae.fold_norms() does that"]);
     }
     stats.replaceChildren(...lines2.flatMap(([name, value, more, title]) => [
       h("dt", { title }, name),

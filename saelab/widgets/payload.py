@@ -56,8 +56,9 @@ def payloads(
     Returns
     -------
     iterator of dict
-        latent, d_sae, counted, excluded (positions), stats, histogram, examples (top, random), logits and
-        nearest; where something cannot be had, ``{"reason": …}`` stands in its place.
+        latent, d_sae, counted, excluded (positions), decoder_norm (None without an SAE), stats, histogram,
+        examples (top, random), logits and nearest; where something cannot be had, ``{"reason": …}`` stands in
+        its place.
 
     Raises
     ------
@@ -83,6 +84,7 @@ def _payloads(
             by: _each_or_reason(firings, lambda by=by, firings=firings: _nearest(index, firings, by))
             for by in _KINDS
         }
+        norms = _decoder_norms(index, firings)
         for i, latent in enumerate(firings.latents.tolist()):
             edges, counts = bars(firings.value[firings.ptr[i] : firings.ptr[i + 1]], bins)
             ends = edges.tolist()
@@ -91,12 +93,21 @@ def _payloads(
                 "d_sae": index.d_sae,
                 "counted": index.n_counted,
                 "excluded": index.n_tokens - index.n_counted,
+                "decoder_norm": norms[i],
                 "stats": {name: short(value) for name, value in stats[i].items()},
                 "histogram": {"lo": ends[:-1], "hi": ends[1:], "count": counts.tolist()},
                 "examples": {"top": next(top), "random": next(random)},
                 "logits": votes[i],
                 "nearest": {by: of_each[i] for by, of_each in near.items()},
             }
+
+
+def _decoder_norms(index: Any, firings: Firings) -> list[float | None]:
+    """Activations of two SAEs, or here and on a public dashboard, compare only if their decoder rows are as long."""
+    if index.sae is None:
+        return [None] * len(firings)
+    rows = index.sae.W_dec[firings.latents.tolist()].detach().float()  # (L, d_out)
+    return [short(v) for v in rows.norm(dim=1).tolist()]
 
 
 def sides(context: int | None) -> dict[str, int]:

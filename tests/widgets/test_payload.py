@@ -68,6 +68,7 @@ def plain_payload(index, model, latent, n, before, after):
     peak = [None if dead else token for dead, token in zip(table["dead"], table["top_token"], strict=True)]
     return {
         "latent": latent, "d_sae": 64, "counted": index.n_counted, "excluded": index.n_tokens - index.n_counted,
+        "decoder_norm": digits(float(index.sae.W_dec[latent].detach().norm())),
         "stats": {k: digits(v) if isinstance(v, float) else v for k, v in stats.items()},
         "histogram": {c: bars[c].tolist() for c in ("lo", "hi", "count")},
         "examples": {
@@ -147,3 +148,12 @@ def test_a_token_outside_the_vocabulary_is_named(mixed):
     for wrong in (-1, len(mixed.vocab)):
         with pytest.raises(SaelabError, match=f"token id {wrong} is outside"):
             mixed.vocab.labels([0, wrong])
+
+
+def test_without_an_sae_the_decoder_norm_is_not_known(tiny, tmp_path):  # C25
+    import saelab as sl
+
+    sae = sl.SAE(sl.SAEConfig("relu", 16, 24, hook_in="blocks.0.hook_resid_post"))
+    index = sl.LatentIndex.build(sae, tiny, ["The red fox"], path=tmp_path / "index", progress=False)
+    assert payload(index, 3)["decoder_norm"] == pytest.approx(float(sae.W_dec[3].detach().norm()), rel=1e-3)
+    assert payload(sl.LatentIndex.open(tmp_path / "index"), 3)["decoder_norm"] is None

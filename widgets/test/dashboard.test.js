@@ -36,6 +36,14 @@ test("statistics, examples, votes and neighbours are drawn", () => {
   assert.equal(el.querySelector("i, img, b:not(.sl-where b)"), null);
 });
 
+test("the length of the decoder row is told when it is known", () => {
+  const told = (/** @type {object} */ more) => mount(widget, state({ payload: payload(5, more) })).el.querySelector(".sl-stats").textContent;
+  assert.doesNotMatch(told({}), /decoder row/);
+  assert.doesNotMatch(told({ decoder_norm: null }), /decoder row/);
+  assert.match(told({ decoder_norm: 1.002 }), /decoder rowlength 1$/);
+  assert.match(told({ decoder_norm: 1.37 }), /decoder rowlength 1\.37 not folded$/);
+});
+
 test("the activating token begins the right half of its row, and a right-to-left row is the mirror image", () => {
   const rtl = { ids: [1, 2, 3], text: ["של", "ום", " עו"] };
   const { el } = mount(widget, state({ payload: payload(5, { examples: { top: [example(1, 4), example(2, 3, { text: rtl })], random: [] } }) }));
