@@ -236,7 +236,12 @@ def test_n2g_editor_every_edit_and_its_undo(notebook, things):
     page.keyboard.press("Escape")
     view.locator('.sl-node[aria-selected="true"]').wait_for(state="detached")
     view.get_by_role("button", name="Add a path from this miss").first.click()
+    preview.wait_for()
+    before = preview.inner_text()
     view.locator(".sl-steps button").last.click()  # any token
+    page.wait_for_function(
+        "(was) => document.querySelector('.sl-pending-text')?.innerText !== was", arg=before
+    )
     commit("add_path")
     view.get_by_role("tab", name="False alarms").click()
     view.get_by_role("button", name="Not where the token before").first.click()
@@ -442,15 +447,18 @@ pages = texts(400)
 def train(**more):
     return sl.train(ToyModel(), pages, hook="first", d_sae=64, k=4, tokens=20_000, batch=20, buffer=1000, **more)
 monitor = sl.training_monitor()
+released = []  # filled by the cell behind the run: what is left then goes on without a break
 def hold(trainer):
-    if trainer.done < 200: time.sleep(0.1)
-    while trainer.done == 200 and monitor.phase == "running": time.sleep(0.02)
+    if not released and trainer.done < 200: time.sleep(0.1)
+    while not released and trainer.done == 200 and monitor.phase == "running": time.sleep(0.02)
 monitor
 """
 
 
 def test_training_is_watched_stopped_while_the_cell_runs_and_resumed(notebook):
-    page, ask = notebook(TRAIN, "sae = train(monitor=monitor, on_log=hold)", "sae.record['steps']")
+    page, ask = notebook(
+        TRAIN, "sae = train(monitor=monitor, on_log=hold)", "released.append(1); sae.record['steps']"
+    )
     view = page.locator(".saelab-training-monitor")
     view.locator("path.sl-series").nth(3).wait_for()
     page.wait_for_function(  # the first drawing is of step 1, and others follow while the cell runs
@@ -461,7 +469,9 @@ def test_training_is_watched_stopped_while_the_cell_runs_and_resumed(notebook):
     assert running.inner_text() == "[*]:", "the cell must still run, or this shows nothing"
     view.get_by_role("button", name="End the run").click()
     view.locator('.sl-phase[data-phase="stopped"]').wait_for()
-    page.locator(".jp-OutputArea-output pre", has_text="200").wait_for()  # the next cell came to its turn
+    steps = page.locator(".jp-CodeCell").nth(2).locator(".jp-OutputArea-output pre")
+    steps.wait_for()  # the next cell came to its turn
+    assert 0 < int(steps.inner_text()) <= 200
     view.get_by_role("button", name="Train the rest").click()
     view.locator('.sl-phase[data-phase="ended"]').wait_for()
     assert view.locator(".sl-alert").is_hidden()
