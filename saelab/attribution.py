@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from torch import Tensor
 from saelab import models
 from saelab.ablation import allowed, text_ids
 from saelab.errors import SaelabError, check_count, check_pair
+from saelab.facts import escape
 from saelab.intervene import attach
 from saelab.passes import Pass, watched
 from saelab.sae import SAE, Codes
@@ -65,7 +65,7 @@ class Attribution:
         return f"Attribution: {self._caption()}\n{self.frame.head(10)}"
 
     def _repr_html_(self) -> str:
-        said = html.escape(self._caption()).replace("$", "<span>$</span>")
+        said = escape(self._caption())
         table = self.frame.head(20).to_html(index=False, float_format="{:.4g}".format)
         return f'<div class="tex2jax_ignore mathjax_ignore"><div>{said}</div>{table}</div>'
 

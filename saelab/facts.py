@@ -21,3 +21,10 @@ def facts_html(title: str, facts: Iterable[tuple[str, object]]) -> str:
 def escape(text: str) -> str:
     """As HTML; a dollar alone in an element is not taken for maths."""
     return html.escape(text).replace("$", "<span>$</span>")
+
+
+def isolated(label: str, look: str, inner: str) -> str:
+    """``inner``, the HTML of a token's ``label``, in an element that its direction does not leave."""
+    # an escaped byte beside a right-to-left letter would be shown with its backslash on the wrong side
+    direction = ' dir="ltr"' if "\\x" in label else ""
+    return f"<bdi {look}{direction}>{inner}</bdi>"

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import html
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +21,7 @@ from torch import Tensor
 
 from saelab import models
 from saelab.errors import SaelabError, check_count, check_model, unknown
+from saelab.facts import escape
 from saelab.intervene import interventions, paired, steer
 from saelab.kv_cache import Decoder
 from saelab.sae import SAE
@@ -95,7 +95,7 @@ class Generation:
     def _repr_html_(self) -> str:
         cells = [f"{_span(self.prompt, _PROMPT)}{_marked(s, set(), _DIFFERS)}" for s in self.samples]
         rows = "".join(f"<tr>{_cell(c)}</tr>" for c in cells)
-        return _page(f"<div {_QUIET}>{_plain(self._caption())}</div><table {_TABLE}>{rows}</table>")
+        return _page(f"<div {_QUIET}>{escape(self._caption())}</div><table {_TABLE}>{rows}</table>")
 
     def _caption(self) -> str:
         said = self.steered_by or "the model as it is"
@@ -139,7 +139,7 @@ class Comparison:
             rows.append(f"<tr>{left}{_cell(prompt + _marked(b, in_b, _DIFFERS))}</tr>")
         titles = (("as it is", self.baseline), (self.steered.steered_by, self.steered))
         head = "".join(
-            f'<th style="text-align:left;width:50%">{_plain(t)}{" (cancelled)" if g.cancelled else ""}</th>'
+            f'<th style="text-align:left;width:50%">{escape(t)}{" (cancelled)" if g.cancelled else ""}</th>'
             for t, g in titles
         )
         legend = (
@@ -393,20 +393,15 @@ _DIFFERS = "background:rgba(255,140,0,.28);border-radius:2px"
 _GONE = "background:rgba(90,140,255,.24);border-radius:2px"
 
 
-def _plain(text: str) -> str:
-    """Escaped; a dollar stands alone in an element, so that no two of them enclose what looks like maths."""
-    return html.escape(text).replace("$", "<span>$</span>")
-
-
 def _span(text: str, style: str) -> str:
-    return f'<span style="{style}">{_plain(text)}</span>' if text else ""
+    return f'<span style="{style}">{escape(text)}</span>' if text else ""
 
 
 def _marked(sample: Sample, differing: set[int], style: str) -> str:
     parts = []
     for start, stop, text in sample.groups:
         other = any(i in differing for i in range(start, stop))
-        parts.append(_span(text, style) if other else _plain(text))
+        parts.append(_span(text, style) if other else escape(text))
     return "".join(parts)
 
 

@@ -5,9 +5,10 @@ All of it is about several latents at once; one latent is several of which there
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -33,6 +34,10 @@ class Found(NamedTuple):
     part: np.ndarray
     token: np.ndarray
     value: np.ndarray
+
+    def each(self, parts: int) -> Iterable[tuple[int, int]]:
+        """Where those of each of ``parts`` parts begin and end."""
+        return pairwise(np.searchsorted(self.part, np.arange(parts + 1)).tolist())
 
 
 @dataclass(frozen=True)

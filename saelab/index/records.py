@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from saelab.errors import SaelabError
@@ -91,5 +89,4 @@ def examples(
         a, b = cuts[i], cuts[i + 1]
         return Example(tokens[a:b], values[a:b], centre[i], ids[a:b], doc[i])
 
-    of_each = np.searchsorted(found.part, np.arange(len(firings) + 1)).tolist()
-    return ([example(i) for i in range(a, b)] for a, b in pairwise(of_each))
+    return ([example(i) for i in range(a, b)] for a, b in found.each(len(firings)))

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from saelab.facts import isolated
+
 if TYPE_CHECKING:
     from saelab.index.latent_index import LatentIndex
 
@@ -77,9 +79,7 @@ def _line(index: LatentIndex, latent: int) -> str:
 
 
 def _word(label: str) -> str:
-    # an escaped byte beside a right-to-left letter would be shown with its backslash on the wrong side
-    direction = ' dir="ltr"' if "\\x" in label else ""
-    return f"<bdi {_WORD}{direction}>{_visible(label)}</bdi>"
+    return isolated(label, _WORD, _visible(label))
 
 
 def _visible(label: str) -> str:

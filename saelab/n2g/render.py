@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from saelab.facts import escape
+from saelab.facts import escape, isolated
 from saelab.n2g.edits import parse_items
 from saelab.n2g.tree import Item, Pattern, Tree
 
@@ -134,15 +134,11 @@ def to_html(tree: Tree, labels: Mapping[int, str], *, n: int = 12, limit: int = 
     """A table with one line per pattern, the one that explains most activation first: no script, every label escaped
     and isolated, so that neither markup nor the direction of a script leaks out of it."""
 
-    def chip(label: str, look: str) -> str:
-        # an escaped byte beside a right-to-left letter would have its backslash on the wrong side
-        direction = ' dir="ltr"' if "\\x" in label else ""
-        return f"<bdi {look}{direction}>{escape(label)}</bdi>"
-
     def chips(ids: Sequence[int], strong: bool) -> str:
         ids = ordered(labels, ids)
         look = _TOKEN + (';font-weight:bold"' if strong else ';opacity:.8"')
-        shown = " ".join(chip(show(label_of(labels, i)), look) for i in ids[:limit])
+        names = [show(label_of(labels, i)) for i in ids[:limit]]
+        shown = " ".join(isolated(name, look, escape(name)) for name in names)
         return shown + (f" +{len(ids) - limit}" if len(ids) > limit else "")
 
     def part(given: Item, strong: bool = False) -> str:

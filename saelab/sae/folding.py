@@ -79,11 +79,11 @@ def norms(sae: SAE) -> SAE:
         )
     if c.arch in ("batchtopk", "matryoshka"):
         new = _copy(sae, arch="jumprelu", k=None, prefixes=None)
-        new.threshold.copy_(sae.threshold.clamp_min(0) * n)
+        new.threshold.copy_(sae.threshold.clamp_min(0))
     else:
         new = _copy(sae, floor=c.floor * float(n.max()) if c.floor else 0.0)
     for name, p in new.named_parameters():
-        if name in ("b_enc", "b_mag") or (name == "threshold" and new.config.arch == c.arch):
+        if name in ("b_enc", "b_mag", "threshold"):
             p.mul_(n)
     if not c.tied:
         new.W_enc.mul_(n)

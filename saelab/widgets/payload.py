@@ -155,8 +155,7 @@ def _examples(
         }  # fmt: skip
 
     # one latent's at a time: what nobody keeps is gone before the next
-    of_each = np.searchsorted(found.part, np.arange(len(firings) + 1)).tolist()
-    return ([example(i) for i in range(a, b)] for a, b in pairwise(of_each))
+    return ([example(i) for i in range(a, b)] for a, b in found.each(len(firings)))
 
 
 def _special(index: Any, shown: Passages) -> dict[int, list[int]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -190,8 +189,8 @@ def _examples(index: Any, latents: Sequence[int], n: int = 8) -> list[str]:
     for firings in Firings.groups(index, latents):
         whole = Parts.whole(index, firings)
         found = whole.found(*whole.strongest(n))
-        lines, cuts = texts(index, found.token), np.searchsorted(found.part, np.arange(len(firings) + 1))
-        out += ["\n\n".join(lines[a:b]) for a, b in pairwise(cuts.tolist())]
+        lines = texts(index, found.token)
+        out += ["\n\n".join(lines[a:b]) for a, b in found.each(len(firings))]
     return out
 
 
