@@ -11,6 +11,7 @@ the target, a constant of the run: so rates and coefficients do not depend on th
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,9 @@ from saelab.sae.ops import Entries
 
 if TYPE_CHECKING:
     from saelab.sae.sae import SAE
+
+
+BLOCK = 2**23  # pre-activations that are made and searched at a time on a CPU
 
 
 @dataclass(frozen=True)
@@ -84,22 +88,47 @@ class Task:
     floor: float = 0.0  # activations at or below it are none
     prefixes: tuple[int, ...] = ()
     widths: tuple[int, ...] = ()
-    space: Tensor | None = None  # (B, d_sae) memory for ``pre``: to ask for it anew costs a sixth of the step
+    # memory for so many rows of pre-activations, kept from step to step: to ask for it anew costs a sixth of the step
+    room: Callable[[int], Tensor] | None = None
 
     @functools.cached_property
     def x_in(self) -> Tensor:
         """(B, d_in) what the encoder matrix multiplies."""
         return (self.x if self.p.b_in is None else self.x - self.p.b_in).detach()
 
-    @functools.cached_property
     @torch.no_grad()
-    def pre(self) -> Tensor:
-        """(B, d_sae) pre-activations, not differentiable; bfloat16 when ``fast``."""
+    def blocks(self, rows: int | None = None) -> Iterator[Tensor]:
+        """Pre-activations of some rows after the others, (rows, d_sae) each, not differentiable, in memory that the next
+        ones overwrite; bfloat16 when ``fast``. So memory does not grow with the batch, and what is searched is still
+        near the processor."""
+        if rows is None:
+            cpu = self.x_in.device.type == "cpu"
+            rows = max(512, (BLOCK if cpu else 32 * BLOCK) // len(self.p.enc))
         if self.fast:
             x, enc, bias = self.x_in.bfloat16(), self.p.enc.bfloat16(), self.p.b_enc.bfloat16()
         else:
             x, enc, bias = self.x_in, self.p.enc, self.p.b_enc
-        return torch.addmm(bias, x, enc.T, out=self.space)
+        space = self.room(min(rows, len(x))) if self.room else None
+        for part in x.split(rows):
+            out = None if space is None else space[: len(part)]
+            yield torch.addmm(bias, part, enc.T, out=out)
+
+    @functools.cached_property
+    def pre(self) -> Tensor:
+        """(B, d_sae) pre-activations, not differentiable; bfloat16 when ``fast``."""
+        return next(self.blocks(len(self.x_in)))
+
+    @functools.cached_property
+    def silent(self) -> Tensor:
+        """(n,) ids of the latents that the auxiliary loss is to revive."""
+        dead = self.dead if self.dead is not None and self.aux_coef > 0 else self.p.b_enc.new_zeros(0)
+        return dead.nonzero().squeeze(-1)
+
+    def strongest_silent(self, pre: Tensor) -> tuple[Tensor, Tensor]:
+        """Of ``pre`` (rows, d_sae) the up to ``aux_k`` largest values of ``silent`` latents, and their ids: (rows, k)."""
+        k = min(self.aux_k, len(self.silent))
+        values, place = pre[:, self.silent].to(self.x_in.dtype).topk(k, dim=-1, sorted=False)  # (rows, k)
+        return values, self.silent[place]
 
     def encode(self, entries: Entries, values: Tensor | None = None) -> Tensor:
         """(nnz,) pre-activations at ``entries``, differentiable; ``values`` if they are known already."""
@@ -145,16 +174,14 @@ class Parts:
     updates: dict[str, Tensor] = field(default_factory=dict)  # new values of tracked parameters
 
 
-def revive(task: Task, recon: Tensor) -> Tensor:
+def revive(task: Task, recon: Tensor, found: tuple[Tensor, Tensor] | None = None) -> Tensor:
     """() AuxK: the dead latents reconstruct what is left (Gao et al. 2024, appendix A.2).
 
     ``mean ‖e - ê‖² / Var(e)`` with ``e = y - ŷ`` held fixed, and ``ê`` made from the ``aux_k`` largest dead
-    latents, without a bias: ``b_dec`` is already in ``ŷ``. 0 when no latent is dead."""
+    latents, without a bias: ``b_dec`` is already in ``ŷ``. 0 when no latent is dead. ``found`` is what
+    :meth:`Task.strongest_silent` gave, where that is known."""
     zero = task.y.new_zeros(())
-    if task.dead is None or task.aux_coef <= 0:
-        return zero
-    ids = task.dead.nonzero().squeeze(-1)  # (n_dead,)
-    if len(ids) == 0:
+    if len(task.silent) == 0:
         return zero
     residual = (task.y - recon).detach()  # (B, d_out)
     batch = len(residual)
@@ -162,9 +189,8 @@ def revive(task: Task, recon: Tensor) -> Tensor:
     # a batch of one, or of equal rows, has no spread but for rounding: to divide by that would drown the step
     if spread <= 1e-9 * residual.square().sum() / batch:
         return zero
-    k = min(task.aux_k, len(ids))
-    values, place = task.pre[:, ids].to(residual.dtype).topk(k, dim=-1, sorted=False)  # (B, k)
-    entries = Entries.per_row(ids[place], task.pre.shape[1])
+    values, ids = task.strongest_silent(task.pre) if found is None else found  # (B, k)
+    entries = Entries.per_row(ids, len(task.p.dec))
     z = task.encode(entries, values.reshape(-1)).relu()  # (B * k,)
     miss = ops.decode_at(z, task.p.dec, entries) - residual  # (B, d_out)
     return miss.square().sum() / batch / spread

@@ -12,9 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-GROUP = (
-    8  # columns in a group of row_top: wider ones cost more in the second stage, narrower ones in the first
-)
+GROUP = 8  # columns in a group of top_columns: wider ones cost more in the second stage, narrower ones in the first
 
 
 def weighted_rows(table: Tensor, indices: Tensor, offsets: Tensor, weights: Tensor) -> Tensor:
@@ -60,25 +58,23 @@ def paired_dots(a: Tensor, b: Tensor, chunk: int = 2048) -> Tensor:
     )
 
 
-def row_top(table: Tensor, k: int) -> tuple[Tensor, Tensor]:
-    """The k largest of each row, in descending order: values (rows, k) and columns (rows, k).
+def top_columns(table: Tensor, k: int) -> Tensor:
+    """Where the k largest of each row are, in no particular order: (rows, columns) -> (rows, k).
 
     Wide rows on a CPU are searched in stages: the k largest lie in the k column groups with the largest maxima,
     those maxima are searched in the same way, and a maximum over strided groups is one fast pass. Where equal
     values straddle the cut, which of them is taken is not defined, as for ``Tensor.topk``."""
     rows, columns = table.shape
     if not rows or table.device.type != "cpu":
-        return table.topk(k, dim=-1)
+        return table.topk(k, dim=-1, sorted=False).indices
     if columns % GROUP or columns < 3 * GROUP * k:
-        place = _rank(table).topk(k, dim=-1).indices  # (rows, k)
-        return table.gather(1, place), place
+        return _rank(table).topk(k, dim=-1, sorted=False).indices  # (rows, k)
     stride = columns // GROUP
-    _, groups = row_top(table.view(rows, GROUP, stride).amax(1), k)  # (rows, k)
+    groups = top_columns(table.view(rows, GROUP, stride).amax(1), k)  # (rows, k)
     members = groups[:, None, :] + torch.arange(0, columns, stride)[None, :, None]  # (rows, GROUP, k)
     members = members.reshape(rows, -1)
-    values = table.gather(1, members)  # (rows, GROUP * k)
-    place = _rank(values).topk(k, dim=-1).indices  # (rows, k)
-    return values.gather(1, place), members.gather(1, place)
+    place = _rank(table.gather(1, members)).topk(k, dim=-1, sorted=False).indices  # (rows, k)
+    return members.gather(1, place)
 
 
 def _rank(values: Tensor) -> Tensor:

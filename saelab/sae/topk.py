@@ -67,19 +67,30 @@ def activate(sae: SAE, pre: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def largest(task: Task, k: int) -> tuple[Tensor, Tensor]:
-    """k largest pre-activations of each row, in descending order: values (B, k), latent ids (B, k).
+def largest(task: Task, k: int) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor] | None]:
+    """k largest pre-activations of each row, in descending order: values (B, k) and latent ids (B, k); and what
+    :meth:`Task.strongest_silent` finds on the way, None where no latent is to be revived.
 
     ``task.fast`` looks for them in bfloat16 and takes k + 8 candidates, whose values are then computed in
     full precision and cut to the k largest; a latent is missed only if bfloat16 ranks it more than 8 places
     too low."""
-    if not task.fast:
-        return ops.row_top(task.pre, k)
-    candidates = ops.row_top(task.pre, min(k + 8, task.pre.shape[1]))[1]  # (B, k + 8)
-    rows = torch.arange(len(candidates), device=candidates.device).repeat_interleave(candidates.shape[1])
-    values = task.exact(rows, candidates.reshape(-1)).reshape(candidates.shape)  # (B, k + 8)
+    count = min(k + 8, len(task.p.dec)) if task.fast else k
+    columns, exact, silent = [], [], []
+    for pre in task.blocks():  # (rows, d_sae)
+        columns.append(ops.top_columns(pre, count))
+        if not task.fast:
+            exact.append(pre.gather(1, columns[-1]))
+        if len(task.silent):
+            silent.append(task.strongest_silent(pre))
+    ids = torch.cat(columns)  # (B, count)
+    if task.fast:
+        rows = torch.arange(len(ids), device=ids.device).repeat_interleave(count)
+        values = task.exact(rows, ids.reshape(-1)).reshape(ids.shape)  # (B, count)
+    else:
+        values = torch.cat(exact)  # (B, count)
     values, place = values.topk(k, dim=-1)  # (B, k)
-    return values, candidates.gather(1, place)
+    found = (torch.cat([v for v, _ in silent]), torch.cat([i for _, i in silent])) if silent else None
+    return values, ids.gather(1, place), found
 
 
 def loss(task: Task) -> Parts:
@@ -89,7 +100,7 @@ def loss(task: Task) -> Parts:
     assert task.k is not None
     k = options.k(task.k, task.progress, d_sae)
     wide = min(4 * k, d_sae) if options.multi else k
-    values, indices = largest(task, wide)
+    values, indices, silent = largest(task, wide)
     entries = Entries.per_row(indices, d_sae)
     z = cut(task.encode(entries, values.reshape(-1)), task.floor)  # (B * wide,)
     active = indices[:, :k][values[:, :k] > task.floor]
@@ -100,5 +111,5 @@ def loss(task: Task) -> Parts:
         first = Entries.per_row(indices[:, :k], d_sae)
         recon = task.decode(z.reshape(-1, wide)[:, :k].reshape(-1), first)
         total = task.misfit(recon) + options.multi * task.misfit(task.decode(z, entries))
-    aux = revive(task, recon)
+    aux = revive(task, recon, silent)
     return Parts(total + task.aux_coef * aux, recon, active, aux)

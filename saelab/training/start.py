@@ -111,8 +111,9 @@ def _calibrate(sae: SAE, x: Tensor, options: Any) -> None:
 
 def _match_size(sae: SAE, x: Tensor, y: Tensor) -> None:
     """Multiply pre-activations by the one factor that brings the first reconstruction closest to the data."""
-    pre = sae.pre_activations(x[:2048])  # (n, d_sae)
-    guess = sae.arch.activate(sae, pre) @ sae.W_dec  # (n, d_out)
+    # a few rows at a time: all at once they would need more memory than the training that follows
+    parts = [sae.arch.activate(sae, sae.pre_activations(part)) @ sae.W_dec for part in x[:2048].split(256)]
+    guess = torch.cat(parts)  # (n, d_out)
     centred = y[:2048] - sae.b_dec  # (n, d_out)
     factor = ((guess * centred).sum() / guess.square().sum().clamp_min(1e-12)).clamp_min(1e-3)
     sae.W_enc.mul_(factor)

@@ -199,14 +199,15 @@ class Trainer:
             self.leaves, x, y, c.k, self.variance, self.options, progress=self.progress,
             pressure=self._pressure(), dead=self.dead(), aux_k=self.aux_k,
             aux_coef=self.config.aux_coef, fast=self.fast, floor=c.floor,
-            prefixes=c.prefixes or (), widths=c.widths or (), space=self._room(x),
+            prefixes=c.prefixes or (), widths=c.widths or (), room=self._room,
         )  # fmt: skip
 
-    def _room(self, x: Tensor) -> Tensor:
-        """Memory for the pre-activations of a batch, kept from step to step."""
-        shape, dtype = (len(x), self.sae.config.d_sae), torch.bfloat16 if self.fast else x.dtype
+    def _room(self, rows: int) -> Tensor:
+        """(rows, d_sae) memory for pre-activations, kept from step to step."""
+        weights = self.sae.W_dec
+        shape, dtype = (rows, self.sae.config.d_sae), torch.bfloat16 if self.fast else weights.dtype
         if self._space is None or self._space.shape != shape or self._space.dtype != dtype:
-            self._space = torch.empty(shape, dtype=dtype, device=x.device)
+            self._space = torch.empty(shape, dtype=dtype, device=weights.device)
         return self._space
 
     def step(self, x: Tensor, y: Tensor | None = None) -> Step:

@@ -29,6 +29,8 @@ from pathlib import Path
 PEERS = {"sae_lens": "sae-lens", "sparsify": "eai-sparsify", "dictionary_learning": "dictionary-learning"}
 SHAPES = {"topk": [(4096, 512, 8192, 32), (2048, 768, 24576, 32)], "relu": [(4096, 512, 8192, 32)]}
 SHAPES["jumprelu"] = SHAPES["relu"]
+# what pip brings along for a peer although it is made for another torch, and nothing here uses
+DROP = {"dictionary_learning": ("torchvision", "torchaudio")}
 LACKS = {"sparsify": {"relu", "jumprelu"}}  # what a peer cannot train
 
 
@@ -101,23 +103,52 @@ def step_sae_lens(arch, d, n, k, x, steps):
 
 
 def step_sparsify(arch, d, n, k, x, steps):
+    """sparsify trains in one call that wants texts and a model: the model here gives back the batch, and the texts of the
+    next step come when it is asked for, so that a step is timed from one call for texts to the next."""
+    import queue
+    import threading
+
     import torch
-    from sparsify import SparseCoder, SparseCoderConfig
+    from sparsify import SparseCoderConfig, TrainConfig, Trainer
+    from transformers import PretrainedConfig, PreTrainedModel
 
-    sae = SparseCoder(d, SparseCoderConfig(num_latents=n, k=k))
-    with torch.no_grad():
-        sae.b_dec.copy_(x[:8192].mean(0))
-    adam = torch.optim.Adam(sae.parameters(), lr=1e-3)
+    texts, width = 32, len(x) // 32
+    asked, wanted = queue.SimpleQueue(), queue.SimpleQueue()
 
-    def step(b):  # the body of sparsify's Trainer.fit for one hook point
-        sae.set_decoder_norm_to_unit_norm()
-        out = sae(b, dead_mask=None)
-        out.fvu.backward()
-        sae.remove_gradient_parallel_to_decoder_directions()
-        adam.step()
-        adam.zero_grad()
+    class Given(PreTrainedModel):
+        config_class, base_model_prefix = PretrainedConfig, ""
 
-    return step, lambda b: sae(b).sae_out
+        def __init__(self):
+            super().__init__(PretrainedConfig())
+            self.place, self.somewhere = torch.nn.Identity(), torch.nn.Parameter(torch.zeros(1))
+            self.given = torch.zeros(1, 1, d)
+
+        def forward(self, *args, **kwargs):
+            return self.place(self.given)
+
+    class Texts(torch.utils.data.Dataset):
+        def __len__(self):
+            return (steps + 1) * texts
+
+        def __getitems__(self, places):
+            wanted.put(None)
+            model.given = asked.get().reshape(texts, width, d)
+            return [{"input_ids": torch.zeros(width, dtype=torch.long)}] * len(places)
+
+    model = Given()
+    config = TrainConfig(
+        SparseCoderConfig(num_latents=n, k=k), batch_size=texts, optimizer="adam", lr=1e-3, lr_warmup_steps=0,
+        hookpoints=["place"], save_every=10**9, log_to_wandb=False,
+    )  # fmt: skip
+    trainer = Trainer(config, Texts(), model)
+    threading.Thread(target=trainer.fit, daemon=True).start()
+    wanted.get()
+
+    def step(b):
+        asked.put(b)
+        wanted.get()
+
+    return step, lambda b: trainer.saes["place"](b).sae_out
 
 
 def step_dictionary_learning(arch, d, n, k, x, steps):
@@ -152,7 +183,7 @@ def worker(library: str, arch: str, shape: list[int], steps: int, threads: int, 
     import warnings
 
     warnings.filterwarnings("ignore")
-    os.environ.setdefault("WANDB_MODE", "disabled")
+    os.environ |= {"WANDB_MODE": "disabled", "TQDM_DISABLE": "1"}
     import torch
 
     answers = os.fdopen(os.dup(1), "w")
@@ -349,7 +380,7 @@ def main() -> None:
     pythons = {"saelab": Path(sys.executable), "saelab:float32": Path(sys.executable)}
     for library in options.peers if set(options.only) & set(SHAPES) else []:
         try:
-            pythons[library] = environment(options.work, PEERS[library])
+            pythons[library] = environment(options.work, PEERS[library], drop=DROP.get(library, ()))
         except subprocess.CalledProcessError as error:
             print(f"{library}: not installed ({error})")
     for arch in [a for a in options.only if a in SHAPES]:

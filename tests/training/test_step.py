@@ -6,7 +6,7 @@ import pytest
 import torch
 from helpers import random_sae
 
-from saelab.sae import topk
+from saelab.sae import objective, topk
 from saelab.sae.objective import Leaves, Task
 
 D, D_SAE = 16, 64
@@ -181,6 +181,27 @@ def test_a_search_in_bfloat16_finds_the_same_when_its_candidates_suffice():
     for a, b in zip(exact.grads, fast.grads, strict=True):
         torch.testing.assert_close(a, b, atol=1e-5, rtol=1e-4)
     assert sorted(exact.active.tolist()) == sorted(fast.active.tolist())
+
+
+@pytest.mark.parametrize("fast", [False, True])
+def test_the_rows_are_searched_block_after_block(fast):
+    """1,300 rows are three blocks of at most 512 (of so few latents they would be one): nothing depends on it."""
+    x, p = setup(rows=1300)
+    dead = dead_latents(1, 5, 40)
+    p.b_enc[dead] = -50.0
+    p.enc[dead] *= 30
+    task = Task(Leaves(*p, b_in=p.b_dec, skip=None, extra={}), x, x, 4, 1.0, topk.Options(), fast=fast)
+    assert [len(block) for block in task.blocks()] == [1300]
+    blocks = [block.clone() for block in task.blocks(512)]
+    assert [len(block) for block in blocks] == [512, 512, 276]
+    torch.testing.assert_close(torch.cat(blocks), task.pre, atol=1e-5, rtol=1e-2 if fast else 1e-5)
+    whole = topk_step(x, p, 4, 1.0, dead=dead, aux_k=2, aux_coef=0.25, fast=fast)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(objective, "BLOCK", 512 * D_SAE)
+        parts = topk_step(x, p, 4, 1.0, dead=dead, aux_k=2, aux_coef=0.25, fast=fast)
+    assert float(parts.aux) == pytest.approx(float(whole.aux), rel=1e-4)
+    for a, b in zip(whole.grads, parts.grads, strict=True):
+        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-3)
 
 
 def test_a_search_in_bfloat16_is_close_on_many_latents():
