@@ -35,13 +35,20 @@ export function ticks(low, high, n) {
   return out;
 }
 
-/** 1500000 as 1.5M. @param {number} value */
-export function short(value) {
+/** 1500000 as 1.5M. @param {number} value @param {number} [digits] how many of them are kept */
+export function short(value, digits = 3) {
   const size = Math.abs(value);
   for (const [unit, sign] of /** @type {[number, string][]} */ ([[1e9, "G"], [1e6, "M"], [1e3, "k"]])) {
-    if (size >= unit) return `${Number((value / unit).toPrecision(3))}${sign}`;
+    if (size >= unit) return `${Number((value / unit).toPrecision(digits))}${sign}`;
   }
-  return String(Number(value.toPrecision(3))).replace("-", "−");
+  return String(Number(value.toPrecision(digits))).replace("-", "−");
+}
+
+/** Different values as different texts, in as few digits as that takes. @param {number[]} values */
+export function labels(values) {
+  let texts = values.map((v) => short(v));
+  for (let digits = 4; digits <= 12 && new Set(texts).size < texts.length; digits += 1) texts = values.map((v) => short(v, digits));
+  return texts;
 }
 
 /**
@@ -122,9 +129,8 @@ export function lineChart(onCross) {
       });
     }
     picture.append(svg("line", { class: "sl-axis", x1: LEFT, x2: W - RIGHT, y1: H - BOTTOM, y2: H - BOTTOM }));
-    for (const v of ticks(left, right, 4)) {
-      picture.append(svg("text", { x: px(v), y: H - 6, "text-anchor": v === 0 ? "start" : px(v) > W - 24 ? "end" : "middle" }, short(v)));
-    }
+    const along = ticks(left, right, 4), names = labels(along);
+    along.forEach((v, i) => picture.append(svg("text", { x: px(v), y: H - 6, "text-anchor": v === 0 ? "start" : px(v) > W - 24 ? "end" : "middle" }, names[i])));
     picture.append(cross);
     place(at);
   }
@@ -153,7 +159,12 @@ export function lineChart(onCross) {
 
 /** @param {number} low @param {number} high @param {boolean} log @returns {{ at: number, text: string }[]} */
 function yTicks(low, high, log) {
-  if (!log) return ticks(low, high, 4).map((v) => ({ at: v, text: short(v) }));
+  /** @param {number[]} places @param {(v: number) => number} value */
+  const even = (places, value) => {
+    const texts = labels(places.map(value));
+    return places.map((v, i) => ({ at: v, text: texts[i] }));
+  };
+  if (!log) return even(ticks(low, high, 4), (v) => v);
   const out = [];
   const wide = high - low;
   const steps = wide > 3 ? [1] : wide > 1 ? [1, 3] : [1, 1.5, 2, 3, 5, 7];
@@ -163,7 +174,7 @@ function yTicks(low, high, log) {
       if (v >= low && v <= high) out.push({ at: v, text: short(Number((m * 10 ** p).toPrecision(3))) });
     }
   }
-  if (out.length < 2) return ticks(low, high, 3).map((v) => ({ at: v, text: short(10 ** v) }));
+  if (out.length < 2) return even(ticks(low, high, 3), (v) => 10 ** v);
   const every = Math.ceil(out.length / 6);
   return out.filter((_, i) => i % every === 0);
 }

@@ -33,6 +33,8 @@ export function tools({ node, nodes, request, fail }) {
   const form = h("div", { class: "sl-form" });
   /** @type {Pending | null} */
   let pending = null;
+  /** @type {Pending | null} the one whose preview can be read: no other can be made */
+  let shown = null;
   let form_of = ""; // which form is open, and on which node
 
   // ----------------------------------------------------------- edits that wait
@@ -40,21 +42,32 @@ export function tools({ node, nodes, request, fail }) {
   /** Ask what an edit would change, and show it. @param {string} op @param {Record<string, unknown>} args */
   function stage(op, args) {
     const mine = (pending = { op, args });
+    wait(!strip.hidden);
     request("preview", { op, args }).then((/** @type {Preview} */ found) => {
-      if (pending === mine) drawStrip(found);
+      if (pending !== mine) return;
+      shown = mine;
+      drawStrip(found);
+      wait(false);
     }, (/** @type {Error} */ error) => {
       if (pending === mine) cancel();
       fail(error.message);
     });
   }
 
+  /** What the strip says is about an edit before, until the preview of the newest has come. @param {boolean} on */
+  function wait(on) {
+    strip.setAttribute("aria-busy", String(on));
+    const apply = /** @type {HTMLButtonElement | null} */ (strip.querySelector(".sl-primary"));
+    if (apply) apply.disabled = on;
+  }
+
   function cancel() {
-    pending = null;
+    pending = shown = null;
     strip.hidden = true;
   }
 
   function commit() {
-    if (!pending) return;
+    if (!pending || pending !== shown) return;
     const { op, args } = pending;
     const note = /** @type {HTMLInputElement | null} */ (strip.querySelector("input"))?.value ?? "";
     cancel();

@@ -1223,22 +1223,35 @@ function tools({ node, nodes, request, fail }) {
   const box = h("section", { class: "sl-tools" });
   const form = h("div", { class: "sl-form" });
   let pending = null;
+  let shown = null;
   let form_of = "";
   function stage(op, args) {
     const mine = pending = { op, args };
+    wait(!strip.hidden);
     request("preview", { op, args }).then((found) => {
-      if (pending === mine) drawStrip(found);
+      if (pending !== mine) return;
+      shown = mine;
+      drawStrip(found);
+      wait(false);
     }, (error) => {
       if (pending === mine) cancel();
       fail(error.message);
     });
   }
+  function wait(on) {
+    strip.setAttribute("aria-busy", String(on));
+    const apply = (
+      /** @type {HTMLButtonElement | null} */
+      strip.querySelector(".sl-primary")
+    );
+    if (apply) apply.disabled = on;
+  }
   function cancel() {
-    pending = null;
+    pending = shown = null;
     strip.hidden = true;
   }
   function commit() {
-    if (!pending) return;
+    if (!pending || pending !== shown) return;
     const { op, args } = pending;
     const note = (
       /** @type {HTMLInputElement | null} */

@@ -160,6 +160,33 @@ test("an edit is a preview first; Enter makes it, Esc leaves it", async () => {
   assert.equal(strip.hidden, true);
 });
 
+test("only an edit whose preview can be read is made", async () => {
+  const { el, model } = await live({ selected: 4 });
+  const graph = el.querySelector(".sl-graph"), strip = el.querySelector(".sl-pending");
+  press(graph, "Delete");
+  press(graph, "Enter"); // faster than the preview
+  assert.equal(edits(model).length, 1);
+  await settle();
+  let answer = () => {};
+  model.answer = (method) => (method === "preview" ? new Promise((resolve) => { answer = () => resolve({ ...preview, text: "widen `art`" }); }) : answers()(method));
+  press(graph, "w");
+  await settle();
+  const apply = () => strip.querySelector(".sl-primary");
+  assert.match(strip.textContent, /delete `x`/, "still the one before");
+  assert.equal(strip.getAttribute("aria-busy"), "true");
+  assert.equal(apply().disabled, true);
+  press(graph, "Enter");
+  assert.ok(!edits(model).some(([method]) => method === "apply"));
+  answer();
+  await settle();
+  assert.match(strip.textContent, /widen `art`/);
+  assert.equal(strip.getAttribute("aria-busy"), "false");
+  assert.equal(apply().disabled, false);
+  press(graph, "Enter");
+  assert.equal(edits(model).at(-1)[0], "apply");
+  assert.equal(edits(model).at(-1)[1].op, edits(model).at(-2)[1].op);
+});
+
 test("an edit that is refused is told, and the strip is gone", async () => {
   const { el, model } = await live({ selected: 4 });
   model.answer = (method) => { if (method === "preview") throw new Error("node 4 is locked; unlock it first"); return answers()(method); };

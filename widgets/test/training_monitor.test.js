@@ -4,7 +4,7 @@ import { all, browser, bytes, HOSTILE, mount, point, press, settle } from "./fak
 
 browser();
 const { default: widget, duration, unpack } = await import("../training_monitor.js");
-const { nearest, range, short, ticks } = await import("../linechart.js");
+const { labels, nearest, range, short, ticks } = await import("../linechart.js");
 
 const COLUMNS = ["tokens", "seconds", "loss", "misfit", "aux", "penalty", "explained_variance", "l0", "dead", "rare"];
 const line = (i, more = {}) => COLUMNS.map((c) => ({ tokens: 1000 * (i + 1), seconds: i, loss: 1 / (i + 1), misfit: 0.5 / (i + 1), aux: 0.1, penalty: 0, explained_variance: 1 - 0.5 / (i + 1), l0: 32 - i, dead: i, rare: 2 * i, ...more })[c]);
@@ -173,7 +173,10 @@ test("durations, ticks, short numbers, ranges", () => {
   assert.deepEqual(ticks(0, 1, 4), [0, 0.5, 1]);
   assert.deepEqual(ticks(-0.1, 0.2, 3), [-0.1, 0, 0.1, 0.2]);
   assert.deepEqual(ticks(2, 2, 4), [2]);
-  assert.deepEqual([1500, 2e6, 0.25, -3].map(short), ["1.5k", "2M", "0.25", "−3"]);
+  assert.deepEqual([1500, 2e6, 0.25, -3].map((v) => short(v)), ["1.5k", "2M", "0.25", "−3"]);
+  assert.deepEqual(labels([0, 500, 1000]), ["0", "500", "1k"]);
+  assert.deepEqual(labels([31.998, 32, 32.002]), ["31.998", "32", "32.002"], "a curve that hardly moves");
+  assert.deepEqual(labels([1200500, 1201000]), ["1.2005M", "1.201M"]);
   assert.equal(nearest([1, 5, 9], 6.9), 1);
   const chart = (y, more = {}) => ({ title: "", x: [y.map((_, i) => i)], lines: [{ name: "", y, color: 0 }], ...more });
   const long = [-50, ...Array.from({ length: 50 }, (_, i) => i / 50)];
