@@ -44,11 +44,12 @@ export function short(value, digits = 3) {
   return String(Number(value.toPrecision(digits))).replace("-", "−");
 }
 
-/** Different values as different texts, in as few digits as that takes. @param {number[]} values */
+/** Values with as many digits as tell them apart, to a hundredth of the smallest step. @param {number[]} values ascending */
 export function labels(values) {
-  let texts = values.map((v) => short(v));
-  for (let digits = 4; digits <= 12 && new Set(texts).size < texts.length; digits += 1) texts = values.map((v) => short(v, digits));
-  return texts;
+  const step = Math.min(...values.slice(1).map((v, i) => v - values[i]));
+  let digits = 3;
+  while (digits < 12 && values.some((v) => Math.abs(Number(v.toPrecision(digits)) - v) > 0.01 * step)) digits += 1;
+  return values.map((v) => short(v, digits));
 }
 
 /**

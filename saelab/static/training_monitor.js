@@ -114,9 +114,10 @@ function short(value, digits = 3) {
   return String(Number(value.toPrecision(digits))).replace("-", "−");
 }
 function labels(values) {
-  let texts = values.map((v) => short(v));
-  for (let digits = 4; digits <= 12 && new Set(texts).size < texts.length; digits += 1) texts = values.map((v) => short(v, digits));
-  return texts;
+  const step = Math.min(...values.slice(1).map((v, i) => v - values[i]));
+  let digits = 3;
+  while (digits < 12 && values.some((v) => Math.abs(Number(v.toPrecision(digits)) - v) > 0.01 * step)) digits += 1;
+  return values.map((v) => short(v, digits));
 }
 function range(chart, up) {
   let [low, high] = [Infinity, -Infinity];
