@@ -8,7 +8,6 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -234,25 +233,3 @@ class Harvester:
         first = next(self._rows, None)  # reads up to the cursor, so other texts are noticed before any work
         self._rows = itertools.chain([] if first is None else [first], self._rows)
         self._resumed = (-1, "")
-
-
-def harvest(
-    model: Any, rows: data.TokenRows, hook: str, *, batch_tokens: int = 8192
-) -> Iterator[tuple[data.Batch, Tensor, Tensor]]:
-    """Activations of all rows, in batches: (batch, activations (B, T, d), counted (B, T) bool)."""
-    models.check_hook(model, hook)
-    for batch in rows.batches(batch_tokens):
-        acts = models.run_to_hooks(model, batch.ids, [hook], batch.mask, direct=True)[hook]  # (B, T, d)
-        yield batch, acts, data.valid_mask(model, batch.ids, batch.mask)
-
-
-def mean_activation(model: Any, rows: data.TokenRows, hook: str, *, batch_tokens: int = 8192) -> np.ndarray:
-    """(d,) mean over all counted positions, in float64."""
-    total, n = None, 0
-    for _, acts, keep in harvest(model, rows, hook, batch_tokens=batch_tokens):
-        part = acts[keep.to(acts.device)].double().sum(0).cpu().numpy()
-        total = part if total is None else total + part
-        n += int(keep.sum())
-    if total is None or n == 0:
-        raise SaelabError("every position is a special token or padding: nothing to average")
-    return total / n
