@@ -487,15 +487,15 @@ class Run:
         screen = source.screen
         notes = list(self.notes)
         if trainer.tokens < recipe.tokens:
-            notes.append(f"{trainer.tokens} of {recipe.tokens} tokens seen")
+            notes.append(f"{trainer.tokens:,} of {recipe.tokens:,} tokens seen")
         if source.epoch:
             read = "texts were" if self.identity["store"] is None else "store was"
             notes.append(f"the {read} read {source.epoch + 1} times")
         if screen.dropped:
-            notes.append(f"{screen.dropped} rows were left out: not finite")
+            notes.append(f"{screen.dropped:,} rows were left out: not finite")
         if screen.outliers:
             notes.append(
-                f"{screen.outliers} rows were left out: norm above {screen.outlier:g} times the median"
+                f"{screen.outliers:,} rows were left out: norm above {screen.outlier:g} times the median"
             )
         return {
             "recipe": {

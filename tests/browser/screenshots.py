@@ -8,6 +8,7 @@ contrast, what is empty.
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 from pathlib import Path
@@ -118,4 +119,10 @@ def main(out: Path, only: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("names", nargs="*", metavar="name", help=", ".join(CELLS))
+    given = parser.parse_args()
+    if unknown := set(given.names) - set(CELLS):
+        parser.error(f"there is no widget {sorted(unknown)[0]!r}; there are {', '.join(CELLS)}")
+    main(given.folder, given.names)

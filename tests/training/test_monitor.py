@@ -61,7 +61,7 @@ def test_stopped_and_resumed_in_memory_is_the_run(toy, kind):
     sae = train(toy, monitor=watch, **more)
     assert sae.record["steps"] == 13
     assert not sae.record["ended"]
-    assert "1300 of 4000 tokens seen" in sae.record["notes"]
+    assert "1,300 of 4,000 tokens seen" in sae.record["notes"]
     so_far = train(toy, on_log=lambda t: t.done < 13, **more)
     assert same(sae, so_far)
     for steps in (14, 29, 40):

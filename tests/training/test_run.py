@@ -110,7 +110,7 @@ def test_C47_the_record_says_how_it_came_about(toy):
 def test_C49_text_that_ends_early_gives_what_was_learnt(toy, tmp_path):
     short = [t[:20] for t in texts(10)]
     sae = train(toy, short, tokens=10_000, out=tmp_path)
-    assert "200 of 10000 tokens seen" in sae.record["notes"]
+    assert "200 of 10,000 tokens seen" in sae.record["notes"]
     assert same(sl.load_sae(tmp_path), sae)
     wrapped = train(toy, short, tokens=1000, epochs=100)
     assert wrapped.record["tokens"] == 1000

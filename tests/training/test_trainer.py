@@ -128,7 +128,7 @@ def test_C49_text_that_ends_early_is_no_error_and_the_record_says_so(tiny):
     sae = train(tiny, SENTENCES, tokens=10_000)
     seen = sae.record["tokens"]
     assert 50 <= seen < 10_000
-    assert f"{seen} of 10000 tokens seen" in sae.record["notes"]
+    assert f"{seen:,} of 10,000 tokens seen" in sae.record["notes"]
     assert sae.history["tokens"].iloc[-1] == seen
 
 
@@ -228,7 +228,7 @@ def test_an_interrupt_gives_the_sae_as_it_is_by_then(tiny, tmp_path):
 
     sae = train(tiny, out=tmp_path, on_log=stop)
     assert sae.record["steps"] == 10
-    assert "500 of 2000 tokens seen" in sae.record["notes"]
+    assert "500 of 2,000 tokens seen" in sae.record["notes"]
     assert same(weights(sl.load_sae(tmp_path)), weights(sae))
 
 

@@ -89,7 +89,7 @@ def test_a_click_stops_the_run_and_another_one_resumes_it(toy, monitor, trained)
     (sae,) = found
     assert sae.record["steps"] == 10
     assert (monitor.phase, monitor.can_resume, monitor.tokens) == ("stopped", True, 1000)
-    assert any("1000 of 4000 tokens seen" in h for h in monitor.hints)
+    assert any("1,000 of 4,000 tokens seen" in h for h in monitor.hints)
     assert "error" in ask(monitor, "stop")
     assert "nothing to stop: stopped" in monitor.error["message"]
     assert ask(monitor, "resume")["result"] is None
@@ -206,7 +206,7 @@ def test_of_a_run_that_is_over(toy, trained, tmp_path):
     both = training_monitor([trained, short])
     assert len(both.to_frame()) == 50
     assert (both.phase, training_monitor(short).phase) == ("ended", "stopped")
-    assert f"{both.names[1]}: 1000 of 4000 tokens seen" in both.hints
+    assert f"{both.names[1]}: 1,000 of 4,000 tokens seen" in both.hints
     with pytest.raises(SaelabError, match="no training curves"):
         training_monitor(random_sae(k=6))
     with pytest.raises(SaelabError, match="there is no folder"):

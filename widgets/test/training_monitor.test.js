@@ -182,6 +182,8 @@ test("durations, ticks, short numbers, ranges", () => {
   const long = [-50, ...Array.from({ length: 50 }, (_, i) => i / 50)];
   assert.ok(range(chart(long), (v) => v)[0] > -1, "the beginning does not decide the range");
   assert.deepEqual(range(chart([0, 0], { zero: true }), (v) => v), [0, 1]);
+  const [least, most] = range(chart([32, 31.999, 32]), (v) => v);
+  assert.ok(most - least > 0.32 && most - least < 0.4, "a thousandth of a latent does not fill the chart");
   const minor = { name: "", y: [1e-6, 1e-6], color: 1, minor: true };
   const log = (v) => Math.log10(v);
   const [bottom] = range({ title: "", x: [[1, 2], [1, 2]], lines: [{ name: "", y: [1, 0.1], color: 0 }, minor] }, log);
