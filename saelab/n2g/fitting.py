@@ -46,6 +46,8 @@ from saelab.n2g.select import FEW, Candidate, Items, Selector
 from saelab.n2g.tree import Branch, End, Tree, attach, chain, fold, freeze
 from saelab.n2g.verifying import verify_all
 
+ALGORITHM = 1  # one more whenever the same settings lead to other graphs than before
+
 
 def fit(
     model: Any,
@@ -68,8 +70,8 @@ def fit(
     latents
         One latent id or several.
     path
-        A folder for the graphs (``<latent>.json``). Graphs already there with the same settings are read, so
-        a fit that was interrupted goes on.
+        A folder for the graphs (``<latent>.json``). Graphs already there of the same SAE, text, settings and algorithm
+        are read, so a fit that was interrupted goes on; others are replaced.
 
     Returns
     -------
@@ -79,7 +81,8 @@ def fit(
     Raises
     ------
     SaelabError
-        Before any work, if a latent is out of range or the index is of another SAE.
+        Before any work, if a latent is out of range, the index is of another SAE, or a graph that would be
+        replaced has edits.
     """
     check_pair(model, sae)
     config = config or N2GConfig()
@@ -109,12 +112,30 @@ def _read(folder: Path | None, latents: list[int], config: N2GConfig, index: Any
     for latent in latents if folder is not None else ():
         assert folder is not None
         file = folder / f"{latent}.json"
-        if file.exists():
-            graph = PatternGraph.load(file)
-            if graph.config == config.to_dict() and graph.target == _target(index, latent):
-                graph.index = index
-                found[latent] = graph
+        if not file.exists():
+            continue
+        graph = PatternGraph.load(file)
+        same = {
+            "SAE": graph.target == _target(index, latent),
+            "text": graph.fit_info.get("text") == _text(index),
+            "settings": graph.config == config.to_dict(),
+            "algorithm": graph.fit_info.get("algorithm") == ALGORITHM,
+        }
+        if all(same.values()):
+            graph.index = index
+            found[latent] = graph
+        elif graph.history:
+            differs = ", ".join(what for what, is_same in same.items() if not is_same)
+            raise SaelabError(
+                f"{file} holds a graph with edits ({len(graph.history)}), and it is of another {differs}: it would be lost. "
+                "Give another path, or move it away"
+            )
     return found
+
+
+def _text(index: Any) -> str | None:
+    """What tells the text of an index from others."""
+    return (index.config.get("identity") or {}).get("text")
 
 
 def _target(index: Any, latent: int) -> dict[str, Any]:
@@ -238,6 +259,7 @@ class _Fit:
         """The finished graph, but for verification."""
         graph = PatternGraph(target=_target(index, self.latent), config=self.config.to_dict())
         graph.index = index
+        graph.fit_info |= {"algorithm": ALGORITHM, "text": _text(index)}
         graph.fit_info |= {"examples": self.examples, "explained": self.explained}
         _, _, part = self.c.truth(self.latent)
         if not len(part):

@@ -18,7 +18,7 @@ from synthetic import (
 )
 
 from saelab.errors import SaelabError
-from saelab.n2g import N2GConfig, PatternGraph, fit, probe, render
+from saelab.n2g import N2GConfig, PatternGraph, fit, fitting, probe, render
 
 A, B, C, D = 1, 2, 3, 4
 VOCAB = FakeVocab(".abcdefgh")
@@ -170,6 +170,38 @@ def test_interrupted_fit_goes_on(world, tmp_path, monkeypatch):
     assert again[0].score() == first[0].score()
     with pytest.raises(pytest.fail.Exception):
         fit(*arguments, [0], path=tmp_path, config=N2GConfig(seed=1), progress=False)
+
+
+@pytest.mark.parametrize("what", ["text", "settings", "algorithm", "SAE"])
+def test_a_graph_of_something_else_is_made_anew_but_not_over_edits(world, tmp_path, monkeypatch, what):
+    index, _ = world([CASES["one token"][0]])
+    config = N2GConfig()
+
+    def again():
+        return fit(fake_model(), fake_sae(1), index, 0, path=tmp_path, config=config, progress=False)[0]
+
+    first = again()
+    if what == "text":
+        index.config["identity"] = {"text": "another"}
+    elif what == "settings":
+        config = N2GConfig(seed=1)
+    elif what == "algorithm":
+        monkeypatch.setattr(fitting, "ALGORITHM", fitting.ALGORITHM + 1)
+    else:
+        index.config["hook"] = "elsewhere"
+    second = again()
+    made = (second.config, second.target, second.fit_info)
+    assert made != (first.config, first.target, first.fit_info)
+    assert PatternGraph.load(tmp_path / "0.json") == second == again()
+    second.delete(second.nodes()[0]["id"], note="mine")
+    second.save(tmp_path / "0.json")
+    assert again() == second, "edits of the graph that is asked for stay"
+    config = N2GConfig(seed=7)
+    with pytest.raises(
+        SaelabError, match=r"0.json holds a graph with edits \(1\), and it is of another settings"
+    ):
+        again()
+    assert PatternGraph.load(tmp_path / "0.json") == second
 
 
 def test_same_seed_same_graph_and_no_global_randomness(world):
