@@ -8,6 +8,7 @@ heatmap, in a probe, in a steered run.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -191,7 +192,8 @@ def rows_from(parts: Iterable[tuple[int, int, list[int]]], bos: bool) -> TokenRo
     """Collect the output of :func:`stream_rows`."""
     parts = list(parts)
     offsets = np.cumsum([0, *(len(ids) for _, _, ids in parts)], dtype=np.int64)
-    flat = np.fromiter((t for _, _, ids in parts for t in ids), dtype=np.int32, count=int(offsets[-1]))
+    ids = itertools.chain.from_iterable(ids for _, _, ids in parts)
+    flat = np.fromiter(ids, dtype=np.int32, count=int(offsets[-1]))  # (tokens,)
     doc = np.array([d for d, _, _ in parts], dtype=np.int32)
     start = np.array([s for _, s, _ in parts], dtype=np.int32)
     return TokenRows(flat, offsets, doc, start, bos)

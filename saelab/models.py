@@ -300,8 +300,7 @@ def tokenize(model: Any, text: str, *, bos: bool = True) -> list[int]:
     if not text:
         raise SaelabError("the text is empty; give at least one character")
     begin = bos_id(model)
-    # verbose=False: a text longer than the context is cut into rows by us, not a mistake to warn about
-    ids = model.tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+    ids = _plain_ids(model.tokenizer, text)
     while begin is not None and ids and ids[0] == begin:  # a chat template may bring its own
         ids = ids[1:]
     if not bos:
@@ -309,6 +308,30 @@ def tokenize(model: Any, text: str, *, bos: bool = True) -> list[int]:
     if begin is None:
         raise SaelabError("this model's tokenizer has no BOS token; use bos=False")
     return [begin, *ids]
+
+
+@functools.cache
+def _is_plain(tokenizer: type) -> bool:
+    """Whether tokenizers of this class leave a call to the tokenizers library, and add nothing."""
+    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+    encode = getattr(tokenizer, "_encode_plus", None)
+    return (
+        tokenizer.__call__ is PreTrainedTokenizerBase.__call__
+        and encode is PreTrainedTokenizerFast._encode_plus
+    )
+
+
+def _plain_ids(tokenizer: Any, text: str) -> list[int]:
+    """Ids without special tokens of the tokenizer's own. What a call of the tokenizer makes besides takes longer than the
+    ids, so its backend is asked, where nothing is set that the call would undo."""
+    if _is_plain(type(tokenizer)):
+        backend = tokenizer.backend_tokenizer
+        whole = backend.truncation is None and backend.padding is None
+        if whole and backend.encode_special_tokens == tokenizer.split_special_tokens:
+            return backend.encode(text, add_special_tokens=False).ids
+    # verbose=False: a text longer than the context is cut into rows by us, not a mistake to warn about
+    return tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
 
 
 def default_bos(model: Any) -> bool:

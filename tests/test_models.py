@@ -3,7 +3,7 @@ import threading
 import pytest
 import torch
 from helpers import SENTENCES, shared_tiny, tiny_folder, tiny_model
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from saelab import models
@@ -353,6 +353,38 @@ def test_C21_on_a_real_tokenizer(tiny):
     assert ids == models.tokenize(tiny, "def add")
     assert ids.count(0) == 1
     assert ids[0] == 0
+
+
+@given(st.text(min_size=1, max_size=60))
+@example("<|bos|> a <|bos|>")
+@example(" \n\t é 日本 \U0001f98a\x00")
+def test_the_ids_are_those_of_a_call_of_the_tokenizer(tiny, text):
+    called = tiny.tokenizer(text, add_special_tokens=False)["input_ids"]
+    while called and called[0] == 0:
+        called = called[1:]
+    assert models.tokenize(tiny, text, bos=False) == called
+
+
+def test_what_is_set_on_a_tokenizer_does_not_cut_texts(tiny):
+    text = "def add(a, b): return a + b"
+    whole = models.tokenize(tiny, text)
+    tokenizer = tiny.tokenizer
+    assert len(tokenizer(text, truncation=True, max_length=3, add_special_tokens=False)["input_ids"]) == 3
+    assert tokenizer.backend_tokenizer.truncation is not None
+    assert models.tokenize(tiny, text) == whole
+    tokenizer([text, "a"], padding=True)
+    assert models.tokenize(tiny, "a") == models.tokenize(tiny, "a")
+    assert len(models.tokenize(tiny, "a")) == 2
+
+
+def test_a_tokenizer_with_a_call_of_its_own_is_called(tiny):
+    class Own(type(tiny.tokenizer)):
+        def __call__(self, text, **kwargs):
+            return {"input_ids": [7, 7]}
+
+    model = FakeModel()
+    model.tokenizer = Own(tokenizer_object=tiny.tokenizer.backend_tokenizer, bos_token="<|bos|>")
+    assert models.tokenize(model, "def", bos=False) == [7, 7]
 
 
 def test_C20_bos_id_0_counts_as_set():
