@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import inspect
 from collections.abc import Iterable
 
 
@@ -32,7 +33,8 @@ def unknown(
 
 def check_model(model: object) -> None:
     """Refuse what cannot be a model with hook points, such as its name or an SAE in its place."""
-    if not hasattr(model, "hook_dict"):
+    # a bridge collects all its hook points whenever the attribute is read
+    if inspect.getattr_static(model, "hook_dict", None) is None and not hasattr(model, "hook_dict"):
         raise SaelabError(f"model must be a model, such as load_model('zoo') gives; got {_said(model)}")
 
 

@@ -153,8 +153,10 @@ def hooked(model: Any, hooks: dict[str, HookFn]) -> Iterator[Counter[str]]:
     def wrap(name: str, fn: HookFn):
         def run(x: Tensor, hook: Any) -> Tensor | None:
             fired[name] += 1
-            flat = x.flatten(2) if x.ndim == 4 else x  # (B, T, d)
-            new = fn(flat)
+            if x.ndim != 4:
+                new = fn(x)  # (B, T, d)
+                return None if new is None else new.to(x.dtype)
+            new = fn(x.flatten(2))
             return None if new is None else new.reshape(x.shape).to(x.dtype)
 
         return run

@@ -26,7 +26,7 @@ class Site:
         check_pair(model, sae)
         self.model, self.sae = model, sae
         self.reads, self.writes = hook_points(sae.config.hook_in), hook_points(sae.config.hook_out)
-        for hook in (*self.reads, *self.writes):
+        for hook in dict.fromkeys((*self.reads, *self.writes)):
             models.check_hook(model, hook)
         widths = getattr(sae.config, "widths", None) or (sae.W_dec.shape[1],)
         ends = torch.tensor(widths).cumsum(0).tolist()
@@ -117,13 +117,10 @@ class Clock:
             tuple[float, ...], int
         ] = {}  # schedule -> columns in the cache when it had ended in 0
         self.prompt: Tensor | None = None  # (B,)
+        self.longest_prompt: int | None = None
         self.begun: Tensor | None = None  # ids of the last pass that began a text
         self.wanted: set[int] = set()
         self.reached: set[int] = set()
-
-    @property
-    def longest_prompt(self) -> int | None:
-        return None if self.prompt is None else int(self.prompt.max())
 
     def begin(self, p: Pass) -> None:
         if p.past == 0:
@@ -131,9 +128,11 @@ class Clock:
         if self.fixed is not None:
             if self.prompt is None or len(self.prompt) != len(p.ids):
                 self.prompt = torch.full((len(p.ids),), self.fixed, device=p.ids.device)
+                self.longest_prompt = self.fixed
         elif p.past == 0:
             self._refuse_a_loop_without_cache(p)
             self.prompt, self.begun = p.lengths, p.ids
+            self.longest_prompt = int(p.lengths.max())
         elif self.needs_prompt and (self.prompt is None or len(self.prompt) != len(p.ids)):
             raise SaelabError("this pass continues a text that began outside the block; pass prompt_tokens")
         self.p = p
@@ -157,13 +156,12 @@ class Clock:
 
     def on(self, edit: Edit) -> Tensor:
         """(B, T) bool: where ``edit`` applies, conditions on latents aside."""
-        place = self.p.position  # (B, T)
         if edit.positions == "all":
             return self.allowed
         if isinstance(edit.positions, tuple):
             return self._listed(edit.positions)
         assert self.prompt is not None
-        end = self.prompt[:, None]  # (B, 1)
+        place, end = self.p.position, self.prompt[:, None]  # (B, T), (B, 1)
         if edit.positions == "prompt":
             return self.allowed & (place < end)
         return self.allowed & (place >= (end if edit.positions == "generated" else end - 1))

@@ -8,7 +8,7 @@ nothing is done.
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -45,6 +45,7 @@ class Steered(Site):
         }
         self.find = {latent: column for column, latent in enumerate(sorted(read))}  # latent -> column
         self.columns = Columns(sae, sorted(read)) if read else None
+        self.lines = self._lines()
         self.needs_input = bool(read) or sae.config.normalize in PER_ROW
         self.fixed = None if self.needs_input or self.projected else self._fixed()
 
@@ -58,6 +59,17 @@ class Steered(Site):
             same = (e.positions, e.schedule)
             merged[same] = (e, row if same not in merged else merged[same][1] + row)
         return list(merged.values())
+
+    def _lines(self) -> tuple[Tensor, Tensor] | None:
+        """(m,) slopes and (m,) starts: each latent's move where it is a straight line of its activation, and nothing else
+        in the pass matters but the position; else None."""
+        only = all(e.when is None and e.schedule is None for e in self.edits)
+        alone = len(self.moved) == len(self.keys) and len({e.positions for e in self.edits}) == 1
+        if not only or not alone or [latent for latent, _ in self.keys] != list(self.find):
+            return None
+        slopes = [e.amount - 1 if e.mode == "scale" else -1.0 for e, _ in self.moved]
+        starts = [e.amount if e.mode == "clamp" else 0.0 for e, _ in self.moved]
+        return torch.tensor(slopes, dtype=torch.float64), torch.tensor(starts, dtype=torch.float64)
 
     def _unit(self, rows: Tensor) -> Tensor | None:
         """(n, 1 or d_out): what activation times decoder row is multiplied by on the way out; None is 1."""
@@ -90,7 +102,7 @@ class Steered(Site):
         if self.done is False:
             return None
         assert isinstance(self.done, Tensor)
-        delta = self.done[:, part].to(x.device)  # (n, d)
+        delta = _cut(self.done, part).to(x.device)  # (n, d)
         if self.count == self.union.numel():
             return delta.reshape(x.shape)
         out = x.new_zeros(x.shape, dtype=delta.dtype)
@@ -105,7 +117,7 @@ class Steered(Site):
                 continue
             if row.device != x.device:
                 self.fixed[i] = (e, row := row.to(x.device))
-            added = row[part]  # (d)
+            added = _cut(row, part)  # (d)
             on = self.where[e.positions].to(x.device)  # (B, T)
             if e.schedule is not None:
                 share = self.clock.share(e).to(x.device)  # (B, T)
@@ -121,8 +133,8 @@ class Steered(Site):
         """(n, d_out) in float32 at least, one row per edited position; False where nothing moves."""
         device, dtype = self.sae.W_dec.device, torch.promote_types(x.dtype, torch.float32)
         every = self.count == self.union.numel()
-        on = self.union.to(x.device)
-        rows = self.input(None if every else on) if self.needs_input else None  # (n, d_in)
+        on = None if every else self.union.to(x.device)
+        rows = self.input(on) if self.needs_input else None  # (n, d_in)
         unit = None
         if rows is not None:
             rows, stats = self.sae.normalise(rows.to(self.sae.W_dec.dtype))
@@ -138,7 +150,7 @@ class Steered(Site):
                 delta = moves @ self.rows.to(device, dtype)  # (n, d_out)
                 delta = delta if unit is None else delta * unit
         if self.onto is not None:
-            here = x.flatten(0, 1) if every else x[on]
+            here = x.flatten(0, 1) if on is None else x[on]
             projected = self._projection(here.to(device, dtype), old, unit)
             delta = projected if delta is False else delta + projected
         return delta
@@ -164,18 +176,19 @@ class Steered(Site):
         """(n, m) by how much each latent goes up; None where none does."""
         if old is None and all(self._idle(e) for e, _ in self.moved):
             return None
+        if old is not None and self.lines is not None:
+            slopes, starts = self.lines = self.lines[0].to(old), self.lines[1].to(old)
+            return torch.addcmul(starts, old, slopes)
         like = torch.empty(0, device=device, dtype=dtype)
-        start = [
-            self._activation(old, latent, like) if latent in self.find else like.new_zeros(self.count)
-            for latent, _ in self.keys
-        ]
-        now = list(start)
+        moves: list[Tensor | None] = [None] * len(self.keys)
         for e, column in self.moved:
-            a = now[column]  # (n,)
+            latent, move = self.keys[column][0], moves[column]
+            a = self._activation(old, latent, like) if latent in self.find else like.new_zeros(self.count)
             share = self._share(e, old, like)
-            step = _step(e, a)
-            now[column] = a + (step if share is None else share * step)
-        return torch.stack([b - a for a, b in zip(start, now, strict=True)], 1)
+            step = _step(e, a if move is None else a + move)  # (n,)
+            step = step if share is None else share * step
+            moves[column] = step if move is None else move + step
+        return torch.stack(cast(list[Tensor], moves), 1)
 
     def _idle(self, e: Edit) -> bool:
         """Whether an edit does nothing where every latent that is read is 0."""
@@ -208,4 +221,11 @@ def _step(e: Edit, a: Tensor) -> Tensor:
     """(n,) from the activation ``a`` to what the edit makes of it."""
     if e.mode == "add":
         return torch.full_like(a, e.amount)
-    return {"scale": a * (e.amount - 1), "clamp": e.amount - a, "ablate": -a}[e.mode]
+    if e.mode == "scale":
+        return a * (e.amount - 1)
+    return e.amount - a if e.mode == "clamp" else -a
+
+
+def _cut(x: Tensor, part: slice) -> Tensor:
+    """``x[..., part]``; ``x`` itself where that is all of it."""
+    return x if part.stop - part.start == x.shape[-1] else x[..., part]

@@ -12,6 +12,8 @@ from saelab.errors import HookError, SaelabError
 from saelab.intervene import attach, interventions, steer
 from saelab.sae import SAE, SAEConfig
 from saelab.sae.archs import ARCHS
+from saelab.sites import Clock
+from saelab.steered import Steered
 
 HOOK = "blocks.0.hook_resid_post"
 TEXT = "The red fox ran"  # five tokens with BOS
@@ -119,6 +121,27 @@ def test_edits_of_one_latent_follow_each_other(model, sae):
     edits = [Edit(mode="ablate", latent=latent), Edit(2.0, latent=latent), Edit(3.0, "scale", latent=latent)]
     same = change(model, sae, {latent: 6.0}, mode="clamp")
     torch.testing.assert_close(change(model, sae, edits), same, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_moves_in_one_step_are_the_moves_one_by_one(model, dtype):
+    sae = random_sae().to(dtype)
+    x = acts(model, ids_of(model))
+    a, b = sae.encode(x[0].to(dtype)).float().amax(0).topk(2).indices.tolist()
+    edits = [
+        Edit(3.0, "clamp", a),
+        Edit(0.3, "scale", b),
+        Edit(mode="ablate", latent=an_active_latent(model, sae, 3)),
+    ]
+    edits = list({e.latent: e for e in edits}.values())
+    site = Steered(model, sae, interventions(model, sae, edits)[0][1], Clock(model, False, None, False))
+    assert site.lines is not None
+    old = sae.encode(x[0].to(dtype))[:, list(site.find)].float()  # (T, m)
+    site.count, site.where = len(old), {"all": torch.ones(1, len(old), dtype=torch.bool)}
+    together = site._moves(old, "cpu", torch.float32)
+    site.lines = None
+    assert torch.equal(together, site._moves(old, "cpu", torch.float32))
+    assert together.any()
 
 
 def test_project_replaces_the_component_along_the_decoder_row(model, sae):
