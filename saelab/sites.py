@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
@@ -96,10 +97,22 @@ def by_hook(
 
 def sum_into(x: Tensor, changes: list[Tensor]) -> Tensor:
     """``x`` plus all changes (B, T, d), added in float32 at least and given back in x's dtype."""
+    # a step of a generation loop has no time for conversions that convert nothing
+    if all(change.dtype == x.dtype == torch.float32 and change.device == x.device for change in changes):
+        return functools.reduce(torch.add, changes, x)
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     for change in changes:
         wide = wide + change.to(wide)
     return wide.to(x.dtype)
+
+
+# (B, T) of a step of a generation loop: a look at it instead of sums and products over one place
+_YES, _NO = torch.ones(1, 1, dtype=torch.bool), torch.zeros(1, 1, dtype=torch.bool)
+
+
+def count(on: Tensor) -> int:
+    """How many positions (B, T) are on."""
+    return 1 if on is _YES else 0 if on is _NO else int(on.sum())
 
 
 class Clock:
@@ -108,7 +121,7 @@ class Clock:
     def __init__(self, model: Any, special: bool, prompt_tokens: int | None, needs_prompt: bool):
         self.model, self.special, self.needs_prompt = model, special, needs_prompt
         self.fixed = prompt_tokens
-        special_ids = models.special_ids(model)
+        self.special_ids = special_ids = models.special_ids(model)
         size = max((models.vocab_size(model), *(i + 1 for i in special_ids)))
         self.ordinary = torch.ones(size, dtype=torch.bool)  # a look-up: torch.isin takes ten times as long
         self.ordinary[list(special_ids)] = False
@@ -136,6 +149,10 @@ class Clock:
         elif self.needs_prompt and (self.prompt is None or len(self.prompt) != len(p.ids)):
             raise SaelabError("this pass continues a text that began outside the block; pass prompt_tokens")
         self.p = p
+        if p.ids.numel() == 1 and p.ids.device.type == "cpu":
+            real = p.mask is None or bool(p.mask.numpy(force=True)[0, -1])
+            self.allowed = _YES if real and (self.special or p.ids.item() not in self.special_ids) else _NO
+            return
         if self.special:
             self.allowed = p.real  # (B, T)
             return

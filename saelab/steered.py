@@ -19,7 +19,7 @@ from saelab.passes import Pass, Watch
 from saelab.sae import SAE
 from saelab.sae.columns import Columns
 from saelab.sae.config import PER_ROW
-from saelab.sites import Clock, Site
+from saelab.sites import Clock, Site, count
 
 
 class Steered(Site):
@@ -46,6 +46,8 @@ class Steered(Site):
         self.find = {latent: column for column, latent in enumerate(sorted(read))}  # latent -> column
         self.columns = Columns(sae, sorted(read)) if read else None
         self.lines = self._lines()
+        self.idle = all(self._idle(e) for e, _ in self.moved)  # where every latent that is read is 0
+        self.still: Tensor | None = None
         self.needs_input = bool(read) or sae.config.normalize in PER_ROW
         self.fixed = None if self.needs_input or self.projected else self._fixed()
 
@@ -65,7 +67,7 @@ class Steered(Site):
         in the pass matters but the position; else None."""
         only = all(e.when is None and e.schedule is None for e in self.edits)
         alone = len(self.moved) == len(self.keys) and len({e.positions for e in self.edits}) == 1
-        if not only or not alone or [latent for latent, _ in self.keys] != list(self.find):
+        if not self.moved or not only or not alone or [latent for latent, _ in self.keys] != list(self.find):
             return None
         slopes = [e.amount - 1 if e.mode == "scale" else -1.0 for e, _ in self.moved]
         starts = [e.amount if e.mode == "clamp" else 0.0 for e, _ in self.moved]
@@ -85,7 +87,7 @@ class Steered(Site):
                 where[e.positions] = self.clock.on(e)
         self.where, self.done = where, None
         self.union = functools.reduce(torch.logical_or, where.values())  # (B, T)
-        self.count = int(self.union.sum())
+        self.count = count(self.union)
         self.begin(p, watch, self.needs_input and self.count > 0)
         return self.count
 
@@ -144,7 +146,9 @@ class Steered(Site):
         old = None if self.columns is None or rows is None else self.columns(rows)  # (n, read latents)
         old = None if old is None else old.to(dtype)
         delta: Tensor | bool = False
-        if self.rows is not None:
+        if old is None and unit is None and self.lines is not None and not self.idle:
+            delta = self._rest(device, dtype).expand(self.count, -1)  # (n, d_out)
+        elif self.rows is not None:
             moves = self._moves(old, device, dtype)  # (n, m)
             if moves is not None:
                 delta = moves @ self.rows.to(device, dtype)  # (n, d_out)
@@ -154,6 +158,14 @@ class Steered(Site):
             projected = self._projection(here.to(device, dtype), old, unit)
             delta = projected if delta is False else delta + projected
         return delta
+
+    def _rest(self, device: Any, dtype: torch.dtype) -> Tensor:
+        """(1, d_out) what the lines add where every latent that is read is 0: the same in every step."""
+        if self.still is None or self.still.dtype != dtype or self.still.device != device:
+            assert self.lines is not None
+            assert self.rows is not None
+            self.still = self.lines[1].to(device, dtype)[None] @ self.rows.to(device, dtype)
+        return self.still
 
     def _activation(self, old: Tensor | None, latent: int, like: Tensor) -> Tensor:
         """(n,) of a latent that is read."""
@@ -174,7 +186,7 @@ class Steered(Site):
 
     def _moves(self, old: Tensor | None, device: Any, dtype: torch.dtype) -> Tensor | None:
         """(n, m) by how much each latent goes up; None where none does."""
-        if old is None and all(self._idle(e) for e, _ in self.moved):
+        if old is None and self.idle:
             return None
         if old is not None and self.lines is not None:
             slopes, starts = self.lines = self.lines[0].to(old), self.lines[1].to(old)

@@ -10,9 +10,10 @@ from saelab import models
 from saelab.edits import Edit
 from saelab.errors import HookError, SaelabError
 from saelab.intervene import attach, interventions, steer
+from saelab.passes import Pass
 from saelab.sae import SAE, SAEConfig
 from saelab.sae.archs import ARCHS
-from saelab.sites import Clock
+from saelab.sites import Clock, count
 from saelab.steered import Steered
 
 HOOK = "blocks.0.hook_resid_post"
@@ -737,3 +738,18 @@ def test_several_saes_are_spliced_in_one_pass(model):
         models.forward(model, ids)
         written = acts(model, ids)
     torch.testing.assert_close(both.all_codes[0].dense(), early.encode(written), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("special", [False, True])
+@pytest.mark.parametrize("last", [0, 1])
+def test_one_token_means_what_it_means_among_others(model, special, last):
+    ordinary, bos = 7, models.bos_id(model)
+    two = Pass(torch.tensor([[ordinary], [bos]]), 2, torch.tensor([[1, 1, last]] * 2))
+    clock = Clock(model, special, 1, False)
+    clock.begin(two)
+    for row, token in enumerate((ordinary, bos)):
+        one = Clock(model, special, 1, False)
+        one.begin(Pass(torch.tensor([[token]]), 2, two.mask[:1]))
+        assert torch.equal(one.allowed, clock.allowed[row : row + 1])
+        assert count(one.allowed) == int(one.allowed.sum())
+    assert count(clock.allowed) == int(clock.allowed.sum())
