@@ -153,10 +153,7 @@ def hooked(model: Any, hooks: dict[str, HookFn]) -> Iterator[Counter[str]]:
     def wrap(name: str, fn: HookFn):
         def run(x: Tensor, hook: Any) -> Tensor | None:
             fired[name] += 1
-            if x.ndim != 4:
-                new = fn(x)  # (B, T, d)
-                return None if new is None else new.to(x.dtype)
-            new = fn(x.flatten(2))
+            new = fn(x.flatten(2) if x.ndim == 4 else x)  # of (B, T, d)
             return None if new is None else new.reshape(x.shape).to(x.dtype)
 
         return run

@@ -69,9 +69,8 @@ class Steered(Site):
         alone = len(self.moved) == len(self.keys) and len({e.positions for e in self.edits}) == 1
         if not self.moved or not only or not alone or [latent for latent, _ in self.keys] != list(self.find):
             return None
-        slopes = [e.amount - 1 if e.mode == "scale" else -1.0 for e, _ in self.moved]
-        starts = [e.amount if e.mode == "clamp" else 0.0 for e, _ in self.moved]
-        return torch.tensor(slopes, dtype=torch.float64), torch.tensor(starts, dtype=torch.float64)
+        slopes, starts = torch.tensor([_line(e) for e, _ in self.moved], dtype=torch.float64).unbind(1)
+        return slopes, starts
 
     def _unit(self, rows: Tensor) -> Tensor | None:
         """(n, 1 or d_out): what activation times decoder row is multiplied by on the way out; None is 1."""
@@ -208,7 +207,7 @@ class Steered(Site):
             return True
         # a latent may be moved by one edit and then scaled by the next
         alone = sum(other.latent == e.latent for other, _ in self.moved) == 1
-        return alone and (e.mode in ("scale", "ablate") or (e.mode == "clamp" and e.amount == 0))
+        return alone and e.reads and _line(e)[1] == 0
 
     def _projection(self, x: Tensor, old: Tensor | None, unit: Tensor | None) -> Tensor:
         """(n, d_out). Rows that the same edits apply to are solved together."""
@@ -229,13 +228,20 @@ class Steered(Site):
         return delta
 
 
+def _line(e: Edit) -> tuple[float, float]:
+    """(slope, start) of what an edit adds, as a function of the activation."""
+    return {
+        "add": (0.0, e.amount),
+        "scale": (e.amount - 1, 0.0),
+        "clamp": (-1.0, e.amount),
+        "ablate": (-1.0, 0.0),
+    }[e.mode]
+
+
 def _step(e: Edit, a: Tensor) -> Tensor:
     """(n,) from the activation ``a`` to what the edit makes of it."""
-    if e.mode == "add":
-        return torch.full_like(a, e.amount)
-    if e.mode == "scale":
-        return a * (e.amount - 1)
-    return e.amount - a if e.mode == "clamp" else -a
+    slope, start = _line(e)
+    return start + slope * a if e.reads else torch.full_like(a, start)
 
 
 def _cut(x: Tensor, part: slice) -> Tensor:

@@ -79,9 +79,11 @@ export function range(chart, up) {
   if (chart.zero) low = Math.min(low, 0);
   if (chart.mark !== null && chart.mark !== undefined) take(up(chart.mark));
   if (low === high) return chart.zero ? [0, high || 1] : [low - 0.5, high + 0.5];
-  // a curve that hardly moves is to look like one
-  const lacks = chart.log ? 0 : Math.max(0, 0.01 * Math.max(Math.abs(low), Math.abs(high)) - (high - low));
-  [low, high] = chart.zero ? [low, high] : [low - lacks / 2, high + lacks / 2];
+  if (!chart.log && !chart.zero) { // a curve that hardly moves is to look like one
+    const lacks = Math.max(0, 0.01 * Math.max(Math.abs(low), Math.abs(high)) - (high - low));
+    low -= lacks / 2;
+    high += lacks / 2;
+  }
   const pad = (high - low) * 0.06;
   return [chart.zero ? low : low - pad, high + pad];
 }

@@ -259,8 +259,9 @@ class _Fit:
         """The finished graph, but for verification."""
         graph = PatternGraph(target=_target(index, self.latent), config=self.config.to_dict())
         graph.index = index
-        graph.fit_info |= {"algorithm": ALGORITHM, "text": _text(index)}
-        graph.fit_info |= {"examples": self.examples, "explained": self.explained}
+        graph.fit_info |= {
+            "algorithm": ALGORITHM, "text": _text(index), "examples": self.examples, "explained": self.explained,
+        }  # fmt: skip
         _, _, part = self.c.truth(self.latent)
         if not len(part):
             counted = f"{index.n_counted:,} counted tokens"

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 
 BLOCK = 2**23  # pre-activations that are made and searched at a time on a CPU
+ROWS = 512  # at least so many rows at a time: the weights are read once for all of them
 
 
 @dataclass(frozen=True)
@@ -103,7 +104,7 @@ class Task:
         near the processor."""
         if rows is None:
             cpu = self.x_in.device.type == "cpu"
-            rows = max(512, (BLOCK if cpu else 32 * BLOCK) // len(self.p.enc))
+            rows = max(ROWS, (BLOCK if cpu else 32 * BLOCK) // len(self.p.enc))
         if self.fast:
             x, enc, bias = self.x_in.bfloat16(), self.p.enc.bfloat16(), self.p.b_enc.bfloat16()
         else:
