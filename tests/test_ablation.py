@@ -6,9 +6,9 @@ import torch
 from helpers import codes_of, logp_of, random_sae, tiny_model
 
 from saelab import models
-from saelab.ablation import effects
 from saelab.errors import SaelabError
-from saelab.intervene import attach, steer
+from saelab.interventions.attach import attach, steer
+from saelab.interventions.effects import effects
 
 HOOK = "blocks.0.hook_resid_post"
 TEXT = "The red fox ran over"

@@ -6,10 +6,10 @@ import torch
 from helpers import codes_of, logp_of, random_sae, tiny_model
 
 from saelab import models
-from saelab.ablation import effects
-from saelab.attribution import attribute
 from saelab.errors import SaelabError
-from saelab.intervene import steer
+from saelab.interventions.attach import steer
+from saelab.interventions.attribution import attribute
+from saelab.interventions.effects import effects
 from saelab.sae import SAE, SAEConfig
 
 HOOK = "blocks.0.hook_resid_post"

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saelab import files
-from saelab.edits import MODES, POSITIONS, Edit, Intervention, intervention
 from saelab.errors import SaelabError
+from saelab.interventions.edits import MODES, POSITIONS, Edit, Intervention, intervention
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import torch
 
 import saelab as sl
 from saelab.facts import facts_html
-from saelab.intervene import interventions
+from saelab.interventions.attach import interventions
 from saelab.n2g.reconstruct import SimulatedLoss
 from saelab.sae import SAE, SAEConfig
 from saelab.zoo.labels import Labels

@@ -11,10 +11,10 @@ import torch
 from helpers import random_sae, tiny_model
 
 from saelab import models
-from saelab.edits import Edit, Intervention
 from saelab.errors import SaelabError
-from saelab.generation import Comparison, Generation, Sample, _sample, compare, generate
-from saelab.intervene import attach, interventions, steer
+from saelab.interventions.attach import attach, interventions, steer
+from saelab.interventions.edits import Edit, Intervention
+from saelab.interventions.generation import Comparison, Generation, Sample, _sample, compare, generate
 
 PROMPT = "The red fox ran"  # five tokens with BOS
 POSITIONS = ["all", "prompt", "generated", "last", [2], [-1]]

@@ -7,14 +7,14 @@ import torch
 from helpers import random_sae, tiny_model
 
 from saelab import models
-from saelab.edits import Edit
 from saelab.errors import HookError, SaelabError
-from saelab.intervene import attach, interventions, steer
-from saelab.passes import Pass
+from saelab.interventions.attach import attach, interventions, steer
+from saelab.interventions.edits import Edit
+from saelab.interventions.passes import Pass
+from saelab.interventions.runner import Steered
+from saelab.interventions.sites import Clock, count
 from saelab.sae import SAE, SAEConfig
 from saelab.sae.archs import ARCHS
-from saelab.sites import Clock, count
-from saelab.steered import Steered
 
 HOOK = "blocks.0.hook_resid_post"
 TEXT = "The red fox ran"  # five tokens with BOS
@@ -673,7 +673,7 @@ def test_a_crosscoder_writes_each_part_at_its_own_hook_point(model, scale):
 
 @crosscoders
 def test_a_crosscoders_latents_need_the_whole_text(model):
-    from saelab.generation import generate
+    from saelab.interventions.generation import generate
 
     coder = filled(SAEConfig("topk", 32, 64, k=4, hook_in=(HOOK, LATE), widths=(16, 16)))
     options = {"max_new_tokens": 4, "temperature": 0, "sae": coder, "edits": {3: 3.0}}

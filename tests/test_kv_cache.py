@@ -6,7 +6,7 @@ from helpers import random_sae, tiny_model
 
 from saelab import kv_cache, models
 from saelab.errors import HookError, SaelabError
-from saelab.intervene import steer
+from saelab.interventions.attach import steer
 
 
 @pytest.fixture(autouse=True)

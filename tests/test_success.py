@@ -6,10 +6,10 @@ import pytest
 from helpers import random_sae
 
 from saelab import models
-from saelab.edits import Edit
 from saelab.errors import SaelabError
-from saelab.generation import generate
-from saelab.success import FIRST_TEN, steering_success
+from saelab.interventions.edits import Edit
+from saelab.interventions.generation import generate
+from saelab.interventions.success import FIRST_TEN, steering_success
 
 CANDIDATES = {"a": [3, 9], "b": [7]}
 

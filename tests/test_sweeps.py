@@ -10,9 +10,9 @@ from helpers import random_sae
 
 from saelab import models
 from saelab.errors import SaelabError
-from saelab.generation import generate
-from saelab.intervene import steer
-from saelab.sweeps import judge, plot_sweep, repetition, sweep
+from saelab.interventions.attach import steer
+from saelab.interventions.generation import generate
+from saelab.interventions.sweeps import judge, plot_sweep, repetition, sweep
 
 PROMPTS = ["The red fox", "12 + 34"]
 

@@ -14,8 +14,8 @@ from tqdm.auto import tqdm
 from saelab import data, models
 from saelab.errors import SaelabError, check_count
 from saelab.evaluation.head import _CELLS, Head
+from saelab.interventions.sites import Site
 from saelab.sae import SAE
-from saelab.sites import Site
 
 
 def ablation_sparsity(

@@ -18,8 +18,8 @@ from saelab.evaluation.comparison import Reports, named
 from saelab.evaluation.head import kl_divergence as kl_divergence
 from saelab.evaluation.measure import measure
 from saelab.evaluation.report import Report, report
+from saelab.interventions.sites import hook_points
 from saelab.sae import SAE
-from saelab.sites import hook_points
 
 
 def evaluate(

@@ -19,8 +19,8 @@ from tqdm.auto import tqdm
 from saelab import data, models
 from saelab.errors import SaelabError
 from saelab.evaluation.head import Head, losses
+from saelab.interventions.sites import Site
 from saelab.sae import SAE
-from saelab.sites import Site
 
 Hooks = tuple[str, ...]
 

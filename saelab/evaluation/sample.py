@@ -13,8 +13,8 @@ from torch import Tensor
 from saelab import data, models
 from saelab.errors import SaelabError, check_count, check_pair, unknown
 from saelab.index.concepts import compressed
+from saelab.interventions.sites import Site
 from saelab.sae import SAE, Codes, ops
-from saelab.sites import Site
 
 LEAST = 10  # examples of a class, in each half of the documents, without which a concept is no task
 

@@ -20,7 +20,7 @@ from saelab.widgets.tokens import MONO, TokenText, escape, frame, spans
 if TYPE_CHECKING:
     import pandas as pd
 
-    from saelab.ablation import Effects
+    from saelab.interventions.effects import Effects
 
 _DETACHED = "trying a text and ablating need the SAE and the model: LatentIndex.open(path, sae=…, model=…)"
 
@@ -214,7 +214,7 @@ class LatentDashboard(Widget):
             thread.join()
 
     def _effects_in(self, index: Any, latent: int, row: int, position: int | None) -> tuple[Any, ...]:
-        from saelab.ablation import effects
+        from saelab.interventions.effects import effects
 
         try:
             return latent, row, position, effects(index.model, index.sae, index.rows[row], latent)

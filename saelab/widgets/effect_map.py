@@ -14,7 +14,7 @@ from saelab.widgets.tokens import frame
 if TYPE_CHECKING:
     import pandas as pd
 
-    from saelab.ablation import Effects
+    from saelab.interventions.effects import Effects
 
 MEASURES = ("loss_diff", "kl", "activation")
 
@@ -78,7 +78,7 @@ class EffectMap(Widget):
         cls, model: Any, sae: Any, text: str, latent: int, *, direct: bool = False, **options: Any
     ) -> EffectMap:
         """Compute the effects; the view can then ask for those of other latents. See :func:`saelab.effects`."""
-        from saelab.ablation import effects
+        from saelab.interventions.effects import effects
 
         names = ("top", "special")
         how = {"direct": direct, **{k: options.pop(k) for k in names if k in options}}
@@ -113,7 +113,7 @@ class EffectMap(Widget):
                 "this map was made from effects that were computed before; make it with saelab.effect_map to "
                 "ask for other latents"
             )
-        from saelab.ablation import effects
+        from saelab.interventions.effects import effects
 
         model, sae, text, how = self._source
         self._effects = effects(model, sae, text, check_latent(latent, sae.config.d_sae), **how)

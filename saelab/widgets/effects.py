@@ -9,7 +9,7 @@ import numpy as np
 from saelab.widgets.tokens import HEAT, MONO, escape
 
 if TYPE_CHECKING:
-    from saelab.ablation import Effects
+    from saelab.interventions.effects import Effects
 
 COOL = (59, 130, 196)  # the same blue as --sl-cool
 

@@ -17,7 +17,7 @@ from saelab.widgets.tokens import MONO, TokenText, escape, frame
 if TYPE_CHECKING:
     import pandas as pd
 
-    from saelab.generation import Comparison
+    from saelab.interventions.generation import Comparison
 
 MODES = ("add", "clamp", "scale", "ablate", "project")
 POSITIONS = ("all", "prompt", "generated", "last")
@@ -53,7 +53,7 @@ class SteeringPanel(Widget):
     baseline, steered
         What was written: tokens, and the positions that differ.
     result
-        The :class:`saelab.generation.Comparison` of the last run that ended, or None.
+        The :class:`saelab.interventions.generation.Comparison` of the last run that ended, or None.
 
     Examples
     --------
@@ -206,7 +206,7 @@ class SteeringPanel(Widget):
         }  # fmt: skip
 
     def _work(self, job: dict[str, Any], model: Any, sae: Any) -> None:
-        from saelab.generation import compare
+        from saelab.interventions.generation import compare
 
         options = {k: v for k, v in job.items() if k not in ("prompt", "edits")}
         self.result = compare(
@@ -216,7 +216,7 @@ class SteeringPanel(Widget):
         self._finish(self.result, job, model)
 
     def _sweep(self, job: dict[str, Any], model: Any, sae: Any) -> None:
-        from saelab.sweeps import sweep
+        from saelab.interventions.sweeps import sweep
 
         options = {k: v for k, v in job.items() if k not in ("prompt", "edits", "factors")}
         runs = [(latent, f, f * s) for latent, s in job["edits"].items() for f in job["factors"]]

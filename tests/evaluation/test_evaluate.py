@@ -13,7 +13,7 @@ import saelab as sl
 from saelab import data, models
 from saelab.errors import HookError, SaelabError
 from saelab.evaluation.head import kl_divergence
-from saelab.passes import watched
+from saelab.interventions.passes import watched
 from saelab.sae import SAE, SAEConfig
 
 HOOK = "blocks.0.hook_resid_post"

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from saelab.ablation import effects
 from saelab.errors import SaelabError
+from saelab.interventions.effects import effects
 from saelab.widgets import EffectMap, effect_map
 
 TEXT = "The red fox ran over"

@@ -6,8 +6,8 @@ import pandas as pd
 import pytest
 
 from saelab.errors import SaelabError
-from saelab.generation import compare
-from saelab.sweeps import sweep
+from saelab.interventions.generation import compare
+from saelab.interventions.sweeps import sweep
 from saelab.widgets import SteeringPanel, steering_panel
 
 
@@ -68,7 +68,7 @@ def test_a_model_that_raises_is_an_error_in_the_panel(panel, monkeypatch):  # C6
     def broken(*args, **kwargs):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr("saelab.generation.compare", broken)
+    monkeypatch.setattr("saelab.interventions.generation.compare", broken)
     panel.run(wait=True)
     assert panel.error["message"] == "RuntimeError: out of memory"
     assert "broken" in panel.error["traceback"]
@@ -184,7 +184,7 @@ def test_a_sweep_can_be_cancelled_and_says_what_it_cannot_do(panel, monkeypatch)
             panel.cancel()
         return sweep(*args, **options)
 
-    monkeypatch.setattr("saelab.sweeps.sweep", counted)
+    monkeypatch.setattr("saelab.interventions.sweeps.sweep", counted)
     panel.sweep(wait=True)
     assert panel.status == "cancelled after 1 of 3"
     assert len(panel.to_frame("sweep")) == 1

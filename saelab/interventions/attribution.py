@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 
 from saelab import models
-from saelab.ablation import allowed, text_ids
 from saelab.errors import SaelabError, check_count, check_pair
 from saelab.facts import escape
-from saelab.intervene import attach
-from saelab.passes import Pass, watched
+from saelab.interventions.attach import attach
+from saelab.interventions.effects import allowed, text_ids
+from saelab.interventions.passes import Pass, watched
+from saelab.interventions.sites import Site
 from saelab.sae import SAE, Codes
-from saelab.sites import Site
 
 Metric = Callable[[Tensor], Tensor]
 

@@ -14,12 +14,12 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from saelab import models
-from saelab.edits import Edit
 from saelab.errors import SaelabError, check_count, check_latent, check_pair
-from saelab.generation import Generation, generate
-from saelab.intervene import interventions
+from saelab.interventions.attach import interventions
+from saelab.interventions.edits import Edit
+from saelab.interventions.generation import Generation, generate
+from saelab.interventions.sweeps import judge as read_by_the_model
 from saelab.sae import SAE
-from saelab.sweeps import judge as read_by_the_model
 
 Judge = Callable[[str], "str | None"]
 FIRST_TEN = (1.0,) * 10 + (0.0,)  # push for ten tokens, then let the model go on by itself
@@ -121,7 +121,7 @@ def steering_success(
     strengths, schedules
         Tried in this order, each schedule with every candidate, until one gives the concept in a share of
         ``enough`` of the tuning samples; else the best is taken. A schedule is as in
-        :class:`~saelab.edits.Edit`: the default pushes at the first ten tokens and lets the model go on by
+        :class:`~saelab.interventions.edits.Edit`: the default pushes at the first ten tokens and lets the model go on by
         itself, which breaks the text less, and then tries None, which pushes at every token.
     controls
         Random directions of the same length as the latent's, per concept.

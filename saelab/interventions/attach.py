@@ -17,13 +17,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saelab import edits as _edits
-from saelab.edits import Edit, Intervention
 from saelab.errors import SaelabError, check_model, check_sae
-from saelab.passes import Pass, Watch, watched
+from saelab.interventions import edits as _edits
+from saelab.interventions.edits import Edit, Intervention
+from saelab.interventions.passes import Pass, Watch, watched
+from saelab.interventions.runner import Steered
+from saelab.interventions.sites import Clock, Site, by_hook
 from saelab.sae import SAE, Codes
-from saelab.sites import Clock, Site, by_hook
-from saelab.steered import Steered
 
 
 def paired(sae: Any, edits: Any = None) -> list[tuple[SAE, Any]]:
@@ -106,9 +106,9 @@ def steer(
     ----------
     sae, edits
         One SAE and its edits, or a list of ``(sae, edits)`` pairs. Edits: ``{latent: strength}``, ``{latent:
-        Edit}``, a list of :class:`~saelab.edits.Edit`, a list of latents to ablate, or an ``Intervention``.
+        Edit}``, a list of :class:`~saelab.interventions.edits.Edit`, a list of latents to ablate, or an ``Intervention``.
     mode, positions, when, above, schedule
-        For the edits given as plain numbers; see :class:`~saelab.edits.Edit`.
+        For the edits given as plain numbers; see :class:`~saelab.interventions.edits.Edit`.
     relative
         Strengths are in units of each latent's maximum: a ``LatentIndex`` or ``{latent: maximum}``.
     special

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from saelab import models
-from saelab.edits import Edit
 from saelab.errors import HookError, SaelabError, check_pair
-from saelab.passes import Pass, Watch
+from saelab.interventions.edits import Edit
+from saelab.interventions.passes import Pass, Watch
 from saelab.sae import SAE
 
 

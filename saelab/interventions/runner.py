@@ -13,13 +13,13 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from saelab.edits import Edit, Intervention, directions
 from saelab.errors import SaelabError
-from saelab.passes import Pass, Watch
+from saelab.interventions.edits import Edit, Intervention, directions
+from saelab.interventions.passes import Pass, Watch
+from saelab.interventions.sites import Clock, Site, count
 from saelab.sae import SAE
 from saelab.sae.columns import Columns
 from saelab.sae.config import PER_ROW
-from saelab.sites import Clock, Site, count
 
 
 class Steered(Site):

@@ -22,7 +22,7 @@ from torch import Tensor
 from saelab import models
 from saelab.errors import SaelabError, check_count, check_model, unknown
 from saelab.facts import escape
-from saelab.intervene import interventions, paired, steer
+from saelab.interventions.attach import interventions, paired, steer
 from saelab.kv_cache import Decoder
 from saelab.sae import SAE
 

@@ -14,10 +14,10 @@ from torch import Tensor
 from saelab import data, models
 from saelab.errors import SaelabError, check_count, check_latent, check_pair
 from saelab.evaluation.head import kl_divergence
-from saelab.intervene import attach, steer
-from saelab.passes import Pass, watched
+from saelab.interventions.attach import attach, steer
+from saelab.interventions.passes import Pass, watched
+from saelab.interventions.sites import hook_points
 from saelab.sae import SAE, Codes
-from saelab.sites import hook_points
 
 if TYPE_CHECKING:
     from saelab.widgets.effect_map import EffectMap

@@ -11,10 +11,10 @@ import torch
 from tqdm.auto import tqdm
 
 from saelab import models
-from saelab.edits import Edit
 from saelab.errors import SaelabError, check_latent, check_pair
-from saelab.generation import Generation, generate
-from saelab.intervene import attach, interventions
+from saelab.interventions.attach import attach, interventions
+from saelab.interventions.edits import Edit
+from saelab.interventions.generation import Generation, generate
 from saelab.sae import SAE
 
 _GRAM = 3
