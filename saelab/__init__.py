@@ -29,7 +29,7 @@ _WHERE = {
     "catalog": "saelab.formats.catalog",
     "load_model_for": "saelab.formats.catalog",
     "self_check": "saelab.formats.selfcheck",
-    "ActivationStore": "saelab.store",
+    "ActivationStore": "saelab.activations.store",
     "train": "saelab.training",
     "train_many": "saelab.training",
     "grid": "saelab.training",

@@ -6,8 +6,8 @@ import torch
 from helpers import SENTENCES
 
 from saelab import data, files, models
-from saelab.activations import Harvester
-from saelab.buffer import ActivationBuffer
+from saelab.activations.buffer import ActivationBuffer
+from saelab.activations.harvest import Harvester
 from saelab.errors import HookError, SaelabError
 
 HOOK, OTHER = "blocks.0.hook_resid_post", "blocks.1.mlp.hook_post"

@@ -10,9 +10,9 @@ import torch
 from helpers import SENTENCES, tiny_folder, tiny_model
 
 from saelab import direct, models
-from saelab.activations import Harvester
+from saelab.activations.harvest import Harvester
+from saelab.activations.store import ActivationStore
 from saelab.errors import HookError, SaelabError
-from saelab.store import ActivationStore
 
 POST = "blocks.1.hook_resid_post"
 ROUNDING = 1e-5  # of a token's norm, float32; 4e-6 is the largest seen, at the last layer of SmolLM2

@@ -13,9 +13,9 @@ from test_buffer import HOOK, OTHER, wanted
 
 import saelab as sl
 from saelab import models
-from saelab.buffer import ActivationBuffer
+from saelab.activations.buffer import ActivationBuffer
+from saelab.activations.store import ActivationStore, Reader
 from saelab.errors import HookError, SaelabError
-from saelab.store import ActivationStore, Reader
 
 TEXTS = SENTENCES * 6
 
@@ -64,7 +64,7 @@ def test_a_number_too_large_for_float16_is_an_error(tiny, tmp_path):
 
 
 def test_a_reader_gives_every_row_in_each_epoch_in_an_order_that_follows_the_seed(stored, monkeypatch):
-    monkeypatch.setattr("saelab.store.BLOCK", 16)
+    monkeypatch.setattr("saelab.activations.store.BLOCK", 16)
 
     def rows(seed, epochs=1, hooks=(OTHER,)):
         source = Reader(stored, hooks, limit=10**6, epochs=epochs, seed=seed, outlier=None)
@@ -79,7 +79,7 @@ def test_a_reader_gives_every_row_in_each_epoch_in_an_order_that_follows_the_see
 
 
 def test_C48_a_resumed_reader_gives_bit_equal_batches(stored, monkeypatch):
-    monkeypatch.setattr("saelab.store.BLOCK", 16)
+    monkeypatch.setattr("saelab.activations.store.BLOCK", 16)
 
     def fresh():
         source = Reader(stored, [HOOK, OTHER], limit=10**6, epochs=2, seed=3, outlier=20.0)

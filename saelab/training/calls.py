@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
+from saelab.activations.store import ActivationStore
 from saelab.errors import SaelabError, unknown
 from saelab.sae import SAE
-from saelab.store import ActivationStore
 from saelab.training import checkpoint, finetune
 from saelab.training.monitor import Monitor
 from saelab.training.run import OnLog, Run, Wanted

@@ -21,13 +21,13 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from saelab import __version__, data, files
-from saelab.activations import Harvester
-from saelab.buffer import ActivationBuffer
+from saelab.activations.buffer import ActivationBuffer
+from saelab.activations.harvest import Harvester
+from saelab.activations.store import ActivationStore, Origin, Reader
 from saelab.errors import SaelabError, check_count, check_model, unknown
 from saelab.sae import SAE, SAEConfig
 from saelab.sae.archs import ARCHS
 from saelab.sae.config import PER_ROW
-from saelab.store import ActivationStore, Origin, Reader
 from saelab.training import checkpoint, finetune, start
 from saelab.training.monitor import Monitor
 from saelab.training.trainer import TrainConfig, Trainer, make_options

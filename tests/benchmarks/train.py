@@ -9,7 +9,7 @@ programs disturb less. Every library trains a fresh SAE of the same size from th
 recipe; ``error`` is its normalised error ``Σ‖x-x̂‖² / Σ‖x-x̄‖²`` on held-out rows after the same number of
 tokens.
 
-The last table is the harvest: activations through :class:`saelab.activations.Harvester` (tokenising, masks,
+The last table is the harvest: activations through :class:`saelab.activations.harvest.Harvester` (tokenising, masks,
 hooks, float32 rows), read from the plain layers and through the bridge, against the bare Hugging Face forward
 pass of the same token rows through the same layers and nothing else, in turns. ``--only zoo`` trains topk and
 batchtopk SAEs of the bundled model with the default recipe and prints how many of their latents are dead on
@@ -280,7 +280,8 @@ def harvest(name: str, layer: int, context: int, rounds: int, threads: int, cpu:
     from transformers import AutoModel
 
     import saelab as sl
-    from saelab import activations, direct, model_files
+    from saelab import direct, model_files
+    from saelab.activations import harvest as activations
 
     torch.set_num_threads(threads)
     clock = time.process_time if cpu else time.perf_counter

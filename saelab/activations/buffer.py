@@ -12,12 +12,12 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from saelab.activations import Part, Screen
+from saelab.activations.harvest import Part, Screen
 from saelab.errors import SaelabError, check_count
 
 
 class Source(Protocol):
-    """Where rows come from: a model at work (:class:`saelab.activations.Harvester`) or a store on disk."""
+    """Where rows come from: a model at work (:class:`saelab.activations.harvest.Harvester`) or a store on disk."""
 
     hooks: list[str]
     limit: int | None

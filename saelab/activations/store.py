@@ -21,7 +21,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from saelab import data, files, models
-from saelab.activations import Harvester, Part, Screen
+from saelab.activations.harvest import Harvester, Part, Screen
 from saelab.errors import SaelabError, check_count, check_model, unknown
 
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
@@ -289,7 +289,7 @@ class ActivationStore:
 
 
 class Reader:
-    """The rows of a store as a source for :class:`saelab.buffer.ActivationBuffer`: blocks in an order that follows
+    """The rows of a store as a source for :class:`saelab.activations.buffer.ActivationBuffer`: blocks in an order that follows
     ``seed`` and the epoch."""
 
     def __init__(
