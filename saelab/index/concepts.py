@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from saelab.errors import SaelabError, check_count
-from saelab.index.arrays import blocks, ranges
 from saelab.index.spans import f1
+from saelab.index.storage.arrays import blocks, ranges
 
 if TYPE_CHECKING:
     from saelab.index.queries import Queries

@@ -16,10 +16,10 @@ import pandas as pd
 
 from saelab.errors import SaelabError, check_count
 from saelab.frames import TextFrame
-from saelab.index import windows
-from saelab.index.arrays import highest, ranges, stable_order
 from saelab.index.firings import Firings
-from saelab.index.layout import AFTER, BEFORE
+from saelab.index.storage import windows
+from saelab.index.storage.arrays import highest, ranges, stable_order
+from saelab.index.storage.layout import AFTER, BEFORE
 
 if TYPE_CHECKING:
     from saelab.index.queries import Queries

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from saelab.index.arrays import blocks, ranges
+from saelab.index.storage.arrays import blocks, ranges
 
 if TYPE_CHECKING:
     from saelab.index.queries import Queries

@@ -15,12 +15,13 @@ import pandas as pd
 from saelab import data
 from saelab.errors import SaelabError, check_latent, check_model, check_sae
 from saelab.frames import TextFrame
-from saelab.index import build as building
-from saelab.index import layout, summary
-from saelab.index import merge as joining
+from saelab.index import summary
 from saelab.index.notes import Notes
 from saelab.index.queries import Queries
-from saelab.index.vocab import Vocab
+from saelab.index.storage import build as building
+from saelab.index.storage import layout
+from saelab.index.storage import merge as joining
+from saelab.index.storage.vocab import Vocab
 
 
 class LatentIndex(Queries):
@@ -33,7 +34,7 @@ class LatentIndex(Queries):
     Attributes
     ----------
     path
-        The folder; see :mod:`saelab.index.layout` for the files.
+        The folder; see :mod:`saelab.index.storage.layout` for the files.
     config
         What was indexed: SAE configuration, model, hook, mask, sizes, versions.
     rows
@@ -273,8 +274,8 @@ class LatentIndex(Queries):
         return write_index_page(self, path, latents, title=title, n=n)
 
     def to_openai(self, folder: str | Path, latents: Iterable[int] | None = None, **options: Any) -> Path:
-        """Write records of OpenAI's SAE viewer; see :mod:`saelab.index.export_openai`."""
-        from saelab.index.export_openai import write_openai
+        """Write records of OpenAI's SAE viewer; see :mod:`saelab.index.exports.openai`."""
+        from saelab.index.exports.openai import write_openai
 
         return write_openai(self, folder, latents, **options)
 
@@ -287,8 +288,8 @@ class LatentIndex(Queries):
         source: str,
         **options: Any,
     ) -> list[Path]:
-        """Write Neuronpedia's upload JSON; see :mod:`saelab.index.export_neuronpedia`."""
-        from saelab.index.export_neuronpedia import write_neuronpedia
+        """Write Neuronpedia's upload JSON; see :mod:`saelab.index.exports.neuronpedia`."""
+        from saelab.index.exports.neuronpedia import write_neuronpedia
 
         return write_neuronpedia(self, folder, latents, model_id=model_id, source=source, **options)
 
@@ -296,8 +297,8 @@ class LatentIndex(Queries):
         self, folder: str | Path, latents: Iterable[int] | None = None, *, model_id: str, layer: int,
         set_name: str, creator_id: str, **options: Any,
     ) -> Path:  # fmt: skip
-        """Write Neuronpedia's bulk-import folder; see :mod:`saelab.index.export_neuronpedia_bulk`."""
-        from saelab.index.export_neuronpedia_bulk import write_neuronpedia_bulk
+        """Write Neuronpedia's bulk-import folder; see :mod:`saelab.index.exports.neuronpedia_bulk`."""
+        from saelab.index.exports.neuronpedia_bulk import write_neuronpedia_bulk
 
         return write_neuronpedia_bulk(
             self,
@@ -311,8 +312,8 @@ class LatentIndex(Queries):
         )
 
     def to_parquet(self, folder: str | Path) -> Path:
-        """Write Parquet files for SQL; see :func:`saelab.index.export_parquet.write_parquet`."""
-        from saelab.index.export_parquet import write_parquet
+        """Write Parquet files for SQL; see :func:`saelab.index.exports.parquet.write_parquet`."""
+        from saelab.index.exports.parquet import write_parquet
 
         return write_parquet(self, folder)
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from saelab.errors import check_count
-from saelab.index import windows
-from saelab.index.arrays import ranges
 from saelab.index.firings import Firings
+from saelab.index.storage import windows
+from saelab.index.storage.arrays import ranges
 
 if TYPE_CHECKING:
     from saelab.index.queries import Queries

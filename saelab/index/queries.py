@@ -12,10 +12,11 @@ import pandas as pd
 from saelab.data import TokenRows
 from saelab.errors import SaelabError, check_count, check_latent
 from saelab.index import concepts as labelled
-from saelab.index import examples, maps, relations, spans, stats, windows
-from saelab.index.arrays import ranges
-from saelab.index.layout import AFTER, BEFORE
-from saelab.index.vocab import Vocab
+from saelab.index import examples, maps, relations, spans, stats
+from saelab.index.storage import windows
+from saelab.index.storage.arrays import ranges
+from saelab.index.storage.layout import AFTER, BEFORE
+from saelab.index.storage.vocab import Vocab
 
 
 class Postings(NamedTuple):

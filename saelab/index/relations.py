@@ -14,8 +14,8 @@ from torch import Tensor
 from saelab import models
 from saelab.errors import SaelabError, check_count, unknown
 from saelab.frames import TextFrame
-from saelab.index.arrays import blocks, highest_rows, ranges
 from saelab.index.firings import Firings
+from saelab.index.storage.arrays import blocks, highest_rows, ranges
 
 if TYPE_CHECKING:
     from saelab.index.queries import Queries

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from saelab.errors import SaelabError, check_count
-from saelab.index.arrays import blocks, highest, ranges
+from saelab.index.storage.arrays import blocks, highest, ranges
 
 if TYPE_CHECKING:
     from saelab.index.queries import Queries

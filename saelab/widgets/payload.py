@@ -11,12 +11,12 @@ import numpy as np
 
 from saelab.errors import SaelabError, check_count, check_latent
 from saelab.index import relations
-from saelab.index.digits import significant
 from saelab.index.examples import Found, Parts
 from saelab.index.firings import Firings
-from saelab.index.layout import AFTER, BEFORE
 from saelab.index.passages import Passages, around
 from saelab.index.stats import bars
+from saelab.index.storage.digits import significant
+from saelab.index.storage.layout import AFTER, BEFORE
 from saelab.widgets.tokens import grouped
 
 if TYPE_CHECKING:

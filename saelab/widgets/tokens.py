@@ -55,7 +55,7 @@ class TokenText:
 
     @classmethod
     def of_vocab(cls, vocab: Any, ids: Sequence[int], name: str = "") -> TokenText:
-        """Tokens of an index's vocabulary (:class:`saelab.index.vocab.Vocab`): no model is needed."""
+        """Tokens of an index's vocabulary (:class:`saelab.index.storage.vocab.Vocab`): no model is needed."""
         numbers = [int(i) for i in ids]
         return cls(
             tuple(numbers),

@@ -36,10 +36,10 @@ def with_saelab(folder: Path, latents: list[int]) -> dict[str, Task]:
     import saelab as sl
     from saelab import data
     from saelab.index import relations
-    from saelab.index.build import encoded
-    from saelab.index.export_neuronpedia import chosen_examples
+    from saelab.index.exports.neuronpedia import chosen_examples
     from saelab.index.firings import Firings
     from saelab.index.stats import bars
+    from saelab.index.storage.build import encoded
     from saelab.widgets.payload import payloads
 
     model, sae = sl.load_model(folder / "model"), sl.load_sae(folder / "sae")

@@ -8,8 +8,8 @@ import numpy as np
 
 from saelab.data import TokenRows
 from saelab.index import LatentIndex
-from saelab.index.vocab import Vocab
-from saelab.index.writer import IndexWriter
+from saelab.index.storage.vocab import Vocab
+from saelab.index.storage.writer import IndexWriter
 
 # byte-level pieces: whole words, single bytes of 日 (e6 97 a5), markup, whitespace
 PIECES = [

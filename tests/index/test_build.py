@@ -11,8 +11,8 @@ from index.makers import files
 from saelab import data, models
 from saelab.errors import HookError, SaelabError
 from saelab.index import LatentIndex
-from saelab.index import build as building
 from saelab.index.relations import token_votes
+from saelab.index.storage import build as building
 from saelab.sae.archs import ARCHS
 
 TEXTS = [*SENTENCES, "a", "fig", "the the the the", *(s * 3 for s in SENTENCES)]
@@ -179,7 +179,7 @@ def stop_after(monkeypatch, n):
 
 @pytest.mark.parametrize("n", [0, 1, 3, 7])
 def test_an_interrupted_build_goes_on(tiny, tmp_path, monkeypatch, n):
-    monkeypatch.setattr("saelab.index.writer._SYNC_SECONDS", 0.0)
+    monkeypatch.setattr("saelab.index.storage.writer._SYNC_SECONDS", 0.0)
     sae = random_sae()
     build(sae, tiny, path=tmp_path / "whole", batch_tokens=32)
     with monkeypatch.context() as patch:

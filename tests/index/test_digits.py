@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saelab.index.digits import shortest, significant
+from saelab.index.storage.digits import shortest, significant
 
 numbers = st.lists(st.floats(width=32, allow_nan=False, allow_infinity=False), max_size=30)
 AWKWARD = [

@@ -12,9 +12,9 @@ from index.makers import rows_of, write
 from index.test_latent_index import Case, cases, quick
 from saelab.errors import SaelabError
 from saelab.index import LatentIndex
-from saelab.index.export_neuronpedia import read_neuronpedia, to_neuronpedia, upload_batches
-from saelab.index.export_openai import openai_records, read_openai, to_openai
-from saelab.index.records import Example
+from saelab.index.exports.neuronpedia import read_neuronpedia, to_neuronpedia, upload_batches
+from saelab.index.exports.openai import openai_records, read_openai, to_openai
+from saelab.index.exports.records import Example
 
 # a record as published, shortened: one window of 4 tokens, and effects as the viewer's types name them
 PUBLISHED = {

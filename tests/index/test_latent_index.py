@@ -389,7 +389,7 @@ def test_shards_give_the_whole(case, n, order, memory):
     cuts = np.linspace(0, len(whole.rows), n + 1).astype(int)
     if len(set(cuts.tolist())) <= n:
         return  # fewer rows than shards
-    from saelab.index.build import part_of
+    from saelab.index.storage.build import part_of
 
     paths = []
     for i, (a, b) in enumerate(zip(cuts, cuts[1:], strict=False)):

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from index.makers import rows_of, write
 from index.test_latent_index import Case, cases, quick
 from saelab.index import examples, firings, relations
-from saelab.index.arrays import highest, highest_rows
 from saelab.index.examples import Parts
-from saelab.index.export_neuronpedia import chosen_examples
+from saelab.index.exports.neuronpedia import chosen_examples
 from saelab.index.firings import Firings
 from saelab.index.relations import extreme_rows
+from saelab.index.storage.arrays import highest, highest_rows
 
 
 def plain_draw(index, token, value, n, seed):

@@ -11,7 +11,8 @@ import pytest
 
 from index.makers import codes_of, files, open_writer, random_codes, rows_of, write
 from saelab.errors import SaelabError
-from saelab.index import LatentIndex, layout
+from saelab.index import LatentIndex
+from saelab.index.storage import layout
 
 ROWS = rows_of([[0, 1, 2, 3, 1], [0, 3], [0, 5, 6, 1], [0, 2, 2, 2]])
 Z = random_codes(np.random.default_rng(0), ROWS.ids != 0, 70, 0.3)
@@ -23,7 +24,7 @@ import numpy as np
 from pathlib import Path
 from index.makers import codes_of, open_writer
 from index.test_writer import ROWS, Z
-import saelab.index.writer as w
+import saelab.index.storage.writer as w
 w._SYNC_SECONDS = 0.0
 writer = open_writer(Path({folder!r}), ROWS, ROWS.ids != 0, Z.shape[1])
 for row in range({n}):

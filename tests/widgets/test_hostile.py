@@ -13,8 +13,8 @@ import pytest
 import saelab as sl
 from saelab import models
 from saelab.errors import SaelabError
-from saelab.index.export_neuronpedia import read_neuronpedia
-from saelab.index.export_openai import read_openai
+from saelab.index.exports.neuronpedia import read_neuronpedia
+from saelab.index.exports.openai import read_openai
 from saelab.widgets import LatentDashboard, heatmap
 
 EVIL = "你好 Привет שלום é 😀 <script>alert(1)</script> $x$ \n\t "

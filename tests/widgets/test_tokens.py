@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from saelab import models
 from saelab.errors import SaelabError
-from saelab.index.vocab import Vocab
+from saelab.index.storage.vocab import Vocab
 from saelab.widgets.tokens import TokenText, escape, frame, spans
 
 

@@ -12,11 +12,11 @@ import numpy as np
 
 from saelab.errors import SaelabError
 from saelab.files import write_json
-from saelab.index import layout
-from saelab.index.arrays import GrowingArray, parse_bytes
-from saelab.index.build import digest
-from saelab.index.transpose import Run, merge_runs
-from saelab.index.writer import claim, clear, lock_folder
+from saelab.index.storage import layout
+from saelab.index.storage.arrays import GrowingArray, parse_bytes
+from saelab.index.storage.build import digest
+from saelab.index.storage.transpose import Run, merge_runs
+from saelab.index.storage.writer import claim, clear, lock_folder
 
 _JOINED = (
     "tokens", "counted", "window", "row_offsets", "row_doc", "row_start",

@@ -10,10 +10,10 @@ import pandas as pd
 
 from saelab.errors import SaelabError
 from saelab.frames import TextFrame
-from saelab.index.digits import shortest
 from saelab.index.examples import Found
 from saelab.index.firings import Firings
 from saelab.index.passages import around
+from saelab.index.storage.digits import shortest
 
 if TYPE_CHECKING:
     from saelab.index.latent_index import LatentIndex

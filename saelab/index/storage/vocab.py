@@ -13,7 +13,7 @@ import numpy as np
 
 from saelab import models
 from saelab.errors import SaelabError
-from saelab.index import layout
+from saelab.index.storage import layout
 
 
 class Vocab:

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from saelab.index import layout
-from saelab.index.arrays import GrowingArray, blocks, ranges, stable_order
+from saelab.index.storage import layout
+from saelab.index.storage.arrays import GrowingArray, blocks, ranges, stable_order
 
 _BYTES_PER_ENTRY = 48  # of working memory while a block is sorted or merged (measured)
 

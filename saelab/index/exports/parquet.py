@@ -9,7 +9,7 @@ import numpy as np
 
 from saelab.errors import SaelabError
 from saelab.files import atomic_write
-from saelab.index.arrays import blocks
+from saelab.index.storage.arrays import blocks
 
 if TYPE_CHECKING:
     from saelab.index.latent_index import LatentIndex

@@ -18,10 +18,10 @@ from tqdm.auto import tqdm
 
 from saelab import __version__, data, models
 from saelab.errors import SaelabError, check_count, check_pair
-from saelab.index import layout
-from saelab.index.arrays import parse_bytes
-from saelab.index.vocab import Vocab
-from saelab.index.writer import IndexWriter, clear
+from saelab.index.storage import layout
+from saelab.index.storage.arrays import parse_bytes
+from saelab.index.storage.vocab import Vocab
+from saelab.index.storage.writer import IndexWriter, clear
 
 _BYTES_PER_CODE = 40  # of a stretch of codes while it is put in order
 

@@ -21,11 +21,11 @@ import numpy as np
 from saelab import files
 from saelab.errors import SaelabError, check_count, check_latent
 from saelab.index import relations
-from saelab.index.digits import shortest
-from saelab.index.export_neuronpedia import chosen_examples, logits, texts
+from saelab.index.exports.neuronpedia import chosen_examples, logits, texts
+from saelab.index.exports.records import Example
 from saelab.index.firings import Firings
-from saelab.index.records import Example
 from saelab.index.stats import bars
+from saelab.index.storage.digits import shortest
 
 if TYPE_CHECKING:
     from saelab.index.latent_index import LatentIndex
@@ -50,7 +50,7 @@ def write_neuronpedia_bulk(
     created
         Time written into every line; None: now.
     options
-        As in :func:`saelab.index.export_neuronpedia.chosen_examples`.
+        As in :func:`saelab.index.exports.neuronpedia.chosen_examples`.
 
     Returns
     -------

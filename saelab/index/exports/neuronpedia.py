@@ -20,10 +20,10 @@ import numpy as np
 from saelab.errors import SaelabError, check_count, check_latent
 from saelab.files import read_json, write_text
 from saelab.index import relations
-from saelab.index.digits import shortest
 from saelab.index.examples import Found, Parts
+from saelab.index.exports.records import Example, LatentRecord, examples
 from saelab.index.firings import Firings
-from saelab.index.records import Example, LatentRecord, examples
+from saelab.index.storage.digits import shortest
 
 if TYPE_CHECKING:
     from saelab.index.latent_index import LatentIndex

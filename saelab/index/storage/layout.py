@@ -26,7 +26,7 @@ vocab_bytes.npy    (n,) uint8             bytes of every token: text is shown wi
 labels.json                               labels and notes people gave to latents
 =================  =====================  ==================================================================
 
-While a build runs, ``.build/`` holds its journal and sorted runs; :mod:`saelab.index.writer` resumes from it.
+While a build runs, ``.build/`` holds its journal and sorted runs; :mod:`saelab.index.storage.writer` resumes from it.
 """
 
 from __future__ import annotations
