@@ -8,13 +8,13 @@ graph.delete(4); graph.undo()
 
 from saelab.n2g.compare import duplicates, search, similar
 from saelab.n2g.config import N2GConfig
-from saelab.n2g.fitting import fit
-from saelab.n2g.graph import PatternGraph
-from saelab.n2g.history import Edit
-from saelab.n2g.match import Tokens
+from saelab.n2g.fit.fitting import fit
+from saelab.n2g.graph.history import Edit
+from saelab.n2g.graph.match import Tokens
+from saelab.n2g.graph.tree import End, Node, Pattern, Tree
+from saelab.n2g.pattern_graph import PatternGraph
 from saelab.n2g.reconstruct import SimulatedLoss, simulated_loss
 from saelab.n2g.score import Score
-from saelab.n2g.tree import End, Node, Pattern, Tree
 
 __all__ = [
     "Edit", "End", "N2GConfig", "Node", "Pattern", "PatternGraph", "Score", "SimulatedLoss", "Tokens", "Tree",

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saelab.errors import SaelabError, unknown
-from saelab.n2g import match, render
 from saelab.n2g.corpus import corpus, part_number
+from saelab.n2g.graph import match, render
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from saelab.n2g.graph import PatternGraph
+    from saelab.n2g.pattern_graph import PatternGraph
 
 Graphs = Mapping[int, "PatternGraph"] | Iterable["PatternGraph"]
 WAYS = ("tokens", "predictions")

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from saelab.errors import SaelabError, check_count, unknown
-from saelab.n2g.instance import Probing
-from saelab.n2g.match import RULES
+from saelab.n2g.fit.instance import Probing
+from saelab.n2g.graph.match import RULES
 
 SAMPLES = ("weighted", "random", "top")
 
@@ -47,7 +47,7 @@ class N2GConfig:
     node_cost, alternative_cost
         F1 that a node, and a further alternative of a node, must gain.
     match
-        ``specific`` (ours), ``first`` or ``longest``; see :mod:`saelab.n2g.match`.
+        ``specific`` (ours), ``first`` or ``longest``; see :mod:`saelab.n2g.graph.match`.
     pool
         Latents whose prompts are asked together.
     batch_tokens

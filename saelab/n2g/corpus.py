@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from saelab.errors import unknown
-from saelab.n2g.match import Tokens
+from saelab.n2g.graph.match import Tokens
 
 SPLITS = ("train", "valid", "test")
 _UNCOUNTED = 255

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saelab.n2g import match
 from saelab.n2g.corpus import corpus
+from saelab.n2g.graph import match
 from saelab.n2g.score import activation_at, latent_of
 
 if TYPE_CHECKING:
-    from saelab.n2g.graph import PatternGraph
-    from saelab.n2g.tree import Item
+    from saelab.n2g.graph.tree import Item
+    from saelab.n2g.pattern_graph import PatternGraph
 
 
 def fitted_ends(graph: PatternGraph, index: Any) -> dict[int, tuple[float, int, int, float, float]]:

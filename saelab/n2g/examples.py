@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saelab.errors import SaelabError, unknown
-from saelab.n2g import match, render
 from saelab.n2g.corpus import Corpus, corpus, part_number
+from saelab.n2g.graph import match, render
 from saelab.n2g.score import activation_at, fires_in, latent_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from saelab.n2g.graph import PatternGraph
+    from saelab.n2g.pattern_graph import PatternGraph
 
 
 def node_scores(graph: PatternGraph, index: Any, *, split: str = "valid") -> pd.DataFrame:

@@ -20,11 +20,11 @@ from tqdm.auto import tqdm
 from saelab import data, models
 from saelab.errors import SaelabError, check_pair
 from saelab.facts import facts_html
-from saelab.n2g import match
 from saelab.n2g.corpus import Corpus, corpus, part_number
+from saelab.n2g.graph import match
 
 if TYPE_CHECKING:
-    from saelab.n2g.graph import PatternGraph
+    from saelab.n2g.pattern_graph import PatternGraph
 
 _RUNS = ("clean", "sae", "graphs", "mean")
 

@@ -21,12 +21,12 @@ import numpy as np
 
 from saelab.errors import SaelabError
 from saelab.facts import facts_html
-from saelab.n2g import match
 from saelab.n2g.corpus import Corpus, corpus, part_number
+from saelab.n2g.graph import match
 
 if TYPE_CHECKING:
-    from saelab.n2g.graph import PatternGraph
-    from saelab.n2g.tree import Tree
+    from saelab.n2g.graph.tree import Tree
+    from saelab.n2g.pattern_graph import PatternGraph
 
 Interval = tuple[float, float]
 

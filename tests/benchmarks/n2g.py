@@ -31,7 +31,7 @@ import saelab as sl
 from saelab import models
 from saelab.n2g import N2GConfig, PatternGraph, fit
 from saelab.n2g.corpus import corpus
-from saelab.n2g.fitting import example_at
+from saelab.n2g.fit.fitting import example_at
 
 
 class Clock:

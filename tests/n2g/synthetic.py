@@ -65,7 +65,7 @@ class FakeVocab:
 
 
 def fake_probe(rules):
-    """A stand-in for ``saelab.n2g.probe.activations``."""
+    """A stand-in for ``saelab.n2g.fit.probe.activations``."""
 
     def activations(model, sae, ids, last, latents):
         out = torch.zeros(len(ids), len(latents))

@@ -3,8 +3,8 @@
 import numpy as np
 from synthetic import FakeIndex, random_documents, rows_of
 
-from saelab.n2g.blocks import blocks
 from saelab.n2g.corpus import corpus
+from saelab.n2g.fit.blocks import blocks
 
 FIRST, SECOND = {1, 2, 5}, {3, 7}
 

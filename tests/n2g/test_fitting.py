@@ -18,7 +18,9 @@ from synthetic import (
 )
 
 from saelab.errors import SaelabError
-from saelab.n2g import N2GConfig, PatternGraph, fit, fitting, probe, render
+from saelab.n2g import N2GConfig, PatternGraph, fit
+from saelab.n2g.fit import fitting, probe
+from saelab.n2g.graph import render
 
 A, B, C, D = 1, 2, 3, 4
 VOCAB = FakeVocab(".abcdefgh")

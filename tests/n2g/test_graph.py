@@ -7,7 +7,7 @@ from synthetic import LABELS, http
 
 from saelab.errors import SaelabError
 from saelab.n2g import End, PatternGraph
-from saelab.n2g.tree import Branch, Node, Tree, check, freeze
+from saelab.n2g.graph.tree import Branch, Node, Tree, check, freeze
 
 
 def texts(graph):

@@ -8,7 +8,7 @@ from synthetic import http
 
 from saelab.errors import SaelabError
 from saelab.n2g import PatternGraph
-from saelab.n2g.tree import check
+from saelab.n2g.graph.tree import check
 
 
 def test_history_notes_and_diff():

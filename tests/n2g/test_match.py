@@ -10,7 +10,7 @@ from synthetic import openai, rows_of
 
 from saelab.errors import SaelabError
 from saelab.n2g import PatternGraph, Tokens
-from saelab.n2g.match import winners
+from saelab.n2g.graph.match import winners
 
 VOCAB = 4
 

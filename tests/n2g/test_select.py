@@ -5,8 +5,8 @@ import pytest
 from synthetic import FakeIndex, random_documents, rows_of
 
 from saelab.n2g.corpus import corpus
-from saelab.n2g.rules import Costs
-from saelab.n2g.select import Selector
+from saelab.n2g.fit.rules import Costs
+from saelab.n2g.fit.select import Selector
 
 A, B, C = 1, 2, 3
 

@@ -14,8 +14,8 @@ from functools import cached_property
 import numpy as np
 
 from saelab.n2g.corpus import Corpus
-from saelab.n2g.rules import Costs, f1
-from saelab.n2g.tree import Item
+from saelab.n2g.fit.rules import Costs, f1
+from saelab.n2g.graph.tree import Item
 
 FEW = 10  # firings in a part below which the text neither proposes a pattern nor speaks against one
 

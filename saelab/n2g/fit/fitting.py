@@ -3,17 +3,17 @@
 For every latent, in a few rounds
 
 1. examples are drawn from the train documents by activation, after the first round among those that no
-   pattern explains yet, and each is explained by asking the model (:mod:`saelab.n2g.instance`). The prompts
+   pattern explains yet, and each is explained by asking the model (:mod:`saelab.n2g.fit.instance`). The prompts
    of a pool of latents are asked together, by length, and a forward pass answers for all of them,
 2. each pattern found is proposed as it is, shorter, with gaps, and with other tokens that do the same in the
-   train documents (:mod:`saelab.n2g.generalise`),
+   train documents (:mod:`saelab.n2g.fit.generalise`),
 3. of all proposals those are kept that gain F1 on the train and valid documents together beyond their cost in
-   nodes (:mod:`saelab.n2g.select`).
+   nodes (:mod:`saelab.n2g.fit.select`).
 
 Then
 
-4. the text alone proposes pairs (:mod:`saelab.n2g.blocks`) and, for what is then left unexplained, rules
-   (:mod:`saelab.n2g.rules`),
+4. the text alone proposes pairs (:mod:`saelab.n2g.fit.blocks`) and, for what is then left unexplained, rules
+   (:mod:`saelab.n2g.fit.rules`),
 5. what the others have made needless, and alternatives that do not hold on valid, are taken away,
 6. values are the mean activation where a pattern wins on the train documents, zeros included,
 7. every pattern that was kept is verified with the model: filled at random around its exact tokens, does it
@@ -34,17 +34,17 @@ from tqdm.auto import tqdm
 
 from saelab.errors import SaelabError, check_latent, check_pair
 from saelab.n2g import ends
-from saelab.n2g.blocks import blocks
 from saelab.n2g.config import N2GConfig
 from saelab.n2g.corpus import Corpus, corpus
-from saelab.n2g.generalise import lookups, pairs, proposals, variants
-from saelab.n2g.graph import PatternGraph
-from saelab.n2g.instance import Example, Instance, generalise, minimal
-from saelab.n2g.probe import Fillers, Prober
-from saelab.n2g.rules import Costs, Learner, items_of
-from saelab.n2g.select import FEW, Candidate, Items, Selector
-from saelab.n2g.tree import Branch, End, Tree, attach, chain, fold, freeze
-from saelab.n2g.verifying import verify_all
+from saelab.n2g.fit.blocks import blocks
+from saelab.n2g.fit.generalise import lookups, pairs, proposals, variants
+from saelab.n2g.fit.instance import Example, Instance, generalise, minimal
+from saelab.n2g.fit.probe import Fillers, Prober
+from saelab.n2g.fit.rules import Costs, Learner, items_of
+from saelab.n2g.fit.select import FEW, Candidate, Items, Selector
+from saelab.n2g.fit.verifying import verify_all
+from saelab.n2g.graph.tree import Branch, End, Tree, attach, chain, fold, freeze
+from saelab.n2g.pattern_graph import PatternGraph
 
 ALGORITHM = 1  # one more whenever the same settings lead to other graphs than before
 

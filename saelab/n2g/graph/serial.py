@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from saelab.errors import SaelabError
-from saelab.n2g.tree import End, Node, Tree, check
+from saelab.n2g.graph.tree import End, Node, Tree, check
 
 if TYPE_CHECKING:
-    from saelab.n2g.graph import PatternGraph
+    from saelab.n2g.pattern_graph import PatternGraph
 
 FORMAT, VERSION = "saelab.n2g", 1
 

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from saelab.n2g.corpus import Corpus
-from saelab.n2g.instance import Instance
-from saelab.n2g.select import Items
-from saelab.n2g.tree import Item
+from saelab.n2g.fit.instance import Instance
+from saelab.n2g.fit.select import Items
+from saelab.n2g.graph.tree import Item
 
 RATE, LEAST = 0.6, 1  # an alternative fires in this share of its places, and this often
 _WIDEST = 24

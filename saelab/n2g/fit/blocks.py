@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from saelab.n2g.corpus import Corpus
-from saelab.n2g.rules import f1
-from saelab.n2g.select import Items
-from saelab.n2g.tree import Item
+from saelab.n2g.fit.rules import f1
+from saelab.n2g.fit.select import Items
+from saelab.n2g.graph.tree import Item
 
 _SEEDS = 48  # tokens with most firings, and as many of the tokens before them, that a block is grown from
 _LEAST_RATE = 0.2

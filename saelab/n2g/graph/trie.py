@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from saelab.errors import SaelabError
-from saelab.n2g.tree import ROOT, Branch, End, Tree, attach, freeze
+from saelab.n2g.graph.tree import ROOT, Branch, End, Tree, attach, freeze
 
 ANY, START, VALUE = "token(*)", "token(^)", "<saliency>"
 

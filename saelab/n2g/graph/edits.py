@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from saelab.errors import SaelabError, unknown
-from saelab.n2g.tree import (
+from saelab.n2g.graph.tree import (
     ROOT,
     Branch,
     End,

@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from saelab.n2g.probe import Fillers, Prompt, Question
-from saelab.n2g.tree import Item
+from saelab.n2g.fit.probe import Fillers, Prompt, Question
+from saelab.n2g.graph.tree import Item
 
 _LENGTHS = (1, 1, 1, 1, 4, 8)  # suffix lengths asked together
 _RESTORED = (1, 1, 2, 4, 8)  # numbers of restored wildcards asked together

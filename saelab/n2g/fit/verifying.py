@@ -16,12 +16,12 @@ import numpy as np
 
 from saelab.errors import SaelabError, check_latent
 from saelab.n2g.corpus import Corpus, corpus
-from saelab.n2g.instance import Probing
-from saelab.n2g.probe import Fillers, Prober, Prompt, Question
-from saelab.n2g.tree import Item, Tree
+from saelab.n2g.fit.instance import Probing
+from saelab.n2g.fit.probe import Fillers, Prober, Prompt, Question
+from saelab.n2g.graph.tree import Item, Tree
 
 if TYPE_CHECKING:
-    from saelab.n2g.graph import PatternGraph
+    from saelab.n2g.pattern_graph import PatternGraph
 
 
 @dataclass(frozen=True)

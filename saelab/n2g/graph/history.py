@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from saelab.errors import SaelabError
-from saelab.n2g import edits, render
-from saelab.n2g.tree import Tree, check
+from saelab.n2g.graph import edits, render
+from saelab.n2g.graph.tree import Tree, check
 
 
 @dataclass(frozen=True)

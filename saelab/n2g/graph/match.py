@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from saelab.errors import SaelabError, unknown
-from saelab.n2g.tree import ROOT, Item, Tree
+from saelab.n2g.graph.tree import ROOT, Item, Tree
 
 RULES = ("specific", "first", "longest")
 _KEPT = 16_000_000  # positions of patterns that are remembered per corpus

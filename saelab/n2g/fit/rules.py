@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from saelab.n2g.corpus import Corpus
-from saelab.n2g.tree import Item
+from saelab.n2g.graph.tree import Item
 
 ENOUGH_FIRINGS = 2000  # firings to learn from; for frequent latents a part of the documents has as many
 LEAST_TOKENS = 200_000

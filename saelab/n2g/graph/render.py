@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from saelab.facts import escape, isolated
-from saelab.n2g.edits import parse_items
-from saelab.n2g.tree import Item, Pattern, Tree
+from saelab.n2g.graph.edits import parse_items
+from saelab.n2g.graph.tree import Item, Pattern, Tree
 
 _VISIBLE = {"\n": "↵", "\t": "⇥", "\r": "␍"}
 

@@ -11,9 +11,10 @@ import numpy as np
 from saelab import files
 from saelab.errors import SaelabError
 from saelab.facts import escape
-from saelab.n2g import baselines, edits, ends, examples, match, render, score, serial, trie
-from saelab.n2g.history import Editable, plain
-from saelab.n2g.tree import Item, Node, Pattern, Tree
+from saelab.n2g import baselines, ends, examples, score
+from saelab.n2g.graph import edits, match, render, serial, trie
+from saelab.n2g.graph.history import Editable, plain
+from saelab.n2g.graph.tree import Item, Node, Pattern, Tree
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +28,7 @@ class PatternGraph(Editable):
     Parameters
     ----------
     tree
-        The patterns (see :mod:`saelab.n2g.tree`); empty by default.
+        The patterns (see :mod:`saelab.n2g.graph.tree`); empty by default.
     target
         What is explained: ``latent``, ``model``, ``hook``, ``tokenizer``, ``bos``.
     config
@@ -84,7 +85,7 @@ class PatternGraph(Editable):
 
     @property
     def rule(self) -> str:
-        """The matching rule, see :mod:`saelab.n2g.match`."""
+        """The matching rule, see :mod:`saelab.n2g.graph.match`."""
         return self.config.get("match", "specific")
 
     @property
@@ -249,7 +250,7 @@ class PatternGraph(Editable):
 
         Returns ``{"sufficiency": share of m fillings with activation > 0, "mean": their mean activation}``.
         """
-        from saelab.n2g import verifying
+        from saelab.n2g.fit import verifying
 
         return verifying.verify(self, node, model, sae, m=m, seed=seed)
 
