@@ -14,7 +14,9 @@ from typing import Any
 
 from saelab.dtypes import DTYPES
 from saelab.errors import SaelabError, unknown
-from saelab.formats import (
+from saelab.formats import hub
+from saelab.formats.common import check_given
+from saelab.formats.readers import (
     batchtopk_code,
     circuit_tracer,
     circuit_tracer_clt,
@@ -24,7 +26,6 @@ from saelab.formats import (
     gemma_scope,
     gemma_scope_2,
     goodfire,
-    hub,
     linear_pair,
     llama_scope,
     llamascopium,
@@ -36,7 +37,6 @@ from saelab.formats import (
     sparsify,
     transcoder_circuits,
 )
-from saelab.formats.common import check_given
 from saelab.formats.source import Source, check_crc
 from saelab.sae import SAE
 

@@ -128,7 +128,7 @@ def entry_of(name: str, release: dict[str, Any]) -> dict[str, Any]:
     layered = "{layer}"
     rows = []
     for sae in release["saes"]:
-        if "embedding/" in str(sae["path"]):  # see saelab.formats.gemma_scope
+        if "embedding/" in str(sae["path"]):  # see saelab.formats.readers.gemma_scope
             continue
         sae_id, path = str(sae["id"]), str(sae["path"])
         found = LAYER.search(sae_id) or LAYER.search(path)

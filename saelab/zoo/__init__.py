@@ -77,7 +77,7 @@ def sae_path() -> Path:
 
 def load_sae() -> SAE:
     """The bundled SAE: TopK, 4,096 latents, k = 32."""
-    from saelab.formats import native
+    from saelab.formats.readers import native
 
     return native.load(sae_path())
 

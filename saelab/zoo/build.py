@@ -52,7 +52,7 @@ def build_sae(folder: Path, model_folder: Path, *, quick: bool = False, progress
     import torch
 
     from saelab import models
-    from saelab.formats import native
+    from saelab.formats.readers import native
     from saelab.training import train
     from saelab.zoo import corpus
 

@@ -74,7 +74,7 @@ def test_saving_over_another_sae_leaves_none_of_its_history(tmp_path):
 
 
 def test_half_precision_on_disk_computes_in_full(tmp_path):
-    from saelab.formats import native
+    from saelab.formats.readers import native
 
     sae = random_sae()
     native.save(sae, tmp_path, store=torch.float16)
