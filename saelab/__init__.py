@@ -18,10 +18,10 @@ __version__ = "0.1.0"
 _WHERE = {
     "SaelabError": "saelab.errors",
     "HookError": "saelab.errors",
-    "check_environment": "saelab.environment",
+    "check_environment": "saelab.widgets.environment",
     "load_model": "saelab.models",
     "tokenize_texts": "saelab.data",
-    "package_texts": "saelab.packages_text",
+    "package_texts": "saelab.texts",
     "SAE": "saelab.sae",
     "SAEConfig": "saelab.sae",
     "Codes": "saelab.sae",

@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _tour(options: argparse.Namespace) -> int:
-    from saelab import tour
+    from saelab.tour import tour
 
     report = tour.run(
         options.model, hook=options.hook, out=options.out, force=options.force, quick=options.quick, seed=options.seed,

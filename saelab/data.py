@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from saelab import models
+from saelab.display import facts_html
 from saelab.errors import SaelabError
-from saelab.facts import facts_html
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9}
 

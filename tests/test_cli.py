@@ -1,6 +1,7 @@
 import pytest
 
-from saelab import cli, tour
+from saelab import cli
+from saelab.tour import tour
 
 
 def test_version(capsys):

@@ -6,8 +6,8 @@ import sys
 import pytest
 
 import saelab as sl
-from saelab import environment
 from saelab.errors import SaelabError
+from saelab.widgets import environment
 
 
 def with_versions(monkeypatch, **versions):

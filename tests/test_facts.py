@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import saelab as sl
-from saelab.facts import facts_html
+from saelab.display import facts_html
 from saelab.interventions.attach import interventions
 from saelab.n2g.reconstruct import SimulatedLoss
 from saelab.sae import SAE, SAEConfig

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from saelab.packages_text import package_texts
+from saelab.texts import package_texts
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import re
 import pytest
 
 import saelab as sl
-from saelab import files, tour, zoo
+from saelab import files, zoo
+from saelab.tour import tour
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from saelab.facts import isolated
+from saelab.display import isolated
 
 if TYPE_CHECKING:
     from saelab.index.latent_index import LatentIndex

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from saelab import models
+from saelab.display import escape
 from saelab.errors import SaelabError, check_count, check_pair
-from saelab.facts import escape
 from saelab.interventions.attach import attach
 from saelab.interventions.effects import allowed, text_ids
 from saelab.interventions.passes import Pass, watched

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from saelab import files
+from saelab.display import facts_html
 from saelab.errors import SaelabError, check_count, check_latent, unknown
-from saelab.facts import facts_html
 from saelab.sae import SAE
 
 MODES = ("add", "clamp", "scale", "ablate", "project")

@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 
 from saelab import models
+from saelab.display import escape
 from saelab.errors import SaelabError, check_count, check_model, unknown
-from saelab.facts import escape
 from saelab.interventions.attach import interventions, paired, steer
 from saelab.kv_cache import Decoder
 from saelab.sae import SAE

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saelab import files
+from saelab.display import escape
 from saelab.errors import SaelabError
-from saelab.facts import escape
 from saelab.n2g import baselines, ends, examples, score
 from saelab.n2g.graph import edits, match, render, serial, trie
 from saelab.n2g.graph.history import Editable, plain

@@ -18,8 +18,8 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from saelab import data, models
+from saelab.display import facts_html
 from saelab.errors import SaelabError, check_pair
-from saelab.facts import facts_html
 from saelab.n2g.corpus import Corpus, corpus, part_number
 from saelab.n2g.graph import match
 

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from saelab.display import facts_html
 from saelab.errors import SaelabError
-from saelab.facts import facts_html
 from saelab.n2g.corpus import Corpus, corpus, part_number
 from saelab.n2g.graph import match
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from saelab.display import facts_html
 from saelab.errors import check_latent
-from saelab.facts import facts_html
 
 
 @dataclass(frozen=True, eq=False)

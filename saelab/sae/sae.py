@@ -10,9 +10,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from saelab.display import facts_html
 from saelab.dtypes import DTYPES
 from saelab.errors import SaelabError
-from saelab.facts import facts_html
 from saelab.sae import folding, ops
 from saelab.sae.archs import ARCHS
 from saelab.sae.codes import Codes

@@ -23,8 +23,8 @@ import anywidget
 import traitlets
 from ipywidgets import DOMWidget
 
-from saelab.environment import require_widgets
 from saelab.errors import SaelabError, unknown
+from saelab.widgets.environment import require_widgets
 
 require_widgets()
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from saelab import facts, models
+from saelab import display as facts
+from saelab import models
 from saelab.errors import SaelabError
 
 HEAT = (245, 147, 33)  # the same orange as --sl-heat

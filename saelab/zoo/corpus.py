@@ -18,8 +18,8 @@ import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from saelab.display import facts_html
 from saelab.errors import SaelabError, check_count, unknown
-from saelab.facts import facts_html
 from saelab.zoo.genres import RULES
 from saelab.zoo.grammar import Grammar, Span
 

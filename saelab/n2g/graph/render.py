@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from saelab.facts import escape, isolated
+from saelab.display import escape, isolated
 from saelab.n2g.graph.edits import parse_items
 from saelab.n2g.graph.tree import Item, Pattern, Tree
 

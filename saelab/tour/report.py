@@ -25,7 +25,7 @@ from saelab.widgets import (
 )
 
 if TYPE_CHECKING:
-    from saelab.tour import Tour
+    from saelab.tour.tour import Tour
 
 
 def write_report(tour: Tour, path: str | Path) -> Path:
@@ -93,7 +93,7 @@ def _concepts(tour: Tour) -> list[Any]:
     if tour.concepts is None:
         return []
     from saelab import zoo
-    from saelab.tour import genre_table
+    from saelab.tour.tour import genre_table
 
     table = genre_table(tour.concepts, zoo.GENRES)
     genres = pd.DataFrame(table[table["genre"]]).drop(columns="genre")

@@ -1,6 +1,6 @@
 """The whole way in one call: train, evaluate, index, explain, steer, and a report that opens offline.
 
-``run`` does the work in steps whose results are plain objects of the library; ``saelab.tour_report`` draws them.
+``run`` does the work in steps whose results are plain objects of the library; ``saelab.tour.report`` draws them.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from saelab import data, files, models
 from saelab.errors import SaelabError
 from saelab.evaluation import Report, evaluate
 from saelab.index import LatentIndex
-from saelab.packages_text import package_texts
 from saelab.sae import SAE
+from saelab.texts import package_texts
 from saelab.training import train
 
 STRENGTH = {"zoo": 4.0}  # of steering, in maxima of the latent; a small model needs a strong push
@@ -138,7 +138,7 @@ def run(
     timed("explain", lambda: _explain(tour, folder))
     timed("steer", lambda: _steer(tour, seed))
 
-    from saelab.tour_report import write_report
+    from saelab.tour.report import write_report
 
     path = timed("report", lambda: write_report(tour, folder / "report.html"))
     seconds["all"] = round(time.monotonic() - began, 1)
