@@ -20,7 +20,7 @@ _WHERE = {
     "HookError": "saelab.errors",
     "check_environment": "saelab.widgets.environment",
     "load_model": "saelab.models",
-    "tokenize_texts": "saelab.data",
+    "tokenize_texts": "saelab.models",
     "package_texts": "saelab.texts",
     "SAE": "saelab.sae",
     "SAEConfig": "saelab.sae",
@@ -57,7 +57,6 @@ _MODULES = (
     "zoo",
     "widgets",
     "models",
-    "data",
     "index",
     "evaluation",
 )  # not those that share a name with a function

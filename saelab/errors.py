@@ -5,6 +5,12 @@ from __future__ import annotations
 import difflib
 import inspect
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import torch
+
+DTYPES = ("float32", "bfloat16", "float16")  # what a model or an SAE may be in
 
 
 class SaelabError(ValueError):
@@ -80,3 +86,12 @@ def check_count(name: str, value: object, low: int = 1) -> int:
     if number < low:
         raise SaelabError(f"{name} must be at least {low}, got {number}")
     return number
+
+
+def check_dtype(name: object) -> torch.dtype:
+    """The number format of this name, one of ``DTYPES``."""
+    import torch
+
+    if name not in DTYPES:
+        raise unknown("dtype", name, DTYPES)
+    return getattr(torch, str(name))

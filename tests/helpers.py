@@ -41,7 +41,7 @@ def _tiny_folder(kind: str, seed: int) -> Path:
         PreTrainedTokenizerFast,
     )
 
-    from saelab.model_files import quiet_loading
+    from saelab.models.load import quiet_loading
 
     folder = Path(tempfile.mkdtemp(prefix="saelab-tiny-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)

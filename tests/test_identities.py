@@ -20,7 +20,7 @@ TEXT = "The red fox ran over the hill."
 
 @functools.cache
 def smollm2():
-    from saelab.model_files import resolve
+    from saelab.models.load import resolve
 
     try:
         resolve("smollm2")

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saelab import data, direct, models
+from saelab import models
 from saelab.errors import SaelabError, check_count
 
 Part = tuple[list[Tensor], Tensor]  # per hook point (n, d); document and position of each row (n, 2) int32
@@ -68,7 +68,7 @@ class Harvester:
         Harvest no more than this many rows in all (the last forward pass is kept whole); None: as long as
         there is text.
     context, bos
-        As in :func:`saelab.data.tokenize_texts`.
+        As in :func:`saelab.models.tokenize_texts`.
     harvest_tokens
         Tokens in one forward pass.
     outlier
@@ -103,8 +103,6 @@ class Harvester:
         self.bos = models.default_bos(model) if bos is None else bos
         self.epochs, self.epoch = check_count("epochs", epochs), 0
         self.screen = Screen(outlier)
-        # decided once: the two ways differ by rounding, and a run must end in the same bits when resumed
-        self.why_bridge = direct.reason(model, self.hooks)
         self.harvested = 0
         self.cursor = (-1, -1)  # document and start of the last row of text that was taken
         self.done = False
@@ -113,12 +111,7 @@ class Harvester:
         self._resumed = (-1, "")  # until which document the texts must be the checkpoint's; their digest
         self._rows: Iterator | None = None
 
-    @property
-    def way(self) -> str:
-        """How activations are read: from the plain layers, or through the bridge and why."""
-        return "plain layers" if self.why_bridge is None else f"bridge: {self.why_bridge}"
-
-    def _next_rows(self) -> data.TokenRows | None:
+    def _next_rows(self) -> models.TokenRows | None:
         """Rows of text for one forward pass, or None when the text has ended."""
         parts, seen, wanted = [], 0, self.harvest_tokens
         if self.limit is not None:
@@ -139,12 +132,12 @@ class Harvester:
             self.cursor = (part[0], part[1])
             parts.append(part)
             seen += len(part[2])
-        return data.rows_from(parts, self.bos) if parts else None
+        return models.rows_from(parts, self.bos) if parts else None
 
     def _open(self) -> None:
         """Begin to read the texts, behind the cursor."""
         resumed = self.cursor
-        rows = data.stream_rows(
+        rows = models.stream_rows(
             self.model, self._watched(), context=self.context, bos=self.bos, skip=max(resumed[0], 0)
         )
         self._rows = (r for r in rows if (r[0], r[1]) > resumed)
@@ -178,10 +171,8 @@ class Harvester:
             return []
         parts = []
         for batch in rows.batches(self.harvest_tokens):
-            found = models.run_to_hooks(
-                self.model, batch.ids, self.hooks, batch.mask, direct=self.why_bridge is None
-            )
-            keep = data.valid_mask(self.model, batch.ids, batch.mask)  # (B, T)
+            found = models.run_to_hooks(self.model, batch.ids, self.hooks, batch.mask)
+            keep = models.valid_mask(self.model, batch.ids, batch.mask)  # (B, T)
             acts = [found[h].float().cpu()[keep] for h in self.hooks]  # each (n, d)
             position = torch.arange(batch.ids.shape[1]).expand_as(batch.ids)[keep]  # (n,)
             document = (
@@ -208,21 +199,12 @@ class Harvester:
     def state(self) -> dict[str, Any]:
         """Where the harvest stands, as plain values."""
         kept = {name: getattr(self, name) for name in self._KEPT}
-        return {**kept, "cursor": list(self.cursor), "screen": self.screen.state(), "bridge": self.why_bridge}
+        return {**kept, "cursor": list(self.cursor), "screen": self.screen.state()}
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on where ``state`` was taken; the texts must be the same, from their beginning."""
         if self._rows is not None and isinstance(self.texts, Iterator):
             raise SaelabError("cannot resume: this iterator of texts was read in part; give a new one")
-        before = state.get(
-            "bridge", "what is resumed was begun through it"
-        )  # by a version that knew no other
-        if before is None and self.why_bridge is not None:
-            raise SaelabError(
-                "cannot resume to the same bits: activations came from the plain layers before, and now "
-                f"{self.why_bridge}"
-            )
-        self.why_bridge = before
         for name in self._KEPT:
             setattr(self, name, state[name])
         self.cursor = tuple(state["cursor"])

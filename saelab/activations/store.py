@@ -20,11 +20,10 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from saelab import data, files, models
+from saelab import files, models
 from saelab.activations.harvest import Harvester, Part, Screen
-from saelab.errors import SaelabError, check_count, check_model, unknown
+from saelab.errors import SaelabError, check_count, check_dtype, check_model, unknown
 
-DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 BLOCK = 1024  # rows that are read together; blocks come in random order
 
 
@@ -66,10 +65,8 @@ class ActivationStore:
         shards: list[_Shard],
         digest: str,
         folder: Path | None = None,
-        way: str = "given",
     ):
         self.origin, self.digest, self.folder = origin, digest, folder
-        self.way = way  # how activations were read from the model
         self._shards = shards
 
     @classmethod
@@ -144,10 +141,9 @@ class ActivationStore:
         check_model(model)
         path = Path(path).expanduser()
         hooks = [hooks] if isinstance(hooks, str) else list(hooks)
-        if dtype not in DTYPES:
-            raise unknown("dtype", dtype, DTYPES)
+        check_dtype(dtype)
         check_count("shard_rows", shard_rows)
-        limit = data.parse_tokens(tokens)
+        limit = models.parse_tokens(tokens)
         source = Harvester(
             model, texts, hooks, limit=limit, context=context, bos=bos, epochs=epochs,
             harvest_tokens=harvest_tokens, outlier=None,
@@ -186,7 +182,6 @@ class ActivationStore:
                     _write_shard(path / f"rows-{number:05}.safetensors", parts, dtype, source)
                     parts, number, waiting = [], number + 1, 0
         end = {"sha256": source.digest, "dropped": source.screen.dropped, "shards": number}
-        end["forward"] = source.way
         if not number:
             raise SaelabError(
                 "there is no text: every document was empty, or the iterator was already used up"
@@ -214,7 +209,7 @@ class ActivationStore:
         names = [f"rows-{i:05}.safetensors" for i in range(meta["end"]["shards"])]
         shards = [_File(path / name, len(meta["widths"])) for name in names]
         origin = Origin(meta["model"], meta["weights"], meta["widths"], meta["context"], meta["bos"])
-        return cls(origin, list(shards), meta["end"]["sha256"], path, meta["end"].get("forward", "bridge"))
+        return cls(origin, list(shards), meta["end"]["sha256"], path)
 
     # ------------------------------------------------------------------------------------------ reading
 
@@ -289,7 +284,7 @@ class ActivationStore:
 
 
 class Reader:
-    """The rows of a store as a source for :class:`saelab.activations.buffer.ActivationBuffer`: blocks in an order that follows
+    """The rows of a store as a source for :class:`ActivationBuffer`: blocks in an order that follows
     ``seed`` and the epoch."""
 
     def __init__(
@@ -330,11 +325,6 @@ class Reader:
         if self.limit is not None and self.read >= self.limit:
             self.done = True
         return [part] if len(part[1]) else []
-
-    @property
-    def way(self) -> str:
-        """How the store's activations were read from the model."""
-        return self.store.way
 
     def same(self) -> dict[str, Any]:
         return {
@@ -409,11 +399,11 @@ def _write_shard(path: Path, parts: list[Part], dtype: str, source: Harvester) -
     tensors = {"where": torch.cat([place for _, place in parts])}
     for i, hook in enumerate(source.hooks):
         acts = torch.cat([a[i] for a, _ in parts])  # (n, d)
-        kept = acts.to(DTYPES[dtype])  # (n, d)
+        kept = acts.to(check_dtype(dtype))  # (n, d)
         if not kept.isfinite().all():
             raise SaelabError(
                 f"an activation of {float(acts.abs().max()):.3g} at {hook} is too large for {dtype} "
-                f"(largest {torch.finfo(DTYPES[dtype]).max:.3g}): use dtype='bfloat16'"
+                f"(largest {torch.finfo(kept.dtype).max:.3g}): use dtype='bfloat16'"
             )
         tensors[str(i)] = kept
     files.write_tensors(path, tensors, {"state": json.dumps(source.state())})

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from saelab import data, models
+from saelab import models
 from saelab.errors import SaelabError, check_count
 from saelab.evaluation.head import _CELLS, Head
 from saelab.interventions.sites import Site
@@ -21,7 +21,7 @@ from saelab.sae import SAE
 def ablation_sparsity(
     sae: SAE,
     model: Any,
-    texts: Iterable[str] | data.TokenRows,
+    texts: Iterable[str] | models.TokenRows,
     *,
     positions: int = 64,
     ahead: int = 16,
@@ -62,10 +62,10 @@ def ablation_sparsity(
     check_count("positions", positions)
     check_count("ahead", ahead)
     site = Site(model, sae)
-    rows = data.tokenize_texts(model, texts, context=sae.config.context, bos=sae.config.bos, tokens=tokens)
+    rows = models.tokenize_texts(model, texts, context=sae.config.context, bos=sae.config.bos, tokens=tokens)
     where, place = rows.locate(np.arange(rows.n_tokens))
     left = np.diff(rows.offsets)[where] - place
-    fit = np.flatnonzero(data.valid_mask(model, np.asarray(rows.ids)) & (left >= ahead))
+    fit = np.flatnonzero(models.valid_mask(model, np.asarray(rows.ids)) & (left >= ahead))
     if not len(fit):
         raise SaelabError(
             f"no token has {ahead} tokens left in its row: give longer texts or a smaller ahead"

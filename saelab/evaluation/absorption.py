@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from saelab import data
+from saelab import models
 from saelab.errors import SaelabError, check_count, unknown
 from saelab.evaluation.probes import best_latents, probe
 from saelab.evaluation.sample import Sample, Task, pick, sample
@@ -23,7 +23,7 @@ GAIN, MOST, COSINE, SHARE = 0.03, 10, 0.025, 0.4
 def absorption(
     sae: SAE,
     model: Any,
-    rows: data.TokenRows,
+    rows: models.TokenRows,
     labels: Any,
     *,
     concepts: Sequence[str] | None = None,

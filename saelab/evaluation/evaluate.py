@@ -12,10 +12,9 @@ from typing import Any
 
 from tqdm.auto import tqdm
 
-from saelab import data, models
+from saelab import models
 from saelab.errors import SaelabError, check_count, check_model
 from saelab.evaluation.comparison import Reports, named
-from saelab.evaluation.head import kl_divergence as kl_divergence
 from saelab.evaluation.measure import measure
 from saelab.evaluation.report import Report, report
 from saelab.interventions.sites import hook_points
@@ -25,7 +24,7 @@ from saelab.sae import SAE
 def evaluate(
     sae: SAE,
     model: Any,
-    texts: Iterable[str] | data.TokenRows,
+    texts: Iterable[str] | models.TokenRows,
     *,
     tokens: int | str | None = "100k",
     batch_tokens: int = 4096,
@@ -65,7 +64,7 @@ def evaluate(
 def evaluate_many(
     saes: Sequence[SAE] | Mapping[str, SAE],
     model: Any,
-    texts: Iterable[str] | data.TokenRows,
+    texts: Iterable[str] | models.TokenRows,
     *,
     tokens: int | str | None = "100k",
     batch_tokens: int = 4096,
@@ -103,7 +102,7 @@ def evaluate_many(
             "they cannot be compared on the same tokens"
         )
     contexts = [sae.config.context for sae in saes if sae.config.context is not None]
-    rows = data.tokenize_texts(
+    rows = models.tokenize_texts(
         model, texts, context=min(contexts) if contexts else None, bos=bos.pop(), tokens=tokens
     )
     with tqdm(

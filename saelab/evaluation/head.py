@@ -16,6 +16,7 @@ from torch import Tensor
 
 from saelab import models
 from saelab.errors import HookError
+from saelab.models.lens import kl_divergence
 
 _BEFORE, _AFTER = "unembed.hook_in", "unembed.hook_out"
 _TILE, _ROWS = 1024, 512  # logits made at a time, so that they and their part of the matrix stay in a cache
@@ -175,9 +176,3 @@ def _losses(head: Head, tiles: list[slice], runs: list[Tensor], target: Tensor) 
         # rounding may leave a little less than nothing
         out += [(total[j] - said[j])[:, 0], torch.where(kl < 0, torch.zeros_like(kl), kl)]
     return out
-
-
-def kl_divergence(logp: Tensor, logq: Tensor) -> Tensor:
-    """KL(p ‖ q) from log-probabilities (\\*, V) -> (\\*), in nats. Entries with p = 0 count as 0, also when
-    masked logits make both -inf."""
-    return torch.where(logp == -torch.inf, 0.0, logp.exp() * (logp - logq)).sum(-1)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from saelab import data, models
+from saelab import models
 from saelab.errors import SaelabError
 from saelab.evaluation.head import Head, losses
 from saelab.interventions.sites import Site
@@ -69,7 +69,7 @@ class Sums:
 
 @torch.no_grad()
 def measure(
-    saes: Sequence[SAE], model: Any, rows: data.TokenRows, batch_tokens: int, bar: tqdm
+    saes: Sequence[SAE], model: Any, rows: models.TokenRows, batch_tokens: int, bar: tqdm
 ) -> list[Sums]:
     """The sums of each SAE over all ``rows``; ``bar`` is told of every token of every pass."""
     sites = [Site(model, sae) for sae in saes]
@@ -82,7 +82,7 @@ def measure(
     batch = next(rows.batches(batch_tokens))
     head = Head(model, batch.ids, batch.mask)
     for batch in rows.batches(head.batch_tokens(batch_tokens, 2 * len(writes) + len(saes))):
-        keep = data.valid_mask(model, batch.ids, batch.mask)  # (B, T)
+        keep = models.valid_mask(model, batch.ids, batch.mask)  # (B, T)
         # scored where the activation is replaced and a token that counts follows: at BOS all runs are the same
         scored = torch.zeros_like(keep)
         scored[:, :-1] = keep[:, :-1] & keep[:, 1:]
@@ -115,7 +115,9 @@ def measure(
     return all_sums
 
 
-def _replaced(head: Head, batch: data.Batch, scored: Tensor, keep: Tensor, new: dict[str, Tensor]) -> Tensor:
+def _replaced(
+    head: Head, batch: models.Batch, scored: Tensor, keep: Tensor, new: dict[str, Tensor]
+) -> Tensor:
     """Rows of the head with ``new`` (B, T, d) in place of the activations where ``keep`` (B, T)."""
 
     def swap(value: Tensor) -> models.HookFn:
@@ -125,14 +127,14 @@ def _replaced(head: Head, batch: data.Batch, scored: Tensor, keep: Tensor, new: 
 
 
 def _means(
-    model: Any, rows: data.TokenRows, hooks: list[str], batch_tokens: int, bar: tqdm
+    model: Any, rows: models.TokenRows, hooks: list[str], batch_tokens: int, bar: tqdm
 ) -> dict[str, tuple[Tensor, Tensor]]:
     """hook -> mean activation (d,) over counted tokens, and over special ones as well, float64 on the CPU."""
     total: dict[str, list[Any]] = {h: [0.0, 0.0] for h in hooks}
     n, n_all = 0, 0
     for batch in rows.batches(batch_tokens):
-        keep = data.valid_mask(model, batch.ids, batch.mask)  # (B, T)
-        found = models.run_to_hooks(model, batch.ids, hooks, batch.mask, direct=True)
+        keep = models.valid_mask(model, batch.ids, batch.mask)  # (B, T)
+        found = models.run_to_hooks(model, batch.ids, hooks, batch.mask)
         for hook, x in found.items():
             for i, on in enumerate((keep, batch.mask & ~keep)):
                 # float32 for one batch's rows, float64 over all: a device may have no float64

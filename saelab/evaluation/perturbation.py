@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from saelab import data
+from saelab import models
 from saelab.errors import SaelabError, check_count
 from saelab.evaluation.probes import probe
 from saelab.evaluation.sample import Sample, pick, sample, written
@@ -19,7 +19,7 @@ from saelab.sae import SAE
 def probe_perturbation(
     sae: SAE,
     model: Any,
-    rows: data.TokenRows,
+    rows: models.TokenRows,
     labels: Any,
     *,
     concepts: Sequence[str] | None = None,

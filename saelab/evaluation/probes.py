@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from saelab import data
+from saelab import models
 from saelab.errors import SaelabError, check_count
 from saelab.evaluation import logistic
 from saelab.evaluation.sample import Sample, Task, sample
@@ -25,7 +25,7 @@ _ROUGH, _FINAL = 5, 64  # Newton steps for every latent; how many latents are th
 def probe_loss(
     sae: SAE,
     model: Any,
-    rows: data.TokenRows,
+    rows: models.TokenRows,
     labels: Any,
     *,
     concepts: Sequence[str] | None = None,
@@ -96,7 +96,7 @@ def _best(x: Tensor, weight: Tensor | None, task: Task) -> tuple[float, int, flo
 def sparse_probing(
     sae: SAE,
     model: Any,
-    rows: data.TokenRows,
+    rows: models.TokenRows,
     labels: Any,
     *,
     k: Sequence[int] = (1, 2, 5),

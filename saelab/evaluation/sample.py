@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saelab import data, models
+from saelab import models
 from saelab.errors import SaelabError, check_count, check_pair, unknown
 from saelab.index.concepts import compressed
 from saelab.interventions.sites import Site
@@ -84,7 +84,7 @@ class Sample:
 def sample(
     sae: SAE,
     model: Any,
-    rows: data.TokenRows,
+    rows: models.TokenRows,
     labels: Any,
     *,
     concepts: Sequence[str] | None = None,
@@ -116,7 +116,7 @@ def sample(
         raise SaelabError(
             f"concepts must be a list of names, got the string {concepts!r}; use [{concepts!r}]"
         )
-    if not isinstance(rows, data.TokenRows):
+    if not isinstance(rows, models.TokenRows):
         raise SaelabError(
             "labels belong to tokens, so texts must be given as the token rows they were made for"
         )
@@ -125,7 +125,7 @@ def sample(
         if name not in names:
             raise unknown("concept", name, names)
     rng = np.random.default_rng(seed)
-    counted = np.flatnonzero(data.valid_mask(model, np.asarray(rows.ids)))
+    counted = np.flatnonzero(models.valid_mask(model, np.asarray(rows.ids)))
     documents, of_row = np.unique(rows.doc, return_inverse=True)
     in_train = np.zeros(len(documents), bool)
     in_train[rng.permutation(len(documents))[: len(documents) // 2]] = True
@@ -169,13 +169,13 @@ def _task(name: str, halves: list[tuple[np.ndarray, np.ndarray]], token: np.ndar
 
 @torch.no_grad()
 def _run(
-    sae: SAE, model: Any, rows: data.TokenRows, token: np.ndarray, batch_tokens: int
+    sae: SAE, model: Any, rows: models.TokenRows, token: np.ndarray, batch_tokens: int
 ) -> tuple[Tensor, Tensor, Codes]:
     site = Site(model, sae)
     places = list(dict.fromkeys([*site.reads, *site.writes]))
     x, y = torch.empty(len(token), sae.config.d_in), torch.empty(len(token), sae.W_dec.shape[1])
     for batch in rows.batches_of(np.unique(rows.locate(token)[0]), batch_tokens):
-        found = models.run_to_hooks(model, batch.ids, places, batch.mask, direct=True)
+        found = models.run_to_hooks(model, batch.ids, places, batch.mask)
         place = np.searchsorted(token, batch.flat)  # (B, T)
         wanted = (batch.flat >= 0) & (token[np.minimum(place, len(token) - 1)] == batch.flat)
         at, on = torch.from_numpy(place[wanted]), torch.from_numpy(wanted)

@@ -12,8 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from saelab.dtypes import DTYPES
-from saelab.errors import SaelabError, unknown
+from saelab.errors import SaelabError, check_dtype, unknown
 from saelab.formats import hub
 from saelab.formats.common import check_given
 from saelab.formats.readers import (
@@ -113,8 +112,8 @@ def load_sae(
         return zoo.load_sae().to(device)
     if format is not None and format not in FORMATS:
         raise unknown("format", format, FORMATS)
-    if dtype is not None and dtype not in DTYPES:
-        raise unknown("dtype", dtype, DTYPES)
+    if dtype is not None:
+        check_dtype(dtype)
     given = {key: tuple(v) if isinstance(v, list) else v for key, v in (given or {}).items()}
     check_given(given)
     path, hint, facts, known = hub.locate(str(source), sae_id)
@@ -151,7 +150,7 @@ def load_sae(
 def _cast(sae: SAE, dtype: str) -> SAE:
     from dataclasses import replace
 
-    sae = sae.to(DTYPES[dtype])
+    sae = sae.to(check_dtype(dtype))
     sae.config = replace(sae.config, dtype=dtype)
     return sae
 

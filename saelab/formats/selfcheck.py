@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from saelab import data, models
+from saelab import models
 from saelab.errors import SaelabError
 from saelab.sae.config import PER_ROW
 
@@ -117,12 +117,12 @@ def _activations(
     """Activations (tokens, width) of the input, the output, and ``hooks``; special tokens left out."""
     c = sae.config
     wanted = (c.hook_in, c.hook_out, *hooks)
-    rows = data.tokenize_texts(model, [text], context=c.context, bos=bos)
+    rows = models.tokenize_texts(model, [text], context=c.context, bos=bos)
     kept: list[list[Tensor]] = [[] for _ in wanted]
     with models.lock(model):
         for batch in rows.batches(2048):
             found = models.run_to_hooks(model, batch.ids, list(dict.fromkeys(wanted)), batch.mask)
-            keep = data.valid_mask(model, batch.ids, batch.mask)
+            keep = models.valid_mask(model, batch.ids, batch.mask)
             for out, name in zip(kept, wanted, strict=True):
                 out.append(found[name][keep.to(found[name].device)].float().to(sae.W_dec.device))
     return tuple(torch.cat(parts) for parts in kept)  # (tokens, width) each

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from saelab.dtypes import DTYPES
-from saelab.errors import SaelabError, unknown
+from saelab.errors import DTYPES, SaelabError, unknown
 from saelab.formats import mapped
 from saelab.sae.config import SAEConfig
 

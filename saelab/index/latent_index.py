@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from saelab import data
+from saelab import models
+from saelab.display import TextFrame
 from saelab.errors import SaelabError, check_latent, check_model, check_sae
-from saelab.frames import TextFrame
 from saelab.index import summary
 from saelab.index.notes import Notes
 from saelab.index.queries import Queries
@@ -38,7 +38,7 @@ class LatentIndex(Queries):
     config
         What was indexed: SAE configuration, model, hook, mask, sizes, versions.
     rows
-        The text as :class:`saelab.data.TokenRows`.
+        The text as :class:`saelab.models.TokenRows`.
     counts
         (d_sae,) int64, at how many positions each latent fires.
     sae, model
@@ -61,7 +61,7 @@ class LatentIndex(Queries):
         self.config: dict[str, Any] = layout.read_config(self.path)
         self.arrays = layout.open_arrays(self.path, self.config)
         a = self.arrays
-        self.rows = data.TokenRows(
+        self.rows = models.TokenRows(
             a["tokens"], a["row_offsets"], a["row_doc"], a["row_start"], self.config["bos"]
         )
         self.vocab = Vocab(
@@ -80,7 +80,7 @@ class LatentIndex(Queries):
         cls,
         sae: Any,
         model: Any,
-        texts: Iterable[str] | data.TokenRows,
+        texts: Iterable[str] | models.TokenRows,
         *,
         path: str | Path | None = None,
         tokens: int | str | None = None,

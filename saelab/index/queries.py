@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from saelab.data import TokenRows
 from saelab.errors import SaelabError, check_count, check_latent
 from saelab.index import concepts as labelled
 from saelab.index import examples, maps, relations, spans, stats
@@ -17,6 +16,7 @@ from saelab.index.storage import windows
 from saelab.index.storage.arrays import ranges
 from saelab.index.storage.layout import AFTER, BEFORE
 from saelab.index.storage.vocab import Vocab
+from saelab.models.rows import TokenRows
 
 
 class Postings(NamedTuple):
@@ -245,7 +245,7 @@ class Queries:
     def logit_lens(self, latent: int, n: int = 10) -> pd.DataFrame:
         """What the decoder direction votes for: rank, up_token, up_value, down_token, down_value.
 
-        Through the final norm's gain and the unembedding, see :func:`saelab.index.relations.token_votes`; a
+        Through the final norm's gain and the unembedding, see :func:`saelab.models.lens.token_votes`; a
         hook point on the MLP's or attention's inner neurons goes through their output matrix first. Of a
         crosscoder it is the direction at its last hook point.
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,10 +11,11 @@ import torch
 from torch import Tensor
 
 from saelab import models
-from saelab.errors import SaelabError, check_count, unknown
-from saelab.frames import TextFrame
+from saelab.display import TextFrame
+from saelab.errors import check_count, unknown
 from saelab.index.firings import Firings
 from saelab.index.storage.arrays import blocks, highest_rows, ranges
+from saelab.models.lens import residual_direction, token_votes
 
 if TYPE_CHECKING:
     from saelab.index.queries import Queries
@@ -194,52 +194,3 @@ def extreme_rows(x: Tensor, n: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor
         best = x.gather(1, place).topk(n, dim=1, largest=largest)
         out.append((best.values, place.gather(1, best.indices)))
     return out[0], out[1]
-
-
-_RESIDUAL = re.compile(
-    r"(hook_resid_(pre|mid|post)|hook_(mlp|attn)_out|blocks\.\d+\.(attn\.|mlp\.)?hook_out|hook_embed)$"
-)
-
-
-def residual_direction(model: Any, direction: Tensor, hook: str) -> Tensor:
-    """What writing ``direction`` (…, d_out) at ``hook`` adds to the residual stream: (…, d_model).
-
-    Raises
-    ------
-    SaelabError
-        If the hook point does not write to the residual stream, neither directly nor through one linear map.
-    """
-    names = {hook, str(getattr(model.hook_dict.get(hook), "name", None) or hook)}
-    layer = models.hook_layer(hook)
-    if any(_RESIDUAL.search(name) for name in names):
-        return direction
-    if layer is not None and any(re.search(r"mlp\.(hook_post|out\.hook_in)$", name) for name in names):
-        return direction.to(model.blocks[layer].mlp.W_out.device) @ model.blocks[layer].mlp.W_out.float()
-    if layer is not None and any(re.search(r"attn\.(hook_z|o\.hook_in)$", name) for name in names):
-        w_o = model.blocks[layer].attn.W_O  # (heads, d_head, d_model)
-        return direction.to(w_o.device) @ w_o.flatten(0, 1).float()
-    raise SaelabError(
-        f"the logit lens has no meaning at {hook!r}: what is written there reaches the residual stream only "
-        "through a nonlinearity. It is defined for hook_resid_*, hook_mlp_out, hook_attn_out, mlp.hook_post "
-        "and attn.hook_z"
-    )
-
-
-def token_votes(model: Any, direction: Tensor) -> Tensor:
-    """(…, V): change of the logits per unit of ``direction`` (…, d_model), up to the final norm's scale.
-
-    The final norm's gain is applied and, for a LayerNorm, its centring; its division by the standard
-    deviation depends on the text and is left out. The mean over the vocabulary is subtracted: it does not
-    change probabilities.
-    """
-    norm = model.ln_final
-    gain = getattr(norm, "weight", None)
-    gain = getattr(norm, "w", None) if gain is None else gain
-    if not str(getattr(model.cfg, "normalization_type", "LN")).upper().startswith("RMS"):
-        direction = direction - direction.mean(-1, keepdim=True)
-    if gain is not None:
-        offset = 1.0 if getattr(model.cfg, "rmsnorm_uses_offset", False) else 0.0  # Gemma stores gain - 1
-        direction = direction.to(gain.device) * (gain.float() + offset)
-    w_u = model.W_U  # (d_model, V)
-    votes = direction.to(w_u.device) @ w_u.float()  # (…, V)
-    return votes.sub_(votes.mean(-1, keepdim=True))

@@ -11,12 +11,12 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from saelab import data, models
+from saelab import models
 from saelab.errors import SaelabError, check_count, check_latent, check_pair
-from saelab.evaluation.head import kl_divergence
 from saelab.interventions.attach import attach, steer
 from saelab.interventions.passes import Pass, watched
 from saelab.interventions.sites import hook_points
+from saelab.models.lens import kl_divergence, residual_direction
 from saelab.sae import SAE, Codes
 
 if TYPE_CHECKING:
@@ -177,8 +177,6 @@ def _changes(model: Any, clean: Tensor, ablated: Tensor, top: int) -> dict[str, 
 
 def _residual_write(model: Any, sae: SAE, latent: int) -> Tensor:
     """(d_model) what one unit of the latent adds to the residual stream."""
-    from saelab.index.relations import residual_direction
-
     if len(hook_points(sae.config.hook_out)) > 1:
         raise SaelabError("a crosscoder writes at several layers: its direct effect is not one direction")
     with torch.no_grad():
@@ -214,4 +212,4 @@ def _votes(model: Any, gain: Tensor, top: int, sign: int) -> list[list[tuple[str
 
 def allowed(model: Any, ids: Tensor, special: bool) -> Tensor:
     """(T,) bool where latents of the one text ``ids`` (1, T) count."""
-    return torch.ones_like(ids[0], dtype=torch.bool) if special else data.valid_mask(model, ids)[0]
+    return torch.ones_like(ids[0], dtype=torch.bool) if special else models.valid_mask(model, ids)[0]

@@ -23,7 +23,7 @@ from saelab import models
 from saelab.display import escape
 from saelab.errors import SaelabError, check_count, check_model, unknown
 from saelab.interventions.attach import interventions, paired, steer
-from saelab.kv_cache import Decoder
+from saelab.interventions.cache import Decoder
 from saelab.sae import SAE
 
 OnToken = Callable[[int, list[list[int]]], Any]

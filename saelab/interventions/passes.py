@@ -19,8 +19,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saelab import kv_cache, models
+from saelab import models
 from saelab.errors import HookError, SaelabError
+from saelab.interventions.cache import cached_columns
+from saelab.models.load import repair
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +103,7 @@ def watched(
     """
     watch, owner = Watch(), threading.get_ident()
     inner = getattr(model, "original_model", model)
-    kv_cache.repair(model)
+    repair(model)
 
     def ours() -> bool:
         return threading.get_ident() == owner and not watch.off
@@ -168,7 +170,7 @@ def read_pass(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pass
     if not isinstance(ids, Tensor) or ids.is_floating_point():
         raise SaelabError("this forward pass starts from embeddings; steering needs token ids")
     ids = ids[None] if ids.ndim == 1 else ids  # (B, T)
-    held = kv_cache.cached_columns(kwargs)
+    held = cached_columns(kwargs)
     past, mask = held or 0, kwargs.get("attention_mask")
     total = past + ids.shape[1]
     if mask is not None and mask.ndim != 2:

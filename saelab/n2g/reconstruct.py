@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from saelab import data, models
+from saelab import models
 from saelab.display import facts_html
 from saelab.errors import SaelabError, check_pair
 from saelab.n2g.corpus import Corpus, corpus, part_number
@@ -126,7 +126,7 @@ def simulated_loss(
     """
     check_pair(model, sae)
     c, seed = _checked(sae, graphs, index)
-    chosen = _rows(index, c, part_number(split), data.parse_tokens(tokens))
+    chosen = _rows(index, c, part_number(split), models.parse_tokens(tokens))
     token, latent, value = simulate(graphs, index)
     mean = _mean_activation(model, sae, index, c)
     bigram = Bigram.learn(c)

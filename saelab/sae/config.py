@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from saelab.dtypes import DTYPES
-from saelab.errors import SaelabError, check_count, unknown
+from saelab.errors import SaelabError, check_count, check_dtype, unknown
 
 NORMALIZE = ("none", "layer_norm", "constant_norm", "scale")
 PER_ROW = ("layer_norm", "constant_norm")  # each row by its own size: no weights can do that
@@ -74,8 +73,7 @@ class SAEConfig:
             raise unknown("normalize", self.normalize, NORMALIZE)
         if self.input_bias not in INPUT_BIAS:
             raise unknown("input_bias", self.input_bias, INPUT_BIAS)
-        if self.dtype not in DTYPES:
-            raise unknown("dtype", self.dtype, DTYPES)
+        check_dtype(self.dtype)
         if self.input_bias == "decoder" and self.d_out != self.d_in:
             raise SaelabError(
                 "input_bias='decoder' subtracts b_dec from the input, so "

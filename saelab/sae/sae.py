@@ -11,8 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from saelab.display import facts_html
-from saelab.dtypes import DTYPES
-from saelab.errors import SaelabError
+from saelab.errors import SaelabError, check_dtype
 from saelab.sae import folding, ops
 from saelab.sae.archs import ARCHS
 from saelab.sae.codes import Codes
@@ -42,7 +41,7 @@ class SAE(nn.Module):
         self.config = config
         self.arch = ARCHS[config.arch]
         d_in, d_sae, d_out = config.d_in, config.d_sae, int(config.d_out or config.d_in)
-        dtype = DTYPES[config.dtype]
+        dtype = check_dtype(config.dtype)
         if not config.tied:
             self.W_enc = nn.Parameter(
                 torch.zeros(d_sae, d_in, dtype=dtype).T

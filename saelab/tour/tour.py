@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from saelab import data, files, models
+from saelab import files, models
 from saelab.errors import SaelabError
 from saelab.evaluation import Report, evaluate
 from saelab.index import LatentIndex
@@ -179,9 +179,9 @@ def _texts(name: str, seed: int) -> tuple[Iterator[str], Iterator[str]]:
 
 def _indexed_rows(
     model: Any, name: str, plan: Plan, bos: bool, held_out: Iterator[str], seed: int
-) -> tuple[data.TokenRows, Any]:
+) -> tuple[models.TokenRows, Any]:
     if name != "zoo":
-        return data.tokenize_texts(
+        return models.tokenize_texts(
             model, held_out, context=plan.context, bos=bos, tokens=plan.index_tokens
         ), None
     from saelab import zoo

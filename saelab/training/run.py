@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from saelab import __version__, data, files
+from saelab import __version__, files, models
 from saelab.activations.buffer import ActivationBuffer
 from saelab.activations.harvest import Harvester
 from saelab.activations.store import ActivationStore, Origin, Reader
@@ -163,7 +163,7 @@ class Run:
         )
         self.batch = check_count("batch", batch)
         check_count("buffer", buffer)
-        self.every = None if checkpoint_every is None else data.parse_tokens(checkpoint_every)
+        self.every = None if checkpoint_every is None else models.parse_tokens(checkpoint_every)
         stored = model if isinstance(model, ActivationStore) else None
         self.origin = (
             self._stored_origin(model, texts, context, bos)
@@ -171,7 +171,7 @@ class Run:
             else self._model_origin(model, texts, context, bos)
         )
         if tokens is not None:
-            self.budget = data.parse_tokens(tokens)
+            self.budget = models.parse_tokens(tokens)
         else:
             self.budget = 2_000_000 if stored is None else len(stored) * check_count("epochs", epochs)
         length = self.origin.context or 1
@@ -513,7 +513,6 @@ class Run:
                 "sample_sha256": self.sample_digest,
                 "epochs": source.epoch + 1,
                 "sha256": source.digest,
-                "forward": source.way,
             },
             "versions": {
                 **versions,

@@ -231,7 +231,7 @@ class ActivationHeatmap(Widget):
         """One row per text, token and latent: sequence, position, id, token, latent, activation."""
         import pandas as pd
 
-        from saelab.frames import TextFrame
+        from saelab.display import TextFrame
 
         parts = [
             TextFrame(

@@ -53,7 +53,7 @@ class Source:
         """One line per text, position and latent that fires there: sequence, position, id, token, latent, activation."""
         import pandas as pd
 
-        from saelab.frames import TextFrame
+        from saelab.display import TextFrame
 
         parts = []
         for sequence, (text, codes) in enumerate(zip(self.texts, self.codes, strict=True)):

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from saelab import display as facts
-from saelab import models
+from saelab import display, models
 from saelab.errors import SaelabError
 
 HEAT = (245, 147, 33)  # the same orange as --sl-heat
@@ -114,7 +113,7 @@ def grouped(texts: list[str], sizes: list[int], labels: Sequence[str]) -> dict[s
 
 def escape(text: str) -> str:
     """Text for HTML. ``$`` and ``\\`` get an element of their own: no front end takes them for maths."""
-    return facts.escape(text).replace("\\", "<span>\\</span>")
+    return display.escape(text).replace("\\", "<span>\\</span>")
 
 
 def attribute(text: str) -> str:

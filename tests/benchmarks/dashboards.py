@@ -34,7 +34,7 @@ def with_saelab(folder: Path, latents: list[int]) -> dict[str, Task]:
     import numpy as np
 
     import saelab as sl
-    from saelab import data
+    from saelab import models
     from saelab.index import relations
     from saelab.index.exports.neuronpedia import chosen_examples
     from saelab.index.firings import Firings
@@ -44,11 +44,11 @@ def with_saelab(folder: Path, latents: list[int]) -> dict[str, Task]:
 
     model, sae = sl.load_model(folder / "model"), sl.load_sae(folder / "sae")
     ids = np.load(folder / "rows.npy")
-    rows = data.rows_from([(i, 0, row.tolist()) for i, row in enumerate(ids)], bos=True)
+    rows = models.rows_from([(i, 0, row.tolist()) for i, row in enumerate(ids)], bos=True)
     built: list[sl.LatentIndex] = []
 
     def encode() -> dict[str, Any]:
-        counted = data.valid_mask(model, rows.ids)
+        counted = models.valid_mask(model, rows.ids)
         codes = encoded(sae, model, rows, counted, first=0, batch_tokens=8192, memory=256_000_000)
         return {"firings": sum(len(latent) for _, _, latent, _ in codes)}
 
@@ -74,7 +74,7 @@ def with_saelab(folder: Path, latents: list[int]) -> dict[str, Task]:
     def dashboards() -> dict[str, Any]:
         return {"latents": sum(1 for _ in payloads(built[0], latents))}
 
-    few = data.rows_from([(0, 0, ids[0].tolist())], bos=True)
+    few = models.rows_from([(0, 0, ids[0].tolist())], bos=True)
     built[:] = [sl.LatentIndex.build(sae, model, few, progress=False)]
     fires = int(built[0].counts.argmax())
     (

@@ -97,11 +97,11 @@ def with_saelab(folder: Path):
     import numpy as np
 
     import saelab as sl
-    from saelab import data
+    from saelab import models
 
     model, sae = sl.load_model(folder / "model"), sl.load_sae(folder / "sae")
     ids = np.load(folder / "rows.npy")
-    rows = data.rows_from([(i, 0, row.tolist()) for i, row in enumerate(ids)], bos=True)
+    rows = models.rows_from([(i, 0, row.tolist()) for i, row in enumerate(ids)], bos=True)
 
     def run() -> dict[str, float]:
         report = sl.evaluate(sae, model, rows, tokens=None, batch_tokens=ROWS * LENGTH, progress=False)

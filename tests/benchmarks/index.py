@@ -36,10 +36,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from saelab.data import TokenRows, parse_tokens
 from saelab.index import LatentIndex
 from saelab.index.storage.vocab import Vocab
 from saelab.index.storage.writer import IndexWriter
+from saelab.models.rows import TokenRows, parse_tokens
 from saelab.widgets.payload import payload  # what a dashboard shows; here, without the SAE
 
 ROW, STRETCH, VOCAB = 128, 1 << 17, 5000

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from helpers import SENTENCES, shared_tiny
 
-from saelab import data, models
+from saelab import models
 from saelab.evaluation.sample import Sample, Task
 from saelab.sae import SAE, SAEConfig
 
@@ -15,7 +15,7 @@ def corpus(model=None, n=12):
     """Many short documents, and labels that are functions of the token id."""
     model = model or shared_tiny()
     texts = [s[i:] for i in range(n) for s in SENTENCES]
-    rows = data.tokenize_texts(model, texts)
+    rows = models.tokenize_texts(model, texts)
     ids = np.asarray(rows.ids)
     return rows, {"even": (ids % 2 == 0) & (ids > 0), "third": (ids % 3 == 0) & (ids > 0), "never": ids < 0}
 

@@ -6,7 +6,7 @@ import torch
 from helpers import SENTENCES, random_sae
 
 import saelab as sl
-from saelab import data, models
+from saelab import models
 from saelab.errors import SaelabError
 from saelab.evaluation.ablation import sparsity
 
@@ -50,7 +50,7 @@ CASES = {
 @pytest.mark.parametrize("kind", sorted(CASES))
 def test_the_same_as_steering_with_each_latent_taken_away(tiny, kind):
     sae = random_sae(**CASES[kind])
-    rows = data.tokenize_texts(tiny, SENTENCES)
+    rows = models.tokenize_texts(tiny, SENTENCES)
     frame = sl.evaluation.ablation_sparsity(
         sae, tiny, rows, positions=2, ahead=3, batch_tokens=40, progress=False, tokens=None
     )

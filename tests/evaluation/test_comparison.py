@@ -74,9 +74,9 @@ def test_sizes_of_one_architecture_are_not_joined(tiny):
 
 def test_a_point_that_is_undefined_is_left_out(tiny):
     sae = random_sae(bos=False)
-    from saelab import data
+    from saelab import models
 
-    rows = data.rows_from([(i, 0, [20 + i]) for i in range(5)], bos=False)
+    rows = models.rows_from([(i, 0, [20 + i]) for i in range(5)], bos=False)
     figure = sl.evaluate_many([sae], tiny, rows, progress=False).frontier("loss_recovered_zero")
     assert math.isnan(figure.data[0].y[0])
 

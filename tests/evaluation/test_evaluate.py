@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from kinds import KINDS
 
 import saelab as sl
-from saelab import data, models
+from saelab import models
 from saelab.errors import HookError, SaelabError
-from saelab.evaluation.head import kl_divergence
 from saelab.interventions.passes import watched
+from saelab.models.lens import kl_divergence
 from saelab.sae import SAE, SAEConfig
 
 HOOK = "blocks.0.hook_resid_post"
@@ -43,7 +43,7 @@ class Playing:
     def report(self, model, batch_tokens=4096, **options):
         """Row i of the text (after BOS) has activation x[i]."""
         n = len(self.x)
-        rows = data.rows_from([(i, 0, [0, 5 + i]) for i in range(n)], bos=True)
+        rows = models.rows_from([(i, 0, [0, 5 + i]) for i in range(n)], bos=True)
         sae = SAE(SAEConfig("topk", d_in=16, d_sae=n, k=1, hook_in=HOOK, input_bias="none"))
         with torch.no_grad():  # latent i says: the input is x[i]
             unit = self.x / self.x.norm(dim=1, keepdim=True).clamp_min(1e-9)
@@ -138,7 +138,7 @@ def test_losses_by_hand(tiny):
     """Each number again with plain loops: one text at a time, hooks of our own."""
     sae = random_sae()
     report = evaluate(sae, tiny)
-    rows = [torch.from_numpy(r.astype(np.int64))[None] for r in data.tokenize_texts(tiny, SENTENCES)]
+    rows = [torch.from_numpy(r.astype(np.int64))[None] for r in models.tokenize_texts(tiny, SENTENCES)]
     acts = torch.cat([models.run_to_hooks(tiny, r, [HOOK])[HOOK][0, 1:] for r in rows])
     mean = acts.mean(0)
     with torch.no_grad():
@@ -231,7 +231,7 @@ def test_C44_an_ablation_without_effect_leaves_loss_recovered_undefined(tiny):
 def test_C44_without_a_next_token_the_losses_are_undefined_not_0():
     model = tiny_model()
     sae = random_sae(bos=False)
-    rows = data.rows_from([(i, 0, [20 + i]) for i in range(5)], bos=False)
+    rows = models.rows_from([(i, 0, [20 + i]) for i in range(5)], bos=False)
     report = evaluate(sae, model, rows)
     assert report.predictions == 0
     assert report.ce_clean is report.ce_sae is report.kl_sae is report.loss_recovered_zero is None
@@ -241,7 +241,7 @@ def test_C44_without_a_next_token_the_losses_are_undefined_not_0():
 
 
 def test_C44_nothing_to_count_is_an_error(tiny):
-    rows = data.rows_from([(0, 0, [0])], bos=True)
+    rows = models.rows_from([(0, 0, [0])], bos=True)
     with pytest.raises(SaelabError, match="every position is a special token or padding"):
         evaluate(random_sae(), tiny, rows)
 
@@ -300,7 +300,7 @@ def test_a_hook_that_is_not_there_and_no_text_are_refused(tiny):
     with pytest.raises(SaelabError, match="there is no text"):
         evaluate(random_sae(), tiny, [])
     with pytest.raises(SaelabError, match="bos=True was asked for"):
-        evaluate(random_sae(), tiny, data.tokenize_texts(tiny, SENTENCES, bos=False))
+        evaluate(random_sae(), tiny, models.tokenize_texts(tiny, SENTENCES, bos=False))
 
 
 def test_the_budget_stops_endless_text(tiny):
@@ -382,7 +382,7 @@ def test_C16_explained_variance_with_and_without_special_tokens():
 
 
 def test_C14_C15_special_tokens_are_left_out_by_id_wherever_they_stand(tiny):
-    rows = data.rows_from(
+    rows = models.rows_from(
         [(0, 0, [20, 21]), (1, 0, [0, 20, 21, 22, 23]), (2, 0, [0, 20, 0, 21, 22])], bos=False
     )
     report = evaluate(random_sae(bos=False), tiny, rows)
@@ -393,11 +393,11 @@ def test_C14_C15_special_tokens_are_left_out_by_id_wherever_they_stand(tiny):
 
 def test_C12_C29_each_text_alone_gives_the_same_sums_as_all_in_one_padded_batch(tiny):
     sae = random_sae()
-    rows = data.rows_from(
+    rows = models.rows_from(
         [(0, 0, [0, 30]), (1, 0, [0, 31, 32, 33, 34, 35, 36]), (2, 0, [0, 37, 38, 39])], bos=True
     )
     together = evaluate(sae, tiny, rows)
-    alone = [evaluate(sae, tiny, data.rows_from([(0, 0, rows[i].tolist())], bos=True)) for i in range(3)]
+    alone = [evaluate(sae, tiny, models.rows_from([(0, 0, rows[i].tolist())], bos=True)) for i in range(3)]
     assert together.tokens == sum(r.tokens for r in alone) == 10
     for name, weight in (
         ("mse", "tokens"),
@@ -425,7 +425,7 @@ def test_cosine_by_hand(tiny):
 def test_quantiles_of_l0_and_density_by_brute_force(tiny):
     sae = random_sae("relu", k=None)
     report = evaluate(sae, tiny)
-    rows = data.tokenize_texts(tiny, SENTENCES)
+    rows = models.tokenize_texts(tiny, SENTENCES)
     acts = torch.cat(
         [
             models.run_to_hooks(tiny, torch.from_numpy(r.astype(np.int64))[None], [HOOK])[HOOK][0, 1:]
@@ -455,7 +455,7 @@ def test_rare_is_counted_when_there_are_tokens_enough(tiny, monkeypatch):
 
 
 def acts_of(model, hooks):
-    rows = data.tokenize_texts(model, SENTENCES)
+    rows = models.tokenize_texts(model, SENTENCES)
     out = {h: [] for h in hooks}
     for r in rows:
         found = models.run_to_hooks(model, torch.from_numpy(r.astype(np.int64))[None], list(hooks))

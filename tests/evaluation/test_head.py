@@ -6,13 +6,13 @@ from helpers import SENTENCES, random_sae, tiny_folder, tiny_model
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import saelab as sl
-from saelab import data, models
+from saelab import models
 from saelab.evaluation import head as module
 from saelab.evaluation.head import Head, losses
 
 
 def batch(model):
-    return next(data.tokenize_texts(model, SENTENCES).batches(4096))
+    return next(models.tokenize_texts(model, SENTENCES).batches(4096))
 
 
 class Largest(TorchDispatchMode):
@@ -167,7 +167,7 @@ def test_an_unembedding_that_is_no_plain_matrix(tiny):
 def wide_vocabulary(tmp_path_factory):
     from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
-    from saelab.model_files import quiet_loading
+    from saelab.models.load import quiet_loading
 
     folder = tmp_path_factory.mktemp("wide")
     with torch.random.fork_rng(devices=[]), quiet_loading(), warnings.catch_warnings():
@@ -190,7 +190,7 @@ def wide_vocabulary(tmp_path_factory):
 
 def test_C53_a_vocabulary_of_256_000_takes_little_memory(wide_vocabulary):
     sae = random_sae(d_in=8, d_sae=32)
-    rows = data.tokenize_texts(wide_vocabulary, SENTENCES * 6)
+    rows = models.tokenize_texts(wide_vocabulary, SENTENCES * 6)
     with Largest() as largest:
         report = sl.evaluate(sae, wide_vocabulary, rows, progress=False, resamples=0)
     assert report.predictions > 200

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from saelab.data import TokenRows
 from saelab.index import LatentIndex
 from saelab.index.storage.vocab import Vocab
 from saelab.index.storage.writer import IndexWriter
+from saelab.models.rows import TokenRows
 
 # byte-level pieces: whole words, single bytes of 日 (e6 97 a5), markup, whitespace
 PIECES = [

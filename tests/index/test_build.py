@@ -8,11 +8,11 @@ import torch
 from helpers import SENTENCES, random_sae, tiny_model
 
 from index.makers import files
-from saelab import data, models
+from saelab import models
 from saelab.errors import HookError, SaelabError
 from saelab.index import LatentIndex
-from saelab.index.relations import token_votes
 from saelab.index.storage import build as building
+from saelab.models.lens import token_votes
 from saelab.sae.archs import ARCHS
 
 TEXTS = [*SENTENCES, "a", "fig", "the the the the", *(s * 3 for s in SENTENCES)]
@@ -50,7 +50,7 @@ def test_equals_one_text_at_a_time(tiny, batch_tokens, arch):
     """C27, C29, C30: all latents compete; batches of any size (one token too) and padding change nothing."""
     sae = random_sae(arch, k=4 if ARCHS[arch].needs_k else None)
     index = build(sae, tiny, batch_tokens=batch_tokens)
-    rows = data.tokenize_texts(tiny, TEXTS)
+    rows = models.tokenize_texts(tiny, TEXTS)
     assert np.array_equal(index.rows.ids, rows.ids)
     want = dense(sae, tiny, rows)
     np.testing.assert_allclose(index_dense(index), want, atol=1e-5)
@@ -149,7 +149,7 @@ def test_threshold_drops_weak_activations(tiny):
 
 
 def test_tokens_limit_and_rows(tiny):
-    rows = data.tokenize_texts(tiny, TEXTS)
+    rows = models.tokenize_texts(tiny, TEXTS)
     part = build(random_sae(), tiny, rows, tokens=40)
     assert 40 <= part.n_tokens < 40 + 32
     assert np.array_equal(part.rows.ids, rows.ids[: part.n_tokens])
@@ -258,7 +258,7 @@ def test_bad_arguments_are_refused_before_work(tiny, tmp_path, monkeypatch):
     calls = stop_after(monkeypatch, 0)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "mine.txt").write_text("do not touch")
-    rows = data.tokenize_texts(tiny, TEXTS)
+    rows = models.tokenize_texts(tiny, TEXTS)
     for message, error, arguments in [
         ("batch_tokens must be at least 1, got 0", SaelabError, {"batch_tokens": 0}),
         ("at least 1MB", SaelabError, {"spill": 1000}),
@@ -275,11 +275,11 @@ def test_bad_arguments_are_refused_before_work(tiny, tmp_path, monkeypatch):
             build(sae, tiny, **arguments)
     with pytest.raises(HookError, match="hook_resid"):
         build(random_sae(hook_in="blocks.0.hook_resid_pots"), tiny)
-    without = data.tokenize_texts(tiny, TEXTS, bos=False)
+    without = models.tokenize_texts(tiny, TEXTS, bos=False)
     with pytest.raises(SaelabError, match="rows were made with bos=False"):
         build(sae, tiny, without)
     long = copy.copy(rows)
-    long = data.TokenRows(np.zeros(40, np.int32), np.array([0, 40]), long.doc[:1], long.start[:1], True)
+    long = models.TokenRows(np.zeros(40, np.int32), np.array([0, 40]), long.doc[:1], long.start[:1], True)
     with pytest.raises(SaelabError, match="row of 40 tokens is longer than the model's context of 32"):
         build(sae, tiny, long)
     assert not calls

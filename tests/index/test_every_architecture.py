@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from index.test_build import index_dense
-from saelab import data, models
+from saelab import models
 from saelab.index import LatentIndex
 from saelab.sae.archs import ARCHS
 
@@ -65,7 +65,7 @@ def build(sae, model, rows, batch_tokens, shards, folder):
 def test_equal_brute_force_whatever_the_batches_and_shards(tiny, kind, seed, batch_tokens, shards):
     options = dict(KINDS[kind])
     sae = random_sae(**options, seed=seed, d_sae=48, k=4 if ARCHS[options["arch"]].needs_k else None)
-    rows = data.tokenize_texts(tiny, TEXTS)
+    rows = models.tokenize_texts(tiny, TEXTS)
     folder = Path(tempfile.mkdtemp(prefix="saelab-test-"))
     try:
         index = build(sae, tiny, rows, batch_tokens, shards, folder)

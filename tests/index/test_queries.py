@@ -10,7 +10,7 @@ from index.makers import rows_of, write
 from saelab import models
 from saelab.errors import SaelabError
 from saelab.index import LatentIndex, stats
-from saelab.index.relations import residual_direction, token_votes
+from saelab.models.lens import residual_direction, token_votes
 
 
 @pytest.fixture

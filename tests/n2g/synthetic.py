@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import torch
 
-from saelab.data import TokenRows
+from saelab.models.rows import TokenRows
 from saelab.n2g import PatternGraph
 
 BOS = 0

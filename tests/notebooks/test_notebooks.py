@@ -75,7 +75,7 @@ def test_every_notebook_is_run_here():
 def test_runs(name, tmp_path):
     if "real_model" in name:
         from saelab.errors import SaelabError
-        from saelab.model_files import resolve
+        from saelab.models.load import resolve
 
         try:
             resolve("smollm2")

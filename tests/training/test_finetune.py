@@ -29,10 +29,10 @@ def first(model, **changes):
 
 
 def rows(model, n=400):
-    from saelab import data, models
+    from saelab import models
 
     with torch.no_grad():
-        found = data.tokenize_texts(model, texts(60, seed=5))
+        found = models.tokenize_texts(model, texts(60, seed=5))
         x = [
             models.run_to_hooks(model, b.ids, ["first"], b.mask)["first"][b.mask] for b in found.batches(512)
         ]

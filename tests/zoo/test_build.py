@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import saelab as sl
-from saelab import data, models, zoo
+from saelab import models, zoo
 from saelab.errors import SaelabError
 from saelab.zoo import build, corpus, pretrain
 
@@ -74,7 +74,7 @@ def test_the_bridge_computes_what_hugging_face_computes(bundled):
 
     plain = AutoModelForCausalLM.from_pretrained(zoo.model_path()).eval()
     assert plain.dtype == torch.float32
-    rows = data.tokenize_texts(bundled, corpus.texts(6, seed=3))
+    rows = models.tokenize_texts(bundled, corpus.texts(6, seed=3))
     batch = rows.batch(range(6))
     with torch.no_grad():
         expected = plain(batch.ids, attention_mask=batch.mask.long()).logits

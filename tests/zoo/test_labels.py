@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from saelab import data, models
+from saelab import models
 from saelab.errors import SaelabError
 from saelab.zoo import corpus
 from saelab.zoo.labels import labelled_rows
@@ -47,7 +47,7 @@ def test_every_byte_of_a_character_is_labelled(tiny, genre):
 
 def test_the_rows_are_those_of_tokenize_texts(tiny):
     rows, _ = labelled_rows(tiny, 25, seed=2, context=20)
-    same = data.tokenize_texts(tiny, corpus.texts(25, seed=2), context=20)
+    same = models.tokenize_texts(tiny, corpus.texts(25, seed=2), context=20)
     for name in ("ids", "offsets", "doc", "start"):
         assert np.array_equal(getattr(rows, name), getattr(same, name)), name
     assert rows.bos == same.bos

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from saelab import __version__, data, models
+from saelab import __version__, models
 from saelab.errors import SaelabError, check_count, check_pair
 from saelab.index.storage import layout
 from saelab.index.storage.arrays import parse_bytes
@@ -30,7 +30,7 @@ def build(
     folder: Path,
     sae: Any,
     model: Any,
-    texts: Iterable[str] | data.TokenRows,
+    texts: Iterable[str] | models.TokenRows,
     *,
     tokens: int | str | None = None,
     batch_tokens: int = 8192,
@@ -54,7 +54,7 @@ def build(
     if rows.n_tokens >= 1 << 31:
         raise SaelabError(f"{rows.n_tokens} tokens are too many for one index; build shards and merge them")
     vocab = Vocab.of_model(model)
-    special = data.valid_mask(model, rows.ids)  # (n_tokens,) True where not special
+    special = models.valid_mask(model, rows.ids)  # (n_tokens,) True where not special
     counted = special if skip_special else np.ones(rows.n_tokens, dtype=bool)
     if overwrite:
         clear(folder)
@@ -88,29 +88,29 @@ def _check_width(sae: Any, model: Any) -> None:
 
 
 def _rows_for(
-    sae: Any, model: Any, texts: Iterable[str] | data.TokenRows, tokens: int | str | None
-) -> data.TokenRows:
-    rows = data.tokenize_texts(model, texts, context=sae.config.context, bos=sae.config.bos, tokens=tokens)
+    sae: Any, model: Any, texts: Iterable[str] | models.TokenRows, tokens: int | str | None
+) -> models.TokenRows:
+    rows = models.tokenize_texts(model, texts, context=sae.config.context, bos=sae.config.bos, tokens=tokens)
     longest, limit = int(np.diff(rows.offsets).max(initial=0)), models.context_length(model)
     if longest > limit:
         raise SaelabError(f"a row of {longest} tokens is longer than the model's context of {limit}")
-    if isinstance(texts, data.TokenRows) and tokens is not None:
-        keep = int(np.searchsorted(rows.offsets, data.parse_tokens(tokens)))
+    if isinstance(texts, models.TokenRows) and tokens is not None:
+        keep = int(np.searchsorted(rows.offsets, models.parse_tokens(tokens)))
         rows = part_of(rows, 0, min(keep, len(rows)))
     if not len(rows):
         raise SaelabError("there are no rows to index")
     return rows
 
 
-def part_of(rows: data.TokenRows, a: int, b: int) -> data.TokenRows:
+def part_of(rows: models.TokenRows, a: int, b: int) -> models.TokenRows:
     """Rows ``a … b``; document numbers stay."""
     offsets = rows.offsets[a : b + 1]
-    return data.TokenRows(
+    return models.TokenRows(
         rows.ids[offsets[0] : offsets[-1]], offsets - offsets[0], rows.doc[a:b], rows.start[a:b], rows.bos
     )
 
 
-def _shard(rows: data.TokenRows, shard: tuple[int, int] | None) -> data.TokenRows:
+def _shard(rows: models.TokenRows, shard: tuple[int, int] | None) -> models.TokenRows:
     """Shard ``i`` of ``n``: whole rows, about the same number of tokens in each."""
     if shard is None:
         return rows
@@ -144,7 +144,7 @@ def _weights_digest(module: torch.nn.Module, sample: int | None = None) -> str:
     return digest(*parts)
 
 
-def _identity(sae: Any, model: Any, rows: data.TokenRows, **settings: Any) -> dict[str, str]:
+def _identity(sae: Any, model: Any, rows: models.TokenRows, **settings: Any) -> dict[str, str]:
     return {
         "SAE": digest(_weights_digest(sae).encode(), repr(sorted(sae.config.to_dict().items())).encode()),
         "model": _weights_digest(model, sample=256),
@@ -154,7 +154,7 @@ def _identity(sae: Any, model: Any, rows: data.TokenRows, **settings: Any) -> di
 
 
 def _config(
-    sae: Any, model: Any, rows: data.TokenRows, vocab: Vocab, counted: np.ndarray, *,
+    sae: Any, model: Any, rows: models.TokenRows, vocab: Vocab, counted: np.ndarray, *,
     threshold: float, shard: tuple[int, int] | None,
 ) -> dict[str, Any]:  # fmt: skip
     left_out, times = np.unique(rows.ids[~counted], return_counts=True)
@@ -183,7 +183,7 @@ def _config(
 
 
 def encoded(
-    sae: Any, model: Any, rows: data.TokenRows, counted: np.ndarray, *,
+    sae: Any, model: Any, rows: models.TokenRows, counted: np.ndarray, *,
     first: int, batch_tokens: int, memory: int, threshold: float = 0.0,
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:  # fmt: skip
     """Codes from position ``first`` (where a row begins) on, in stretches of whole rows, in the text's order.
@@ -212,7 +212,7 @@ def encoded(
 
 
 def _encode_batch(
-    sae: Any, model: Any, batch: data.Batch, counted: np.ndarray, threshold: float
+    sae: Any, model: Any, batch: models.Batch, counted: np.ndarray, threshold: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(token (m,), count (m,), latent (n,), value (n,)) of the counted positions of one batch."""
     keep = (batch.flat >= 0) & counted[batch.flat]  # (B, T)
@@ -221,7 +221,7 @@ def _encode_batch(
         return token, token, token, np.zeros(0, np.float32)
     with models.lock(model), torch.no_grad():
         hooks = sae.config.hooks  # a crosscoder reads several, side by side
-        found = models.run_to_hooks(model, batch.ids, hooks, batch.mask, direct=True)
+        found = models.run_to_hooks(model, batch.ids, hooks, batch.mask)
         where = torch.from_numpy(keep).to(found[hooks[0]].device)
         x = torch.cat([found[h][where] for h in hooks], dim=-1)  # (m, d_in)
         if not bool(torch.isfinite(x).all()):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from saelab.data import TokenRows
 from saelab.index.storage.layout import AFTER, BEFORE
+from saelab.models.rows import TokenRows
 
 _CHUNK = 1 << 18
 _ODD = np.uint64(0x9E3779B97F4A7C15)  # 2⁶⁴ / golden ratio

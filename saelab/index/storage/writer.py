@@ -16,13 +16,13 @@ from typing import Any
 
 import numpy as np
 
-from saelab.data import TokenRows
 from saelab.errors import SaelabError
 from saelab.files import read_json, write_json
 from saelab.index.storage import layout, windows
 from saelab.index.storage.arrays import GrowingArray
 from saelab.index.storage.transpose import merge_runs, sort_runs
 from saelab.index.storage.vocab import Vocab
+from saelab.models.rows import TokenRows
 
 _SYNC_SECONDS = 2.0
 

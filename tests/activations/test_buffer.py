@@ -5,7 +5,7 @@ import pytest
 import torch
 from helpers import SENTENCES
 
-from saelab import data, files, models
+from saelab import files, models
 from saelab.activations.buffer import ActivationBuffer
 from saelab.activations.harvest import Harvester
 from saelab.errors import HookError, SaelabError
@@ -26,7 +26,7 @@ def buffer(model, texts=None, hooks=(HOOK,), **options):
 def wanted(model, texts, hook=HOOK, context=None):
     """Every counted activation, one text at a time."""
     found = []
-    for row in data.tokenize_texts(model, texts, context=context):
+    for row in models.tokenize_texts(model, texts, context=context):
         ids = torch.from_numpy(row.astype(np.int64))[None]
         found.append(models.run_to_hooks(model, ids, [hook])[hook][0, 1:])
     return torch.cat(found)

@@ -140,7 +140,7 @@ write(shared_tiny(), sys.argv[1], [HOOK, OTHER], texts=slow())
 
 
 def test_C48_kill_minus_nine_while_harvesting(stored, tmp_path):
-    tests = str(Path(__file__).parent)
+    tests = str(Path(__file__).parents[1])
     command = [sys.executable, "-W", "ignore", "-c", KILLED, str(tmp_path / "s"), tests]
     process = subprocess.Popen(command)
     deadline = time.monotonic() + 120

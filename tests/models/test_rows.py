@@ -8,7 +8,7 @@ from helpers import shared_tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saelab import data, models
+from saelab import models
 from saelab.errors import SaelabError
 
 
@@ -28,7 +28,7 @@ from saelab.errors import SaelabError
     ],
 )
 def test_parse_tokens(amount, tokens):
-    got = data.parse_tokens(amount)
+    got = models.parse_tokens(amount)
     assert got == tokens
     assert type(got) is int
 
@@ -55,7 +55,7 @@ def test_parse_tokens(amount, tokens):
 )
 def test_parse_tokens_refuses_what_is_no_count(amount):
     with pytest.raises(SaelabError, match="a token budget"):
-        data.parse_tokens(amount)
+        models.parse_tokens(amount)
 
 
 @given(st.integers(0, 10**4), st.integers(0, 999), st.sampled_from(["", "K", "M", "B"]))
@@ -63,17 +63,17 @@ def test_parse_tokens_is_exact(whole, thousandths, unit):
     exact = Fraction(f"{whole}.{thousandths:03d}") * {"": 1, "K": 10**3, "M": 10**6, "B": 10**9}[unit]
     text = f"{whole}.{thousandths:03d}{unit}"
     if exact.denominator == 1 and exact >= 1:
-        assert data.parse_tokens(text) == exact
+        assert models.parse_tokens(text) == exact
     else:
         with pytest.raises(SaelabError):
-            data.parse_tokens(text)
+            models.parse_tokens(text)
 
 
 # ----------------------------------------------------------------------------------------- token rows
 
 
 def rows_of(lengths, bos=True):
-    return data.rows_from([(i, 0, list(range(100 * i, 100 * i + n))) for i, n in enumerate(lengths)], bos)
+    return models.rows_from([(i, 0, list(range(100 * i, 100 * i + n))) for i, n in enumerate(lengths)], bos)
 
 
 @given(st.lists(st.integers(1, 40), max_size=60), st.integers(1, 200))
@@ -121,14 +121,14 @@ def test_locate_takes_any_shape():
 
 
 def test_concatenate():
-    joined = data.TokenRows.concatenate([rows_of([2, 3]), rows_of([1]), rows_of([4])])
+    joined = models.TokenRows.concatenate([rows_of([2, 3]), rows_of([1]), rows_of([4])])
     assert [len(r) for r in joined] == [2, 3, 1, 4]
     assert joined.offsets.tolist() == [0, 2, 5, 6, 10]
     assert joined.doc.tolist() == [0, 1, 0, 0]
     with pytest.raises(SaelabError, match="no rows"):
-        data.TokenRows.concatenate([])
+        models.TokenRows.concatenate([])
     with pytest.raises(SaelabError, match="BOS"):
-        data.TokenRows.concatenate([rows_of([2]), rows_of([2], bos=False)])
+        models.TokenRows.concatenate([rows_of([2]), rows_of([2], bos=False)])
 
 
 # ------------------------------------------------------------------------------------- tokenize_texts
@@ -145,9 +145,9 @@ def test_rows_are_the_documents_cut_and_never_mixed(texts, context, bos):
     whole = [models.tokenize(model, t, bos=False) if t else [] for t in texts]
     if not any(whole):
         with pytest.raises(SaelabError, match="no text"):
-            data.tokenize_texts(model, texts, context=context, bos=bos)
+            models.tokenize_texts(model, texts, context=context, bos=bos)
         return
-    rows = data.tokenize_texts(model, texts, context=context, bos=bos)
+    rows = models.tokenize_texts(model, texts, context=context, bos=bos)
     back = [[] for _ in texts]
     for i, row in enumerate(rows):
         row = row.tolist()
@@ -161,10 +161,10 @@ def test_rows_are_the_documents_cut_and_never_mixed(texts, context, bos):
 
 def test_C30_no_padding_enters_the_rows(tiny):
     texts = ["red fox", "The red fox ran over the hill and the ant sat"]
-    rows = data.tokenize_texts(tiny, texts)
+    rows = models.tokenize_texts(tiny, texts)
     lengths = [len(models.tokenize(tiny, t)) for t in texts]
     assert rows.n_tokens == sum(lengths)
-    kept = sum(int(data.valid_mask(tiny, b.ids, b.mask).sum()) for b in rows.batches())
+    kept = sum(int(models.valid_mask(tiny, b.ids, b.mask).sum()) for b in rows.batches())
     assert kept == sum(lengths) - 2
     row, place = rows.locate(np.arange(rows.n_tokens))
     assert np.bincount(row).tolist() == lengths
@@ -174,7 +174,7 @@ def test_C30_no_padding_enters_the_rows(tiny):
 def test_C32_a_small_corpus_without_padding_token_gives_short_rows(tiny):
     tokenizer = tiny.tokenizer
     before = len(tokenizer), tokenizer.pad_token, dict(tokenizer.special_tokens_map)
-    rows = data.tokenize_texts(tiny, ["red fox", "jay", "an ant sat"])
+    rows = models.tokenize_texts(tiny, ["red fox", "jay", "an ant sat"])
     assert len(rows) == 3
     for batch in rows.batches():
         assert int(batch.ids.min()) >= 0
@@ -184,7 +184,7 @@ def test_C32_a_small_corpus_without_padding_token_gives_short_rows(tiny):
 
 def test_C71_longer_texts_are_cut_into_several_rows(tiny):
     ids = models.tokenize(tiny, "7 * 8 = 56 " * 30)
-    rows = data.tokenize_texts(tiny, ["7 * 8 = 56 " * 30], context=32)
+    rows = models.tokenize_texts(tiny, ["7 * 8 = 56 " * 30], context=32)
     assert len(rows) == -(-(len(ids) - 1) // 31)
     assert rows.start.tolist() == [31 * i for i in range(len(rows))]
 
@@ -192,7 +192,7 @@ def test_C71_longer_texts_are_cut_into_several_rows(tiny):
 @pytest.mark.parametrize("context", [0, 1, 33, -5])
 def test_C71_a_context_the_model_cannot_take_gives_both_numbers(tiny, context):
     with pytest.raises(SaelabError, match=rf"between 2 and the model's 32 tokens, got {context}"):
-        data.tokenize_texts(tiny, ["red"], context=context)
+        models.tokenize_texts(tiny, ["red"], context=context)
 
 
 def test_C49_no_text_is_an_error_and_never_a_stop_iteration(tiny):
@@ -200,34 +200,34 @@ def test_C49_no_text_is_an_error_and_never_a_stop_iteration(tiny):
     list(used)
     for texts in ([], ["", ""], used, ["<|bos|>"]):
         with pytest.raises(SaelabError, match="there is no text"):
-            data.tokenize_texts(tiny, texts)
+            models.tokenize_texts(tiny, texts)
 
 
 def test_one_string_is_not_taken_for_a_list_of_letters(tiny):
     with pytest.raises(SaelabError, match=r"use \[text\]"):
-        data.tokenize_texts(tiny, "red fox")
+        models.tokenize_texts(tiny, "red fox")
 
 
 def test_a_budget_stops_an_endless_iterator(tiny):
     import itertools
 
-    rows = data.tokenize_texts(tiny, itertools.repeat("red fox"), tokens=100)
+    rows = models.tokenize_texts(tiny, itertools.repeat("red fox"), tokens=100)
     one = len(models.tokenize(tiny, "red fox"))
     assert len(rows) == -(-100 // one)
 
 
 def test_rows_made_before_pass_through_unless_their_bos_is_another(tiny):
-    rows = data.tokenize_texts(tiny, ["red fox"], bos=True)
-    assert data.tokenize_texts(tiny, rows) is rows
-    assert data.tokenize_texts(tiny, rows, bos=True) is rows
+    rows = models.tokenize_texts(tiny, ["red fox"], bos=True)
+    assert models.tokenize_texts(tiny, rows) is rows
+    assert models.tokenize_texts(tiny, rows, bos=True) is rows
     with pytest.raises(SaelabError, match="bos=False was asked for, but these rows were made with bos=True"):
-        data.tokenize_texts(tiny, rows, bos=False)
+        models.tokenize_texts(tiny, rows, bos=False)
 
 
 def test_C18_rows_begin_with_one_bos_or_none(tiny):
     for text in ("red fox", "<|bos|>red fox"):
-        assert data.tokenize_texts(tiny, [text], bos=True).ids.tolist().count(0) == 1
-        assert data.tokenize_texts(tiny, [text], bos=False).ids.tolist().count(0) == 0
+        assert models.tokenize_texts(tiny, [text], bos=True).ids.tolist().count(0) == 1
+        assert models.tokenize_texts(tiny, [text], bos=False).ids.tolist().count(0) == 0
 
 
 # ----------------------------------------------------------------------------------------- valid_mask
@@ -237,28 +237,28 @@ def test_C14_what_counts_goes_by_id_not_by_column():
     pad, bos, a, b, c, d = range(6)
     model = SimpleNamespace(tokenizer=SimpleNamespace(all_special_ids=[pad, bos]))
     ids = torch.tensor([[pad, pad, bos, a, b], [bos, a, b, c, d], [bos, a, bos, b, c]])
-    keep = data.valid_mask(model, ids)
+    keep = models.valid_mask(model, ids)
     assert keep.tolist() == [[0, 0, 0, 1, 1], [0, 1, 1, 1, 1], [0, 1, 0, 1, 1]]
     assert int(keep.sum()) == 9
-    assert (data.valid_mask(model, ids.numpy()) == keep.numpy()).all()
+    assert (models.valid_mask(model, ids.numpy()) == keep.numpy()).all()
     mask = torch.ones_like(ids, dtype=torch.bool)
     mask[1, 3:] = False
-    assert int(data.valid_mask(model, ids, mask).sum()) == 7
+    assert int(models.valid_mask(model, ids, mask).sum()) == 7
 
 
 def test_valid_mask_without_special_tokens():
     model = SimpleNamespace(tokenizer=SimpleNamespace(all_special_ids=[]))
-    assert data.valid_mask(model, torch.tensor([[0, 1]])).all()
-    assert data.valid_mask(model, np.array([0, 1])).all()
+    assert models.valid_mask(model, torch.tensor([[0, 1]])).all()
+    assert models.valid_mask(model, np.array([0, 1])).all()
 
 
 def test_C29_a_batch_of_one_row_keeps_its_axes(tiny):
-    rows = data.tokenize_texts(tiny, ["red"] * 5)
+    rows = models.tokenize_texts(tiny, ["red"] * 5)
     sizes = []
     for batch in rows.batches(2 * len(rows[0])):
         sizes.append(len(batch.row))
         assert batch.ids.ndim == batch.mask.ndim == batch.flat.ndim == 2
-        keep = data.valid_mask(tiny, batch.ids, batch.mask)
+        keep = models.valid_mask(tiny, batch.ids, batch.mask)
         assert not keep[:, 0].any()
         assert keep[:, 1:].all()
     assert sizes == [2, 2, 1]

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 from transformers.utils import logging
 
-from saelab import model_files
 from saelab.errors import SaelabError
+from saelab.models import load as model_files
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ import pytest
 import torch
 from helpers import random_sae, tiny_model
 
-from saelab import kv_cache, models
+from saelab import models
 from saelab.errors import HookError, SaelabError
+from saelab.interventions import cache as kv_cache
 from saelab.interventions.attach import steer
+from saelab.models.load import repair
 
 
 @pytest.fixture(autouse=True)
@@ -38,7 +40,7 @@ def test_the_bridges_own_generate_writes_the_same_with_and_without_a_cache(kind)
 def test_repair_is_done_once():
     model = tiny_model()
     count = [len(m._forward_pre_hooks) for m in model.modules()]
-    kv_cache.repair(model)
+    repair(model)
     assert [len(m._forward_pre_hooks) for m in model.modules()] == count
 
 

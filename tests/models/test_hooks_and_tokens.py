@@ -59,7 +59,7 @@ def test_load_model_refuses_names_that_are_nothing(name, message):
     "name", ["gpt2", "distilgpt2", "bloom", "org/zoo", "org/smollm2", "bert-base-uncased"]
 )
 def test_hub_names_are_not_taken_for_misspelt_bundled_ones(name):
-    from saelab import model_files
+    from saelab.models import load as model_files
 
     assert model_files.resolve(name) == name
 

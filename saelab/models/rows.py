@@ -19,9 +19,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saelab import models
 from saelab.display import facts_html
 from saelab.errors import SaelabError
+from saelab.models.tokens import bos_id, context_length, default_bos, special_ids, tokenize
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9}
 
@@ -170,20 +170,20 @@ def stream_rows(
     skip: int = 0,
 ) -> Iterator[tuple[int, int, list[int]]]:
     """Rows one at a time: (document number, start in it, ids). ``skip`` documents are passed over."""
-    limit = models.context_length(model)
+    limit = context_length(model)
     context = limit if context is None else context
-    bos = models.default_bos(model) if bos is None else bos
+    bos = default_bos(model) if bos is None else bos
     if not 2 <= context <= limit:
         raise SaelabError(f"context must be between 2 and the model's {limit} tokens, got {context}")
     if isinstance(texts, str):
         raise SaelabError("texts must be a list or iterator of strings, got one string; use [text]")
     body = context - bos
-    begin_id = models.bos_id(model)
+    begin_id = bos_id(model)
     first = [begin_id] if bos and begin_id is not None else []
     for number, text in enumerate(texts):
         if number < skip or not text:
             continue
-        ids = models.tokenize(model, text, bos=bos)[int(bos) :]
+        ids = tokenize(model, text, bos=bos)[int(bos) :]
         for begin in range(0, len(ids), body):
             yield number, begin, [*first, *ids[begin : begin + body]]
 
@@ -229,7 +229,7 @@ def tokenize_texts(
         if bos is not None and bos != texts.bos:
             raise SaelabError(f"bos={bos} was asked for, but these rows were made with bos={texts.bos}")
         return texts
-    bos = models.default_bos(model) if bos is None else bos
+    bos = default_bos(model) if bos is None else bos
     budget = None if tokens is None else parse_tokens(tokens)
     parts, seen = [], 0
     for part in stream_rows(model, texts, context=context, bos=bos):
@@ -247,7 +247,7 @@ def valid_mask(model: Any, ids: Any, mask: Any = None) -> Any:
 
     Works on tensors and arrays of any shape and returns the same kind.
     """
-    special = sorted(models.special_ids(model))
+    special = sorted(special_ids(model))
     if isinstance(ids, Tensor):
         keep = ~torch.isin(ids, torch.tensor(special, dtype=ids.dtype, device=ids.device))
     else:

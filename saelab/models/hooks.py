@@ -1,0 +1,210 @@
+"""Hook points: name them, check them, run a model to one.
+
+Any object with TransformerLens's hook interface works (``hook_dict``, ``tokenizer``, ``cfg`` and a forward
+that takes token ids and ``attention_mask``): a ``TransformerBridge`` of TransformerLens 4, or a user's own
+``HookedTransformer`` of TransformerLens 3.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+import threading
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from saelab.errors import HookError, nearest, unknown
+
+HookFn = Callable[[Tensor], "Tensor | None"]
+
+# TransformerLens keeps these hook points but runs them only when the named flag of its config is on
+_FLAGGED = {
+    "attn.hook_result": "use_attn_result",
+    "hook_q_input": "use_split_qkv_input",
+    "hook_k_input": "use_split_qkv_input",
+    "hook_v_input": "use_split_qkv_input",
+    "hook_mlp_in": "use_hook_mlp_in",
+    "hook_attn_in": "use_attn_in",
+}
+
+
+def model_name(model: Any) -> str:
+    """The name the model was loaded under."""
+    return str(getattr(model.cfg, "model_name", type(model).__name__))
+
+
+def digest(model: Any) -> str:
+    """A few numbers of every parameter, hashed: other weights under the same name are noticed."""
+    hashed = hashlib.sha256()
+    for name, p in model.named_parameters():
+        head = p.detach().reshape(-1)[:32].double().cpu().numpy()
+        hashed.update(f"{name} {tuple(p.shape)}".encode() + head.tobytes())
+    return hashed.hexdigest()[:16]
+
+
+_locks: weakref.WeakKeyDictionary[Any, threading.RLock] = weakref.WeakKeyDictionary()
+_locks_guard = threading.Lock()
+
+
+def lock(model: Any) -> threading.RLock:
+    """The model's one lock: JupyterLab runs widget callbacks in another thread while a cell runs."""
+    with _locks_guard:
+        return _locks.setdefault(model, threading.RLock())
+
+
+def hook_names(model: Any) -> list[str]:
+    """All names a hook can be given, canonical ones and aliases."""
+    return list(model.hook_dict)
+
+
+def hook_layer(name: str) -> int | None:
+    """Layer of a hook name or None: ``blocks.10.hook_z`` is 10, ``model.layers.1`` 1, ``hook_embed`` None."""
+    found = re.search(r"(?:^|\.)(?:blocks|layers|h)\.(\d+)(?:\.|$)", name)
+    return int(found[1]) if found else None
+
+
+def check_hook(model: Any, name: str) -> str:
+    """``name`` if the model has that hook point and it can fire.
+
+    Raises
+    ------
+    HookError
+        With the nearest names, or with the flag that switches the hook point on.
+    """
+    points = model.hook_dict
+    if name not in points:
+        layer = hook_layer(name)
+        same = [n for n in points if hook_layer(n) == layer]
+        n_layers = getattr(model.cfg, "n_layers", None)
+        if layer is not None and n_layers is not None and layer >= n_layers:
+            close = nearest(re.sub(r"\d+", str(n_layers - 1), name, count=1), points)
+            raise HookError(f"hook point {name!r}: this model has layers 0…{n_layers - 1}. Nearest: {close}")
+        raise unknown("hook point", name, sorted(same or points), HookError)
+    canonical = points[name].name or name
+    for ending, flag in _FLAGGED.items():
+        if any(n.endswith(ending) for n in (name, canonical)) and not getattr(model.cfg, flag, True):
+            raise HookError(
+                f"hook point {name!r} does not fire while {flag} is off; call model.set_{flag}(True) first"
+            )
+    return name
+
+
+@contextlib.contextmanager
+def hooked(model: Any, hooks: dict[str, HookFn]) -> Iterator[Counter[str]]:
+    """Run each ``fn(x)`` at its hook point inside the block; yields how often each fired.
+
+    ``x`` is (batch, position, width); points that split heads, (batch, position, heads, d_head), are
+    flattened for ``fn`` and restored. ``fn`` returns a tensor to put in its place, or None. Only the hooks
+    added here are removed at the end, also after an exception, so a user's own hooks stay.
+    """
+    for name in hooks:
+        check_hook(model, name)
+    fired: Counter[str] = Counter()
+    added: list[tuple[Any, Any]] = []
+
+    def wrap(name: str, fn: HookFn):
+        def run(x: Tensor, hook: Any) -> Tensor | None:
+            fired[name] += 1
+            new = fn(x.flatten(2) if x.ndim == 4 else x)  # of (B, T, d)
+            return None if new is None else new.reshape(x.shape).to(x.dtype)
+
+        return run
+
+    try:
+        for name, fn in hooks.items():
+            point = model.hook_dict[name]
+            before = list(point.fwd_hooks)
+            point.add_hook(wrap(name, fn))
+            added.append((point, next(h for h in point.fwd_hooks if h not in before)))
+        yield fired
+    finally:
+        for point, handle in reversed(added):
+            handle.hook.remove()
+            point.fwd_hooks = [h for h in point.fwd_hooks if h is not handle]
+
+
+class _Reached(Exception):
+    """Raised inside the last hook so that nothing behind it is computed."""
+
+
+_nesting = threading.local()  # how many run_to_hooks of this thread are open
+
+
+def run_to_hooks(
+    model: Any, ids: Tensor, hooks: Sequence[str], mask: Tensor | None = None
+) -> dict[str, Tensor]:
+    """Activations at ``hooks``, computing nothing behind the last of them (no logits).
+
+    Parameters
+    ----------
+    ids
+        (batch, position) token ids.
+    mask
+        (batch, position) bool, True where a token is real; None when all are. What is returned where it is
+        False has no meaning.
+
+    Returns
+    -------
+    dict
+        hook name -> (batch, position, width), in the model's dtype.
+
+    Raises
+    ------
+    HookError
+        If a name is unknown, a hook did not fire, or a hook point has no (batch, position, width) tensor.
+    """
+    for hook in hooks:
+        check_hook(model, hook)
+    found: dict[str, Tensor] = {}
+    depth = getattr(_nesting, "depth", 0) + 1
+
+    def keep(name: str) -> HookFn:
+        def fn(x: Tensor) -> None:
+            # a crosscoder's own clean pass inside the one that is asked for, or a pass of another thread
+            if getattr(_nesting, "depth", 0) != depth:
+                return
+            found[name] = x.detach()
+            if len(found) == len(set(hooks)):
+                raise _Reached
+
+        return fn
+
+    added = hooked(model, {h: keep(h) for h in hooks})
+    _nesting.depth = depth
+    try:
+        with lock(model), torch.no_grad(), added, contextlib.suppress(_Reached):
+            _call(model, ids, mask)
+    finally:
+        _nesting.depth = depth - 1
+    missing = [h for h in hooks if h not in found]
+    if missing:
+        raise HookError(f"hook point {missing[0]!r} exists but did not fire in a forward pass of this model")
+    for name, x in found.items():
+        if x.ndim != 3 or x.shape[:2] != ids.shape:  # attention patterns, token ids
+            raise HookError(f"hook point {name!r} has no activations of shape (batch, position, width)")
+    return found
+
+
+def forward(model: Any, ids: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Logits (batch, position, vocabulary) with whatever hooks are installed. Grad mode is the caller's."""
+    with lock(model):
+        return _call(model, ids, mask)
+
+
+def _call(model: Any, ids: Tensor, mask: Tensor | None) -> Tensor:
+    device = next(model.parameters()).device
+    options: dict[str, Any] = {} if mask is None else {"attention_mask": mask.to(device).long()}
+    if hasattr(model, "original_model"):  # a bridge passes this on to Hugging Face: no cache is needed here
+        options["use_cache"] = False
+    return model(ids.to(device), **options)
+
+
+def hook_width(model: Any, hook: str) -> int:
+    """Width (d) of the activations at a hook point, found by running one token."""
+    return run_to_hooks(model, torch.tensor([[0]]), [hook])[hook].shape[-1]

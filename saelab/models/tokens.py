@@ -1,0 +1,167 @@
+"""Tokens: special ones, text to ids and back, the bytes and a label of each."""
+
+from __future__ import annotations
+
+import codecs
+import functools
+import re
+import weakref
+from collections.abc import Sequence
+from typing import Any
+
+from saelab.errors import SaelabError
+
+
+def bos_id(model: Any) -> int | None:
+    """Id of the token that begins a text, or None when the tokenizer has none."""
+    return model.tokenizer.bos_token_id
+
+
+def special_ids(model: Any) -> frozenset[int]:
+    """Ids of special tokens (BOS, EOS, padding, chat marks): left out of statistics by default."""
+    return frozenset(int(i) for i in model.tokenizer.all_special_ids)
+
+
+def context_length(model: Any) -> int:
+    """Longest input in tokens."""
+    return int(model.cfg.n_ctx)
+
+
+def vocab_size(model: Any) -> int:
+    """Number of logits."""
+    return int(model.cfg.d_vocab)
+
+
+def tokenize(model: Any, text: str, *, bos: bool = True) -> list[int]:
+    """Token ids of ``text``; with ``bos``, exactly one BOS at index 0, whatever the tokenizer does by itself.
+
+    Raises
+    ------
+    SaelabError
+        For empty text, or ``bos=True`` with a tokenizer that has no BOS.
+    """
+    if not isinstance(text, str):
+        raise SaelabError(f"text must be a string, got {type(text).__name__}")
+    if not text:
+        raise SaelabError("the text is empty; give at least one character")
+    begin = bos_id(model)
+    ids = _plain_ids(model.tokenizer, text)
+    while begin is not None and ids and ids[0] == begin:  # a chat template may bring its own
+        ids = ids[1:]
+    if not bos:
+        return list(ids)
+    if begin is None:
+        raise SaelabError("this model's tokenizer has no BOS token; use bos=False")
+    return [begin, *ids]
+
+
+@functools.cache
+def _is_plain(tokenizer: type) -> bool:
+    """Whether tokenizers of this class leave a call to the tokenizers library, and add nothing."""
+    from transformers import PreTrainedTokenizerBase, PreTrainedTokenizerFast
+
+    encode = getattr(tokenizer, "_encode_plus", None)
+    return (
+        tokenizer.__call__ is PreTrainedTokenizerBase.__call__
+        and encode is PreTrainedTokenizerFast._encode_plus
+    )
+
+
+def _plain_ids(tokenizer: Any, text: str) -> list[int]:
+    """Ids without special tokens of the tokenizer's own. What a call of the tokenizer makes besides takes longer than the
+    ids, so its backend is asked, where nothing is set that the call would undo."""
+    if _is_plain(type(tokenizer)):
+        backend = tokenizer.backend_tokenizer
+        whole = backend.truncation is None and backend.padding is None
+        if whole and backend.encode_special_tokens == tokenizer.split_special_tokens:
+            return backend.encode(text, add_special_tokens=False).ids
+    # verbose=False: a text longer than the context is cut into rows by us, not a mistake to warn about
+    return tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+
+
+def default_bos(model: Any) -> bool:
+    """Whether texts get a BOS when nothing else is said: yes, if the tokenizer has one."""
+    return bos_id(model) is not None
+
+
+@functools.cache
+def _byte_of_char() -> dict[str, int]:
+    """Byte-level BPE writes each byte as one printable character: printable bytes as themselves, the others
+    as code points from 256 on, in byte order (Radford et al. 2019)."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    rest = [b for b in range(256) if b not in printable]
+    return {chr(b): b for b in printable} | {chr(256 + i): b for i, b in enumerate(rest)}
+
+
+_bytes_cache: weakref.WeakKeyDictionary[Any, list[bytes]] = weakref.WeakKeyDictionary()
+
+
+def token_bytes(model: Any) -> list[bytes]:
+    """The bytes each token id stands for, for the whole vocabulary."""
+    tokenizer = model.tokenizer
+    if tokenizer not in _bytes_cache:
+        _bytes_cache[tokenizer] = _all_token_bytes(tokenizer)
+    table = _bytes_cache[tokenizer]
+    # a model may have more logits than its tokenizer has tokens, to make the matrix a round size
+    table.extend([b""] * (vocab_size(model) - len(table)))
+    return table
+
+
+def _all_token_bytes(tokenizer: Any) -> list[bytes]:
+    added = {i: str(t) for i, t in tokenizer.added_tokens_decoder.items()}
+    size = max(len(tokenizer), max(added, default=0) + 1)
+    pieces = tokenizer.convert_ids_to_tokens(list(range(size)))
+    table = _byte_of_char()
+    plain = [p for i, p in enumerate(pieces) if i not in added and p is not None]
+    byte_level = all(c in table for p in plain for c in p)
+
+    def one(i: int, piece: str | None) -> bytes:
+        if i in added or piece is None:
+            return added.get(i, "").encode()
+        if byte_level:
+            return bytes(table[c] for c in piece)
+        hexadecimal = re.fullmatch(r"<0x([0-9A-F]{2})>", piece)  # SentencePiece's byte fallback
+        if hexadecimal:
+            return bytes([int(hexadecimal[1], 16)])
+        return piece.replace("\u2581", " ").encode()
+
+    return [one(i, p) for i, p in enumerate(pieces)]
+
+
+def _bytes_of(model: Any, ids: Sequence[int]) -> list[bytes]:
+    table = token_bytes(model)
+    ids = [int(i) for i in ids]
+    outside = [i for i in ids if not 0 <= i < len(table)]
+    if outside:
+        raise SaelabError(f"token id {outside[0]} is outside the vocabulary 0…{len(table) - 1}")
+    return [table[i] for i in ids]
+
+
+def token_labels(model: Any, ids: Sequence[int]) -> list[str]:
+    r"""One readable label per token. Bytes that are no whole character show as ``\xf0``, so that two
+    different tokens never look the same."""
+    pieces = zip(ids, _bytes_of(model, ids), strict=True)
+    return [b.decode("utf-8", "backslashreplace") or f"<id {int(i)}>" for i, b in pieces]
+
+
+def token_groups(model: Any, ids: Sequence[int]) -> list[tuple[int, int, str]]:
+    """Runs ``(start, stop, text)`` of tokens whose bytes together are whole characters.
+
+    Most runs are one token long; a character spread over several byte tokens is one run. Joining the texts
+    gives the text of ``ids``.
+    """
+    groups: list[tuple[int, int, str]] = []
+    decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
+    pieces = _bytes_of(model, ids)
+    start, text = 0, ""
+    for i, piece in enumerate(pieces):
+        text += decoder.decode(piece, final=i + 1 == len(pieces))
+        if not decoder.getstate()[0]:  # else the next token may bring the rest of a character
+            groups.append((start, i + 1, text))
+            start, text = i + 1, ""
+    return groups
+
+
+def decode(model: Any, ids: Sequence[int]) -> str:
+    r"""Text of ``ids``, special tokens included; bytes that are no whole character show as ``\xf0``."""
+    return b"".join(_bytes_of(model, ids)).decode("utf-8", "backslashreplace")
