@@ -3,7 +3,7 @@
     import saelab as sl
     model = sl.load_model("zoo")
     sae = sl.train(model, sl.zoo.texts(), hook="blocks.0.mlp.hook_post", d_sae=4096, k=32, tokens="2M")
-    index = sl.LatentIndex.build(sae, model, sl.zoo.texts(2000, seed=1))
+    index = sl.LatentIndex.build(model, sae, sl.zoo.texts(2000, seed=1))
     index.dashboard(123)
 
 Names are loaded when first used, so ``import saelab`` costs nothing and pulls in no torch.

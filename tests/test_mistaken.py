@@ -17,7 +17,7 @@ def sae():
 
 @pytest.fixture(scope="module")
 def index(tiny, sae):
-    return sl.LatentIndex.build(sae, tiny, ["The red fox"], progress=False)
+    return sl.LatentIndex.build(tiny, sae, ["The red fox"], progress=False)
 
 
 def steer(model, sae, how=sl.steer, **more):
@@ -26,10 +26,10 @@ def steer(model, sae, how=sl.steer, **more):
 
 
 CALLS = {
-    "build": lambda m, s, i: sl.LatentIndex.build(s, m, ["a"], progress=False),
+    "build": lambda m, s, i: sl.LatentIndex.build(m, s, ["a"], progress=False),
     "open": lambda m, s, i: sl.LatentIndex.open(i.path, sae=s, model=m),
-    "evaluate": lambda m, s, i: sl.evaluate(s, m, ["a"], progress=False),
-    "evaluate_many": lambda m, s, i: sl.evaluate_many([s], m, ["a"], progress=False),
+    "evaluate": lambda m, s, i: sl.evaluate(m, s, ["a"], progress=False),
+    "evaluate_many": lambda m, s, i: sl.evaluate_many(m, [s], ["a"], progress=False),
     "heatmap": lambda m, s, i: sl.heatmap(m, s, "a", latents=[1]),
     "effects": lambda m, s, i: sl.effects(m, s, "a", 1),
     "effect_map": lambda m, s, i: sl.effect_map(m, s, "a", 1),
@@ -43,8 +43,8 @@ CALLS = {
     "steering_success": lambda m, s, i: sl.steering_success(m, s, {"a": [1]}, str, relative={1: 1.0}),
     "fit": lambda m, s, i: sl.n2g.fit(m, s, i, [1], progress=False),
     "simulated_loss": lambda m, s, i: sl.n2g.simulated_loss(m, s, {}, i),
-    "probe_loss": lambda m, s, i: sl.evaluation.probe_loss(s, m, i.rows, {}),
-    "ablation_sparsity": lambda m, s, i: sl.evaluation.ablation_sparsity(s, m, ["a"]),
+    "probe_loss": lambda m, s, i: sl.evaluation.probe_loss(m, s, i.rows, {}),
+    "ablation_sparsity": lambda m, s, i: sl.evaluation.ablation_sparsity(m, s, ["a"]),
 }
 
 
@@ -64,7 +64,7 @@ def test_names_are_loaded_first(call, tiny, sae, index):
 
 def test_several_saes_are_no_text(tiny):
     with pytest.raises(SaelabError, match="got the text 'zoo'"):
-        sl.evaluate_many("zoo", tiny, ["a"])
+        sl.evaluate_many(tiny, "zoo", ["a"])
 
 
 @pytest.mark.parametrize("call", [sl.train, sl.ActivationStore.write], ids=["train", "write"])

@@ -62,7 +62,7 @@ def test_C46_the_global_random_state_is_unchanged_by_a_whole_small_run(tiny, tmp
     sae = saelab.train(
         model, SENTENCES, hook="blocks.0.hook_resid_post", d_sae=32, k=4, tokens=60, batch=30, progress=False
     )
-    saelab.evaluate(sae, model, SENTENCES, progress=False)
+    saelab.evaluate(model, sae, SENTENCES, progress=False)
     saelab.load_sae(sae.save(tmp_path / "sae"))
     next(saelab.package_texts())
     assert torch.equal(torch.get_rng_state(), before[0])

@@ -1,6 +1,6 @@
 """How good an SAE is.
 
-    saelab.evaluate(sae, model, texts)             # Report: reconstruction, sparsity, losses, each with an interval
+    saelab.evaluate(model, sae, texts)             # Report: reconstruction, sparsity, losses, each with an interval
     saelab.evaluate_many([a, b, c], model, texts)  # Reports: one table, .frontier() plots sparsity against fidelity
 
 ``fit_scaling`` finds how the error falls with the number of latents and of active latents.

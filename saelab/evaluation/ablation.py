@@ -19,8 +19,8 @@ from saelab.sae import SAE
 
 
 def ablation_sparsity(
-    sae: SAE,
     model: Any,
+    sae: SAE,
     texts: Iterable[str] | models.TokenRows,
     *,
     positions: int = 64,

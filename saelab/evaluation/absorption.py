@@ -21,8 +21,8 @@ GAIN, MOST, COSINE, SHARE = 0.03, 10, 0.025, 0.4
 
 
 def absorption(
-    sae: SAE,
     model: Any,
+    sae: SAE,
     rows: models.TokenRows,
     labels: Any,
     *,
@@ -71,9 +71,9 @@ def absorption(
         keep = [names.index(c) for c in sorted(nested, key=names.index)]
         carrier = np.repeat(np.arange(rows.n_tokens), np.diff(ptr))
         columns = {names[i]: np.bincount(carrier[carried == i], minlength=rows.n_tokens) > 0 for i in keep}
-        s = sample(sae, model, rows, columns, examples=examples, seed=seed)
+        s = sample(model, sae, rows, columns, examples=examples, seed=seed)
     else:
-        s = sample(sae, model, rows, labels, concepts=chosen, examples=examples, seed=seed)
+        s = sample(model, sae, rows, labels, concepts=chosen, examples=examples, seed=seed)
     lines = []
     for task in s.tasks:
         where = {}

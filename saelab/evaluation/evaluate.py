@@ -22,8 +22,8 @@ from saelab.sae import SAE
 
 
 def evaluate(
-    sae: SAE,
     model: Any,
+    sae: SAE,
     texts: Iterable[str] | models.TokenRows,
     *,
     tokens: int | str | None = "100k",
@@ -57,13 +57,13 @@ def evaluate(
         If the SAE does not fit the model, there is no text, or no position can be counted.
     """
     return evaluate_many(
-        [sae], model, texts, tokens=tokens, batch_tokens=batch_tokens, resamples=resamples, seed=seed, progress=progress
+        model, [sae], texts, tokens=tokens, batch_tokens=batch_tokens, resamples=resamples, seed=seed, progress=progress
     )[0]  # fmt: skip
 
 
 def evaluate_many(
-    saes: Sequence[SAE] | Mapping[str, SAE],
     model: Any,
+    saes: Sequence[SAE] | Mapping[str, SAE],
     texts: Iterable[str] | models.TokenRows,
     *,
     tokens: int | str | None = "100k",
@@ -108,7 +108,7 @@ def evaluate_many(
     with tqdm(
         total=2 * rows.n_tokens, unit="tok", unit_scale=True, desc="evaluate", disable=not progress, leave=False
     ) as bar:  # fmt: skip
-        found = measure(saes, model, rows, batch_tokens, bar)
+        found = measure(model, saes, rows, batch_tokens, bar)
     reports = [
         report(sae, sums, resamples=resamples, seed=seed) for sae, sums in zip(saes, found, strict=True)
     ]

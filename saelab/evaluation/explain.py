@@ -13,8 +13,8 @@ from saelab.sae import SAE
 
 
 def explainability(
-    sae: SAE,
     model: Any,
+    sae: SAE,
     index: Any,
     *,
     latents: Sequence[int] | None = None,

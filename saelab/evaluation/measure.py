@@ -69,7 +69,7 @@ class Sums:
 
 @torch.no_grad()
 def measure(
-    saes: Sequence[SAE], model: Any, rows: models.TokenRows, batch_tokens: int, bar: tqdm
+    model: Any, saes: Sequence[SAE], rows: models.TokenRows, batch_tokens: int, bar: tqdm
 ) -> list[Sums]:
     """The sums of each SAE over all ``rows``; ``bar`` is told of every token of every pass."""
     sites = [Site(model, sae) for sae in saes]

@@ -17,8 +17,8 @@ from saelab.sae import SAE
 
 
 def probe_perturbation(
-    sae: SAE,
     model: Any,
+    sae: SAE,
     rows: models.TokenRows,
     labels: Any,
     *,
@@ -54,7 +54,7 @@ def probe_perturbation(
     counts = [check_count("n", v) for v in ([n] if isinstance(n, int) else n)]
     if not counts:
         raise SaelabError("n is empty: give how many latents to take away, such as (2, 5, 10)")
-    s = sample(sae, model, rows, labels, concepts=concepts, examples=examples, seed=seed)
+    s = sample(model, sae, rows, labels, concepts=concepts, examples=examples, seed=seed)
     if len(s.tasks) < 2:
         raise SaelabError(
             f"it takes two concepts to tell intended from unintended, got {[t.name for t in s.tasks]}"

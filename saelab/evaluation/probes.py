@@ -23,8 +23,8 @@ _ROUGH, _FINAL = 5, 64  # Newton steps for every latent; how many latents are th
 
 @torch.no_grad()
 def probe_loss(
-    sae: SAE,
     model: Any,
+    sae: SAE,
     rows: models.TokenRows,
     labels: Any,
     *,
@@ -53,7 +53,7 @@ def probe_loss(
         ``train_loss``; ``channel_loss`` and ``channel``, the same for the best single channel of the input, which
         needs no SAE; ``examples``, the held-out tokens.
     """
-    s = sample(sae, model, rows, labels, concepts=concepts, examples=examples, seed=seed)
+    s = sample(model, sae, rows, labels, concepts=concepts, examples=examples, seed=seed)
     normed = sae.normalise(s.x.to(sae.W_enc))[0]  # (n, d_in)
     lines = []
     for task in tqdm(s.tasks, desc="probe", disable=not progress, leave=False):
@@ -94,8 +94,8 @@ def _best(x: Tensor, weight: Tensor | None, task: Task) -> tuple[float, int, flo
 
 @torch.no_grad()
 def sparse_probing(
-    sae: SAE,
     model: Any,
+    sae: SAE,
     rows: models.TokenRows,
     labels: Any,
     *,
@@ -130,7 +130,7 @@ def sparse_probing(
         raise SaelabError("k is empty: give how many latents, such as (1, 2, 5)")
     if max(counts) > sae.config.d_sae:
         raise SaelabError(f"k={max(counts)} is more than the {sae.config.d_sae} latents there are")
-    s = sample(sae, model, rows, labels, concepts=concepts, examples=examples, seed=seed)
+    s = sample(model, sae, rows, labels, concepts=concepts, examples=examples, seed=seed)
     lines = []
     for task in tqdm(s.tasks, desc="probe", disable=not progress, leave=False):
         order = s.difference(task).abs().argsort(descending=True, stable=True)  # (d_sae)

@@ -82,8 +82,8 @@ class Sample:
 
 
 def sample(
-    sae: SAE,
     model: Any,
+    sae: SAE,
     rows: models.TokenRows,
     labels: Any,
     *,
@@ -155,7 +155,7 @@ def sample(
             f"no concept has {LEAST} examples of both classes in both halves of these documents"
         )
     token = np.unique(np.concatenate([t for halves in drawn.values() for pair in halves for t in pair]))
-    x, y, codes = _run(sae, model, rows, token, batch_tokens)
+    x, y, codes = _run(model, sae, rows, token, batch_tokens)
     return Sample(sae, token, x, y, codes, tuple(_task(n, h, token) for n, h in drawn.items()))
 
 
@@ -169,7 +169,7 @@ def _task(name: str, halves: list[tuple[np.ndarray, np.ndarray]], token: np.ndar
 
 @torch.no_grad()
 def _run(
-    sae: SAE, model: Any, rows: models.TokenRows, token: np.ndarray, batch_tokens: int
+    model: Any, sae: SAE, rows: models.TokenRows, token: np.ndarray, batch_tokens: int
 ) -> tuple[Tensor, Tensor, Codes]:
     site = Site(model, sae)
     places = list(dict.fromkeys([*site.reads, *site.writes]))

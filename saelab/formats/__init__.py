@@ -143,7 +143,7 @@ def load_sae(
     if check and model is not None:
         from saelab.formats.selfcheck import self_check
 
-        self_check(sae, model)
+        self_check(model, sae)
     return sae
 
 

@@ -171,7 +171,7 @@ def _measured(sae: SAE, evaluation: Any) -> list[str]:
 
         if not isinstance(evaluation, Report):
             raise SaelabError(
-                f"evaluation is a report of sl.evaluate(sae, model, texts), got {type(evaluation).__name__}"
+                f"evaluation is a report of sl.evaluate(model, sae, texts), got {type(evaluation).__name__}"
             )
         if evaluation.d_sae != sae.config.d_sae or evaluation.hook != sae.config.hook_in:
             raise SaelabError(

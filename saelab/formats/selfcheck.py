@@ -65,7 +65,7 @@ class SelfCheck:
 
 
 @torch.no_grad()
-def self_check(sae: SAE, model: Any, *, text: str = TEXT) -> SelfCheck:
+def self_check(model: Any, sae: SAE, *, text: str = TEXT) -> SelfCheck:
     """Reconstruct the activations of ``text`` and warn, once, if that fails.
 
     Raises
@@ -84,7 +84,7 @@ def self_check(sae: SAE, model: Any, *, text: str = TEXT) -> SelfCheck:
         raise SaelabError(
             "a crosscoder reads several models or hook points; the self-check knows one of each"
         )
-    x, y = _activations(sae, model, text, c.bos)
+    x, y = _activations(model, sae, text, c.bos)
     for name, wide, got in (("hook_in", c.d_in, x), ("hook_out", int(c.d_out or c.d_in), y)):
         if got.shape[1] != wide:
             raise SaelabError(
@@ -96,7 +96,7 @@ def self_check(sae: SAE, model: Any, *, text: str = TEXT) -> SelfCheck:
     problems = []
     if ev < POOR:
         problems.append(
-            f"it explains {ev:.0%} of the variance at {c.hook_in}; {_cause(sae, model, text, x, y, ev)}"
+            f"it explains {ev:.0%} of the variance at {c.hook_in}; {_cause(model, sae, text, x, y, ev)}"
         )
     said = _l0_said(sae)
     if said is not None and not said / 3 <= l0 <= said * 3:
@@ -112,7 +112,7 @@ def self_check(sae: SAE, model: Any, *, text: str = TEXT) -> SelfCheck:
 
 
 def _activations(
-    sae: SAE, model: Any, text: str, bos: bool, hooks: tuple[str, ...] = ()
+    model: Any, sae: SAE, text: str, bos: bool, hooks: tuple[str, ...] = ()
 ) -> tuple[Tensor, ...]:
     """Activations (tokens, width) of the input, the output, and ``hooks``; special tokens left out."""
     c = sae.config
@@ -136,7 +136,7 @@ def _score(sae: SAE, x: Tensor, y: Tensor) -> tuple[float, float]:
     return (ev if math.isfinite(ev) else -math.inf), float(codes.l0().float().mean())
 
 
-def _cause(sae: SAE, model: Any, text: str, x: Tensor, y: Tensor, ev: float) -> str:
+def _cause(model: Any, sae: SAE, text: str, x: Tensor, y: Tensor, ev: float) -> str:
     c = sae.config
     tried: dict[str, float] = {}
     if c.hook_in == c.hook_out:
@@ -156,11 +156,11 @@ def _cause(sae: SAE, model: Any, text: str, x: Tensor, y: Tensor, ev: float) -> 
                 0
             ]
         names = _neighbours(model, c.hook_in)
-        for name, there in zip(names, _activations(sae, model, text, c.bos, names)[2:], strict=True):
+        for name, there in zip(names, _activations(model, sae, text, c.bos, names)[2:], strict=True):
             if there.shape[1] == c.d_in:
                 tried[f"it reads {name} instead (another hook point)"] = _score(sae, there, there)[0]
     if c.bos or models.bos_id(model) is not None:
-        a, b = _activations(sae, model, text, not c.bos)[:2]
+        a, b = _activations(model, sae, text, not c.bos)[:2]
         tried[f"texts begin {'without' if c.bos else 'with'} BOS"] = _score(sae, a, b)[0]
     best = max(tried, key=lambda name: tried[name], default=None)
     if best is not None and tried[best] > max(ev + REPAIRED, POOR):

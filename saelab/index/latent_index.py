@@ -41,18 +41,18 @@ class LatentIndex(Queries):
         The text as :class:`saelab.models.TokenRows`.
     counts
         (d_sae,) int64, at how many positions each latent fires.
-    sae, model
+    model, sae
         What it was made from, or what was attached on opening; None otherwise. Only decoder and encoder
         neighbours and the logit lens need them.
 
     Examples
     --------
-    >>> index = sl.LatentIndex.build(sae, model, texts)        # doctest: +SKIP
+    >>> index = sl.LatentIndex.build(model, sae, texts)        # doctest: +SKIP
     >>> index.search("HTTP").head()                            # doctest: +SKIP
     >>> index.top(123, n=5)[["token", "value", "text"]]        # doctest: +SKIP
     """
 
-    def __init__(self, path: str | Path, sae: Any = None, model: Any = None):
+    def __init__(self, path: str | Path, model: Any = None, sae: Any = None):
         if sae is not None:
             check_sae(sae)
         if model is not None:
@@ -78,8 +78,8 @@ class LatentIndex(Queries):
     @classmethod
     def build(
         cls,
-        sae: Any,
         model: Any,
+        sae: Any,
         texts: Iterable[str] | models.TokenRows,
         *,
         path: str | Path | None = None,
@@ -128,10 +128,10 @@ class LatentIndex(Queries):
         folder = Path(tempfile.mkdtemp(prefix="saelab-index-")) if path is None else Path(path)
         try:
             building.build(
-                folder, sae, model, texts, tokens=tokens, batch_tokens=batch_tokens, progress=progress,
+                folder, model, sae, texts, tokens=tokens, batch_tokens=batch_tokens, progress=progress,
                 spill=spill, threshold=threshold, skip_special=skip_special, shard=shard, overwrite=overwrite,
             )  # fmt: skip
-            index = cls(folder, sae, model)
+            index = cls(folder, model, sae)
         except BaseException:
             if path is None:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -141,7 +141,7 @@ class LatentIndex(Queries):
         return index
 
     @classmethod
-    def open(cls, path: str | Path, sae: Any = None, model: Any = None) -> LatentIndex:
+    def open(cls, path: str | Path, *, model: Any = None, sae: Any = None) -> LatentIndex:
         """Open the index in folder ``path``; ``sae`` and ``model`` may be attached, also later.
 
         Raises
@@ -149,7 +149,7 @@ class LatentIndex(Queries):
         SaelabError
             If there is no finished index, or a file of it is missing, cut or foreign (it is named).
         """
-        return cls(path, sae, model)
+        return cls(path, model, sae)
 
     @classmethod
     def merge(

@@ -128,9 +128,9 @@ def run(
             context=plan.context, seed=seed, out=folder / "sae", lr=plan.lr, options={"floor": plan.floor},
         ),
     )  # fmt: skip
-    report = timed("evaluate", lambda: evaluate(sae, model, held_out, tokens=plan.evaluate_tokens))
+    report = timed("evaluate", lambda: evaluate(model, sae, held_out, tokens=plan.evaluate_tokens))
     rows, labels = _indexed_rows(model, name, plan, sae.config.bos, held_out, seed)
-    index = timed("index", lambda: LatentIndex.build(sae, model, rows, path=folder / "index"))
+    index = timed("index", lambda: LatentIndex.build(model, sae, rows, path=folder / "index"))
     tour = Tour(name, plan, sae, report, index, model, seconds=seconds)
     if labels is not None:
         tour.concepts = timed("concepts", lambda: index.concepts(labels))

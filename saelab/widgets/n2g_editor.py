@@ -254,7 +254,7 @@ class N2GEditor(Widget):
         index = self._indexed()
         if index.model is None or index.sae is None:
             raise SaelabError(
-                "verifying asks the model: attach model and SAE, LatentIndex.open(path, sae=sae, model=model)"
+                "verifying asks the model: attach model and SAE, LatentIndex.open(path, model=model, sae=sae)"
             )
         return self._graph.verify(node, index.model, index.sae)
 

@@ -126,7 +126,7 @@ def test_a_harvest_that_was_broken_off_goes_on_to_the_same_bits(tiny, stored, tm
 
 KILLED = """
 import sys
-sys.path.insert(0, sys.argv[2])
+sys.path[:0] = [sys.argv[2], sys.argv[2] + "/activations"]
 from helpers import shared_tiny
 from test_store import TEXTS, HOOK, OTHER, write
 import torch, time

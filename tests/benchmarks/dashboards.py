@@ -53,7 +53,7 @@ def with_saelab(folder: Path, latents: list[int]) -> dict[str, Task]:
         return {"firings": sum(len(latent) for _, _, latent, _ in codes)}
 
     def index() -> dict[str, Any]:
-        built[:] = [sl.LatentIndex.build(sae, model, rows, progress=False)]
+        built[:] = [sl.LatentIndex.build(model, sae, rows, progress=False)]
         return {}
 
     def described(latents: list[int]) -> Iterator[tuple[Any, ...]]:
@@ -75,7 +75,7 @@ def with_saelab(folder: Path, latents: list[int]) -> dict[str, Task]:
         return {"latents": sum(1 for _ in payloads(built[0], latents))}
 
     few = models.rows_from([(0, 0, ids[0].tolist())], bos=True)
-    built[:] = [sl.LatentIndex.build(sae, model, few, progress=False)]
+    built[:] = [sl.LatentIndex.build(model, sae, few, progress=False)]
     fires = int(built[0].counts.argmax())
     (
         list(described([fires])),

@@ -104,7 +104,7 @@ def with_saelab(folder: Path):
     rows = models.rows_from([(i, 0, row.tolist()) for i, row in enumerate(ids)], bos=True)
 
     def run() -> dict[str, float]:
-        report = sl.evaluate(sae, model, rows, tokens=None, batch_tokens=ROWS * LENGTH, progress=False)
+        report = sl.evaluate(model, sae, rows, tokens=None, batch_tokens=ROWS * LENGTH, progress=False)
         return {name: getattr(report, name) for name in SAME}
 
     return run, rows.n_tokens

@@ -219,7 +219,7 @@ def run_zoo(given: argparse.Namespace) -> None:
     """Every latent of the bundled SAE, against the text and against the rules that wrote the text."""
     model, sae = sl.load_model("zoo"), sl.zoo.load_sae()
     documents = sl.zoo.labelled_rows(model, given.documents, given.seed, context=sae.config.context)
-    index = sl.LatentIndex.build(sae, model, documents[0])
+    index = sl.LatentIndex.build(model, sae, documents[0])
     density = index.counts / index.n_counted
     fitting = np.flatnonzero((density < given.density) & (index.counts > 0))
     if given.latents and given.latents < len(fitting):
@@ -380,7 +380,7 @@ def run_cost(given: argparse.Namespace) -> None:
         index = sl.LatentIndex.open(given.index, sae=sae, model=model)
     else:
         texts = sl.zoo.texts(seed=77) if given.model == "zoo" else sl.package_texts()
-        index = sl.LatentIndex.build(sae, model, texts, tokens=given.tokens)
+        index = sl.LatentIndex.build(model, sae, texts, tokens=given.tokens)
     density = index.counts / index.n_counted
     fitting = np.flatnonzero((density < given.density) & (index.counts >= 50))
     number = min(given.latents or 64, len(fitting))

@@ -32,7 +32,7 @@ def success(documents: int = 1500, **options) -> Success:
     """The table of :func:`saelab.steering_success` for every genre of the zoo."""
     model, sae = sl.load_model("zoo"), sl.zoo.load_sae()
     rows, labels = sl.zoo.labelled_rows(model, documents, seed=3)
-    index = sl.LatentIndex.build(sae, model, rows, progress=False)
+    index = sl.LatentIndex.build(model, sae, rows, progress=False)
     found = index.concepts(labels)
     found = found[found.concept.isin(sl.zoo.GENRES) & (found.precision >= 0.95) & (found.fires >= 50)]
     best = found.sort_values("f1", ascending=False).groupby("concept", observed=True).head(3)

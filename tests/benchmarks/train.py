@@ -354,7 +354,7 @@ def zoo(threads: int, tokens: str) -> None:
     )
     print(f"{'':24}{'explained':>10}{'L0':>10}{'dead':>10}{'dead at the end of training':>30}")
     for config, sae in zip(configs, saes, strict=True):
-        found = sl.evaluate(sae, model, sl.zoo.texts(seed=2), tokens=300_000, progress=False)
+        found = sl.evaluate(model, sae, sl.zoo.texts(seed=2), tokens=300_000, progress=False)
         numbers = f"{found.explained_variance:10.4f}{found.l0:10.2f}{found.dead / 4096:10.2%}"
         print(f"{config['arch']:24}{numbers}{sae.history['dead'].iloc[-1] / 4096:30.2%}", flush=True)
 

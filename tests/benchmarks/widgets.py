@@ -160,9 +160,9 @@ def main() -> None:
 
             def run(cell: int, ready: str) -> None:
                 page.evaluate(
+                    cell,
                     "(i) => { const n = window.jupyterapp.shell.currentWidget.content; n.activeCellIndex = i; "
                     "window.jupyterapp.commands.execute('notebook:run-cell'); }",
-                    cell,
                 )
                 page.locator(ready).first.wait_for()
 
@@ -170,18 +170,18 @@ def main() -> None:
             run(1, ".saelab-table .sl-tall > .sl-row")
             run(2, ".saelab-map .sl-legend .sl-key")
             wait_for_subshell(page)
-            page.evaluate(NEXT, 3)
-            say("next latent: key to painted dashboard", page.evaluate(NEXT, 40))
-            say("a letter typed to its painted prompt, kernel idle", page.evaluate(TYPE, 25))
-            frames, blank = page.evaluate(SCROLL, [240, 700])
+            page.evaluate(3, NEXT)
+            say("next latent: key to painted dashboard", page.evaluate(40, NEXT))
+            say("a letter typed to its painted prompt, kernel idle", page.evaluate(25, TYPE))
+            frames, blank = page.evaluate([240, 700], SCROLL)
             say("table of 100,000 rows: frames while scrolling 700 px each", frames, f"blank {blank}")
-            frames, blank = page.evaluate(SCROLL, [120, 19000])
+            frames, blank = page.evaluate([120, 19000], SCROLL)
             say("the same, 19,000 px each", frames, f"blank {blank}")
             say("sorting 100,000 rows, click to painted", page.evaluate(SORT))
-            say("map of 100,000 points: zoom to painted", page.evaluate(DRAW, 30))
+            say("map of 100,000 points: zoom to painted", page.evaluate(30, DRAW))
             for number, name in enumerate(BUSY, 3):
                 run(number, f".jp-CodeCell >> nth={number} >> text='[*]:'")
-                say(f"a letter typed to its painted prompt, {name}", page.evaluate(TYPE, 15))
+                say(f"a letter typed to its painted prompt, {name}", page.evaluate(15, TYPE))
                 page.locator(f".jp-CodeCell >> nth={number} >> text=/^\\[\\d+\\]:$/").first.wait_for()
         browser.close()
 

@@ -27,7 +27,7 @@ def make(folder: Path) -> dict[str, int | str]:
     import saelab as sl
 
     model, sae = tiny_model(), random_sae(k=6)
-    index = sl.LatentIndex.build(sae, model, TEXTS * 6, path=folder / "index", progress=False)
+    index = sl.LatentIndex.build(model, sae, TEXTS * 6, path=folder / "index", progress=False)
     latent = int(index.counts.argmax())
     graph = sl.n2g.PatternGraph(
         target={"latent": latent},

@@ -52,7 +52,7 @@ def test_the_same_as_steering_with_each_latent_taken_away(tiny, kind):
     sae = random_sae(**CASES[kind])
     rows = models.tokenize_texts(tiny, SENTENCES)
     frame = sl.evaluation.ablation_sparsity(
-        sae, tiny, rows, positions=2, ahead=3, batch_tokens=40, progress=False, tokens=None
+        tiny, sae, rows, positions=2, ahead=3, batch_tokens=40, progress=False, tokens=None
     )
     assert len(frame) == 2
     for line in frame.itertuples():
@@ -77,7 +77,7 @@ def test_batches_and_seeds(tiny):
     sae = random_sae()
     options = {"positions": 4, "ahead": 2, "progress": False}
     a, b, c = (
-        sl.evaluation.ablation_sparsity(sae, tiny, SENTENCES, batch_tokens=n, seed=s, **options)
+        sl.evaluation.ablation_sparsity(tiny, sae, SENTENCES, batch_tokens=n, seed=s, **options)
         for n, s in ((1, 0), (4096, 0), (4096, 1))
     )
     np.testing.assert_allclose(a["sparsity"], b["sparsity"], rtol=1e-4)
@@ -89,13 +89,13 @@ def test_a_token_without_an_active_latent_is_undefined(tiny):
     sae = random_sae()
     with torch.no_grad():
         sae.b_enc.fill_(-1e6)
-    line = sl.evaluation.ablation_sparsity(sae, tiny, SENTENCES, positions=1, ahead=2, progress=False).iloc[0]
+    line = sl.evaluation.ablation_sparsity(tiny, sae, SENTENCES, positions=1, ahead=2, progress=False).iloc[0]
     assert line["latents"] == 0
     assert math.isnan(line["sparsity"])
 
 
 def test_texts_that_are_too_short_are_refused(tiny):
     with pytest.raises(SaelabError, match="no token has 40 tokens left in its row"):
-        sl.evaluation.ablation_sparsity(random_sae(), tiny, SENTENCES, ahead=40)
+        sl.evaluation.ablation_sparsity(tiny, random_sae(), SENTENCES, ahead=40)
     with pytest.raises(SaelabError, match="positions must be at least 1"):
-        sl.evaluation.ablation_sparsity(random_sae(), tiny, SENTENCES, positions=0)
+        sl.evaluation.ablation_sparsity(tiny, random_sae(), SENTENCES, positions=0)

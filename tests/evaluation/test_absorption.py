@@ -57,18 +57,18 @@ def test_on_a_model_parts_are_known_by_their_names(tiny):
         "even.third": labels["even"] & labels["third"],
         "third": labels["third"],
     }
-    frame = sl.evaluation.absorption(random_sae(), tiny, rows, labels, examples=30)
+    frame = sl.evaluation.absorption(tiny, random_sae(), rows, labels, examples=30)
     assert frame["concept"].tolist() == ["even", "even"]
     assert frame["part"].tolist() == ["", "even.third"]
     assert frame["tokens"].iloc[0] >= frame["tokens"].iloc[1] > 0
     assert (frame["absorbed"] <= frame["tokens"]).all()
-    again = sl.evaluation.absorption(random_sae(), tiny, rows, labels, concepts=["third"], examples=30)
+    again = sl.evaluation.absorption(tiny, random_sae(), rows, labels, concepts=["third"], examples=30)
     assert again["part"].tolist() == [""]
 
 
 def test_mistakes_are_named(tiny):
     rows, labels = corpus()
     with pytest.raises(SaelabError, match="no concept has parts"):
-        sl.evaluation.absorption(random_sae(), tiny, rows, labels)
+        sl.evaluation.absorption(tiny, random_sae(), rows, labels)
     with pytest.raises(SaelabError, match="Did you mean 'third'"):
-        sl.evaluation.absorption(random_sae(), tiny, rows, labels, concepts=["thrid"])
+        sl.evaluation.absorption(tiny, random_sae(), rows, labels, concepts=["thrid"])

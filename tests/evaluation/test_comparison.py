@@ -17,13 +17,13 @@ def reports():
         "relu": random_sae("relu", k=None),
         "elsewhere": random_sae(hook_in="blocks.1.hook_mlp_out"),
     }
-    return sl.evaluate_many(saes, shared_tiny(), SENTENCES, progress=False)
+    return sl.evaluate_many(shared_tiny(), saes, SENTENCES, progress=False)
 
 
 def test_together_they_get_the_numbers_they_get_alone(reports, tiny):
     assert list(reports) == ["few", "many", "relu", "elsewhere"]
     for name, r in reports.items():
-        alone = sl.evaluate(reports.saes[name], tiny, SENTENCES, progress=False).to_dict()
+        alone = sl.evaluate(tiny, reports.saes[name], SENTENCES, progress=False).to_dict()
         for key, value in r.to_dict().items():
             if isinstance(value, float):
                 assert value == pytest.approx(alone[key], rel=1e-5, abs=1e-7), (name, key)
@@ -66,7 +66,7 @@ def test_one_frontier_plot(reports):
 
 def test_sizes_of_one_architecture_are_not_joined(tiny):
     saes = [random_sae(k=2), random_sae(k=4, d_sae=32), random_sae(k=8)]
-    reports = sl.evaluate_many(saes, tiny, SENTENCES, progress=False, resamples=0)
+    reports = sl.evaluate_many(tiny, saes, SENTENCES, progress=False, resamples=0)
     traces = reports.frontier("explained_variance").data
     assert [(t.name, len(t.x)) for t in traces] == [("topk ×64", 2), ("topk ×32", 1)]
     assert traces[0].error_y.array is None
@@ -77,26 +77,26 @@ def test_a_point_that_is_undefined_is_left_out(tiny):
     from saelab import models
 
     rows = models.rows_from([(i, 0, [20 + i]) for i in range(5)], bos=False)
-    figure = sl.evaluate_many([sae], tiny, rows, progress=False).frontier("loss_recovered_zero")
+    figure = sl.evaluate_many(tiny, [sae], rows, progress=False).frontier("loss_recovered_zero")
     assert math.isnan(figure.data[0].y[0])
 
 
 def test_unnamed_ones_are_named_by_what_they_are(tiny):
     reports = sl.evaluate_many(
-        [random_sae(), random_sae(seed=1), random_sae(k=2)], tiny, SENTENCES, progress=False
+        tiny, [random_sae(), random_sae(seed=1), random_sae(k=2)], SENTENCES, progress=False
     )
     assert list(reports) == ["topk k=4 ×64", "topk k=4 ×64 #2", "topk k=2 ×64"]
 
 
 def test_mistakes_are_said_before_work(tiny, reports):
     with pytest.raises(SaelabError, match=r"use \[sae\]"):
-        sl.evaluate_many(random_sae(), tiny, SENTENCES)
+        sl.evaluate_many(tiny, random_sae(), SENTENCES)
     with pytest.raises(SaelabError, match="saes is empty"):
-        sl.evaluate_many([], tiny, SENTENCES)
+        sl.evaluate_many(tiny, [], SENTENCES)
     with pytest.raises(SaelabError, match="sae must be an SAE"):
-        sl.evaluate_many(["zoo"], tiny, SENTENCES)
+        sl.evaluate_many(tiny, ["zoo"], SENTENCES)
     with pytest.raises(SaelabError, match="begin with BOS"):
-        sl.evaluate_many([random_sae(), random_sae(bos=False)], tiny, SENTENCES)
+        sl.evaluate_many(tiny, [random_sae(), random_sae(bos=False)], SENTENCES)
     with pytest.raises(SaelabError, match="Did you mean 'explained_variance'"):
         reports.frontier("explained_varianc")
     with pytest.raises(SaelabError, match="unknown colour 'arhc'"):
@@ -104,4 +104,4 @@ def test_mistakes_are_said_before_work(tiny, reports):
     with pytest.raises(SaelabError, match="Did you mean 'many'"):
         reports["manny"]
     with pytest.raises(SaelabError, match="resamples"):
-        sl.evaluate(random_sae(), tiny, SENTENCES, resamples=-1)
+        sl.evaluate(tiny, random_sae(), SENTENCES, resamples=-1)

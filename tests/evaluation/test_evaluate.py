@@ -20,7 +20,7 @@ HOOK = "blocks.0.hook_resid_post"
 
 
 def evaluate(sae, model, texts=SENTENCES, **options):
-    return sl.evaluate(sae, model, texts, progress=False, **options)
+    return sl.evaluate(model, sae, texts, progress=False, **options)
 
 
 def perfect(hook=HOOK, d=16):
@@ -56,7 +56,7 @@ class Playing:
 
         with watched(model, {HOOK: play}):
             return sl.evaluate(
-                sae, model, rows, batch_tokens=batch_tokens, tokens=None, progress=False, **options
+                model, sae, rows, batch_tokens=batch_tokens, tokens=None, progress=False, **options
             )
 
 
@@ -125,7 +125,7 @@ def test_C84_shrinkage_shows_as_a_norm_ratio(tiny):
 
 @pytest.mark.parametrize("hook", [HOOK, "blocks.1.hook_mlp_out", "blocks.0.attn.hook_z"])
 def test_a_perfect_sae_spliced_in_is_the_model(tiny, hook):
-    report = evaluate(perfect(hook), tiny)
+    report = evaluate(tiny, perfect(hook))
     assert report.explained_variance == pytest.approx(1, abs=1e-6)
     assert report.ce_sae == pytest.approx(report.ce_clean, abs=1e-5)
     assert report.kl_sae == pytest.approx(0, abs=1e-5)
@@ -137,7 +137,7 @@ def test_a_perfect_sae_spliced_in_is_the_model(tiny, hook):
 def test_losses_by_hand(tiny):
     """Each number again with plain loops: one text at a time, hooks of our own."""
     sae = random_sae()
-    report = evaluate(sae, tiny)
+    report = evaluate(tiny, sae)
     rows = [torch.from_numpy(r.astype(np.int64))[None] for r in models.tokenize_texts(tiny, SENTENCES)]
     acts = torch.cat([models.run_to_hooks(tiny, r, [HOOK])[HOOK][0, 1:] for r in rows])
     mean = acts.mean(0)
@@ -185,7 +185,7 @@ def test_losses_by_hand(tiny):
 
 def test_nothing_depends_on_the_batch_size(tiny):
     sae = random_sae()
-    reports = [evaluate(sae, tiny, batch_tokens=n) for n in (1, 40, 4096)]
+    reports = [evaluate(tiny, sae, batch_tokens=n) for n in (1, 40, 4096)]
     for other in reports[1:]:
         for name, value in reports[0].to_dict().items():
             if isinstance(value, float):
@@ -207,11 +207,11 @@ def test_C16_bos_is_never_replaced(tiny):
     bos = models.run_to_hooks(tiny, torch.tensor([[0]]), [HOOK])[HOOK][0, 0]
     sae = perfect()
     sae.__class__ = Watch
-    clean = evaluate(sae, tiny).ce_clean
+    clean = evaluate(tiny, sae).ce_clean
     assert sum(int(((x - bos).norm(dim=1) < 1e-3).sum()) for x in seen) == len(SENTENCES), "for one number"
     one = [t[:1] for t in SENTENCES]  # BOS and about one token: the only prediction stands at BOS
     texts = [t for t in one if len(models.tokenize(tiny, t)) == 2]
-    assert evaluate(sae, tiny, texts).predictions == 0
+    assert evaluate(tiny, sae, texts).predictions == 0
     assert math.isfinite(clean)
 
 
@@ -221,7 +221,7 @@ def test_C44_an_ablation_without_effect_leaves_loss_recovered_undefined(tiny):
         for name, p in model.named_parameters():
             if ".h.1." in name and "c_proj" in name and ".mlp." in name:
                 p.zero_()
-    report = evaluate(random_sae(d_in=64, hook_in=hook), model)
+    report = evaluate(model, random_sae(d_in=64, hook_in=hook))
     assert report.loss_recovered_zero is None
     assert report.loss_recovered_mean is None
     assert sum("does not change the loss" in n for n in report.notes) == 2
@@ -232,7 +232,7 @@ def test_C44_without_a_next_token_the_losses_are_undefined_not_0():
     model = tiny_model()
     sae = random_sae(bos=False)
     rows = models.rows_from([(i, 0, [20 + i]) for i in range(5)], bos=False)
-    report = evaluate(sae, model, rows)
+    report = evaluate(model, sae, rows)
     assert report.predictions == 0
     assert report.ce_clean is report.ce_sae is report.kl_sae is report.loss_recovered_zero is None
     assert any("no next token" in n for n in report.notes)
@@ -243,14 +243,14 @@ def test_C44_without_a_next_token_the_losses_are_undefined_not_0():
 def test_C44_nothing_to_count_is_an_error(tiny):
     rows = models.rows_from([(0, 0, [0])], bos=True)
     with pytest.raises(SaelabError, match="every position is a special token or padding"):
-        evaluate(random_sae(), tiny, rows)
+        evaluate(tiny, random_sae(), rows)
 
 
 def test_C44_C55_an_sae_without_a_live_latent(tiny):
     sae = random_sae()
     with torch.no_grad():
         sae.b_enc.fill_(-1e6)
-    report = evaluate(sae, tiny)
+    report = evaluate(tiny, sae)
     assert report.l0 == 0
     assert report.dead == 64
     assert report.dense == 0
@@ -259,7 +259,7 @@ def test_C44_C55_an_sae_without_a_live_latent(tiny):
 
 
 def test_C77_dead_rare_and_dense_are_separate_counts(tiny):
-    report = evaluate(perfect(), tiny)
+    report = evaluate(tiny, perfect())
     assert report.dense > 0
     assert report.dead + report.dense <= 32
     assert report.rare is None, "so few tokens cannot tell"
@@ -270,7 +270,7 @@ def test_C77_dead_rare_and_dense_are_separate_counts(tiny):
 @pytest.mark.parametrize(("model_dtype", "sae_dtype"), [("bfloat16", "float32"), ("float32", "bfloat16")])
 def test_C41_dtypes_may_differ(model_dtype, sae_dtype):
     model = tiny_model(dtype=model_dtype)
-    report = evaluate(random_sae(dtype=sae_dtype), model)
+    report = evaluate(model, random_sae(dtype=sae_dtype))
     assert math.isfinite(report.ce_sae)
     assert math.isfinite(report.explained_variance)
     json.loads(report.to_json())
@@ -281,7 +281,7 @@ def test_C46_evaluating_changes_neither_model_nor_sae_nor_the_global_generator(t
     before = torch.get_rng_state()
     sae = random_sae()
     weights = {n: p.clone() for n, p in [*sae.named_parameters(), *tiny.named_parameters()]}
-    evaluate(sae, tiny)
+    evaluate(tiny, sae)
     assert torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(p, weights[n]) for n, p in [*sae.named_parameters(), *tiny.named_parameters()])
 
@@ -290,28 +290,28 @@ def test_C22_no_hook_stays_when_the_sae_fails(tiny):
     from test_models import n_hooks
 
     with pytest.raises(SaelabError, match="must be d_in=8"):
-        evaluate(random_sae(d_in=8), tiny)
+        evaluate(tiny, random_sae(d_in=8))
     assert n_hooks(tiny) == 0
 
 
 def test_a_hook_that_is_not_there_and_no_text_are_refused(tiny):
     with pytest.raises(HookError, match="layers 0…1"):
-        evaluate(random_sae(hook_in="blocks.7.hook_resid_post"), tiny)
+        evaluate(tiny, random_sae(hook_in="blocks.7.hook_resid_post"))
     with pytest.raises(SaelabError, match="there is no text"):
-        evaluate(random_sae(), tiny, [])
+        evaluate(tiny, random_sae(), [])
     with pytest.raises(SaelabError, match="bos=True was asked for"):
-        evaluate(random_sae(), tiny, models.tokenize_texts(tiny, SENTENCES, bos=False))
+        evaluate(tiny, random_sae(), models.tokenize_texts(tiny, SENTENCES, bos=False))
 
 
 def test_the_budget_stops_endless_text(tiny):
     import itertools
 
-    report = evaluate(random_sae(), tiny, itertools.cycle(SENTENCES), tokens=300)
+    report = evaluate(tiny, random_sae(), itertools.cycle(SENTENCES), tokens=300)
     assert 300 <= report.tokens + report.excluded < 300 + 32
 
 
 def test_the_table_keeps_counts_whole_and_undefined_apart(tiny):
-    report = evaluate(random_sae(), tiny)
+    report = evaluate(tiny, random_sae())
     frame = report.to_frame()
     assert list(frame.columns) == ["value", "low", "high", "meaning"]
     assert isinstance(frame.loc["dead", "value"], int)
@@ -357,7 +357,7 @@ def test_C43_kl_is_never_negative(values, seed):
 def test_C44_an_infinite_loss_is_null_in_json(tiny):
     from dataclasses import replace
 
-    report = replace(evaluate(random_sae(), tiny), kl_zero=math.inf, ce_zero=math.nan)
+    report = replace(evaluate(tiny, random_sae()), kl_zero=math.inf, ce_zero=math.nan)
     values = json.loads(report.to_json())
     assert values["kl_zero"] is values["ce_zero"] is None
     assert values["ce_clean"] == report.ce_clean
@@ -385,7 +385,7 @@ def test_C14_C15_special_tokens_are_left_out_by_id_wherever_they_stand(tiny):
     rows = models.rows_from(
         [(0, 0, [20, 21]), (1, 0, [0, 20, 21, 22, 23]), (2, 0, [0, 20, 0, 21, 22])], bos=False
     )
-    report = evaluate(random_sae(bos=False), tiny, rows)
+    report = evaluate(tiny, random_sae(bos=False), rows)
     assert report.tokens == 9
     assert report.excluded == 3
     assert report.predictions == 1 + 3 + 1, "not from 20 to BOS, nor from BOS to 21"
@@ -396,8 +396,8 @@ def test_C12_C29_each_text_alone_gives_the_same_sums_as_all_in_one_padded_batch(
     rows = models.rows_from(
         [(0, 0, [0, 30]), (1, 0, [0, 31, 32, 33, 34, 35, 36]), (2, 0, [0, 37, 38, 39])], bos=True
     )
-    together = evaluate(sae, tiny, rows)
-    alone = [evaluate(sae, tiny, models.rows_from([(0, 0, rows[i].tolist())], bos=True)) for i in range(3)]
+    together = evaluate(tiny, sae, rows)
+    alone = [evaluate(tiny, sae, models.rows_from([(0, 0, rows[i].tolist())], bos=True)) for i in range(3)]
     assert together.tokens == sum(r.tokens for r in alone) == 10
     for name, weight in (
         ("mse", "tokens"),
@@ -408,7 +408,7 @@ def test_C12_C29_each_text_alone_gives_the_same_sums_as_all_in_one_padded_batch(
         parts = [(getattr(r, name), getattr(r, weight)) for r in alone if getattr(r, weight)]
         want = sum(v * n for v, n in parts) / sum(n for _, n in parts)
         assert getattr(together, name) == pytest.approx(want, rel=1e-4), name
-    assert evaluate(random_sae(d_sae=1, k=1), tiny).d_sae == 1
+    assert evaluate(tiny, random_sae(d_sae=1, k=1)).d_sae == 1
 
 
 def test_nmse_is_the_error_beside_that_of_the_mean(tiny):
@@ -424,7 +424,7 @@ def test_cosine_by_hand(tiny):
 
 def test_quantiles_of_l0_and_density_by_brute_force(tiny):
     sae = random_sae("relu", k=None)
-    report = evaluate(sae, tiny)
+    report = evaluate(tiny, sae)
     rows = models.tokenize_texts(tiny, SENTENCES)
     acts = torch.cat(
         [
@@ -447,7 +447,7 @@ def test_rare_is_counted_when_there_are_tokens_enough(tiny, monkeypatch):
     from saelab.evaluation import report as module
 
     monkeypatch.setattr(module, "_RARE", 20)
-    report = evaluate(random_sae(), tiny)
+    report = evaluate(tiny, random_sae())
     assert report.rare == int(((report.density > 0) & (report.density < 1 / 20)).sum()) > 0
 
 
@@ -488,7 +488,7 @@ def ce_by_hand(model, rows, edits):
 def test_a_transcoder_is_measured_against_its_target_and_put_there(tiny):
     into, out = "blocks.0.mlp.hook_in", "blocks.0.hook_mlp_out"
     sae = random_sae(hook_in=into, hook_out=out, input_bias="none")
-    report = evaluate(sae, tiny)
+    report = evaluate(tiny, sae)
     rows, acts = acts_of(tiny, (into, out))
     recon = sae.decode(sae.encode_sparse(acts[into])).detach()
     y = acts[out]
@@ -506,7 +506,7 @@ def test_a_transcoder_is_measured_against_its_target_and_put_there(tiny):
 def test_a_crosscoder_is_put_at_all_its_hook_points_at_once(tiny):
     hooks = ("blocks.0.hook_resid_post", "blocks.1.hook_mlp_out")
     sae = random_sae(d_in=32, hook_in=hooks, widths=(16, 16))
-    report = evaluate(sae, tiny)
+    report = evaluate(tiny, sae)
     rows, acts = acts_of(tiny, hooks)
     x = torch.cat([acts[h] for h in hooks], 1)
     recon = sae(x).recon.detach()
@@ -532,7 +532,7 @@ def test_every_kind_of_sae_can_be_evaluated(tiny, kind):
         changed = {"d_in": 32, "d_sae": 40}
     elif "hook_out" in given:
         given |= {"hook_in": HOOK, "hook_out": "blocks.1.hook_resid_post", "d_out": 16}
-    report = evaluate(random_sae(**({"k": None} | changed | given)), tiny, resamples=50)
+    report = evaluate(tiny, random_sae(**({"k": None} | changed | given)), resamples=50)
     assert math.isfinite(report.kl_sae)
     assert report.kl_sae > 0
     assert report.explained_variance < 1

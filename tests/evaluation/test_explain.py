@@ -15,7 +15,7 @@ def world():
 
     rows, _ = corpus(n=16)
     sae = random_sae()
-    return sae, sl.LatentIndex.build(sae, shared_tiny(), rows, progress=False)
+    return sae, sl.LatentIndex.build(shared_tiny(), sae, rows, progress=False)
 
 
 def test_it_is_what_n2g_says(world, tiny):
@@ -23,7 +23,7 @@ def test_it_is_what_n2g_says(world, tiny):
     latents = np.argsort(index.counts)[-2:].tolist()
     config = sl.n2g.N2GConfig.fast(n_train=8)
     frame = sl.evaluation.explainability(
-        sae, tiny, index, latents=latents, config=config, progress=False
+        tiny, sae, index, latents=latents, config=config, progress=False
     ).set_index("latent")
     graphs = sl.n2g.fit(tiny, sae, index, latents, config=config, progress=False)
     for latent in latents:
@@ -39,8 +39,8 @@ def test_it_is_what_n2g_says(world, tiny):
 def test_latents_are_drawn_from_those_that_fire_enough(world, tiny):
     sae, index = world
     config = sl.n2g.N2GConfig.fast(n_train=4)
-    a = sl.evaluation.explainability(sae, tiny, index, n=3, config=config, progress=False)
+    a = sl.evaluation.explainability(tiny, sae, index, n=3, config=config, progress=False)
     assert len(a) == 3
     assert (np.asarray(index.counts)[a["latent"]] >= 20).all()
     with pytest.raises(SaelabError, match="latent 64 is out of range"):
-        sl.evaluation.explainability(sae, tiny, index, latents=[64])
+        sl.evaluation.explainability(tiny, sae, index, latents=[64])

@@ -76,7 +76,7 @@ def test_a_model_that_caps_its_logits_is_run_to_the_end():
     model = capped(tiny_model())
     b = batch(model)
     assert Head(model, b.ids, b.mask).whole
-    report = sl.evaluate(random_sae(), model, SENTENCES, progress=False)
+    report = sl.evaluate(model, random_sae(), SENTENCES, progress=False)
     with torch.no_grad():
         logp = models.forward(model, b.ids, b.mask).log_softmax(-1)
     scored = b.mask[:, 1:-1] & b.mask[:, 2:]
@@ -86,7 +86,7 @@ def test_a_model_that_caps_its_logits_is_run_to_the_end():
 
 def test_a_users_hook_on_the_logits_is_kept():
     model = tiny_model()
-    plain = sl.evaluate(random_sae(), model, SENTENCES, progress=False)
+    plain = sl.evaluate(model, random_sae(), SENTENCES, progress=False)
     calls = []
 
     def halve(x, hook):
@@ -94,7 +94,7 @@ def test_a_users_hook_on_the_logits_is_kept():
         return x / 2
 
     model.hook_dict["unembed.hook_out"].add_hook(halve)
-    hooked = sl.evaluate(random_sae(), model, SENTENCES, progress=False)
+    hooked = sl.evaluate(model, random_sae(), SENTENCES, progress=False)
     assert calls
     assert abs(hooked.ce_clean - plain.ce_clean) > 1e-3
     assert len(model.hook_dict["unembed.hook_out"].fwd_hooks) == 1
@@ -192,7 +192,7 @@ def test_C53_a_vocabulary_of_256_000_takes_little_memory(wide_vocabulary):
     sae = random_sae(d_in=8, d_sae=32)
     rows = models.tokenize_texts(wide_vocabulary, SENTENCES * 6)
     with Largest() as largest:
-        report = sl.evaluate(sae, wide_vocabulary, rows, progress=False, resamples=0)
+        report = sl.evaluate(wide_vocabulary, sae, rows, progress=False, resamples=0)
     assert report.predictions > 200
     weights = 8 * 256_000
     assert largest.numel <= max(module._TILE * module._ROWS, weights) + 256_000

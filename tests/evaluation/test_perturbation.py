@@ -41,7 +41,7 @@ def test_the_error_is_kept():
 def test_on_a_model_and_by_the_names_of_the_table(tiny):
     rows, labels = corpus()
     frame = sl.evaluation.probe_perturbation(
-        random_sae(), tiny, rows, labels, concepts=["even", "third"], n=(1, 5), examples=30
+        tiny, random_sae(), rows, labels, concepts=["even", "third"], n=(1, 5), examples=30
     )
     assert frame["n"].tolist() == [1, 1, 5, 5]
     assert frame["concept"].tolist() == ["even", "third"] * 2
@@ -52,6 +52,6 @@ def test_on_a_model_and_by_the_names_of_the_table(tiny):
 def test_one_concept_is_not_enough(tiny):
     rows, labels = corpus()
     with pytest.raises(SaelabError, match="it takes two concepts"):
-        sl.evaluation.probe_perturbation(random_sae(), tiny, rows, labels, concepts=["even"], examples=10)
+        sl.evaluation.probe_perturbation(tiny, random_sae(), rows, labels, concepts=["even"], examples=10)
     with pytest.raises(SaelabError, match="n must be at least 1, got 0"):
-        sl.evaluation.probe_perturbation(random_sae(), tiny, rows, labels, n=0)
+        sl.evaluation.probe_perturbation(tiny, random_sae(), rows, labels, n=0)

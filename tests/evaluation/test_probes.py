@@ -36,7 +36,7 @@ def world():
 def test_probe_loss_finds_the_latent_and_the_channel_that_know(world, tiny):
     sae, rows, labels, _ = world
     frame = sl.evaluation.probe_loss(
-        sae, tiny, rows, labels, concepts=["latent 7", "channel 3"], examples=60, progress=False
+        tiny, sae, rows, labels, concepts=["latent 7", "channel 3"], examples=60, progress=False
     ).set_index("concept")
     knows = frame.loc["latent 7"]
     assert knows["latent"] == 7
@@ -51,7 +51,7 @@ def test_probe_loss_finds_the_latent_and_the_channel_that_know(world, tiny):
 def test_probe_loss_is_the_least_over_all_latents_by_brute_force(world, tiny):
     sae, rows, labels, _ = world
     options = {"concepts": ["even"], "examples": 60, "seed": 4}
-    line = sl.evaluation.probe_loss(sae, tiny, rows, labels, progress=False, **options).iloc[0]
+    line = sl.evaluation.probe_loss(tiny, sae, rows, labels, progress=False, **options).iloc[0]
     s = sample(sae, tiny, rows, labels, **options)
     task = s.tasks[0]
     losses = []
@@ -77,15 +77,15 @@ def test_more_latents_than_are_fitted_at_once(world, tiny, monkeypatch):
 
     sae, rows, labels, _ = world
     options = {"concepts": ["even"], "examples": 30, "progress": False}
-    whole = sl.evaluation.probe_loss(sae, tiny, rows, labels, **options)
+    whole = sl.evaluation.probe_loss(tiny, sae, rows, labels, **options)
     monkeypatch.setattr(probes, "_CELLS", 500)
-    assert sl.evaluation.probe_loss(sae, tiny, rows, labels, **options).equals(whole)
+    assert sl.evaluation.probe_loss(tiny, sae, rows, labels, **options).equals(whole)
 
 
 def test_sparse_probing_of_a_concept_that_is_a_latent(world, tiny):
     sae, rows, labels, often = world
     frame = sl.evaluation.sparse_probing(
-        sae, tiny, rows, labels, concepts=["fires"], k=(1, 3), examples=60, progress=False
+        tiny, sae, rows, labels, concepts=["fires"], k=(1, 3), examples=60, progress=False
     )
     one = frame[frame.k == 1].iloc[0]
     assert one["latents"] == (often,)
@@ -98,7 +98,7 @@ def test_sparse_probing_of_a_concept_that_is_a_latent(world, tiny):
 def test_sparse_probing_by_hand(world, tiny):
     sae, rows, labels, _ = world
     options = {"concepts": ["third"], "examples": 60, "seed": 2}
-    line = sl.evaluation.sparse_probing(sae, tiny, rows, labels, k=2, progress=False, **options).iloc[0]
+    line = sl.evaluation.sparse_probing(tiny, sae, rows, labels, k=2, progress=False, **options).iloc[0]
     s = sample(sae, tiny, rows, labels, **options)
     task, z = s.tasks[0], s.codes.dense()
     apart = z[task.train][task.y_train].mean(0) - z[task.train][~task.y_train].mean(0)
@@ -123,8 +123,8 @@ def test_a_concept_that_two_latents_share_has_two_main_latents():
 def test_mistakes_are_named(world, tiny):
     sae, rows, labels, _ = world
     with pytest.raises(SaelabError, match="k=99 is more than the 64 latents"):
-        sl.evaluation.sparse_probing(sae, tiny, rows, labels, k=99)
+        sl.evaluation.sparse_probing(tiny, sae, rows, labels, k=99)
     with pytest.raises(SaelabError, match="k is empty"):
-        sl.evaluation.sparse_probing(sae, tiny, rows, labels, k=())
+        sl.evaluation.sparse_probing(tiny, sae, rows, labels, k=())
     with pytest.raises(TypeError):
-        sl.evaluation.probe_loss(sae, tiny, rows, labels, concept=["even"])
+        sl.evaluation.probe_loss(tiny, sae, rows, labels, concept=["even"])

@@ -29,7 +29,7 @@ def perfect(model, hook=HOOK, *, scale=1.0, bos=True, shift=0.0) -> SAE:
 def test_a_good_sae_passes_in_silence(tiny):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        result = self_check(perfect(tiny), tiny)
+        result = self_check(tiny, perfect(tiny))
     assert result.explained_variance == pytest.approx(1, abs=1e-5)
     assert result.l0 == pytest.approx(16, abs=1e-3)
     assert result.tokens > 50
@@ -53,7 +53,7 @@ def test_a_missing_scale_is_named(tiny):
     with pytest.warns(
         UserWarning, match=r"multiplied by 2\.\d+ first \(a scale that is not in the file: given="
     ):
-        result = self_check(sae, tiny)
+        result = self_check(tiny, sae)
     assert result.explained_variance < 0.5
 
 
@@ -61,7 +61,7 @@ def test_another_hook_point_is_named(tiny):
     sae = perfect(tiny, "blocks.0.hook_resid_pre")
     sae.arch = Far()
     with pytest.warns(UserWarning, match="it reads blocks.1.hook_resid_p"):
-        self_check(sae, tiny)
+        self_check(tiny, sae)
 
 
 class Far:
@@ -90,7 +90,7 @@ def test_before_and_after_the_activation_function_of_an_mlp(tiny):
     sae = perfect(tiny, "blocks.0.mlp.hook_pre")
     sae.arch = Activated()
     with pytest.warns(UserWarning, match="it reads blocks.[01].mlp.hook_post instead"):
-        self_check(sae, tiny)
+        self_check(tiny, sae)
 
 
 class Short:
@@ -109,7 +109,7 @@ def test_centred_weights_are_named(tiny):
     sae = perfect(tiny)
     sae.arch = Short()
     with pytest.warns(UserWarning, match="each activation's mean is removed .*center_writing_weights"):
-        result = self_check(sae, tiny)
+        result = self_check(tiny, sae)
     assert result.explained_variance < 0.5
 
 
@@ -137,11 +137,11 @@ def test_bos_is_named(tiny, bos):
     said = perfect(tiny, bos=not bos)
     said.arch = Seen(known)
     with pytest.warns(UserWarning, match=f"texts begin {'with' if bos else 'without'} BOS"):
-        result = self_check(said, tiny)
+        result = self_check(tiny, said)
     assert result.explained_variance < 0.5
     right = perfect(tiny, bos=bos)
     right.arch = Seen(known)
-    assert self_check(right, tiny).problems == ()
+    assert self_check(tiny, right).problems == ()
 
 
 @pytest.mark.parametrize("name", ["layer_norm", "constant_norm"])
@@ -154,7 +154,7 @@ def test_a_normalisation_that_was_not_there_is_named(tiny, name):
     sae.config = replace(sae.config, normalize=name)
     sae.arch = Uneven()
     with pytest.warns(UserWarning, match=f"it is used without {name}"):
-        self_check(sae, tiny)
+        self_check(tiny, sae)
 
 
 class Uneven:
@@ -173,7 +173,7 @@ def test_nothing_repairs_noise(tiny):
     with torch.no_grad():
         sae.W_dec.neg_()
     with pytest.warns(UserWarning, match="is it the right model"):
-        result = self_check(sae, tiny)
+        result = self_check(tiny, sae)
     assert result.explained_variance < 0
 
 
@@ -181,7 +181,7 @@ def test_too_many_latents_are_noticed(tiny):
     sae = perfect(tiny)
     sae.record = {"loaded": {"source": "x/layer_0/width_16k/average_l0_2"}}
     with pytest.warns(UserWarning, match="16 latents are active per token, .* about 2"):
-        self_check(sae, tiny)
+        self_check(tiny, sae)
 
 
 def test_an_sae_that_cannot_read_the_model(tiny, tmp_path):
@@ -191,7 +191,7 @@ def test_an_sae_that_cannot_read_the_model(tiny, tmp_path):
         sae = perfect(tiny)
         sae.config = SAEConfig("relu", 16, 32, hook_in=hook)
         with pytest.raises(SaelabError, match=message):
-            self_check(sae, tiny)
+            self_check(tiny, sae)
     sae.config = SAEConfig("relu", 16, 32)
     with pytest.raises(SaelabError, match="names no hook point"):
-        self_check(sae, tiny)
+        self_check(tiny, sae)

@@ -19,7 +19,7 @@ TEXTS = [*SENTENCES, "a", "fig", "the the the the", *(s * 3 for s in SENTENCES)]
 
 
 def build(sae, model, texts=TEXTS, **options):
-    return LatentIndex.build(sae, model, texts, progress=False, **options)
+    return LatentIndex.build(model, sae, texts, progress=False, **options)
 
 
 def dense(sae, model, rows):

@@ -45,12 +45,12 @@ def brute_force(sae, model, rows):
 def build(sae, model, rows, batch_tokens, shards, folder):
     if shards == 1:
         return LatentIndex.build(
-            sae, model, rows, path=folder / "all", batch_tokens=batch_tokens, progress=False
+            model, sae, rows, path=folder / "all", batch_tokens=batch_tokens, progress=False
         )
     parts = [folder / f"part{i}" for i in range(shards)]
     for i, part in enumerate(parts):
         LatentIndex.build(
-            sae, model, rows, path=part, batch_tokens=batch_tokens, shard=(i, shards), progress=False
+            model, sae, rows, path=part, batch_tokens=batch_tokens, shard=(i, shards), progress=False
         )
     return LatentIndex.merge(parts[::-1], folder / "all")
 

@@ -163,7 +163,7 @@ def test_neuronpedia_examples_lie_in_their_range(case):
 
 
 def test_neuronpedia_round_trip(tmp_path, tiny):
-    index = LatentIndex.build(random_sae(d_sae=200, k=8), tiny, SENTENCES, progress=False)
+    index = LatentIndex.build(tiny, random_sae(d_sae=200, k=8), SENTENCES, progress=False)
     first = int(np.flatnonzero(index.counts)[0])
     index.set_label(first, "x" * 600)
     paths = index.to_neuronpedia(tmp_path / "up", model_id="tiny", source="0-test")

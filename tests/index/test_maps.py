@@ -15,7 +15,7 @@ from saelab.index import LatentIndex, maps
 
 @pytest.fixture(scope="module")
 def built(tiny):
-    return LatentIndex.build(random_sae(), tiny, SENTENCES, progress=False)
+    return LatentIndex.build(tiny, random_sae(), SENTENCES, progress=False)
 
 
 @pytest.mark.parametrize("by", ["decoder", "encoder"])

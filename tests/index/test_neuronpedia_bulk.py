@@ -82,7 +82,7 @@ def lines(path):
 
 @pytest.fixture(scope="module")
 def index(tiny):
-    return LatentIndex.build(random_sae(d_sae=150, k=8), tiny, SENTENCES, progress=False)
+    return LatentIndex.build(tiny, random_sae(d_sae=150, k=8), SENTENCES, progress=False)
 
 
 def test_files_keys_and_numbers(index, tmp_path):

@@ -249,7 +249,7 @@ def test_opens_without_model_or_sae(small):
 
 @pytest.fixture(scope="module")
 def built(tiny):
-    return LatentIndex.build(random_sae(), tiny, ["the red fox", "ant"], progress=False)
+    return LatentIndex.build(tiny, random_sae(), ["the red fox", "ant"], progress=False)
 
 
 def test_nearest_by_direction(built):
@@ -268,7 +268,7 @@ def test_nearest_passes_over_latents_without_direction(tiny):
     sae = random_sae()
     with torch.no_grad():
         sae.W_dec[3] = 0
-    index = LatentIndex.build(sae, tiny, ["the red fox"], progress=False)
+    index = LatentIndex.build(tiny, sae, ["the red fox"], progress=False)
     assert 3 not in index.nearest(7, n=64)["latent"].tolist()
     assert index.nearest(3).empty
 

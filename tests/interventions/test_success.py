@@ -115,7 +115,7 @@ def test_a_genre_of_the_zoo_is_turned_on_by_its_latent_and_by_no_random_directio
 
     model, sae = sl.load_model("zoo"), sl.zoo.load_sae()
     rows, labels = sl.zoo.labelled_rows(model, 300, seed=3)
-    index = sl.LatentIndex.build(sae, model, rows, progress=False)
+    index = sl.LatentIndex.build(model, sae, rows, progress=False)
     best = index.concepts(labels)
     best = best[(best.precision >= 0.95) & (best.fires >= 30)].sort_values("f1", ascending=False)
     candidates = {g: int(best.latent[best.concept == g].iloc[0]) for g in ("dna", "hebrew")}

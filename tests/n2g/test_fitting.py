@@ -273,7 +273,7 @@ def test_with_a_real_model(tiny):
     words = " ".join(SENTENCES).split()
     texts = [" ".join(rng.choice(words, 12)) for _ in range(60)]
     sae = random_sae()
-    index = sl.LatentIndex.build(sae, tiny, texts, progress=False)
+    index = sl.LatentIndex.build(tiny, sae, texts, progress=False)
     busy = np.argsort(-index.counts)[:3].tolist()
     graphs = fit(tiny, sae, index, busy, config=N2GConfig(n_train=4), progress=False)
     assert list(graphs) == busy
@@ -292,7 +292,7 @@ def test_probe_is_the_models_own_activation(tiny):
 
     sae = random_sae()
     index = sl.LatentIndex.build(
-        sae, tiny, ["The red fox ran over the hill and the ant sat."], progress=False
+        tiny, sae, ["The red fox ran over the hill and the ant sat."], progress=False
     )
     latents = list(range(64))
     prober = probe.Prober(tiny, sae, latents, index.config["bos_id"])

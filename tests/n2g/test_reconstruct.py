@@ -19,7 +19,7 @@ def world(tiny):
     words = " ".join(SENTENCES).split()
     sae = random_sae()
     index = sl.LatentIndex.build(
-        sae, tiny, [" ".join(rng.choice(words, 9)) for _ in range(24)], progress=False
+        tiny, sae, [" ".join(rng.choice(words, 9)) for _ in range(24)], progress=False
     )
     return tiny, sae, index
 

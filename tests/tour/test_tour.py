@@ -56,11 +56,11 @@ def test_a_second_tour_needs_force(folder):
 
 def test_bundled_sae_has_latents_for_every_genre():
     model, sae = sl.load_model("zoo"), sl.load_sae("zoo")
-    report = sl.evaluate(sae, model, zoo.texts(seed=2_500), tokens="30k", progress=False)
+    report = sl.evaluate(model, sae, zoo.texts(seed=2_500), tokens="30k", progress=False)
     assert report.explained_variance >= 0.9
     assert report.l0 <= 32
     rows, labels = zoo.labelled_rows(model, 3000, seed=3_500)
-    index = sl.LatentIndex.build(sae, model, rows, progress=False)
+    index = sl.LatentIndex.build(model, sae, rows, progress=False)
     assert (index.counts == 0).mean() < 0.07
     table = tour.genre_table(index.concepts(labels), zoo.GENRES).set_index("concept")
     short = {g: int(table.loc[g, "sure latents"]) for g in zoo.GENRES if table.loc[g, "sure latents"] < 5}

@@ -105,7 +105,7 @@ def test_C46_a_run_that_is_watched_gives_the_same_weights(tiny):
     texts = SENTENCES[:2]
 
     def watch(trainer):
-        sl.evaluate(trainer.sae, tiny, texts, progress=False)
+        sl.evaluate(tiny, trainer.sae, texts, progress=False)
 
     assert same(weights(train(tiny, tokens=300, on_log=watch)), weights(train(tiny, tokens=300)))
 

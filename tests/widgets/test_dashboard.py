@@ -59,7 +59,7 @@ def test_a_dead_latent(tiny, sae, tmp_path):  # C55
     dead = copy.deepcopy(sae)
     with torch.no_grad():
         dead.W_enc[:, 5], dead.b_enc[5] = 0, -100
-    index = sl.LatentIndex.build(dead, tiny, SENTENCES, path=tmp_path / "i", progress=False)
+    index = sl.LatentIndex.build(tiny, dead, SENTENCES, path=tmp_path / "i", progress=False)
     data = payload(index, 5)
     assert data["stats"]["n"] == 0
     assert data["stats"]["mean"] is None
@@ -109,7 +109,7 @@ def test_an_interval_gives_exactly_its_examples(index, latent):
 
 
 def test_label_and_note_are_kept_beside_the_index(tiny, sae, tmp_path):
-    index = sl.LatentIndex.build(sae, tiny, SENTENCES, path=tmp_path / "i", progress=False)
+    index = sl.LatentIndex.build(tiny, sae, SENTENCES, path=tmp_path / "i", progress=False)
     w = LatentDashboard(index, 3)
     w.label = "foxes <b>"
     w.methods()["save"](4, "ants", "a note")

@@ -46,7 +46,7 @@ def test_wrong_latents_are_refused_before_work(index, tmp_path):
 
 def test_a_hundred_latents_of_the_zoo_fit_in_a_megabyte(tmp_path, parsed):
     model, sae = sl.load_model("zoo"), sl.zoo.load_sae()
-    index = sl.LatentIndex.build(sae, model, sl.zoo.texts(150, seed=5), progress=False)
+    index = sl.LatentIndex.build(model, sae, sl.zoo.texts(150, seed=5), progress=False)
     path = index.export_html(tmp_path / "zoo.html")
     assert path.stat().st_size <= 1_000_000
     stored = parsed(path.read_text(encoding="utf-8")).stored()
@@ -61,5 +61,5 @@ def test_a_page_of_dead_latents(tiny, sae, tmp_path):  # C55
     dead = copy.deepcopy(sae)
     with torch.no_grad():
         dead.W_enc.zero_(), dead.b_enc.fill_(-1)
-    index = sl.LatentIndex.build(dead, tiny, SENTENCES, path=tmp_path / "i", progress=False)
+    index = sl.LatentIndex.build(tiny, dead, SENTENCES, path=tmp_path / "i", progress=False)
     assert index.export_html(tmp_path / "i.html").stat().st_size > 1000

@@ -39,7 +39,7 @@ def pieces(tiny):
 @pytest.fixture(scope="module")
 def evil(tiny, sae, pieces, tmp_path_factory):
     index = sl.LatentIndex.build(
-        sae, tiny, pieces, path=tmp_path_factory.mktemp("evil") / "i", progress=False
+        tiny, sae, pieces, path=tmp_path_factory.mktemp("evil") / "i", progress=False
     )
     for latent in np.argsort(-index.counts)[:4]:
         index.set_label(int(latent), EVIL)

@@ -23,7 +23,7 @@ def mixed(request, tiny, tmp_path_factory):
     sae = random_sae(request.param, k=6 if request.param == "topk" else None, seed=3)
     texts = [t for text in TEXTS for t in pieces(tiny, text)]
     return sl.LatentIndex.build(
-        sae, tiny, texts, path=tmp_path_factory.mktemp("mixed") / "i", progress=False, overwrite=True
+        tiny, sae, texts, path=tmp_path_factory.mktemp("mixed") / "i", progress=False, overwrite=True
     )
 
 
@@ -154,6 +154,6 @@ def test_without_an_sae_the_decoder_norm_is_not_known(tiny, tmp_path):  # C25
     import saelab as sl
 
     sae = sl.SAE(sl.SAEConfig("relu", 16, 24, hook_in="blocks.0.hook_resid_post"))
-    index = sl.LatentIndex.build(sae, tiny, ["The red fox"], path=tmp_path / "index", progress=False)
+    index = sl.LatentIndex.build(tiny, sae, ["The red fox"], path=tmp_path / "index", progress=False)
     assert payload(index, 3)["decoder_norm"] == pytest.approx(float(sae.W_dec[3].detach().norm()), rel=1e-3)
     assert payload(sl.LatentIndex.open(tmp_path / "index"), 3)["decoder_norm"] is None

@@ -12,7 +12,7 @@ from saelab.widgets import LatentDashboard, LatentTable
 @pytest.fixture
 def own(tiny, sae, tmp_path):
     """An index whose labels may be changed."""
-    return sl.LatentIndex.build(sae, tiny, SENTENCES, path=tmp_path / "i", progress=False)
+    return sl.LatentIndex.build(tiny, sae, SENTENCES, path=tmp_path / "i", progress=False)
 
 
 def test_a_display_is_small_however_many_latents_there_are(index):  # C63
@@ -127,7 +127,7 @@ def test_all_dead(tiny, sae, tmp_path):  # C55
     dead = copy.deepcopy(sae)
     with torch.no_grad():
         dead.W_enc.zero_(), dead.b_enc.fill_(-1)
-    index = sl.LatentIndex.build(dead, tiny, SENTENCES, path=tmp_path / "i", progress=False)
+    index = sl.LatentIndex.build(tiny, dead, SENTENCES, path=tmp_path / "i", progress=False)
     table = index.table(query="fox")
     assert table.found["rows"] == []
     assert "0 fire on" in table.fallback()

@@ -28,8 +28,8 @@ _BYTES_PER_CODE = 40  # of a stretch of codes while it is put in order
 
 def build(
     folder: Path,
-    sae: Any,
     model: Any,
+    sae: Any,
     texts: Iterable[str] | models.TokenRows,
     *,
     tokens: int | str | None = None,
@@ -47,9 +47,9 @@ def build(
     memory = parse_bytes(spill)
     if not threshold >= 0:
         raise SaelabError(f"threshold must be at least 0, got {threshold!r}")
-    _check_width(sae, model)
-    rows = _rows_for(sae, model, texts, tokens)
-    identity = _identity(sae, model, rows, threshold=threshold, skip_special=skip_special, shard=shard)
+    _check_width(model, sae)
+    rows = _rows_for(model, sae, texts, tokens)
+    identity = _identity(model, sae, rows, threshold=threshold, skip_special=skip_special, shard=shard)
     rows = _shard(rows, shard)
     if rows.n_tokens >= 1 << 31:
         raise SaelabError(f"{rows.n_tokens} tokens are too many for one index; build shards and merge them")
@@ -60,14 +60,14 @@ def build(
         clear(folder)
     elif layout.is_index(folder) and layout.read_config(folder)["identity"] == identity:
         return  # the same index, finished before
-    config = _config(sae, model, rows, vocab, counted, threshold=threshold, shard=shard)
+    config = _config(model, sae, rows, vocab, counted, threshold=threshold, shard=shard)
     with IndexWriter(
         folder, rows, counted, sae.config.d_sae, vocab, config=config, identity=identity, memory=memory
     ) as writer:
         bar = {"desc": "index", "unit": "tok", "unit_scale": True, "leave": False, "disable": not progress}
         with tqdm(total=rows.n_tokens, initial=writer.positions, **bar) as done:
             for stop, *codes in encoded(
-                sae, model, rows, counted,
+                model, sae, rows, counted,
                 first=writer.positions, batch_tokens=batch_tokens, memory=memory, threshold=threshold,
             ):  # fmt: skip
                 done.update(stop - writer.positions)
@@ -76,7 +76,7 @@ def build(
             writer.finish(done.update)
 
 
-def _check_width(sae: Any, model: Any) -> None:
+def _check_width(model: Any, sae: Any) -> None:
     """The model has every hook point the SAE reads, each as wide as the SAE expects."""
     hooks = sae.config.hooks
     for hook, want in zip(hooks, sae.config.widths or (sae.config.d_in,), strict=True):
@@ -88,7 +88,7 @@ def _check_width(sae: Any, model: Any) -> None:
 
 
 def _rows_for(
-    sae: Any, model: Any, texts: Iterable[str] | models.TokenRows, tokens: int | str | None
+    model: Any, sae: Any, texts: Iterable[str] | models.TokenRows, tokens: int | str | None
 ) -> models.TokenRows:
     rows = models.tokenize_texts(model, texts, context=sae.config.context, bos=sae.config.bos, tokens=tokens)
     longest, limit = int(np.diff(rows.offsets).max(initial=0)), models.context_length(model)
@@ -144,7 +144,7 @@ def _weights_digest(module: torch.nn.Module, sample: int | None = None) -> str:
     return digest(*parts)
 
 
-def _identity(sae: Any, model: Any, rows: models.TokenRows, **settings: Any) -> dict[str, str]:
+def _identity(model: Any, sae: Any, rows: models.TokenRows, **settings: Any) -> dict[str, str]:
     return {
         "SAE": digest(_weights_digest(sae).encode(), repr(sorted(sae.config.to_dict().items())).encode()),
         "model": _weights_digest(model, sample=256),
@@ -154,7 +154,7 @@ def _identity(sae: Any, model: Any, rows: models.TokenRows, **settings: Any) -> 
 
 
 def _config(
-    sae: Any, model: Any, rows: models.TokenRows, vocab: Vocab, counted: np.ndarray, *,
+    model: Any, sae: Any, rows: models.TokenRows, vocab: Vocab, counted: np.ndarray, *,
     threshold: float, shard: tuple[int, int] | None,
 ) -> dict[str, Any]:  # fmt: skip
     left_out, times = np.unique(rows.ids[~counted], return_counts=True)
@@ -183,7 +183,7 @@ def _config(
 
 
 def encoded(
-    sae: Any, model: Any, rows: models.TokenRows, counted: np.ndarray, *,
+    model: Any, sae: Any, rows: models.TokenRows, counted: np.ndarray, *,
     first: int, batch_tokens: int, memory: int, threshold: float = 0.0,
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:  # fmt: skip
     """Codes from position ``first`` (where a row begins) on, in stretches of whole rows, in the text's order.
@@ -203,7 +203,7 @@ def encoded(
         last = max(last, row + 1)
         part = part_of(rows, row, last)
         batches = [
-            _encode_batch(sae, model, batch, counted[start:], threshold)
+            _encode_batch(model, sae, batch, counted[start:], threshold)
             for batch in part.batches(batch_tokens)
         ]
         counts, latent, value = _in_order(batches, part.n_tokens)
@@ -212,7 +212,7 @@ def encoded(
 
 
 def _encode_batch(
-    sae: Any, model: Any, batch: models.Batch, counted: np.ndarray, threshold: float
+    model: Any, sae: Any, batch: models.Batch, counted: np.ndarray, threshold: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(token (m,), count (m,), latent (n,), value (n,)) of the counted positions of one batch."""
     keep = (batch.flat >= 0) & counted[batch.flat]  # (B, T)
