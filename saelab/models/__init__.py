@@ -5,6 +5,7 @@ model = models.load_model("zoo")
 models.hook_names(model); models.tokenize(model, "GET / HTTP/1.1")
 """
 
+from saelab.models.hooks import HookedModel as HookedModel
 from saelab.models.hooks import HookFn as HookFn
 from saelab.models.hooks import check_hook as check_hook
 from saelab.models.hooks import digest as digest

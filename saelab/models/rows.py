@@ -21,6 +21,7 @@ from torch import Tensor
 
 from saelab.display import facts_html
 from saelab.errors import SaelabError
+from saelab.models.hooks import HookedModel
 from saelab.models.tokens import bos_id, context_length, default_bos, special_ids, tokenize
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9}
@@ -162,7 +163,7 @@ class TokenRows:
 
 
 def stream_rows(
-    model: Any,
+    model: HookedModel,
     texts: Iterable[str],
     *,
     context: int | None = None,
@@ -200,7 +201,7 @@ def rows_from(parts: Iterable[tuple[int, int, list[int]]], bos: bool) -> TokenRo
 
 
 def tokenize_texts(
-    model: Any,
+    model: HookedModel,
     texts: Iterable[str] | TokenRows,
     *,
     context: int | None = None,
@@ -242,7 +243,7 @@ def tokenize_texts(
     return rows_from(parts, bos)
 
 
-def valid_mask(model: Any, ids: Any, mask: Any = None) -> Any:
+def valid_mask(model: HookedModel, ids: Any, mask: Any = None) -> Any:
     """True where statistics count: not padding, and not a special token, wherever it stands.
 
     Works on tensors and arrays of any shape and returns the same kind.

@@ -10,29 +10,30 @@ from collections.abc import Sequence
 from typing import Any
 
 from saelab.errors import SaelabError
+from saelab.models.hooks import HookedModel
 
 
-def bos_id(model: Any) -> int | None:
+def bos_id(model: HookedModel) -> int | None:
     """Id of the token that begins a text, or None when the tokenizer has none."""
     return model.tokenizer.bos_token_id
 
 
-def special_ids(model: Any) -> frozenset[int]:
+def special_ids(model: HookedModel) -> frozenset[int]:
     """Ids of special tokens (BOS, EOS, padding, chat marks): left out of statistics by default."""
     return frozenset(int(i) for i in model.tokenizer.all_special_ids)
 
 
-def context_length(model: Any) -> int:
+def context_length(model: HookedModel) -> int:
     """Longest input in tokens."""
     return int(model.cfg.n_ctx)
 
 
-def vocab_size(model: Any) -> int:
+def vocab_size(model: HookedModel) -> int:
     """Number of logits."""
     return int(model.cfg.d_vocab)
 
 
-def tokenize(model: Any, text: str, *, bos: bool = True) -> list[int]:
+def tokenize(model: HookedModel, text: str, *, bos: bool = True) -> list[int]:
     """Token ids of ``text``; with ``bos``, exactly one BOS at index 0, whatever the tokenizer does by itself.
 
     Raises
@@ -79,7 +80,7 @@ def _plain_ids(tokenizer: Any, text: str) -> list[int]:
     return tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
 
 
-def default_bos(model: Any) -> bool:
+def default_bos(model: HookedModel) -> bool:
     """Whether texts get a BOS when nothing else is said: yes, if the tokenizer has one."""
     return bos_id(model) is not None
 
@@ -96,7 +97,7 @@ def _byte_of_char() -> dict[str, int]:
 _bytes_cache: weakref.WeakKeyDictionary[Any, list[bytes]] = weakref.WeakKeyDictionary()
 
 
-def token_bytes(model: Any) -> list[bytes]:
+def token_bytes(model: HookedModel) -> list[bytes]:
     """The bytes each token id stands for, for the whole vocabulary."""
     tokenizer = model.tokenizer
     if tokenizer not in _bytes_cache:
@@ -128,7 +129,7 @@ def _all_token_bytes(tokenizer: Any) -> list[bytes]:
     return [one(i, p) for i, p in enumerate(pieces)]
 
 
-def _bytes_of(model: Any, ids: Sequence[int]) -> list[bytes]:
+def _bytes_of(model: HookedModel, ids: Sequence[int]) -> list[bytes]:
     table = token_bytes(model)
     ids = [int(i) for i in ids]
     outside = [i for i in ids if not 0 <= i < len(table)]
@@ -137,14 +138,14 @@ def _bytes_of(model: Any, ids: Sequence[int]) -> list[bytes]:
     return [table[i] for i in ids]
 
 
-def token_labels(model: Any, ids: Sequence[int]) -> list[str]:
+def token_labels(model: HookedModel, ids: Sequence[int]) -> list[str]:
     r"""One readable label per token. Bytes that are no whole character show as ``\xf0``, so that two
     different tokens never look the same."""
     pieces = zip(ids, _bytes_of(model, ids), strict=True)
     return [b.decode("utf-8", "backslashreplace") or f"<id {int(i)}>" for i, b in pieces]
 
 
-def token_groups(model: Any, ids: Sequence[int]) -> list[tuple[int, int, str]]:
+def token_groups(model: HookedModel, ids: Sequence[int]) -> list[tuple[int, int, str]]:
     """Runs ``(start, stop, text)`` of tokens whose bytes together are whole characters.
 
     Most runs are one token long; a character spread over several byte tokens is one run. Joining the texts
@@ -162,6 +163,6 @@ def token_groups(model: Any, ids: Sequence[int]) -> list[tuple[int, int, str]]:
     return groups
 
 
-def decode(model: Any, ids: Sequence[int]) -> str:
+def decode(model: HookedModel, ids: Sequence[int]) -> str:
     r"""Text of ``ids``, special tokens included; bytes that are no whole character show as ``\xf0``."""
     return b"".join(_bytes_of(model, ids)).decode("utf-8", "backslashreplace")
