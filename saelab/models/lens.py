@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from saelab.errors import SaelabError
@@ -15,8 +16,10 @@ _RESIDUAL = re.compile(
 )
 
 
-def residual_direction(model: HookedModel, direction: Tensor, hook: str) -> Tensor:
-    """What writing ``direction`` (…, d_out) at ``hook`` adds to the residual stream: (…, d_model).
+def residual_direction(
+    model: HookedModel, direction: Float[Tensor, "*n d_out"], hook: str
+) -> Float[Tensor, "*n d_model"]:
+    """What writing ``direction`` at ``hook`` adds to the residual stream.
 
     Raises
     ------
@@ -39,8 +42,8 @@ def residual_direction(model: HookedModel, direction: Tensor, hook: str) -> Tens
     )
 
 
-def token_votes(model: HookedModel, direction: Tensor) -> Tensor:
-    """(…, V): change of the logits per unit of ``direction`` (…, d_model), up to the final norm's scale.
+def token_votes(model: HookedModel, direction: Float[Tensor, "*n d_model"]) -> Float[Tensor, "*n vocab"]:
+    """Change of the logits per unit of ``direction`` in the residual stream, up to the final norm's scale.
 
     The final norm's gain is applied and, for a LayerNorm, its centring; its division by the standard
     deviation depends on the text and is left out. The mean over the vocabulary is subtracted: it does not
@@ -59,7 +62,7 @@ def token_votes(model: HookedModel, direction: Tensor) -> Tensor:
     return votes.sub_(votes.mean(-1, keepdim=True))
 
 
-def kl_divergence(logp: Tensor, logq: Tensor) -> Tensor:
-    """KL(p ‖ q) from log-probabilities (\\*, V) -> (\\*), in nats. Entries with p = 0 count as 0, also when
-    masked logits make both -inf."""
+def kl_divergence(logp: Float[Tensor, "*n vocab"], logq: Float[Tensor, "*n vocab"]) -> Float[Tensor, "*n"]:
+    """KL(p ‖ q) from log-probabilities, in nats. Entries with p = 0 count as 0, also when masked logits make
+    both -inf."""
     return torch.where(logp == -torch.inf, 0.0, logp.exp() * (logp - logq)).sum(-1)
