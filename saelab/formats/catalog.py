@@ -1,4 +1,4 @@
-"""Published SAEs by name, from ``catalog.json``, which ``saelab.formats.catalog_build`` makes.
+"""Published SAEs by name, from ``catalog.json``, which ``tests/formats/catalog_build.py`` makes.
 
 The file has one object per release: ``release``, ``repo``, ``model``, ``format``, ``arch`` ("" where that is
 not public), perhaps ``given`` (facts the files do not hold) and ``note``, ``hook`` with ``{layer}`` in it,
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from saelab.sae import SAE
 
+DATA = Path(__file__).with_name("catalog.json")
 COLUMNS = ("name", "release", "model", "hook", "d_sae", "l0", "arch", "format", "repo", "path", "note")
 # names other libraries use for a model, and the one it is loaded by
 MODELS = {
@@ -44,7 +45,7 @@ def _short(model: str) -> str:
 def entries() -> dict[str, dict[str, Any]]:
     """Every SAE of the catalogue: name -> its facts."""
     out: dict[str, dict[str, Any]] = {}
-    for release in files.read_json(Path(__file__).with_name("catalog.json")):
+    for release in files.read_json(DATA):
         shared = {key: release[key] for key in ("release", "repo", "model", "format", "arch")}
         shared["note"] = release.get("note", "")
         for sae in release["saes"]:

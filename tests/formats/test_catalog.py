@@ -3,13 +3,14 @@
 import json
 import re
 
+import catalog_build
 import pytest
 import torch
 from cases import FIXTURES
 
 import saelab as sl
 from saelab.errors import SaelabError
-from saelab.formats import FORMATS, catalog, catalog_build, load_sae
+from saelab.formats import FORMATS, catalog, load_sae
 from saelab.models import hook_layer
 from saelab.sae.archs import ARCHS
 

@@ -1,4 +1,4 @@
-"""``python -m saelab.formats.catalog_build pretrained_saes.yaml`` makes ``catalog.json`` anew.
+"""``python tests/formats/catalog_build.py pretrained_saes.yaml`` makes ``saelab/formats/catalog.json`` anew.
 
 The source is SAELens's list of published SAEs (a file of that package): release names, repositories, paths,
 models, published L0 and scale factors. What that library's loaders know beyond the list (hook points, widths
@@ -16,6 +16,7 @@ from typing import Any
 
 from saelab import files
 from saelab.errors import SaelabError
+from saelab.formats import catalog
 
 FORMATS = {
     None: "saelens", "gemma_2": "gemma_scope", "gemma_2_transcoder": "gemma_scope", "gemma_3": "gemma_scope_2",
@@ -188,7 +189,7 @@ def main(arguments: list[str] | None = None) -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("source", type=Path, help="pretrained_saes.yaml of SAELens")
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("catalog.json"))
+    parser.add_argument("--out", type=Path, default=catalog.DATA)
     args = parser.parse_args(arguments)
     releases, left_out = build(args.source)
     write(releases, args.out)
