@@ -13,7 +13,7 @@ from helpers import random_sae
 from safetensors.torch import load_file, save_file
 
 from saelab.errors import SaelabError
-from saelab.formats import hub, load_sae
+from saelab.formats import hub, load_sae, save_sae
 from saelab.formats.common import hook_of_module
 from saelab.models import hook_layer
 
@@ -170,7 +170,7 @@ def test_c07_a_scale_survives_every_format(tmp_path):
     z = sae.arch.activate(sae, (x * c.scale - sae.b_dec) @ sae.W_enc + sae.b_enc)
     wanted = (z @ sae.W_dec + sae.b_dec) / c.scale
     for form in ("saelab", "saelens", "dictionary_learning", "openai"):
-        sae.save(tmp_path / form, format=form)
+        save_sae(sae, tmp_path / form, format=form)
         torch.testing.assert_close(
             outputs(load_sae(tmp_path / form), x)[1], wanted.detach(), atol=1e-5, rtol=0
         )
@@ -184,7 +184,7 @@ def test_c36_layer_norm_is_stated_not_guessed(copy, tmp_path):
     )
     assert load_sae(copy("openai/topk")).config.normalize == "layer_norm"
     with pytest.raises(SaelabError, match="layer_norm"):
-        sae.save(tmp_path / "openai", format="openai")
+        save_sae(sae, tmp_path / "openai", format="openai")
     assert load_sae(tmp_path / "openai-topk", given={"normalize": "none"}).config.normalize == "none"
 
 
@@ -211,7 +211,7 @@ def test_c41_any_dtype(copy, dtype, tmp_path):
     assert {str(p.dtype) for p in sae.parameters()} == {f"torch.{dtype}"}
     for given in (torch.float32, torch.bfloat16, torch.float16):
         assert sae.decode(sae.encode_sparse(inputs().to(given))).shape == (12, 8)
-    sae.save(tmp_path / "again", format="saelens")
+    save_sae(sae, tmp_path / "again", format="saelens")
     assert load_sae(tmp_path / "again").config.dtype == dtype
     with pytest.raises(SaelabError, match="unknown dtype"):
         load_sae(FIXTURES / "saelens/topk", dtype="float8")
@@ -416,5 +416,5 @@ def test_a_broken_name_in_an_archive_is_damage(copy):
 def test_a_floor_cannot_be_written_where_it_would_be_lost(tmp_path):
     sae = random_sae(floor=0.5)
     with pytest.raises(SaelabError, match="no place for a floor"):
-        sae.save(tmp_path / "sae", format="saelens")
+        save_sae(sae, tmp_path / "sae", format="saelens")
     assert not (tmp_path / "sae").exists()

@@ -5,6 +5,7 @@ import warnings
 import pytest
 import torch
 
+import saelab as sl
 from saelab import models
 from saelab.errors import SaelabError
 from saelab.formats import load_sae
@@ -133,7 +134,7 @@ def test_bos_is_named(tiny, bos):
     from saelab.formats.selfcheck import TEXT, _activations
 
     trained = perfect(tiny, bos=bos)
-    known = _activations(trained, tiny, TEXT, bos)[0]
+    known = _activations(tiny, trained, TEXT, bos)[0]
     said = perfect(tiny, bos=not bos)
     said.arch = Seen(known)
     with pytest.warns(UserWarning, match=f"texts begin {'with' if bos else 'without'} BOS"):
@@ -185,7 +186,7 @@ def test_too_many_latents_are_noticed(tiny):
 
 
 def test_an_sae_that_cannot_read_the_model(tiny, tmp_path):
-    perfect(tiny).save(tmp_path / "sae", format="saelens")
+    sl.save_sae(perfect(tiny), tmp_path / "sae", format="saelens")
     load_sae(tmp_path / "sae", model=tiny)  # fits
     for hook, message in (("blocks.7.hook_resid_post", "blocks.7"), ("blocks.0.mlp.hook_post", "64 wide")):
         sae = perfect(tiny)
