@@ -1,4 +1,4 @@
-"""Where a source is: on disk, in the catalogue, or on the Hugging Face hub (with its cache and offline
+"""Where a source is: on disk, in the catalog, or on the Hugging Face hub (with its cache and offline
 mode). How the files of an SAE are called is said by the formats (:class:`saelab.formats.format.Layout`)."""
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OFFLINE = {
 
 
 def locate(source: str, sae_id: str | None) -> tuple[Path, str, dict[str, Any], str | None]:
-    """(path, name it is known by, facts the catalogue knows, format the catalogue knows)."""
+    """(path, name it is known by, facts the catalog knows, format the catalog knows)."""
     path = Path(source).expanduser()
     if path.exists():
         return _inside(path, sae_id), source if sae_id is None else f"{source}/{sae_id}", {}, None
@@ -35,7 +35,7 @@ def locate(source: str, sae_id: str | None) -> tuple[Path, str, dict[str, Any], 
         chosen = _choose(source, ids_of(_files(source)), sae_id)
         return _fetch(source, chosen), f"{source}/{chosen}".rstrip("/."), {}, None
     close = catalog.suggest(source)
-    hint = f" Did you mean {' or '.join(map(repr, close))} of the catalogue?" if close else ""
+    hint = f" Did you mean {' or '.join(map(repr, close))} of the catalog?" if close else ""
     raise SaelabError(f"no folder or file {source!r}, and it is no org/repo name of the hub.{hint}")
 
 

@@ -123,7 +123,7 @@ def entry_of(name: str, release: dict[str, Any]) -> dict[str, Any]:
         "release": name, "repo": repo, "model": model_of(release["model"], repo), "format": form, "arch": arch,
     }  # fmt: skip
     if (overrides.get("model_from_pretrained_kwargs") or {}).get("center_writing_weights"):
-        out["note"] = "trained on the model with centred writing weights"
+        out["note"] = "trained on the model with centered writing weights"
     if overrides.get("normalize_activations") == "constant_norm_rescale":
         out["given"] = {"normalize": "constant_norm"}
     layered = "{layer}"

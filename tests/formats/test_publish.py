@@ -62,7 +62,7 @@ def test_one_of_several_and_none_is_replaced_unasked(fake):
 def test_what_cannot_be_sent(fake, monkeypatch):
     sae = make("topk")
     for changes, message in (
-        ({"repo": "no-organisation"}, "called org/name, got 'no-organisation'"),
+        ({"repo": "no-organization"}, "called org/name, got 'no-organization'"),
         ({"license": ""}, "license is the hub's short name"),
         ({"license": "MIT License"}, "license is the hub's short name"),
         ({"path": "../up"}, "leads out of the repository"),
