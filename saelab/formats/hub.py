@@ -125,23 +125,28 @@ def _files(repo: str) -> list[str]:
 def _fetch(repo: str, sae_id: str) -> Path:
     from huggingface_hub import hf_hub_download
 
-    files, target = _files(repo), PurePosixPath(sae_id)
-    single = sae_id in files
-    folder = target.parent if single else target
-    parts = {target.name} if single else set(WEIGHTS)
-    for layout in LAYOUTS:
-        parts |= set(layout.beside_file(target.name) if single else layout.beside)
-    wanted = {part: path for part in parts if (path := (folder / part).as_posix()) in files}
-    if not wanted:
+    files = _files(repo)
+    parts = parts_of(files, sae_id)
+    if not parts:
         raise _no_id(repo, sae_id, ids_of(files))
     try:
-        got = {part: Path(hf_hub_download(repo, path)) for part, path in wanted.items()}
+        for path in parts:
+            got = Path(hf_hub_download(repo, path))
     except Exception as error:
         raise explain(repo, error) from error
-    if single:
-        return got[target.name]
-    part, path = next(iter(got.items()))
-    return path.parents[len(PurePosixPath(part).parts) - 1]
+    top = got.parents[len(PurePosixPath(parts[-1]).parts) - 1]
+    return top / sae_id
+
+
+def parts_of(files: Iterable[str], sae_id: str) -> list[str]:
+    """Those of ``files`` that belong to one SAE, a folder or a single file."""
+    files, target = set(files), PurePosixPath(sae_id)
+    single = sae_id in files
+    folder = target.parent if single else target
+    names = {target.name} if single else set(WEIGHTS)
+    for layout in LAYOUTS:
+        names |= set(layout.beside_file(target.name) if single else layout.beside)
+    return sorted(files & {(folder / name).as_posix() for name in names})
 
 
 def _kinds(error: BaseException) -> set[str]:

@@ -11,7 +11,7 @@ import json
 import re
 import tempfile
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from saelab import __version__
 from saelab.errors import SaelabError
@@ -22,18 +22,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+@runtime_checkable
 class Measured(Protocol):
-    """What the card reads of a report of :func:`saelab.evaluate`."""
-
-    d_sae: Any
-    hook: Any
-    tokens: Any
-    documents: Any
-    excluded: Any
-    notes: Any
+    """A report of :func:`saelab.evaluate`, as the card reads it."""
 
     def to_frame(self) -> pd.DataFrame:
         """Per metric: value and meaning."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """What was measured of what: ``d_sae``, ``hook``, ``tokens``, ``documents``, ``excluded``, ``notes``."""
         ...
 
 
@@ -105,9 +103,7 @@ def push_to_hub(
         folder = sae.save(Path(temporary) / "sae")
         text = card(sae, folder, repo, license, evaluation, about, path)
         (folder / CARD).write_text(text, encoding="utf-8")
-        adds = [
-            CommitOperationAdd(prefix + file.name, file.read_bytes()) for file in sorted(folder.iterdir())
-        ]
+        adds = [CommitOperationAdd(prefix + f.name, f.read_bytes()) for f in sorted(folder.iterdir())]
         try:
             api.create_repo(repo, private=private, exist_ok=True)
             there = {name for name in api.list_repo_files(repo) if name.startswith(prefix)}
@@ -116,9 +112,8 @@ def push_to_hub(
                     f"{repo}/{prefix} holds an SAE already; overwrite=True replaces it, path='…' puts this one "
                     "beside it"
                 )
-            done = api.create_commit(
-                repo, adds, commit_message=f"SAE of {sae.config.hook_in or 'unnamed hook'}"
-            )
+            message = f"SAE of {sae.config.hook_in or 'unnamed hook'}"
+            done = api.create_commit(repo, adds, commit_message=message)
         except SaelabError:
             raise
         except Exception as error:
@@ -190,26 +185,7 @@ def _facts(sae: SAE) -> list[str]:
 
 
 def _measured(sae: SAE, report: Measured | None) -> list[str]:
-    if report is None:
-        lines = ["No evaluation was made for this card."]
-    elif not all(hasattr(report, name) for name in ("to_frame", "tokens", "d_sae")):
-        raise SaelabError(
-            f"evaluation is a report of sl.evaluate(model, sae, texts), got {type(report).__name__}"
-        )
-    elif (report.d_sae, report.hook) != (sae.config.d_sae, sae.config.hook_in):
-        raise SaelabError(
-            f"the report is of an SAE with {report.d_sae} latents at {report.hook}, this one has "
-            f"{sae.config.d_sae} at {sae.config.hook_in}"
-        )
-    else:
-        lines = [
-            f"On {report.tokens:,} tokens of {report.documents:,} documents ({report.excluded:,} special tokens "
-            "left out):", "", "| metric | value | meaning |", "|---|---|---|",
-        ]  # fmt: skip
-        for name, row in report.to_frame().loc[list(SHOWN)].iterrows():
-            text = "undefined" if row["value"] is None else f"{row['value']:.4g}"
-            lines.append(f"| {name} | {text} | {_plain(row['meaning'])} |")
-        lines += ["", *(f"- {_plain(note)}" for note in report.notes)]
+    lines = ["No evaluation was made for this card."] if report is None else _metrics(sae, report)
     if len(sae.history):
         last = sae.history.iloc[-1]
         lines += [
@@ -217,6 +193,27 @@ def _measured(sae: SAE, report: Measured | None) -> list[str]:
             f"{last['explained_variance']:.4f}, L0 {last['l0']:.1f}, {int(last['dead'])} dead latents.",
         ]  # fmt: skip
     return lines
+
+
+def _metrics(sae: SAE, report: Measured) -> list[str]:
+    if not isinstance(report, Measured):
+        raise SaelabError(
+            f"evaluation is a report of sl.evaluate(model, sae, texts), got {type(report).__name__}"
+        )
+    of, c = report.to_dict(), sae.config
+    if (of["d_sae"], of["hook"]) != (c.d_sae, c.hook_in):
+        raise SaelabError(
+            f"the report is of an SAE with {of['d_sae']} latents at {of['hook']}, this one has {c.d_sae} at "
+            f"{c.hook_in}"
+        )
+    lines = [
+        f"On {of['tokens']:,} tokens of {of['documents']:,} documents ({of['excluded']:,} special tokens left "
+        "out):", "", "| metric | value | meaning |", "|---|---|---|",
+    ]  # fmt: skip
+    for name, row in report.to_frame().loc[list(SHOWN)].iterrows():
+        value = "undefined" if row["value"] is None else f"{row['value']:.4g}"
+        lines.append(f"| {name} | {value} | {_plain(row['meaning'])} |")
+    return [*lines, "", *(f"- {_plain(note)}" for note in of["notes"])]
 
 
 def _recipe(sae: SAE) -> list[str]:

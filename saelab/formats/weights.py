@@ -29,6 +29,9 @@ PARAMETERS = {
     "W_skip": ("d_out", "d_in"),
 }
 SAME = {name: name for name in ("W_enc", "b_enc", "W_dec", "b_dec")}  # as they are called here
+LINEAR = {  # as two layers of torch call theirs
+    "W_enc": "encoder.weight.T", "b_enc": "encoder.bias", "W_dec": "decoder.weight.T", "b_dec": "decoder.bias",
+}  # fmt: skip
 
 
 class Weights:
@@ -61,11 +64,11 @@ class Weights:
             raise SaelabError(
                 f"{self.where}: {name} claims {t.numel():,} numbers that the file does not hold"
             )
-        said = "(" + ", ".join(map(str, axes)) + ("," if len(axes) == 1 else "") + ")"
+        shape = "(" + ", ".join(map(str, axes)) + ("," if len(axes) == 1 else "") + ")"
         if t.ndim != len(axes):
-            raise SaelabError(f"{self.where}: {name} must have shape {said}, got {tuple(t.shape)}")
+            raise SaelabError(f"{self.where}: {name} must have shape {shape}, got {tuple(t.shape)}")
         for axis, size in zip(axes, t.shape, strict=True):
-            self._fits(name, axis, size, said, tuple(t.shape))
+            self._fits(name, axis, size, shape, tuple(t.shape))
         return t
 
     def map(self, names: Mapping[str, str], *, out: str = "d_in") -> dict[str, Tensor]:
@@ -81,14 +84,14 @@ class Weights:
             taken[ours] = t.T if turned else t
         return taken
 
-    def _fits(self, name: str, axis: str | int, size: int, said: str, shape: tuple[int, ...]) -> None:
-        wanted = axis if isinstance(axis, int) else self.sizes.setdefault(axis, size)
+    def _fits(self, name: str, axis: str | int, size: int, wanted: str, got: tuple[int, ...]) -> None:
+        known = axis if isinstance(axis, int) else self.sizes.setdefault(axis, size)
         if size == 0:
-            raise SaelabError(f"{self.where}: {name} is empty, its shape is {shape}")
-        if wanted != size:
+            raise SaelabError(f"{self.where}: {name} is empty, its shape is {got}")
+        if known != size:
             by = self._by.get(str(axis), "its config")
-            note = "" if isinstance(axis, int) else f", where {axis} = {wanted} according to {by}"
-            raise SaelabError(f"{self.where}: {name} must have shape {said}{note}; got {shape}")
+            note = "" if isinstance(axis, int) else f", where {axis} = {known} according to {by}"
+            raise SaelabError(f"{self.where}: {name} must have shape {wanted}{note}; got {got}")
         self._by.setdefault(str(axis), name)
 
     def expect(self, source: str, **sizes: int | None) -> None:
@@ -225,8 +228,8 @@ def build(config: SAEConfig, tensors: Mapping[str, Tensor], where: object) -> SA
         if name not in tensors:
             raise SaelabError(f"{where} has no tensor {name!r}; found {', '.join(sorted(tensors))}")
         if tensors[name].shape != parameter.shape:
-            got, said = tuple(tensors[name].shape), tuple(parameter.shape)
-            raise SaelabError(f"{where}: {name} has shape {got}, its config says {said}")
+            got, wanted_shape = tuple(tensors[name].shape), tuple(parameter.shape)
+            raise SaelabError(f"{where}: {name} has shape {got}, its config says {wanted_shape}")
     for name, parameter in wanted.items():
         own = torch.empty_strided(parameter.shape, parameter.stride(), dtype=parameter.dtype)
         own.copy_(tensors[name])  # which may be a view of a file that changes later

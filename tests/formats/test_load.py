@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cases import FIXTURES, inputs, make, outputs
+from cases import FIXTURES, GIVEN, READ, SAE_ID, inputs, make, outputs
 from helpers import random_sae
 from safetensors.torch import load_file, save_file
 
@@ -395,6 +395,24 @@ def test_ids_of_a_repository():
         "model-00001.safetensors",
     ]
     assert hub.ids_of(listed) == ["L8R", "a/b", "layer5.sae.pt", "layer_3.safetensors", "x"]
+
+
+@pytest.mark.parametrize("name", READ)
+def test_what_is_fetched_is_enough_to_read(name, tmp_path):
+    """Of a repository that holds the fixture beside other files."""
+    folder = FIXTURES / name
+    files = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    listed = [f"x/{file}" for file in files] + ["README.md", "x/optimizer.pt", "x/model-00001.safetensors"]
+    ids = [sae_id for sae_id in hub.ids_of(listed) if sae_id == "x" or sae_id.endswith(SAE_ID.get(name, ""))]
+    if name.startswith("transcoder_circuits"):
+        assert not ids, "its names say nothing"
+        return
+    assert len(ids) == 1
+    for part in hub.parts_of(listed, ids[0]):
+        (tmp_path / part).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / part.removeprefix("x/"), tmp_path / part)
+    sae = load_sae(tmp_path / ids[0], given=GIVEN.get(name))
+    assert sae.record["loaded"]["format"] == name.split("/")[0]
 
 
 def test_a_broken_name_in_an_archive_is_damage(copy):

@@ -18,13 +18,12 @@ from saelab.errors import SaelabError
 from saelab.formats.common import assemble, check_can, is_transcoder, parameters, renamed
 from saelab.formats.format import Layout
 from saelab.formats.source import SAEFiles
-from saelab.formats.weights import SAME, Keys
+from saelab.formats.weights import LINEAR, SAME, Keys
 from saelab.sae import SAE
 
 NAME = "dictionary_learning"
 CONFIG, WEIGHTS = "config.json", "ae.pt"
 LAYOUT = Layout(weights=(WEIGHTS,), beside=(CONFIG,))
-LINEAR = {"W_enc": "encoder.weight.T", "b_enc": "encoder.bias", "W_dec": "decoder.weight.T"}
 GATES = {"b_enc": "gate_bias", "b_mag": "mag_bias", "r_mag": "r_mag", "b_dec": "decoder_bias"}
 
 
@@ -39,7 +38,7 @@ class Class:
 
 CLASSES = {
     "AutoEncoder": Class("relu", LINEAR | {"b_dec": "bias"}),
-    "AutoEncoderNew": Class("relu", LINEAR | {"b_dec": "decoder.bias"}, "none"),
+    "AutoEncoderNew": Class("relu", LINEAR, "none"),
     "GatedAutoEncoder": Class("gated", LINEAR | GATES),
     "AutoEncoderTopK": Class("topk", LINEAR | {"b_dec": "b_dec"}),
     "BatchTopKSAE": Class("batchtopk", LINEAR | {"b_dec": "b_dec"}),

@@ -11,16 +11,11 @@ from saelab.errors import SaelabError
 from saelab.formats.common import assemble, need
 from saelab.formats.format import Layout
 from saelab.formats.source import SAEFiles
+from saelab.formats.weights import LINEAR
 from saelab.sae import SAE
 
 NAME = "linear_pair"
 LAYOUT = Layout(single=r".*SAE-l\d+\.pt")
-TENSORS = {
-    "W_enc": "encoder.weight.T",
-    "b_enc": "encoder.bias",
-    "W_dec": "decoder.weight.T",
-    "b_dec": "decoder.bias",
-}
 KNOWN = re.compile(r"DeepSeek-R1-.*SAE-l(\d+)")
 
 
@@ -29,7 +24,7 @@ def detect(src: SAEFiles) -> bool:
     path = src.only(".pt")
     if path is None or (src.folder / "config.json").is_file() or (src.folder / "cfg.json").is_file():
         return False
-    return src.keys(path) == {name.removesuffix(".T") for name in TENSORS.values()}
+    return src.keys(path) == {name.removesuffix(".T") for name in LINEAR.values()}
 
 
 def read(src: SAEFiles) -> SAE:
@@ -41,4 +36,4 @@ def read(src: SAEFiles) -> SAE:
         raise SaelabError(f"{path} holds two linear layers, enough for 'relu' only; you say arch={arch!r}")
     w = src.weights(path)
     hook = f"blocks.{named[1]}.hook_resid_post" if named else None
-    return assemble(src, w, w.map(TENSORS), NAME, arch="relu", input_bias="none", hook_in=hook)
+    return assemble(src, w, w.map(LINEAR), NAME, arch="relu", input_bias="none", hook_in=hook)

@@ -18,19 +18,13 @@ from saelab.errors import SaelabError
 from saelab.formats.common import assemble, need
 from saelab.formats.format import Layout
 from saelab.formats.source import SAEFiles
-from saelab.formats.weights import Keys, Weights
+from saelab.formats.weights import LINEAR, Keys, Weights
 from saelab.sae import SAE
 
 NAME = "llama_scope"
 CONFIG, WEIGHTS = "hyperparams.json", "checkpoints/final.safetensors"
 DISTILLED = ("config.json", "sae_weights.safetensors")
 LAYOUT = Layout(weights=(WEIGHTS, DISTILLED[1]), beside=(CONFIG, DISTILLED[0]))
-TENSORS = {
-    "W_enc": "encoder.weight.T",
-    "b_enc": "encoder.bias",
-    "W_dec": "decoder.weight.T",
-    "b_dec": "decoder.bias",
-}
 LOG_THRESHOLD = "log_jumprelu_threshold"
 REFUSED = {
     "use_glu_encoder": "saelab has no such encoder",
@@ -65,7 +59,7 @@ def _original(src: SAEFiles, keys: Keys, w: Weights) -> tuple[dict[str, Tensor],
     scale = _scale(norms, "in", d_in)
     scale_out = _scale(norms, "out", d_in) if "out" in norms else None
     jump = keys.take("jump_relu_threshold", kind=(int, float)) * scale
-    tensors = w.map(TENSORS, out="d_out")
+    tensors = w.map(LINEAR, out="d_out")
     threshold = tensors["b_enc"].new_full((w.sizes["d_sae"],), jump)
     if keys.take("sparsity_include_decoder_norm", False):  # compared in units of the row's length
         threshold = jump / tensors["W_dec"].float().norm(dim=1)
@@ -83,7 +77,7 @@ def _scale(norms: Keys, way: str, d_in: int) -> float:
 
 
 def _distilled(src: SAEFiles, keys: Keys, w: Weights) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    tensors = w.map(TENSORS, out="d_out")
+    tensors = w.map(LINEAR, out="d_out")
     tensors["threshold"] = w.take(LOG_THRESHOLD, "d_sae").exp()
     known = {"dataset-wise": "scale", "inference": "none"}
     normalize = keys.choose("norm_activation", known, "dataset-wise")
