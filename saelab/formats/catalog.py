@@ -50,13 +50,13 @@ def entries() -> dict[str, dict[str, Any]]:
         shared["note"] = release.get("note", "")
         for sae in release["saes"]:
             path = sae.get("path", sae["id"])
-            found = LAYER.search(sae["id"]) or LAYER.search(path)
+            layer = LAYER.search(sae["id"]) or LAYER.search(path)
             hook = sae.get("hook", release["hook"])
             given = dict(release.get("given", {})) | ({"scale": sae["scale"]} if "scale" in sae else {})
             name = f"{_short(release['model'])}/{release['release']}/{sae['id']}"
             out[name] = shared | {
                 "name": name, "id": sae["id"], "path": path, "given": given,
-                "hook": hook.replace("{layer}", found[1] if found else ""),
+                "hook": hook.replace("{layer}", layer[1] if layer else ""),
                 "d_sae": sae.get("d_sae", release.get("d_sae")), "l0": sae.get("l0", release.get("l0")),
             }  # fmt: skip
     return out
@@ -69,11 +69,6 @@ def _by_release() -> dict[str, dict[str, dict[str, Any]]]:
     for entry in entries().values():
         out.setdefault(entry["release"], {})[entry["id"]] = entry
     return out
-
-
-def names() -> list[str]:
-    """Of all SAEs of the catalog."""
-    return list(entries())
 
 
 def find(source: str, sae_id: str | None = None) -> dict[str, Any] | None:

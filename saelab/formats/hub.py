@@ -51,12 +51,12 @@ def _inside(path: Path, sae_id: str | None) -> Path:
 
 def ids_in(folder: Path) -> list[str]:
     """The SAEs in a local folder, by the path to each."""
-    found = []
+    files = []
     for root, _, names in os.walk(folder):
-        found += [(Path(root) / name).relative_to(folder).as_posix() for name in names]
-        if len(found) > SCAN:
+        files += [(Path(root) / name).relative_to(folder).as_posix() for name in names]
+        if len(files) > SCAN:
             break
-    return ids_of(found)
+    return ids_of(files)
 
 
 def ids_of(files: Iterable[str]) -> list[str]:

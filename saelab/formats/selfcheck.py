@@ -96,12 +96,12 @@ def self_check(model: HookedModel, sae: SAE, *, text: str = TEXT) -> SelfCheck:
         problems.append(
             f"it explains {ev:.0%} of the variance at {c.hook_in}; {_cause(model, sae, text, x, y, ev)}"
         )
-    said = _l0_said(sae)
-    if said is not None and not said / 3 <= l0 <= said * 3:
+    stated = _l0_stated(sae)
+    if stated is not None and not stated / 3 <= l0 <= stated * 3:
         problems.append(
-            f"{l0:.0f} latents are active per token, the file's name or config says about {said:.0f}"
+            f"{l0:.0f} latents are active per token, the file's name or config says about {stated:.0f}"
         )
-    result = SelfCheck(ev, l0, said, len(x), tuple(problems))
+    result = SelfCheck(ev, l0, stated, len(x), tuple(problems))
     if problems:
         warnings.warn(
             "this SAE may be loaded wrongly, or belong elsewhere: " + "; ".join(problems), stacklevel=3
@@ -119,10 +119,10 @@ def _activations(
     kept: list[list[Tensor]] = [[] for _ in wanted]
     with models.lock(model):
         for batch in rows.batches(2048):
-            found = models.run_to_hooks(model, batch.ids, list(dict.fromkeys(wanted)), batch.mask)
+            values = models.run_to_hooks(model, batch.ids, list(dict.fromkeys(wanted)), batch.mask)
             keep = models.valid_mask(model, batch.ids, batch.mask)
             for out, name in zip(kept, wanted, strict=True):
-                out.append(found[name][keep.to(found[name].device)].float().to(sae.W_dec.device))
+                out.append(values[name][keep.to(values[name].device)].float().to(sae.W_dec.device))
     return tuple(torch.cat(parts) for parts in kept)  # (tokens, width) each
 
 
@@ -178,7 +178,7 @@ def _neighbors(model: HookedModel, hook: str) -> tuple[str, ...]:
     return tuple(name for name in near if name in names and name != hook)
 
 
-def _l0_said(sae: SAE) -> float | None:
+def _l0_stated(sae: SAE) -> float | None:
     if sae.config.k is not None:
         return (
             None if sae.config.floor else float(sae.config.k)

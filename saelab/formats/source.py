@@ -89,8 +89,8 @@ class SAEFiles:
         than one."""
         if self.path.is_file():
             return self.path if self.path.name.endswith(suffixes) else None
-        found = [p for p in self.path.iterdir() if p.is_file() and p.name.endswith(suffixes)]
-        return found[0] if len(found) == 1 else None
+        paths = [p for p in self.path.iterdir() if p.is_file() and p.name.endswith(suffixes)]
+        return paths[0] if len(paths) == 1 else None
 
     def one(self, *suffixes: str) -> Path:
         """As :meth:`only`, or an error."""

@@ -26,8 +26,8 @@ LAYOUT = Layout(single=r"W_enc_(\d+)\.safetensors", beside=(CONFIG, "W_dec_{0}.s
 
 
 def _layers(folder: Path) -> list[int]:
-    found = (re.fullmatch(LAYOUT.single, p.name) for p in folder.iterdir() if p.is_file())
-    return sorted(int(match[1]) for match in found if match)
+    matches = (re.fullmatch(LAYOUT.single, p.name) for p in folder.iterdir() if p.is_file())
+    return sorted(int(match[1]) for match in matches if match)
 
 
 def detect(src: SAEFiles) -> bool:

@@ -38,10 +38,10 @@ def read(src: SAEFiles) -> SAE:
     known = {name.lower(): name for name in TENSORS}
     w = Weights({known.get(name.lower(), name): t for name, t in src.tensors(path).items()}, path)
     tensors = w.map(TENSORS, out="d_out")
-    return assemble(src, w, tensors, NAME, arch="jumprelu", input_bias="none", **_place(src.names))
+    return assemble(src, w, tensors, NAME, arch="jumprelu", input_bias="none", **_where(src.names))
 
 
-def _place(names: str) -> dict[str, Any]:
+def _where(names: str) -> dict[str, Any]:
     """Model and hook points, as far as the names of repository and folder say."""
     repo = re.search(r"gemma-scope-(2b|9b|27b)-(pt|it)(?:-(res|mlp|att|transcoders))?", names)
     layer = re.search(r"layer_(\d+)", names)

@@ -58,8 +58,8 @@ def read(src: SAEFiles) -> SAE:
     tensors = w.map(TIED if tied else TENSORS)
     if tied:
         w.skip("decoder.linear.weight")  # the encoder's, stored twice
-    place = _place(str(src.hint) if src.path.is_dir() else str(src.path))
-    return assemble(src, w, tensors, NAME, tied=tied, **facts, **place)
+    known_as = src.hint if src.path.is_dir() else str(src.path)
+    return assemble(src, w, tensors, NAME, tied=tied, **facts, **_where(known_as))
 
 
 def _activation(src: SAEFiles, data: dict[str, Any], path: Path) -> dict[str, Any]:
@@ -89,7 +89,7 @@ def _activation(src: SAEFiles, data: dict[str, Any], path: Path) -> dict[str, An
     return {"arch": "topk", "k": k, "normalize": src.given.get("normalize", "layer_norm")}
 
 
-def _place(path: str) -> dict[str, Any]:
+def _where(path: str) -> dict[str, Any]:
     match = re.search(r"(mlp_post_act|resid_\w+?_(?:mlp|attn))(?:_v4|_v5_\w+k)?/autoencoders/(\d+)\.pt", path)
     if match is None or match[1] not in HOOKS:
         return {}
