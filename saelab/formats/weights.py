@@ -3,7 +3,7 @@ used."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any, TypeVar
 
 import torch
@@ -170,10 +170,14 @@ class Keys:
         value = self.take(name, None)
         return value if isinstance(value, str) else None
 
-    def choose(self, name: str, known: Mapping[Any, T], *default: Any) -> T:
-        """What the value of ``name`` means; one that is not ``known`` is an error."""
+    def choose(
+        self, name: str, known: Mapping[Any, T], *default: Any, refused: Mapping[str, str] | None = None
+    ) -> T:
+        """What the value of ``name`` means; one that is ``refused`` is an error with the reason, any other too."""
         value = self.take(name, *default)
-        if value not in known:
+        if isinstance(value, str) and value in (refused or {}):
+            raise SaelabError(f"{self.where}: {name} {value!r} {(refused or {})[value]}")
+        if not isinstance(value, Hashable) or value not in known:
             raise unknown(f"{name} in {self.where}:", value, known)
         return known[value]
 

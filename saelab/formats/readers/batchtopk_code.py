@@ -7,7 +7,6 @@ BatchTopK keeps no threshold, so what a token's latents are would depend on the 
 
 from __future__ import annotations
 
-from saelab.errors import SaelabError
 from saelab.formats.common import assemble
 from saelab.formats.format import Layout
 from saelab.formats.source import SAEFiles
@@ -17,7 +16,9 @@ from saelab.sae import SAE
 NAME = "batchtopk_code"
 CONFIG, WEIGHTS = "config.json", "sae.pt"
 LAYOUT = Layout(weights=(WEIGHTS,), beside=(CONFIG,))
-KINDS = {"vanilla": "relu", "topk": "topk", "jumprelu": "jumprelu", "batchtopk": ""}
+KINDS = {"vanilla": "relu", "topk": "topk", "jumprelu": "jumprelu"}
+REFUSED = {"batchtopk": "stores no threshold, so a token's latents depend on the batch it is in; measure one there "
+           "and save it as jumprelu"}  # fmt: skip
 
 
 def detect(src: SAEFiles) -> bool:
@@ -28,12 +29,7 @@ def detect(src: SAEFiles) -> bool:
 def read(src: SAEFiles) -> SAE:
     """Read a folder."""
     keys, w = src.config(CONFIG), src.weights(WEIGHTS)
-    arch = keys.choose("sae_type", KINDS)
-    if not arch:
-        raise SaelabError(
-            f"{keys.where}: this code's batchtopk stores no threshold, so a token's latents depend on the "
-            "batch it is in; measure one there and save it as jumprelu"
-        )
+    arch = keys.choose("sae_type", KINDS, refused=REFUSED)
     w.expect(str(keys.where), d_in=keys.take("act_size", kind=int), d_sae=keys.take("dict_size", kind=int))
     tensors = w.map(SAME)
     if arch == "topk":

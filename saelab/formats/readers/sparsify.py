@@ -9,7 +9,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from saelab import files
-from saelab.errors import SaelabError
 from saelab.formats.common import (
     assemble,
     check_can,
@@ -27,6 +26,7 @@ CONFIG, WEIGHTS = "cfg.json", "sae.safetensors"
 LAYOUT = Layout(weights=(WEIGHTS,), beside=(CONFIG,))
 TENSORS = {"W_enc": "encoder.weight.T", "b_enc": "encoder.bias", "W_dec": "W_dec", "b_dec": "b_dec"}
 SKIP = {"W_skip": "W_skip"}
+REFUSED = {"groupmax": "keeps the largest of each group; saelab has no such SAE"}
 
 
 def detect(src: SAEFiles) -> bool:
@@ -39,10 +39,7 @@ def read(src: SAEFiles) -> SAE:
     keys, w = src.config(CONFIG), src.weights(WEIGHTS)
     k, d_in = keys.take("k", kind=int), keys.take("d_in", kind=int)
     # files without the key are older than the second choice; then there was only this one
-    if keys.choose("activation", {"topk": "topk", "groupmax": "groupmax"}, "topk") == "groupmax":
-        raise SaelabError(
-            f"{keys.where}: activation 'groupmax' keeps the largest of each group; saelab has no such SAE"
-        )
+    keys.choose("activation", {"topk": True}, "topk", refused=REFUSED)
     keys.refuse({"signed": "signed latents may be negative; saelab's are not"})
     transcode, skip = keys.take("transcode", False, kind=bool), keys.take("skip_connection", False, kind=bool)
     n, factor = keys.take("num_latents", 0, kind=int), keys.take("expansion_factor", None)
