@@ -26,6 +26,8 @@ _WHERE = {
     "SAEConfig": "saelab.sae",
     "Codes": "saelab.sae",
     "load_sae": "saelab.formats",
+    "save_sae": "saelab.formats",
+    "push_to_hub": "saelab.formats.publish",
     "catalog": "saelab.formats.catalog",
     "load_model_for": "saelab.formats.catalog",
     "self_check": "saelab.formats.selfcheck",
