@@ -3,7 +3,6 @@ other concepts' latents, judged by rules that have nothing to do with the SAE.""
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -14,9 +13,9 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from saelab import models
+from saelab.display import table_html
 from saelab.errors import SaelabError, check_count, check_latent, check_pair
-from saelab.interventions.attach import interventions
-from saelab.interventions.edits import Edit
+from saelab.interventions.edits import Edit, Intervention
 from saelab.interventions.generation import Generation, generate
 from saelab.interventions.sweeps import judge as read_by_the_model
 from saelab.sae import SAE
@@ -52,13 +51,16 @@ class Success:
     texts: dict[str, list[str]]
     n: int
 
-    def to_frame(self) -> pd.DataFrame:
-        return self.frame
-
     def turned_on(self, steered: float = 0.8, unsteered: float = 0.15) -> list[str]:
         """Concepts at least ``steered`` of whose texts are of it, and at most ``unsteered`` without."""
         f = self.frame
         return list(f.loc[(f["steered"] >= steered) & (f["unsteered"] <= unsteered), "concept"])
+
+    def plot(self) -> Any:
+        """A plotly figure: of each concept, the shares of texts with and without its latent."""
+        import plotly.express as px
+
+        return px.bar(self.frame, "concept", ["steered", "unsteered", "random", "others"], barmode="group")
 
     def _caption(self) -> str:
         unsteered = self.frame["unsteered_perplexity"].iloc[0]
@@ -71,16 +73,10 @@ class Success:
         return f"{self._caption()}\n{self.frame.drop(columns='example').to_string(index=False)}"
 
     def _repr_html_(self) -> str:
-        shares = ("steered", "unsteered", "random", "random_max", "others")
         shown = self.frame.assign(example=[t if len(t) < 60 else t[:59] + "…" for t in self.frame["example"]])
         shown = shown.drop(columns=["tuning", "unsteered_perplexity"])  # in the frame; here they cost width
-        formats: dict[Any, Any] = {
-            **dict.fromkeys(shares, "{:.0%}".format),
-            **dict.fromkeys(("strength", "perplexity"), "{:.3g}".format),
-        }
-        # to_html escapes; a dollar alone in an element is not taken for maths
-        table = shown.to_html(index=False, formatters=formats).replace("$", "<span>$</span>")
-        return f'<div class="tex2jax_ignore"><div>{html.escape(self._caption())}</div>{table}</div>'
+        shares = dict.fromkeys(("steered", "unsteered", "random", "random_max", "others"), "{:.0%}".format)
+        return table_html(self._caption(), shown, formatters=shares, float_format="{:.3g}".format)
 
 
 def steering_success(
@@ -121,8 +117,8 @@ def steering_success(
     strengths, schedules
         Tried in this order, each schedule with every candidate, until one gives the concept in a share of
         ``enough`` of the tuning samples; else the best is taken. A schedule is as in
-        :class:`~saelab.interventions.edits.Edit`: the default pushes at the first ten tokens and lets the model go on by
-        itself, which breaks the text less, and then tries None, which pushes at every token.
+        :class:`Edit`: the default pushes at the first ten tokens and lets the model go on by itself, which
+        breaks the text less, and then tries None, which pushes at every token.
     controls
         Random directions of the same length as the latent's, per concept.
     special
@@ -137,7 +133,10 @@ def steering_success(
 
     Examples
     --------
-    >>> sl.steering_success(model, sae, {"dna": [2203]}, sl.zoo.classify, relative=index)  # doctest: +SKIP
+    >>> found = sl.steering_success(model, sae, {"fox": latent}, lambda text: "fox" if "fox" in text else None,
+    ...     relative=index, strengths=[2], n=2, tune=1, controls=1, max_new_tokens=5, progress=False)
+    >>> found.frame[["concept", "strength"]].values.tolist()
+    [['fox', 2.0]]
     """
     check_pair(model, sae)
     n, tune, controls = check_count("n", n), check_count("tune", tune), check_count("controls", controls, 0)
@@ -151,58 +150,54 @@ def steering_success(
             raise SaelabError("this model's tokenizer has no BOS token; give a prompt")
         prompt = [first]
 
-    def edits(latent: int, strength: float, schedule: Any, control: int | None = None) -> Any:
+    def push(latent: int, strength: float, schedule: Any, control: int | None = None) -> Intervention:
         edit = Edit(strength, latent=latent, schedule=schedule, control=control)
-        return interventions(model, sae, [edit], relative=relative)[0][1]
+        return Intervention.make(sae, edit, relative=relative)
 
-    for latents in known.values():
-        for latent in latents:
-            edits(latent, strengths[0], schedules[0])
-    common = {"max_new_tokens": max_new_tokens, **options}
+    for latent in {i for latents in known.values() for i in latents}:
+        push(latent, strengths[0], schedules[0])
 
-    def write(count: int, at: int, changed: Any = None) -> Generation:
-        how = {} if changed is None else {"sae": sae, "edits": changed, "special": special}
-        return generate(model, prompt, n=count, seed=at, **how, **common)
+    def write(count: int, at: int, edits: Intervention | None = None) -> Generation:
+        how = {"n": count, "seed": at, "max_new_tokens": max_new_tokens, **options}
+        how |= {} if edits is None else {"special": special}
+        return generate(model, None if edits is None else sae, prompt, edits, **how)
 
     def share(made: Generation, concept: str) -> float:
         return float(np.mean([judge(t) == concept for t in made.texts]))
 
     plain = write(n, seed)
     rows, texts, verdicts = [], {}, {"(none)": [judge(t) for t in plain.texts]}
-    plain_reading = _perplexity(model, sae, plain)
-    with tqdm(total=len(known), desc="steering", disable=not progress, leave=False) as bar:
-        for concept, latents in known.items():
-            best, setting = -1.0, (latents[0], strengths[0], schedules[0])
-            for schedule, latent, strength in product(schedules, latents, strengths):
-                found = share(write(tune, seed + 1, edits(latent, strength, schedule)), concept)
-                if found > best:
-                    best, setting = found, (latent, strength, schedule)
-                if best >= enough:
-                    break
-            made = write(n, seed, edits(*setting))
-            pushed = [share(write(n, seed, edits(*setting, control=c)), concept) for c in range(controls)]
-            texts[concept], verdicts[concept] = made.texts, [judge(t) for t in made.texts]
-            rows.append(
-                {
-                    "concept": concept,
-                    "latent": setting[0],
-                    "strength": float(setting[1]),
-                    "pushed": _pushed(setting[2]),
-                    "steered": share(made, concept),
-                    "unsteered": share(plain, concept),
-                    "random": float(np.mean(pushed)) if pushed else np.nan,
-                    "random_max": max(pushed, default=np.nan),
-                    "tuning": best,
-                    "perplexity": _perplexity(model, sae, made),
-                    "unsteered_perplexity": plain_reading,
-                    "example": made.text,
-                }
-            )
-            bar.update()
-    confusion = _confusion(verdicts, list(known))
-    frame = pd.DataFrame(rows)
+    plain_perplexity = _perplexity(model, sae, plain)
+    for concept, latents in tqdm(known.items(), "steering", disable=not progress, leave=False):
+        best, setting = -1.0, (latents[0], strengths[0], schedules[0])
+        for schedule, latent, strength in product(schedules, latents, strengths):
+            found = share(write(tune, seed + 1, push(latent, strength, schedule)), concept)
+            if found > best:
+                best, setting = found, (latent, strength, schedule)
+            if best >= enough:
+                break
+        made = write(n, seed, push(*setting))
+        pushed = [share(write(n, seed, push(*setting, control=c)), concept) for c in range(controls)]
+        texts[concept], verdicts[concept] = made.texts, [judge(t) for t in made.texts]
+        rows.append(
+            {
+                "concept": concept,
+                "latent": setting[0],
+                "strength": float(setting[1]),
+                "pushed": _pushed(setting[2]),
+                "steered": share(made, concept),
+                "unsteered": share(plain, concept),
+                "random": float(np.mean(pushed)) if pushed else np.nan,
+                "random_max": max(pushed, default=np.nan),
+                "tuning": best,
+                "perplexity": _perplexity(model, sae, made),
+                "unsteered_perplexity": plain_perplexity,
+                "example": made.text,
+            }
+        )
+    confusion, frame = _confusion(verdicts, list(known)), pd.DataFrame(rows)
     others = [confusion.drop(index=["(none)", c])[c].max() for c in frame["concept"]]
-    frame.insert(frame.columns.get_loc("tuning"), "others", others)  # type: ignore[arg-type]
+    frame.insert(list(frame).index("tuning"), "others", others)
     frame = frame.sort_values("steered", ascending=False, kind="stable").reset_index(drop=True)
     return Success(frame, confusion, texts, n)
 
@@ -230,8 +225,8 @@ def _perplexity(model: Any, sae: SAE, made: Generation) -> float:
 
 def _confusion(verdicts: Mapping[str, list[str | None]], concepts: list[str]) -> pd.DataFrame:
     columns = [*concepts, "(none)"]
-    table = {
-        turned: [float(np.mean([(v if v in concepts else "(none)") == c for v in found])) for c in columns]
-        for turned, found in verdicts.items()
+    shares = {
+        pushed: pd.Series([v if v in concepts else "(none)" for v in found]).value_counts(normalize=True)
+        for pushed, found in verdicts.items()
     }
-    return pd.DataFrame.from_dict(table, orient="index", columns=columns)
+    return pd.DataFrame(shares).T.reindex(columns=columns, fill_value=0.0).fillna(0.0)

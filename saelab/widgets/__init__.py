@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from saelab.index import LatentIndex
+from saelab.interventions import Effects
 from saelab.widgets.dashboard import LatentDashboard
 from saelab.widgets.effect_map import EffectMap
 from saelab.widgets.heatmap import ActivationHeatmap
@@ -70,17 +72,36 @@ def heatmap(
     return ActivationHeatmap.of(model, sae, texts, latents, index=index, **state)
 
 
-def steering_panel(model: Any, sae: Any, index: Any = None, **state: Any) -> SteeringPanel:
-    """Panel to steer generation with latents; see :class:`SteeringPanel`."""
-    return SteeringPanel(model, sae, index, **state)
+def steering_panel(
+    index: LatentIndex | None = None, *, model: Any = None, sae: Any = None, **state: Any
+) -> SteeringPanel:
+    """Panel to steer generation with latents; see :class:`SteeringPanel`.
+
+    Examples
+    --------
+    >>> sl.steering_panel(index, edits={latent: 8.0}).title() == f"Steering with latent {latent}"
+    True
+    """
+    return SteeringPanel(index, model=model, sae=sae, **state)
 
 
-def effect_map(model: Any, sae: Any, text: str, latent: int, **options: Any) -> EffectMap:
+def effect_map(
+    effects: Effects | Any, sae: Any = None, text: str = "", latent: int | None = None, **options: Any
+) -> EffectMap:
     """What taking a latent away changes at each position of a text; see :class:`EffectMap`.
 
-    ``options`` are those of :func:`saelab.effects` (``top``, ``direct``, ``special``) and traits to begin with.
+    ``effect_map(effects)`` shows what :func:`saelab.effects` gave; ``effect_map(model, sae, text, latent)``
+    computes it, and can then show other latents. ``options`` are traits to begin with and, in the second form,
+    those of :func:`saelab.effects` (``top``, ``direct``, ``special``).
+
+    Examples
+    --------
+    >>> sl.effect_map(sl.effects(model, sae, "The red fox", latent)).latent == latent
+    True
     """
-    return EffectMap.of(model, sae, text, latent, **options)
+    if isinstance(effects, Effects):
+        return EffectMap(effects, **options)
+    return EffectMap.of(effects, sae, text, latent, **options)
 
 
 def training_monitor(what: Any = None) -> TrainingMonitor:

@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import traitlets
 
 from saelab.errors import SaelabError, check_latent
+from saelab.interventions import Effects, effects
 from saelab.widgets.base import Widget, asset
 from saelab.widgets.effects import most, packed, plain_lines
 from saelab.widgets.tokens import frame
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from saelab.interventions.effects import Effects
 
 MEASURES = ("loss_diff", "kl", "activation")
 
 
 class EffectMap(Widget):
-    """A text coloured by what ablating a latent changes, and the tokens it votes up and down at each place.
+    """A text colored by what ablating a latent changes, and the tokens it votes up and down at each place.
 
-    Colours and numbers at a token are about the prediction of the token *after* it. A loss difference above 0
+    Colors and numbers at a token are about the prediction of the token *after* it. A loss difference above 0
     means that the loss rises without the latent: it helps there.
 
     Parameters
@@ -35,7 +32,7 @@ class EffectMap(Widget):
     Attributes
     ----------
     measure
-        What colours the text: ``loss_diff``, ``kl`` or ``activation``.
+        What colors the text: ``loss_diff``, ``kl`` or ``activation``.
     direct
         Show the direct effect through the last layer's residual stream, where that was computed.
     selected_token
@@ -43,8 +40,11 @@ class EffectMap(Widget):
 
     Examples
     --------
-    >>> sl.effects(model, sae, "GET /index.html HTTP/1.1", 123)  # doctest: +SKIP
-    >>> sl.effect_map(model, sae, "GET /index.html HTTP/1.1", 123)  # asks for other latents, too  # doctest: +SKIP
+    >>> found = sl.effects(model, sae, "The red fox", latent)
+    >>> sl.effect_map(found).selected_token == found.frame["loss_diff"].abs().argmax()
+    True
+    >>> sl.effect_map(model, sae, "The red fox", latent).can_ask  # for other latents
+    True
     """
 
     module = "effect_map"
@@ -54,7 +54,7 @@ class EffectMap(Widget):
     measure = traitlets.Enum(MEASURES, "loss_diff").tag(sync=True)
     direct = traitlets.Bool(False).tag(sync=True)
     selected_token = traitlets.Int(None, allow_none=True).tag(sync=True)
-    vmax = traitlets.Float(None, allow_none=True, help="end of the colours; None: the largest").tag(sync=True)
+    vmax = traitlets.Float(None, allow_none=True, help="end of the colors; None: the largest").tag(sync=True)
     show_whitespace = traitlets.Bool(False).tag(sync=True)
     # set by Python alone
     latent = traitlets.Int(0).tag(sync=True)
@@ -70,16 +70,19 @@ class EffectMap(Widget):
 
     def __init__(self, effects: Effects, **state: Any):
         super().__init__(**{"can_ask": False, **state})
-        self._effects = effects
         self._show(effects)
 
     @classmethod
     def of(
         cls, model: Any, sae: Any, text: str, latent: int, *, direct: bool = False, **options: Any
     ) -> EffectMap:
-        """Compute the effects; the view can then ask for those of other latents. See :func:`saelab.effects`."""
-        from saelab.interventions.effects import effects
+        """Compute the effects; the view can then ask for those of other latents. See :func:`saelab.effects`.
 
+        Examples
+        --------
+        >>> sl.widgets.EffectMap.of(model, sae, "The red fox", latent).latent == latent
+        True
+        """
         names = ("top", "special")
         how = {"direct": direct, **{k: options.pop(k) for k in names if k in options}}
         made = cls(effects(model, sae, text, latent, **how), **options)
@@ -89,6 +92,7 @@ class EffectMap(Widget):
         return made
 
     def _show(self, effects: Effects) -> None:
+        self._effects = effects
         with self.hold_sync():
             for name, value in packed(effects).items():
                 setattr(self, name, value)
@@ -107,24 +111,36 @@ class EffectMap(Widget):
         return {"ablate": self.ablate}
 
     def ablate(self, latent: int) -> None:
-        """Show another latent's effects. Only for a map that was made from a model and an SAE."""
+        """Show another latent's effects. Only for a map that was made from a model and an SAE.
+
+        Examples
+        --------
+        >>> shown = sl.effect_map(model, sae, "The red fox", latent)
+        >>> shown.ablate(3)
+        >>> shown.latent
+        3
+        """
         if self._source is None:
             raise SaelabError(
                 "this map was made from effects that were computed before; make it with saelab.effect_map to "
                 "ask for other latents"
             )
-        from saelab.interventions.effects import effects
-
         model, sae, text, how = self._source
-        self._effects = effects(model, sae, text, check_latent(latent, sae.config.d_sae), **how)
+        found = effects(model, sae, text, check_latent(latent, sae.config.d_sae), **how)
         with self.hold_sync():
             self.vmax = None
-            self._show(self._effects)
+            self._show(found)
 
     # -------------------------------------------------------------------------------------------- export
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per position; the columns are named in :func:`saelab.effects`."""
+        """One row per position; the columns are named in :func:`saelab.effects`.
+
+        Examples
+        --------
+        >>> list(sl.effect_map(model, sae, "The red fox", latent).to_frame())[:3]
+        ['position', 'token', 'id']
+        """
         return self._effects.frame
 
     def export_state(self, **options: Any) -> dict[str, Any]:

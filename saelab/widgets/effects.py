@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from saelab.widgets.tokens import HEAT, MONO, escape
-
-if TYPE_CHECKING:
-    from saelab.interventions.effects import Effects
+from saelab.interventions import Effects
+from saelab.widgets.tokens import HEAT, MONO, TokenText, escape
 
 COOL = (59, 130, 196)  # the same blue as --sl-cool
 
@@ -27,9 +25,11 @@ def packed(effects: Effects) -> dict[str, Any]:
     data = effects.frame
     kinds = ["up", "down", *(["direct_up", "direct_down"] if "direct_up" in data else [])]
     names = [c for c in ("activation", "loss", "loss_diff", "kl", "direct_kl") if c in data]
+    labels = tuple(str(t) for t in data["token"])
+    text = TokenText(tuple(effects.ids), tuple(effects.groups), labels, effects.special)
     return {
         "latent": effects.latent,
-        "text": effects.text.to_dict(),
+        "text": text.to_dict(),
         "following": [t if isinstance(t, str) else None for t in data["next"]],
         "edited": [int(i) for i in np.flatnonzero(data["edited"])],
         "numbers": {c: _pack(data[c].to_numpy(dtype=np.float32)) for c in names},
@@ -53,11 +53,11 @@ def plain_lines(effects: Effects) -> list[str]:
     change = np.nan_to_num(data["loss_diff"].to_numpy(dtype=float))
     high = float(np.abs(change).max(initial=0.0)) or 1.0
     pieces = []
-    for start, stop, piece in effects.text.groups:
+    for start, stop, piece in effects.groups:
         value = float(max(change[start:stop], key=abs, default=0.0))
-        colour = HEAT if value > 0 else COOL
+        color = HEAT if value > 0 else COOL
         share = min(1.0, abs(value) / high)
-        style = f"background-color:rgba({colour[0]},{colour[1]},{colour[2]},{share:.2f})"
+        style = f"background-color:rgba({color[0]},{color[1]},{color[2]},{share:.2f})"
         pieces.append(
             f'<span style="{style}" title="{value:+.4g}">{escape(piece)}</span>'
             if share > 0.02

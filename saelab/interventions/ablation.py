@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,23 +12,20 @@ import torch
 from torch import Tensor
 
 from saelab import models
+from saelab.display import table_html
 from saelab.errors import SaelabError, check_count, check_latent, check_pair
-from saelab.interventions.attach import attach, steer
-from saelab.interventions.passes import Pass, watched
-from saelab.interventions.sites import hook_points
+from saelab.interventions.steering import attach, steer
+from saelab.interventions.passes import watched
+from saelab.interventions.sites import hook_points, sum_into
 from saelab.models.lens import kl_divergence, residual_direction
 from saelab.sae import SAE, Codes
-
-if TYPE_CHECKING:
-    from saelab.widgets.effect_map import EffectMap
-    from saelab.widgets.tokens import TokenText
 
 _NOISE = 1e-6  # differences of log-probabilities below this are rounding
 
 
 @dataclass(frozen=True, eq=False)
 class Effects:
-    """What :func:`effects` gives; in a notebook it shows as an ``EffectMap``.
+    """What :func:`effects` gives; ``saelab.effect_map`` draws it over the text.
 
     Attributes
     ----------
@@ -37,18 +34,18 @@ class Effects:
     latent
         The latent that was taken away.
     ids
-        The text's token ids.
-    text
-        The same for display: :class:`saelab.widgets.TokenText`.
+        The text's token ids; the column ``token`` has their labels.
+    groups
+        ``(start, stop, text)`` runs of tokens that make whole characters.
+    special
+        Positions of special tokens, such as BOS.
     """
 
     frame: pd.DataFrame
     latent: int
     ids: list[int]
-    text: TokenText
-
-    def to_frame(self) -> pd.DataFrame:
-        return self.frame
+    groups: list[tuple[int, int, str]]
+    special: frozenset[int]
 
     def __getitem__(self, column: str) -> Any:
         return self.frame[column]
@@ -56,17 +53,20 @@ class Effects:
     def __len__(self) -> int:
         return len(self.frame)
 
-    def map(self, **state: Any) -> EffectMap:
-        """The widget; see :class:`saelab.widgets.EffectMap`."""
-        from saelab.widgets.effect_map import EffectMap
+    def plot(self) -> Any:
+        """A plotly figure: loss difference and KL at each position."""
+        import plotly.express as px
 
-        return EffectMap(self, **state)
+        frame = self.frame.melt(["position", "token"], ["loss_diff", "kl"], "measure", "nats")
+        return px.bar(frame, "position", "nats", color="measure", hover_data=["token"], barmode="group")
 
     def __repr__(self) -> str:
         return f"Effects of ablating latent {self.latent}\n{self.frame}"
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        return self.map()._repr_mimebundle_(**kwargs)
+    def _repr_html_(self) -> str:
+        order = self.frame["loss_diff"].abs().sort_values(ascending=False, kind="stable").index
+        caption = f"Latent {self.latent} ablated: the positions where it matters most, of {len(self)}"
+        return table_html(caption, self.frame.loc[order[:20]], float_format="{:.4g}".format)
 
 
 def text_ids(model: Any, sae: SAE, text: str | Sequence[int]) -> Tensor:
@@ -118,13 +118,18 @@ def effects(
         ablated here), and about the prediction of the *next* token: ``next``, ``loss`` (clean, nats),
         ``loss_diff`` = ablated − clean (positive: the latent helps here), ``kl`` = KL(clean ‖ ablated) in
         nats, ``up`` and ``down``: (token, clean − ablated log-probability), the tokens that the latent makes
-        more and less probable. The last position has no next token, so its losses are NaN. At the end of a
-        cell it shows as an :class:`~saelab.widgets.EffectMap`.
+        more and less probable. The last position has no next token, so its losses are NaN.
 
     Raises
     ------
     SaelabError
         Before anything runs: latent out of range, empty text, or one longer than the context.
+
+    Examples
+    --------
+    >>> found = sl.effects(model, sae, "The red fox", latent)
+    >>> found.frame[["token", "activation", "loss_diff", "kl"]].shape == (len(found), 4)
+    True
     """
     check_pair(model, sae)
     latent, top = check_latent(latent, sae.config.d_sae), check_count("top", top, 0)
@@ -140,7 +145,7 @@ def effects(
         straight = None
         if written is not None:
             part = (activation * edited)[:, None] * written  # (T, d_model)
-            straight = _without_in_last_layer(model, ids, part * _cpu_scale(spliced.codes))  # (T, V)
+            straight = _without_in_last_layer(model, ids, part * output_scale(spliced.codes).cpu())  # (T, V)
     tokens, following = models.token_labels(model, ids[0].tolist()), ids[0, 1:]
     loss = -clean[:-1].gather(-1, following[:, None])[:, 0]  # (T - 1)
     loss_ablated = -ablated[:-1].gather(-1, following[:, None])[:, 0]  # (T - 1)
@@ -160,9 +165,9 @@ def effects(
     )
     if straight is not None:
         frame = frame.assign(**{f"direct_{k}": v for k, v in _changes(model, clean, straight, top).items()})
-    from saelab.widgets.tokens import TokenText
-
-    return Effects(frame, latent, ids[0].tolist(), TokenText.of_model(model, ids[0].tolist()))
+    listed, special_ids = ids[0].tolist(), models.special_ids(model)
+    places = frozenset(k for k, i in enumerate(listed) if i in special_ids)
+    return Effects(frame, latent, listed, models.token_groups(model, listed), places)
 
 
 def _changes(model: Any, clean: Tensor, ablated: Tensor, top: int) -> dict[str, Any]:
@@ -185,18 +190,14 @@ def _residual_write(model: Any, sae: SAE, latent: int) -> Tensor:
 
 def _without_in_last_layer(model: Any, ids: Tensor, part: Tensor) -> Tensor:
     """(T, V) log-probabilities when ``part`` (T, d_model) is taken out behind the last block."""
-
-    def without(x: Tensor, p: Pass) -> Tensor:
-        wide = torch.promote_types(x.dtype, torch.float32)
-        return (x.to(wide) - part.to(x.device, wide)).to(x.dtype)
-
-    with watched(model, {f"blocks.{int(model.cfg.n_layers) - 1}.hook_resid_post": without}):
+    last = f"blocks.{int(model.cfg.n_layers) - 1}.hook_resid_post"
+    with watched(model, {last: lambda x, p: sum_into(x, [-part])}):
         return models.forward(model, ids)[0].float().log_softmax(-1).cpu()
 
 
-def _cpu_scale(codes: Codes) -> Tensor | float:
-    """What a latent's write is multiplied by at each position, as one number per row."""
-    return 1.0 if codes.stats is None else codes.stats[1][:, :1].float().cpu()
+def output_scale(codes: Codes) -> Tensor:
+    """(rows, 1 or d_out) what activation times decoder row is multiplied by at each position."""
+    return codes.values.new_ones(codes.n_rows, 1) if codes.stats is None else codes.stats[1].float()
 
 
 def _votes(model: Any, gain: Tensor, top: int, sign: int) -> list[list[tuple[str, float]]]:
