@@ -14,9 +14,9 @@ from torch import Tensor
 from saelab import models
 from saelab.display import table_html
 from saelab.errors import SaelabError, check_count, check_latent, check_pair
-from saelab.interventions.steering import attach, steer
 from saelab.interventions.passes import watched
 from saelab.interventions.sites import hook_points, sum_into
+from saelab.interventions.steering import attach, steer
 from saelab.models.lens import kl_divergence, residual_direction
 from saelab.sae import SAE, Codes
 
@@ -54,7 +54,13 @@ class Effects:
         return len(self.frame)
 
     def plot(self) -> Any:
-        """A plotly figure: loss difference and KL at each position."""
+        """A plotly figure: loss difference and KL at each position.
+
+        Examples
+        --------
+        >>> len(sl.effects(model, sae, "The red fox", latent).plot().data)
+        2
+        """
         import plotly.express as px
 
         frame = self.frame.melt(["position", "token"], ["loss_diff", "kl"], "measure", "nats")
@@ -64,9 +70,9 @@ class Effects:
         return f"Effects of ablating latent {self.latent}\n{self.frame}"
 
     def _repr_html_(self) -> str:
-        order = self.frame["loss_diff"].abs().sort_values(ascending=False, kind="stable").index
+        order = np.argsort(-np.nan_to_num(self.frame["loss_diff"].abs().to_numpy()), kind="stable")
         caption = f"Latent {self.latent} ablated: the positions where it matters most, of {len(self)}"
-        return table_html(caption, self.frame.loc[order[:20]], float_format="{:.4g}".format)
+        return table_html(caption, self.frame.iloc[order[:20]], float_format="{:.4g}".format)
 
 
 def text_ids(model: Any, sae: SAE, text: str | Sequence[int]) -> Tensor:

@@ -14,10 +14,10 @@ from torch import Tensor
 from saelab import models
 from saelab.display import table_html
 from saelab.errors import SaelabError, check_count, check_pair
-from saelab.interventions.steering import attach
 from saelab.interventions.ablation import allowed, output_scale, text_ids
 from saelab.interventions.passes import Pass, watched
 from saelab.interventions.sites import SAEAtHook, sum_into
+from saelab.interventions.steering import attach
 from saelab.sae import SAE, Codes
 
 Metric = Callable[[Tensor], Tensor]
@@ -51,7 +51,13 @@ class Attribution:
     metric: str
 
     def plot(self) -> Any:
-        """A plotly figure: the first 20 latents, attribution beside true ablation."""
+        """A plotly figure: the first 20 latents, attribution beside true ablation.
+
+        Examples
+        --------
+        >>> len(sl.attribute(model, sae, "The red fox", check=5).plot().data)
+        2
+        """
         import plotly.express as px
 
         shown = self.frame.head(20).astype({"latent": str})

@@ -169,13 +169,13 @@ def _positions(value: Any) -> str | tuple[int, ...]:
         return value
     if not isinstance(value, Iterable):
         raise SaelabError(f"positions is one of {', '.join(POSITIONS)} or a list of places, got {value!r}")
-    places = list(value)
+    places = tuple(value)
     for place in places:
         if not hasattr(place, "__index__"):
             raise SaelabError(f"a place in the text is a whole number, got {place!r}")
     if not places:
         raise SaelabError("positions is empty: nothing would be changed")
-    return tuple(int(place) for place in places)
+    return tuple(map(int, places))
 
 
 @dataclass(frozen=True)
@@ -357,47 +357,42 @@ def _mark(sae: SAE, latent: int) -> tuple[float, float]:
 
 
 def _listed(edits: Any, common: dict[str, Any]) -> list[Edit]:
+    """All forms as a list; a latent of the wrong kind is found out later."""
     if isinstance(edits, Edit):
         return [edits]
-    if isinstance(edits, Mapping):
-        return [_named(latent, value, common) for latent, value in edits.items()]
     if isinstance(edits, str) or not isinstance(edits, Iterable):
         raise SaelabError(f"edits is {{latent: strength}} or a list, got {edits!r}")
-    parts = []
-    for entry in edits:
-        if not isinstance(entry, Edit) and common.get("mode") != "ablate":
+    listed = [(e.latent, e) if isinstance(e, Edit) else (e, None) for e in edits]
+    pairs: Iterable[tuple[Any, Any]] = edits.items() if isinstance(edits, Mapping) else listed
+    parts, ablates = [], common.get("mode") == "ablate"
+    for latent, value in pairs:
+        if isinstance(value, Edit):
+            if value.latent not in (None, latent):
+                raise SaelabError(f"the edit under latent {latent} says latent {value.latent}")
+            parts.append(replace(value, latent=latent))
+        elif value is None and not ablates:
             raise SaelabError(
-                f"latent {entry!r} has no strength: give {{latent: strength}}, or mode='ablate'"
+                f"latent {latent!r} has no strength: give {{latent: strength}}, or mode='ablate'"
             )
-        parts.append(entry if isinstance(entry, Edit) else Edit(latent=entry, **common))
+        else:  # ablating needs no strength, so {7: True} and {7: None} are as good as any number
+            parts.append(Edit(value if not ablates else 0.0, latent=latent, **common))
     return parts
 
 
-def _named(latent: Any, value: Any, common: dict[str, Any]) -> Edit:
-    if not isinstance(value, Edit):
-        # ablating needs no strength, so {7: True} and {7: None} are as good as any number
-        strength = 0.0 if common.get("mode") == "ablate" else value
-        return Edit(strength, latent=latent, **common)
-    if value.latent is not None and value.latent != latent:
-        raise SaelabError(f"the edit under latent {latent} says latent {value.latent}")
-    return replace(value, latent=latent)
-
-
 def _maximum(relative: Any, latent: int, d_sae: int) -> float:
-    if callable(getattr(relative, "stats", None)):  # a LatentIndex
-        value = relative.stats().loc[latent, "max"]
-    elif isinstance(relative, Mapping):
-        if latent not in relative:
-            raise SaelabError(f"relative gives no maximum for latent {latent}")
-        value = relative[latent]
-    elif hasattr(relative, "__len__") and len(relative) == d_sae:
-        value = relative[latent]
-    else:
+    index = callable(getattr(relative, "stats", None))  # a LatentIndex
+    table = relative.stats()["max"] if index else relative
+    if isinstance(table, Mapping) and latent not in table:
+        raise SaelabError(f"relative gives no maximum for latent {latent}")
+    if (
+        not index
+        and not isinstance(table, Mapping)
+        and (not hasattr(table, "__len__") or len(table) != d_sae)
+    ):
         raise SaelabError(
-            f"relative is a LatentIndex, {{latent: maximum}}, or {d_sae} numbers, "
-            f"got {type(relative).__name__}"
+            f"relative is a LatentIndex, {{latent: maximum}}, or {d_sae} numbers, got {type(relative).__name__}"
         )
-    value = float(value)
+    value = float(table[latent])
     if not (math.isfinite(value) and value > 0):
         raise SaelabError(f"latent {latent} has no maximum to be relative to (it never fired): {value}")
     return value

@@ -100,13 +100,11 @@ class Generation:
         return "\n---\n".join(self.prompt + t for t in self.texts)
 
     def _repr_html_(self) -> str:
-        rows = "".join(f"<tr>{_written(self.prompt, s, set(), _DIFFERS)}</tr>" for s in self.samples)
-        return _page(f"<div {_QUIET}>{escape(self._caption())}</div><table {_TABLE}>{rows}</table>")
+        title = f"{self._title('the model as it is')}, seed {self.seed}"
+        return _table([title], [[_cell(self.prompt, s, set(), "")] for s in self.samples])
 
-    def _caption(self) -> str:
-        return f"{self.steered_by or 'the model as it is'}, seed {self.seed}" + (
-            ", cancelled" if self.cancelled else ""
-        )
+    def _title(self, bare: str) -> str:
+        return (self.steered_by or bare) + (" (cancelled)" if self.cancelled else "")
 
 
 @dataclass(frozen=True)
@@ -139,21 +137,15 @@ class Comparison:
         return f"baseline\n{self.baseline}\n\nsteered ({self.steered.steered_by})\n{self.steered}"
 
     def _repr_html_(self) -> str:
-        rows = []
+        rows, prompt = [], self.baseline.prompt
         for n, (a, b) in enumerate(zip(self.baseline.samples, self.steered.samples, strict=True)):
             in_a, in_b = ({i for i, f in enumerate(flags) if f} for flags in self.differences(n))
-            left = _written(self.baseline.prompt, a, in_a, _GONE)
-            rows.append(f"<tr>{left}{_written(self.baseline.prompt, b, in_b, _DIFFERS)}</tr>")
-        titles = (("as it is", self.baseline), (self.steered.steered_by, self.steered))
-        head = "".join(
-            f'<th style="text-align:left;width:50%">{escape(t)}{" (cancelled)" if g.cancelled else ""}</th>'
-            for t, g in titles
-        )
+            rows.append([_cell(prompt, a, in_a, _GONE), _cell(prompt, b, in_b, _DIFFERS)])
         legend = (
-            f'<div {_QUIET}>seed {self.baseline.seed}; <span style="{_GONE}">only without</span> and '
-            f'<span style="{_DIFFERS}">only with</span> steering</div>'
+            f'seed {self.baseline.seed}; <span style="{_GONE}">only without</span> and '
+            f'<span style="{_DIFFERS}">only with</span> steering'
         )
-        return _page(f"<table {_TABLE}><tr>{head}</tr>{''.join(rows)}</table>{legend}")
+        return _table([g._title("as it is") for g in (self.baseline, self.steered)], rows, legend)
 
 
 # ----------------------------------------------------------------------------------------------- writing
@@ -227,10 +219,9 @@ def generate(
             f"is room for {max(room, 0)} new ones, not {max_new_tokens}"
         )
     end = model.tokenizer.eos_token_id if stop_at_end else None
-    bare = sae is None or (edits is None and isinstance(sae, SAE))
-    steered = contextlib.nullcontext("") if bare else steer(
-        model, sae, edits, **{"prompt_tokens": len(ids), **steering}
-    )  # fmt: skip
+    steered = contextlib.nullcontext("")
+    if sae is not None and not (edits is None and isinstance(sae, SAE)):
+        steered = steer(model, sae, edits, **{"prompt_tokens": len(ids), **steering})
     with steered as state, torch.no_grad():
         new, logprobs, cancelled = _write(
             Decoder(model, cache=cache), ids, n, max_new_tokens, pick, end, on_token
@@ -411,16 +402,13 @@ def _prompt_ids(model: Any, prompt: Any, bos: bool | None) -> list[int]:
     return ids
 
 
-_TABLE = 'style="width:100%;border-collapse:collapse;table-layout:fixed"'
-_QUIET = 'style="opacity:.7;font-size:90%"'
-_PROMPT = "opacity:.6"
 _DIFFERS = "background:rgba(255,140,0,.28);border-radius:2px"
 _GONE = "background:rgba(90,140,255,.24);border-radius:2px"
 
 
-def _written(prompt: str, sample: Sample, differing: set[int], style: str) -> str:
-    """A table cell: the prompt, and what was written behind it with the tokens that differ in ``style``."""
-    parts = [_span(prompt, _PROMPT)]
+def _cell(prompt: str, sample: Sample, differing: set[int], style: str) -> str:
+    """The prompt, and what was written behind it with the tokens that differ in ``style``."""
+    parts = [_span(prompt, "opacity:.6")]
     for start, stop, text in sample.groups:
         parts.append(_span(text, style) if differing & set(range(start, stop)) else escape(text))
     look = "text-align:left;vertical-align:top;padding:4px 10px;white-space:pre-wrap;overflow-wrap:anywhere"
@@ -432,5 +420,10 @@ def _span(text: str, style: str) -> str:
     return f'<span style="{style}">{escape(text)}</span>' if text else ""
 
 
-def _page(inner: str) -> str:
-    return f'<div class="tex2jax_ignore mathjax_ignore">{inner}</div>'
+def _table(titles: list[str], rows: list[list[str]], legend: str = "") -> str:
+    head = "".join(f'<th style="text-align:left">{escape(t)}</th>' for t in titles)
+    body = "".join(f"<tr>{''.join(cells)}</tr>" for cells in rows)
+    return (
+        '<div class="tex2jax_ignore mathjax_ignore"><table style="width:100%;border-collapse:collapse;'
+        f'table-layout:fixed"><tr>{head}</tr>{body}</table><div style="opacity:.7;font-size:90%">{legend}</div></div>'
+    )

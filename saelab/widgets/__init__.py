@@ -9,10 +9,8 @@ file of prose, tables, charts and widgets.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
-from saelab.index import LatentIndex
-from saelab.interventions import Effects
 from saelab.widgets.dashboard import LatentDashboard
 from saelab.widgets.effect_map import EffectMap
 from saelab.widgets.heatmap import ActivationHeatmap
@@ -34,6 +32,10 @@ from saelab.widgets.steering import SteeringPanel
 from saelab.widgets.table import LatentTable
 from saelab.widgets.tokens import TokenText
 from saelab.widgets.training_monitor import TrainingMonitor
+
+if TYPE_CHECKING:
+    from saelab.index import LatentIndex
+    from saelab.interventions import Effects
 
 __all__ = [
     "ActivationHeatmap", "BarChart", "Code", "EffectMap", "Facts", "Heading", "LatentDashboard", "LatentMap",
@@ -85,9 +87,11 @@ def steering_panel(
     return SteeringPanel(index, model=model, sae=sae, **state)
 
 
-def effect_map(
-    effects: Effects | Any, sae: Any = None, text: str = "", latent: int | None = None, **options: Any
-) -> EffectMap:
+@overload
+def effect_map(effects: Effects, /, **state: Any) -> EffectMap: ...
+@overload
+def effect_map(model: Any, /, sae: Any, text: str, latent: int, **options: Any) -> EffectMap: ...
+def effect_map(effects: Any, /, *what: Any, **options: Any) -> EffectMap:
     """What taking a latent away changes at each position of a text; see :class:`EffectMap`.
 
     ``effect_map(effects)`` shows what :func:`saelab.effects` gave; ``effect_map(model, sae, text, latent)``
@@ -99,9 +103,7 @@ def effect_map(
     >>> sl.effect_map(sl.effects(model, sae, "The red fox", latent)).latent == latent
     True
     """
-    if isinstance(effects, Effects):
-        return EffectMap(effects, **options)
-    return EffectMap.of(effects, sae, text, latent, **options)
+    return EffectMap.of(effects, *what, **options) if what else EffectMap(effects, **options)
 
 
 def training_monitor(what: Any = None) -> TrainingMonitor:

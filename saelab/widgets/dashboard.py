@@ -11,7 +11,7 @@ import traitlets
 from saelab.errors import SaelabError, check_count, check_latent, unknown
 from saelab.interventions import effects
 from saelab.widgets.base import Widget, asset
-from saelab.widgets.effects import most, packed, plain_lines
+from saelab.widgets.effect_map import most, packed, plain_lines
 from saelab.widgets.latest import Latest
 from saelab.widgets.page import request_key
 from saelab.widgets.payload import examples, payload, payloads, sides, values_at

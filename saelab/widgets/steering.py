@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -180,7 +181,7 @@ class SteeringPanel(Widget):
             raise SaelabError(f"mode {self.mode!r} has no strength to sweep over; choose another")
         if not self.factors:
             raise SaelabError("there are no factors to multiply the strengths by; give some, such as 0, 1, 2")
-        self._start(self._sweep, wait, swept=[])
+        self._start(partial(self._sweep, list(self.factors)), wait, swept=[])
 
     def cancel(self) -> None:
         """Stop after the token that is being written; what was written stays.
@@ -192,12 +193,13 @@ class SteeringPanel(Widget):
         self._stop.set()
 
     def _start(self, work: Callable[..., None], wait: bool, **emptied: Any) -> None:
-        """Run ``work(model, sae, prompt, edits, options)`` in a thread; the settings are checked before."""
+        """Run ``work(model, sae, edits, job)`` in a thread; the settings are checked before."""
+        names = ("prompt", "mode", "positions", "max_new_tokens", "temperature", "seed")
+        job, edits = {name: getattr(self, name) for name in names}, {}
         if not self.prompt:
             raise SaelabError("the prompt is empty; write at least one character")
         if not self.edits:
             raise SaelabError("no latent to steer with; add one by its number")
-        edits: dict[int, float] = {}
         for e in self.edits:
             latent = check_latent(e["latent"], self.d_sae)
             if latent in edits:
@@ -205,8 +207,7 @@ class SteeringPanel(Widget):
             edits[latent] = float(e["strength"])
         if self.running:
             raise SaelabError("already writing; cancel first")
-        names = ("mode", "positions", "max_new_tokens", "temperature", "seed")
-        options, (model, sae, _) = {name: getattr(self, name) for name in names}, self._source
+        model, sae, _ = self._source
         self._stop.clear()
         self.clear_error()
         with self.hold_sync():
@@ -214,34 +215,31 @@ class SteeringPanel(Widget):
             for name, value in emptied.items():
                 setattr(self, name, value)
 
-        def guarded(prompt: str, factors: list[float]) -> None:
+        def guarded() -> None:
             try:
-                work(model, sae, prompt, edits, factors, options)
+                work(model, sae, edits, job)
             except Exception as error:
                 self.status = ""
                 self.show_error(error)
             finally:
                 self.running = False
 
-        given = (self.prompt, list(self.factors))
-        self._thread = threading.Thread(target=guarded, args=given, name="saelab-steering", daemon=True)
+        self._thread = threading.Thread(target=guarded, name="saelab-steering", daemon=True)
         self._thread.start()
         if wait:
             self._thread.join()
 
-    def _compare(
-        self, model: Any, sae: Any, prompt: str, edits: dict[int, float], _: Any, options: dict[str, Any]
-    ) -> None:
+    def _compare(self, model: Any, sae: Any, edits: dict[int, float], job: dict[str, Any]) -> None:
         result = self.result = compare(
-            model, sae, prompt, edits, on_baseline=self._stream("baseline", model),
-            on_token=self._stream("steered", model), **options,
+            model, sae, edits=edits, on_baseline=self._stream("baseline", model),
+            on_token=self._stream("steered", model), **job,
         )  # fmt: skip
         left, right = result.differences()
         cancelled = result.baseline.cancelled or result.steered.cancelled
         with self.hold_sync():
             self.baseline = _written(model, result.baseline.ids, left)
             self.steered = _written(model, result.steered.ids, right)
-            self.said = plain({"prompt": prompt, "edits": list(edits.items()), **options})
+            self.said = plain({**job, "edits": list(edits.items())})
             self.status = "cancelled" if cancelled else ""
 
     def _stream(self, side: str, model: Any) -> Callable[[int, list[list[int]]], bool]:
@@ -262,21 +260,15 @@ class SteeringPanel(Widget):
         return on_token
 
     def _sweep(
-        self,
-        model: Any,
-        sae: Any,
-        prompt: str,
-        edits: dict[int, float],
-        factors: list[float],
-        options: dict[str, Any],
+        self, factors: list[float], model: Any, sae: Any, edits: dict[int, float], job: dict[str, Any]
     ) -> None:
-        runs = [(latent, factor, factor * s) for latent, s in edits.items() for factor in factors]
+        prompt, runs = job.pop("prompt"), [(i, f, f * s) for i, s in edits.items() for f in factors]
         self._swept = []
         for number, (latent, factor, strength) in enumerate(runs, 1):
             self.status = f"sweep: {number} of {len(runs)}"
             made = sweep(
                 model, sae, prompt, [latent], [strength], progress=False,
-                on_token=lambda step, ids: not self._stop.is_set(), **options,
+                on_token=lambda step, ids: not self._stop.is_set(), **job,
             ).frame.assign(factor=factor)  # fmt: skip
             if self._stop.is_set():
                 self.status = f"cancelled after {number - 1} of {len(runs)}"

@@ -51,7 +51,10 @@ def logits_after(model, ids):
 @pytest.mark.parametrize("mode", ["add", "clamp", "project"])
 def test_c09_the_cache_changes_nothing(model, sae, positions, mode):
     made = [
-        generate(model, sae, PROMPT, {3: 6.0}, max_new_tokens=8, temperature=0, mode=mode, positions=positions, schedule=[0.5, 1.0, 2.0], cache=cache, stop_at_end=False)
+        generate(
+            model, sae, PROMPT, {3: 6.0}, max_new_tokens=8, temperature=0, mode=mode, positions=positions,
+            schedule=[0.5, 1.0, 2.0], cache=cache, stop_at_end=False,
+        )
         for cache in (True, False)
     ]  # fmt: skip
     assert made[0].ids == made[1].ids
@@ -68,7 +71,16 @@ def test_c09_what_each_position_means(model, sae):
         ([2], [2]),
         ([-1], [4]),
     ]:
-        made = generate(model, sae, PROMPT, {3: 6.0}, max_new_tokens=4, temperature=0, positions=positions, stop_at_end=False)  # fmt: skip
+        made = generate(
+            model,
+            sae,
+            PROMPT,
+            {3: 6.0},
+            max_new_tokens=4,
+            temperature=0,
+            positions=positions,
+            stop_at_end=False,
+        )
         text = [*made.prompt_ids, *made.ids]
         assert 0 not in made.ids
         for step in range(4):
@@ -94,7 +106,9 @@ def test_c09_generated_only_leaves_the_first_token_and_strength_0_leaves_all(mod
 @pytest.mark.filterwarnings("ignore:`past_key_values` is deprecated")
 @pytest.mark.parametrize("positions", POSITIONS)
 def test_the_models_own_generate_is_steered_the_same(model, sae, positions):
-    ours = generate(model, sae, PROMPT, {3: 6.0}, max_new_tokens=6, temperature=0, positions=positions, stop_at_end=False)  # fmt: skip
+    ours = generate(
+        model, sae, PROMPT, {3: 6.0}, max_new_tokens=6, temperature=0, positions=positions, stop_at_end=False
+    )
     ids = torch.tensor([ours.prompt_ids])
     with steer(model, sae, {3: 6.0}, positions=positions):
         theirs = model.generate(ids, max_new_tokens=6, do_sample=False, verbose=False, stop_at_eos=False)
@@ -106,7 +120,16 @@ def test_the_models_own_generate_is_steered_the_same(model, sae, positions):
 
 def test_a_schedule_counts_generated_tokens(model, sae):
     """The 1st, 2nd and every later generated token; the prompt as the first."""
-    made = generate(model, sae, PROMPT, {3: 2.0}, max_new_tokens=5, temperature=0, schedule=[0.0, 1.0, 3.0], stop_at_end=False)  # fmt: skip
+    made = generate(
+        model,
+        sae,
+        PROMPT,
+        {3: 2.0},
+        max_new_tokens=5,
+        temperature=0,
+        schedule=[0.0, 1.0, 3.0],
+        stop_at_end=False,
+    )
     text = [*made.prompt_ids, *made.ids]
     with steer(model, sae, [Edit(2.0, latent=3, positions=(6,)), Edit(6.0, latent=3, positions=(7, 8))]):
         logp = logits_after(model, text[:-1])[4:]

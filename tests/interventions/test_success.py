@@ -8,7 +8,7 @@ from helpers import random_sae
 from saelab import models
 from saelab.errors import SaelabError
 from saelab.interventions import Edit, generate, steering_success
-from saelab.interventions.success import FIRST_TEN
+from saelab.interventions.sweeps import FIRST_TEN
 
 CANDIDATES = {"a": [3, 9], "b": [7]}
 
@@ -69,6 +69,12 @@ def test_turned_on_needs_both_ends(found):
     assert mine.turned_on() == [fake["concept"][0]]
     assert mine.turned_on(0.95) == []
     assert "1 of 2 concepts turned on" in repr(mine)
+
+
+def test_the_plot_has_a_bar_for_every_share(found):
+    figure = found.plot()
+    assert [bar.name for bar in figure.data] == ["steered", "unsteered", "random", "others"]
+    assert list(figure.data[0].y) == found.frame["steered"].tolist()
 
 
 def test_the_table_is_inert_in_a_notebook(found):

@@ -11,7 +11,7 @@ from helpers import random_sae
 from saelab import models
 from saelab.errors import SaelabError
 from saelab.interventions import generate, steer, sweep
-from saelab.interventions.sweeps import judge, repetition
+from saelab.interventions.sweeps import reading, repetition
 
 PROMPTS = ["The red fox", "12 + 34"]
 
@@ -61,7 +61,7 @@ def test_rows_are_the_generations_of_their_settings(frame, tiny, sae):
 
 def test_texts_are_judged_by_the_unsteered_model(tiny, sae):
     made = generate(tiny, sae, PROMPTS[0], {3: 9.0}, max_new_tokens=6, n=3, seed=2, temperature=3.0)
-    for sample, line in zip(made.samples, judge(tiny, sae, made, 3), strict=True):
+    for sample, line in zip(made.samples, reading(tiny, sae, made, 3), strict=True):
         ids = torch.tensor([[*made.prompt_ids, *sample.ids]])
         start = len(made.prompt_ids)
         with torch.no_grad():
