@@ -28,6 +28,7 @@ class Mode:
     line: (
         Callable[[float], tuple[float, float]] | None
     )  # strength -> (slope, start) of what is added to a; or no line
+    sign: str = "="  # between the latent and its strength
     reads: bool = False  # whether a must be known
     unit: str = "activation"  # what the strength counts: a's units, times a, or nothing
 
@@ -43,10 +44,10 @@ class Mode:
 
 
 MODES = {
-    "add": Mode("add to the activation", lambda s: (0.0, s)),
+    "add": Mode("add to the activation", lambda s: (0.0, s), "+"),
     "clamp": Mode("set the activation", lambda s: (-1.0, s), reads=True),
-    "scale": Mode("multiply the activation", lambda s: (s - 1.0, 0.0), reads=True, unit="times"),
-    "ablate": Mode("set the activation to 0", lambda s: (-1.0, 0.0), reads=True, unit=""),
+    "scale": Mode("multiply the activation", lambda s: (s - 1.0, 0.0), "×", reads=True, unit="times"),
+    "ablate": Mode("set the activation to 0", lambda s: (-1.0, 0.0), "", reads=True, unit=""),
     "project": Mode("set the component along it", None),
 }
 

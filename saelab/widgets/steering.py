@@ -76,7 +76,10 @@ class SteeringPanel(Widget):
     temperature = traitlets.Float(0.8).tag(sync=True)
     seed = traitlets.Int(0).tag(sync=True)
     # set by Python alone
-    modes = traitlets.Dict({name: m.title for name, m in MODES.items()}, read_only=True).tag(sync=True)
+    modes = traitlets.Dict(
+        {name: {"title": m.title, "unit": m.unit, "sign": m.sign} for name, m in MODES.items()},
+        read_only=True,
+    ).tag(sync=True)
     d_sae = traitlets.Int(0).tag(sync=True)
     running = traitlets.Bool(False).tag(sync=True)
     status = traitlets.Unicode("").tag(sync=True)
