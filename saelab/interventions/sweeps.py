@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from saelab import models
 from saelab.display import table_html
 from saelab.errors import SaelabError, check_count, check_latent, check_pair
-from saelab.interventions.edits import MODES, Edit, Intervention
+from saelab.interventions.edits import Edit, Intervention
 from saelab.interventions.generation import Generation, generate
 from saelab.interventions.steering import attach
 from saelab.sae import SAE
@@ -61,16 +61,10 @@ class Sweep:
                 mean = _means(self.frame[same])
                 for column, name in enumerate(_MEASURES, 1):
                     figure.add_scatter(
-                        x=mean.index,
-                        y=mean[name],
-                        name=f"{latent}{' (random direction)' if control else ''}",
-                        legendgroup=f"{latent}{control}",
-                        showlegend=column == 1 and len(mean) > 0,
-                        mode="lines+markers",
-                        line={"color": color, "dash": dash},
-                        row=1,
-                        col=column,
-                    )
+                        x=mean.index, y=mean[name], name=f"{latent}{' (random direction)' if control else ''}",
+                        legendgroup=f"{latent}{control}", showlegend=column == 1 and len(mean) > 0,
+                        mode="lines+markers", line={"color": color, "dash": dash}, row=1, col=column,
+                    )  # fmt: skip
         figure.update_xaxes(title_text="strength")
         return figure.update_yaxes(type="log", row=1, col=2)
 
@@ -137,35 +131,22 @@ def sweep(
     fields = ("positions", "when", "above", "schedule")
     common = {k: options.pop(k) for k in fields if k in options}
     relative = options.pop("relative", None)
-    if MODES.get(mode, MODES["add"]).unit != "activation":
-        relative = None
-    runs = [
-        (latent, strength, control, Edit(strength, mode, latent, control=None if control < 0 else control, **common))
-        for latent, strength, control in product(latents, strengths, (-1, *range(controls)))
-    ]  # fmt: skip
-    made = [Intervention.make(sae, edit, relative=relative) for *_, edit in runs]
-    rows = []
+    runs = []
+    for latent, strength, control in product(latents, strengths, (-1, *range(controls))):
+        edit = Edit(strength, mode, latent, control=None if control < 0 else control, **common)
+        edits = Intervention.make(sae, edit, relative=relative if edit.how.unit == "activation" else None)
+        runs.append(({"latent": latent, "strength": float(strength), "control": control}, edits))
+    frames = []
     with tqdm(total=len(prompts) * len(runs), desc="sweep", disable=not progress, leave=False) as bar:
-        for prompt, ((latent, strength, control, _), edits) in product(prompts, zip(runs, made, strict=True)):
+        for prompt, (setting, edits) in product(prompts, runs):
             done = generate(model, sae, prompt, edits, **options)
-            for n, (sample, line) in enumerate(
-                zip(done.samples, reading(model, sae, done, latent), strict=True)
-            ):
-                rows.append(
-                    {
-                        "prompt": done.prompt,
-                        "latent": latent,
-                        "strength": float(strength),
-                        "control": control,
-                        "sample": n,
-                        "text": sample.text,
-                        "tokens": len(sample.ids),
-                        **line,
-                        **({} if score is None else {"score": score(sample.text)}),
-                    }
-                )
+            sizes = {"sample": range(len(done.samples)), "tokens": [len(s.ids) for s in done.samples]}
+            texts = pd.DataFrame({"prompt": done.prompt, **setting, "text": done.texts, **sizes})
+            frames.append(texts.join(pd.DataFrame(reading(model, sae, done, setting["latent"]))))
             bar.update()
-    return Sweep(pd.DataFrame(rows))
+    columns = ["prompt", "latent", "strength", "control", "sample", "text", "tokens"]
+    frame = pd.concat(frames, ignore_index=True)[[*columns, "perplexity", "activation", "repetition"]]
+    return Sweep(pd.DataFrame(frame if score is None else frame.assign(score=frame["text"].map(score))))
 
 
 def reading(model: Any, sae: SAE, done: Generation, latent: int) -> list[dict[str, float]]:
@@ -181,14 +162,10 @@ def reading(model: Any, sae: SAE, done: Generation, latent: int) -> list[dict[st
     out = []
     for row, text in enumerate(texts):
         logp = logits[row, start - 1 : len(text) - 1].float().log_softmax(-1).cpu()  # (new, V)
-        nats = -logp.gather(-1, text[start:, None]).double()
-        out.append(
-            {
-                "perplexity": float(nats.mean().exp()),
-                "activation": float(activation[row, start : len(text)].mean()),
-                "repetition": repetition(text[start:].tolist()),
-            }
-        )
+        perplexity = (-logp.gather(-1, text[start:, None]).double()).mean().exp()
+        fires = activation[row, start : len(text)].mean()
+        values = float(fires), float(perplexity), repetition(text[start:].tolist())
+        out.append(dict(zip(_MEASURES, values, strict=True)))
     return out
 
 
