@@ -143,47 +143,46 @@ def effects(
     written = _residual_write(model, sae, latent) if direct else None  # (d_model)
     with models.lock(model), torch.no_grad():
         with attach(model, sae, error=True) as spliced:
-            clean = models.forward(model, ids)[0].float().log_softmax(-1).cpu()  # (T, V)
+            clean = _logp(model, ids)  # (T, V)
         activation = spliced.codes.column(latent)[0].float().cpu()  # (T)
-        with steer(model, sae, [latent], mode="ablate", special=special):
-            ablated = models.forward(model, ids)[0].float().log_softmax(-1).cpu()  # (T, V)
         edited = (activation > 0) & allowed(model, ids, special)  # (T)
-        straight = None
+        with steer(model, sae, [latent], mode="ablate", special=special):
+            without = {"": _logp(model, ids)}
         if written is not None:
-            part = (activation * edited)[:, None] * written  # (T, d_model)
-            straight = _without_in_last_layer(model, ids, part * output_scale(spliced.codes).cpu())  # (T, V)
-    tokens, following = models.token_labels(model, ids[0].tolist()), ids[0, 1:]
-    loss = -clean[:-1].gather(-1, following[:, None])[:, 0]  # (T - 1)
-    loss_ablated = -ablated[:-1].gather(-1, following[:, None])[:, 0]  # (T - 1)
-    none = torch.tensor([torch.nan])
-    frame = pd.DataFrame(
-        {
-            "position": np.arange(len(tokens)),
-            "token": tokens,
-            "id": ids[0].numpy(),
-            "activation": activation.numpy(),
-            "edited": edited.numpy(),
-            "next": [*tokens[1:], None],
-            "loss": torch.cat([loss, none]).numpy(),
-            "loss_diff": torch.cat([loss_ablated - loss, none]).numpy(),
-            **_changes(model, clean, ablated, top),
-        }
-    )
-    if straight is not None:
-        frame = frame.assign(**{f"direct_{k}": v for k, v in _changes(model, clean, straight, top).items()})
+            part = (
+                (activation * edited)[:, None] * written * output_scale(spliced.codes).cpu()
+            )  # (T, d_model)
+            last = f"blocks.{int(model.cfg.n_layers) - 1}.hook_resid_post"
+            with watched(model, {last: lambda x, p: sum_into(x, [-part])}):
+                without["direct_"] = _logp(model, ids)
     listed, special_ids = ids[0].tolist(), models.special_ids(model)
-    places = frozenset(k for k, i in enumerate(listed) if i in special_ids)
-    return Effects(frame, latent, listed, models.token_groups(model, listed), places)
-
-
-def _changes(model: Any, clean: Tensor, ablated: Tensor, top: int) -> dict[str, Any]:
-    gain = clean - ablated  # (T, V)
-    gain = torch.where(gain.isnan(), 0.0, gain)  # both -inf: a masked logit
-    return {
-        "kl": kl_divergence(clean, ablated).clamp_min(0).numpy(),
-        "up": _votes(model, gain, top, 1),
-        "down": _votes(model, gain, top, -1),
+    tokens, loss = models.token_labels(model, listed), _loss(clean, ids[0])
+    columns = {
+        "position": np.arange(len(tokens)),
+        "token": tokens,
+        "id": ids[0].numpy(),
+        "activation": activation.numpy(),
+        "edited": edited.numpy(),
+        "next": [*tokens[1:], None],
+        "loss": loss.numpy(),
+        "loss_diff": (_loss(without[""], ids[0]) - loss).numpy(),
     }
+    for way, logp in without.items():
+        gain = (clean - logp).nan_to_num(0.0, torch.inf, -torch.inf)  # NaN: both -inf, a masked logit
+        columns[way + "kl"] = kl_divergence(clean, logp).clamp_min(0).numpy()
+        columns[way + "up"], columns[way + "down"] = _votes(model, gain, top, 1), _votes(model, gain, top, -1)
+    places = frozenset(k for k, i in enumerate(listed) if i in special_ids)
+    return Effects(pd.DataFrame(columns), latent, listed, models.token_groups(model, listed), places)
+
+
+def _logp(model: Any, ids: Tensor) -> Tensor:
+    """(1, T) -> (T, V) log-probabilities of the next token."""
+    return models.forward(model, ids)[0].float().log_softmax(-1).cpu()
+
+
+def _loss(logp: Tensor, ids: Tensor) -> Tensor:
+    """(T, V), (T) -> (T) in nats; NaN at the last position, which has no next token."""
+    return torch.cat([-logp[:-1].gather(-1, ids[1:, None])[:, 0], torch.tensor([torch.nan])])
 
 
 def _residual_write(model: Any, sae: SAE, latent: int) -> Tensor:
@@ -194,26 +193,18 @@ def _residual_write(model: Any, sae: SAE, latent: int) -> Tensor:
         return residual_direction(model, sae.W_dec[latent].float(), sae.config.hook_out).float().cpu()
 
 
-def _without_in_last_layer(model: Any, ids: Tensor, part: Tensor) -> Tensor:
-    """(T, V) log-probabilities when ``part`` (T, d_model) is taken out behind the last block."""
-    last = f"blocks.{int(model.cfg.n_layers) - 1}.hook_resid_post"
-    with watched(model, {last: lambda x, p: sum_into(x, [-part])}):
-        return models.forward(model, ids)[0].float().log_softmax(-1).cpu()
-
-
 def output_scale(codes: Codes) -> Tensor:
     """(rows, 1 or d_out) what activation times decoder row is multiplied by at each position."""
     return codes.values.new_ones(codes.n_rows, 1) if codes.stats is None else codes.stats[1].float()
 
 
 def _votes(model: Any, gain: Tensor, top: int, sign: int) -> list[list[tuple[str, float]]]:
+    """(T, V) -> at each position the tokens that gain most in this direction, and how much."""
     best = (sign * gain).topk(min(top, gain.shape[1]), dim=-1)  # (T, top)
     rows = []
-    for values, indices in zip(best.values.tolist(), best.indices.tolist(), strict=True):
-        kept = [(i, sign * v) for v, i in zip(values, indices, strict=True) if v > _NOISE]
-        rows.append(
-            list(zip(models.token_labels(model, [i for i, _ in kept]), [v for _, v in kept], strict=True))
-        )
+    for values, ids in zip(best.values.tolist(), best.indices.tolist(), strict=True):
+        kept = [sign * v for v in values if v > _NOISE]  # the largest come first
+        rows.append(list(zip(models.token_labels(model, ids[: len(kept)]), kept, strict=True)))
     return rows
 
 

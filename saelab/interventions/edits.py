@@ -376,7 +376,7 @@ def _listed(edits: Any, common: dict[str, Any]) -> list[Edit]:
                 f"latent {latent!r} has no strength: give {{latent: strength}}, or mode='ablate'"
             )
         else:  # ablating needs no strength, so {7: True} and {7: None} are as good as any number
-            parts.append(Edit(value if not ablates else 0.0, latent=latent, **common))
+            parts.append(Edit(0.0 if ablates or value is None else value, latent=latent, **common))
     return parts
 
 

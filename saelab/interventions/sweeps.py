@@ -146,7 +146,9 @@ def sweep(
             bar.update()
     columns = ["prompt", "latent", "strength", "control", "sample", "text", "tokens"]
     frame = pd.concat(frames, ignore_index=True)[[*columns, "perplexity", "activation", "repetition"]]
-    return Sweep(pd.DataFrame(frame if score is None else frame.assign(score=frame["text"].map(score))))
+    return Sweep(
+        pd.DataFrame(frame if score is None else frame.assign(score=[score(t) for t in frame["text"]]))
+    )
 
 
 def reading(model: Any, sae: SAE, done: Generation, latent: int) -> list[dict[str, float]]:

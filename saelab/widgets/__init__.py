@@ -75,7 +75,7 @@ def heatmap(
 
 
 def steering_panel(
-    index: LatentIndex | None = None, *, model: Any = None, sae: Any = None, **state: Any
+    index: LatentIndex | None = None, *old_order: None, model: Any = None, sae: Any = None, **state: Any
 ) -> SteeringPanel:
     """Panel to steer generation with latents; see :class:`SteeringPanel`.
 
@@ -84,7 +84,7 @@ def steering_panel(
     >>> sl.steering_panel(index, edits={latent: 8.0}).title() == f"Steering with latent {latent}"
     True
     """
-    return SteeringPanel(index, model=model, sae=sae, **state)
+    return SteeringPanel(index, *old_order, model=model, sae=sae, **state)
 
 
 @overload

@@ -93,17 +93,17 @@ class SteeringPanel(Widget):
     def __init__(
         self,
         index: LatentIndex | None = None,
-        *,
+        *old_order: None,
         model: Any = None,
         sae: Any = None,
         edits: Mapping[int, float] | Sequence[int] = (),
         **state: Any,
     ):
         self._stop, self._thread = threading.Event(), None
-        if index is not None and not isinstance(index, LatentIndex):
+        if old_order or (index is not None and not isinstance(index, LatentIndex)):
             raise SaelabError(
-                "what comes first is an index: steering_panel(index), or steering_panel(model=…, sae=…) without "
-                f"one; got {type(index).__name__}"
+                "the index comes first, and model and SAE have names: write steering_panel(index), or "
+                f"steering_panel(model=…, sae=…) without one; got {type(index).__name__}"
             )
         model = index.model if model is None and index is not None else model
         sae = index.sae if sae is None and index is not None else sae

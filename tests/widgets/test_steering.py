@@ -5,8 +5,9 @@ import threading
 import pandas as pd
 import pytest
 
+import saelab as sl
 from saelab.errors import SaelabError
-from saelab.interventions import compare, sweep
+from saelab.interventions import MODES, compare, sweep
 from saelab.widgets import SteeringPanel, steering_panel
 
 
@@ -130,6 +131,21 @@ def test_latents_and_choices_are_checked_when_it_is_made(tiny, sae):
         steering_panel(model=tiny, sae=sae, mode="ad")
     with pytest.raises(SaelabError, match="unknown argument"):
         steering_panel(model=tiny, sae=sae, promt="x")
+
+
+def test_an_index_is_enough_and_the_old_order_is_named(tiny, sae, index):
+    made = steering_panel(index)
+    assert made._held == (tiny, sae, index)
+    assert list(made.modes) == list(MODES)
+    bare = sl.LatentIndex.open(index.path)
+    with pytest.raises(SaelabError, match="give model= and sae="):
+        steering_panel(bare)
+    assert steering_panel(bare, model=tiny, sae=sae)._held == (tiny, sae, bare)
+    for old in [(tiny, sae, index), (tiny, sae), (tiny,)]:
+        with pytest.raises(
+            SaelabError, match=r"write steering_panel\(index\), or steering_panel\(model=…, sae=…\)"
+        ):
+            steering_panel(*old)
 
 
 def test_before_the_first_run(panel):
