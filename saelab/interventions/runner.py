@@ -79,7 +79,7 @@ class EditRunner(SAEAtHook):
         """Find where this pass is edited; returns at how many positions."""
         self.where = {e.positions: self.schedule.on(e) for e in self.edits}
         self.union = functools.reduce(torch.logical_or, self.where.values())  # (B, T)
-        self.count = int(self.union.sum())
+        self.count = int(self.union.count_nonzero())
         self.delta: list[Tensor | None] = []  # (n, d_out), once it is known
         self.begin(p, watch, self.needs_input and self.count > 0)
         return self.count
@@ -91,7 +91,8 @@ class EditRunner(SAEAtHook):
         if self.count == 0:
             return None
         if self.fixed is not None:
-            return functools.reduce(torch.add, [self._added(e, row, x)[..., part] for e, row in self.fixed])
+            added = [self._added(e, row, x) for e, row in self.fixed if not self.schedule.is_over(e)]
+            return functools.reduce(torch.add, added)[..., part] if added else None
         if not self.delta:
             self.delta.append(self._delta(x))
         if self.delta[0] is None:

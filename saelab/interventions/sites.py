@@ -100,6 +100,10 @@ def by_hook(
 
 def sum_into(x: Tensor, changes: list[Tensor]) -> Tensor:
     """``x`` plus all changes (B, T, d), added in float32 at least and given back in x's dtype."""
+    if all(c.dtype == x.dtype == torch.float32 and c.device == x.device for c in changes):
+        return functools.reduce(
+            torch.add, changes, x
+        )  # a step of a generation loop has no time to convert nothing
     wide = torch.promote_types(x.dtype, torch.float32)
     return functools.reduce(lambda total, c: total + c.to(x.device, wide), changes, x.to(wide)).to(x.dtype)
 
@@ -123,14 +127,20 @@ class EditSchedule:
         self.ordinary[list(special_ids)] = False
         self.needs_prompt = False  # set by the edits that do
         self.prompt: Tensor | None = None
+        self.over: dict[
+            tuple[float, ...], int
+        ] = {}  # schedule -> columns in the cache when it had ended in 0
         self.begun: Tensor | None = None  # ids of the last pass that began a text
         self.wanted: set[int] = set()
         self.reached: set[int] = set()
 
     def begin(self, p: Pass) -> None:
         """Look at a pass before it runs."""
+        if p.past == 0:
+            self.over.clear()
         if self.fixed is not None:
-            self.prompt = torch.tensor([self.fixed], device=p.ids.device)  # the same for every row
+            if self.prompt is None:
+                self.prompt = torch.tensor([self.fixed], device=p.ids.device)  # the same for every row
         elif p.past == 0:
             self._refuse_a_loop_without_cache(p)
             self.prompt, self.begun = p.lengths, p.ids
@@ -185,7 +195,13 @@ class EditSchedule:
         assert edit.schedule is not None
         assert self.prompt is not None
         step = (self.p.position - self.prompt[:, None]).clamp(0, len(edit.schedule) - 1)  # (B, T)
+        if self.p.past and edit.schedule[-1] == 0 and int(step.min()) == len(edit.schedule) - 1:
+            self.over[edit.schedule] = self.p.past
         return torch.tensor(edit.schedule, device=step.device).take(step)
+
+    def is_over(self, edit: Edit) -> bool:
+        """Whether a schedule that ends in 0 had ended before this pass, as every later token's has then."""
+        return edit.schedule is not None and self.p.past > self.over.get(edit.schedule, self.p.past)
 
     def check_reached(self) -> None:
         """Refuse a place in the text that no pass came to."""
