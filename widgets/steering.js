@@ -12,7 +12,8 @@ import { chip, direction, marked, tokens } from "./text.js";
  * @typedef {object} State
  * @property {string} prompt
  * @property {Edit[]} edits
- * @property {"add" | "clamp" | "scale" | "ablate" | "project"} mode
+ * @property {Record<string, { title: string, unit: string, sign: string }>} modes
+ * @property {string} mode
  * @property {"all" | "prompt" | "generated" | "last"} positions
  * @property {number} max_new_tokens
  * @property {number} temperature
@@ -30,10 +31,6 @@ import { chip, direction, marked, tokens } from "./text.js";
  * @property {{ message?: string, traceback?: string }} error
  */
 
-const MODES = /** @type {Record<string, string>} */ ({
-  add: "add to the activation", clamp: "set the activation", scale: "multiply the activation", ablate: "set the activation to 0",
-  project: "set the component along it",
-});
 const POSITIONS = /** @type {Record<string, string>} */ ({
   all: "all tokens", prompt: "the prompt", generated: "generated tokens", last: "the newest token",
 });
@@ -51,6 +48,7 @@ function render({ model, el, signal }) {
   const request = requests(model, abort.signal);
   const view = root("steering", "Steering panel");
   const alert = alertBox(model);
+  const modes = model.get("modes");
 
   /** @param {Partial<State>} changes */
   function set(changes) {
@@ -94,8 +92,9 @@ function render({ model, el, signal }) {
     if (about.token !== null) who.append(chip(about.token), " ");
     who.append(about.label);
     who.title = about.token === null ? "" : `fires most on this token; at most ${show(about.max)} in the index`;
-    const reach = model.get("mode") === "scale" ? 4 : Math.max(3 * about.max, Math.abs(strength));
-    const low = model.get("mode") === "scale" ? 0 : -reach;
+    const times = modes[model.get("mode")].unit === "times";
+    const reach = times ? 4 : Math.max(3 * about.max, Math.abs(strength));
+    const low = times ? 0 : -reach;
     const slider = h("input", { type: "range", min: low, max: reach, step: reach / 100, "aria-label": `Strength of latent ${latent}` });
     const number = h("input", { class: "sl-input sl-number", type: "text", inputmode: "decimal", "aria-label": `Strength of latent ${latent}, as a number` });
     slider.value = String(strength);
@@ -112,7 +111,7 @@ function render({ model, el, signal }) {
     });
     const drop = button("×", `Take latent ${latent} away`, () => set({ edits: model.get("edits").filter((e) => e.latent !== latent) }));
     const row = h("div", { class: "sl-edit", "data-latent": latent }, who,
-      h("span", { class: "sl-slider" }, slider, h("small", { "aria-hidden": "true" }, h("span", {}, show(low)), h("span", {}, model.get("mode") === "scale" ? "× 2" : "0"), h("span", {}, show(reach)))),
+      h("span", { class: "sl-slider" }, slider, h("small", { "aria-hidden": "true" }, h("span", {}, show(low)), h("span", {}, times ? "× 2" : "0"), h("span", {}, show(reach)))),
       number, drop);
     if (model.get("read_only")) for (const field of [slider, number, drop]) field.disabled = true;
     return row;
@@ -136,7 +135,7 @@ function render({ model, el, signal }) {
     });
     return node;
   }
-  const mode = choice("mode", MODES);
+  const mode = choice("mode", Object.fromEntries(Object.entries(modes).map(([key, { title }]) => [key, title])));
   const positions = choice("positions", POSITIONS);
   const length = setting("max_new_tokens", "Tokens to write", true);
   const temperature = setting("temperature", "Temperature", false);
@@ -172,7 +171,7 @@ function render({ model, el, signal }) {
   });
 
   function drawMode() {
-    for (const row of list.children) row.classList.toggle("sl-off", model.get("mode") === "ablate");
+    for (const row of list.children) row.classList.toggle("sl-off", !modes[model.get("mode")].unit);
   }
   function drawSettings() {
     mode.value = model.get("mode");
@@ -209,8 +208,8 @@ function render({ model, el, signal }) {
   function drawTexts() {
     const [left, right, running] = [model.get("baseline"), model.get("steered"), model.get("running")];
     const edits = /** @type {[number, number][]} */ (model.get("said").edits ?? []);
-    const how = model.get("said").mode;
-    const name = edits.length ? `steered: ${edits.map(([l, s]) => (how === "ablate" ? `${l} off` : how === "scale" ? `${l} × ${show(s)}` : how === "clamp" || how === "project" ? `${l} = ${show(s)}` : `${l} ${s < 0 ? "−" : "+"} ${show(Math.abs(s))}`)).join(", ")}` : "steered";
+    const sign = modes[model.get("said").mode]?.sign;
+    const name = edits.length ? `steered: ${edits.map(([l, s]) => (sign === "+" ? `${l} ${s < 0 ? "−" : "+"} ${show(Math.abs(s))}` : sign ? `${l} ${sign} ${show(s)}` : `${l} off`)).join(", ")}` : "steered";
     const [a, b] = [side("as it is", left, true), side(name, right, false)];
     if (running) (right || left === null || !left ? (right ? b : a) : a).body.classList.add("sl-wait");
     texts.hidden = !left && !right && !(running && !model.get("status").startsWith("sweep"));

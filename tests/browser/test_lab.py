@@ -316,7 +316,7 @@ w""",
 STEER = """
 from helpers import tiny_model, random_sae
 import saelab as sl
-w = sl.steering_panel(tiny_model(), random_sae(k=6), edits={3: 40.0}, prompt="", max_new_tokens=12)
+w = sl.steering_panel(model=tiny_model(), sae=random_sae(k=6), edits={3: 40.0}, prompt="", max_new_tokens=12)
 w
 """
 
