@@ -12,11 +12,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from saelab.activations.harvest import Part, Screen
+from saelab.activations.harvest import OutlierFilter, Part
 from saelab.errors import SaelabError, check_count
 
 
-class Source(Protocol):
+class BatchSource(Protocol):
     """Where rows come from: a model at work (:class:`saelab.activations.harvest.Harvester`) or a store on disk."""
 
     hooks: list[str]
@@ -24,7 +24,7 @@ class Source(Protocol):
     done: bool
     epoch: int
     digest: str  # of what was read
-    screen: Screen
+    outliers: OutlierFilter
 
     def next(self) -> list[Part]: ...
     def same(self) -> dict[str, Any]: ...
@@ -52,7 +52,7 @@ class ActivationBuffer:
         When a size is impossible.
     """
 
-    def __init__(self, source: Source, *, batch: int = 4096, capacity: int = 1 << 16, seed: int = 0):
+    def __init__(self, source: BatchSource, *, batch: int = 4096, capacity: int = 1 << 16, seed: int = 0):
         self.source, self.batch = source, check_count("batch", batch)
         if capacity < 2 * batch:
             raise SaelabError(

@@ -14,17 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from saelab import files, models
-from saelab.activations.harvest import Harvester, Part, Screen
+from saelab.activations.harvest import Harvester, Part
+from saelab.activations.shards import FileShard, MemoryShard, Shard, write_shard
 from saelab.errors import SaelabError, check_count, check_dtype, check_model, unknown
-
-BLOCK = 1024  # rows that are read together; blocks come in random order
 
 
 @dataclass(frozen=True)
@@ -59,15 +57,9 @@ class ActivationStore:
     have). ``sl.train(store, d_sae=…, k=…)`` trains on it.
     """
 
-    def __init__(
-        self,
-        origin: Origin,
-        shards: list[_Shard],
-        digest: str,
-        folder: Path | None = None,
-    ):
+    def __init__(self, origin: Origin, shards: Sequence[Shard], digest: str, folder: Path | None = None):
         self.origin, self.digest, self.folder = origin, digest, folder
-        self._shards = shards
+        self.shards = shards
 
     @classmethod
     def of(cls, arrays: dict[str, Tensor], *, where: Tensor | None = None) -> ActivationStore:
@@ -97,7 +89,7 @@ class ActivationStore:
             hashed.update(f"{name} {tuple(a.shape)}".encode() + a.contiguous().numpy().tobytes())
         digest = hashed.hexdigest()
         widths = {name: s[1] for name, s in sizes.items()}
-        return cls(Origin("", digest, widths, None, False), [_Arrays(acts, place)], digest)
+        return cls(Origin("", digest, widths, None, False), [MemoryShard(acts, place)], digest)
 
     @classmethod
     def write(
@@ -165,7 +157,7 @@ class ActivationStore:
                 return cls.open(path)
         shards = sorted(path.glob("rows-*.safetensors"))
         if shards:
-            source.load(json.loads(_File(shards[-1], len(hooks)).metadata["state"]))
+            source.load(json.loads(FileShard(shards[-1], len(hooks)).metadata["state"]))
         bar = tqdm(
             total=limit, initial=min(limit, source.harvested), unit="tok", unit_scale=True, desc="harvest",
             disable=not progress, leave=False,
@@ -179,9 +171,9 @@ class ActivationStore:
                 bar.update(sum(len(place) for _, place in new))
                 parts += new
                 if parts and (waiting >= shard_rows or source.done):
-                    _write_shard(path / f"rows-{number:05}.safetensors", parts, dtype, source)
+                    write_shard(path / f"rows-{number:05}.safetensors", parts, dtype, source)
                     parts, number, waiting = [], number + 1, 0
-        end = {"sha256": source.digest, "dropped": source.screen.dropped, "shards": number}
+        end = {"sha256": source.digest, "dropped": source.outliers.not_finite, "shards": number}
         if not number:
             raise SaelabError(
                 "there is no text: every document was empty, or the iterator was already used up"
@@ -207,9 +199,9 @@ class ActivationStore:
                 f"the harvest into {path} did not end: call ActivationStore.write again as before"
             )
         names = [f"rows-{i:05}.safetensors" for i in range(meta["end"]["shards"])]
-        shards = [_File(path / name, len(meta["widths"])) for name in names]
+        shards = [FileShard(path / name, len(meta["widths"])) for name in names]
         origin = Origin(meta["model"], meta["weights"], meta["widths"], meta["context"], meta["bos"])
-        return cls(origin, list(shards), meta["end"]["sha256"], path)
+        return cls(origin, shards, meta["end"]["sha256"], path)
 
     # ------------------------------------------------------------------------------------------ reading
 
@@ -219,11 +211,11 @@ class ActivationStore:
         return list(self.origin.widths)
 
     def __len__(self) -> int:
-        return sum(len(s) for s in self._shards)
+        return sum(len(s) for s in self.shards)
 
     def rows(self, start: int, stop: int, hook: str | None = None) -> Tensor:
         """Activations (stop - start, d) in float32, in the order of the texts."""
-        return torch.cat([acts[self._column(hook)] for acts, _ in self._parts(start, stop)])
+        return torch.cat([acts[self.column(hook)] for acts, _ in self._parts(start, stop)])
 
     def where(self, start: int, stop: int) -> Tensor:
         """Document and position in it of these rows: (stop - start, 2) int32; -1 where that is not known."""
@@ -237,10 +229,10 @@ class ActivationStore:
         SaelabError
             That names the first damaged file.
         """
-        for shard in self._shards:
+        for shard in self.shards:
             shard.verify()
 
-    def _column(self, hook: str | None) -> int:
+    def column(self, hook: str | None) -> int:
         if hook is None and len(self.hooks) > 1:
             raise SaelabError(f"say which hook point: {', '.join(self.hooks)}")
         if hook is not None and hook not in self.hooks:
@@ -251,22 +243,12 @@ class ActivationStore:
         if not 0 <= start < stop <= len(self):
             raise SaelabError(f"rows {start}:{stop} of a store with {len(self)} rows")
         parts, first = [], 0
-        for shard in self._shards:
+        for shard in self.shards:
             a, b = max(start - first, 0), min(stop - first, len(shard))
             if a < b:
                 parts.append(shard.read(a, b))
             first += len(shard)
         return parts
-
-    def blocks(self) -> np.ndarray:
-        """(n_blocks, 3) shard, first and last row (exclusive) of each portion that is read together."""
-        return np.array(
-            [
-                (i, a, min(a + BLOCK, len(shard)))
-                for i, shard in enumerate(self._shards)
-                for a in range(0, len(shard), BLOCK)
-            ]
-        ).reshape(-1, 3)
 
     def to_frame(self) -> pd.DataFrame:
         """One line per hook point: width, rows."""
@@ -281,132 +263,6 @@ class ActivationStore:
 
     def _repr_html_(self) -> str:
         return self.to_frame().to_html(index=False)
-
-
-class Reader:
-    """The rows of a store as a source for :class:`ActivationBuffer`: blocks in an order that follows
-    ``seed`` and the epoch."""
-
-    def __init__(
-        self, store: ActivationStore, hooks: Sequence[str], *, limit: int, epochs: int, seed: int, outlier: float | None
-    ):  # fmt: skip
-        self.store, self.hooks = store, list(hooks)
-        self.columns = [store._column(h) for h in hooks]
-        self.limit: int | None = limit
-        self.epochs, self.seed = check_count("epochs", epochs), seed
-        self.screen = Screen(outlier)
-        self.epoch = self.block = self.read = 0
-        self.done = False
-        self.digest = store.digest
-        self._blocks = store.blocks()
-        self._shuffled = -1, np.empty(0, dtype=np.int64)
-
-    def _order(self) -> np.ndarray:
-        """(n_blocks,) the order of this epoch."""
-        if self._shuffled[0] != self.epoch:
-            rng = np.random.default_rng([self.seed, self.epoch])
-            self._shuffled = self.epoch, rng.permutation(len(self._blocks))
-        return self._shuffled[1]
-
-    def next(self) -> list[Part]:
-        """The next block."""
-        if self.done:
-            return []
-        shard, a, b = self._blocks[self._order()[self.block]]
-        acts, place = self.store._shards[shard].read(int(a), int(b))
-        part = self.screen([acts[i] for i in self.columns], place)
-        self.block += 1
-        if self.block == len(self._blocks):
-            if self.epoch + 1 < self.epochs:
-                self.epoch, self.block = self.epoch + 1, 0
-            else:
-                self.done = True
-        self.read += len(part[1])
-        if self.limit is not None and self.read >= self.limit:
-            self.done = True
-        return [part] if len(part[1]) else []
-
-    def same(self) -> dict[str, Any]:
-        return {
-            "hooks": self.hooks, "store": self.store.digest, "blocks": len(self._blocks), "seed": self.seed,
-            "outlier": self.screen.outlier,
-        }  # fmt: skip
-
-    _KEPT = ("epoch", "block", "read", "done")
-
-    def state(self) -> dict[str, Any]:
-        return {n: getattr(self, n) for n in self._KEPT} | {"screen": self.screen.state()}
-
-    def load(self, state: dict[str, Any]) -> None:
-        for name in self._KEPT:
-            setattr(self, name, state[name])
-        self.screen.load(state["screen"])
-
-
-# ---------------------------------------------------------------------------------------------- shards
-
-
-class _Arrays:
-    """A shard in memory."""
-
-    def __init__(self, acts: list[Tensor], place: Tensor):
-        self.acts, self.place = acts, place
-
-    def __len__(self) -> int:
-        return len(self.place)
-
-    def read(self, a: int, b: int) -> Part:
-        return [x[a:b] for x in self.acts], self.place[a:b]
-
-    def verify(self) -> None:
-        """Nothing can have happened to it."""
-
-
-class _File:
-    """A shard on disk, read in parts."""
-
-    def __init__(self, path: Path, n_hooks: int):
-        from safetensors import SafetensorError, safe_open
-
-        if not path.is_file():
-            raise SaelabError(f"the activation store lacks {path}")
-        try:
-            self.file = safe_open(path, "pt")
-            self.metadata = dict(self.file.metadata() or {})
-            self.slices = [self.file.get_slice(str(i)) for i in range(n_hooks)]
-            self.place = self.file.get_slice("where")
-        except SafetensorError as error:
-            raise SaelabError(
-                f"{path} ({path.stat().st_size} bytes) is not a whole shard of an activation store ({error})"
-            ) from None
-        self.path = path
-        self.n = int(self.place.get_shape()[0])
-
-    def __len__(self) -> int:
-        return self.n
-
-    def read(self, a: int, b: int) -> Part:
-        return [s[a:b].float() for s in self.slices], self.place[a:b]
-
-    def verify(self) -> None:
-        files.read_tensors(self.path)
-
-
-_Shard = _Arrays | _File
-
-
-def _write_shard(path: Path, parts: list[Part], dtype: str, source: Harvester) -> None:
-    tensors = {"where": torch.cat([place for _, place in parts])}
-    for i, hook in enumerate(source.hooks):
-        acts = torch.cat([a[i] for a, _ in parts])  # (n, d)
-        kept = acts.to(check_dtype(dtype))  # (n, d)
-        if not kept.isfinite().all():
-            raise SaelabError(
-                f"an activation of {float(acts.abs().max()):.3g} at {hook} is too large for {dtype} "
-                f"(largest {torch.finfo(kept.dtype).max:.3g}): use dtype='bfloat16'"
-            )
-        tensors[str(i)] = kept
-    files.write_tensors(path, tensors, {"state": json.dumps(source.state())})
 
 
 def _read_meta(path: Path) -> dict[str, Any] | None:

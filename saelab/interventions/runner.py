@@ -76,7 +76,7 @@ class Steered(Site):
         """(n, 1 or d_out): what activation times decoder row is multiplied by on the way out; None is 1."""
         if self.sae.config.normalize == "none":
             return None
-        return (self.sae.normalise(rows.to(self.sae.W_dec.dtype))[1] or (None, None))[1]
+        return (self.sae.normalize(rows.to(self.sae.W_dec.dtype))[1] or (None, None))[1]
 
     def plan(self, p: Pass, watch: Watch) -> int:
         """Find where this pass is edited; returns at how many positions."""
@@ -138,7 +138,7 @@ class Steered(Site):
         rows = self.input(on) if self.needs_input else None  # (n, d_in)
         unit = None
         if rows is not None:
-            rows, stats = self.sae.normalise(rows.to(self.sae.W_dec.dtype))
+            rows, stats = self.sae.normalize(rows.to(self.sae.W_dec.dtype))
             unit = None if stats is None else stats[1].to(dtype)  # (n, 1 or d_out)
         elif self.sae.config.normalize != "none":
             unit = self._unit(torch.zeros(1, self.sae.config.d_in, device=device))

@@ -8,7 +8,7 @@ from saelab.sae.columns import Columns
 
 
 def both(sae, x, latents):
-    normal, _ = sae.normalise(x)
+    normal, _ = sae.normalize(x)
     some = Columns(sae, latents)(normal)
     expected = sae.encode(x)[:, latents]
     return torch.zeros_like(expected) if some is None else some, expected

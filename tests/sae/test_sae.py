@@ -65,7 +65,7 @@ def test_dense_and_sparse_latents_are_the_same(sae):
     assert torch.equal(codes.dense(), z)
     assert z.shape == (3, 5, sae.config.d_sae)
     assert (codes.l0() <= sae.config.k).all()
-    _, stats = sae.normalise(x.reshape(-1, 16))
+    _, stats = sae.normalize(x.reshape(-1, 16))
     torch.testing.assert_close(sae.decode(z, stats), sae.decode(codes))
 
 
