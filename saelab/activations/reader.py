@@ -22,7 +22,7 @@ class Reader:
         self, store: ActivationStore, hooks: Sequence[str], *, limit: int, epochs: int, seed: int, outlier: float | None
     ):  # fmt: skip
         self.store, self.hooks = store, list(hooks)
-        self.columns = [store.column(h) for h in hooks]
+        self.columns = [store.hooks.index(h) for h in hooks]
         self.limit: int | None = limit
         self.epochs, self.seed = check_count("epochs", epochs), seed
         self.outliers = OutlierFilter(outlier)

@@ -3,63 +3,53 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from saelab import files
 from saelab.activations.harvest import Harvester, Part
 from saelab.errors import SaelabError, check_dtype
 
 
-class MemoryShard:
-    """Rows in memory."""
+@dataclass
+class Shard:
+    """``n`` rows, read in parts: tensors, or what safetensors gives for a tensor in a file."""
 
-    def __init__(self, acts: list[Tensor], place: Tensor):
-        self.acts, self.place = acts, place
+    n: int
+    acts: Sequence[Any]  # per hook point (n, d)
+    place: Any  # (n, 2) document and position
+    path: Path | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
 
-    def __len__(self) -> int:
-        return len(self.place)
-
-    def read(self, a: int, b: int) -> Part:
-        return [x[a:b] for x in self.acts], self.place[a:b]
-
-    def verify(self) -> None:
-        """Nothing can have happened to it."""
-
-
-class FileShard:
-    """Rows in a file, read in parts."""
-
-    def __init__(self, path: Path, n_hooks: int):
+    @classmethod
+    def open(cls, path: Path, n_hooks: int) -> Shard:
         from safetensors import SafetensorError, safe_open
 
         if not path.is_file():
             raise SaelabError(f"the activation store lacks {path}")
         try:
-            self.file = safe_open(path, "pt")
-            self.metadata = dict(self.file.metadata() or {})
-            self.slices = [self.file.get_slice(str(i)) for i in range(n_hooks)]
-            self.place = self.file.get_slice("where")
+            file = safe_open(path, "pt")
+            acts, place = [file.get_slice(str(i)) for i in range(n_hooks)], file.get_slice("where")
         except SafetensorError as error:
             raise SaelabError(
                 f"{path} ({path.stat().st_size} bytes) is not a whole shard of an activation store ({error})"
             ) from None
-        self.path = path
-        self.n = int(self.place.get_shape()[0])
+        return cls(int(place.get_shape()[0]), acts, place, path, dict(file.metadata() or {}))
 
     def __len__(self) -> int:
         return self.n
 
     def read(self, a: int, b: int) -> Part:
-        return [s[a:b].float() for s in self.slices], self.place[a:b]
+        return [x[a:b].float() for x in self.acts], self.place[a:b]
 
     def verify(self) -> None:
-        files.read_tensors(self.path)
-
-
-Shard = MemoryShard | FileShard
+        """Compare a file with its checksum."""
+        if self.path is not None:
+            files.read_tensors(self.path)
 
 
 def write_shard(path: Path, parts: list[Part], dtype: str, source: Harvester) -> None:

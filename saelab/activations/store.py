@@ -21,7 +21,7 @@ from tqdm.auto import tqdm
 
 from saelab import files, models
 from saelab.activations.harvest import Harvester, Part
-from saelab.activations.shards import FileShard, MemoryShard, Shard, write_shard
+from saelab.activations.shards import Shard, write_shard
 from saelab.errors import SaelabError, check_count, check_dtype, check_model, unknown
 
 
@@ -55,6 +55,12 @@ class ActivationStore:
 
     Made with :meth:`write` (a folder, from a model and texts), :meth:`open` (that folder again) or :meth:`of` (arrays you
     have). ``sl.train(store, d_sae=…, k=…)`` trains on it.
+
+    Examples
+    --------
+    >>> store = sl.ActivationStore.of({"mine": torch.randn(100, 16)})
+    >>> store, len(store)
+    (ActivationStore of 100 rows at mine (16), in memory, 100)
     """
 
     def __init__(self, origin: Origin, shards: Sequence[Shard], digest: str, folder: Path | None = None):
@@ -71,6 +77,11 @@ class ActivationStore:
             Name (what ``hook`` will be called) to (n, d) activations; several must be aligned row by row.
         where
             (n, 2) document and position of each row, if they have one; -1 otherwise.
+
+        Examples
+        --------
+        >>> sl.ActivationStore.of({"first": torch.randn(9, 16), "second": torch.randn(9, 64)}).hooks
+        ['first', 'second']
         """
         if not arrays:
             raise SaelabError("no arrays: give a dict such as {'my_layer': activations}")
@@ -89,7 +100,7 @@ class ActivationStore:
             hashed.update(f"{name} {tuple(a.shape)}".encode() + a.contiguous().numpy().tobytes())
         digest = hashed.hexdigest()
         widths = {name: s[1] for name, s in sizes.items()}
-        return cls(Origin("", digest, widths, None, False), [MemoryShard(acts, place)], digest)
+        return cls(Origin("", digest, widths, None, False), [Shard(n, acts, place)], digest)
 
     @classmethod
     def write(
@@ -129,55 +140,51 @@ class ActivationStore:
         SaelabError
             Before work: an unknown hook point or dtype, a folder that holds something else or a store made with
             other settings (the first is named).
+
+        Examples
+        --------
+        >>> hook = "blocks.0.hook_resid_post"
+        >>> store = sl.ActivationStore.write(model, texts, hook, folder / "store", progress=False)
+        >>> store.rows(0, 3).shape
+        torch.Size([3, 16])
         """
         check_model(model)
-        path = Path(path).expanduser()
+        path, limit = Path(path).expanduser(), models.parse_tokens(tokens)
         hooks = [hooks] if isinstance(hooks, str) else list(hooks)
         check_dtype(dtype)
         check_count("shard_rows", shard_rows)
-        limit = models.parse_tokens(tokens)
         source = Harvester(
             model, texts, hooks, limit=limit, context=context, bos=bos, epochs=epochs,
             harvest_tokens=harvest_tokens, outlier=None,
         )  # fmt: skip
-        origin = Origin.of_model(model, hooks, context, bos)
-        meta = {
-            "saelab_store": 1, "model": origin.model, "weights": origin.weights, "widths": origin.widths,
-            "context": origin.context, "bos": origin.bos, "dtype": dtype, "rows_wanted": limit,
-            "epochs": epochs, "harvest_tokens": harvest_tokens, "shard_rows": shard_rows,
+        meta = {"saelab_store": 1, **vars(Origin.of_model(model, hooks, context, bos))} | {
+            "dtype": dtype, "rows_wanted": limit, "epochs": epochs, "harvest_tokens": harvest_tokens,
+            "shard_rows": shard_rows,
         }  # fmt: skip
-        earlier = _read_meta(path) if path.exists() else None
-        if earlier is None:
-            if path.exists() and any(not p.name.startswith(".") for p in path.iterdir()):
-                raise SaelabError(f"{path} is not empty and holds no activation store: give another folder")
-            files.write_json(path / "store.json", meta)
-        else:
-            _compare(path, earlier, meta)
-            if "end" in earlier:
-                return cls.open(path)
+        if _begun(path, meta):
+            return cls.open(path)
         shards = sorted(path.glob("rows-*.safetensors"))
         if shards:
-            source.load(json.loads(FileShard(shards[-1], len(hooks)).metadata["state"]))
+            source.load(json.loads(Shard.open(shards[-1], len(hooks)).metadata["state"]))
         bar = tqdm(
             total=limit, initial=min(limit, source.harvested), unit="tok", unit_scale=True, desc="harvest",
             disable=not progress, leave=False,
         )  # fmt: skip
         parts: list[Part] = []
-        number, waiting = len(shards), 0
+        number, written = len(shards), source.harvested
         with bar:
             while not source.done:
-                new = source.next()
-                waiting += sum(len(place) for _, place in new)
-                bar.update(sum(len(place) for _, place in new))
-                parts += new
-                if parts and (waiting >= shard_rows or source.done):
+                before = source.harvested
+                parts += source.next()
+                bar.update(source.harvested - before)
+                if parts and (source.harvested - written >= shard_rows or source.done):
                     write_shard(path / f"rows-{number:05}.safetensors", parts, dtype, source)
-                    parts, number, waiting = [], number + 1, 0
-        end = {"sha256": source.digest, "dropped": source.outliers.not_finite, "shards": number}
+                    parts, number, written = [], number + 1, source.harvested
         if not number:
             raise SaelabError(
                 "there is no text: every document was empty, or the iterator was already used up"
             )
+        end = {"sha256": source.digest, "dropped": source.outliers.not_finite, "shards": number}
         files.write_json(path / "store.json", meta | {"end": end})
         return cls.open(path)
 
@@ -189,6 +196,13 @@ class ActivationStore:
         ------
         SaelabError
             If the folder holds none, the harvest did not end, or a shard is missing or cut short.
+
+        Examples
+        --------
+        >>> hook = "blocks.0.hook_resid_post"
+        >>> store = sl.ActivationStore.write(model, texts, hook, folder / "s", progress=False)
+        >>> len(sl.ActivationStore.open(folder / "s")) == len(store)
+        True
         """
         path = Path(path).expanduser()
         meta = _read_meta(path)
@@ -199,7 +213,7 @@ class ActivationStore:
                 f"the harvest into {path} did not end: call ActivationStore.write again as before"
             )
         names = [f"rows-{i:05}.safetensors" for i in range(meta["end"]["shards"])]
-        shards = [FileShard(path / name, len(meta["widths"])) for name in names]
+        shards = [Shard.open(path / name, len(meta["widths"])) for name in names]
         origin = Origin(meta["model"], meta["weights"], meta["widths"], meta["context"], meta["bos"])
         return cls(origin, shards, meta["end"]["sha256"], path)
 
@@ -207,18 +221,36 @@ class ActivationStore:
 
     @property
     def hooks(self) -> list[str]:
-        """Names of the hook points."""
+        """Names of the hook points.
+
+        Examples
+        --------
+        >>> sl.ActivationStore.of({"mine": torch.ones(9, 16)}).hooks
+        ['mine']
+        """
         return list(self.origin.widths)
 
     def __len__(self) -> int:
         return sum(len(s) for s in self.shards)
 
     def rows(self, start: int, stop: int, hook: str | None = None) -> Tensor:
-        """Activations (stop - start, d) in float32, in the order of the texts."""
-        return torch.cat([acts[self.column(hook)] for acts, _ in self._parts(start, stop)])
+        """Activations (stop - start, d) in float32, in the order of the texts.
+
+        Examples
+        --------
+        >>> sl.ActivationStore.of({"mine": torch.ones(9, 16)}).rows(2, 5).shape
+        torch.Size([3, 16])
+        """
+        return torch.cat([acts[self._column(hook)] for acts, _ in self._parts(start, stop)])
 
     def where(self, start: int, stop: int) -> Tensor:
-        """Document and position in it of these rows: (stop - start, 2) int32; -1 where that is not known."""
+        """Document and position in it of these rows: (stop - start, 2) int32; -1 where that is not known.
+
+        Examples
+        --------
+        >>> sl.ActivationStore.of({"mine": torch.ones(9, 16)}).where(0, 1).tolist()
+        [[-1, -1]]
+        """
         return torch.cat([place for _, place in self._parts(start, stop)])
 
     def verify(self) -> None:
@@ -228,11 +260,15 @@ class ActivationStore:
         ------
         SaelabError
             That names the first damaged file.
+
+        Examples
+        --------
+        >>> sl.ActivationStore.of({"mine": torch.ones(9, 16)}).verify()
         """
         for shard in self.shards:
             shard.verify()
 
-    def column(self, hook: str | None) -> int:
+    def _column(self, hook: str | None) -> int:
         if hook is None and len(self.hooks) > 1:
             raise SaelabError(f"say which hook point: {', '.join(self.hooks)}")
         if hook is not None and hook not in self.hooks:
@@ -251,7 +287,13 @@ class ActivationStore:
         return parts
 
     def to_frame(self) -> pd.DataFrame:
-        """One line per hook point: width, rows."""
+        """One line per hook point: width, rows.
+
+        Examples
+        --------
+        >>> sl.ActivationStore.of({"mine": torch.ones(9, 16)}).to_frame()["width"].tolist()
+        [16]
+        """
         return pd.DataFrame(
             {"hook": self.hooks, "width": list(self.origin.widths.values()), "rows": len(self)}
         )
@@ -274,7 +316,14 @@ def _read_meta(path: Path) -> dict[str, Any] | None:
     return meta
 
 
-def _compare(path: Path, earlier: dict[str, Any], meta: dict[str, Any]) -> None:
+def _begun(path: Path, meta: dict[str, Any]) -> bool:
+    """Make the folder, or see that it is of the same harvest; returns whether that has ended."""
+    earlier = _read_meta(path)
+    if earlier is None:
+        if path.exists() and any(not p.name.startswith(".") for p in path.iterdir()):
+            raise SaelabError(f"{path} is not empty and holds no activation store: give another folder")
+        files.write_json(path / "store.json", meta)
+        return False
     for name, value in meta.items():
         # a model that was moved to another folder is the same model: its weights say so
         if name != "model" and earlier.get(name) != value:
@@ -282,3 +331,4 @@ def _compare(path: Path, earlier: dict[str, Any], meta: dict[str, Any]) -> None:
                 f"the store in {path} was made with {name}={earlier.get(name)!r}, this call says {value!r}: "
                 "give another folder"
             )
+    return "end" in earlier
