@@ -29,7 +29,7 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
             os.fsync(f.fileno())
         temporary.chmod(0o666 & ~_umask())  # mkstemp made it private; a saved SAE is meant to be shared
         temporary.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
@@ -41,7 +41,8 @@ def _umask() -> int:
     return mask
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Bring renames and removals in ``folder`` to the disk."""
     if os.name == "nt":  # Windows cannot open a folder for fsync
         return
     fd = os.open(folder, os.O_RDONLY)

@@ -143,6 +143,17 @@ class SAEConfig:
         """
         return HookPoints.of(self.hook_in)
 
+    @property
+    def hooks_out(self) -> HookPoints:
+        """The hook points that are written: as those that are read, or a transcoder's other one.
+
+        Examples
+        --------
+        >>> sl.SAEConfig("relu", 8, 32, hook_in="a", hook_out="b").hooks_out
+        ('b',)
+        """
+        return HookPoints.of(self.hook_out)
+
     def to_dict(self) -> dict[str, Any]:
         """As plain JSON data.
 

@@ -27,12 +27,12 @@ def scale(sae: SAE) -> SAE:
     Raises
     ------
     SaelabError
-        If the input is normalised row by row, which no weights can do.
+        If the input is normalized row by row, which no weights can do.
     """
     c = sae.config
     if c.normalize in PER_ROW:
         raise SaelabError(f"{c.normalize} divides each row by its own size: it cannot be folded into weights")
-    s_in, s_out = sae.input_scale(sae.W_dec), sae.output_factor(sae.W_dec)
+    s_in, s_out = sae._input_scale(sae.W_dec), sae._target_scale(sae.W_dec)
     if c.normalize == "none":
         s_in, s_out = torch.ones_like(s_in), torch.ones_like(s_out)
     # the encoder and the decoder are multiplied by different factors, so they are not tied any more; a

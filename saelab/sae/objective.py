@@ -111,8 +111,8 @@ class Task:
     """One batch, and where in the run it comes."""
 
     p: Leaves
-    x: Tensor  # (B, d_in) normalised input
-    y: Tensor  # (B, d_out) normalised target
+    x: Tensor  # (B, d_in) normalized input
+    y: Tensor  # (B, d_out) normalized target
     k: int | None
     variance: float
     options: Any

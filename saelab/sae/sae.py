@@ -101,7 +101,7 @@ class SAE(nn.Module):
         if self.config.normalize == "none":
             return x, None
         if self.config.normalize == "scale":
-            return x * self.input_scale(x), self._scale_stats(len(x), x)
+            return x * self._input_scale(x), self._scale_stats(len(x), x)
         if self.config.normalize == "constant_norm":
             size = x.norm(dim=-1, keepdim=True) / x.shape[1] ** 0.5  # (rows, 1)
             return x / size.clamp_min(1e-12), (torch.zeros_like(size), size)  # a row of zeros stays one
@@ -118,35 +118,23 @@ class SAE(nn.Module):
         >>> sae.normalize_target(torch.ones(3, sae.config.d_out)).shape
         torch.Size([3, 16])
         """
-        return y * self.output_factor(y) if self.config.normalize == "scale" else y
+        return y * self._target_scale(y) if self.config.normalize == "scale" else y
 
-    def input_scale(self, like: Tensor) -> Tensor:
-        """(1,), or (d_in,) for a crosscoder: what ``normalize="scale"`` multiplies the input by.
-
-        Examples
-        --------
-        >>> sae.input_scale(sae.b_dec)
-        tensor([1.])
-        """
+    def _input_scale(self, like: Tensor) -> Tensor:
+        """(1,), or (d_in,) for a crosscoder: what ``normalize="scale"`` multiplies the input by."""
         scale = torch.tensor(self.config.scale, dtype=like.dtype, device=like.device).reshape(-1)
         if self.config.widths is None:
             return scale
         widths = torch.tensor(self.config.widths, device=like.device)
         return scale.expand(len(widths)).repeat_interleave(widths)
 
-    def output_factor(self, like: Tensor) -> Tensor:
-        """(1,), or (d_out,) for a crosscoder: what ``normalize="scale"`` multiplies the target by.
-
-        Examples
-        --------
-        >>> sae.output_factor(sae.b_dec)
-        tensor([1.])
-        """
+    def _target_scale(self, like: Tensor) -> Tensor:
+        """(1,), or (d_out,) for a crosscoder: what ``normalize="scale"`` multiplies the target by."""
         out = self.config.scale_out
-        return self.input_scale(like) if out is None else like.new_tensor([out])
+        return self._input_scale(like) if out is None else like.new_tensor([out])
 
     def _scale_stats(self, rows: int, like: Tensor) -> Stats:
-        return like.new_zeros(rows, 1), (1 / self.output_factor(like)).expand(rows, -1)
+        return like.new_zeros(rows, 1), (1 / self._target_scale(like)).expand(rows, -1)
 
     def pre_activations(self, x: Tensor) -> Tensor:
         """(rows, d_in), normalized already -> (rows, d_sae) before the activation function.

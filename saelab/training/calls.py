@@ -135,7 +135,7 @@ def train(
         ``topk`` (if nothing is said), ``batchtopk``, ``matryoshka``, ``relu``, ``gated`` or ``jumprelu``.
     d_sae, k
         Number of latents, and how many of them a token may use (on average, except for ``topk``); k is 32
-        if nothing is said. ``relu``, ``gated`` and ``jumprelu`` are led there by their penalty, unless
+        if nothing is said. ``relu``, ``gated`` and ``jumprelu`` are tuned to that by their penalty, unless
         ``options`` gives its coefficient.
     tokens
         Budget, as a number or ``"2M"``; None: 2M from text, all ``epochs`` times the rows of a store.
@@ -167,7 +167,7 @@ def train(
         CPU). Without a checkpoint the run begins; if it has ended already, its SAE is loaded.
     init
         An SAE to go on from, trained here or loaded from anywhere; it is copied, not changed. It decides
-        ``hook``, ``d_sae``, ``arch``, ``k``, the normalisation with its scale, and whether rows begin with
+        ``hook``, ``d_sae``, ``arch``, ``k``, the normalization with its scale, and whether rows begin with
         BOS; those need not be said, and another value is an error. A ``relu``, ``gated`` or ``jumprelu``
         SAE does not say how sparse it is to be: give ``k`` or ``options``.
     on_log

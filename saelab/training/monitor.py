@@ -1,7 +1,7 @@
 """What watches a run: the protocol, and the numbers a watcher shows.
 
 Curves of the record have about fifty lines however long the run is. A watcher wants to see what happens now, so
-it takes its own means over a fraction of a second each; when there are too many, neighbours are merged.
+it takes its own means over a fraction of a second each; when there are too many, neighbors are merged.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Meter:
     interval
         Seconds between two points.
     limit
-        Points that are kept; when there are more, neighbours are merged.
+        Points that are kept; when there are more, neighbors are merged.
     """
 
     def __init__(

@@ -80,7 +80,7 @@ def initialize(
 
 
 def _towards(sae: SAE, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
-    """(d_sae, d_out) unit rows: the mean of the centred target, weighted by the latent."""
+    """(d_sae, d_out) unit rows: the mean of the centered target, weighted by the latent."""
     z = sae.pre_activations(x[:2048]).relu()  # (n, d_sae)
     rows = (z - z.mean(0)).T @ (y[:2048] - sae.b_dec)  # (d_sae, d_out)
     noise = torch.randn(rows.shape, generator=generator)
@@ -112,8 +112,8 @@ def _match_size(sae: SAE, x: Tensor, y: Tensor) -> None:
     # a few rows at a time: all at once they would need more memory than the training that follows
     parts = [sae.arch.activate(sae, sae.pre_activations(part)) @ sae.W_dec for part in x[:2048].split(256)]
     guess = torch.cat(parts)  # (n, d_out)
-    centred = y[:2048] - sae.b_dec  # (n, d_out)
-    factor = ((guess * centred).sum() / guess.square().sum().clamp_min(1e-12)).clamp_min(1e-3)
+    centered = y[:2048] - sae.b_dec  # (n, d_out)
+    factor = ((guess * centered).sum() / guess.square().sum().clamp_min(1e-12)).clamp_min(1e-3)
     sae.W_enc.mul_(factor)
     sae.b_enc.mul_(factor)
     if "threshold" in sae.arch.parameters(sae.config):

@@ -124,7 +124,7 @@ def test_C07_a_scale_is_part_of_the_sae():
     torch.testing.assert_close(sae.decode(sae.encode(x)), sae(x).recon)
 
 
-def test_normalised_dense_latents_need_the_rows_stats():
+def test_normalized_dense_latents_need_the_rows_stats():
     sae = random_sae(normalize="layer_norm")
     with pytest.raises(SaelabError, match="decode needs the row's stats"):
         sae.decode(sae.encode(data(3)))

@@ -151,13 +151,13 @@ def test_resampling_gives_dead_latents_the_badly_reconstructed():
     assert (moment[10:] != 0).any()
 
 
-def test_C77_centring_keeps_latents_alive_at_the_beginning():
+def test_C77_centering_keeps_latents_alive_at_the_beginning():
     g = torch.Generator().manual_seed(0)
     offset = torch.randn(16, generator=g)
     x = torch.randn(4000, 16, generator=g) + 20 * offset / offset.norm()
 
-    def dead(centre):
-        sae = SAE(SAEConfig(arch="topk", d_in=16, d_sae=64, k=4, input_bias="decoder" if centre else "none"))
+    def dead(center):
+        sae = SAE(SAEConfig(arch="topk", d_in=16, d_sae=64, k=4, input_bias="decoder" if center else "none"))
         start.initialize(sae, x, 0)
         return int((sae.encode(x) > 0).any(0).logical_not().sum())
 

@@ -285,7 +285,7 @@ def dead_share(sae, x):
     return float((fires == 0).float().mean())
 
 
-def test_C77_centring_keeps_latents_alive_at_the_start():
+def test_C77_centering_keeps_latents_alive_at_the_start():
     x = offset_data()
     sae = SAE(SAEConfig("topk", 16, 64, k=4))
     variance = initialize(sae, x, seed=0)
