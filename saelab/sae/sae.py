@@ -302,13 +302,10 @@ class SAE(nn.Module):
 
         return push(self, repo, licence=licence, **options)
 
-    def extra_repr(self) -> str:
+    def __repr__(self) -> str:
         c = self.config
         k = f", k={c.k}" if c.k else ""
-        return f"{c.arch}, d_in={c.d_in}, d_sae={c.d_sae}{k}, hook={c.hook_in!r}"
-
-    def __repr__(self) -> str:
-        return f"SAE({self.extra_repr()})"
+        return f"SAE({c.arch}, d_in={c.d_in}, d_sae={c.d_sae}{k}, hook={c.hook_in!r})"
 
     def _repr_html_(self) -> str:
         c, n = self.config, folding.row_lengths(self)

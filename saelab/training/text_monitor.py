@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -62,6 +61,14 @@ class TextMonitor:
         Seconds between two lines.
     write
         Takes a line of text; None: the standard output.
+
+    Examples
+    --------
+    >>> lines = []
+    >>> store = sl.ActivationStore.of({"mine": torch.randn(64, 8)})
+    >>> _ = sl.train(store, d_sae=16, k=2, batch=32, monitor=sl.training.TextMonitor(0, lines.append))
+    >>> lines[-1]
+    'ended after 64 of 64 tokens, 0:00'
     """
 
     def __init__(self, every: float = 10.0, write: Callable[[str], Any] | None = None):
@@ -72,8 +79,7 @@ class TextMonitor:
         if self._write is not None:
             self._write(text)
         else:
-            sys.stdout.write(text + "\n")
-            sys.stdout.flush()
+            print(text, flush=True)  # noqa: T201
 
     def begin(self, run: Run, resume: Callable[[], None]) -> None:
         self._meter, self._hinted = Meter(len(run.specs), interval=self.every), set()

@@ -57,6 +57,14 @@ class Trainer:
         Length of the schedule.
     options
         The architecture's settings in training, such as ``saelab.sae.relu.Options``; None: its defaults.
+
+    Examples
+    --------
+    >>> config = sl.training.TrainConfig(tokens=64, batch=32)
+    >>> trainer = sl.training.Trainer(sl.SAE(sae.config), config, variance=16.0, n_steps=2)
+    >>> _ = trainer.step(torch.randn(32, 16)), trainer.step(torch.randn(32, 16))
+    >>> trainer.log()["tokens"]
+    64
     """
 
     def __init__(
