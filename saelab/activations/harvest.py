@@ -173,12 +173,12 @@ class Harvester:
             found = models.run_to_hooks(self.model, batch.ids, self.hooks, batch.mask)
             keep = models.valid_mask(self.model, batch.ids, batch.mask)  # (B, T)
             acts = [found[h].float().cpu()[keep] for h in self.hooks]  # each (n, d)
-            position = torch.arange(batch.ids.shape[1]).expand_as(batch.ids)[keep]  # (n,)
-            document = (
-                torch.from_numpy(rows.doc[batch.row]).long()[:, None].expand_as(batch.ids)[keep]
-            )  # (n,)
-            start = torch.from_numpy(rows.start[batch.row]).long()[:, None].expand_as(batch.ids)[keep]  # (n,)
-            place = torch.stack([document, start + position - int(self.bos)], -1).int()  # (n, 2)
+            row, position = keep.nonzero(as_tuple=True)  # (n,)
+            begins = torch.stack(
+                [torch.from_numpy(a[batch.row]) for a in (rows.doc, rows.start)], -1
+            )  # (B, 2)
+            place = begins.int()[row]  # (n, 2)
+            place[:, 1] += (position - int(self.bos)).int()
             acts, place = self.outliers(acts, place)
             self.harvested += len(place)
             if len(place):  # an empty part would count as something still to serve
