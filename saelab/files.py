@@ -31,13 +31,14 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
             os.fsync(f.fileno())
         temporary.chmod(mode)
         temporary.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Bring renames and removals in ``folder`` to the disk."""
     if os.name == "nt":  # Windows cannot open a folder for fsync
         return
     fd = os.open(folder, os.O_RDONLY)

@@ -107,6 +107,12 @@ def random_sae(arch="topk", d_in=16, d_sae=64, k=4, seed=0, hook_in="blocks.0.ho
     return sae
 
 
+def n_hooks(model):
+    """How many hooks are installed."""
+    points = {id(p): p for p in model.hook_dict.values()}  # aliases name the same point twice
+    return sum(len(p.fwd_hooks) for p in points.values())
+
+
 def logp_of(model, ids):
     """(T, V) log-probabilities of the first text, by a pass of its own."""
     from saelab import models

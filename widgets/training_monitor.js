@@ -161,7 +161,7 @@ function render({ model, el, signal }) {
     /** @param {import("./linechart.js").Line[]} lines */
     const over = (lines) => ({ lines, x: lines.map(() => s.tokens) });
     const used = (/** @type {string} */ column) => s[column].some((v) => v > 0);
-    charts[0].update({ title: "Loss and its parts", log: true, ...over([line("loss", "loss", 0), line("misfit", "misfit", 1, { dashed: true }),
+    charts[0].update({ title: "Loss and its parts", log: true, ...over([line("loss", "loss", 0), line("fvu", "fvu", 1, { dashed: true }),
       ...(used("aux") ? [line("aux", "aux", 2, { minor: true })] : []), ...(used("penalty") ? [line("penalty", "penalty", 3, { minor: true })] : [])]) });
     charts[1].update({ title: "Explained variance", ...over([line("explained variance", "explained_variance", 0, { key: "" })]) });
     charts[2].update({ title: "L0, latents per token", mark: model.get("target")[i] ?? null, ...over([line("L0", "l0", 0, { key: "" })]) });
@@ -183,7 +183,7 @@ function render({ model, el, signal }) {
     charts[3].node.title = "";
   }
 
-  const COLUMNS = /** @type {[string, string][]} */ ([["loss", "loss"], ["misfit", "misfit"], ["aux", "aux"], ["penalty", "penalty"],
+  const COLUMNS = /** @type {[string, string][]} */ ([["loss", "loss"], ["fvu", "fvu"], ["aux", "aux"], ["penalty", "penalty"],
     ["explained variance", "explained_variance"], ["L0", "l0"], ["dead", "dead"], ["rare", "rare"]]);
 
   /** @param {Record<string, Float32Array>[]} all */

@@ -12,11 +12,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from saelab.activations.harvest import Part, Screen
+from saelab.activations.harvest import OutlierFilter, Part
 from saelab.errors import SaelabError, check_count
 
 
-class Source(Protocol):
+class BatchSource(Protocol):
     """Where rows come from: a model at work (:class:`saelab.activations.harvest.Harvester`) or a store on disk."""
 
     hooks: list[str]
@@ -24,7 +24,7 @@ class Source(Protocol):
     done: bool
     epoch: int
     digest: str  # of what was read
-    screen: Screen
+    outliers: OutlierFilter
 
     def next(self) -> list[Part]: ...
     def same(self) -> dict[str, Any]: ...
@@ -52,7 +52,7 @@ class ActivationBuffer:
         When a size is impossible.
     """
 
-    def __init__(self, source: Source, *, batch: int = 4096, capacity: int = 1 << 16, seed: int = 0):
+    def __init__(self, source: BatchSource, *, batch: int = 4096, capacity: int = 1 << 16, seed: int = 0):
         self.source, self.batch = source, check_count("batch", batch)
         if capacity < 2 * batch:
             raise SaelabError(
@@ -71,10 +71,9 @@ class ActivationBuffer:
 
     def _more(self) -> bool:
         """One more portion of the source into ``spare``; False when there is nothing more."""
-        if self.source.done:
-            return False
-        self.spare += self.source.next()
-        return True
+        ended = self.source.done
+        self.spare += [] if ended else self.source.next()
+        return not ended
 
     def _put(self, slots: Tensor) -> int:
         """Fill ``slots`` with new rows; returns how many could be filled."""
@@ -123,7 +122,7 @@ class ActivationBuffer:
         return self.source.done and not self.spare
 
     def peek(self, n: int) -> list[Tensor]:
-        """Up to ``n`` rows of what is in the buffer, without using them up (to initialise from)."""
+        """Up to ``n`` rows of what is in the buffer, without using them up (to initialize from)."""
         if not len(self.order):
             self._refill()
         rows = self.order[self.served :][:n]
@@ -137,28 +136,17 @@ class ActivationBuffer:
     def state_dict(self) -> dict[str, Any]:
         """Everything a fresh buffer over the same source needs to go on exactly here."""
         rows = self.order[self.served :]
-        spare = [
-            torch.cat([a[i] for a, _ in self.spare])
-            for i in range(len(self.source.hooks) if self.spare else 0)
-        ]
-        where = [self.where[:0], *(place for _, place in self.spare)]
-        return {
-            "tensors": {
-                **{f"store{i}": s[rows] for i, s in enumerate(self.store)},
-                **{f"spare{i}": s for i, s in enumerate(spare)},
-                "where": self.where[rows],
-                "spare_where": torch.cat(where),
-                "slots": rows,
-                "used": self.order[: self.served],
-                "generator": self.generator.get_state(),
-            },
-            "counters": {
-                "same": self._same(),
-                "source": self.source.state(),
-                "filled": self.filled,
-                "served": self.served,
-            },
-        }  # fmt: skip
+        tensors = {f"store{i}": s[rows] for i, s in enumerate(self.store)} | {
+            "where": self.where[rows],
+            "spare_where": torch.cat([self.where[:0], *(place for _, place in self.spare)]),
+            "slots": rows,
+            "used": self.order[: self.served],
+            "generator": self.generator.get_state(),
+        }
+        for i, parts in enumerate(zip(*(acts for acts, _ in self.spare), strict=True)):
+            tensors[f"spare{i}"] = torch.cat(parts)
+        counters = {"same": self._same(), "source": self.source.state()}
+        return {"tensors": tensors, "counters": counters | {"filled": self.filled, "served": self.served}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Undo of :meth:`state_dict`; the source must be over the same text or store."""
@@ -172,11 +160,9 @@ class ActivationBuffer:
         rows = t["slots"]
         self.order = torch.cat([t["used"], rows])
         self.store = []
-        for i in range(len(self.source.hooks)):
-            if f"store{i}" in t:
-                store = torch.empty(self.capacity, t[f"store{i}"].shape[-1])
-                store[rows] = t[f"store{i}"]
-                self.store.append(store)
+        for i in (i for i in range(len(self.source.hooks)) if f"store{i}" in t):
+            self.store.append(torch.empty(self.capacity, t[f"store{i}"].shape[-1]))
+            self.store[i][rows] = t[f"store{i}"]
         self.where[rows] = t["where"]
         self.spare = []
         if len(t["spare_where"]):

@@ -17,7 +17,7 @@ from saelab.errors import SaelabError, check_count
 Part = tuple[list[Tensor], Tensor]  # per hook point (n, d); document and position of each row (n, 2) int32
 
 
-class Screen:
+class OutlierFilter:
     """Leaves out rows that would spoil everything: what is not finite, and norms far above the median.
 
     Parameters
@@ -30,29 +30,28 @@ class Screen:
     def __init__(self, outlier: float | None):
         if outlier is not None and not outlier > 1:
             raise SaelabError(f"outlier is a multiple of the median norm above 1, got {outlier}")
-        self.outlier, self.dropped, self.outliers = outlier, 0, 0
+        self.outlier, self.not_finite, self.too_large = outlier, 0, 0
         self.typical: list[float] = []  # per hook point, median norm of the first rows
 
     def __call__(self, acts: list[Tensor], place: Tensor) -> Part:
-        """The rows that can be used; the others are counted in ``dropped`` and ``outliers``."""
+        """The rows that can be used; the others are counted in ``not_finite`` and ``too_large``."""
         norms = [a.norm(dim=-1) for a in acts]  # each (n,)
         good = torch.stack([n.isfinite() for n in norms]).all(0)  # (n,)
-        self.dropped += int((~good).sum())
+        self.not_finite += int((~good).sum())
         if self.outlier is not None and good.any():
-            if not self.typical:
-                self.typical = [float(n[good].median()) for n in norms]
+            self.typical = self.typical or [float(n[good].median()) for n in norms]
             # a median of 0 says nothing about size
             limits = [self.outlier * t if t > 0 else float("inf") for t in self.typical]
             calm = torch.stack([n <= limit for n, limit in zip(norms, limits, strict=True)]).all(0)  # (n,)
-            self.outliers += int((good & ~calm).sum())
+            self.too_large += int((good & ~calm).sum())
             good = good & calm  # (n,)
         return (acts, place) if good.all() else ([a[good] for a in acts], place[good])
 
     def state(self) -> dict[str, Any]:
-        return {"dropped": self.dropped, "outliers": self.outliers, "typical": self.typical}
+        return {"dropped": self.not_finite, "outliers": self.too_large, "typical": self.typical}
 
     def load(self, state: dict[str, Any]) -> None:
-        self.dropped, self.outliers, self.typical = state["dropped"], state["outliers"], state["typical"]
+        self.not_finite, self.too_large, self.typical = (state[n] for n in ("dropped", "outliers", "typical"))
 
 
 class Harvester:
@@ -72,7 +71,7 @@ class Harvester:
     harvest_tokens
         Tokens in one forward pass.
     outlier
-        See :class:`Screen`.
+        See :class:`OutlierFilter`.
 
     Raises
     ------
@@ -102,7 +101,7 @@ class Harvester:
         self.harvest_tokens = check_count("harvest_tokens", harvest_tokens)
         self.bos = models.default_bos(model) if bos is None else bos
         self.epochs, self.epoch = check_count("epochs", epochs), 0
-        self.screen = Screen(outlier)
+        self.outliers = OutlierFilter(outlier)
         self.harvested = 0
         self.cursor = (-1, -1)  # document and start of the last row of text that was taken
         self.done = False
@@ -174,13 +173,13 @@ class Harvester:
             found = models.run_to_hooks(self.model, batch.ids, self.hooks, batch.mask)
             keep = models.valid_mask(self.model, batch.ids, batch.mask)  # (B, T)
             acts = [found[h].float().cpu()[keep] for h in self.hooks]  # each (n, d)
-            position = torch.arange(batch.ids.shape[1]).expand_as(batch.ids)[keep]  # (n,)
-            document = (
-                torch.from_numpy(rows.doc[batch.row]).long()[:, None].expand_as(batch.ids)[keep]
-            )  # (n,)
-            start = torch.from_numpy(rows.start[batch.row]).long()[:, None].expand_as(batch.ids)[keep]  # (n,)
-            place = torch.stack([document, start + position - int(self.bos)], -1).int()  # (n, 2)
-            acts, place = self.screen(acts, place)
+            row, position = keep.nonzero(as_tuple=True)  # (n,)
+            begins = torch.stack(
+                [torch.from_numpy(a[batch.row]) for a in (rows.doc, rows.start)], -1
+            )  # (B, 2)
+            place = begins.int()[row]  # (n, 2)
+            place[:, 1] += (position - int(self.bos)).int()
+            acts, place = self.outliers(acts, place)
             self.harvested += len(place)
             if len(place):  # an empty part would count as something still to serve
                 parts.append((acts, place))
@@ -191,7 +190,7 @@ class Harvester:
     def same(self) -> dict[str, Any]:
         """What decides which rows come when: a resumed run must agree in it."""
         return {n: getattr(self, n) for n in ("hooks", "context", "bos", "harvest_tokens")} | {
-            "outlier": self.screen.outlier
+            "outlier": self.outliers.outlier
         }
 
     _KEPT = ("harvested", "epoch", "done", "digest")
@@ -199,7 +198,7 @@ class Harvester:
     def state(self) -> dict[str, Any]:
         """Where the harvest stands, as plain values."""
         kept = {name: getattr(self, name) for name in self._KEPT}
-        return {**kept, "cursor": list(self.cursor), "screen": self.screen.state()}
+        return {**kept, "cursor": list(self.cursor), "screen": self.outliers.state()}
 
     def load(self, state: dict[str, Any]) -> None:
         """Go on where ``state`` was taken; the texts must be the same, from their beginning."""
@@ -208,7 +207,7 @@ class Harvester:
         for name in self._KEPT:
             setattr(self, name, state[name])
         self.cursor = tuple(state["cursor"])
-        self.screen.load(state["screen"])
+        self.outliers.load(state["screen"])
         self._resumed = (self.cursor[0], self.digest)
         self._open()
         assert self._rows is not None

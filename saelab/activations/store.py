@@ -14,17 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
 from saelab import files, models
-from saelab.activations.harvest import Harvester, Part, Screen
+from saelab.activations.harvest import Harvester, Part
+from saelab.activations.shards import Shard, write_shard
 from saelab.errors import SaelabError, check_count, check_dtype, check_model, unknown
-
-BLOCK = 1024  # rows that are read together; blocks come in random order
 
 
 @dataclass(frozen=True)
@@ -57,17 +55,17 @@ class ActivationStore:
 
     Made with :meth:`write` (a folder, from a model and texts), :meth:`open` (that folder again) or :meth:`of` (arrays you
     have). ``sl.train(store, d_sae=…, k=…)`` trains on it.
+
+    Examples
+    --------
+    >>> store = sl.ActivationStore.of({"mine": torch.randn(100, 16)})
+    >>> store, len(store)
+    (ActivationStore of 100 rows at mine (16), in memory, 100)
     """
 
-    def __init__(
-        self,
-        origin: Origin,
-        shards: list[_Shard],
-        digest: str,
-        folder: Path | None = None,
-    ):
+    def __init__(self, origin: Origin, shards: Sequence[Shard], digest: str, folder: Path | None = None):
         self.origin, self.digest, self.folder = origin, digest, folder
-        self._shards = shards
+        self.shards = shards
 
     @classmethod
     def of(cls, arrays: dict[str, Tensor], *, where: Tensor | None = None) -> ActivationStore:
@@ -79,6 +77,11 @@ class ActivationStore:
             Name (what ``hook`` will be called) to (n, d) activations; several must be aligned row by row.
         where
             (n, 2) document and position of each row, if they have one; -1 otherwise.
+
+        Examples
+        --------
+        >>> sl.ActivationStore.of({"first": torch.randn(9, 16), "second": torch.randn(9, 64)}).hooks
+        ['first', 'second']
         """
         if not arrays:
             raise SaelabError("no arrays: give a dict such as {'my_layer': activations}")
@@ -97,7 +100,7 @@ class ActivationStore:
             hashed.update(f"{name} {tuple(a.shape)}".encode() + a.contiguous().numpy().tobytes())
         digest = hashed.hexdigest()
         widths = {name: s[1] for name, s in sizes.items()}
-        return cls(Origin("", digest, widths, None, False), [_Arrays(acts, place)], digest)
+        return cls(Origin("", digest, widths, None, False), [Shard(n, acts, place)], digest)
 
     @classmethod
     def write(
@@ -137,55 +140,51 @@ class ActivationStore:
         SaelabError
             Before work: an unknown hook point or dtype, a folder that holds something else or a store made with
             other settings (the first is named).
+
+        Examples
+        --------
+        >>> hook = "blocks.0.hook_resid_post"
+        >>> store = sl.ActivationStore.write(model, texts, hook, folder / "store", progress=False)
+        >>> store.rows(0, 3).shape
+        torch.Size([3, 16])
         """
         check_model(model)
-        path = Path(path).expanduser()
+        path, limit = Path(path).expanduser(), models.parse_tokens(tokens)
         hooks = [hooks] if isinstance(hooks, str) else list(hooks)
         check_dtype(dtype)
         check_count("shard_rows", shard_rows)
-        limit = models.parse_tokens(tokens)
         source = Harvester(
             model, texts, hooks, limit=limit, context=context, bos=bos, epochs=epochs,
             harvest_tokens=harvest_tokens, outlier=None,
         )  # fmt: skip
-        origin = Origin.of_model(model, hooks, context, bos)
-        meta = {
-            "saelab_store": 1, "model": origin.model, "weights": origin.weights, "widths": origin.widths,
-            "context": origin.context, "bos": origin.bos, "dtype": dtype, "rows_wanted": limit,
-            "epochs": epochs, "harvest_tokens": harvest_tokens, "shard_rows": shard_rows,
+        meta = {"saelab_store": 1, **vars(Origin.of_model(model, hooks, context, bos))} | {
+            "dtype": dtype, "rows_wanted": limit, "epochs": epochs, "harvest_tokens": harvest_tokens,
+            "shard_rows": shard_rows,
         }  # fmt: skip
-        earlier = _read_meta(path) if path.exists() else None
-        if earlier is None:
-            if path.exists() and any(not p.name.startswith(".") for p in path.iterdir()):
-                raise SaelabError(f"{path} is not empty and holds no activation store: give another folder")
-            files.write_json(path / "store.json", meta)
-        else:
-            _compare(path, earlier, meta)
-            if "end" in earlier:
-                return cls.open(path)
+        if _begun(path, meta):
+            return cls.open(path)
         shards = sorted(path.glob("rows-*.safetensors"))
         if shards:
-            source.load(json.loads(_File(shards[-1], len(hooks)).metadata["state"]))
+            source.load(json.loads(Shard.open(shards[-1], len(hooks)).metadata["state"]))
         bar = tqdm(
             total=limit, initial=min(limit, source.harvested), unit="tok", unit_scale=True, desc="harvest",
             disable=not progress, leave=False,
         )  # fmt: skip
         parts: list[Part] = []
-        number, waiting = len(shards), 0
+        number, written = len(shards), source.harvested
         with bar:
             while not source.done:
-                new = source.next()
-                waiting += sum(len(place) for _, place in new)
-                bar.update(sum(len(place) for _, place in new))
-                parts += new
-                if parts and (waiting >= shard_rows or source.done):
-                    _write_shard(path / f"rows-{number:05}.safetensors", parts, dtype, source)
-                    parts, number, waiting = [], number + 1, 0
-        end = {"sha256": source.digest, "dropped": source.screen.dropped, "shards": number}
+                before = source.harvested
+                parts += source.next()
+                bar.update(source.harvested - before)
+                if parts and (source.harvested - written >= shard_rows or source.done):
+                    write_shard(path / f"rows-{number:05}.safetensors", parts, dtype, source)
+                    parts, number, written = [], number + 1, source.harvested
         if not number:
             raise SaelabError(
                 "there is no text: every document was empty, or the iterator was already used up"
             )
+        end = {"sha256": source.digest, "dropped": source.outliers.not_finite, "shards": number}
         files.write_json(path / "store.json", meta | {"end": end})
         return cls.open(path)
 
@@ -197,6 +196,13 @@ class ActivationStore:
         ------
         SaelabError
             If the folder holds none, the harvest did not end, or a shard is missing or cut short.
+
+        Examples
+        --------
+        >>> hook = "blocks.0.hook_resid_post"
+        >>> store = sl.ActivationStore.write(model, texts, hook, folder / "s", progress=False)
+        >>> len(sl.ActivationStore.open(folder / "s")) == len(store)
+        True
         """
         path = Path(path).expanduser()
         meta = _read_meta(path)
@@ -207,26 +213,44 @@ class ActivationStore:
                 f"the harvest into {path} did not end: call ActivationStore.write again as before"
             )
         names = [f"rows-{i:05}.safetensors" for i in range(meta["end"]["shards"])]
-        shards = [_File(path / name, len(meta["widths"])) for name in names]
+        shards = [Shard.open(path / name, len(meta["widths"])) for name in names]
         origin = Origin(meta["model"], meta["weights"], meta["widths"], meta["context"], meta["bos"])
-        return cls(origin, list(shards), meta["end"]["sha256"], path)
+        return cls(origin, shards, meta["end"]["sha256"], path)
 
     # ------------------------------------------------------------------------------------------ reading
 
     @property
     def hooks(self) -> list[str]:
-        """Names of the hook points."""
+        """Names of the hook points.
+
+        Examples
+        --------
+        >>> sl.ActivationStore.of({"mine": torch.ones(9, 16)}).hooks
+        ['mine']
+        """
         return list(self.origin.widths)
 
     def __len__(self) -> int:
-        return sum(len(s) for s in self._shards)
+        return sum(len(s) for s in self.shards)
 
     def rows(self, start: int, stop: int, hook: str | None = None) -> Tensor:
-        """Activations (stop - start, d) in float32, in the order of the texts."""
+        """Activations (stop - start, d) in float32, in the order of the texts.
+
+        Examples
+        --------
+        >>> sl.ActivationStore.of({"mine": torch.ones(9, 16)}).rows(2, 5).shape
+        torch.Size([3, 16])
+        """
         return torch.cat([acts[self._column(hook)] for acts, _ in self._parts(start, stop)])
 
     def where(self, start: int, stop: int) -> Tensor:
-        """Document and position in it of these rows: (stop - start, 2) int32; -1 where that is not known."""
+        """Document and position in it of these rows: (stop - start, 2) int32; -1 where that is not known.
+
+        Examples
+        --------
+        >>> sl.ActivationStore.of({"mine": torch.ones(9, 16)}).where(0, 1).tolist()
+        [[-1, -1]]
+        """
         return torch.cat([place for _, place in self._parts(start, stop)])
 
     def verify(self) -> None:
@@ -236,8 +260,12 @@ class ActivationStore:
         ------
         SaelabError
             That names the first damaged file.
+
+        Examples
+        --------
+        >>> sl.ActivationStore.of({"mine": torch.ones(9, 16)}).verify()
         """
-        for shard in self._shards:
+        for shard in self.shards:
             shard.verify()
 
     def _column(self, hook: str | None) -> int:
@@ -251,25 +279,21 @@ class ActivationStore:
         if not 0 <= start < stop <= len(self):
             raise SaelabError(f"rows {start}:{stop} of a store with {len(self)} rows")
         parts, first = [], 0
-        for shard in self._shards:
+        for shard in self.shards:
             a, b = max(start - first, 0), min(stop - first, len(shard))
             if a < b:
                 parts.append(shard.read(a, b))
             first += len(shard)
         return parts
 
-    def blocks(self) -> np.ndarray:
-        """(n_blocks, 3) shard, first and last row (exclusive) of each portion that is read together."""
-        return np.array(
-            [
-                (i, a, min(a + BLOCK, len(shard)))
-                for i, shard in enumerate(self._shards)
-                for a in range(0, len(shard), BLOCK)
-            ]
-        ).reshape(-1, 3)
-
     def to_frame(self) -> pd.DataFrame:
-        """One line per hook point: width, rows."""
+        """One line per hook point: width, rows.
+
+        Examples
+        --------
+        >>> sl.ActivationStore.of({"mine": torch.ones(9, 16)}).to_frame()["width"].tolist()
+        [16]
+        """
         return pd.DataFrame(
             {"hook": self.hooks, "width": list(self.origin.widths.values()), "rows": len(self)}
         )
@@ -283,132 +307,6 @@ class ActivationStore:
         return self.to_frame().to_html(index=False)
 
 
-class Reader:
-    """The rows of a store as a source for :class:`ActivationBuffer`: blocks in an order that follows
-    ``seed`` and the epoch."""
-
-    def __init__(
-        self, store: ActivationStore, hooks: Sequence[str], *, limit: int, epochs: int, seed: int, outlier: float | None
-    ):  # fmt: skip
-        self.store, self.hooks = store, list(hooks)
-        self.columns = [store._column(h) for h in hooks]
-        self.limit: int | None = limit
-        self.epochs, self.seed = check_count("epochs", epochs), seed
-        self.screen = Screen(outlier)
-        self.epoch = self.block = self.read = 0
-        self.done = False
-        self.digest = store.digest
-        self._blocks = store.blocks()
-        self._shuffled = -1, np.empty(0, dtype=np.int64)
-
-    def _order(self) -> np.ndarray:
-        """(n_blocks,) the order of this epoch."""
-        if self._shuffled[0] != self.epoch:
-            rng = np.random.default_rng([self.seed, self.epoch])
-            self._shuffled = self.epoch, rng.permutation(len(self._blocks))
-        return self._shuffled[1]
-
-    def next(self) -> list[Part]:
-        """The next block."""
-        if self.done:
-            return []
-        shard, a, b = self._blocks[self._order()[self.block]]
-        acts, place = self.store._shards[shard].read(int(a), int(b))
-        part = self.screen([acts[i] for i in self.columns], place)
-        self.block += 1
-        if self.block == len(self._blocks):
-            if self.epoch + 1 < self.epochs:
-                self.epoch, self.block = self.epoch + 1, 0
-            else:
-                self.done = True
-        self.read += len(part[1])
-        if self.limit is not None and self.read >= self.limit:
-            self.done = True
-        return [part] if len(part[1]) else []
-
-    def same(self) -> dict[str, Any]:
-        return {
-            "hooks": self.hooks, "store": self.store.digest, "blocks": len(self._blocks), "seed": self.seed,
-            "outlier": self.screen.outlier,
-        }  # fmt: skip
-
-    _KEPT = ("epoch", "block", "read", "done")
-
-    def state(self) -> dict[str, Any]:
-        return {n: getattr(self, n) for n in self._KEPT} | {"screen": self.screen.state()}
-
-    def load(self, state: dict[str, Any]) -> None:
-        for name in self._KEPT:
-            setattr(self, name, state[name])
-        self.screen.load(state["screen"])
-
-
-# ---------------------------------------------------------------------------------------------- shards
-
-
-class _Arrays:
-    """A shard in memory."""
-
-    def __init__(self, acts: list[Tensor], place: Tensor):
-        self.acts, self.place = acts, place
-
-    def __len__(self) -> int:
-        return len(self.place)
-
-    def read(self, a: int, b: int) -> Part:
-        return [x[a:b] for x in self.acts], self.place[a:b]
-
-    def verify(self) -> None:
-        """Nothing can have happened to it."""
-
-
-class _File:
-    """A shard on disk, read in parts."""
-
-    def __init__(self, path: Path, n_hooks: int):
-        from safetensors import SafetensorError, safe_open
-
-        if not path.is_file():
-            raise SaelabError(f"the activation store lacks {path}")
-        try:
-            self.file = safe_open(path, "pt")
-            self.metadata = dict(self.file.metadata() or {})
-            self.slices = [self.file.get_slice(str(i)) for i in range(n_hooks)]
-            self.place = self.file.get_slice("where")
-        except SafetensorError as error:
-            raise SaelabError(
-                f"{path} ({path.stat().st_size} bytes) is not a whole shard of an activation store ({error})"
-            ) from None
-        self.path = path
-        self.n = int(self.place.get_shape()[0])
-
-    def __len__(self) -> int:
-        return self.n
-
-    def read(self, a: int, b: int) -> Part:
-        return [s[a:b].float() for s in self.slices], self.place[a:b]
-
-    def verify(self) -> None:
-        files.read_tensors(self.path)
-
-
-_Shard = _Arrays | _File
-
-
-def _write_shard(path: Path, parts: list[Part], dtype: str, source: Harvester) -> None:
-    tensors = {"where": torch.cat([place for _, place in parts])}
-    for i, hook in enumerate(source.hooks):
-        acts = torch.cat([a[i] for a, _ in parts])  # (n, d)
-        kept = acts.to(check_dtype(dtype))  # (n, d)
-        if not kept.isfinite().all():
-            raise SaelabError(
-                f"an activation of {float(acts.abs().max()):.3g} at {hook} is too large for {dtype} "
-                f"(largest {torch.finfo(kept.dtype).max:.3g}): use dtype='bfloat16'"
-            )
-        tensors[str(i)] = kept
-    files.write_tensors(path, tensors, {"state": json.dumps(source.state())})
-
-
 def _read_meta(path: Path) -> dict[str, Any] | None:
     if not (path / "store.json").is_file():
         return None
@@ -418,7 +316,14 @@ def _read_meta(path: Path) -> dict[str, Any] | None:
     return meta
 
 
-def _compare(path: Path, earlier: dict[str, Any], meta: dict[str, Any]) -> None:
+def _begun(path: Path, meta: dict[str, Any]) -> bool:
+    """Make the folder, or see that it is of the same harvest; returns whether that has ended."""
+    earlier = _read_meta(path)
+    if earlier is None:
+        if path.exists() and any(not p.name.startswith(".") for p in path.iterdir()):
+            raise SaelabError(f"{path} is not empty and holds no activation store: give another folder")
+        files.write_json(path / "store.json", meta)
+        return False
     for name, value in meta.items():
         # a model that was moved to another folder is the same model: its weights say so
         if name != "model" and earlier.get(name) != value:
@@ -426,3 +331,4 @@ def _compare(path: Path, earlier: dict[str, Any], meta: dict[str, Any]) -> None:
                 f"the store in {path} was made with {name}={earlier.get(name)!r}, this call says {value!r}: "
                 "give another folder"
             )
+    return "end" in earlier

@@ -1,19 +1,22 @@
 """BatchTopK: in training the k·B largest pre-activations of a batch of B rows are kept, so that a row may
-use more or fewer than k (Bussmann, Leask & Nanda 2024). Afterwards a row must not depend on its neighbours:
-a latent is active when it exceeds one threshold, the running mean of the smallest value that training
-kept."""
+use more or fewer than k (Bussmann, Leask & Nanda 2024). Afterwards a row must not depend on its neighbors:
+a latent is active when it exceeds one threshold, the running mean of the smallest value that training kept.
+
+Matryoshka: a BatchTopK SAE whose first m latents must also reconstruct by themselves, for each m of
+``config.prefixes`` (Bussmann et al. 2025). General features settle in the small dictionaries instead of being
+split up by the large one."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from saelab.errors import SaelabError
-from saelab.sae import topk
-from saelab.sae.objective import Parts, Task, revive
+from saelab.sae import ops, topk
+from saelab.sae.objective import Parts, Task, aux_loss
 from saelab.sae.ops import Entries
 
 if TYPE_CHECKING:
@@ -32,6 +35,11 @@ class Options(topk.Options):
             raise SaelabError("multi belongs to topk: a batchtopk SAE has no fixed k per row")
         if not 0 < self.threshold_rate <= 1:
             raise SaelabError(f"threshold_rate is in (0, 1], got {self.threshold_rate}")
+
+
+def parameters(config: Any) -> dict[str, tuple[tuple[int, ...], float]]:
+    """``threshold`` (); below 0 it is not set yet, and every positive pre-activation is active."""
+    return {"threshold": ((), -1.0)}
 
 
 def activate(sae: SAE, pre: Tensor) -> Tensor:
@@ -75,20 +83,35 @@ def chosen(task: Task) -> tuple[Entries, Tensor, dict[str, Tensor]]:
     """Places, differentiable latents (nnz,), and the new threshold."""
     options: Options = task.options
     assert task.k is not None
-    k = options.k(task.k, task.progress, len(task.p.dec))
-    entries, values = largest(task, k * len(task.x))
+    entries, values = largest(task, options.k(task.k, task.progress, len(task.p.dec)) * len(task.x))
     z = task.encode(entries, values).relu()  # (nnz,)
-    old = task.p.extra["threshold"].detach()
     if len(values) == 0:
         return entries, z, {}
+    old = task.p.extra["threshold"].detach()
     smallest = values.min().to(old.dtype)
     new = smallest if old < 0 else old + options.threshold_rate * (smallest - old)
     return entries, z, {"threshold": new}
 
 
 def loss(task: Task) -> Parts:
-    """``misfit + aux_coef * aux``."""
+    """``fvu + aux_coef * aux``."""
     entries, z, updates = chosen(task)
     recon = task.decode(z, entries)
-    aux = revive(task, recon)
-    return Parts(task.misfit(recon) + task.aux_coef * aux, recon, entries.indices, aux, updates=updates)
+    aux = aux_loss(task, recon)
+    return Parts(task.fvu(recon) + task.aux_coef * aux, recon, entries.indices, aux, updates=updates)
+
+
+def matryoshka_loss(task: Task) -> Parts:
+    """Mean over prefixes of ``fvu``, plus ``aux_coef * aux``."""
+    entries, z, updates = chosen(task)
+    batch, d_sae = entries.shape
+    sizes = torch.tensor(task.prefixes, device=z.device)
+    shell = torch.searchsorted(sizes, entries.indices, right=True)  # (nnz,) which prefix a latent first is in
+    # one decode for all: row s * B + b of it holds what shell s adds to row b
+    rows, order = (shell * batch + entries.rows).sort(stable=True)
+    spread = Entries(rows, entries.indices[order], (len(sizes) * batch, d_sae))
+    shells = ops.decode_at(z[order], task.p.dec, spread).reshape(len(sizes), batch, -1)  # (S, B, d_out)
+    recons = task.finish(shells.cumsum(0))  # (S, B, d_out)
+    fvu = sum(task.fvu(r) for r in recons) / len(sizes)
+    aux = aux_loss(task, recons[-1])
+    return Parts(fvu + task.aux_coef * aux, recons[-1], entries.indices, aux, updates=updates)

@@ -10,6 +10,8 @@ from torch import Tensor
 from saelab.display import facts_html
 from saelab.errors import check_latent
 
+Stats = tuple[Tensor, Tensor]  # (shift (rows, 1), scale (rows, 1)) that undo the normalization of the input
+
 
 @dataclass(frozen=True, eq=False)
 class Codes:
@@ -28,9 +30,14 @@ class Codes:
     d_sae
         Number of latents.
     stats
-        What input normalisation needs to undo itself: (shift (rows, 1), scale (rows, 1)) or None.
+        What input normalization needs to undo itself: (shift (rows, 1), scale (rows, 1)) or None.
     skip
         (rows, d_out) what reaches the output beside the latents, or None; only for an SAE with ``skip``.
+
+    Examples
+    --------
+    >>> sl.Codes.from_dense(torch.tensor([[0.0, 2.0, 0.0], [1.0, 0.0, 3.0]]))
+    Codes(2 × 3 latents, 3 active)
     """
 
     values: Tensor
@@ -38,7 +45,7 @@ class Codes:
     offsets: Tensor
     lead: tuple[int, ...]
     d_sae: int
-    stats: tuple[Tensor, Tensor] | None = None
+    stats: Stats | None = None
     skip: Tensor | None = None
 
     def __repr__(self) -> str:
@@ -47,14 +54,12 @@ class Codes:
     def _repr_html_(self) -> str:
         active = self.offsets.diff()
         most = f"{int(active.min())} to {int(active.max())}" if self.n_rows else "none"
+        mean = len(self.values) / max(self.n_rows, 1)
         return facts_html(
             "Codes",
             [
                 ("shape", self._shape()),
-                (
-                    "active",
-                    f"{len(self.values):,}, {len(self.values) / max(self.n_rows, 1):.1f} per row ({most})",
-                ),
+                ("active", f"{len(self.values):,}, {mean:.1f} per row ({most})"),
                 ("dense", ".dense() fills in the zeros, .column(latent) gives one latent"),
             ],
         )
@@ -64,21 +69,46 @@ class Codes:
 
     @property
     def n_rows(self) -> int:
+        """Number of rows.
+
+        Examples
+        --------
+        >>> sl.Codes.from_dense(torch.eye(4)).n_rows
+        4
+        """
         return len(self.offsets) - 1
 
     def rows(self) -> Tensor:
-        """(nnz,) row of each stored value."""
+        """(nnz,) row of each stored value.
+
+        Examples
+        --------
+        >>> sl.Codes.from_dense(torch.tensor([[1.0, 2.0], [0.0, 3.0]])).rows()
+        tensor([0, 0, 1])
+        """
         counts = self.offsets.diff()
         return torch.repeat_interleave(torch.arange(self.n_rows, device=counts.device), counts)
 
     def dense(self) -> Tensor:
-        """(\\*lead, d_sae) with zeros filled in."""
+        """(\\*lead, d_sae) with zeros filled in.
+
+        Examples
+        --------
+        >>> torch.equal(sl.Codes.from_dense(torch.eye(4)).dense(), torch.eye(4))
+        True
+        """
         out = self.values.new_zeros(self.n_rows, self.d_sae)
         out[self.rows(), self.indices] = self.values
         return out.reshape(*self.lead, self.d_sae)
 
     def column(self, latent: int) -> Tensor:
-        """(\\*lead) activation of one latent."""
+        """(\\*lead) activation of one latent.
+
+        Examples
+        --------
+        >>> sl.Codes.from_dense(torch.eye(3)).column(1)
+        tensor([0., 1., 0.])
+        """
         latent = check_latent(latent, self.d_sae)
         out = self.values.new_zeros(self.n_rows)
         hit = self.indices == latent
@@ -86,14 +116,24 @@ class Codes:
         return out.reshape(self.lead)
 
     def l0(self) -> Tensor:
-        """(\\*lead) number of active latents."""
+        """(\\*lead) number of active latents.
+
+        Examples
+        --------
+        >>> sl.Codes.from_dense(torch.eye(3)).l0()
+        tensor([1, 1, 1])
+        """
         return self.offsets.diff().reshape(self.lead)
 
     @classmethod
-    def from_dense(
-        cls, z: Tensor, stats: tuple[Tensor, Tensor] | None = None, skip: Tensor | None = None
-    ) -> Codes:
-        """Codes of a dense (\\*lead, d_sae) tensor; entries <= 0 are not active."""
+    def from_dense(cls, z: Tensor, stats: Stats | None = None, skip: Tensor | None = None) -> Codes:
+        """Codes of a dense (\\*lead, d_sae) tensor; entries <= 0 are not active.
+
+        Examples
+        --------
+        >>> sl.Codes.from_dense(torch.zeros(2, 5, 64))
+        Codes(2 × 5 × 64 latents, 0 active)
+        """
         flat = z.reshape(-1, z.shape[-1])  # (rows, d_sae)
         row, index = (flat > 0).nonzero(as_tuple=True)
         counts = torch.bincount(row, minlength=len(flat))
@@ -103,9 +143,15 @@ class Codes:
     @classmethod
     def from_topk(
         cls, values: Tensor, indices: Tensor, lead: tuple[int, ...], d_sae: int,
-        stats: tuple[Tensor, Tensor] | None = None, skip: Tensor | None = None,
+        stats: Stats | None = None, skip: Tensor | None = None,
     ) -> Codes:  # fmt: skip
-        """Codes of (rows, k) selected values and latent ids; values <= 0 are dropped."""
+        """Codes of (rows, k) selected values and latent ids; values <= 0 are dropped.
+
+        Examples
+        --------
+        >>> sl.Codes.from_topk(torch.tensor([[2.0, 0.0]]), torch.tensor([[7, 9]]), (1,), 64).indices
+        tensor([7])
+        """
         active = values > 0  # (rows, k)
         counts = active.sum(-1)
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])

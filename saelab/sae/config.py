@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -12,6 +13,18 @@ PER_ROW = ("layer_norm", "constant_norm")  # each row by its own size: no weight
 INPUT_BIAS = ("decoder", "none", "own")
 
 
+class HookPoints(tuple[str, ...]):
+    """The hook points an SAE reads or writes: one, or several for a crosscoder. Prints as ``a+b``, as in files."""
+
+    @classmethod
+    def of(cls, names: str | Iterable[str]) -> HookPoints:
+        """From a name, from names, or from ``a+b``."""
+        return cls(names.split("+") if isinstance(names, str) else names)
+
+    def __str__(self) -> str:
+        return "+".join(self)
+
+
 @dataclass(frozen=True)
 class SAEConfig:
     """Everything needed to run an SAE as it was trained; saved beside the weights.
@@ -20,6 +33,12 @@ class SAEConfig:
     ------
     SaelabError
         On construction, if sizes do not fit together or a name is unknown.
+
+    Examples
+    --------
+    >>> config = sl.SAEConfig("topk", d_in=16, d_sae=64, k=4)
+    >>> config.d_out, config.normalize
+    (16, 'none')
     """
 
     arch: str
@@ -45,95 +64,115 @@ class SAEConfig:
     prefixes: tuple[int, ...] | None = None  # matryoshka: sizes of the nested dictionaries, the last is d_sae
 
     def __post_init__(self) -> None:
+        for name in ("d_in", "d_sae"):
+            self._set(name, check_count(name, getattr(self, name)))
+        self._set("d_out", check_count("d_out", self.d_in if self.d_out is None else self.d_out))
+        for name in ("hook_in", "hook_out"):
+            self._set(name, str(HookPoints.of(getattr(self, name))))
+        self._set("hook_out", self.hook_out or self.hook_in)
+        for name, allowed in (("normalize", NORMALIZE), ("input_bias", INPUT_BIAS)):
+            if getattr(self, name) not in allowed:
+                raise unknown(name, getattr(self, name), allowed)
+        check_dtype(self.dtype)
+        for needs, why in (
+            (self.input_bias == "decoder", "input_bias='decoder' subtracts b_dec from the input"),
+            (self.tied, "a tied SAE has one matrix"),
+        ):
+            if needs and self.d_out != self.d_in:
+                raise SaelabError(f"{why}, so d_out={self.d_out} must equal d_in={self.d_in}")
+        self._check_own()
+        self._check_widths()
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+
+    def _check_own(self) -> None:
+        """Settings that only some architectures have."""
         from saelab.sae.archs import ARCHS
 
         if self.arch not in ARCHS:
             raise unknown("architecture", self.arch, ARCHS)
-        for name in ("d_in", "d_sae"):
-            object.__setattr__(self, name, check_count(name, getattr(self, name)))
-        object.__setattr__(
-            self, "d_out", check_count("d_out", self.d_out if self.d_out is not None else self.d_in)
-        )
-        for name in ("hook_in", "hook_out"):
-            if not isinstance(getattr(self, name), str):
-                object.__setattr__(self, name, "+".join(getattr(self, name)))
-        object.__setattr__(self, "hook_out", self.hook_out or self.hook_in)
+        for name, absent in (("k", None), ("floor", 0.0), ("prefixes", None)):
+            if getattr(self, name) != absent and name not in ARCHS[self.arch].settings:
+                owners = " or ".join(a for a, row in ARCHS.items() if name in row.settings)
+                fixed = " (it has no fixed k)" if name == "k" else ""
+                raise SaelabError(f"{name} belongs to a {owners} SAE, not to a {self.arch} one{fixed}")
         if ARCHS[self.arch].needs_k:
             if self.k is None:
-                raise SaelabError(
-                    f"a {self.arch} SAE needs k, the number of latents kept per token (such as k=32)"
-                )
-            k = check_count("k", self.k)
-            if k > self.d_sae:
-                raise SaelabError(f"k={k} is more than the d_sae={self.d_sae} latents there are")
-            object.__setattr__(self, "k", k)
-        elif self.k is not None:
-            raise SaelabError(f"a {self.arch} SAE has no fixed k, got k={self.k}")
-        if self.normalize not in NORMALIZE:
-            raise unknown("normalize", self.normalize, NORMALIZE)
-        if self.input_bias not in INPUT_BIAS:
-            raise unknown("input_bias", self.input_bias, INPUT_BIAS)
-        check_dtype(self.dtype)
-        if self.input_bias == "decoder" and self.d_out != self.d_in:
-            raise SaelabError(
-                "input_bias='decoder' subtracts b_dec from the input, so "
-                f"d_out={self.d_out} must equal d_in={self.d_in}"
-            )
-        self._check_hooks()
-        self._check_scale()
-        self._check_prefixes()
+                raise SaelabError(f"a {self.arch} SAE needs k, the latents kept per token (such as k=32)")
+            self._set("k", check_count("k", self.k))
+            if self.k > self.d_sae:
+                raise SaelabError(f"k={self.k} is more than the d_sae={self.d_sae} latents there are")
         if not 0 <= self.floor < float("inf"):
             raise SaelabError(f"floor is an activation of at least 0, got {self.floor}")
-        if self.floor and self.arch != "topk":
-            raise SaelabError(f"floor belongs to a topk SAE; {self.arch} has its own way of being silent")
-        if self.tied and self.d_in != self.d_out:
-            raise SaelabError(f"a tied SAE has one matrix: d_out={self.d_out} must equal d_in={self.d_in}")
+        if "prefixes" in ARCHS[self.arch].settings:
+            # doubling: each nested dictionary adds as many latents as there were
+            sizes = self.prefixes or [self.d_sae >> i for i in (4, 3, 2, 1, 0) if self.d_sae >> i]
+            sizes = tuple(check_count("prefix", s) for s in sizes)
+            if sorted(set(sizes)) != list(sizes) or sizes[-1] != self.d_sae:
+                raise SaelabError(f"prefixes must grow and end at d_sae={self.d_sae}, got {sizes}")
+            self._set("prefixes", sizes)
 
-    def _check_hooks(self) -> None:
-        if self.widths is None:
-            return
-        widths = tuple(check_count("width", w) for w in self.widths)
-        object.__setattr__(self, "widths", widths)
-        if len(widths) != len(self.hooks) or sum(widths) != self.d_in or self.d_out != self.d_in:
-            raise SaelabError(
-                f"a crosscoder's widths {widths} must be one per hook point ({len(self.hooks)}) "
-                f"and add up to d_in={self.d_in} and d_out={self.d_out}"
-            )
-
-    def _check_scale(self) -> None:
+    def _check_widths(self) -> None:
+        """Widths and scales of a crosscoder's hook points."""
+        if self.widths is not None:
+            widths = tuple(check_count("width", w) for w in self.widths)
+            self._set("widths", widths)
+            if len(widths) != len(self.hooks) or sum(widths) != self.d_in or self.d_out != self.d_in:
+                raise SaelabError(
+                    f"a crosscoder's widths {widths} must be one per hook point ({len(self.hooks)}) "
+                    f"and add up to d_in={self.d_in} and d_out={self.d_out}"
+                )
         if isinstance(self.scale, (tuple, list)):
-            object.__setattr__(self, "scale", tuple(float(s) for s in self.scale))
-            if self.widths is None or len(self.widths) != len(self.scale):
+            self._set("scale", tuple(float(s) for s in self.scale))
+            if len(self.widths or ()) != len(self.scale):
                 raise SaelabError(f"{len(self.scale)} scales need as many widths, got widths={self.widths}")
         scales = self.scale if isinstance(self.scale, tuple) else (self.scale,)
-        for scale in (*scales, *(() if self.scale_out is None else (self.scale_out,))):
+        for scale in (*scales, 1.0 if self.scale_out is None else self.scale_out):
             if not scale > 0:
                 raise SaelabError(f"scale must be positive, got {scale}")
 
-    def _check_prefixes(self) -> None:
-        if self.arch != "matryoshka":
-            if self.prefixes is not None:
-                raise SaelabError(f"prefixes belong to a matryoshka SAE, not to {self.arch}")
-            return
-        # doubling: each nested dictionary adds as many latents as there were
-        sizes = self.prefixes or [self.d_sae >> i for i in (4, 3, 2, 1, 0) if self.d_sae >> i]
-        sizes = tuple(check_count("prefix", s) for s in sizes)
-        if any(a >= b for a, b in zip(sizes, sizes[1:], strict=False)) or sizes[-1] != self.d_sae:
-            raise SaelabError(f"prefixes must grow and end at d_sae={self.d_sae}, got {sizes}")
-        object.__setattr__(self, "prefixes", sizes)
+    @property
+    def hooks(self) -> HookPoints:
+        """The hook points that are read: one, or several for a crosscoder.
+
+        Examples
+        --------
+        >>> sl.SAEConfig("relu", 8, 32, hook_in=("a", "b"), widths=(3, 5)).hooks
+        ('a', 'b')
+        """
+        return HookPoints.of(self.hook_in)
 
     @property
-    def hooks(self) -> tuple[str, ...]:
-        """The hook points that are read: one, or several for a crosscoder."""
-        return tuple(self.hook_in.split("+"))
+    def hooks_out(self) -> HookPoints:
+        """The hook points that are written: as those that are read, or a transcoder's other one.
+
+        Examples
+        --------
+        >>> sl.SAEConfig("relu", 8, 32, hook_in="a", hook_out="b").hooks_out
+        ('b',)
+        """
+        return HookPoints.of(self.hook_out)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON data."""
+        """As plain JSON data.
+
+        Examples
+        --------
+        >>> sae.config.to_dict()["arch"]
+        'topk'
+        """
         return asdict(self)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> SAEConfig:
-        """From plain JSON data; a key this version does not know is an error, never ignored."""
+        """From plain JSON data; a key this version does not know is an error, never ignored.
+
+        Examples
+        --------
+        >>> sl.SAEConfig.from_dict(sae.config.to_dict()) == sae.config
+        True
+        """
         names = [f.name for f in fields(cls)]
         for key in data:
             if key not in names:

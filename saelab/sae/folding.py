@@ -27,12 +27,12 @@ def scale(sae: SAE) -> SAE:
     Raises
     ------
     SaelabError
-        If the input is normalised row by row, which no weights can do.
+        If the input is normalized row by row, which no weights can do.
     """
     c = sae.config
     if c.normalize in PER_ROW:
         raise SaelabError(f"{c.normalize} divides each row by its own size: it cannot be folded into weights")
-    s_in, s_out = sae.input_scale(sae.W_dec), sae.output_factor(sae.W_dec)
+    s_in, s_out = sae._input_scale(sae.W_dec), sae._target_scale(sae.W_dec)
     if c.normalize == "none":
         s_in, s_out = torch.ones_like(s_in), torch.ones_like(s_out)
     # the encoder and the decoder are multiplied by different factors, so they are not tied any more; a
@@ -66,42 +66,39 @@ def norms(sae: SAE) -> SAE:
         For TopK whose lengths differ: multiplied activations would rank otherwise, and other latents survive. For
         a tied SAE whose lengths are not 1 already: the encoder would not be the decoder's transpose any more.
     """
-    c, n = sae.config, _lengths(sae)  # (d_sae,)
-    n = torch.where(n > 0, n, 1.0)
-    if c.arch == "topk" and float(n.max() / n.min()) > 1 + _SAME:
+    c, n = sae.config, row_lengths(sae)  # (d_sae,)
+    if sae.arch.select is not None and float(n.max() / n.min()) > 1 + _SAME:
         raise SaelabError(
             f"decoder rows have lengths from {float(n.min()):.3g} to {float(n.max()):.3g}: multiplied by them, "
-            "activations of a TopK SAE would rank otherwise and other latents would be among the k largest"
+            f"activations of a {c.arch} SAE would rank otherwise and other latents would be among the k largest"
         )
     if c.tied and float((n - 1).abs().max()) > _SAME:
         raise SaelabError(
             "a tied SAE has one matrix: its decoder rows cannot be shortened without the encoder's"
         )
-    if c.arch in ("batchtopk", "matryoshka"):
-        new = _copy(sae, arch="jumprelu", k=None, prefixes=None)
+    if sae.arch.trained_as:
+        new = _copy(sae, arch=sae.arch.trained_as, k=None, prefixes=None)
         new.threshold.copy_(sae.threshold.clamp_min(0))
     else:
         new = _copy(sae, floor=c.floor * float(n.max()) if c.floor else 0.0)
-    for name, p in new.named_parameters():
-        if name in ("b_enc", "b_mag", "threshold"):
-            p.mul_(n)
-    if not c.tied:
-        new.W_enc.mul_(n)
-        new.W_dec.div_(n[:, None])
+    shorten(new, n)
     return new
 
 
-def lengths(sae: SAE) -> str:
-    """How long the decoder rows are, in words."""
-    n = _lengths(sae)
-    low, high = float(n.min()), float(n.max())
-    if max(abs(low - 1), abs(high - 1)) < 0.01:  # half precision rounds a little
-        return "1"
-    return f"{low:.2g} to {high:.2g}; fold_norms() makes them 1"
+@torch.no_grad()
+def shorten(sae: SAE, n: Tensor) -> None:
+    """Divide decoder rows by ``n`` (d_sae) and multiply by it what makes the latents; a tied SAE's matrix stays."""
+    for name in ("b_enc", *(sae.arch.scaled or ())):
+        getattr(sae, name).mul_(n)
+    if not sae.config.tied:
+        sae.W_enc.mul_(n)
+        sae.W_dec.div_(n[:, None])
 
 
-def _lengths(sae: SAE) -> Tensor:
-    return sae.W_dec.detach().float().norm(dim=1)  # (d_sae,)
+def row_lengths(sae: SAE) -> Tensor:
+    """(d_sae) lengths of decoder rows, 1 for those of length 0: nothing can make them longer."""
+    n = sae.W_dec.detach().float().norm(dim=1)  # (d_sae,)
+    return torch.where(n > 0, n, 1.0)
 
 
 def _copy(sae: SAE, **changes: object) -> SAE:

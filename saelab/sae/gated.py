@@ -2,7 +2,7 @@
 al. 2024a). ``gate = x W_enc + b_enc``; ``magnitude = exp(r_mag) · x W_enc + b_mag``; ``z =
 relu(magnitude)`` where gate > 0.
 
-Loss: ``misfit(z) + pressure * Σ relu(gate) + misfit(relu(gate))``, the last with the decoder held fixed."""
+Loss: ``fvu(z) + sparsity_coef * Σ relu(gate) + fvu(relu(gate))``, the last with the decoder held fixed."""
 
 from __future__ import annotations
 
@@ -51,6 +51,6 @@ def loss(task: Task) -> Parts:
     fixed = ops.decode_at(gate, p.dec.detach(), entries) + p.b_dec.detach()
     if p.skip is not None:
         fixed = fixed + task.x @ p.skip.detach().T
-    penalty = task.pressure * relu.size(task, gate, entries, weighted=False)
-    total = task.misfit(recon) + penalty + task.misfit(fixed)
+    penalty = task.sparsity_coef * relu.size(task, gate, entries, weighted=False)
+    total = task.fvu(recon) + penalty + task.fvu(fixed)
     return Parts(total, recon, i[z > 0], penalty=penalty.detach())

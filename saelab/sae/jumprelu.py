@@ -13,13 +13,14 @@ Penalties: ``target_l0`` gives ``strength * (L0 / target - 1)²``; ``l0`` gives 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from saelab.errors import SaelabError, unknown
-from saelab.sae.objective import Parts, Task, revive
+from saelab.errors import unknown
+from saelab.sae import objective
+from saelab.sae.objective import Parts, Task, aux_loss, check_positive, ramp
 from saelab.sae.ops import Entries
 
 if TYPE_CHECKING:
@@ -29,9 +30,10 @@ KERNELS = ("step", "tanh")
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(objective.Options):
     """How a JumpReLU SAE is trained."""
 
+    sparsity: ClassVar[tuple[str, ...]] = ("l0", "target_l0")
     target_l0: float | None = None
     l0: float | None = None  # coefficient of the penalty, instead of a target
     strength: float = 1.0  # of the target form
@@ -42,14 +44,10 @@ class Options:
     warm: float = 0.05  # share of the run over which the penalty rises from 0
 
     def __post_init__(self) -> None:
-        if (self.l0 is None) == (self.target_l0 is None):
-            raise SaelabError(f"give either l0 or target_l0, got l0={self.l0}, target_l0={self.target_l0}")
+        self.check_sparsity()
         if self.kernel not in KERNELS:
             raise unknown("kernel", self.kernel, KERNELS)
-        for name in ("target_l0", "l0", "strength", "scale", "bandwidth"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise SaelabError(f"{name} must be positive, got {value}")
+        check_positive(self, ("strength", "scale", "bandwidth"))
 
 
 def parameters(config: Any) -> dict[str, tuple[tuple[int, ...], float]]:
@@ -62,41 +60,15 @@ def activate(sae: SAE, pre: Tensor) -> Tensor:
     return torch.where(pre > sae.threshold.clamp_min(0), pre, 0)
 
 
-class _Jump(torch.autograd.Function):
-    """``v`` where it exceeds ``t``, else 0."""
-
-    @staticmethod
-    def forward(ctx, v, t, width):
-        ctx.save_for_backward(v, t)
-        ctx.width = width
-        return torch.where(v > t, v, 0)
-
-    @staticmethod
-    def backward(ctx, *grads):
-        (g,) = grads
-        v, t = ctx.saved_tensors
-        inside = (v - t).abs() < ctx.width / 2
-        return g * (v > t), -g * t / ctx.width * inside, None
-
-
-class _Step(torch.autograd.Function):
-    """1 where ``v`` exceeds ``t``, else 0."""
-
-    @staticmethod
-    def forward(ctx, v, t, width):
-        ctx.save_for_backward(v, t)
-        ctx.width = width
-        return (v > t).to(v.dtype)
-
-    @staticmethod
-    def backward(ctx, *grads):
-        (g,) = grads
-        v, t = ctx.saved_tensors
-        return None, -g / ctx.width * ((v - t).abs() < ctx.width / 2), None
+def jump(v: Tensor, t: Tensor, width: float) -> tuple[Tensor, Tensor]:
+    """``v`` where it exceeds ``t``, else 0; and 1 there, else 0: (nnz,) each, with the straight-through gradients."""
+    on, inside = (v > t).to(v.dtype), (v - t).abs() < width / 2
+    zero = t - t.detach()  # in value; its gradient is the slope that stands in for the step's
+    return v * on - zero * inside / width * t.detach(), on - zero * inside / width
 
 
 def loss(task: Task) -> Parts:
-    """``misfit + penalty + aux_coef * aux``."""
+    """``fvu + penalty + aux_coef * aux``."""
     o: Options = task.options
     unit = float(task.variance / task.y.shape[1]) ** 0.5
     width = o.bandwidth or 0.1 * unit
@@ -104,9 +76,8 @@ def loss(task: Task) -> Parts:
     # entries below the rectangle have no value and no gradient
     entries = Entries.where((task.pre > threshold.detach() - width / 2) & (task.pre > 0))
     v, t = task.encode(entries), threshold[entries.indices]  # (nnz,)
-    z = _Jump.apply(v, t, width)  # (nnz,)
+    z, on = jump(v, t, width)  # (nnz,)
     recon = task.decode(z, entries)
-    on = _Step.apply(v, t, width)  # (nnz,)
     if o.kernel == "tanh":
         on = on * (o.scale / unit * z * task.norms()[entries.indices]).tanh()
     l0 = on.sum() / len(task.x)  # ()
@@ -114,7 +85,7 @@ def loss(task: Task) -> Parts:
         penalty = o.strength * (l0 / o.target_l0 - 1).square()
     else:
         penalty = (o.l0 or 0.0) * l0 / len(threshold)
-    penalty = penalty * (min(1.0, task.progress / o.warm) if o.warm else 1.0)
-    aux = revive(task, recon)
-    total = task.misfit(recon) + penalty + task.aux_coef * aux
+    penalty = penalty * ramp(task.progress, o.warm)
+    aux = aux_loss(task, recon)
+    total = task.fvu(recon) + penalty + task.aux_coef * aux
     return Parts(total, recon, entries.indices[z > 0], aux, penalty.detach())

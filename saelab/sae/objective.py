@@ -1,4 +1,4 @@
-"""What the losses of all architectures have in common.
+"""What the losses of all architectures have in common, and what training asks of their settings.
 
 A loss sees the parameters as leaves of autograd that share memory with the module's, each latent in one
 contiguous row, and it works on chosen entries of the latents only (:mod:`saelab.sae.ops`): it is written as
@@ -13,20 +13,57 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
 
+from saelab.errors import SaelabError
 from saelab.sae import ops
 from saelab.sae.ops import Entries
 
 if TYPE_CHECKING:
     from saelab.sae.sae import SAE
 
-
 BLOCK = 2**23  # pre-activations that are made and searched at a time on a CPU
 ROWS = 512  # at least so many rows at a time: the weights are read once for all of them
+
+
+class Options:
+    """An architecture's settings in training; each has a dataclass of its own, with what applies to it."""
+
+    sparsity: ClassVar[tuple[str, ...]] = ()  # the settings of which one says how sparse the SAE is to be
+    target_l0: float | None = None  # wanted number of active latents, where it is not k
+    resample: int | None = None  # how often, in the first half of the run, dead latents are made anew
+    threshold: float | None = None  # at the beginning
+    floor: float = 0.0  # see saelab.sae.topk
+
+    def check_sparsity(self) -> None:
+        """Of ``sparsity`` exactly one must be given, and be positive."""
+        given = {n: getattr(self, n) for n in self.sparsity if getattr(self, n) is not None}
+        if len(given) != 1:
+            raise SaelabError(f"give either {' or '.join(self.sparsity)}, got {given}")
+        check_positive(self, self.sparsity)
+
+    def sparsity_coef(self, tuned: float, progress: float) -> float:
+        """The penalty's coefficient when ``progress`` of the run is done; ``tuned`` is that of :meth:`tune`."""
+        return 0.0
+
+    def tune(self, coef: float, l0: float, n_steps: int) -> float:
+        """``coef`` moved towards what gives the wanted L0, after a step that gave ``l0``."""
+        return coef
+
+
+def check_positive(options: Any, names: tuple[str, ...]) -> None:
+    for name in names:
+        value = getattr(options, name)
+        if value is not None and not value > 0:
+            raise SaelabError(f"{name} must be positive, got {value}")
+
+
+def ramp(progress: float, warm: float) -> float:
+    """From 0 to 1 over the share ``warm`` of the run."""
+    return min(1.0, progress / warm) if warm else 1.0
 
 
 @dataclass(frozen=True)
@@ -53,16 +90,15 @@ class Leaves:
             b_enc=leaf(sae.b_enc),
             dec=dec,
             b_dec=b_dec,
-            b_in={"decoder": b_dec, "own": leaf(sae.own_b_in) if bias == "own" else None, "none": None}[bias],
+            b_in=b_dec if bias == "decoder" else leaf(sae.own_b_in) if bias == "own" else None,
             skip=leaf(sae.W_skip) if sae.config.skip else None,
             extra={name: leaf(getattr(sae, name)) for name in sae.arch.parameters(sae.config)},
         )
 
     def named(self) -> dict[str, Tensor]:
         """Each distinct tensor under one name."""
-        out = {"enc": self.enc, "b_enc": self.b_enc, "dec": self.dec, "b_dec": self.b_dec}
-        if self.enc is self.dec:
-            del out["enc"]
+        own_enc = {} if self.enc is self.dec else {"enc": self.enc}
+        out = own_enc | {"b_enc": self.b_enc, "dec": self.dec, "b_dec": self.b_dec}
         if self.b_in is not None and self.b_in is not self.b_dec:
             out["b_in"] = self.b_in
         if self.skip is not None:
@@ -75,13 +111,13 @@ class Task:
     """One batch, and where in the run it comes."""
 
     p: Leaves
-    x: Tensor  # (B, d_in) normalised input
-    y: Tensor  # (B, d_out) normalised target
+    x: Tensor  # (B, d_in) normalized input
+    y: Tensor  # (B, d_out) normalized target
     k: int | None
     variance: float
     options: Any
     progress: float = 0.0  # share of the run that is done
-    pressure: float = 0.0  # sparsity coefficient in use
+    sparsity_coef: float = 0.0
     dead: Tensor | None = None  # (d_sae,) bool
     aux_k: int = 0
     aux_coef: float = 0.0
@@ -120,16 +156,16 @@ class Task:
         return next(self.blocks(len(self.x_in)))
 
     @functools.cached_property
-    def silent(self) -> Tensor:
+    def dead_ids(self) -> Tensor:
         """(n,) ids of the latents that the auxiliary loss is to revive."""
         dead = self.dead if self.dead is not None and self.aux_coef > 0 else self.p.b_enc.new_zeros(0)
         return dead.nonzero().squeeze(-1)
 
-    def strongest_silent(self, pre: Tensor) -> tuple[Tensor, Tensor]:
-        """Of ``pre`` (rows, d_sae) the up to ``aux_k`` largest values of ``silent`` latents, and their ids: (rows, k)."""
-        k = min(self.aux_k, len(self.silent))
-        values, place = pre[:, self.silent].to(self.x_in.dtype).topk(k, dim=-1, sorted=False)  # (rows, k)
-        return values, self.silent[place]
+    def strongest_dead(self, pre: Tensor) -> tuple[Tensor, Tensor]:
+        """The up to ``aux_k`` largest values in ``pre`` (rows, d_sae) of dead latents, and their ids: (rows, k)."""
+        k = min(self.aux_k, len(self.dead_ids))
+        values, place = pre[:, self.dead_ids].to(self.x_in.dtype).topk(k, dim=-1, sorted=False)  # (rows, k)
+        return values, self.dead_ids[place]
 
     def encode(self, entries: Entries, values: Tensor | None = None) -> Tensor:
         """(nnz,) pre-activations at ``entries``, differentiable; ``values`` if they are known already."""
@@ -152,8 +188,8 @@ class Task:
         out = out + self.p.b_dec
         return out if self.p.skip is None else out + self.x @ self.p.skip.T
 
-    def misfit(self, recon: Tensor) -> Tensor:
-        """() mean over rows of ‖y - ŷ‖² / V."""
+    def fvu(self, recon: Tensor) -> Tensor:
+        """() fraction of variance unexplained: mean over rows of ‖y - ŷ‖² / V."""
         return (self.y - recon).square().sum() / (len(self.y) * self.variance)
 
     def norms(self) -> Tensor:
@@ -175,14 +211,14 @@ class Parts:
     updates: dict[str, Tensor] = field(default_factory=dict)  # new values of tracked parameters
 
 
-def revive(task: Task, recon: Tensor, found: tuple[Tensor, Tensor] | None = None) -> Tensor:
+def aux_loss(task: Task, recon: Tensor, strongest: tuple[Tensor, Tensor] | None = None) -> Tensor:
     """() AuxK: the dead latents reconstruct what is left (Gao et al. 2024, appendix A.2).
 
     ``mean ‖e - ê‖² / Var(e)`` with ``e = y - ŷ`` held fixed, and ``ê`` made from the ``aux_k`` largest dead
-    latents, without a bias: ``b_dec`` is already in ``ŷ``. 0 when no latent is dead. ``found`` is what
-    :meth:`Task.strongest_silent` gave, where that is known."""
+    latents, without a bias: ``b_dec`` is already in ``ŷ``. 0 when no latent is dead. ``strongest`` is what
+    :meth:`Task.strongest_dead` gave, where that is known."""
     zero = task.y.new_zeros(())
-    if len(task.silent) == 0:
+    if len(task.dead_ids) == 0:
         return zero
     residual = (task.y - recon).detach()  # (B, d_out)
     batch = len(residual)
@@ -190,7 +226,7 @@ def revive(task: Task, recon: Tensor, found: tuple[Tensor, Tensor] | None = None
     # a batch of one, or of equal rows, has no spread but for rounding: to divide by that would drown the step
     if spread <= 1e-9 * residual.square().sum() / batch:
         return zero
-    values, ids = task.strongest_silent(task.pre) if found is None else found  # (B, k)
+    values, ids = task.strongest_dead(task.pre) if strongest is None else strongest  # (B, k)
     entries = Entries.per_row(ids, len(task.p.dec))
     z = task.encode(entries, values.reshape(-1)).relu()  # (B * k,)
     miss = ops.decode_at(z, task.p.dec, entries) - residual  # (B, d_out)

@@ -7,13 +7,15 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
 
 from saelab.errors import SaelabError, unknown
-from saelab.sae.objective import Parts, Task
+from saelab.sae import objective
+from saelab.sae.objective import Parts, Task, ramp
 from saelab.sae.ops import Entries
 
 if TYPE_CHECKING:
@@ -23,22 +25,28 @@ FORMS = ("norm", "unit")
 
 
 @dataclass(frozen=True)
-class Penalty:
-    """A penalty's coefficient: fixed, or led so that L0 comes to ``target_l0``."""
+class Penalty(objective.Options):
+    """A penalty with a fixed coefficient, or with one that is tuned until L0 comes to ``target_l0``."""
 
-    l1: float | None = None  # coefficient; None: led by target_l0
+    sparsity: ClassVar[tuple[str, ...]] = ("l1", "target_l0")
+    l1: float | None = None  # coefficient; None: tuned
     target_l0: float | None = None
     warm: float = 0.05  # share of the run over which the coefficient rises from 0
 
     def __post_init__(self) -> None:
-        if (self.l1 is None) == (self.target_l0 is None):
-            raise SaelabError(f"give either l1 or target_l0, got l1={self.l1}, target_l0={self.target_l0}")
-        for name in ("l1", "target_l0"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise SaelabError(f"{name} must be positive, got {value}")
+        self.check_sparsity()
         if not 0 <= self.warm < 1:
             raise SaelabError(f"warm is a share of the run in [0, 1), got {self.warm}")
+
+    def sparsity_coef(self, tuned: float, progress: float) -> float:
+        return tuned if self.l1 is None else self.l1 * ramp(progress, self.warm)
+
+    def tune(self, coef: float, l0: float, n_steps: int) -> float:
+        if self.target_l0 is None:
+            return coef
+        off = max(-1.0, min(1.0, math.log(max(l0, 1e-3) / self.target_l0)))
+        speed = min(0.03, 8 / n_steps)  # short runs have to get there in fewer steps
+        return min(1e3, max(1e-6, coef * math.exp(speed * off)))
 
 
 @dataclass(frozen=True)
@@ -76,7 +84,7 @@ def size(task: Task, z: Tensor, entries: Entries, weighted: bool) -> Tensor:
 
 
 def loss(task: Task) -> Parts:
-    """``misfit + pressure * size``."""
+    """``fvu + sparsity_coef * size``."""
     options: Options = task.options
     entries = Entries.where(task.pre > 0)
     z = task.encode(entries).relu()  # (nnz,)
@@ -87,5 +95,5 @@ def loss(task: Task) -> Parts:
         bent = size(task, (z + 1e-6) ** p, entries, options.form == "norm")
         # the same weight as with p = 1, so that annealing changes the shape and not the strength
         plain = bent * (plain / bent.clamp_min(1e-12)).detach()
-    penalty = task.pressure * plain
-    return Parts(task.misfit(recon) + penalty, recon, entries.indices, penalty=penalty.detach())
+    penalty = task.sparsity_coef * plain
+    return Parts(task.fvu(recon) + penalty, recon, entries.indices, penalty=penalty.detach())

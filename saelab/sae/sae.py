@@ -14,7 +14,7 @@ from saelab.display import facts_html
 from saelab.errors import SaelabError, check_dtype
 from saelab.sae import folding, ops, saving
 from saelab.sae.archs import ARCHS
-from saelab.sae.codes import Codes
+from saelab.sae.codes import Codes, Stats
 from saelab.sae.config import PER_ROW, SAEConfig
 
 
@@ -34,30 +34,37 @@ class SAE(nn.Module):
     (``config.input_bias``). ``W_enc`` is stored with each latent's column contiguous; a ``tied`` SAE has
     none and shows ``W_dec``'s transpose. With ``skip``, ``W_skip (d_out, d_in)`` adds ``x W_skipᵀ`` to the
     output. A crosscoder's input and output are the activations of several hook points side by side. Nothing
-    is kept between calls."""
+    is kept between calls.
+
+    Examples
+    --------
+    >>> x = torch.zeros(2, 5, sae.config.d_in)
+    >>> recon, codes, error = sae(x)
+    >>> recon.shape, codes.l0().shape
+    (torch.Size([2, 5, 16]), torch.Size([2, 5]))
+    """
 
     def __init__(self, config: SAEConfig):
         super().__init__()
         self.config = config
         self.arch = ARCHS[config.arch]
         d_in, d_sae, d_out = config.d_in, config.d_sae, int(config.d_out or config.d_in)
-        dtype = check_dtype(config.dtype)
+
+        def zeros(*shape: int) -> Tensor:
+            return torch.zeros(shape, dtype=check_dtype(config.dtype))
+
         if not config.tied:
-            self.W_enc = nn.Parameter(
-                torch.zeros(d_sae, d_in, dtype=dtype).T
-            )  # (d_in, d_sae), column-contiguous
-        self.b_enc = nn.Parameter(torch.zeros(d_sae, dtype=dtype))  # (d_sae)
-        self.W_dec = nn.Parameter(torch.zeros(d_sae, d_out, dtype=dtype))  # (d_sae, d_out)
-        self.b_dec = nn.Parameter(torch.zeros(d_out, dtype=dtype))  # (d_out)
+            self.W_enc = nn.Parameter(zeros(d_sae, d_in).T)  # (d_in, d_sae), column-contiguous
+        self.b_enc = nn.Parameter(zeros(d_sae))
+        self.W_dec = nn.Parameter(zeros(d_sae, d_out))
+        self.b_dec = nn.Parameter(zeros(d_out))
         if config.input_bias == "own":
-            self.own_b_in = nn.Parameter(torch.zeros(d_in, dtype=dtype))  # (d_in)
+            self.own_b_in = nn.Parameter(zeros(d_in))
         if config.skip:
-            self.W_skip = nn.Parameter(torch.zeros(d_out, d_in, dtype=dtype))  # (d_out, d_in)
+            self.W_skip = nn.Parameter(zeros(d_out, d_in))
         for name, (shape, value) in self.arch.parameters(config).items():
             learnt = name not in self.arch.tracked
-            self.register_parameter(
-                name, nn.Parameter(torch.full(shape, value, dtype=dtype), requires_grad=learnt)
-            )
+            self.register_parameter(name, nn.Parameter(zeros(*shape).fill_(value), requires_grad=learnt))
         self.history = pd.DataFrame()  # training curves, one line per logged step
         self.record: dict[str, Any] = {}  # how it was trained: versions, seed, data, settings
 
@@ -67,21 +74,34 @@ class SAE(nn.Module):
             return self.W_dec.T  # (d_in, d_sae)
         return super().__getattr__(name)
 
-    # ------------------------------------------------------------------------------------------ the maths
+    # ------------------------------------------------------------------------------------------ the math
 
     @property
     def b_in(self) -> Tensor:
-        """(d_in) what is subtracted from the (normalised) input."""
+        """(d_in) what is subtracted from the (normalized) input.
+
+        Examples
+        --------
+        >>> torch.equal(sae.b_in, sae.b_dec)
+        True
+        """
         if self.config.input_bias == "decoder":
             return self.b_dec
         return self.own_b_in if self.config.input_bias == "own" else torch.zeros_like(self.W_enc[:, 0])
 
-    def normalise(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor] | None]:
-        """(rows, d_in) -> the input as the encoder wants it, and (shift, scale) to undo it on the output."""
+    def normalize(self, x: Tensor) -> tuple[Tensor, Stats | None]:
+        """(rows, d_in) -> the input as the encoder wants it, and (shift, scale) to undo it on the output.
+
+        Examples
+        --------
+        >>> x, stats = sae.normalize(torch.ones(3, sae.config.d_in))
+        >>> x.shape, stats
+        (torch.Size([3, 16]), None)
+        """
         if self.config.normalize == "none":
             return x, None
         if self.config.normalize == "scale":
-            return x * self.input_scale(x), self._scale_stats(len(x), x)
+            return x * self._input_scale(x), self._scale_stats(len(x), x)
         if self.config.normalize == "constant_norm":
             size = x.norm(dim=-1, keepdim=True) / x.shape[1] ** 0.5  # (rows, 1)
             return x / size.clamp_min(1e-12), (torch.zeros_like(size), size)  # a row of zeros stays one
@@ -90,7 +110,17 @@ class SAE(nn.Module):
         std = ((x - mean).square().sum(-1, keepdim=True) / max(x.shape[1] - 1, 1)).sqrt()  # (rows, 1)
         return (x - mean) / (std + 1e-5), (mean, std)
 
-    def input_scale(self, like: Tensor) -> Tensor:
+    def normalize_target(self, y: Tensor) -> Tensor:
+        """(rows, d_out) activations at ``hook_out`` -> what the decoder is to give, before it is undone.
+
+        Examples
+        --------
+        >>> sae.normalize_target(torch.ones(3, sae.config.d_out)).shape
+        torch.Size([3, 16])
+        """
+        return y * self._target_scale(y) if self.config.normalize == "scale" else y
+
+    def _input_scale(self, like: Tensor) -> Tensor:
         """(1,), or (d_in,) for a crosscoder: what ``normalize="scale"`` multiplies the input by."""
         scale = torch.tensor(self.config.scale, dtype=like.dtype, device=like.device).reshape(-1)
         if self.config.widths is None:
@@ -98,16 +128,22 @@ class SAE(nn.Module):
         widths = torch.tensor(self.config.widths, device=like.device)
         return scale.expand(len(widths)).repeat_interleave(widths)
 
-    def output_factor(self, like: Tensor) -> Tensor:
+    def _target_scale(self, like: Tensor) -> Tensor:
         """(1,), or (d_out,) for a crosscoder: what ``normalize="scale"`` multiplies the target by."""
         out = self.config.scale_out
-        return self.input_scale(like) if out is None else like.new_tensor([out])
+        return self._input_scale(like) if out is None else like.new_tensor([out])
 
-    def _scale_stats(self, rows: int, like: Tensor) -> tuple[Tensor, Tensor]:
-        return like.new_zeros(rows, 1), (1 / self.output_factor(like)).expand(rows, -1)
+    def _scale_stats(self, rows: int, like: Tensor) -> Stats:
+        return like.new_zeros(rows, 1), (1 / self._target_scale(like)).expand(rows, -1)
 
     def pre_activations(self, x: Tensor) -> Tensor:
-        """(rows, d_in), normalised already -> (rows, d_sae) before the activation function."""
+        """(rows, d_in), normalized already -> (rows, d_sae) before the activation function.
+
+        Examples
+        --------
+        >>> sae.pre_activations(torch.zeros(2, sae.config.d_in)).shape
+        torch.Size([2, 64])
+        """
         return F.linear(x - self.b_in, self.W_enc.T, self.b_enc)  # (rows, d_sae)
 
     def _flat(self, x: Tensor) -> Tensor:
@@ -119,14 +155,28 @@ class SAE(nn.Module):
         return x.reshape(-1, self.config.d_in).to(self.W_enc.dtype)  # (rows, d_in)
 
     def encode(self, x: Tensor) -> Tensor:
-        """(\\*, d_in) -> dense latents (\\*, d_sae)."""
-        flat, _ = self.normalise(self._flat(x))
+        """(\\*, d_in) -> dense latents (\\*, d_sae).
+
+        Examples
+        --------
+        >>> z = sae.encode(torch.randn(2, 5, sae.config.d_in))
+        >>> z.shape, bool((z >= 0).all())
+        (torch.Size([2, 5, 64]), True)
+        """
+        flat, _ = self.normalize(self._flat(x))
         z = self.arch.activate(self, self.pre_activations(flat))  # (rows, d_sae)
         return z.reshape(*x.shape[:-1], self.config.d_sae)
 
     def encode_sparse(self, x: Tensor) -> Codes:
-        """(\\*, d_in) -> the active latents only; the same numbers as :meth:`encode`."""
-        flat, stats = self.normalise(self._flat(x))
+        """(\\*, d_in) -> the active latents only; the same numbers as :meth:`encode`.
+
+        Examples
+        --------
+        >>> x = torch.randn(2, 5, sae.config.d_in)
+        >>> torch.equal(sae.encode_sparse(x).dense(), sae.encode(x))
+        True
+        """
+        flat, stats = self.normalize(self._flat(x))
         pre, lead = self.pre_activations(flat), tuple(x.shape[:-1])
         skip = flat @ self.W_skip.T if self.config.skip else None  # (rows, d_out)
         if self.arch.select is None:
@@ -135,46 +185,57 @@ class SAE(nn.Module):
         values, indices = self.arch.select(self, pre)
         return Codes.from_topk(values, indices, lead, self.config.d_sae, stats, skip)
 
-    def decode(
-        self, codes: Codes | Tensor, stats: tuple[Tensor, Tensor] | None = None, skip: Tensor | None = None
-    ) -> Tensor:
+    def decode(self, codes: Codes | Tensor, stats: Stats | None = None, skip: Tensor | None = None) -> Tensor:
         """Latents -> reconstruction (\\*, d_out), in the units of the original input.
 
-        Dense latents of an SAE that normalises each row need ``stats`` from :meth:`normalise`, and those of
+        Dense latents of an SAE that normalizes each row need ``stats`` from :meth:`normalize`, and those of
         an SAE with a skip path need ``skip`` (rows, d_out); codes of :meth:`encode_sparse` bring both
-        along."""
-        if isinstance(codes, Codes):
-            out = ops.weighted_rows(self.W_dec, codes.indices, codes.offsets, codes.values) + self.b_dec
-            out = self._add_skip(out, codes.skip)  # (rows, d_out)
-            return self._undo(out, codes.stats).reshape(*codes.lead, out.shape[-1])
-        if self.config.normalize in PER_ROW and stats is None:
-            raise SaelabError(
-                "this SAE normalises each row: decode needs the row's stats, or codes of encode_sparse"
-            )
-        flat = codes.reshape(-1, self.config.d_sae)  # (rows, d_sae)
-        if self.config.normalize == "scale" and stats is None:
-            stats = self._scale_stats(len(flat), flat)
-        out = self._undo(self._add_skip(flat @ self.W_dec + self.b_dec, skip), stats)
-        return out.reshape(*codes.shape[:-1], out.shape[-1])
+        along.
 
-    def _add_skip(self, out: Tensor, skip: Tensor | None) -> Tensor:
+        Examples
+        --------
+        >>> x = torch.randn(5, sae.config.d_in)
+        >>> torch.allclose(sae.decode(sae.encode_sparse(x)), sae.decode(sae.encode(x)), atol=1e-4)
+        True
+        """
+        if isinstance(codes, Codes):
+            lead, stats, skip = codes.lead, codes.stats, codes.skip
+            out = ops.weighted_rows(self.W_dec, codes.indices, codes.offsets, codes.values) + self.b_dec
+        else:
+            lead, flat = codes.shape[:-1], codes.reshape(-1, self.config.d_sae)  # (rows, d_sae)
+            if self.config.normalize in PER_ROW and stats is None:
+                raise SaelabError(
+                    "this SAE normalizes each row: decode needs the row's stats, or codes of encode_sparse"
+                )
+            if self.config.normalize == "scale" and stats is None:
+                stats = self._scale_stats(len(flat), flat)
+            out = flat @ self.W_dec + self.b_dec  # (rows, d_out)
         if self.config.skip and skip is None:
             raise SaelabError("this SAE has a skip path: decode the codes of encode_sparse, or give skip")
-        return out if skip is None else out + skip
-
-    @staticmethod
-    def _undo(out: Tensor, stats: tuple[Tensor, Tensor] | None) -> Tensor:
-        return out if stats is None else out * stats[1] + stats[0]
+        out = out if skip is None else out + skip
+        out = out if stats is None else out * stats[1] + stats[0]
+        return out.reshape(*lead, out.shape[-1])
 
     def output_scale(self, x: Tensor) -> Tensor:
-        """(\\*, d_in) -> (\\*, 1): by how much one unit of a latent times its decoder row moves the
-        output."""
-        _, stats = self.normalise(self._flat(x))
+        """(\\*, d_in) -> (\\*, 1): by how much a unit of a latent times its decoder row moves the output.
+
+        Examples
+        --------
+        >>> sae.output_scale(torch.zeros(2, 5, sae.config.d_in)).shape
+        torch.Size([2, 5, 1])
+        """
+        _, stats = self.normalize(self._flat(x))
         scale = self.W_dec.new_ones(x[..., 0].numel(), 1) if stats is None else stats[1]
         return scale.reshape(*x.shape[:-1], 1)
 
     def forward(self, x: Tensor) -> SAEOutput:
-        """(\\*, d_in) -> :class:`SAEOutput`; for a transcoder, ``error`` has no meaning and is refused."""
+        """(\\*, d_in) -> :class:`SAEOutput`; for a transcoder, ``error`` has no meaning and is refused.
+
+        Examples
+        --------
+        >>> sae(torch.zeros(3, sae.config.d_in)).error.shape
+        torch.Size([3, 16])
+        """
         codes = self.encode_sparse(x)
         recon = self.decode(codes)  # (*, d_out)
         if self.config.hook_in != self.config.hook_out:
@@ -186,17 +247,36 @@ class SAE(nn.Module):
     # ------------------------------------------------------------------------------------------- reshaping
 
     def decoder_norms(self) -> Tensor:
-        """(d_sae, hook points): length of each latent's decoder row at each hook point a crosscoder reads."""
+        """(d_sae, hook points): length of each latent's decoder row at each hook point a crosscoder reads.
+
+        Examples
+        --------
+        >>> sae.decoder_norms().shape
+        torch.Size([64, 1])
+        """
         widths = self.config.widths or (self.W_dec.shape[1],)
         return torch.stack([w.norm(dim=1) for w in self.W_dec.split(list(widths), dim=1)], 1)
 
     def fold(self) -> SAE:
-        """A copy that does the same without ``normalize="scale"``; see :func:`saelab.sae.folding.scale`."""
+        """A copy that does the same without ``normalize="scale"``; see :func:`saelab.sae.folding.scale`.
+
+        Examples
+        --------
+        >>> sae.fold().config.normalize
+        'none'
+        """
         return folding.scale(self)
 
     def fold_norms(self) -> SAE:
         """A copy with decoder rows of length 1, whose activations are multiplied by the old lengths: the numbers that
-        public dashboards of SAEs with free decoder norms show; see :func:`saelab.sae.folding.norms`."""
+        public dashboards of SAEs with free decoder norms show; see :func:`saelab.sae.folding.norms`.
+
+        Examples
+        --------
+        >>> relu = sl.SAE(sl.SAEConfig("relu", d_in=16, d_sae=64))
+        >>> relu.fold_norms().config == relu.config
+        True
+        """
         return folding.norms(self)
 
     # -------------------------------------------------------------------------------------- keep and show
@@ -220,22 +300,24 @@ class SAE(nn.Module):
         """
         return saving.save(self, path)
 
-    def extra_repr(self) -> str:
+    def __repr__(self) -> str:
         c = self.config
         k = f", k={c.k}" if c.k else ""
-        return f"{c.arch}, d_in={c.d_in}, d_sae={c.d_sae}{k}, hook={c.hook_in!r}"
-
-    def __repr__(self) -> str:
-        return f"SAE({self.extra_repr()})"
+        return f"SAE({c.arch}, d_in={c.d_in}, d_sae={c.d_sae}{k}, hook={c.hook_in!r})"
 
     def _repr_html_(self) -> str:
-        c = self.config
+        c, n = self.config, folding.row_lengths(self)
+        low, high = float(n.min()), float(n.max())
+        one = max(abs(low - 1), abs(high - 1)) < 0.01  # half precision rounds a little
         facts: list[tuple[str, str]] = [
             ("architecture", c.arch + (f", k = {c.k}" if c.k else "")),
             ("latents", f"{c.d_sae:,}"),
             ("reads", f"{c.hook_in or 'unnamed hook'} ({c.d_in} wide) of {c.model or 'unnamed model'}"),
             ("texts begin with BOS", "yes" if c.bos else "no"),
-            ("length of decoder rows", folding.lengths(self)),
+            (
+                "length of decoder rows",
+                "1" if one else f"{low:.2g} to {high:.2g}; fold_norms() makes them 1",
+            ),
         ]
         if len(self.history):
             last = self.history.iloc[-1]

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from saelab.errors import SaelabError, check_count
-from saelab.sae import ops
-from saelab.sae.objective import Parts, Task, revive
+from saelab.sae import objective, ops
+from saelab.sae.objective import Parts, Task, aux_loss
 from saelab.sae.ops import Entries
 
 if TYPE_CHECKING:
@@ -22,15 +22,14 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Options:
+class Options(objective.Options):
     """How a TopK SAE is trained."""
 
     multi: float = 0.0  # weight of the reconstruction from 4k latents; 1/8 in Gao et al.
     k_start: int | None = None  # k at the beginning, falling to k in a straight line
     k_until: float = 0.2  # share of the run at which k is reached
-    floor: float = (
-        0.0  # activations up to this share of sqrt(V / k), the size of one of k equal parts, are none
-    )
+    # activations up to this share of sqrt(V / k), the size of one of k equal parts, are none
+    floor: float = 0.0
 
     def __post_init__(self) -> None:
         if self.multi < 0:
@@ -69,19 +68,19 @@ def activate(sae: SAE, pre: Tensor) -> Tensor:
 @torch.no_grad()
 def largest(task: Task, k: int) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor] | None]:
     """k largest pre-activations of each row, in descending order: values (B, k) and latent ids (B, k); and what
-    :meth:`Task.strongest_silent` finds on the way, None where no latent is to be revived.
+    :meth:`Task.strongest_dead` finds on the way, None where no latent is to be revived.
 
     ``task.fast`` looks for them in bfloat16 and takes k + 8 candidates, whose values are then computed in
     full precision and cut to the k largest; a latent is missed only if bfloat16 ranks it more than 8 places
     too low."""
     count = min(k + 8, len(task.p.dec)) if task.fast else k
-    columns, exact, silent = [], [], []
+    columns, exact, dead = [], [], []
     for pre in task.blocks():  # (rows, d_sae)
         columns.append(ops.top_columns(pre, count))
         if not task.fast:
             exact.append(pre.gather(1, columns[-1]))
-        if len(task.silent):
-            silent.append(task.strongest_silent(pre))
+        if len(task.dead_ids):
+            dead.append(task.strongest_dead(pre))
     ids = torch.cat(columns)  # (B, count)
     if task.fast:
         rows = torch.arange(len(ids), device=ids.device).repeat_interleave(count)
@@ -89,27 +88,27 @@ def largest(task: Task, k: int) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor] |
     else:
         values = torch.cat(exact)  # (B, count)
     values, place = values.topk(k, dim=-1)  # (B, k)
-    found = (torch.cat([v for v, _ in silent]), torch.cat([i for _, i in silent])) if silent else None
-    return values, ids.gather(1, place), found
+    strongest = (torch.cat([v for v, _ in dead]), torch.cat([i for _, i in dead])) if dead else None
+    return values, ids.gather(1, place), strongest
 
 
 def loss(task: Task) -> Parts:
-    """``misfit(k) + multi * misfit(4k) + aux_coef * aux``."""
+    """``fvu(k) + multi * fvu(4k) + aux_coef * aux``."""
     options: Options = task.options
     d_sae = len(task.p.dec)
     assert task.k is not None
     k = options.k(task.k, task.progress, d_sae)
     wide = min(4 * k, d_sae) if options.multi else k
-    values, indices, silent = largest(task, wide)
+    values, indices, dead = largest(task, wide)
     entries = Entries.per_row(indices, d_sae)
     z = cut(task.encode(entries, values.reshape(-1)), task.floor)  # (B * wide,)
     active = indices[:, :k][values[:, :k] > task.floor]
     if wide == k:
         recon = task.decode(z, entries)
-        total = task.misfit(recon)
+        total = task.fvu(recon)
     else:
         first = Entries.per_row(indices[:, :k], d_sae)
         recon = task.decode(z.reshape(-1, wide)[:, :k].reshape(-1), first)
-        total = task.misfit(recon) + options.multi * task.misfit(task.decode(z, entries))
-    aux = revive(task, recon, silent)
+        total = task.fvu(recon) + options.multi * task.fvu(task.decode(z, entries))
+    aux = aux_loss(task, recon, dead)
     return Parts(total + task.aux_coef * aux, recon, active, aux)

@@ -411,7 +411,7 @@ function render({ model, el, signal }) {
     const used = (column) => s[column].some((v) => v > 0);
     charts[0].update({ title: "Loss and its parts", log: true, ...over([
       line("loss", "loss", 0),
-      line("misfit", "misfit", 1, { dashed: true }),
+      line("fvu", "fvu", 1, { dashed: true }),
       ...used("aux") ? [line("aux", "aux", 2, { minor: true })] : [],
       ...used("penalty") ? [line("penalty", "penalty", 3, { minor: true })] : []
     ]) });
@@ -436,7 +436,7 @@ function render({ model, el, signal }) {
     /** @type {[string, string][]} */
     [
       ["loss", "loss"],
-      ["misfit", "misfit"],
+      ["fvu", "fvu"],
       ["aux", "aux"],
       ["penalty", "penalty"],
       ["explained variance", "explained_variance"],

@@ -69,7 +69,7 @@ def _training(tour: Tour) -> list[Any]:
         Heading("Training"),
         LineChart(
             h["tokens"].tolist(),
-            {"unexplained variance": h["unexplained"].tolist()},
+            {"unexplained variance": h["fvu"].tolist()},
             "tokens seen",
             "unexplained variance",
             f"What the reconstruction misses, on the batch being learnt from. {tour.seconds['train']:.0f} seconds.",

@@ -1,8 +1,4 @@
-"""``on_log`` callbacks for experiment trackers. Neither library is imported here: bring your own run or writer.
-
->>> import wandb                                                            # doctest: +SKIP
->>> sl.train(model, texts, ..., on_log=wandb_logger(wandb.init()))          # doctest: +SKIP
-"""
+"""``on_log`` callbacks for experiment trackers. Neither library is imported here: bring your own run or writer."""
 
 from __future__ import annotations
 
@@ -23,8 +19,21 @@ def wandb_logger(run: Any, prefix: str = "train/") -> Callable[[Trainer], None]:
         From ``wandb.init(…)``, or anything else with ``log(dict, step=int)``.
     prefix
         Put before the names; of several SAEs (``train_many``) also the number comes before them.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> run = SimpleNamespace(log=lambda values, step: print(step, "train/loss" in values))
+    >>> store = sl.ActivationStore.of({"mine": torch.randn(64, 8)})
+    >>> _ = sl.train(store, d_sae=16, k=2, batch=32, on_log=sl.training.wandb_logger(run), progress=False)
+    1 True
+    2 True
     """
-    return _calling(lambda values, step: run.log(values, step=step), prefix)
+
+    def log(values: dict[str, float], step: int) -> None:
+        run.log(values, step=step)
+
+    return _logger(log, prefix)
 
 
 def tensorboard_logger(writer: Any, prefix: str = "train/") -> Callable[[Trainer], None]:
@@ -37,16 +46,23 @@ def tensorboard_logger(writer: Any, prefix: str = "train/") -> Callable[[Trainer
         ``add_scalar(name, value, global_step)``.
     prefix
         As in :func:`wandb_logger`.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> on_log = sl.training.tensorboard_logger(SimpleNamespace(add_scalar=print))
+    >>> callable(on_log)
+    True
     """
 
     def log(values: dict[str, float], step: int) -> None:
         for name, value in values.items():
             writer.add_scalar(name, value, step)
 
-    return _calling(log, prefix)
+    return _logger(log, prefix)
 
 
-def _calling(log: Callable[[dict[str, float], int], Any], prefix: str) -> Callable[[Trainer], None]:
+def _logger(log: Callable[[dict[str, float], int], None], prefix: str) -> Callable[[Trainer], None]:
     broken = False
 
     def on_log(trainer: Trainer) -> None:

@@ -13,49 +13,39 @@ import pandas as pd
 from saelab.activations.store import ActivationStore
 from saelab.errors import SaelabError, unknown
 from saelab.sae import SAE
-from saelab.training import checkpoint, finetune
+from saelab.training import checkpoint
 from saelab.training.monitor import Monitor
-from saelab.training.run import OnLog, Run, Wanted
+from saelab.training.run import OnLog, Run
+from saelab.training.spec import RunSettings, SAESpec
 from saelab.training.text_monitor import TextMonitor
 
 
 def _trained(
-    run: Run, resume: bool, progress: bool, on_log: OnLog | None, monitor: bool | str | Monitor
-) -> list[SAE]:
-    watch = _monitor(monitor)
+    model: Any, texts: Iterable[str] | None, specs: list[SAESpec], settings: RunSettings,
+    progress: bool, on_log: OnLog | None, monitor: bool | str | Monitor,
+) -> list[SAE]:  # fmt: skip
+    run, watch = Run(model, texts, specs, settings), _monitor(monitor)
 
-    def go() -> list[SAE]:
-        failed: BaseException | None = None
-        try:
-            if not run.jobs:
-                run.begin()
-            try:
-                run.go(progress and watch is None, on_log, watch)
-            finally:  # a callback that fails must not take the weights with it
-                saes = run.end()
-        except BaseException as error:
-            failed = error
-            raise
-        finally:
+    def resume() -> None:
+        run.resume()
+        run.fit(progress, on_log, watch)
+
+    if settings.resume:
+        assert run.folder is not None
+        if checkpoint.exists(run.folder.path):
+            run.restore(run.folder)
+        elif (saes := run.folder.finished()) is not None:
             if watch is not None:
-                watch.end(run, failed)
-        return saes
-
-    def go_on() -> None:
-        run.go_on()
-        go()
-
-    if resume:
-        assert run.out is not None
-        if checkpoint.exists(run.out):
-            run.restore()
-        elif (done := run.finished()) is not None:
-            if watch is not None:
-                watch.finished(done)
-            return done
+                watch.finished(saes)
+            return saes
     if watch is not None:
-        watch.begin(run, go_on)
-    return go()
+        watch.begin(run, resume)
+    return run.fit(progress, on_log, watch)
+
+
+def _picked(kind: type, given: dict[str, Any]) -> dict[str, Any]:
+    """Those of the arguments of a call that are fields of ``kind``."""
+    return {f.name: given[f.name] for f in fields(kind) if f.name in given}
 
 
 def _monitor(wanted: bool | str | Monitor) -> Monitor | None:
@@ -145,7 +135,7 @@ def train(
         ``topk`` (if nothing is said), ``batchtopk``, ``matryoshka``, ``relu``, ``gated`` or ``jumprelu``.
     d_sae, k
         Number of latents, and how many of them a token may use (on average, except for ``topk``); k is 32
-        if nothing is said. ``relu``, ``gated`` and ``jumprelu`` are led there by their penalty, unless
+        if nothing is said. ``relu``, ``gated`` and ``jumprelu`` are tuned to that by their penalty, unless
         ``options`` gives its coefficient.
     tokens
         Budget, as a number or ``"2M"``; None: 2M from text, all ``epochs`` times the rows of a store.
@@ -177,7 +167,7 @@ def train(
         CPU). Without a checkpoint the run begins; if it has ended already, its SAE is loaded.
     init
         An SAE to go on from, trained here or loaded from anywhere; it is copied, not changed. It decides
-        ``hook``, ``d_sae``, ``arch``, ``k``, the normalisation with its scale, and whether rows begin with
+        ``hook``, ``d_sae``, ``arch``, ``k``, the normalization with its scale, and whether rows begin with
         BOS; those need not be said, and another value is an error. A ``relu``, ``gated`` or ``jumprelu``
         SAE does not say how sparse it is to be: give ``k`` or ``options``.
     on_log
@@ -204,22 +194,17 @@ def train(
     SaelabError
         Before work starts, for anything that cannot work: an unknown hook, k > d_sae, a budget of less than
         one batch, no text, a checkpoint of a run with other settings (named) or other texts.
+
+    Examples
+    --------
+    >>> found = sl.train(model, texts, hook="blocks.0.hook_resid_post", d_sae=32, k=4, tokens=64, batch=16)
+    >>> found.config.d_sae, found.record["steps"]
+    (32, 4)
     """
-    hook = _only_hook(model) if hook is None and init is None else hook
-    one = {
-        "hook": tuple(hook) if isinstance(hook, list) else hook, "hook_out": hook_out, "d_sae": d_sae,
-        "arch": arch, "k": k, "normalize": normalize, "tied": tied, "skip": skip,
-        "prefixes": None if prefixes is None else tuple(prefixes), "options": options, "lr": lr,
-        "warmup": warmup, "decay": decay, "aux_coef": aux_coef, "aux_k": aux_k, "dead_after": dead_after,
-        "clip": clip, "precision": precision, "ema": ema, "seed": seed, "init": init,
-    }  # fmt: skip
-    wanted = Wanted(**finetune.settle(one))
-    run = Run(
-        model, texts, [wanted], tokens=tokens, batch=batch, context=context, bos=bos, buffer=buffer,
-        seed=seed,
-        epochs=epochs, outlier=outlier, out=out, resume=resume, checkpoint_every=checkpoint_every,
-    )  # fmt: skip
-    return _trained(run, resume, progress, on_log, monitor)[0]
+    given = locals()
+    given["hook"] = _only_hook(model) if hook is None and init is None else hook
+    spec, settings = SAESpec.of(_picked(SAESpec, given)), RunSettings(**_picked(RunSettings, given))
+    return _trained(model, texts, [spec], settings, progress, on_log, monitor)[0]
 
 
 def train_many(
@@ -263,27 +248,20 @@ def train_many(
     -------
     list of SAE
         In the order of ``configs``.
+
+    Examples
+    --------
+    >>> hook, sizes = "blocks.0.hook_resid_post", [{"d_sae": 32, "k": 4}, {"d_sae": 64, "k": 4}]
+    >>> [s.config.d_sae for s in sl.train_many(model, texts, sizes, hook=hook, tokens=64, batch=16)]
+    [32, 64]
     """
+    given = locals()
     if not configs:
         raise SaelabError("configs is empty: give one dict per SAE, such as [{'d_sae': 4096, 'k': 32}]")
-    names = [f.name for f in fields(Wanted)]
-    hook = _only_hook(model) if hook is None else hook
-    wanted = []
-    for config in configs:
-        for name in config:
-            if name not in names:
-                raise unknown("setting of one SAE", name, names)
-        full = {"hook": hook, "seed": seed} | dict(config)
-        if full["hook"] is None and "init" not in full:
-            raise SaelabError("say which hook point: hook=… for all, or one in each config")
-        if "d_sae" not in full and "init" not in full:
-            raise SaelabError(f"each config needs d_sae, the number of latents; got {config}")
-        wanted.append(Wanted(**finetune.settle(full)))
-    run = Run(
-        model, texts, wanted, tokens=tokens, batch=batch, context=context, bos=bos, buffer=buffer, seed=seed,
-        epochs=epochs, outlier=outlier, out=out, resume=resume, checkpoint_every=checkpoint_every,
-    )  # fmt: skip
-    return _trained(run, resume, progress, on_log, monitor)
+    shared = {"hook": _only_hook(model) if hook is None else hook, "seed": seed}
+    specs = [SAESpec.of(shared | dict(config)) for config in configs]
+    settings = RunSettings(**_picked(RunSettings, given))
+    return _trained(model, texts, specs, settings, progress, on_log, monitor)
 
 
 def grid(
@@ -303,6 +281,12 @@ def grid(
     DataFrame
         One line per SAE: the settings that vary, the last values of the curves, and the SAE itself in
         ``sae``.
+
+    Examples
+    --------
+    >>> shared = {"tokens": 64, "batch": 16}
+    >>> sl.grid(model, texts, hook="blocks.0.hook_resid_post", d_sae=32, k=[2, 4], shared=shared).shape
+    (2, 7)
     """
     axes = {n: v if isinstance(v, list) else [v] for n, v in settings.items()}
     configs = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]

@@ -7,7 +7,6 @@ whole one."""
 
 from __future__ import annotations
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,9 @@ from saelab import files
 from saelab.errors import SaelabError
 
 
-def _folder(out: Path) -> Path:
-    return out / "checkpoints"
-
-
 def _all(out: Path) -> list[Path]:
-    folder = _folder(out)
-    return sorted(p for p in folder.iterdir() if p.name.isdigit()) if folder.is_dir() else []
+    """All checkpoints, the newest last."""
+    return sorted(p for p in (out / "checkpoints").glob("*") if p.name.isdigit())
 
 
 def exists(out: Path) -> bool:
@@ -34,7 +29,7 @@ def exists(out: Path) -> bool:
 
 def save(out: Path, step: int, state: dict[str, Any], tensors: dict[str, Tensor]) -> Path:
     """Write the checkpoint of ``step`` and remove older ones."""
-    folder = _folder(out)
+    folder = out / "checkpoints"
     final = folder / f"{step:012d}"
     fresh = folder / f".new-{final.name}"
     _remove(fresh)
@@ -49,7 +44,7 @@ def save(out: Path, step: int, state: dict[str, Any], tensors: dict[str, Tensor]
     if final.exists():  # the same step again: nothing else stands between it and the new one
         _remove(final)
     fresh.rename(final)
-    _sync(folder)
+    files.sync_folder(folder)
     for old in before:
         _remove(old)
     return final
@@ -57,32 +52,24 @@ def save(out: Path, step: int, state: dict[str, Any], tensors: dict[str, Tensor]
 
 def state(out: Path) -> dict[str, Any]:
     """``state.json`` of the newest checkpoint, without its tensors."""
-    return files.read_json(_found(out)[-1] / "state.json")
+    return files.read_json(_all(out)[-1] / "state.json")
 
 
 def load(out: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """The newest checkpoint: (state, tensors)."""
-    found = _found(out)
+    found = _all(out)
+    if not found:
+        raise SaelabError(f"no checkpoint in {out / 'checkpoints'}")
     try:
-        return files.read_json(found[-1] / "state.json"), files.read_tensors(
-            found[-1] / "tensors.safetensors"
-        )
+        return state(out), files.read_tensors(found[-1] / "tensors.safetensors")
     except SaelabError as error:
         older = f"; an older one is {found[-2]}" if len(found) > 1 else ""
         raise SaelabError(f"{error}{older}") from None
 
 
-def _found(out: Path) -> list[Path]:
-    """All checkpoints, the newest last; an error if there is none."""
-    found = _all(out)
-    if not found:
-        raise SaelabError(f"no checkpoint in {_folder(out)}")
-    return found
-
-
 def clear(out: Path) -> None:
     """Remove all checkpoints."""
-    _remove(_folder(out))
+    _remove(out / "checkpoints")
 
 
 def _remove(folder: Path) -> None:
@@ -92,13 +79,3 @@ def _remove(folder: Path) -> None:
         shutil.rmtree(doomed, ignore_errors=True)
         folder.rename(doomed)
         shutil.rmtree(doomed)
-
-
-def _sync(folder: Path) -> None:
-    if os.name == "nt":  # Windows cannot open a folder for fsync
-        return
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -30,20 +30,20 @@ def _dead(trainer: Trainer) -> list[str]:
     if dead <= 0.1 * n:
         return []
     cures = "lower lr, lengthen warmup"
-    if hasattr(trainer.options, "resample"):
+    if trainer.options.resample is not None:
         cures += ", or raise options resample"
     elif trainer.config.aux_coef == 0:
         cures += ", or switch the auxiliary loss on (aux_coef=1/32)"
     else:
         cures += ", or raise aux_k"
     window = f"window {trainer.dead_after:,} tokens"
-    centring = "; subtracting the input's mean helps too (input_bias)" if trainer.leaves.b_in is None else ""
-    return [f"dead {dead:,}/{n:,} ({window}): {cures}{centring}"]
+    centering = "; subtracting the input's mean helps too (input_bias)" if trainer.leaves.b_in is None else ""
+    return [f"dead {dead:,}/{n:,} ({window}): {cures}{centering}"]
 
 
 def _flat(trainer: Trainer) -> list[str]:
     """L0 that does not move although it is far from where it should be."""
-    target = getattr(trainer.options, "target_l0", None)
+    target = trainer.options.target_l0
     recent = [line["l0"] for line in trainer.curves[-8:]]
     if len(recent) < 8 or not all(map(math.isfinite, recent)):
         return []
@@ -53,8 +53,8 @@ def _flat(trainer: Trainer) -> list[str]:
     if not flat or not (far or (free and recent[-1] > 0.25 * trainer.sae.config.d_sae)):
         return []
     steps = int(trainer.curves[-1]["step"] - trainer.curves[-8]["step"])
-    knob = {"jumprelu": "strength or bandwidth"}.get(trainer.sae.config.arch, "l1 or target_l0")
-    return [f"L0 unchanged at {recent[-1]:.1f} for {steps} steps: change {knob} in options, or raise lr"]
+    advice = trainer.sae.arch.advice
+    return [f"L0 unchanged at {recent[-1]:.1f} for {steps} steps: change {advice} in options, or raise lr"]
 
 
 def _left_out(trainer: Trainer) -> list[str]:

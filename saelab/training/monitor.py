@@ -1,7 +1,7 @@
 """What watches a run: the protocol, and the numbers a watcher shows.
 
 Curves of the record have about fifty lines however long the run is. A watcher wants to see what happens now, so
-it takes its own means over a fraction of a second each; when there are too many, neighbours are merged.
+it takes its own means over a fraction of a second each; when there are too many, neighbors are merged.
 """
 
 from __future__ import annotations
@@ -18,27 +18,16 @@ if TYPE_CHECKING:
     from saelab.training.run import Run
     from saelab.training.trainer import Trainer
 
-COLUMNS = (
-    "tokens",
-    "seconds",
-    "loss",
-    "misfit",
-    "aux",
-    "penalty",
-    "explained_variance",
-    "l0",
-    "dead",
-    "rare",
-)
-_MEANS = ("loss", "misfit", "aux", "penalty", "explained_variance", "l0")  # the others hold at a moment
+_MEANS = ("loss", "fvu", "aux", "penalty", "explained_variance", "l0")
+COLUMNS = ("tokens", "seconds", *_MEANS, "dead", "rare")  # those that are no means hold at a moment
 
 
 class Monitor(Protocol):
     """What ``train(monitor=…)`` takes besides ``True`` and ``"text"``."""
 
-    def begin(self, run: Run, go_on: Callable[[], None]) -> None:
+    def begin(self, run: Run, resume: Callable[[], None]) -> None:
         """The run is about to read its first text. ``run.stop()`` ends it after a step; when it has been
-        stopped, ``go_on()`` trains the rest, in the thread that calls it."""
+        stopped, ``resume()`` trains the rest, in the thread that calls it."""
 
     def step(self, run: Run) -> None:
         """A step was made; called in the thread that trains."""
@@ -60,7 +49,7 @@ class Meter:
     interval
         Seconds between two points.
     limit
-        Points that are kept; when there are more, neighbours are merged.
+        Points that are kept; when there are more, neighbors are merged.
     """
 
     def __init__(
@@ -76,26 +65,21 @@ class Meter:
         self._began = clock()
 
     def begin(self, trainers: Sequence[Trainer]) -> None:
-        """Take over the curves of a run that goes on from a checkpoint."""
-        self._fill(trainers)
-        self._marks.clear()
-
-    def _fill(self, trainers: Sequence[Trainer]) -> None:
-        """Take the curves of the record where they have more to show."""
+        """Take the curves of the record where they have more to show, as in a run that goes on from a checkpoint."""
         if trainers and len(trainers[0].curves) > len(self.points):
             parts = [from_curves(t.curves, t.config.aux_coef) for t in trainers]
             self.points = list(np.stack(parts, 1))
             self._weights = [1] * len(self.points)
             self._shorten()
+        self._marks.clear()
 
     def step(self, trainers: Sequence[Trainer]) -> bool:
         """Take in a step; True if there is a new point."""
         for sums, trainer in zip(self._sums, trainers, strict=True):
             last = trainer.last
             assert last is not None
-            parts = {"loss": last.loss, "misfit": last.error, "aux": last.aux, "penalty": last.penalty}
-            for name, value in (parts | {"l0": last.l0}).items():
-                sums[name] = sums.get(name, 0.0) + value
+            for name in ("loss", "error", "aux", "penalty", "l0"):
+                sums[name] = sums.get(name, 0.0) + getattr(last, name)
         self._steps += 1
         now = self.clock()
         if not self._marks:
@@ -121,29 +105,26 @@ class Meter:
         """The run ends here, or goes on after a break that is no part of its speed. A run of seconds gets the
         lines of its record, which are more."""
         self.flush(trainers)
-        self._fill(trainers)
-        self._marks.clear()
+        self.begin(trainers)
         self._due = self.clock()
 
     def _line(self, trainer: Trainer, sums: Mapping[str, Any]) -> list[float]:
         mean = {name: float(value) / self._steps for name, value in sums.items()}
-        misfit = mean["misfit"] / trainer.variance
-        dead = trainer.dead()
-        found = mean | {
-            "tokens": trainer.tokens, "seconds": trainer.seconds(), "misfit": misfit,
-            "aux": mean["aux"] * trainer.config.aux_coef, "explained_variance": 1 - misfit,
+        fvu, dead = mean["error"] / trainer.variance, trainer.dead()
+        point = mean | {
+            "tokens": trainer.tokens, "seconds": trainer.seconds(), "fvu": fvu,
+            "aux": mean["aux"] * trainer.config.aux_coef, "explained_variance": 1 - fvu,
             "dead": int(dead.sum()), "rare": trainer.firing.rare(dead),
         }  # fmt: skip
-        return [float(found[name]) for name in COLUMNS]
+        return [float(point[name]) for name in COLUMNS]
 
     def _shorten(self) -> None:
         while len(self.points) > self.limit:
             points, weights = self.points, self._weights
             odd = len(points) % 2  # the newest stays as it is when it has no partner
             pairs = range(0, len(points) - odd, 2)
-            self.points = [
-                _merged(points[i], points[i + 1], weights[i], weights[i + 1]) for i in pairs
-            ] + points[len(points) - odd :]
+            merged = [_merged(points[i], points[i + 1], weights[i], weights[i + 1]) for i in pairs]
+            self.points = merged + points[len(points) - odd :]
             self._weights = [weights[i] + weights[i + 1] for i in pairs] + weights[len(weights) - odd :]
 
     def array(self) -> np.ndarray:
@@ -176,12 +157,10 @@ def from_curves(curves: Iterable[Mapping[str, Any]], aux_coef: float) -> np.ndar
     """(lines, len(COLUMNS)) of a run's curves (``sae.history``); NaN for what they do not hold."""
     rows = []
     for line in curves:
-        found = dict(line) | {"misfit": line.get("unexplained")}
-        if line.get("aux") is not None:
-            found["aux"] = line["aux"] * aux_coef
-        rows.append([_number(found.get(name)) for name in COLUMNS])
-    return np.array(rows, dtype=np.float64).reshape(len(rows), len(COLUMNS))
-
-
-def _number(value: Any) -> float:
-    return float("nan") if value is None else float(value)
+        known = {name: float(value) for name, value in line.items() if value is not None}
+        if "unexplained" in known:  # the name of fvu in older curves
+            known["fvu"] = known["unexplained"]
+        rows.append([known.get(name, np.nan) for name in COLUMNS])
+    points = np.array(rows, dtype=np.float64).reshape(len(rows), len(COLUMNS))
+    points[:, COLUMNS.index("aux")] *= aux_coef
+    return points

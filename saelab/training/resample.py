@@ -19,14 +19,16 @@ def resample(trainer: Trainer, task: Task, parts: Parts) -> int:
     the mean length of the living ones, so that the newcomer is active but does not take over, and Adam
     forgets the old one."""
     p = trainer.leaves
-    ids = (trainer.silent > trainer.dead_after).nonzero().squeeze(-1)  # (n,)
+    ids = trainer.dead().nonzero().squeeze(-1)  # (n,)
     if len(ids) == 0:
         return 0
     ids = ids[: len(task.x)]  # one batch has no more directions to give
     loss = (task.y - parts.recon).square().sum(-1)  # (B,)
     if not float(loss.sum()) > 0:
         return 0
-    generator = torch.Generator().manual_seed(hash_seed(trainer.config.seed, trainer.done))
+    # a seed of its own for each step, so that no generator's state has to be kept
+    seed = (trainer.config.seed * 1_000_003 + trainer.done * 7_919 + 12_345) % (1 << 62)
+    generator = torch.Generator().manual_seed(seed)
     weights = (loss / loss.max()).square().cpu().clamp_min(1e-12)
     rows = torch.multinomial(weights, len(ids), generator=generator).to(ids.device)  # (n,)
     into = _unit(task.x_in[rows])  # (n, d_in)
@@ -40,21 +42,17 @@ def resample(trainer: Trainer, task: Task, parts: Parts) -> int:
     if p.enc is not p.dec:
         p.enc[ids] = into * 0.2 * enc_length
     p.b_enc[ids] = 0
-    for value in (v for name, v in p.extra.items() if name in ("r_mag", "b_mag")):
-        value[ids] = 0
+    for name, (shape, value) in trainer.sae.arch.parameters(trainer.sae.config).items():
+        if shape:
+            p.extra[name][ids] = value
     for parameter in trainer.learnt.values():
         if parameter.shape[:1] == p.b_enc.shape:
             for name, moment in trainer.adam.state[parameter].items():
                 if name != "step":
                     moment[ids] = 0
-    trainer.silent[ids] = 0
+    trainer.tokens_since_fired[ids] = 0
     return len(ids)
 
 
 def _unit(x: torch.Tensor) -> torch.Tensor:
     return x / x.norm(dim=-1, keepdim=True).clamp_min(1e-12)
-
-
-def hash_seed(seed: int, step: int) -> int:
-    """A seed of its own for each step of a run, so that no generator's state has to be kept."""
-    return (seed * 1_000_003 + step * 7_919 + 12_345) % (1 << 62)

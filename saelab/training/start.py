@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from saelab.sae import SAE
+from saelab.sae.objective import Options
 
 
 def geometric_median(x: Tensor, steps: int = 50) -> Tensor:
@@ -32,7 +32,7 @@ def unit_scale(x: Tensor) -> float:
 
 def part_size(samples: Sequence[Tensor], scales: Sequence[float], k: int, normalize: str) -> float:
     """sqrt(V / k): how large an activation is when k equal orthogonal parts make up the whole variance V of the
-    normalised input, ``samples`` being one (n, d) per hook point."""
+    normalized input, ``samples`` being one (n, d) per hook point."""
     if normalize == "layer_norm":
         samples = [(s - s.mean(-1, keepdim=True)) / (s.std(-1, keepdim=True) + 1e-5) for s in samples]
     elif normalize == "constant_norm":
@@ -42,10 +42,10 @@ def part_size(samples: Sequence[Tensor], scales: Sequence[float], k: int, normal
 
 
 @torch.no_grad()
-def initialise(
-    sae: SAE, sample: Tensor, seed: int, target: Tensor | None = None, options: Any = None
+def initialize(
+    sae: SAE, sample: Tensor, seed: int, target: Tensor | None = None, options: Options | None = None
 ) -> float:
-    """Weights to start from; returns the total variance of the (normalised) target.
+    """Weights to start from; returns the total variance of the (normalized) target.
 
     Biases of input and output are geometric medians. Decoder rows are random unit directions and the
     encoder is their transpose (Gao et al. 2024, appendix A), scaled so that the first reconstruction has
@@ -56,11 +56,9 @@ def initialise(
 
     ``sample`` (n, d_in), ``target`` (n, d_out) are in the model's units.
     """
-    c = sae.config
-    x, _ = sae.normalise(sample.to(sae.W_dec.dtype))  # (n, d_in)
-    y = x
-    if target is not None:
-        y = target * sae.output_factor(target) if c.normalize == "scale" else target  # (n, d_out)
+    c, options = sae.config, options or Options()
+    x, _ = sae.normalize(sample.to(sae.W_dec.dtype))  # (n, d_in)
+    y = x if target is None else sae.normalize_target(target)  # (n, d_out)
     generator = torch.Generator().manual_seed(seed)
     directions = torch.randn(c.d_sae, c.d_in, generator=generator)  # (d_sae, d_in)
     directions /= directions.norm(dim=1, keepdim=True)
@@ -76,13 +74,13 @@ def initialise(
     _calibrate(sae, x, options)
     if not c.tied:
         _match_size(sae, x, y)
-    if getattr(options, "threshold", None) is not None:
+    if options.threshold is not None:
         sae.threshold.fill_(options.threshold)
     return total_variance(y)
 
 
 def _towards(sae: SAE, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
-    """(d_sae, d_out) unit rows: the mean of the centred target, weighted by the latent."""
+    """(d_sae, d_out) unit rows: the mean of the centered target, weighted by the latent."""
     z = sae.pre_activations(x[:2048]).relu()  # (n, d_sae)
     rows = (z - z.mean(0)).T @ (y[:2048] - sae.b_dec)  # (d_sae, d_out)
     noise = torch.randn(rows.shape, generator=generator)
@@ -90,12 +88,12 @@ def _towards(sae: SAE, x: Tensor, y: Tensor, generator: torch.Generator) -> Tens
     return rows / rows.norm(dim=1, keepdim=True)
 
 
-def _calibrate(sae: SAE, x: Tensor, options: Any) -> None:
+def _calibrate(sae: SAE, x: Tensor, options: Options) -> None:
     """Set thresholds or the encoder's bias from the sample's pre-activations."""
-    wanted = sae.config.k or getattr(options, "target_l0", None) or min(64.0, sae.config.d_sae / 4)
-    has_threshold = "threshold" in sae.arch.parameters(sae.config)
     if sae.arch.select is not None:
         return
+    wanted = sae.config.k or options.target_l0 or min(64.0, sae.config.d_sae / 4)
+    has_threshold = "threshold" in sae.arch.parameters(sae.config)
     pre = sae.pre_activations(x[:1024])  # (n, d_sae)
     share = wanted * (1 if has_threshold else 4) / sae.config.d_sae
     if share >= 0.5:
@@ -114,8 +112,8 @@ def _match_size(sae: SAE, x: Tensor, y: Tensor) -> None:
     # a few rows at a time: all at once they would need more memory than the training that follows
     parts = [sae.arch.activate(sae, sae.pre_activations(part)) @ sae.W_dec for part in x[:2048].split(256)]
     guess = torch.cat(parts)  # (n, d_out)
-    centred = y[:2048] - sae.b_dec  # (n, d_out)
-    factor = ((guess * centred).sum() / guess.square().sum().clamp_min(1e-12)).clamp_min(1e-3)
+    centered = y[:2048] - sae.b_dec  # (n, d_out)
+    factor = ((guess * centered).sum() / guess.square().sum().clamp_min(1e-12)).clamp_min(1e-3)
     sae.W_enc.mul_(factor)
     sae.b_enc.mul_(factor)
     if "threshold" in sae.arch.parameters(sae.config):

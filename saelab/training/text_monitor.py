@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from saelab.sae import SAE
 from saelab.training.monitor import COLUMNS, Meter
-
-if TYPE_CHECKING:
-    from saelab.sae import SAE
-    from saelab.training.run import Run
+from saelab.training.run import Run, State
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
 SHOWN = {
@@ -64,21 +61,28 @@ class TextMonitor:
         Seconds between two lines.
     write
         Takes a line of text; None: the standard output.
+
+    Examples
+    --------
+    >>> lines = []
+    >>> store = sl.ActivationStore.of({"mine": torch.randn(64, 8)})
+    >>> _ = sl.train(store, d_sae=16, k=2, batch=32, monitor=sl.training.TextMonitor(0, lines.append))
+    >>> lines[-1]
+    'ended after 64 of 64 tokens, 0:00'
     """
 
     def __init__(self, every: float = 10.0, write: Callable[[str], Any] | None = None):
         self.every, self._write = every, write
-        self._meter, self._said = Meter(1), set()
+        self._meter, self._hinted = Meter(1), set()
 
     def _line(self, text: str) -> None:
         if self._write is not None:
             self._write(text)
         else:
-            sys.stdout.write(text + "\n")
-            sys.stdout.flush()
+            print(text, flush=True)  # noqa: T201
 
-    def begin(self, run: Run, go_on: Callable[[], None]) -> None:
-        self._meter, self._said = Meter(len(run.wanted), interval=self.every), set()
+    def begin(self, run: Run, resume: Callable[[], None]) -> None:
+        self._meter, self._hinted = Meter(len(run.specs), interval=self.every), set()
         self._meter.begin(run.trainers)
 
     def step(self, run: Run) -> None:
@@ -94,7 +98,7 @@ class TextMonitor:
             now = dict(zip(COLUMNS, point, strict=True))
             name = f"[{trainer.name}] " if trainer.name else ""
             self._line(
-                f"{share}  {name}loss {now['loss']:.4f} = misfit {now['misfit']:.4f} + aux {now['aux']:.4f} + "
+                f"{share}  {name}loss {now['loss']:.4f} = fvu {now['fvu']:.4f} + aux {now['aux']:.4f} + "
                 f"penalty {now['penalty']:.4f}, explained variance {now['explained_variance']:.3f}, "
                 f"L0 {now['l0']:.1f}, dead {now['dead']:.0f}, rare {now['rare']:.0f}  {speed}".rstrip()
             )
@@ -105,8 +109,8 @@ class TextMonitor:
             for hint in trainer.hints():
                 # the numbers in a hint change all the time; what it is about does not
                 key = (trainer.name, "".join(c for c in hint if not c.isdigit()))
-                if key not in self._said:
-                    self._said.add(key)
+                if key not in self._hinted:
+                    self._hinted.add(key)
                     self._line(f"  ! {f'[{trainer.name}] ' if trainer.name else ''}{hint}")
 
     def finished(self, saes: Sequence[SAE]) -> None:
@@ -124,7 +128,7 @@ class TextMonitor:
             for name, column in SHOWN.items():
                 values = lines[:, COLUMNS.index(column)]
                 self._line(f"{name:>18}  {values[0]:10.4g} {sparkline(values)} {values[-1]:.4g}")
-        how = "failed" if error is not None else "ended" if run.ended else "stopped"
+        how = "failed" if error is not None else "ended" if run.state is State.ENDED else "stopped"
         self._line(
             f"{how} after {run.tokens:,} of {run.budget:,} tokens, {duration(run.trainers[0].seconds())}"
         )

@@ -13,6 +13,7 @@ import traitlets
 
 from saelab.errors import SaelabError
 from saelab.training.monitor import COLUMNS, Meter, from_curves
+from saelab.training.run import Run, State
 from saelab.training.text_monitor import SHOWN, duration, sparkline
 from saelab.widgets.base import Widget, asset
 from saelab.widgets.tokens import MONO, escape, frame
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from saelab.sae import SAE
-    from saelab.training.run import Run
 
 PHASES = {
     "empty": "no run yet",
@@ -90,22 +90,22 @@ class TrainingMonitor(Widget):
 
     # ------------------------------------------------------------------------------------ what a run tells
 
-    def begin(self, run: Run, go_on: Callable[[], None]) -> None:
+    def begin(self, run: Run, resume: Callable[[], None]) -> None:
         """See :class:`saelab.training.monitor.Monitor`."""
         with self._lock:
             if self.phase in ("preparing", "running", "stopping"):
                 raise SaelabError("this monitor watches a run that has not ended; give another to this one")
-            self._held, self._released, self._saes = (run, go_on), False, []
-            self._meter = Meter(len(run.wanted), limit=300)
+            self._held, self._released, self._saes = (run, resume), False, []
+            self._meter = Meter(len(run.specs), limit=300)
             self._meter.begin(run.trainers)
             self.clear_error()
             with self.hold_sync():
-                self.names = [w.label() for w in run.wanted]
-                self.heading = _heading(self.names, [str(w.hook) for w in run.wanted])
-                self.d_sae = [w.d_sae for w in run.wanted]
-                self.target = [_target(w.arch, w.k, o) for w, o in zip(run.wanted, run.options, strict=True)]
-                self.dead_after = [t.dead_after for t in run.trainers] or [None] * len(run.wanted)
-                self.budget, self.tokens = run.budget, run.tokens if run.jobs else 0
+                self.names = [w.label() for w in run.specs]
+                self.heading = _heading(self.names, [str(w.hook) for w in run.specs])
+                self.d_sae = [w.d_sae for w in run.specs]
+                self.target = [_target(w.arch, w.k, w.typed_options) for w in run.specs]
+                self.dead_after = [t.dead_after for t in run.trainers] or [None] * len(run.specs)
+                self.budget, self.tokens = run.budget, run.tokens
                 self.hints, self.can_resume, self.rate = [], False, None
                 self._draw()
                 self.phase = "preparing"
@@ -124,13 +124,13 @@ class TrainingMonitor(Widget):
         """See :class:`saelab.training.monitor.Monitor`."""
         self._meter.pause(run.trainers)
         with self._lock, self.hold_sync():
-            if run.jobs:
+            if run.trainers:
                 self._progress(run)
                 self._saes = [t.sae for t in run.trainers]
                 self.hints = _notes(self.names, self._saes)
             diverged = any(t.curves and not math.isfinite(t.curves[-1]["loss"]) for t in run.trainers)
-            self.can_resume = bool(run.jobs) and not (run.ended or run.broken or diverged or self._released)
-            self.phase = "failed" if error is not None else "ended" if run.ended else "stopped"
+            self.can_resume = run.state is State.STOPPED and not (diverged or self._released)
+            self.phase = "failed" if error is not None else "ended" if run.state is State.ENDED else "stopped"
             if not self.can_resume:
                 self._held = None  # the buffer of activations may be large
         if error is not None:
@@ -215,17 +215,17 @@ class TrainingMonitor(Widget):
         with self._lock:
             if not self.can_resume:
                 raise SaelabError(f"there is nothing to resume: {PHASES[self.phase]}")
-            _, go_on = self._source
+            _, resume = self._source
             self.clear_error()
             self.can_resume, self.phase = False, "preparing"
             self._thread = threading.Thread(
-                target=self._work, args=(go_on,), name="saelab-training", daemon=True
+                target=self._work, args=(resume,), name="saelab-training", daemon=True
             )
             self._thread.start()
 
-    def _work(self, go_on: Callable[[], None]) -> None:
+    def _work(self, resume: Callable[[], None]) -> None:
         try:
-            go_on()
+            resume()
         except Exception as error:  # end() was told of most; this is for what comes before it
             self.phase = "failed"
             self.show_error(error)
@@ -323,7 +323,7 @@ def _of_each(names: Sequence[str], notes: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _hints(run: Run) -> list[str]:
-    return _of_each([w.label() for w in run.wanted], [t.hints() for t in run.trainers])
+    return _of_each([w.label() for w in run.specs], [t.hints() for t in run.trainers])
 
 
 def _notes(names: Sequence[str], saes: Sequence[SAE]) -> list[str]:
@@ -332,7 +332,7 @@ def _notes(names: Sequence[str], saes: Sequence[SAE]) -> list[str]:
 
 def _past(config: Any, curves: Any, record: Mapping[str, Any]) -> dict[str, Any]:
     """What is shown of a run that is over."""
-    from saelab.training.run import label
+    from saelab.training.spec import label
 
     recipe, options = record.get("recipe", {}), record.get("options", {})
     return {

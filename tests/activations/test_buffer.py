@@ -127,7 +127,7 @@ def test_rows_that_are_not_finite_are_left_out_and_counted(tiny):
         source = buffer(tiny, SENTENCES[:1])
         got = torch.cat([x for (x,) in source])
     assert got.isfinite().all()
-    assert source.source.screen.dropped == 2
+    assert source.source.outliers.not_finite == 2
     assert len(got) == len(wanted(tiny, SENTENCES[:1])) - 2
 
 

@@ -14,7 +14,8 @@ from test_buffer import HOOK, OTHER, wanted
 import saelab as sl
 from saelab import models
 from saelab.activations.buffer import ActivationBuffer
-from saelab.activations.store import ActivationStore, Reader
+from saelab.activations.reader import Reader
+from saelab.activations.store import ActivationStore
 from saelab.errors import HookError, SaelabError
 
 TEXTS = SENTENCES * 6
@@ -31,7 +32,7 @@ def stored(tiny, tmp_path_factory):
 
 
 def test_every_row_is_there_once_at_every_hook_point(tiny, stored):
-    assert len(stored._shards) >= 3
+    assert len(stored.shards) >= 3
     for hook in (HOOK, OTHER):
         want = wanted(tiny, TEXTS, hook)
         got = stored.rows(0, len(stored), hook)
@@ -64,7 +65,7 @@ def test_a_number_too_large_for_float16_is_an_error(tiny, tmp_path):
 
 
 def test_a_reader_gives_every_row_in_each_epoch_in_an_order_that_follows_the_seed(stored, monkeypatch):
-    monkeypatch.setattr("saelab.activations.store.BLOCK", 16)
+    monkeypatch.setattr("saelab.activations.reader.BLOCK", 16)
 
     def rows(seed, epochs=1, hooks=(OTHER,)):
         source = Reader(stored, hooks, limit=10**6, epochs=epochs, seed=seed, outlier=None)
@@ -79,7 +80,7 @@ def test_a_reader_gives_every_row_in_each_epoch_in_an_order_that_follows_the_see
 
 
 def test_C48_a_resumed_reader_gives_bit_equal_batches(stored, monkeypatch):
-    monkeypatch.setattr("saelab.activations.store.BLOCK", 16)
+    monkeypatch.setattr("saelab.activations.reader.BLOCK", 16)
 
     def fresh():
         source = Reader(stored, [HOOK, OTHER], limit=10**6, epochs=2, seed=3, outlier=20.0)

@@ -58,11 +58,11 @@ def step_saelab(arch, d, n, k, x, steps, precision="auto"):
     from saelab.sae import SAE, SAEConfig
     from saelab.sae.archs import ARCHS
     from saelab.training import TrainConfig, Trainer, start
-    from saelab.training.trainer import make_options
+    from saelab.training.spec import make_options
 
     sae = SAE(SAEConfig(arch=arch, d_in=d, d_sae=n, k=k if ARCHS[arch].needs_k else None))
     options = make_options(arch, {}, k)
-    variance = start.initialise(sae, x[:8192], 0, None, options)
+    variance = start.initialize(sae, x[:8192], 0, None, options)
     recipe = TrainConfig(tokens=steps * len(x), batch=1, precision=precision, lr=1e-3, dead_after=10**7)
     trainer = Trainer(sae, recipe, variance, steps, options)
     return trainer.step, lambda x: sae.decode(sae.encode_sparse(x))

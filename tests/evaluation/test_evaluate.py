@@ -287,7 +287,7 @@ def test_C46_evaluating_changes_neither_model_nor_sae_nor_the_global_generator(t
 
 
 def test_C22_no_hook_stays_when_the_sae_fails(tiny):
-    from test_models import n_hooks
+    from helpers import n_hooks
 
     with pytest.raises(SaelabError, match="must be d_in=8"):
         evaluate(tiny, random_sae(d_in=8))

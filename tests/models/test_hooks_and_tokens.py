@@ -2,7 +2,7 @@ import threading
 
 import pytest
 import torch
-from helpers import SENTENCES, shared_tiny, tiny_folder, tiny_model
+from helpers import SENTENCES, n_hooks, shared_tiny, tiny_folder, tiny_model
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -228,11 +228,6 @@ def test_C20_a_bos_whose_id_equals_the_padding_is_attended(tiny):
 
 
 # ---------------------------------------------------------------------------------------------- hooked
-
-
-def n_hooks(model):
-    points = {id(p): p for p in model.hook_dict.values()}  # aliases name the same point twice
-    return sum(len(p.fwd_hooks) for p in points.values())
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])

@@ -47,7 +47,7 @@ def test_shapes_and_the_sparse_form_agree_with_the_dense_one(kind, lead):
     assert (codes.values > 0).all()
     recon = sae.decode(codes)
     assert recon.shape == (*lead, d_out)
-    flat, stats = sae.normalise(x.reshape(-1, D_IN))
+    flat, stats = sae.normalize(x.reshape(-1, D_IN))
     skip = flat @ sae.W_skip.T if sae.config.skip else None
     torch.testing.assert_close(recon, sae.decode(z, stats, skip), atol=1e-5, rtol=1e-5)
     if sae.config.hook_in == sae.config.hook_out:
@@ -150,7 +150,7 @@ def test_crosscoder_norms_and_scales():
     assert norms.shape == (D_SAE, 2)
     torch.testing.assert_close(norms[:, 0], sae.W_dec[:, :5].norm(dim=1))
     x = torch.ones(1, D_IN)
-    assert sae.normalise(x)[0].tolist() == [[0.5] * 5 + [2.0] * 7]
+    assert sae.normalize(x)[0].tolist() == [[0.5] * 5 + [2.0] * 7]
     assert sae.config.hook_in == "a+b"
     assert sae.config.hooks == ("a", "b")
 

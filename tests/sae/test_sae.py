@@ -65,7 +65,7 @@ def test_dense_and_sparse_latents_are_the_same(sae):
     assert torch.equal(codes.dense(), z)
     assert z.shape == (3, 5, sae.config.d_sae)
     assert (codes.l0() <= sae.config.k).all()
-    _, stats = sae.normalise(x.reshape(-1, 16))
+    _, stats = sae.normalize(x.reshape(-1, 16))
     torch.testing.assert_close(sae.decode(z, stats), sae.decode(codes))
 
 
@@ -124,7 +124,7 @@ def test_C07_a_scale_is_part_of_the_sae():
     torch.testing.assert_close(sae.decode(sae.encode(x)), sae(x).recon)
 
 
-def test_normalised_dense_latents_need_the_rows_stats():
+def test_normalized_dense_latents_need_the_rows_stats():
     sae = random_sae(normalize="layer_norm")
     with pytest.raises(SaelabError, match="decode needs the row's stats"):
         sae.decode(sae.encode(data(3)))

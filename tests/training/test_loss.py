@@ -7,7 +7,7 @@ from kinds import D_SAE, KINDS, OPTIONS, make, rows
 from saelab.sae import ops
 from saelab.sae.batchtopk import largest
 from saelab.sae.objective import Leaves, Task
-from saelab.training.trainer import make_options
+from saelab.training.spec import make_options
 
 CASES = [(kind, options) for kind in KINDS for options in OPTIONS[KINDS[kind]["arch"]]]
 VARIANCE, PRESSURE, AUX_COEF, PROGRESS = 7.0, 0.3, 0.5, 0.1
@@ -17,11 +17,11 @@ def make_task(kind, options, dead=None, n=25, aux_k=3):
     sae = make(kind, torch.float64)
     c = sae.config
     x = rows(n, dtype=torch.float64)
-    xn, _ = sae.normalise(x)
+    xn, _ = sae.normalize(x)
     yn = xn if c.hook_in == c.hook_out else rows(n, 2, torch.float64, int(c.d_out)) * (c.scale_out or 1)
     typed = make_options(c.arch, options, c.k)
     task = Task(
-        Leaves.of(sae), xn, yn, c.k, VARIANCE, typed, progress=PROGRESS, pressure=PRESSURE, dead=dead,
+        Leaves.of(sae), xn, yn, c.k, VARIANCE, typed, progress=PROGRESS, sparsity_coef=PRESSURE, dead=dead,
         aux_k=aux_k,
         aux_coef=AUX_COEF, prefixes=c.prefixes or (), widths=c.widths or (), floor=c.floor,
     )  # fmt: skip
@@ -43,22 +43,22 @@ def reference(task, arch):
     x_in = task.x if p.b_in is None else task.x - p.b_in
     pre = x_in @ p.enc.T + p.b_enc
     finish = lambda out: out + p.b_dec + (0 if p.skip is None else task.x @ p.skip.T)  # noqa: E731
-    misfit = lambda recon: (task.y - recon).square().sum() / batch / VARIANCE  # noqa: E731
+    fvu = lambda recon: (task.y - recon).square().sum() / batch / VARIANCE  # noqa: E731
     top = lambda a, k: torch.zeros_like(a).scatter(-1, a.topk(k).indices, 1.0)  # noqa: E731
     if arch == "topk":
         k = o.k(task.k, PROGRESS, D_SAE)
         above = (pre > max(task.floor, 0.0)).to(pre.dtype)
         recon = finish(pre * top(pre, k) * above @ p.dec)
-        total = misfit(recon)
+        total = fvu(recon)
         if o.multi:
-            total = total + o.multi * misfit(finish(pre * top(pre, 4 * k) * above @ p.dec))
+            total = total + o.multi * fvu(finish(pre * top(pre, 4 * k) * above @ p.dec))
     elif arch in ("batchtopk", "matryoshka"):
         z = (pre * top(pre.reshape(-1), task.k * batch).reshape(pre.shape)).relu()
         recon = finish(z @ p.dec)
         if arch == "batchtopk":
-            total = misfit(recon)
+            total = fvu(recon)
         else:
-            total = sum(misfit(finish(z[:, :m] @ p.dec[:m])) for m in task.prefixes) / len(task.prefixes)
+            total = sum(fvu(finish(z[:, :m] @ p.dec[:m])) for m in task.prefixes) / len(task.prefixes)
     elif arch == "relu":
         z = pre.relu()
         recon = finish(z @ p.dec)
@@ -69,13 +69,13 @@ def reference(task, arch):
         if q < 1:
             bent = torch.where(z > 0, (z + 1e-6) ** q * weight, 0.0).sum() / batch / VARIANCE**0.5
             plain = bent * (plain / bent).detach()
-        total = misfit(recon) + PRESSURE * plain
+        total = fvu(recon) + PRESSURE * plain
     elif arch == "gated":
         on = (pre > 0).to(pre.dtype)
         z = on * (p.extra["r_mag"].exp() * (x_in @ p.enc.T) + p.extra["b_mag"]).relu()
         recon = finish(z @ p.dec)
         fixed = pre.relu() @ p.dec.detach() + p.b_dec.detach()
-        total = misfit(recon) + PRESSURE * pre.relu().sum() / batch / VARIANCE**0.5 + misfit(fixed)
+        total = fvu(recon) + PRESSURE * pre.relu().sum() / batch / VARIANCE**0.5 + fvu(fixed)
     else:
         t = p.extra["threshold"]
         width = o.bandwidth
@@ -88,7 +88,7 @@ def reference(task, arch):
             on = on * (o.scale / unit * z * p.dec.norm(dim=1)).tanh()
         l0 = on.sum() / batch
         penalty = o.strength * (l0 / o.target_l0 - 1).square() if o.target_l0 else o.l0 * l0 / D_SAE
-        total = misfit(recon) + penalty
+        total = fvu(recon) + penalty
     if task.dead is not None and arch not in ("relu", "gated"):
         ids = task.dead.nonzero().squeeze(-1)
         residual = (task.y - recon).detach()

@@ -34,8 +34,8 @@ class Stops:
     def __init__(self, *steps):
         self.steps, self.saes, self.errors = list(steps), [], []
 
-    def begin(self, run, go_on):
-        self.run, self.go_on = run, go_on
+    def begin(self, run, resume):
+        self.run, self.resume = run, resume
 
     def step(self, run):
         if run.trainers[0].done in self.steps:
@@ -65,7 +65,7 @@ def test_stopped_and_resumed_in_memory_is_the_run(toy, kind):
     so_far = train(toy, on_log=lambda t: t.done < 13, **more)
     assert same(sae, so_far)
     for steps in (14, 29, 40):
-        thread = threading.Thread(target=watch.go_on)
+        thread = threading.Thread(target=watch.resume)
         thread.start()
         thread.join()
         assert sae.record["steps"] == steps
@@ -75,7 +75,7 @@ def test_stopped_and_resumed_in_memory_is_the_run(toy, kind):
     assert sae.record["notes"] == whole.record["notes"]
     assert watch.errors == [None] * 4
     with pytest.raises(SaelabError, match="has ended"):
-        watch.go_on()
+        watch.resume()
 
 
 def test_a_stop_leaves_a_checkpoint_that_goes_on_exactly(toy, tmp_path):
@@ -96,15 +96,15 @@ def test_a_stop_leaves_a_checkpoint_that_goes_on_exactly(toy, tmp_path):
 
 def test_stopped_before_the_first_step(toy):
     class AtOnce(Stops):
-        def begin(self, run, go_on):
-            super().begin(run, go_on)
+        def begin(self, run, resume):
+            super().begin(run, resume)
             run.stop()
 
     watch = AtOnce()
     sae = train(toy, monitor=watch)
     assert (sae.record["steps"], len(sae.history)) == (0, 0)
     assert "Sparse autoencoder" in sae._repr_html_()
-    watch.go_on()
+    watch.resume()
     assert same(sae, train(toy))
 
 
@@ -122,7 +122,7 @@ def test_a_run_cut_in_the_middle_of_a_step_is_not_gone_on_with(toy, monkeypatch)
     watch = Stops()
     assert train(toy, monitor=watch).record["steps"] == 5
     with pytest.raises(SaelabError, match="in the middle of a step"):
-        watch.go_on()
+        watch.resume()
 
 
 def test_an_error_is_passed_on_and_told(toy):
@@ -159,7 +159,7 @@ def test_the_meter_takes_means_between_two_points(toy):
     clock, made = Clock(), []
 
     class Watch(Stops):
-        def begin(self, run, go_on):
+        def begin(self, run, resume):
             self.meter = Meter(1, interval=1.0, clock=clock)
 
         def step(self, run):
@@ -182,7 +182,7 @@ def test_the_meter_takes_means_between_two_points(toy):
     assert loss[1] == pytest.approx(np.mean(made[1:5]))
     assert watch.rate == pytest.approx(100 / 0.3)
     last = dict(zip(COLUMNS, points[0, -1], strict=True))
-    assert last["loss"] == pytest.approx(last["misfit"] + last["aux"] + last["penalty"], rel=1e-4)
+    assert last["loss"] == pytest.approx(last["fvu"] + last["aux"] + last["penalty"], rel=1e-4)
     assert last["dead"] == sae.history["dead"].iloc[-1]
     assert watch.meter.array()[0, :, COLUMNS.index("loss")].tolist() == sae.history["loss"].tolist()
 
@@ -202,7 +202,7 @@ def test_many_points_become_fewer_and_keep_their_means():
 def test_curves_of_older_records_have_gaps():
     points = from_curves([{"tokens": 5, "unexplained": 0.2, "aux": 0.5, "loss": None}], aux_coef=0.1)
     found = dict(zip(COLUMNS, points[0], strict=True))
-    assert (found["tokens"], found["misfit"], found["aux"]) == (5, 0.2, 0.05)
+    assert (found["tokens"], found["fvu"], found["aux"]) == (5, 0.2, 0.05)
     assert np.isnan([found["loss"], found["rare"]]).all()
 
 
@@ -214,12 +214,12 @@ def test_text_has_every_number_and_the_curves_at_the_end(toy, capsys):
     lines = []
     assert same(train(toy, monitor=TextMonitor(every=0, write=lines.append)), plain)
     first = re.fullmatch(
-        r" *2% +100 tokens  loss (\S+) = misfit (\S+) \+ aux (\S+) \+ penalty (\S+), explained variance (\S+), "
+        r" *2% +100 tokens  loss (\S+) = fvu (\S+) \+ aux (\S+) \+ penalty (\S+), explained variance (\S+), "
         r"L0 (\S+), dead \d+, rare 0.*",
         lines[0],
     )
-    loss, misfit, aux, penalty, ev, l0 = map(float, first.groups())
-    assert loss == pytest.approx(misfit + aux + penalty, abs=2e-4)
+    loss, fvu, aux, penalty, ev, l0 = map(float, first.groups())
+    assert loss == pytest.approx(fvu + aux + penalty, abs=2e-4)
     assert ev == pytest.approx(plain.history["explained_variance"].iloc[0], abs=1e-3)
     assert 0 < l0 <= 4
     assert any("tokens/s" in line and "left" in line for line in lines)

@@ -9,7 +9,8 @@ from kinds import rows
 from saelab.errors import SaelabError
 from saelab.sae import SAE, SAEConfig
 from saelab.training import TrainConfig, Trainer, start
-from saelab.training.trainer import default_lr, make_options
+from saelab.training.spec import make_options
+from saelab.training.trainer import default_lr
 
 
 def trainer(arch="topk", d=16, d_sae=64, k=4, x=None, n_steps=100, options=None, seed=0, **recipe):
@@ -20,7 +21,7 @@ def trainer(arch="topk", d=16, d_sae=64, k=4, x=None, n_steps=100, options=None,
     )
     typed = make_options(arch, options, k)
     x = rows(500, d=d) if x is None else x
-    variance = start.initialise(sae, x, seed, None, typed)
+    variance = start.initialize(sae, x, seed, None, typed)
     return Trainer(sae, TrainConfig(tokens=n_steps * 64, batch=64, **recipe), variance, n_steps, typed)
 
 
@@ -43,7 +44,7 @@ def test_C39_masters_and_counters_are_wide():
     with torch.no_grad():
         t.sae.threshold.fill_(0.3).add_(3e-4)
     assert float(t.sae.threshold.detach()[0]) == pytest.approx(0.3003)
-    assert t.silent.dtype == torch.int64
+    assert t.tokens_since_fired.dtype == torch.int64
     t.step(rows(64, d=16))
     assert t._sums["l0"].dtype == torch.float64
 
@@ -117,7 +118,7 @@ def test_the_running_mean_of_weights_is_corrected_for_its_beginning():
     for i in range(3):
         t.step(rows(64, seed=i, d=16))
         seen.append(t.sae.b_enc.clone())
-    t.finish()
+    t.finalize()
     weights = torch.tensor([0.9**2, 0.9, 1.0])
     expected = (torch.stack(seen) * weights[:, None]).sum(0) / weights.sum()
     torch.testing.assert_close(t.sae.b_enc.detach(), expected)
@@ -142,7 +143,7 @@ def test_resampling_gives_dead_latents_the_badly_reconstructed():
     assert t.resampled == 0
     t.step(x)
     assert t.resampled == 10
-    assert (t.silent[:10] == 0).all()
+    assert (t.tokens_since_fired[:10] == 0).all()
     assert (t.sae.b_enc[:10] == 0).all()
     assert (t.sae.encode(x)[:, :10] > 0).any(0).all()
     moment = t.adam.state[t.leaves.dec]["exp_avg"]
@@ -150,14 +151,14 @@ def test_resampling_gives_dead_latents_the_badly_reconstructed():
     assert (moment[10:] != 0).any()
 
 
-def test_C77_centring_keeps_latents_alive_at_the_beginning():
+def test_C77_centering_keeps_latents_alive_at_the_beginning():
     g = torch.Generator().manual_seed(0)
     offset = torch.randn(16, generator=g)
     x = torch.randn(4000, 16, generator=g) + 20 * offset / offset.norm()
 
-    def dead(centre):
-        sae = SAE(SAEConfig(arch="topk", d_in=16, d_sae=64, k=4, input_bias="decoder" if centre else "none"))
-        start.initialise(sae, x, 0)
+    def dead(center):
+        sae = SAE(SAEConfig(arch="topk", d_in=16, d_sae=64, k=4, input_bias="decoder" if center else "none"))
+        start.initialize(sae, x, 0)
         return int((sae.encode(x) > 0).any(0).logical_not().sum())
 
     assert dead(True) <= 3
@@ -197,15 +198,15 @@ def test_a_loss_that_is_not_a_number_is_pointed_out():
     assert "not a number" in t.hints()[0]
 
 
-def test_pressure_leads_l0_to_its_target():
+def test_the_sparsity_coefficient_is_tuned_to_the_target():
     t = trainer("relu", options={"target_l0": 5.0}, n_steps=100)
-    before = t.pressure
-    t._lead(50.0)
-    assert t.pressure == pytest.approx(before * math.exp(0.03))
-    t._lead(5.0)
-    assert t.pressure == pytest.approx(before * math.exp(0.03))
-    t._lead(1.0)
-    assert t.pressure == pytest.approx(before)
+    before = t.sparsity_coef
+    coef = t.options.tune(before, 50.0, 100)
+    assert coef == pytest.approx(before * math.exp(0.03))
+    coef = t.options.tune(coef, 5.0, 100)
+    assert coef == pytest.approx(before * math.exp(0.03))
+    coef = t.options.tune(coef, 1.0, 100)
+    assert coef == pytest.approx(before)
 
 
 @pytest.mark.parametrize(

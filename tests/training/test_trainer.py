@@ -10,7 +10,7 @@ import saelab as sl
 from saelab.errors import HookError, SaelabError
 from saelab.sae import SAE, SAEConfig
 from saelab.training import TrainConfig, Trainer
-from saelab.training.start import geometric_median, initialise
+from saelab.training.start import geometric_median, initialize
 from saelab.training.trainer import default_lr
 
 HOOK = "blocks.0.hook_resid_post"
@@ -111,7 +111,7 @@ def test_C46_a_run_that_is_watched_gives_the_same_weights(tiny):
 
 
 def test_C22_C23_training_leaves_the_models_hooks_alone(tiny):
-    from test_models import n_hooks
+    from helpers import n_hooks
 
     calls = []
     handle = tiny.hook_dict[HOOK].add_hook(lambda x, hook: calls.append(1))
@@ -285,10 +285,10 @@ def dead_share(sae, x):
     return float((fires == 0).float().mean())
 
 
-def test_C77_centring_keeps_latents_alive_at_the_start():
+def test_C77_centering_keeps_latents_alive_at_the_start():
     x = offset_data()
     sae = SAE(SAEConfig("topk", 16, 64, k=4))
-    variance = initialise(sae, x, seed=0)
+    variance = initialize(sae, x, seed=0)
     assert variance == pytest.approx(16, rel=0.05)
     assert dead_share(sae, x) < 0.05
     with torch.no_grad():
@@ -296,12 +296,12 @@ def test_C77_centring_keeps_latents_alive_at_the_start():
     assert dead_share(sae, x) > 0.5
 
 
-def test_C46_initialise_is_its_own_seed():
+def test_C46_initialize_is_its_own_seed():
     x = offset_data(100)
     made = []
     for seed in (0, 0, 1):
         sae = SAE(SAEConfig("topk", 16, 64, k=4))
-        initialise(sae, x, seed)
+        initialize(sae, x, seed)
         made.append(weights(sae))
     assert same(made[0], made[1])
     assert not same(made[0], made[2])
@@ -338,9 +338,9 @@ def test_C39_C77_silence_is_counted_exactly_and_dead_follows_the_window():
     x = torch.randn(100, 16, generator=torch.Generator().manual_seed(0))
     for _ in range(3):
         active = set(t.step(x).active.tolist())
-        assert t.silent.dtype == torch.int64
-        assert (t.silent[list(active)] == 0).all()
-    assert int(t.silent[5]) == 300
+        assert t.tokens_since_fired.dtype == torch.int64
+        assert (t.tokens_since_fired[list(active)] == 0).all()
+    assert int(t.tokens_since_fired[5]) == 300
     assert t.log()["dead"] >= 1
 
 
@@ -350,7 +350,7 @@ def test_C78_dead_latents_are_revived():
     left = {}
     for coef in (0.0, 1.0):
         sae = SAE(SAEConfig("topk", 16, 64, k=4))
-        initialise(sae, x, seed=0)
+        initialize(sae, x, seed=0)
         with torch.no_grad():
             sae.b_enc[:20] = -1.0
         t = trainer(n_steps=300, sae=sae, aux_coef=coef, dead_after=200, lr=3e-2, batch=100, tokens=30_000)
@@ -372,8 +372,8 @@ def test_log_gives_means_since_the_last_call():
     x = torch.randn(100, 16, generator=torch.Generator().manual_seed(0))
     errors = [float(t.step(x).error) for _ in range(4)]
     line = t.log()
-    assert line["unexplained"] == pytest.approx(sum(errors) / 4 / 16, rel=1e-4)
-    assert line["explained_variance"] == pytest.approx(1 - line["unexplained"])
+    assert line["fvu"] == pytest.approx(sum(errors) / 4 / 16, rel=1e-4)
+    assert line["explained_variance"] == pytest.approx(1 - line["fvu"])
     assert (line["step"], line["tokens"]) == (4, 400)
     assert t.log() is t.curves[-1], "no step since: no new line"
     assert len(t.curves) == 1

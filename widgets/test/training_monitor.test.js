@@ -6,8 +6,8 @@ browser();
 const { default: widget, duration, unpack } = await import("../training_monitor.js");
 const { labels, nearest, range, short, ticks } = await import("../linechart.js");
 
-const COLUMNS = ["tokens", "seconds", "loss", "misfit", "aux", "penalty", "explained_variance", "l0", "dead", "rare"];
-const line = (i, more = {}) => COLUMNS.map((c) => ({ tokens: 1000 * (i + 1), seconds: i, loss: 1 / (i + 1), misfit: 0.5 / (i + 1), aux: 0.1, penalty: 0, explained_variance: 1 - 0.5 / (i + 1), l0: 32 - i, dead: i, rare: 2 * i, ...more })[c]);
+const COLUMNS = ["tokens", "seconds", "loss", "fvu", "aux", "penalty", "explained_variance", "l0", "dead", "rare"];
+const line = (i, more = {}) => COLUMNS.map((c) => ({ tokens: 1000 * (i + 1), seconds: i, loss: 1 / (i + 1), fvu: 0.5 / (i + 1), aux: 0.1, penalty: 0, explained_variance: 1 - 0.5 / (i + 1), l0: 32 - i, dead: i, rare: 2 * i, ...more })[c]);
 const flat = (...saes) => bytes(saes.flat(2));
 const lines = (n, more) => Array.from({ length: n }, (_, i) => line(i, more));
 
@@ -39,12 +39,12 @@ test("four charts with the newest values in their keys", () => {
   assert.deepEqual(all(el, ".sl-chart h3").map((n) => n.textContent), ["Loss and its parts", "Explained variance", "L0, latents per token", "Latents out of 64"]);
   assert.deepEqual([0, 1, 2, 3].map((i) => paths(el, i).length), [3, 1, 1, 2], "no penalty: no line of it");
   const keys = all(el, ".sl-lines-key").map((k) => k.textContent);
-  assert.equal(keys[0], "loss 0.2misfit 0.1aux 0.1");
+  assert.equal(keys[0], "loss 0.2fvu 0.1aux 0.1");
   assert.equal(keys[2], "28wanted 32");
   assert.equal(keys[3], "dead 4rare 8");
   assert.match(all(el, ".sl-lines")[3].getAttribute("aria-label"), /dead 4, rare 8/);
   assert.match(all(el, ".sl-chart")[3].title, /silent for 2,000 tokens; rare: .* 1 in 100,000/);
-  assert.deepEqual(all(el, ".sl-now dt").map((n) => n.textContent), ["loss", "misfit", "aux", "penalty", "explained variance", "L0", "dead", "rare"]);
+  assert.deepEqual(all(el, ".sl-now dt").map((n) => n.textContent), ["loss", "fvu", "aux", "penalty", "explained variance", "L0", "dead", "rare"]);
   assert.equal(all(el, ".sl-now dd")[6].textContent, "4 (6.3 %)");
 });
 

@@ -53,7 +53,8 @@ def load(folder: Path) -> SAE:
     _same_save(path, head["sae"], json.loads(metadata.get("config", "null")))
     sae = build(SAEConfig.from_dict(head["sae"]), tensors, path)
     if (folder / "history.json").is_file():
-        sae.history = pd.DataFrame(files.read_json(folder / "history.json"))
+        curves = pd.DataFrame(files.read_json(folder / "history.json"))
+        sae.history = curves.rename(columns={"unexplained": "fvu"})  # its name until it was fvu everywhere
     if (folder / "record.json").is_file():
         sae.record = files.read_json(folder / "record.json")
     return sae

@@ -1,0 +1,107 @@
+"""The folder of a run, ``out``: its checkpoints while it trains, its SAEs afterwards."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from saelab import files
+from saelab.activations.buffer import ActivationBuffer
+from saelab.errors import SaelabError
+from saelab.sae import SAE
+from saelab.training import checkpoint
+from saelab.training.record import json_form
+from saelab.training.trainer import Trainer
+
+
+class RunFolder:
+    """Where ``n`` SAEs are kept; ``identity`` is what must be the same when the run is resumed."""
+
+    def __init__(self, path: Path, n: int, identity: dict[str, Any]):
+        self.path, self.identity = path, identity
+        self.places = [path] if n == 1 else [path / str(i) for i in range(n)]
+
+    def check(self, resume: bool) -> None:
+        """Refuse a folder that cannot be written: a run of hours must not end with it."""
+        try:
+            if self.path.is_file():
+                raise SaelabError(f"out={str(self.path)!r} is a file; give a folder")
+            files.write_text(self.path / ".trial", "")
+            (self.path / ".trial").unlink()
+        except OSError as error:
+            raise SaelabError(f"cannot write to out={str(self.path)!r}: {error}") from None
+        if checkpoint.exists(self.path) and not resume:
+            raise SaelabError(
+                f"{self.path} holds the checkpoint of a run that did not end: give resume=True to go on with "
+                "it, another folder, or remove its folder 'checkpoints'"
+            )
+
+    def save(self, trainers: Sequence[Trainer], buffer: ActivationBuffer, sample: str) -> str:
+        """Write a checkpoint. A disk that is full must not cost the run: the note says it; empty if all is well."""
+        held = buffer.state_dict()
+        tensors = {f"buffer.{n}": t for n, t in held["tensors"].items()}
+        jobs = []
+        for i, trainer in enumerate(trainers):
+            own = trainer.state_dict()
+            tensors |= {f"sae{i}.{n}": t for n, t in own["tensors"].items()}
+            jobs.append({"config": trainer.sae.config.to_dict(), "counters": own["counters"]})
+        state = {"identity": self.identity, "buffer": held["counters"], "jobs": jobs, "sample": sample}
+        try:
+            checkpoint.save(self.path, trainers[0].done, json_form(state), tensors)
+        except (OSError, SaelabError) as error:
+            note = f"no checkpoint at {trainers[0].tokens} tokens: {error}"
+            warnings.warn(f"{note}; training goes on in memory", stacklevel=2)
+            return note
+        return ""
+
+    def load(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
+        """The newest checkpoint, which must be of this run: state and tensors as :meth:`save` made them."""
+        state, tensors = checkpoint.load(self.path)
+        self._compare(state["identity"])
+        return state, tensors
+
+    def finished(self) -> list[SAE] | None:
+        """The SAEs, if this run has ended before."""
+        if not all((p / n).is_file() for p in self.places for n in ("record.json", "config.json")):
+            return None
+        from saelab.formats import load_sae
+
+        saes = [load_sae(p) for p in self.places]
+        if not all("identity" in s.record for s in saes):
+            raise SaelabError(
+                f"{self.path} holds an SAE that was not trained by this call: give another folder"
+            )
+        self._compare(saes[0].record["identity"])
+        if not all(s.record["ended"] for s in saes):
+            raise SaelabError(
+                f"the run in {self.path} was stopped after {saes[0].record['tokens']} tokens and left no "
+                "checkpoint to go on from (no checkpoint_every); give another folder, or resume=False"
+            )
+        return saes
+
+    def write(self, saes: Sequence[SAE], ended: bool) -> None:
+        """Save the SAEs; no checkpoint is left of a run that has ended."""
+        try:
+            for sae, place in zip(saes, self.places, strict=False):
+                sae.save(place)
+            if ended:
+                checkpoint.clear(self.path)
+        except (OSError, SaelabError) as error:
+            # the weights are worth more than the rule that errors are raised
+            warnings.warn(
+                f"trained, but not saved: {error}. Save it elsewhere with sae.save(…)", stacklevel=3
+            )
+
+    def _compare(self, earlier: dict[str, Any]) -> None:
+        """An error that names the first setting in which this run is not the ``earlier`` one."""
+        for name in [*self.identity, *earlier]:
+            if self.identity.get(name) != earlier.get(name):
+                shown = name.removeprefix("sae0.") if len(self.places) == 1 else name
+                raise SaelabError(
+                    f"cannot resume: {shown} was {earlier.get(name)!r} in the run in {self.path}, "
+                    f"and is {self.identity.get(name)!r} now"
+                )
