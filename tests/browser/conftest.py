@@ -93,7 +93,7 @@ def notebook(browser, lab, request, errors):
         def ask(expression: str):
             if not clients:
                 clients.append(lab.client(name))
-            return evaluate(expression, clients[0])
+            return evaluate(clients[0], expression)
 
         return page, ask
 
