@@ -21,6 +21,12 @@ def facts_html(title: str, facts: Iterable[tuple[str, object]]) -> str:
     return f'<div class="tex2jax_ignore mathjax_ignore"><b>{escape(title)}</b><table>{rows}</table></div>'
 
 
+def table_html(caption: str, frame: pd.DataFrame, **options: Any) -> str:
+    """``frame`` below one line of text; every cell is escaped and ``$`` is not drawn as maths."""
+    table = frame.to_html(index=False, **options).replace("$", "<span>$</span>")
+    return f'<div class="tex2jax_ignore mathjax_ignore"><div>{escape(caption)}</div>{table}</div>'
+
+
 def escape(text: str) -> str:
     """As HTML; a dollar alone in an element is not taken for maths."""
     return html.escape(text).replace("$", "<span>$</span>")

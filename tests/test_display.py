@@ -6,7 +6,7 @@ import torch
 
 import saelab as sl
 from saelab.display import facts_html
-from saelab.interventions.attach import interventions
+from saelab.interventions import interventions
 from saelab.n2g.reconstruct import SimulatedLoss
 from saelab.sae import SAE, SAEConfig
 from saelab.zoo.labels import Labels

@@ -56,11 +56,13 @@ def test_C51_kill_in_the_middle_of_a_save_keeps_the_old_file(tmp_path):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no permission bits")
-def test_written_files_follow_the_umask_not_mkstemps_private_mode(tmp_path):
+def test_written_files_follow_the_umask(tmp_path):
     before = os.umask(0o022)
     try:
         files.write_text(tmp_path / "a", "x")
-        assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644
+        files.write_tensors(tmp_path / "b", {"x": torch.zeros(2)})
+        for name in "ab":
+            assert (tmp_path / name).stat().st_mode & 0o777 == 0o644
         assert os.umask(0o022) == 0o022, "the process's umask was changed"
     finally:
         os.umask(before)

@@ -12,7 +12,7 @@ from kinds import KINDS
 
 from saelab import models
 from saelab.errors import SaelabError
-from saelab.interventions.attach import attach, steer
+from saelab.interventions import attach, steer
 from saelab.sae import SAE, SAEConfig
 
 TEXT = "The red fox ran over the hill."

@@ -36,10 +36,10 @@ CALLS = {
     "attribute": lambda m, s, i: sl.attribute(m, s, "a"),
     "steer": lambda m, s, i: steer(m, s, edits={1: 2.0}),
     "attach": lambda m, s, i: steer(m, s, how=sl.attach),
-    "generate": lambda m, s, i: sl.generate(m, "a", sae=s, edits={1: 2.0}),
+    "generate": lambda m, s, i: sl.generate(m, s, "a", {1: 2.0}),
     "compare": lambda m, s, i: sl.compare(m, s, "a", edits={1: 2.0}),
     "sweep": lambda m, s, i: sl.sweep(m, s, ["a"], [1], [1.0]),
-    "steering_panel": lambda m, s, i: sl.steering_panel(m, s, i),
+    "steering_panel": lambda m, s, i: sl.steering_panel(model=m, sae=s),
     "steering_success": lambda m, s, i: sl.steering_success(m, s, {"a": [1]}, str, relative={1: 1.0}),
     "fit": lambda m, s, i: sl.n2g.fit(m, s, i, [1], progress=False),
     "simulated_loss": lambda m, s, i: sl.n2g.simulated_loss(m, s, {}, i),
@@ -75,6 +75,6 @@ def test_training_wants_a_model(call, sae):
 
 def test_an_unknown_keyword_of_generate_has_a_nearest_one(tiny, sae):
     with pytest.raises(SaelabError, match=r"unknown keyword 'max_tokens'\. Did you mean 'max_new_tokens'"):
-        sl.generate(tiny, "a", max_tokens=3)
+        sl.generate(tiny, None, "a", max_tokens=3)
     with pytest.raises(SaelabError, match="unknown keyword 'position'. Did you mean 'positions'"):
         sl.compare(tiny, sae, "a", {1: 2.0}, position="all")

@@ -13,7 +13,7 @@ import { sweepTable, texts } from "./steering_texts.js";
  * @typedef {{ latent: number, strength: number }} Edit
  * @typedef {{ latent: number, strength: number, perplexity: number | null, activation: number | null, repetition: number | null,
  *   text: string }} Swept
- * @typedef {{ prompt: string, edits: Edit[], mode: "add" | "clamp" | "scale" | "ablate" | "project",
+ * @typedef {{ prompt: string, edits: Edit[], mode: string, modes: Record<string, { title: string, unit: string, sign: string }>,
  *   positions: "all" | "prompt" | "generated" | "last", max_new_tokens: number, temperature: number, factors: number[],
  *   swept: Swept[], seed: number, d_sae: number, running: boolean, status: string, baseline: Written | null,
  *   steered: Written | null, said: Record<string, any>,

@@ -32,7 +32,8 @@ export function edits({ state, set, ask, say, signal }) {
   /** @param {import("./steering.js").Edit} edit */
   function row({ latent, strength }) {
     const about = state.about[String(latent)] ?? { label: "", token: null, max: 5 };
-    const scaled = state.mode === "scale";
+    const { unit } = state.modes[state.mode];
+    const scaled = unit === "times";
     const reach = scaled ? 4 : Math.max(3 * about.max, Math.abs(strength));
     const low = scaled ? 0 : -reach;
     const slider = h("input", { type: "range", min: low, max: reach, step: reach / 100, "aria-label": `Strength of latent ${latent}` });
@@ -52,7 +53,7 @@ export function edits({ state, set, ask, say, signal }) {
     const drop = button("×", `Take latent ${latent} away`, () => set({ edits: state.edits.filter((e) => e.latent !== latent) }));
     for (const control of [slider, number, drop]) control.disabled = state.read_only;
     const marks = [show(low), scaled ? "× 2" : "0", show(reach)].map((text) => h("span", {}, text));
-    return h("div", { class: `sl-edit${state.mode === "ablate" ? " sl-off" : ""}`, "data-latent": latent }, who(latent, about),
+    return h("div", { class: `sl-edit${unit ? "" : " sl-off"}`, "data-latent": latent }, who(latent, about),
       h("span", { class: "sl-slider" }, slider, h("small", { "aria-hidden": "true" }, ...marks)), number, drop);
   }
   const draw = () => list.replaceChildren(...state.edits.map(row));

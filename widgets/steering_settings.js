@@ -4,20 +4,14 @@ import { focused, h, throttle } from "./dom.js";
 
 /** @typedef {import("./steering.js").Ui} Ui */
 
-const CHOICES = /** @type {const} */ ({
-  mode: {
-    add: "add to the activation", clamp: "set the activation", scale: "multiply the activation", ablate: "set the activation to 0",
-    project: "set the component along it",
-  },
-  positions: { all: "all tokens", prompt: "the prompt", generated: "generated tokens", last: "the newest token" },
-});
+const POSITIONS = { all: "all tokens", prompt: "the prompt", generated: "generated tokens", last: "the newest token" };
 
 /** A control with its name. @param {string} name @param {Node} input */
 export const field = (name, input) => h("label", { class: "sl-field" }, name, input);
 
-/** @param {Ui} ui @param {"mode" | "positions"} key */
-function choice({ set }, key) {
-  const options = Object.entries(CHOICES[key]).map(([value, text]) => h("option", { value }, text));
+/** @param {Ui} ui @param {"mode" | "positions"} key @param {[string, string][]} names */
+function choice({ set }, key, names) {
+  const options = names.map(([value, text]) => h("option", { value }, text));
   const node = h("select", { class: "sl-input", "aria-label": key }, ...options);
   node.addEventListener("change", () => set({ [key]: node.value }));
   return node;
@@ -39,7 +33,8 @@ function setting({ state, set }, key, label) {
 export function settings(ui) {
   const { state, set, say, signal } = ui;
   const fields = {
-    mode: choice(ui, "mode"), positions: choice(ui, "positions"), max_new_tokens: setting(ui, "max_new_tokens", "Tokens to write"),
+    mode: choice(ui, "mode", Object.entries(state.modes).map(([key, { title }]) => [key, title])),
+    positions: choice(ui, "positions", Object.entries(POSITIONS)), max_new_tokens: setting(ui, "max_new_tokens", "Tokens to write"),
     temperature: setting(ui, "temperature", "Temperature"), seed: setting(ui, "seed", "Seed"),
   };
   const names = { mode: "what", positions: "where", max_new_tokens: "tokens", temperature: "temperature", seed: "seed" };

@@ -12,12 +12,10 @@ const MEANING = /** @type {[string, string | null][]} */ ([
   ["repetition", "share of the new text's 3-grams that it had before"], ["text", null],
 ]);
 
-/** What was done to a latent. @param {string} mode @param {number} latent @param {number} strength */
-function done(mode, latent, strength) {
-  if (mode === "ablate") return `${latent} off`;
-  if (mode === "scale") return `${latent} × ${show(strength)}`;
-  if (mode === "clamp" || mode === "project") return `${latent} = ${show(strength)}`;
-  return `${latent} ${strength < 0 ? "−" : "+"} ${show(Math.abs(strength))}`;
+/** What was done to a latent. @param {string | undefined} sign of the mode @param {number} latent @param {number} strength */
+function done(sign, latent, strength) {
+  if (sign === "+") return `${latent} ${strength < 0 ? "−" : "+"} ${show(Math.abs(strength))}`;
+  return sign ? `${latent} ${sign} ${show(strength)}` : `${latent} off`;
 }
 
 /** @param {import("./steering.js").State} state @param {string} name @param {import("./steering.js").Written | null} text @param {boolean} plain @param {boolean} wait */
@@ -46,7 +44,7 @@ export function texts({ state }) {
   function draw() {
     const { baseline: left, steered: right, running, said } = state;
     const edits = /** @type {[number, number][]} */ (said.edits ?? []);
-    const name = edits.length ? `steered: ${edits.map(([latent, strength]) => done(said.mode, latent, strength)).join(", ")}` : "steered";
+    const name = edits.length ? `steered: ${edits.map(([latent, strength]) => done(state.modes[said.mode]?.sign, latent, strength)).join(", ")}` : "steered";
     node.hidden = !left && !right && !(running && !state.status.startsWith("sweep"));
     node.replaceChildren(side(state, "as it is", left, true, running && !right), side(state, name, right, false, running && !!right));
     legend.hidden = !said.edits;

@@ -14,7 +14,7 @@ from tqdm.auto import tqdm
 from saelab import models
 from saelab.errors import SaelabError, check_count
 from saelab.evaluation.head import _CELLS, Head
-from saelab.interventions.sites import Site
+from saelab.interventions import SAEAtHook
 from saelab.sae import SAE
 
 
@@ -61,7 +61,7 @@ def ablation_sparsity(
     """
     check_count("positions", positions)
     check_count("ahead", ahead)
-    site = Site(model, sae)
+    site = SAEAtHook(model, sae)
     rows = models.tokenize_texts(model, texts, context=sae.config.context, bos=sae.config.bos, tokens=tokens)
     where, place = rows.locate(np.arange(rows.n_tokens))
     left = np.diff(rows.offsets)[where] - place
@@ -97,7 +97,7 @@ def ablation_sparsity(
 
 
 @torch.no_grad()
-def _activations(site: Site, ids: Tensor, position: int) -> tuple[Tensor, Tensor]:
+def _activations(site: SAEAtHook, ids: Tensor, position: int) -> tuple[Tensor, Tensor]:
     """(1, d_in) what the SAE reads at a position, (d_out,) what is where it writes."""
     found = models.run_to_hooks(site.model, ids, list(dict.fromkeys([*site.reads, *site.writes])))
     x = torch.cat([found[h][:, position] for h in site.reads], -1)
@@ -105,7 +105,7 @@ def _activations(site: Site, ids: Tensor, position: int) -> tuple[Tensor, Tensor
 
 
 @torch.no_grad()
-def effects(head: Head, site: Site, ids: Tensor, position: int, change: Tensor, batch_tokens: int) -> Tensor:
+def effects(head: Head, site: SAEAtHook, ids: Tensor, position: int, change: Tensor, batch_tokens: int) -> Tensor:
     """(m,) sparsity of the effect of adding each ``change`` (m, d_out) where the SAE writes, at one position of
     ``ids`` (1, T), on the logits from there on; NaN where there is no effect."""
     if not len(change):

@@ -17,7 +17,7 @@ from saelab.errors import SaelabError, check_count, check_model
 from saelab.evaluation.comparison import Reports, named
 from saelab.evaluation.measure import measure
 from saelab.evaluation.report import Report, report
-from saelab.interventions.sites import hook_points
+from saelab.interventions import hook_points
 from saelab.sae import SAE
 
 

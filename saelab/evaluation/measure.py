@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from saelab import models
 from saelab.errors import SaelabError
 from saelab.evaluation.head import Head, losses
-from saelab.interventions.sites import Site
+from saelab.interventions import SAEAtHook
 from saelab.sae import SAE
 
 Hooks = tuple[str, ...]
@@ -72,7 +72,7 @@ def measure(
     model: Any, saes: Sequence[SAE], rows: models.TokenRows, batch_tokens: int, bar: tqdm
 ) -> list[Sums]:
     """The sums of each SAE over all ``rows``; ``bar`` is told of every token of every pass."""
-    sites = [Site(model, sae) for sae in saes]
+    sites = [SAEAtHook(model, sae) for sae in saes]
     writes = list(dict.fromkeys(tuple(s.writes) for s in sites))
     reads = [h for s in sites for h in s.reads]
     places = list(dict.fromkeys([*reads, *(h for w in writes for h in w)]))
@@ -148,7 +148,7 @@ def _means(
 
 
 def _reconstruct(
-    site: Site, sums: Sums, found: dict[str, Tensor], means: dict[str, tuple[Tensor, Tensor]],
+    site: SAEAtHook, sums: Sums, found: dict[str, Tensor], means: dict[str, tuple[Tensor, Tensor]],
     mask: Tensor, keep: Tensor, doc: np.ndarray,
 ) -> dict[str, Tensor]:  # fmt: skip
     """Add one batch's reconstruction to the sums; hook -> the reconstruction (B, T, d)."""

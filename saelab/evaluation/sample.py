@@ -13,7 +13,7 @@ from torch import Tensor
 from saelab import models
 from saelab.errors import SaelabError, check_count, check_pair, unknown
 from saelab.index.concepts import compressed
-from saelab.interventions.sites import Site
+from saelab.interventions import SAEAtHook
 from saelab.sae import SAE, Codes, ops
 
 LEAST = 10  # examples of a class, in each half of the documents, without which a concept is no task
@@ -171,7 +171,7 @@ def _task(name: str, halves: list[tuple[np.ndarray, np.ndarray]], token: np.ndar
 def _run(
     model: Any, sae: SAE, rows: models.TokenRows, token: np.ndarray, batch_tokens: int
 ) -> tuple[Tensor, Tensor, Codes]:
-    site = Site(model, sae)
+    site = SAEAtHook(model, sae)
     places = list(dict.fromkeys([*site.reads, *site.writes]))
     x, y = torch.empty(len(token), sae.config.d_in), torch.empty(len(token), sae.W_dec.shape[1])
     for batch in rows.batches_of(np.unique(rows.locate(token)[0]), batch_tokens):

@@ -1,4 +1,4 @@
-"""Published SAEs by name, from ``catalog.json``, which ``saelab.formats.catalog_build`` makes.
+"""Published SAEs by name, from ``catalog.json``, which ``tests/formats/catalog_build.py`` makes.
 
 The file has one object per release: ``release``, ``repo``, ``model``, ``format``, ``arch`` ("" where that is
 not public), perhaps ``given`` (facts the files do not hold) and ``note``, ``hook`` with ``{layer}`` in it,
@@ -14,14 +14,15 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from saelab import files
+from saelab import files, models
 from saelab.errors import SaelabError, nearest, unknown
+from saelab.models import HookedModel
+from saelab.sae import SAE
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from saelab.sae import SAE
-
+DATA = Path(__file__).with_name("catalog.json")
 COLUMNS = ("name", "release", "model", "hook", "d_sae", "l0", "arch", "format", "repo", "path", "note")
 # names other libraries use for a model, and the one it is loaded by
 MODELS = {
@@ -36,26 +37,26 @@ LAYER = re.compile(r"(?:blocks\.|layer_?|resid_post_layer_|^l|/L|_L)(\d+)")
 
 
 def _short(model: str) -> str:
-    """The model as it stands in names: as other libraries call it, without the organisation."""
+    """The model as it stands in names: as other libraries call it, without the organization."""
     return next((short for short, full in MODELS.items() if full == model), model.rsplit("/", 1)[-1])
 
 
 @functools.cache
 def entries() -> dict[str, dict[str, Any]]:
-    """Every SAE of the catalogue: name -> its facts."""
+    """Every SAE of the catalog: name -> its facts."""
     out: dict[str, dict[str, Any]] = {}
-    for release in files.read_json(Path(__file__).with_name("catalog.json")):
+    for release in files.read_json(DATA):
         shared = {key: release[key] for key in ("release", "repo", "model", "format", "arch")}
         shared["note"] = release.get("note", "")
         for sae in release["saes"]:
             path = sae.get("path", sae["id"])
-            found = LAYER.search(sae["id"]) or LAYER.search(path)
+            layer = LAYER.search(sae["id"]) or LAYER.search(path)
             hook = sae.get("hook", release["hook"])
             given = dict(release.get("given", {})) | ({"scale": sae["scale"]} if "scale" in sae else {})
             name = f"{_short(release['model'])}/{release['release']}/{sae['id']}"
             out[name] = shared | {
                 "name": name, "id": sae["id"], "path": path, "given": given,
-                "hook": hook.replace("{layer}", found[1] if found else ""),
+                "hook": hook.replace("{layer}", layer[1] if layer else ""),
                 "d_sae": sae.get("d_sae", release.get("d_sae")), "l0": sae.get("l0", release.get("l0")),
             }  # fmt: skip
     return out
@@ -70,13 +71,8 @@ def _by_release() -> dict[str, dict[str, dict[str, Any]]]:
     return out
 
 
-def names() -> list[str]:
-    """Of all SAEs of the catalogue."""
-    return list(entries())
-
-
 def find(source: str, sae_id: str | None = None) -> dict[str, Any] | None:
-    """The facts of one SAE, by its name or by release and id; None if ``source`` is not of the catalogue.
+    """The facts of one SAE, by its name or by release and id; None if ``source`` is not of the catalog.
 
     Raises
     ------
@@ -102,7 +98,7 @@ def find(source: str, sae_id: str | None = None) -> dict[str, Any] | None:
 
 
 def suggest(source: str) -> list[str]:
-    """Names of the catalogue that look most like ``source``."""
+    """Names of the catalog that look most like ``source``."""
     parts = source.split("/")
     releases = nearest(parts[1] if len(parts) > 1 else parts[0], _by_release(), n=1, cutoff=0.6)
     if not releases:
@@ -118,15 +114,15 @@ def catalog(query: str = "") -> pd.DataFrame:
     ``l0`` is the published mean number of active latents, ``d_sae`` their number; both may be missing, as may
     ``arch``. ``sl.load_sae(name)`` loads one.
 
-    >>> import saelab as sl
-    >>> table = sl.catalog("gemma-2-2b resid_post 16384")
-    >>> table.loc[0, "name"]
-    'gemma-2-2b/gemma-scope-2b-pt-res/layer_0/width_16k/average_l0_105'
-
     Raises
     ------
     SaelabError
         If nothing matches; with the nearest models and releases.
+
+    Examples
+    --------
+    >>> sl.catalog("gemma-2-2b resid_post 16384").loc[0, "name"]
+    'gemma-2-2b/gemma-scope-2b-pt-res/layer_0/width_16k/average_l0_105'
     """
     import pandas as pd
 
@@ -154,8 +150,8 @@ def _table() -> pd.DataFrame:
     return table.assign(text=text.str.lower())
 
 
-def load_model_for(sae: SAE, **options: Any) -> Any:
-    """The model ``sae`` reads, as :func:`saelab.load_model` gives it: weights as published, neither centred
+def load_model_for(sae: SAE, **options: Any) -> HookedModel:
+    """The model ``sae`` reads, as :func:`saelab.load_model` gives it: weights as published, neither centered
     nor folded.
 
     ``options`` are those of ``load_model``.
@@ -163,10 +159,13 @@ def load_model_for(sae: SAE, **options: Any) -> Any:
     Raises
     ------
     SaelabError
-        If the SAE names no model.
-    """
-    from saelab import models
+        If the SAE names no model, or several.
 
+    Examples
+    --------
+    >>> sl.load_model_for(sl.load_sae("zoo")).cfg.d_model
+    128
+    """
     name = sae.config.model
     if not name:
         raise SaelabError("this SAE does not say which model it reads; load it with sl.load_model(name)")

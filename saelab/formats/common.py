@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from saelab.errors import SaelabError, unknown
-from saelab.formats.source import Source
+from saelab.formats.source import SAEFiles
 from saelab.formats.weights import Weights, build, stored_dtype
-from saelab.sae.config import SAEConfig
-
-if TYPE_CHECKING:
-    from saelab.sae import SAE
+from saelab.sae import SAE, SAEConfig
 
 # facts a user may give because a file does not hold them
 GIVEN = ("arch", "k", "hook_in", "hook_out", "model", "normalize", "scale", "bos", "context")
@@ -27,7 +25,7 @@ def check_given(given: dict[str, Any]) -> None:
             raise unknown("fact in given", key, GIVEN)
 
 
-def need(src: Source, key: str, why: str) -> Any:
+def need(src: SAEFiles, key: str, why: str) -> Any:
     """What the user must say because the file cannot: ``given[key]``, or an error with the reason."""
     if key not in src.given:
         raise SaelabError(f"{src}: {why}. Say it: load_sae(…, given={{{key!r}: …}})")
@@ -35,13 +33,13 @@ def need(src: Source, key: str, why: str) -> Any:
 
 
 def assemble(
-    src: Source, w: Weights, tensors: dict[str, Tensor], *, form: str, record: dict[str, Any] | None = None,
-    **facts: Any,
+    src: SAEFiles, w: Weights, tensors: dict[str, Tensor], form: str, *, arch: str,
+    record: dict[str, Any] | None = None, **facts: Any,
 ) -> SAE:  # fmt: skip
     """The SAE of ``tensors``, once every tensor of the file is accounted for and no fact contradicts
     another."""
     w.finish()
-    facts = {key: value for key, value in facts.items() if value is not None}
+    facts = {key: value for key, value in ({"arch": arch} | facts).items() if value is not None}
     for key, value in src.given.items():
         if facts.get(key, value) != value:
             raise SaelabError(f"you say {key}={value!r}, but {w.where} says {key}={facts[key]!r}")
@@ -89,14 +87,11 @@ def hook_of_module(name: str, *, reads: bool = False) -> str | None:
 # --------------------------------------------------------------------------------------------------- writing
 
 
-def refuse(sae: SAE, form: str, why: str) -> SaelabError:
-    """An error (to be raised by the caller): this SAE cannot be said in that format."""
-    return SaelabError(f"a {sae.config.arch} SAE like this one cannot be saved as {form!r}: {why}")
-
-
-def scale_folded(sae: SAE) -> SAE:
-    """``sae`` without ``normalize="scale"``: the same latents and outputs from raw activations."""
-    return sae.fold() if sae.config.normalize == "scale" else sae
+def check_can(sae: SAE, form: str, *refusals: tuple[object, str]) -> None:
+    """Refuse an SAE that the format cannot express: the reason of the first pair that holds."""
+    for holds, why in refusals:
+        if holds:
+            raise SaelabError(f"a {sae.config.arch} SAE like this one cannot be saved as {form!r}: {why}")
 
 
 @torch.no_grad()
@@ -115,6 +110,14 @@ def parameters(sae: SAE, *, input_bias: str) -> dict[str, Tensor]:
     if "b_mag" in p:
         p["b_mag"] = p["b_mag"] + p["r_mag"].exp() * shift
     return p
+
+
+def renamed(p: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tensor]:
+    """The opposite of :meth:`Weights.map`: parameters under the names they have in the format."""
+    return {
+        theirs.removesuffix(".T"): (p[ours].T if theirs.endswith(".T") else p[ours]).contiguous().cpu()
+        for ours, theirs in names.items()
+    }
 
 
 def is_transcoder(sae: SAE) -> bool:

@@ -11,14 +11,29 @@ import json
 import re
 import tempfile
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from saelab import __version__
 from saelab.errors import SaelabError
 from saelab.formats import hub
+from saelab.sae import SAE
 
 if TYPE_CHECKING:
-    from saelab.sae import SAE
+    import pandas as pd
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A report of :func:`saelab.evaluate`, as the card reads it."""
+
+    def to_frame(self) -> pd.DataFrame:
+        """Per metric: value and meaning."""
+        ...
+
+    def to_dict(self) -> dict[str, Any]:
+        """What was measured of what: ``d_sae``, ``hook``, ``tokens``, ``documents``, ``excluded``, ``notes``."""
+        ...
+
 
 # what the card shows of an evaluation, in this order
 SHOWN = (
@@ -29,25 +44,29 @@ NAME = re.compile(r"[\w.-]+/[\w.-]+")
 CARD = "README.md"
 
 
-def push(
+def push_to_hub(
     sae: SAE,
     repo: str,
     *,
-    licence: str,
-    evaluation: Any = None,
+    license: str,
+    evaluation: Measured | None = None,
     about: str = "",
     path: str = "",
     private: bool = False,
     overwrite: bool = False,
     token: str | None = None,
 ) -> str:
-    """Write ``sae`` and its model card into a repository of the hub; returns its address.
+    """Write ``sae``, with a model card, into a repository of the Hugging Face hub; returns its address.
+
+    ``saelab.load_sae(repo)`` gets it back.
 
     Parameters
     ----------
+    sae
+        Written in saelab's own form.
     repo
         ``org/name``; made if it does not exist.
-    licence
+    license
         Of the weights, as the hub writes it, such as ``"mit"`` or ``"cc-by-4.0"``. There is no default:
         nobody but you can know it.
     evaluation
@@ -68,20 +87,23 @@ def push(
     SaelabError
         Before anything is sent, if a name is wrong or an SAE is there already; or which of not found, not
         allowed and offline it was.
+
+    Examples
+    --------
+    >>> sl.push_to_hub(sae, "my-sae", license="mit")
+    Traceback (most recent call last):
+    saelab.errors.SaelabError: a repository is called org/name, got 'my-sae'
     """
     from huggingface_hub import CommitOperationAdd, HfApi
 
-    _check(repo, licence, path)
+    _check(repo, license, path)
     api = HfApi(token=token)
     prefix = f"{path.strip('/')}/" if path else ""
     with tempfile.TemporaryDirectory() as temporary:
         folder = sae.save(Path(temporary) / "sae")
-        (folder / CARD).write_text(
-            card(sae, folder, repo, licence, evaluation, about, path), encoding="utf-8"
-        )
-        adds = [
-            CommitOperationAdd(prefix + file.name, file.read_bytes()) for file in sorted(folder.iterdir())
-        ]
+        text = card(sae, folder, repo, license, evaluation, about, path)
+        (folder / CARD).write_text(text, encoding="utf-8")
+        adds = [CommitOperationAdd(prefix + f.name, f.read_bytes()) for f in sorted(folder.iterdir())]
         try:
             api.create_repo(repo, private=private, exist_ok=True)
             there = {name for name in api.list_repo_files(repo) if name.startswith(prefix)}
@@ -90,9 +112,8 @@ def push(
                     f"{repo}/{prefix} holds an SAE already; overwrite=True replaces it, path='…' puts this one "
                     "beside it"
                 )
-            done = api.create_commit(
-                repo, adds, commit_message=f"SAE of {sae.config.hook_in or 'unnamed hook'}"
-            )
+            message = f"SAE of {sae.config.hook_in or 'unnamed hook'}"
+            done = api.create_commit(repo, adds, commit_message=message)
         except SaelabError:
             raise
         except Exception as error:
@@ -100,24 +121,25 @@ def push(
     return str(done.repo_url)
 
 
-def _check(repo: str, licence: str, path: str) -> None:
+def _check(repo: str, license: str, path: str) -> None:
     if not NAME.fullmatch(repo):
         raise SaelabError(f"a repository is called org/name, got {repo!r}")
-    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", licence or ""):
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", license or ""):
         raise SaelabError(
-            f"licence is the hub's short name, such as 'mit', 'apache-2.0', 'cc-by-4.0' or 'other'; got {licence!r}"
+            f"license is the hub's short name, such as 'mit', 'apache-2.0', 'cc-by-4.0' or 'other'; got {license!r}"
         )
-    parts = PurePosixPath(path).parts
-    if PurePosixPath(path).is_absolute() or ".." in parts or "\\" in path:
+    inner = PurePosixPath(path)
+    if inner.is_absolute() or ".." in inner.parts or "\\" in path:
         raise SaelabError(f"path {path!r} leads out of the repository")
 
 
 def card(
-    sae: SAE, folder: Path, repo: str, licence: str, evaluation: Any = None, about: str = "", path: str = ""
-) -> str:
+    sae: SAE, folder: Path, repo: str, license: str, evaluation: Measured | None = None, about: str = "",
+    path: str = "",
+) -> str:  # fmt: skip
     """The model card of ``sae`` as saved in ``folder``."""
     c = sae.config
-    head = {"license": licence, "library_name": "saelab", "tags": ["sparse-autoencoder", "saelab", c.arch]}
+    head = {"license": license, "library_name": "saelab", "tags": ["sparse-autoencoder", "saelab", c.arch]}
     if NAME.fullmatch(c.model):
         head["base_model"] = c.model
     lines = ["---", *(f"{key}: {json.dumps(value)}" for key, value in head.items()), "---", ""]
@@ -131,7 +153,7 @@ def card(
     weights = folder / "weights.safetensors"
     digest = hashlib.sha256(weights.read_bytes()).hexdigest()
     lines += ["## Files", "", f"`weights.safetensors`: {weights.stat().st_size:,} bytes, SHA-256 `{digest}`."]
-    lines += ["", f"Written by saelab {__version__}. Licence of the weights: {licence}.", ""]
+    lines += ["", f"Written by saelab {__version__}. License of the weights: {license}.", ""]
     return "\n".join(lines)
 
 
@@ -145,7 +167,7 @@ def _facts(sae: SAE) -> list[str]:
     norm = {
         "none": "raw activations",
         "scale": f"activations times {c.scale}",
-        "layer_norm": "layer-normalised activations, undone on the output",
+        "layer_norm": "layer-normalized activations, undone on the output",
         "constant_norm": "activations brought to length √d, undone on the output",
     }[c.normalize]
     facts = {
@@ -162,31 +184,8 @@ def _facts(sae: SAE) -> list[str]:
     return ["| | |", "|---|---|", *(f"| {name} | {_plain(value)} |" for name, value in facts.items())]
 
 
-def _measured(sae: SAE, evaluation: Any) -> list[str]:
-    lines = []
-    if evaluation is None:
-        lines.append("No evaluation was made for this card.")
-    else:
-        from saelab.evaluation.report import MEANING, Report
-
-        if not isinstance(evaluation, Report):
-            raise SaelabError(
-                f"evaluation is a report of sl.evaluate(model, sae, texts), got {type(evaluation).__name__}"
-            )
-        if evaluation.d_sae != sae.config.d_sae or evaluation.hook != sae.config.hook_in:
-            raise SaelabError(
-                f"the report is of an SAE with {evaluation.d_sae} latents at {evaluation.hook}, this one has "
-                f"{sae.config.d_sae} at {sae.config.hook_in}"
-            )
-        lines += [
-            f"On {evaluation.tokens:,} tokens of {evaluation.documents:,} documents"
-            f" ({evaluation.excluded:,} special tokens left out):", "", "| metric | value | meaning |", "|---|---|---|",
-        ]  # fmt: skip
-        for name in SHOWN:
-            value = getattr(evaluation, name)
-            text = "undefined" if value is None else f"{value:.4g}"
-            lines.append(f"| {name} | {text} | {_plain(MEANING[name])} |")
-        lines += ["", *(f"- {_plain(note)}" for note in evaluation.notes)]
+def _measured(sae: SAE, report: Measured | None) -> list[str]:
+    lines = ["No evaluation was made for this card."] if report is None else _metrics(sae, report)
     if len(sae.history):
         last = sae.history.iloc[-1]
         lines += [
@@ -196,13 +195,33 @@ def _measured(sae: SAE, evaluation: Any) -> list[str]:
     return lines
 
 
+def _metrics(sae: SAE, report: Measured) -> list[str]:
+    if not isinstance(report, Measured):
+        raise SaelabError(
+            f"evaluation is a report of sl.evaluate(model, sae, texts), got {type(report).__name__}"
+        )
+    of, c = report.to_dict(), sae.config
+    if (of["d_sae"], of["hook"]) != (c.d_sae, c.hook_in):
+        raise SaelabError(
+            f"the report is of an SAE with {of['d_sae']} latents at {of['hook']}, this one has {c.d_sae} at "
+            f"{c.hook_in}"
+        )
+    lines = [
+        f"On {of['tokens']:,} tokens of {of['documents']:,} documents ({of['excluded']:,} special tokens left "
+        "out):", "", "| metric | value | meaning |", "|---|---|---|",
+    ]  # fmt: skip
+    for name, row in report.to_frame().loc[list(SHOWN)].iterrows():
+        value = "undefined" if row["value"] is None else f"{row['value']:.4g}"
+        lines.append(f"| {name} | {value} | {_plain(row['meaning'])} |")
+    return [*lines, "", *(f"- {_plain(note)}" for note in of["notes"])]
+
+
 def _recipe(sae: SAE) -> list[str]:
     record = sae.record
     if "loaded" in record:
         loaded = record["loaded"]
-        return [
-            f"Loaded from {_plain(loaded.get('source', 'a file'))} in the format {_plain(loaded['format'])}."
-        ]
+        source = _plain(loaded.get("source", "a file"))
+        return [f"Loaded from {source} in the format {_plain(loaded['format'])}."]
     if "recipe" not in record:
         return ["Nothing about its training is recorded."]
     kept = {

@@ -13,6 +13,7 @@ import struct
 import warnings
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from saelab import files
 from saelab.errors import SaelabError
-from saelab.formats import mapped
+from saelab.formats.weights import Keys, Weights
 
 PICKLE_BYTES = 1 << 24  # a state dict's names and shapes take kilobytes
 SQUEEZE = 20  # floats do not compress to a twentieth; a file that says so would only fill the memory
@@ -48,7 +49,7 @@ PLAIN = {
 }  # fmt: skip
 
 
-class Source:
+class SAEFiles:
     """A folder, or one file, and what has been read of it so far.
 
     Attributes
@@ -60,17 +61,22 @@ class Source:
     given
         What the user says about the SAE because the file does not, such as ``{"k": 50}``.
     hint
-        Name the source is known by, such as the hub repository; formats that keep facts in names read it.
+        Name the files are known by, such as the hub repository; formats that keep facts in names read it.
     """
 
     def __init__(self, path: Path, given: dict[str, Any] | None = None, hint: str = ""):
         self.path = path
         self.folder = path if path.is_dir() else path.parent
         self.given, self.hint = dict(given or {}), hint or str(path)
-        self._read: dict[tuple[str, str], Any] = {}
+        self._read: dict[tuple[str, Path], Any] = {}
 
     def __str__(self) -> str:
         return str(self.path)
+
+    @property
+    def names(self) -> str:
+        """Where facts may stand in names: the hint and the path."""
+        return f"{self.hint} {self.path}".replace("\\", "/")
 
     def has(self, *names: str) -> bool:
         """Whether these files are in the folder (or one of them is the file itself, the others beside it)."""
@@ -83,40 +89,48 @@ class Source:
         than one."""
         if self.path.is_file():
             return self.path if self.path.name.endswith(suffixes) else None
-        found = [p for p in self.path.iterdir() if p.is_file() and p.name.endswith(suffixes)]
-        return found[0] if len(found) == 1 else None
+        paths = [p for p in self.path.iterdir() if p.is_file() and p.name.endswith(suffixes)]
+        return paths[0] if len(paths) == 1 else None
 
-    def _once(self, kind: str, path: Path, read: Any) -> Any:
-        key = (kind, str(path))
+    def one(self, *suffixes: str) -> Path:
+        """As :meth:`only`, or an error."""
+        path = self.only(*suffixes)
+        if path is None:
+            kinds = " or ".join(suffixes)
+            raise SaelabError(
+                f"{self} is not, and does not hold, exactly one {kinds} file; found: {self.inside()}"
+            )
+        return path
+
+    def _once(self, read: Callable[[Path], Any], name: str | Path) -> Any:
+        key = (read.__name__, self.folder / name)
         if key not in self._read:
-            self._read[key] = read(path)
+            self._read[key] = read(self.folder / name)
         return self._read[key]
 
-    def json(self, name: str | Path) -> dict[str, Any]:
-        """A JSON object, {} where the file is none; unreadable JSON is an error."""
-        value = self._once("json", self.folder / name, files.read_json)
+    def values(self, name: str | Path) -> dict[str, Any]:
+        """A JSON object or YAML mapping, {} where the file holds something else; unreadable files are errors."""
+        value = self._once(_read_yaml if str(name).endswith(".yaml") else files.read_json, name)
         return value if isinstance(value, dict) else {}
 
-    def yaml(self, name: str | Path) -> dict[str, Any]:
-        """A YAML mapping of plain values."""
-        value = self._once("yaml", self.folder / name, _read_yaml)
-        return value if isinstance(value, dict) else {}
+    def config(self, name: str | Path, *, needed: bool = True) -> Keys:
+        """The same, for keys to be taken from; unless ``needed``, a missing file has none."""
+        there = needed or (self.folder / name).is_file()
+        return Keys(self.values(name) if there else {}, self.folder / name)
+
+    def tensors(self, name: str | Path) -> dict[str, Any]:
+        """What a safetensors, ``.npz`` or ``torch.save`` file holds, by name."""
+        read = {".safetensors": files.read_tensors, ".npz": read_npz}.get(Path(name).suffix, read_pickle)
+        return self._once(read, name)
+
+    def weights(self, name: str | Path) -> Weights:
+        """The same, for tensors to be taken from."""
+        return Weights(self.tensors(name), self.folder / name)
 
     def keys(self, name: str | Path) -> set[str]:
-        """Names of a safetensors file's tensors, from its header."""
-        return self._once("keys", self.folder / name, _safetensors_keys)
-
-    def tensors(self, name: str | Path) -> dict[str, Tensor]:
-        """The tensors of a safetensors file."""
-        return self._once("tensors", self.folder / name, files.read_tensors)
-
-    def pickle(self, path: str | Path) -> dict[str, Any]:
-        """A ``torch.save`` file that holds a dictionary."""
-        return self._once("pickle", self.folder / path, read_pickle)
-
-    def npz(self, name: str | Path) -> dict[str, Tensor]:
-        """The arrays of an ``.npz`` file."""
-        return self._once("npz", self.folder / name, read_npz)
+        """Names of a file's tensors; of a safetensors file only the header is read."""
+        header = Path(name).suffix == ".safetensors"
+        return self._once(_safetensors_keys, name) if header else set(self.tensors(name))
 
     def inside(self) -> str:
         """The first few names in the folder, for messages."""
@@ -162,9 +176,8 @@ def _zip(path: Path) -> zipfile.ZipFile:
         archive = zipfile.ZipFile(path)
     except DAMAGE as error:
         raise SaelabError(
-            f"{path} ({size} bytes) is not a whole archive ({_brief(error)}); it may be cut short, or "
-            f"written by "
-            "a PyTorch older than 1.6 (then load and save it there once more)"
+            f"{path} ({size} bytes) is not a whole archive ({_brief(error)}); it may be cut short, or written "
+            "by a PyTorch older than 1.6 (then load and save it there once more)"
         ) from None
     claimed = sum(entry.file_size for entry in archive.infolist())
     if claimed > SQUEEZE * size:
@@ -207,7 +220,6 @@ def read_pickle(path: Path) -> dict[str, Any]:
         raise SaelabError(f"{path} cannot be read as tensors ({_brief(error)})") from None
     if not isinstance(value, dict):
         raise SaelabError(f"{path} holds a {type(value).__name__}, not a dictionary of tensors")
-    mapped.remember(t for t in value.values() if isinstance(t, Tensor))
     return value
 
 
@@ -217,10 +229,9 @@ def _only_plain(path: Path, program: bytes) -> None:
         for op, arg, _ in pickletools.genops(program):
             if op.name == "GLOBAL" and arg not in PLAIN:
                 raise SaelabError(
-                    f"{path} holds a pickled {str(arg).replace(' ', '.')!r}: building it could run "
-                    f"code, so it is "
-                    "refused. Where you trust the file, load it in the library that wrote it and save "
-                    "its state dict"
+                    f"{path} holds a pickled {str(arg).replace(' ', '.')!r}: building it could run code, so it "
+                    "is refused. Where you trust the file, load it in the library that wrote it and save its "
+                    "state dict"
                 )
             if op.name in ("STACK_GLOBAL", "INST", "OBJ", "EXT1", "EXT2", "EXT4"):
                 raise SaelabError(f"{path} holds pickled objects ({op.name}), not only tensors: refused")

@@ -3,18 +3,35 @@ used."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from saelab.errors import DTYPES, SaelabError, unknown
-from saelab.formats import mapped
-from saelab.sae.config import SAEConfig
+from saelab.sae import SAE, SAEConfig
 
-if TYPE_CHECKING:
-    from saelab.sae import SAE
+T = TypeVar("T")
+
+
+# the parameters of an SAE and their axes. In a reader's table of names, "encoder.weight.T" is a tensor
+# encoder.weight that is stored transposed
+PARAMETERS = {
+    "W_enc": ("d_in", "d_sae"),
+    "b_enc": ("d_sae",),
+    "W_dec": ("d_sae", "d_out"),
+    "b_dec": ("d_out",),
+    "threshold": ("d_sae",),
+    "b_mag": ("d_sae",),
+    "r_mag": ("d_sae",),
+    "own_b_in": ("d_in",),
+    "W_skip": ("d_out", "d_in"),
+}
+SAME = {name: name for name in ("W_enc", "b_enc", "W_dec", "b_dec")}  # as they are called here
+LINEAR = {  # as two layers of torch call theirs
+    "W_enc": "encoder.weight.T", "b_enc": "encoder.bias", "W_dec": "decoder.weight.T", "b_dec": "decoder.bias",
+}  # fmt: skip
 
 
 class Weights:
@@ -33,11 +50,6 @@ class Weights:
     def __contains__(self, name: str) -> bool:
         return name in self._tensors
 
-    @property
-    def names(self) -> list[str]:
-        """Of the tensors not yet taken."""
-        return list(self._tensors)
-
     def take(self, name: str, *axes: str | int) -> Tensor:
         """The tensor ``name``, whose axes are as long as ``axes`` say."""
         if name not in self._tensors:
@@ -52,21 +64,34 @@ class Weights:
             raise SaelabError(
                 f"{self.where}: {name} claims {t.numel():,} numbers that the file does not hold"
             )
-        said = "(" + ", ".join(map(str, axes)) + ("," if len(axes) == 1 else "") + ")"
+        shape = "(" + ", ".join(map(str, axes)) + ("," if len(axes) == 1 else "") + ")"
         if t.ndim != len(axes):
-            raise SaelabError(f"{self.where}: {name} must have shape {said}, got {tuple(t.shape)}")
+            raise SaelabError(f"{self.where}: {name} must have shape {shape}, got {tuple(t.shape)}")
         for axis, size in zip(axes, t.shape, strict=True):
-            self._fits(name, axis, size, said, tuple(t.shape))
+            self._fits(name, axis, size, shape, tuple(t.shape))
         return t
 
-    def _fits(self, name: str, axis: str | int, size: int, said: str, shape: tuple[int, ...]) -> None:
-        wanted = axis if isinstance(axis, int) else self.sizes.setdefault(axis, size)
+    def map(self, names: Mapping[str, str], *, out: str = "d_in") -> dict[str, Tensor]:
+        """Parameters of ours, taken by the names they have in the file; see :data:`PARAMETERS`.
+
+        ``out`` is the axis of what is written: ``d_in``, or ``d_out`` where it may have another width.
+        """
+        taken = {}
+        for ours, theirs in names.items():
+            axes = [out if axis == "d_out" else axis for axis in PARAMETERS[ours]]
+            turned = theirs.endswith(".T")
+            t = self.take(theirs.removesuffix(".T"), *(axes[::-1] if turned else axes))
+            taken[ours] = t.T if turned else t
+        return taken
+
+    def _fits(self, name: str, axis: str | int, size: int, wanted: str, got: tuple[int, ...]) -> None:
+        known = axis if isinstance(axis, int) else self.sizes.setdefault(axis, size)
         if size == 0:
-            raise SaelabError(f"{self.where}: {name} is empty, its shape is {shape}")
-        if wanted != size:
+            raise SaelabError(f"{self.where}: {name} is empty, its shape is {got}")
+        if known != size:
             by = self._by.get(str(axis), "its config")
-            note = "" if isinstance(axis, int) else f", where {axis} = {wanted} according to {by}"
-            raise SaelabError(f"{self.where}: {name} must have shape {said}{note}; got {shape}")
+            note = "" if isinstance(axis, int) else f", where {axis} = {known} according to {by}"
+            raise SaelabError(f"{self.where}: {name} must have shape {wanted}{note}; got {got}")
         self._by.setdefault(str(axis), name)
 
     def expect(self, source: str, **sizes: int | None) -> None:
@@ -140,14 +165,32 @@ class Keys:
             raise SaelabError(f"{self.where}: {name} must be of type {kinds}, got {value!r}")
         return value
 
-    def peek(self, name: str) -> Any:
-        """The value of ``name``, or None; it is still there."""
-        return self._values.get(name)
+    def text(self, name: str) -> str | None:
+        """The value of ``name`` if it is a text, else None."""
+        value = self.take(name, None)
+        return value if isinstance(value, str) else None
+
+    def choose(
+        self, name: str, known: Mapping[Any, T], *default: Any, refused: Mapping[str, str] | None = None
+    ) -> T:
+        """What the value of ``name`` means; one that is ``refused`` is an error with the reason, any other too."""
+        value = self.take(name, *default)
+        if isinstance(value, str) and value in (refused or {}):
+            raise SaelabError(f"{self.where}: {name} {value!r} {(refused or {})[value]}")
+        if not isinstance(value, Hashable) or value not in known:
+            raise unknown(f"{name} in {self.where}:", value, known)
+        return known[value]
+
+    def refuse(self, reasons: Mapping[str, str]) -> None:
+        """An error with the reason, where one of these keys is there and not false."""
+        for name, why in reasons.items():
+            if self.take(name, False):
+                raise SaelabError(f"{self.where}: {name} is set; {why}")
 
     def rest(self) -> dict[str, Any]:
         """What is left, for the record."""
         left, self._values = self._values, {}
-        return left
+        return {name: value for name, value in left.items() if value is not None}
 
     def skip(self, *names: str) -> None:
         """Leave out keys that say nothing about how the SAE computes."""
@@ -179,8 +222,6 @@ def build(config: SAEConfig, tensors: Mapping[str, Tensor], where: object) -> SA
     Nothing is allocated before every tensor is known to be there in the right shape: a config that claims a
     million latents costs no memory.
     """
-    from saelab.sae import SAE
-
     with torch.device("meta"):
         sae = SAE(config)
     wanted = dict(sae.named_parameters())
@@ -191,35 +232,10 @@ def build(config: SAEConfig, tensors: Mapping[str, Tensor], where: object) -> SA
         if name not in tensors:
             raise SaelabError(f"{where} has no tensor {name!r}; found {', '.join(sorted(tensors))}")
         if tensors[name].shape != parameter.shape:
-            got, said = tuple(tensors[name].shape), tuple(parameter.shape)
-            raise SaelabError(f"{where}: {name} has shape {got}, its config says {said}")
-    # a transposed matrix is copied in one go, so its source is in memory as a whole: before the others are
-    for name in sorted(wanted, key=lambda name: _as_stored(tensors[name], columns=name == "W_enc")):
-        own = _own(tensors[name], wanted[name].dtype, columns=name == "W_enc")
-        setattr(sae, name, nn.Parameter(own, requires_grad=wanted[name].requires_grad))
+            got, wanted_shape = tuple(tensors[name].shape), tuple(parameter.shape)
+            raise SaelabError(f"{where}: {name} has shape {got}, its config says {wanted_shape}")
+    for name, parameter in wanted.items():
+        own = torch.empty_strided(parameter.shape, parameter.stride(), dtype=parameter.dtype)
+        own.copy_(tensors[name])  # which may be a view of a file that changes later
+        setattr(sae, name, nn.Parameter(own, requires_grad=parameter.requires_grad))
     return sae
-
-
-BLOCK = 1 << 22  # numbers copied before the pages they came from are given back
-
-
-def _as_stored(t: Tensor, columns: bool) -> bool:
-    return (t.T if columns else t).is_contiguous()
-
-
-def _own(t: Tensor, dtype: torch.dtype, columns: bool) -> Tensor:
-    """A copy in the layout the SAE wants, made in one go: the file may be mapped and change later.
-
-    The pages of a mapped file are given back as they are copied, so that loading needs the memory once.
-    """
-    source = t.T if columns else t
-    out = torch.empty(source.shape, dtype=dtype)
-    if source.is_contiguous():
-        flat, into = source.reshape(-1), out.reshape(-1)
-        for i in range(0, flat.numel(), BLOCK):
-            into[i : i + BLOCK].copy_(flat[i : i + BLOCK])
-            mapped.release(flat[i : i + BLOCK])
-    else:
-        out.copy_(source)
-        mapped.release(t)
-    return out.T if columns else out

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from saelab import models
-from saelab.display import escape
+from saelab.display import table_html
 from saelab.errors import SaelabError, check_count, check_pair
-from saelab.interventions.attach import attach
-from saelab.interventions.effects import allowed, text_ids
+from saelab.interventions.ablation import allowed, output_scale, text_ids
 from saelab.interventions.passes import Pass, watched
-from saelab.interventions.sites import Site
+from saelab.interventions.sites import SAEAtHook, sum_into
+from saelab.interventions.steering import attach
 from saelab.sae import SAE, Codes
 
 Metric = Callable[[Tensor], Tensor]
@@ -50,8 +50,18 @@ class Attribution:
     value: float
     metric: str
 
-    def to_frame(self) -> pd.DataFrame:
-        return self.frame
+    def plot(self) -> Any:
+        """A plotly figure: the first 20 latents, attribution beside true ablation.
+
+        Examples
+        --------
+        >>> len(sl.attribute(model, sae, "The red fox", check=5).plot().data)
+        2
+        """
+        import plotly.express as px
+
+        shown = self.frame.head(20).astype({"latent": str})
+        return px.bar(shown, "latent", ["attribution", "ablation"], barmode="group")
 
     def _caption(self) -> str:
         checked = int(np.isfinite(self.frame["ablation"].to_numpy()).sum())
@@ -65,9 +75,7 @@ class Attribution:
         return f"Attribution: {self._caption()}\n{self.frame.head(10)}"
 
     def _repr_html_(self) -> str:
-        said = escape(self._caption())
-        table = self.frame.head(20).to_html(index=False, float_format="{:.4g}".format)
-        return f'<div class="tex2jax_ignore mathjax_ignore"><div>{said}</div>{table}</div>'
+        return table_html(self._caption(), self.frame.head(20), float_format="{:.4g}".format)
 
 
 def attribute(
@@ -104,6 +112,12 @@ def attribute(
         Count latents at special tokens too.
     batch
         Latents ablated in one forward pass.
+
+    Examples
+    --------
+    >>> found = sl.attribute(model, sae, "The red fox", check=5)
+    >>> list(found.frame)
+    ['latent', 'attribution', 'ablation', 'activation', 'positions']
     """
     check_pair(model, sae)
     check, batch = check_count("check", check, 0), check_count("batch", batch)
@@ -118,10 +132,9 @@ def attribute(
             likely = int(models.forward(model, ids)[0, position].argmax())
         codes = spliced.codes
         if metric is None:
-            goal = likely if goal is None else goal
-            metric, said = _token_metric(goal, other, position), _said(model, goal, other, position)
+            metric, name = _token_metric(model, likely if goal is None else goal, other, position)
         else:
-            said = getattr(metric, "__name__", "metric")
+            name = getattr(metric, "__name__", "metric")
         value, grad = _gradient(model, sae, ids, metric)
         entries = _entries(model, sae, ids, grad, codes, special)
         frame = _by_latent(entries)
@@ -132,7 +145,7 @@ def attribute(
             left = _ablated(model, sae, ids, codes, latents, metric, special)
             frame.loc[part, "ablation"] = value - left
     columns = ["latent", "attribution", "ablation", "activation", "positions"]
-    return Attribution(pd.DataFrame(frame[columns]), entries, _rank_correlation(frame), value, said)
+    return Attribution(pd.DataFrame(frame[columns]), entries, _rank_correlation(frame), value, name)
 
 
 def _one_token(model: Any, token: int | str | None, name: str) -> int | None:
@@ -151,20 +164,15 @@ def _one_token(model: Any, token: int | str | None, name: str) -> int | None:
     return token
 
 
-def _token_metric(target: int, versus: int | None, position: int) -> Metric:
-    def metric(logits: Tensor) -> Tensor:
-        if versus is not None:
-            return logits[position, target] - logits[position, versus]
-        return logits[position].log_softmax(-1)[target]
-
-    return metric
-
-
-def _said(model: Any, target: int, versus: int | None, position: int) -> str:
-    label = models.token_labels(model, [target])[0]
+def _token_metric(model: Any, target: int, versus: int | None, position: int) -> tuple[Metric, str]:
+    """The metric of a token at a position, and what it is called."""
+    (label,) = models.token_labels(model, [target])
     if versus is None:
-        return f"log p({label!r}) at position {position}"
-    return f"logit({label!r}) - logit({models.token_labels(model, [versus])[0]!r}) at position {position}"
+        name = f"log p({label!r}) at position {position}"
+        return lambda logits: logits[position].log_softmax(-1)[target], name
+    (other,) = models.token_labels(model, [versus])
+    name = f"logit({label!r}) - logit({other!r}) at position {position}"
+    return lambda logits: logits[position, target] - logits[position, versus], name
 
 
 def _gradient(model: Any, sae: SAE, ids: Tensor, metric: Metric) -> tuple[float, Tensor]:
@@ -174,7 +182,7 @@ def _gradient(model: Any, sae: SAE, ids: Tensor, metric: Metric) -> tuple[float,
     the first-order effect of a change at all of them.
     """
     leaves: dict[str, Tensor] = {}
-    site = Site(model, sae)
+    site = SAEAtHook(model, sae)
 
     def add_nothing(hook: str) -> Callable[[Tensor, Pass], Tensor]:
         def fn(x: Tensor, p: Pass) -> Tensor:
@@ -193,22 +201,16 @@ def _gradient(model: Any, sae: SAE, ids: Tensor, metric: Metric) -> tuple[float,
     return float(value.detach()), torch.cat([g[0].to(grads[0].device) for g in grads], -1)
 
 
-def _output_scale(codes: Codes) -> Tensor | float:
-    return 1.0 if codes.stats is None else codes.stats[1]
-
-
 @torch.no_grad()
 def _entries(model: Any, sae: SAE, ids: Tensor, grad: Tensor, codes: Codes, special: bool) -> pd.DataFrame:
-    pull = grad.to(sae.W_dec.device).float() * _output_scale(codes)  # (T, d_out)
+    pull = grad.to(sae.W_dec.device).float() * output_scale(codes)  # (T, d_out)
     rows = codes.rows()  # (nnz,)
     keep = allowed(model, ids, special).to(rows.device)[rows]
     rows, latents, values = rows[keep], codes.indices[keep], codes.values[keep].float()
+    parts = zip(latents.split(4096), rows.split(4096), strict=True)
     slope = torch.cat(
-        [
-            (sae.W_dec[latents[i : i + 4096]].float() * pull[rows[i : i + 4096]]).sum(-1)
-            for i in range(0, max(len(rows), 1), 4096)
-        ]
-    )  # (nnz,) change of the metric per unit of activation
+        [(sae.W_dec[i].float() * pull[r]).sum(-1) for i, r in parts]
+    )  # (nnz,) per unit of activation
     labels = np.array(models.token_labels(model, ids[0].tolist()), dtype=object)
     place = rows.cpu().numpy()
     return pd.DataFrame(
@@ -236,33 +238,20 @@ def _ablated(
     model: Any, sae: SAE, ids: Tensor, codes: Codes, latents: list[int], metric: Metric, special: bool
 ) -> np.ndarray:
     """The metric with each latent at 0, as rows of one batch."""
-    where = allowed(model, ids, special)
-    change = torch.stack([_loss_of(sae, codes, latent, where) for latent in latents])  # (L, T, d_out)
+    where, scale = allowed(model, ids, special).to(codes.values.device), output_scale(codes)
+    rows = [(codes.column(i)[0].float() * where)[:, None] * sae.W_dec[i].float() * scale for i in latents]
+    change = -torch.stack(rows)  # (L, T, d_out)
 
     def without(part: slice) -> Callable[[Tensor, Pass], Tensor]:
-        def fn(x: Tensor, p: Pass) -> Tensor:
-            wide = torch.promote_types(x.dtype, torch.float32)
-            return (x.to(wide) - change[..., part].to(x.device, wide)).to(x.dtype)
+        return lambda x, p: sum_into(x, [change[..., part]])
 
-        return fn
-
-    with watched(model, {h: without(part) for h, part in Site(model, sae).slices.items()}):
+    with watched(model, {h: without(part) for h, part in SAEAtHook(model, sae).slices.items()}):
         logits = models.forward(model, ids.expand(len(latents), -1))  # (L, T, V)
     return np.array([float(metric(row.float())) for row in logits])
 
 
-def _loss_of(sae: SAE, codes: Codes, latent: int, allowed: Tensor) -> Tensor:
-    """(T, d_out) what ablating a latent takes away."""
-    active = codes.column(latent)[0].float() * allowed.to(codes.values.device)  # (T)
-    return active[:, None] * sae.W_dec[latent].float() * _output_scale(codes)
-
-
 def _rank_correlation(frame: pd.DataFrame) -> float | None:
-    """Spearman's: Pearson's on the ranks."""
+    """Spearman's; None for fewer than three latents, or where one side is constant."""
     both: Any = frame[["attribution", "ablation"]].dropna()
-    if len(both) < 3:
-        return None
-    a, b = both.rank().to_numpy().T
-    if np.ptp(a) == 0 or np.ptp(b) == 0:
-        return None
-    return float(np.corrcoef(a, b)[0, 1])
+    value = both.corr("spearman").iloc[0, 1] if len(both) >= 3 else np.nan
+    return None if np.isnan(value) else float(value)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,40 @@ from saelab.display import facts_html
 from saelab.errors import SaelabError, check_count, check_latent, unknown
 from saelab.sae import SAE
 
-MODES = ("add", "clamp", "scale", "ablate", "project")
 POSITIONS = ("all", "prompt", "generated", "last")
 FORMAT = "saelab.intervention"
+
+
+@dataclass(frozen=True)
+class Mode:
+    """One way to change a latent whose activation is ``a``."""
+
+    title: str  # what it does to a, for a menu
+    line: (
+        Callable[[float], tuple[float, float]] | None
+    )  # strength -> (slope, start) of what is added to a; or no line
+    sign: str = "="  # between the latent and its strength
+    reads: bool = False  # whether a must be known
+    unit: str = "activation"  # what the strength counts: a's units, times a, or nothing
+
+    def step(self, strength: float, a: Tensor) -> Tensor:
+        """What is added to ``a``."""
+        assert self.line is not None
+        slope, start = self.line(strength)
+        return start + slope * a
+
+    def idle(self, strength: float) -> bool:
+        """Whether nothing happens where a is 0."""
+        return self.line is not None and self.line(strength)[1] == 0
+
+
+MODES = {
+    "add": Mode("add to the activation", lambda s: (0.0, s), "+"),
+    "clamp": Mode("set the activation", lambda s: (-1.0, s), reads=True),
+    "scale": Mode("multiply the activation", lambda s: (s - 1.0, 0.0), "×", reads=True, unit="times"),
+    "ablate": Mode("set the activation to 0", lambda s: (-1.0, 0.0), "", reads=True, unit=""),
+    "project": Mode("set the component along it", None),
+}
 
 
 @dataclass(frozen=True)
@@ -48,6 +79,11 @@ class Edit:
         the first is also the prompt's.
     control
         A seed: write along a random direction of the same length instead of the decoder row.
+
+    Examples
+    --------
+    >>> sl.Edit(8.0, "clamp", 3, positions="generated")
+    Edit(strength=8.0, mode='clamp', latent=3, positions='generated', ...)
     """
 
     strength: float = 0.0
@@ -69,7 +105,7 @@ class Edit:
         put("positions", _positions(self.positions))
         if self.unit is not None:
             put("unit", _number("unit", self.unit))
-            if self.mode in ("scale", "ablate"):
+            if self.how.unit != "activation":
                 raise SaelabError(
                     f"mode {self.mode!r} has no strength in activations, so relative has no meaning"
                 )
@@ -83,14 +119,20 @@ class Edit:
             put("control", check_count("control", self.control, 0))
 
     @property
+    def how(self) -> Mode:
+        """What its mode means."""
+        return MODES[self.mode]
+
+    @property
     def amount(self) -> float:
         """The strength in units of the latent's activation."""
         return self.strength * (1.0 if self.unit is None else self.unit)
 
     @property
-    def reads(self) -> bool:
-        """Whether the latent's activation must be known."""
-        return self.mode in ("clamp", "scale", "ablate")
+    def key(self) -> tuple[int, int | None]:
+        """(latent, control): what it writes along."""
+        assert self.latent is not None
+        return self.latent, self.control
 
     @property
     def needs_prompt(self) -> bool:
@@ -100,16 +142,16 @@ class Edit:
         return named or back or self.schedule is not None
 
     def __str__(self) -> str:
-        said = f"latent {self.latent}: {self.mode}"
-        if self.mode != "ablate":
-            said += f" {self.strength:g}" + ("" if self.unit is None else f" x {self.unit:g}")
+        text = f"latent {self.latent}: {self.mode}"
+        if self.how.unit:
+            text += f" {self.strength:g}" + ("" if self.unit is None else f" x {self.unit:g}")
         if self.positions != "all":
-            said += f" at {self.positions if isinstance(self.positions, str) else list(self.positions)}"
+            text += f" at {self.positions if isinstance(self.positions, str) else list(self.positions)}"
         if self.when is not None:
-            said += f" where latent {self.when} > {self.above:g}"
+            text += f" where latent {self.when} > {self.above:g}"
         if self.schedule is not None:
-            said += ", scheduled"
-        return said + (f", random direction {self.control}" if self.control is not None else "")
+            text += ", scheduled"
+        return text + (f", random direction {self.control}" if self.control is not None else "")
 
 
 def _number(name: str, value: Any) -> float:
@@ -128,23 +170,73 @@ def _positions(value: Any) -> str | tuple[int, ...]:
         return value
     if not isinstance(value, Iterable):
         raise SaelabError(f"positions is one of {', '.join(POSITIONS)} or a list of places, got {value!r}")
-    places = tuple(int(p) if hasattr(p, "__index__") else _bad_place(p) for p in value)
+    places = tuple(value)
+    for place in places:
+        if not hasattr(place, "__index__"):
+            raise SaelabError(f"a place in the text is a whole number, got {place!r}")
     if not places:
         raise SaelabError("positions is empty: nothing would be changed")
-    return places
-
-
-def _bad_place(value: Any) -> int:
-    raise SaelabError(f"a place in the text is a whole number, got {value!r}")
+    return tuple(map(int, places))
 
 
 @dataclass(frozen=True)
 class Intervention:
-    """Edits of one SAE's latents, applied in order; all read the activation from before any of them."""
+    """Edits of one SAE's latents, applied in order; all read the activation from before any of them.
+
+    Examples
+    --------
+    >>> with sl.steer(model, sae, {3: 8.0}) as steering:
+    ...     logits = model("Once upon a time")
+    >>> print(steering.interventions[0][1])
+    latent 3: add 8
+    """
 
     edits: tuple[Edit, ...]
     sae: Mapping[str, Any]  # what it is for: architecture, sizes and hook points
     marks: Mapping[int, tuple[float, float]]  # fingerprint of each latent's decoder row
+
+    @classmethod
+    def make(cls, sae: SAE, edits: Any, *, relative: Any = None, **common: Any) -> Intervention:
+        """Edits in any of the forms a user gives them, checked against ``sae``.
+
+        Parameters
+        ----------
+        edits
+            ``{latent: strength or Edit}``, a list of :class:`Edit`, a list of latents (to ablate), or an
+            :class:`Intervention`.
+        relative
+            Strengths are in units of each latent's maximum: a ``LatentIndex``, or ``{latent: maximum}``, or one
+            number per latent.
+        common
+            Fields of :class:`Edit` for the entries that are plain numbers or latents.
+
+        Raises
+        ------
+        SaelabError
+            For latents out of range, no edits, a maximum that is not known, or another SAE's intervention.
+
+        Examples
+        --------
+        >>> str(sl.Intervention.make(sae, {3: 2.0}, relative={3: 4.0}))
+        'latent 3: add 2 x 4'
+        """
+        if isinstance(edits, Intervention):
+            return edits.check(sae)
+        d_sae, parts = sae.config.d_sae, []
+        for edit in _listed(edits, common):
+            latent = check_latent(edit.latent, d_sae)
+            when = None if edit.when is None else check_latent(edit.when, d_sae)
+            unit = edit.unit
+            if relative is not None and unit is None and edit.how.unit == "activation":
+                unit = _maximum(relative, latent, d_sae)
+            elif relative is not None and edit.how.unit == "times":
+                raise SaelabError(
+                    f"mode {edit.mode!r} multiplies the activation, so relative has no meaning for it"
+                )
+            parts.append(replace(edit, latent=latent, when=when, unit=unit))
+        if not parts:
+            raise SaelabError("there are no edits: give {latent: strength}")
+        return cls(tuple(parts), _about(sae), {e.key[0]: _mark(sae, e.key[0]) for e in parts})
 
     def check(self, sae: SAE) -> Intervention:
         """Itself, if it was made for ``sae``.
@@ -153,8 +245,14 @@ class Intervention:
         ------
         SaelabError
             If the SAE's sizes, hook points or decoder rows are others.
+
+        Examples
+        --------
+        >>> made = sl.Intervention.make(sae, {3: 2.0})
+        >>> made.check(sae) is made
+        True
         """
-        for key, value in describe(sae).items():
+        for key, value in _about(sae).items():
             if self.sae[key] != value:
                 raise SaelabError(
                     f"this intervention is for an SAE with {key}={self.sae[key]!r}, not {value!r}"
@@ -170,7 +268,13 @@ class Intervention:
         return self
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON data."""
+        """As plain JSON data.
+
+        Examples
+        --------
+        >>> sl.Intervention.make(sae, {3: 2.0}).to_json()["edits"]
+        [{'strength': 2.0, 'mode': 'add', 'latent': 3, 'positions': 'all', 'above': 0.0}]
+        """
         return {
             "format": FORMAT,
             "version": 1,
@@ -181,7 +285,14 @@ class Intervention:
 
     @classmethod
     def from_json(cls, value: Any) -> Intervention:
-        """From plain JSON data; an unknown key or version is an error."""
+        """From plain JSON data; an unknown key or version is an error.
+
+        Examples
+        --------
+        >>> made = sl.Intervention.make(sae, {3: 2.0})
+        >>> sl.Intervention.from_json(made.to_json()) == made
+        True
+        """
         if not isinstance(value, dict) or value.get("format") != FORMAT:
             raise SaelabError(f"this is not an intervention: it lacks format {FORMAT!r}")
         if value.get("version") != 1:
@@ -198,13 +309,26 @@ class Intervention:
         return cls(tuple(parts), dict(value["sae"]), marks)
 
     def save(self, path: str | Path) -> Path:
-        """Write it as a JSON file."""
+        """Write it as a JSON file.
+
+        Examples
+        --------
+        >>> sl.Intervention.make(sae, {3: 2.0}).save(folder / "push.json").name
+        'push.json'
+        """
         files.write_json(path, self.to_json())
         return Path(path)
 
     @classmethod
     def load(cls, path: str | Path) -> Intervention:
-        """Read what :meth:`save` wrote."""
+        """Read what :meth:`save` wrote.
+
+        Examples
+        --------
+        >>> path = sl.Intervention.make(sae, {3: 2.0}).save(folder / "push.json")
+        >>> print(sl.Intervention.load(path))
+        latent 3: add 2
+        """
         try:
             return cls.from_json(files.read_json(path))
         except (KeyError, TypeError, AttributeError, IndexError) as error:
@@ -221,11 +345,10 @@ class Intervention:
         return facts_html("Intervention", [("SAE", place), *edits])
 
 
-def describe(sae: SAE) -> dict[str, Any]:
+def _about(sae: SAE) -> dict[str, Any]:
     """What an intervention must find again in an SAE."""
-    return {
-        name: getattr(sae.config, name) for name in ("arch", "d_in", "d_out", "d_sae", "hook_in", "hook_out")
-    }
+    names = ("arch", "d_in", "d_out", "d_sae", "hook_in", "hook_out")
+    return {name: getattr(sae.config, name) for name in names}
 
 
 def _mark(sae: SAE, latent: int) -> tuple[float, float]:
@@ -234,86 +357,43 @@ def _mark(sae: SAE, latent: int) -> tuple[float, float]:
     return round(float(row @ place.cos()), 6), round(float(row @ place.sin()), 6)
 
 
-def intervention(sae: SAE, edits: Any, *, relative: Any = None, **common: Any) -> Intervention:
-    """Edits in any of the forms a user gives them, checked against ``sae``.
-
-    Parameters
-    ----------
-    edits
-        ``{latent: strength or Edit}``, a list of :class:`Edit`, a list of latents (to ablate), or an
-        :class:`Intervention`.
-    relative
-        Strengths are in units of each latent's maximum: a ``LatentIndex``, or ``{latent: maximum}``, or one
-        number per latent.
-    common
-        Fields of :class:`Edit` for the entries that are plain numbers or latents.
-
-    Raises
-    ------
-    SaelabError
-        For latents out of range, no edits, a maximum that is not known, or another SAE's intervention.
-    """
-    if isinstance(edits, Intervention):
-        return edits.check(sae)
-    parts = []
-    for given in _listed(edits, common):
-        edit = replace(given, latent=check_latent(given.latent, sae.config.d_sae))
-        if edit.when is not None:
-            edit = replace(edit, when=check_latent(edit.when, sae.config.d_sae))
-        if relative is not None and edit.unit is None and edit.mode not in ("scale", "ablate"):
-            edit = replace(edit, unit=_maximum(relative, int(edit.latent or 0), sae.config.d_sae))
-        elif relative is not None and edit.unit is None and edit.mode == "scale":
-            raise SaelabError("mode 'scale' multiplies the activation, so relative has no meaning for it")
-        parts.append(edit)
-    if not parts:
-        raise SaelabError("there are no edits: give {latent: strength}")
-    marks = {int(e.latent or 0): _mark(sae, int(e.latent or 0)) for e in parts}
-    return Intervention(tuple(parts), describe(sae), marks)
-
-
 def _listed(edits: Any, common: dict[str, Any]) -> list[Edit]:
+    """All forms as a list; a latent of the wrong kind is found out later."""
     if isinstance(edits, Edit):
         return [edits]
-    if isinstance(edits, Mapping):
-        return [_named(latent, value, common) for latent, value in edits.items()]
     if isinstance(edits, str) or not isinstance(edits, Iterable):
         raise SaelabError(f"edits is {{latent: strength}} or a list, got {edits!r}")
-    made = []
-    for entry in edits:
-        if not isinstance(entry, Edit) and common.get("mode") != "ablate":
+    listed = [(e.latent, e) if isinstance(e, Edit) else (e, None) for e in edits]
+    pairs: Iterable[tuple[Any, Any]] = edits.items() if isinstance(edits, Mapping) else listed
+    parts, ablates = [], common.get("mode") == "ablate"
+    for latent, value in pairs:
+        if isinstance(value, Edit):
+            if value.latent not in (None, latent):
+                raise SaelabError(f"the edit under latent {latent} says latent {value.latent}")
+            parts.append(replace(value, latent=latent))
+        elif value is None and not ablates:
             raise SaelabError(
-                f"latent {entry!r} has no strength: give {{latent: strength}}, or mode='ablate'"
+                f"latent {latent!r} has no strength: give {{latent: strength}}, or mode='ablate'"
             )
-        made.append(entry if isinstance(entry, Edit) else Edit(latent=entry, **common))
-    return made
-
-
-def _named(latent: Any, value: Any, common: dict[str, Any]) -> Edit:
-    if not isinstance(value, Edit):
-        # ablating needs no strength, so {7: True} and {7: None} are as good as any number
-        strength = 0.0 if common.get("mode") == "ablate" else value
-        return Edit(strength, latent=latent, **common)
-    if value.latent is not None and value.latent != latent:
-        raise SaelabError(f"the edit under latent {latent} says latent {value.latent}")
-    return replace(value, latent=latent)
+        else:  # ablating needs no strength, so {7: True} and {7: None} are as good as any number
+            parts.append(Edit(0.0 if ablates or value is None else value, latent=latent, **common))
+    return parts
 
 
 def _maximum(relative: Any, latent: int, d_sae: int) -> float:
-    if hasattr(relative, "stats") and callable(relative.stats):  # a LatentIndex
-        stats: Any = relative.stats()
-        value = stats.loc[latent, "max"]
-    elif isinstance(relative, Mapping):
-        if latent not in relative:
-            raise SaelabError(f"relative gives no maximum for latent {latent}")
-        value = relative[latent]
-    elif hasattr(relative, "__len__") and len(relative) == d_sae:
-        value = relative[latent]
-    else:
+    index = callable(getattr(relative, "stats", None))  # a LatentIndex
+    table = relative.stats()["max"] if index else relative
+    if isinstance(table, Mapping) and latent not in table:
+        raise SaelabError(f"relative gives no maximum for latent {latent}")
+    if (
+        not index
+        and not isinstance(table, Mapping)
+        and (not hasattr(table, "__len__") or len(table) != d_sae)
+    ):
         raise SaelabError(
-            f"relative is a LatentIndex, {{latent: maximum}}, or {d_sae} numbers, "
-            f"got {type(relative).__name__}"
+            f"relative is a LatentIndex, {{latent: maximum}}, or {d_sae} numbers, got {type(relative).__name__}"
         )
-    value = float(value)
+    value = float(table[latent])
     if not (math.isfinite(value) and value > 0):
         raise SaelabError(f"latent {latent} has no maximum to be relative to (it never fired): {value}")
     return value

@@ -1,5 +1,11 @@
 """Let a model write, as it is and steered, and show both side by side.
 
+:class:`Decoder` generates with a key-value cache that really is one. Transformers renamed the cache it hands
+from layer to layer (``past_key_values`` became ``cache``), and the attention of a TransformerLens 4.3 bridge
+looks for the old name only: its cache stays empty, every new token attends to itself alone, and the text is
+wrong without an error. :func:`saelab.models.load.repair` gives the old name back, and the decoder checks that
+the cache grows.
+
 Sampling uses the Gumbel-max rule with noise from a generator of its own for each sample, so a seed gives the
 same text whatever else ran before, sample 3 of 5 is sample 3 of 50, and two runs with the same seed differ
 only where the steering made them.
@@ -22,8 +28,8 @@ from torch import Tensor
 from saelab import models
 from saelab.display import escape
 from saelab.errors import SaelabError, check_count, check_model, unknown
-from saelab.interventions.attach import interventions, paired, steer
-from saelab.interventions.cache import Decoder
+from saelab.interventions.steering import interventions, paired, steer
+from saelab.models.load import repair
 from saelab.sae import SAE
 
 OnToken = Callable[[int, list[list[int]]], Any]
@@ -80,7 +86,8 @@ class Generation:
     def logprobs(self) -> list[float]:
         return self.samples[0].logprobs
 
-    def to_frame(self) -> pd.DataFrame:
+    @property
+    def frame(self) -> pd.DataFrame:
         """One row per new token: sample, step, id, token, logprob."""
         rows = [
             (n, step, *entry)
@@ -93,13 +100,11 @@ class Generation:
         return "\n---\n".join(self.prompt + t for t in self.texts)
 
     def _repr_html_(self) -> str:
-        cells = [f"{_span(self.prompt, _PROMPT)}{_marked(s, set(), _DIFFERS)}" for s in self.samples]
-        rows = "".join(f"<tr>{_cell(c)}</tr>" for c in cells)
-        return _page(f"<div {_QUIET}>{escape(self._caption())}</div><table {_TABLE}>{rows}</table>")
+        title = f"{self._title('the model as it is')}, seed {self.seed}"
+        return _table([title], [[_cell(self.prompt, s, set(), "")] for s in self.samples])
 
-    def _caption(self) -> str:
-        said = self.steered_by or "the model as it is"
-        return f"{said}, seed {self.seed}" + (", cancelled" if self.cancelled else "")
+    def _title(self, bare: str) -> str:
+        return (self.steered_by or bare) + (" (cancelled)" if self.cancelled else "")
 
 
 @dataclass(frozen=True)
@@ -118,12 +123,13 @@ class Comparison:
             in_b[block.b : block.b + block.size] = [False] * block.size
         return in_a, in_b
 
-    def to_frame(self) -> pd.DataFrame:
+    @property
+    def frame(self) -> pd.DataFrame:
         """One row per new token: side, sample, step, id, token, logprob, differs."""
         frames = []
         for index, (side, made) in enumerate((("baseline", self.baseline), ("steered", self.steered))):
             flags = [f for n in range(len(made.samples)) for f in self.differences(n)[index]]
-            frames.append(made.to_frame().assign(side=side, differs=np.array(flags, dtype=bool)))
+            frames.append(made.frame.assign(side=side, differs=np.array(flags, dtype=bool)))
         columns = ["side", "sample", "step", "id", "token", "logprob", "differs"]
         return pd.DataFrame(pd.concat(frames, ignore_index=True)[columns])
 
@@ -131,22 +137,15 @@ class Comparison:
         return f"baseline\n{self.baseline}\n\nsteered ({self.steered.steered_by})\n{self.steered}"
 
     def _repr_html_(self) -> str:
-        rows = []
+        rows, prompt = [], self.baseline.prompt
         for n, (a, b) in enumerate(zip(self.baseline.samples, self.steered.samples, strict=True)):
             in_a, in_b = ({i for i, f in enumerate(flags) if f} for flags in self.differences(n))
-            prompt = _span(self.baseline.prompt, _PROMPT)
-            left = _cell(prompt + _marked(a, in_a, _GONE))
-            rows.append(f"<tr>{left}{_cell(prompt + _marked(b, in_b, _DIFFERS))}</tr>")
-        titles = (("as it is", self.baseline), (self.steered.steered_by, self.steered))
-        head = "".join(
-            f'<th style="text-align:left;width:50%">{escape(t)}{" (cancelled)" if g.cancelled else ""}</th>'
-            for t, g in titles
-        )
+            rows.append([_cell(prompt, a, in_a, _GONE), _cell(prompt, b, in_b, _DIFFERS)])
         legend = (
-            f'<div {_QUIET}>seed {self.baseline.seed}; <span style="{_GONE}">only without</span> and '
-            f'<span style="{_DIFFERS}">only with</span> steering</div>'
+            f'seed {self.baseline.seed}; <span style="{_GONE}">only without</span> and '
+            f'<span style="{_DIFFERS}">only with</span> steering'
         )
-        return _page(f"<table {_TABLE}><tr>{head}</tr>{''.join(rows)}</table>{legend}")
+        return _table([g._title("as it is") for g in (self.baseline, self.steered)], rows, legend)
 
 
 # ----------------------------------------------------------------------------------------------- writing
@@ -154,35 +153,35 @@ class Comparison:
 
 def generate(
     model: Any,
+    sae: SAE | Sequence[tuple[SAE, Any]] | None,
     prompt: str | Sequence[int],
+    edits: Any = None,
     *,
     max_new_tokens: int = 40,
     temperature: float = 1.0,
     top_k: int | None = None,
     seed: int = 0,
     n: int = 1,
-    edits: Any = None,
-    sae: SAE | Sequence[tuple[SAE, Any]] | None = None,
     bos: bool | None = None,
     stop_at_end: bool = True,
     cache: bool = True,
     on_token: OnToken | None = None,
     **steering: Any,
 ) -> Generation:
-    """Continue a prompt, steered if ``edits`` are given.
+    """Continue a prompt, steered if ``edits`` are given. The bare model: ``sl.generate(model, None, prompt)``.
 
     Parameters
     ----------
     prompt
         Text, or token ids that are used as they are (``[bos]`` alone lets the model begin by itself).
+    sae, edits, steering
+        As for :func:`saelab.steer`: ``mode``, ``positions``, ``relative``, ``when``, ``schedule``, …
     temperature
         0 takes the most probable token every time.
     top_k
         Sample among the k most probable tokens only.
     n
         Samples of the same prompt.
-    edits, sae, steering
-        As for :func:`saelab.steer`: ``mode``, ``positions``, ``relative``, ``when``, ``schedule``, …
     bos
         Begin with BOS; None follows the SAE, or the tokenizer when there is none.
     stop_at_end
@@ -200,14 +199,18 @@ def generate(
 
     Examples
     --------
-    >>> sl.generate(model, "Once upon", seed=1, sae=sae, edits={123: 8.0}).text  # doctest: +SKIP
+    >>> steered = sl.generate(model, sae, "Once upon", {latent: 8.0}, max_new_tokens=5, stop_at_end=False)
+    >>> len(steered.ids), steered.steered_by == f"latent {latent}: add 8"
+    (5, True)
     """
     check_model(model)
     _check_keywords(steering)
     if sae is not None:
         paired(sae)
-    max_new_tokens, n, seed = check_count("max_new_tokens", max_new_tokens), check_count("n", n), _seed(seed)
-    temperature, top_k = _temperature(temperature), _top_k(model, top_k)
+    elif edits is not None or steering:
+        raise SaelabError("edits need the sae whose latents they change")
+    max_new_tokens, n = check_count("max_new_tokens", max_new_tokens), check_count("n", n)
+    pick = _Picker(model, n, seed, temperature, top_k)
     ids = _prompt_ids(model, prompt, _bos(sae, bos))
     room = models.context_length(model) - len(ids)
     if max_new_tokens > room:
@@ -215,17 +218,17 @@ def generate(
             f"the prompt has {len(ids)} tokens and the model's context {models.context_length(model)}: there "
             f"is room for {max(room, 0)} new ones, not {max_new_tokens}"
         )
-    if (edits is not None or steering) and sae is None:
-        raise SaelabError("edits need the sae whose latents they change")
-    decoder = Decoder(model, cache=cache)
-    pick = _Picker(n, seed, temperature, top_k)
     end = model.tokenizer.eos_token_id if stop_at_end else None
-    with _steered(model, sae, edits, len(ids), steering) as state, torch.no_grad():
-        new, logprobs, cancelled = _write(decoder, ids, n, max_new_tokens, pick, end, on_token)
-        said = "" if state is None else str(state)
+    steered = contextlib.nullcontext("")
+    if sae is not None and not (edits is None and isinstance(sae, SAE)):
+        steered = steer(model, sae, edits, **{"prompt_tokens": len(ids), **steering})
+    with steered as state, torch.no_grad():
+        new, logprobs, cancelled = _write(
+            Decoder(model, cache=cache), ids, n, max_new_tokens, pick, end, on_token
+        )
     samples = tuple(_sample(model, i, lp, end) for i, lp in zip(new, logprobs, strict=True))
     shown = models.decode(model, [i for i in ids if i not in models.special_ids(model)])
-    return Generation(shown, ids, samples, seed, cancelled, said)
+    return Generation(shown, ids, samples, seed, cancelled, str(state))
 
 
 def compare(
@@ -246,41 +249,34 @@ def compare(
         As for :func:`generate` and :func:`saelab.steer`.
     on_baseline, on_token
         Called during the first and the second run; False from either cancels what is left.
+
+    Examples
+    --------
+    >>> sl.compare(model, sae, "Once upon", {latent: 8.0}, max_new_tokens=5).frame.side.unique().tolist()
+    ['baseline', 'steered']
     """
     _check_keywords(options)
-    plain = {k: v for k, v in options.items() if k in _PLAIN_OPTIONS}
-    steering = {k: v for k, v in options.items() if k not in _PLAIN_OPTIONS}
-    # checked before the baseline costs time
-    relevant = {k: v for k, v in steering.items() if k not in ("special", "prompt_tokens")}
-    checked = interventions(model, sae, edits, **relevant)
+    plain = {k: options.pop(k) for k in _PLAIN if k in options}
+    passes = {k: options.pop(k) for k in _PASSES if k in options}
+    pairs = interventions(model, sae, edits, **options)  # checked before the baseline costs time
     plain["bos"] = _bos(sae, plain.get("bos"))
-    baseline = generate(model, prompt, on_token=on_baseline, **plain)
+    baseline = generate(model, None, prompt, on_token=on_baseline, **plain)
     if baseline.cancelled:
         nothing = tuple(Sample([], [], "", [], []) for _ in baseline.samples)
-        said = " | ".join(str(i) for _, i in checked)
-        return Comparison(baseline, replace(baseline, samples=nothing, steered_by=said))
-    return Comparison(
-        baseline, generate(model, prompt, sae=sae, edits=edits, on_token=on_token, **plain, **steering)
-    )
+        steered_by = " | ".join(str(i) for _, i in pairs)
+        return Comparison(baseline, replace(baseline, samples=nothing, steered_by=steered_by))
+    return Comparison(baseline, generate(model, pairs, prompt, on_token=on_token, **plain, **passes))
 
 
-_PLAIN_OPTIONS = ("max_new_tokens", "temperature", "top_k", "seed", "n", "bos", "stop_at_end", "cache")
+_PLAIN = ("max_new_tokens", "temperature", "top_k", "seed", "n", "bos", "stop_at_end", "cache")
+_PASSES = ("special", "prompt_tokens")  # options of steering that are not an edit's
 _STEERING = tuple(n for n, p in inspect.signature(steer).parameters.items() if p.kind is p.KEYWORD_ONLY)
 
 
 def _check_keywords(options: dict[str, Any]) -> None:
     for name in options:
-        if name not in (*_PLAIN_OPTIONS, *_STEERING):
-            raise unknown("keyword", name, (*_PLAIN_OPTIONS, *_STEERING, "edits", "sae", "on_token"))
-
-
-@contextlib.contextmanager
-def _steered(model: Any, sae: Any, edits: Any, prompt_tokens: int, options: dict[str, Any]):
-    if sae is None or (edits is None and isinstance(sae, SAE)):
-        yield None
-        return
-    with steer(model, sae, edits, **{"prompt_tokens": prompt_tokens, **options}) as state:
-        yield state
+        if name not in (*_PLAIN, *_STEERING):
+            raise unknown("keyword", name, (*_PLAIN, *_STEERING, "edits", "sae", "on_token"))
 
 
 def _write(
@@ -292,6 +288,7 @@ def _write(
     end: int | None,
     on_token: OnToken | None,
 ) -> tuple[list[list[int]], list[list[float]], bool]:
+    """New ids and their log-probabilities for every sample, and whether ``on_token`` cancelled."""
     ids = torch.tensor([prompt] * n)  # (n, T)
     new: list[list[int]] = [[] for _ in range(n)]
     logprobs: list[list[float]] = [[] for _ in range(n)]
@@ -314,11 +311,55 @@ def _write(
     return new, logprobs, False
 
 
+class Decoder:
+    """Logits of the next token for rows that grow; feeds only what is new when ``cache`` is on.
+
+    A model without Hugging Face's cache (TransformerLens 3) is run on the whole rows each time: slower, and
+    the same numbers.
+    """
+
+    def __init__(self, model: Any, *, cache: bool = True):
+        self.model = model
+        self.cached = cache and hasattr(model, "original_model")
+        self._kept: Any = None
+        self._seen = 0
+        if self.cached:
+            repair(model)
+            names = inspect.signature(model.original_model.forward).parameters
+            self._name = "cache" if "cache" in names else "past_key_values"
+
+    def __call__(self, ids: Tensor) -> Tensor:
+        """ids (B, T), the last call's with new tokens behind them -> (B, V) logits after the last."""
+        with models.lock(self.model):
+            return self._step(ids) if self.cached else models.forward(self.model, ids)[:, -1]
+
+    def _step(self, ids: Tensor) -> Tensor:
+        device = next(self.model.parameters()).device
+        options: dict[str, Any] = {"use_cache": True, "return_type": "logits_and_cache"}
+        if self._kept is not None:
+            options[self._name] = self._kept
+            options["attention_mask"] = torch.ones_like(ids, device=device)
+        logits, self._kept = self.model(ids[:, self._seen :].to(device), **options)
+        self._seen = ids.shape[1]
+        held = None if self._kept is None else int(self._kept.get_seq_length())
+        if held != self._seen:
+            raise SaelabError(
+                f"the model's key-value cache holds {held} positions after {self._seen} tokens: its text "
+                "would be wrong; use cache=False"
+            )
+        return logits[:, -1]
+
+
 class _Picker:
     """Chooses one token per sample."""
 
-    def __init__(self, n: int, seed: int, temperature: float, top_k: int | None):
-        self.temperature, self.top_k = temperature, top_k
+    def __init__(self, model: Any, n: int, seed: Any, temperature: Any, top_k: Any):
+        seed = check_count("seed", seed, 0)
+        number = isinstance(temperature, int | float | np.number) and not isinstance(temperature, bool)
+        if not number or not 0 <= temperature < float("inf"):
+            raise SaelabError(f"temperature must be a number that is 0 or more, got {temperature!r}")
+        self.temperature = float(temperature)
+        self.top_k = None if top_k is None else min(check_count("top_k", top_k), models.vocab_size(model))
         streams = [np.random.SeedSequence([seed, i]).generate_state(1, np.uint64)[0] for i in range(n)]
         self.generators = [torch.Generator().manual_seed(int(s) >> 1) for s in streams]
 
@@ -342,9 +383,6 @@ def _sample(model: Any, ids: list[int], logprobs: list[float], end: int | None) 
     return Sample(ids, models.token_labels(model, ids), text, logprobs, groups)
 
 
-# ---------------------------------------------------------------------------------------------- checking
-
-
 def _bos(sae: Any, bos: bool | None) -> bool | None:
     """Whether to begin with BOS, as far as the SAE says; None leaves it to the tokenizer."""
     if bos is not None or sae is None:
@@ -364,52 +402,28 @@ def _prompt_ids(model: Any, prompt: Any, bos: bool | None) -> list[int]:
     return ids
 
 
-def _seed(seed: Any) -> int:
-    return check_count("seed", seed, 0)
-
-
-def _temperature(value: Any) -> float:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float | np.number)
-        or not 0 <= value < float("inf")
-    ):
-        raise SaelabError(f"temperature must be a number that is 0 or more, got {value!r}")
-    return float(value)
-
-
-def _top_k(model: Any, value: Any) -> int | None:
-    if value is None:
-        return None
-    return min(check_count("top_k", value), models.vocab_size(model))
-
-
-# ----------------------------------------------------------------------------------------------- drawing
-
-_TABLE = 'style="width:100%;border-collapse:collapse;table-layout:fixed"'
-_QUIET = 'style="opacity:.7;font-size:90%"'
-_PROMPT = "opacity:.6"
 _DIFFERS = "background:rgba(255,140,0,.28);border-radius:2px"
 _GONE = "background:rgba(90,140,255,.24);border-radius:2px"
+
+
+def _cell(prompt: str, sample: Sample, differing: set[int], style: str) -> str:
+    """The prompt, and what was written behind it with the tokens that differ in ``style``."""
+    parts = [_span(prompt, "opacity:.6")]
+    for start, stop, text in sample.groups:
+        parts.append(_span(text, style) if differing & set(range(start, stop)) else escape(text))
+    look = "text-align:left;vertical-align:top;padding:4px 10px;white-space:pre-wrap;overflow-wrap:anywhere"
+    look += ";font-family:monospace;border-top:1px solid rgba(128,128,128,.35)"
+    return f'<td style="{look}" dir="auto">{"".join(parts)}</td>'
 
 
 def _span(text: str, style: str) -> str:
     return f'<span style="{style}">{escape(text)}</span>' if text else ""
 
 
-def _marked(sample: Sample, differing: set[int], style: str) -> str:
-    parts = []
-    for start, stop, text in sample.groups:
-        other = any(i in differing for i in range(start, stop))
-        parts.append(_span(text, style) if other else escape(text))
-    return "".join(parts)
-
-
-def _cell(inner: str) -> str:
-    style = "text-align:left;vertical-align:top;padding:4px 10px;white-space:pre-wrap;overflow-wrap:anywhere"
-    style += ";font-family:monospace;border-top:1px solid rgba(128,128,128,.35)"
-    return f'<td style="{style}" dir="auto">{inner}</td>'
-
-
-def _page(inner: str) -> str:
-    return f'<div class="tex2jax_ignore mathjax_ignore">{inner}</div>'
+def _table(titles: list[str], rows: list[list[str]], legend: str = "") -> str:
+    head = "".join(f'<th style="text-align:left">{escape(t)}</th>' for t in titles)
+    body = "".join(f"<tr>{''.join(cells)}</tr>" for cells in rows)
+    return (
+        '<div class="tex2jax_ignore mathjax_ignore"><table style="width:100%;border-collapse:collapse;'
+        f'table-layout:fixed"><tr>{head}</tr>{body}</table><div style="opacity:.7;font-size:90%">{legend}</div></div>'
+    )

@@ -21,7 +21,6 @@ from torch import Tensor
 
 from saelab import models
 from saelab.errors import HookError, SaelabError
-from saelab.interventions.cache import cached_columns
 from saelab.models.load import repair
 
 
@@ -46,7 +45,10 @@ class Pass:
     @functools.cached_property
     def _whole(self) -> Tensor:
         """(B, past + T) bool."""
-        assert self.mask is not None
+        if self.mask is None:
+            return torch.ones(
+                len(self.ids), self.past + self.ids.shape[1], dtype=torch.bool, device=self.ids.device
+            )
         return self.mask.to(self.ids.device) != 0
 
     @functools.cached_property
@@ -59,17 +61,14 @@ class Pass:
     @functools.cached_property
     def position(self) -> Tensor:
         """(B, T) long, place in the text: padding does not count, tokens in the cache do."""
-        if self.mask is None:
-            here = torch.arange(self.past, self.past + self.ids.shape[1], device=self.ids.device)
-            return here.expand_as(self.ids)
         if self.ids.shape[1] == 1:  # a step of a generation loop
-            return self._whole.sum(1, keepdim=True) - 1
+            return self.lengths[:, None] - 1
         return (self._whole.cumsum(1) - 1)[:, -self.ids.shape[1] :]
 
     @functools.cached_property
     def lengths(self) -> Tensor:
         """(B,) long, real tokens of each row so far."""
-        return self.position[:, -1] + 1 if self.mask is None else self._whole.sum(1)
+        return self._whole.sum(1)
 
 
 PassHook = Callable[[Tensor, Pass], "Tensor | None"]
@@ -77,14 +76,13 @@ PassHook = Callable[[Tensor, Pass], "Tensor | None"]
 
 @dataclass(eq=False)
 class Watch:
-    """What has passed: ``fired`` counts each hook's runs, ``passes`` the complete forward passes."""
+    """What has passed: ``fired`` counts each hook's runs, ``here`` those of the present pass."""
 
     fired: Counter[str] = field(default_factory=Counter)
-    passes: int = 0
+    here: Counter[str] = field(default_factory=Counter)
     current: Pass | None = None
     started: int = 0
     off: bool = False  # while a pass of our own runs inside the user's
-    here: Counter[str] = field(default_factory=Counter)
 
 
 @contextlib.contextmanager
@@ -125,7 +123,6 @@ def watched(
                     f"hook point {silent[0]!r} did not fire in this forward pass, so nothing was changed "
                     "there; was it removed by reset_hooks?"
                 )
-            watch.passes += 1
 
     def wrap(name: str, fn: PassHook) -> models.HookFn:
         def run(x: Tensor) -> Tensor | None:
@@ -144,13 +141,9 @@ def watched(
     with contextlib.ExitStack() as stack:
         with models.lock(model):  # another thread may be in a forward pass
             stack.enter_context(models.hooked(model, {n: wrap(n, fn) for n, fn in hooks.items()}))
-            for handle in (
-                inner.register_forward_pre_hook(before, with_kwargs=True),
-                inner.register_forward_hook(after),
-            ):
-                stack.callback(handle.remove)
+            stack.callback(inner.register_forward_pre_hook(before, with_kwargs=True).remove)
+            stack.callback(inner.register_forward_hook(after).remove)
         yield watch
-    watch.current = None
     if not watch.started:
         raise HookError("no forward pass of this model ran inside the block, so nothing was changed")
     silent = [h for h in hooks if not watch.fired[h]]
@@ -170,14 +163,14 @@ def read_pass(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pass
     if not isinstance(ids, Tensor) or ids.is_floating_point():
         raise SaelabError("this forward pass starts from embeddings; steering needs token ids")
     ids = ids[None] if ids.ndim == 1 else ids  # (B, T)
-    held = cached_columns(kwargs)
-    past, mask = held or 0, kwargs.get("attention_mask")
-    total = past + ids.shape[1]
+    cache = kwargs.get("cache")
+    cache = kwargs.get("past_key_values") if cache is None else cache
+    past, mask = 0 if cache is None else int(cache.get_seq_length()), kwargs.get("attention_mask")
     if mask is not None and mask.ndim != 2:
         raise SaelabError(f"attention_mask must be (batch, position), got shape {tuple(mask.shape)}")
     places = kwargs.get("position_ids")
     behind = places is not None and mask is None and int(places.min()) > past
-    if held is not None and (behind or (mask is not None and mask.shape[1] > total)):
+    if cache is not None and (behind or (mask is not None and mask.shape[1] > past + ids.shape[1])):
         raise HookError(
             f"the key-value cache holds {past} positions but this pass says that more tokens came before: "
             "the model does not fill its cache and its text is wrong"

@@ -1,92 +1,86 @@
 """Edits at work: what is added to the activations of a pass.
 
 A generation loop comes here once per token, so nothing is computed that does not matter: edits that depend on
-nothing in the pass are one addition, latents that are read are computed alone, and where no latent would move
-nothing is done.
+nothing in the pass are one addition, and where no latent would move nothing is done.
 """
 
 from __future__ import annotations
 
 import functools
-from typing import Any, cast
+from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from saelab.errors import SaelabError
 from saelab.interventions.edits import Edit, Intervention, directions
 from saelab.interventions.passes import Pass, Watch
-from saelab.interventions.sites import Clock, Site, count
+from saelab.interventions.sites import EditSchedule, SAEAtHook
 from saelab.sae import SAE
-from saelab.sae.columns import Columns
 from saelab.sae.config import PER_ROW
 
 
-class Steered(Site):
+class EditRunner(SAEAtHook):
     """One SAE's edits at work."""
 
-    def __init__(self, model: Any, sae: SAE, intervention: Intervention, clock: Clock):
+    def __init__(self, model: Any, sae: SAE, intervention: Intervention, schedule: EditSchedule):
         super().__init__(model, sae)
-        self.edits, self.clock = intervention.edits, clock
-        moved = [e for e in self.edits if e.mode != "project"]
-        # a control writes elsewhere than its latent, so it has a column of its own
-        self.keys = list(dict.fromkeys((int(e.latent or 0), e.control) for e in moved))
-        self.rows = directions(sae, self.keys) if self.keys else None  # (m, d_out)
-        self.moved = [(e, self.keys.index((int(e.latent or 0), e.control))) for e in moved]
-        self.projected = [e for e in self.edits if e.mode == "project"]
-        keys = [(int(e.latent or 0), e.control) for e in self.projected]
-        self.onto = directions(sae, keys) if keys else None  # (p, d_out)
+        self.edits, self.schedule = intervention.edits, schedule
+        schedule.needs_prompt |= any(e.needs_prompt for e in self.edits)
+        moved = [e for e in self.edits if e.how.line is not None]
+        self.projected = [e for e in self.edits if e.how.line is None]
         if self.projected and self.crosscoder:
             raise SaelabError(
                 "project is not defined for a crosscoder: it has a decoder row at every hook point"
             )
-        read = {int(e.latent or 0) for e in moved if e.reads} | {
-            e.when for e in self.edits if e.when is not None
-        }
-        self.find = {latent: column for column, latent in enumerate(sorted(read))}  # latent -> column
-        self.columns = Columns(sae, sorted(read)) if read else None
-        self.lines = self._lines()
-        self.idle = all(self._idle(e) for e, _ in self.moved)  # where every latent that is read is 0
-        self.still: Tensor | None = None
+        # a control writes elsewhere than its latent, so it has a column of its own
+        self.keys = list(dict.fromkeys(e.key for e in moved))
+        self.moved = [(e, self.keys.index(e.key)) for e in moved]
+        self.rows = self._written(self.keys)  # (m, d_out)
+        self.onto = self._written([e.key for e in self.projected])  # (p, d_out)
+        # of each latent whose activation matters, the place among those that are read
+        read = {e.key[0] for e in moved if e.how.reads} | {e.when for e in self.edits if e.when is not None}
+        self.place = {latent: i for i, latent in enumerate(sorted(read))}
+        with torch.no_grad():
+            weight = sae.W_enc.T[list(self.place)]  # (r, d_in)
+            self.encoder = weight, sae.b_enc[list(self.place)] - weight @ sae.b_in
+        # a pre-activation alone may be rounded otherwise than in the whole product
+        slack = 2**13 * torch.finfo(weight.dtype).eps * max(1.0, float(weight.norm()))
+        self.least = sae.config.floor - slack
         self.needs_input = bool(read) or sae.config.normalize in PER_ROW
+        self.idle = all(self._idle(e) for e, _ in self.moved)  # where every latent that is read is 0
         self.fixed = None if self.needs_input or self.projected else self._fixed()
 
-    def _fixed(self) -> list[tuple[Edit, Tensor]] | None:
-        """(edit, (d_out) what it adds), where nothing in the pass matters but the position; else None."""
+    def _written(self, keys: list[tuple[int, int | None]]) -> Tensor | None:
+        """(len(keys), d_out) what one unit of activation adds to the output; a row's own scale aside."""
+        if not keys:
+            return None
+        rows = directions(self.sae, keys)
+        return rows / self.sae.output_factor(rows) if self.sae.config.normalize == "scale" else rows
+
+    def _fixed(self) -> list[tuple[Edit, Tensor]]:
+        """(edit, (d_out) what it adds), for edits to which nothing in the pass matters but the position."""
         assert self.rows is not None
-        unit = self._unit(torch.zeros(1, self.sae.config.d_in, device=self.rows.device))
         merged: dict[Any, tuple[Edit, Tensor]] = {}
         for e, column in self.moved:
-            row = e.amount * self.rows[column] * (1.0 if unit is None else unit[0].float())  # (d_out)
-            same = (e.positions, e.schedule)
+            row, same = e.amount * self.rows[column], (e.positions, e.schedule)  # (d_out)
             merged[same] = (e, row if same not in merged else merged[same][1] + row)
         return list(merged.values())
 
-    def _lines(self) -> tuple[Tensor, Tensor] | None:
-        """(m,) slopes and (m,) starts: each latent's move where it is a straight line of its activation, and nothing else
-        in the pass matters but the position; else None."""
-        only = all(e.when is None and e.schedule is None for e in self.edits)
-        alone = len(self.moved) == len(self.keys) and len({e.positions for e in self.edits}) == 1
-        if not self.moved or not only or not alone or [latent for latent, _ in self.keys] != list(self.find):
-            return None
-        slopes, starts = torch.tensor([_line(e) for e, _ in self.moved], dtype=torch.float64).unbind(1)
-        return slopes, starts
-
-    def _unit(self, rows: Tensor) -> Tensor | None:
-        """(n, 1 or d_out): what activation times decoder row is multiplied by on the way out; None is 1."""
-        if self.sae.config.normalize == "none":
-            return None
-        return (self.sae.normalise(rows.to(self.sae.W_dec.dtype))[1] or (None, None))[1]
+    def _idle(self, e: Edit) -> bool:
+        """Whether an edit does nothing where every latent that is read is 0."""
+        if e.when is not None and e.above >= 0:
+            return True
+        # a latent may be moved by one edit and then scaled by the next
+        return e.how.idle(e.amount) and sum(other.latent == e.latent for other, _ in self.moved) == 1
 
     def plan(self, p: Pass, watch: Watch) -> int:
         """Find where this pass is edited; returns at how many positions."""
-        where: dict[Any, Tensor] = {}
-        for e in self.edits:
-            if e.positions not in where:
-                where[e.positions] = self.clock.on(e)
-        self.where, self.done = where, None
-        self.union = functools.reduce(torch.logical_or, where.values())  # (B, T)
-        self.count = count(self.union)
+        self.where = {e.positions: self.schedule.on(e) for e in self.edits}
+        self.union = functools.reduce(torch.logical_or, self.where.values())  # (B, T)
+        self.count = int(self.union.count_nonzero())
+        self.delta: list[Tensor | None] = []  # (n, d_out), once it is known
         self.begin(p, watch, self.needs_input and self.count > 0)
         return self.count
 
@@ -97,124 +91,87 @@ class Steered(Site):
         if self.count == 0:
             return None
         if self.fixed is not None:
-            return self._add_fixed(x, part)
-        if self.done is None or self.projected:
-            self.done = self._delta(x)
-        if self.done is False:
+            added = [self._added(e, row, x) for e, row in self.fixed if not self.schedule.is_over(e)]
+            return functools.reduce(torch.add, added)[..., part] if added else None
+        if not self.delta:
+            self.delta.append(self._delta(x))
+        if self.delta[0] is None:
             return None
-        assert isinstance(self.done, Tensor)
-        delta = _cut(self.done, part).to(x.device)  # (n, d)
+        delta = self.delta[0][:, part].to(x.device)  # (n, d)
         if self.count == self.union.numel():
             return delta.reshape(x.shape)
         out = x.new_zeros(x.shape, dtype=delta.dtype)
         out[self.union.to(x.device)] = delta
         return out
 
-    def _add_fixed(self, x: Tensor, part: slice) -> Tensor | None:
-        assert self.fixed is not None
-        total: Tensor | None = None
-        for i, (e, row) in enumerate(self.fixed):
-            if self.clock.is_over(e):
-                continue
-            if row.device != x.device:
-                self.fixed[i] = (e, row := row.to(x.device))
-            added = _cut(row, part)  # (d)
-            on = self.where[e.positions].to(x.device)  # (B, T)
-            if e.schedule is not None:
-                share = self.clock.share(e).to(x.device)  # (B, T)
-                if not share.any():
-                    continue
-                added = (on * share)[..., None] * added
-            elif self.count != self.union.numel() or len(self.where) > 1:
-                added = on[..., None] * added  # (B, T, d)
-            total = added if total is None else total + added
-        return total
+    def _added(self, e: Edit, row: Tensor, x: Tensor) -> Tensor:
+        """(B, T, d_out) or (d_out): ``row`` where ``e`` applies."""
+        row, on = row.to(x.device), self.where[e.positions].to(x.device)  # (B, T)
+        if e.schedule is not None:
+            return (on * self.schedule.share(e).to(x.device))[..., None] * row
+        return row if self.count == on.numel() and len(self.where) == 1 else on[..., None] * row
 
-    def _delta(self, x: Tensor) -> Tensor | bool:
-        """(n, d_out) in float32 at least, one row per edited position; False where nothing moves."""
-        device, dtype = self.sae.W_dec.device, torch.promote_types(x.dtype, torch.float32)
+    def _delta(self, x: Tensor) -> Tensor | None:
+        """(n, d_out) in float32 at least, one row per edited position; None where nothing moves."""
         every = self.count == self.union.numel()
         on = None if every else self.union.to(x.device)
-        rows = self.input(on) if self.needs_input else None  # (n, d_in)
-        unit = None
-        if rows is not None:
-            rows, stats = self.sae.normalise(rows.to(self.sae.W_dec.dtype))
-            unit = None if stats is None else stats[1].to(dtype)  # (n, 1 or d_out)
-        elif self.sae.config.normalize != "none":
-            unit = self._unit(torch.zeros(1, self.sae.config.d_in, device=device))
-        old = None if self.columns is None or rows is None else self.columns(rows)  # (n, read latents)
-        old = None if old is None else old.to(dtype)
-        delta: Tensor | bool = False
-        if old is None and unit is None and self.lines is not None and not self.idle:
-            delta = self._rest(device, dtype).expand(self.count, -1)  # (n, d_out)
-        elif self.rows is not None:
-            moves = self._moves(old, device, dtype)  # (n, m)
-            if moves is not None:
-                delta = moves @ self.rows.to(device, dtype)  # (n, d_out)
-                delta = delta if unit is None else delta * unit
+        like = torch.empty(0, device=self.sae.W_dec.device, dtype=torch.promote_types(x.dtype, torch.float32))
+        old = unit = None  # (n, latents that are read), (n, 1)
+        if self.needs_input:
+            rows, stats = self.sae.normalise(self.input(on).to(self.sae.W_dec.dtype))
+            old = self._activations(rows) if self.place else None
+            old = None if old is None else old.to(like)
+            if self.sae.config.normalize in PER_ROW and stats is not None:
+                unit = stats[1].to(like)
+        delta = None
+        if self.rows is not None and not (self.idle and old is None):
+            delta = self._moves(old, like) @ self.rows.to(like)
+            delta = delta if unit is None else delta * unit
         if self.onto is not None:
-            here = x.flatten(0, 1) if on is None else x[on]
-            projected = self._projection(here.to(device, dtype), old, unit)
-            delta = projected if delta is False else delta + projected
+            here = (x.flatten(0, 1) if on is None else x[on]).to(like)
+            projected = self._projection(here, old, unit)
+            delta = projected if delta is None else delta + projected
         return delta
 
-    def _rest(self, device: Any, dtype: torch.dtype) -> Tensor:
-        """(1, d_out) what the lines add where every latent that is read is 0: the same in every step."""
-        if self.still is None or self.still.dtype != dtype or self.still.device != device:
-            assert self.lines is not None
-            assert self.rows is not None
-            self.still = self.lines[1].to(device, dtype)[None] @ self.rows.to(device, dtype)
-        return self.still
+    def _activations(self, rows: Tensor) -> Tensor | None:
+        """(n, d_in) normalized -> (n, latents that are read), None where all are 0.
 
-    def _activation(self, old: Tensor | None, latent: int, like: Tensor) -> Tensor:
-        """(n,) of a latent that is read."""
-        return like.new_zeros(self.count) if old is None else old[:, self.find[latent]]
-
-    def _share(self, e: Edit, old: Tensor | None, like: Tensor) -> Tensor | None:
-        """(n,) the part of an edit that is applied on each row, 0 where it is not; None: all of it."""
-        part: Tensor | None = None
-        if len(self.where) > 1:
-            part = self.where[e.positions][self.union].to(like)
-        if e.schedule is not None:
-            scheduled = self.clock.share(e)[self.union].to(like)
-            part = scheduled if part is None else part * scheduled
-        if e.when is not None:
-            fires = (self._activation(old, e.when, like) > e.above).to(like)
-            part = fires if part is None else part * fires
-        return part
-
-    def _moves(self, old: Tensor | None, device: Any, dtype: torch.dtype) -> Tensor | None:
-        """(n, m) by how much each latent goes up; None where none does."""
-        if old is None and self.idle:
+        An active latent is above the floor in any case, so only rows with such a one are encoded.
+        """
+        pre = F.linear(rows, *self.encoder)  # (n, r)
+        near = (pre > self.least).any(1)
+        if not near.any():
             return None
-        if old is not None and self.lines is not None:
-            slopes, starts = self.lines = self.lines[0].to(old), self.lines[1].to(old)
-            return torch.addcmul(starts, old, slopes)
-        like = torch.empty(0, device=device, dtype=dtype)
-        moves: list[Tensor | None] = [None] * len(self.keys)
-        for e, column in self.moved:
-            latent, move = self.keys[column][0], moves[column]
-            a = self._activation(old, latent, like) if latent in self.find else like.new_zeros(self.count)
-            share = self._share(e, old, like)
-            step = _step(e, a if move is None else a + move)  # (n,)
-            step = step if share is None else share * step
-            moves[column] = step if move is None else move + step
-        return torch.stack(cast(list[Tensor], moves), 1)
+        out = torch.zeros_like(pre)
+        every = self.sae.pre_activations(rows[near])
+        out[near] = self.sae.arch.activate(self.sae, every)[:, list(self.place)]
+        return out
 
-    def _idle(self, e: Edit) -> bool:
-        """Whether an edit does nothing where every latent that is read is 0."""
-        if e.when is not None and e.above >= 0:
-            return True
-        # a latent may be moved by one edit and then scaled by the next
-        alone = sum(other.latent == e.latent for other, _ in self.moved) == 1
-        return alone and e.reads and _line(e)[1] == 0
+    def _share(self, e: Edit, old: Tensor | None, like: Tensor) -> Tensor | float:
+        """(n,) the part of an edit that is applied on each row, 0 where it is not; 1.0: all of it everywhere."""
+        share = 1.0 if len(self.where) == 1 else self.where[e.positions][self.union].to(like)
+        if e.schedule is not None:
+            share = share * self.schedule.share(e)[self.union].to(like)
+        if e.when is not None:
+            fires = e.above < 0 if old is None else (old[:, self.place[e.when]] > e.above).to(like)
+            share = share * fires
+        return share
+
+    def _moves(self, old: Tensor | None, like: Tensor) -> Tensor:
+        """(n, m) by how much each latent goes up."""
+        moves = [like.new_zeros(self.count) for _ in self.keys]
+        for e, column in self.moved:
+            place = self.place.get(e.key[0])
+            a = moves[column] if old is None or place is None else old[:, place] + moves[column]  # (n)
+            moves[column] = moves[column] + self._share(e, old, like) * e.how.step(e.amount, a)
+        return torch.stack(moves, 1)
 
     def _projection(self, x: Tensor, old: Tensor | None, unit: Tensor | None) -> Tensor:
         """(n, d_out). Rows that the same edits apply to are solved together."""
         assert self.onto is not None
-        every = [self._share(e, old, x) for e in self.projected]
-        shares = torch.stack([x.new_ones(len(x)) if s is None else s for s in every], 1)  # (n, p)
-        unit = x.new_ones(len(x), 1) if unit is None else unit.to(x).expand(len(x), -1)
+        every = [x.new_ones(len(x)) * self._share(e, old, x) for e in self.projected]
+        shares = torch.stack(every, 1)  # (n, p)
+        unit = x.new_ones(len(x), 1) if unit is None else unit
         delta = torch.zeros_like(x)
         patterns, which = torch.unique(shares != 0, dim=0, return_inverse=True)
         for i, pattern in enumerate(patterns):
@@ -226,24 +183,3 @@ class Steered(Site):
             wanted = x.new_tensor([e.amount for e in self.projected])[pattern] * unit[here]  # (rows, q)
             delta[here] = ((wanted - found) * shares[here][:, pattern]) @ basis
         return delta
-
-
-def _line(e: Edit) -> tuple[float, float]:
-    """(slope, start) of what an edit adds, as a function of the activation."""
-    return {
-        "add": (0.0, e.amount),
-        "scale": (e.amount - 1, 0.0),
-        "clamp": (-1.0, e.amount),
-        "ablate": (-1.0, 0.0),
-    }[e.mode]
-
-
-def _step(e: Edit, a: Tensor) -> Tensor:
-    """(n,) from the activation ``a`` to what the edit makes of it."""
-    slope, start = _line(e)
-    return start + slope * a if e.reads else torch.full_like(a, start)
-
-
-def _cut(x: Tensor, part: slice) -> Tensor:
-    """``x[..., part]``; ``x`` itself where that is all of it."""
-    return x if part.stop - part.start == x.shape[-1] else x[..., part]

@@ -16,7 +16,7 @@ from saelab.interventions.passes import Pass, Watch
 from saelab.sae import SAE
 
 
-class Site:
+class SAEAtHook:
     """Where one SAE reads and writes; holds what it read until the pass is over.
 
     A crosscoder has several hook points, side by side in its input. It can only encode once the last of them
@@ -29,13 +29,14 @@ class Site:
         self.reads, self.writes = hook_points(sae.config.hook_in), hook_points(sae.config.hook_out)
         for hook in dict.fromkeys((*self.reads, *self.writes)):
             models.check_hook(model, hook)
-        widths = getattr(sae.config, "widths", None) or (sae.W_dec.shape[1],)
+        widths = sae.config.widths or (sae.W_dec.shape[1],)
         ends = torch.tensor(widths).cumsum(0).tolist()
         self.slices = {h: slice(e - w, e) for h, w, e in zip(self.writes, widths, ends, strict=True)}
         self.crosscoder = len(self.reads) > 1
         self.x: Tensor | None = None  # (B, T, d_in) at the hook point it reads
 
     def begin(self, p: Pass, watch: Watch, needed: bool) -> None:
+        """Forget the pass before; a crosscoder whose latents are ``needed`` makes its clean pass."""
         self.x = None
         if self.crosscoder and needed:
             if p.past:
@@ -49,6 +50,7 @@ class Site:
             self.x = torch.cat([found[h] for h in self.reads], -1)
 
     def read(self, hook: str, x: Tensor) -> None:
+        """Keep what comes in at the hook point that is read."""
         if not self.crosscoder and hook == self.reads[0]:
             self.check_width(hook, x, self.sae.config.d_in)
             self.x = x
@@ -61,6 +63,7 @@ class Site:
         return x.to(self.sae.W_dec.device)
 
     def check_width(self, hook: str, x: Tensor, width: int) -> None:
+        """Refuse a model that is not as wide as the SAE."""
         if x.shape[-1] != width:
             raise HookError(
                 f"hook point {hook!r} is {x.shape[-1]} wide in this model, the SAE is for {width}"
@@ -74,7 +77,7 @@ def hook_points(hook: str) -> tuple[str, ...]:
     return tuple(hook.split("+"))
 
 
-AnySite = TypeVar("AnySite", bound=Site)
+AnySite = TypeVar("AnySite", bound=SAEAtHook)
 
 
 def by_hook(
@@ -97,69 +100,55 @@ def by_hook(
 
 def sum_into(x: Tensor, changes: list[Tensor]) -> Tensor:
     """``x`` plus all changes (B, T, d), added in float32 at least and given back in x's dtype."""
-    # a step of a generation loop has no time for conversions that convert nothing
-    if all(change.dtype == x.dtype == torch.float32 and change.device == x.device for change in changes):
-        return functools.reduce(torch.add, changes, x)
-    wide = x.to(torch.promote_types(x.dtype, torch.float32))
-    for change in changes:
-        wide = wide + change.to(wide)
-    return wide.to(x.dtype)
+    if all(c.dtype == x.dtype == torch.float32 and c.device == x.device for c in changes):
+        return functools.reduce(
+            torch.add, changes, x
+        )  # a step of a generation loop has no time to convert nothing
+    wide = torch.promote_types(x.dtype, torch.float32)
+    return functools.reduce(lambda total, c: total + c.to(x.device, wide), changes, x.to(wide)).to(x.dtype)
 
 
-# (B, T) of a step of a generation loop: a look at it instead of sums and products over one place
-_YES, _NO = torch.ones(1, 1, dtype=torch.bool), torch.zeros(1, 1, dtype=torch.bool)
+class EditSchedule:
+    """Which positions an edit means in each pass, and how much of it each of them gets.
 
+    Attributes
+    ----------
+    prompt
+        (B,) or (1,) tokens before generation begins; None when no pass has shown it.
+    allowed
+        (B, T) bool of the present pass: positions that may be edited.
+    """
 
-def count(on: Tensor) -> int:
-    """How many positions (B, T) are on."""
-    return 1 if on is _YES else 0 if on is _NO else int(on.sum())
-
-
-class Clock:
-    """Which positions an edit means, in each pass."""
-
-    def __init__(self, model: Any, special: bool, prompt_tokens: int | None, needs_prompt: bool):
-        self.model, self.special, self.needs_prompt = model, special, needs_prompt
-        self.fixed = prompt_tokens
-        self.special_ids = special_ids = models.special_ids(model)
+    def __init__(self, model: Any, *, special: bool = False, prompt_tokens: int | None = None):
+        self.model, self.special, self.fixed = model, special, prompt_tokens
+        special_ids = models.special_ids(model)
         size = max((models.vocab_size(model), *(i + 1 for i in special_ids)))
         self.ordinary = torch.ones(size, dtype=torch.bool)  # a look-up: torch.isin takes ten times as long
         self.ordinary[list(special_ids)] = False
-        self.schedules: dict[tuple[float, ...], Tensor] = {}
-        self.spent: dict[
+        self.needs_prompt = False  # set by the edits that do
+        self.prompt: Tensor | None = None
+        self.over: dict[
             tuple[float, ...], int
         ] = {}  # schedule -> columns in the cache when it had ended in 0
-        self.prompt: Tensor | None = None  # (B,)
-        self.longest_prompt: int | None = None
         self.begun: Tensor | None = None  # ids of the last pass that began a text
         self.wanted: set[int] = set()
         self.reached: set[int] = set()
 
     def begin(self, p: Pass) -> None:
+        """Look at a pass before it runs."""
         if p.past == 0:
-            self.spent.clear()
+            self.over.clear()
         if self.fixed is not None:
-            if self.prompt is None or len(self.prompt) != len(p.ids):
-                self.prompt = torch.full((len(p.ids),), self.fixed, device=p.ids.device)
-                self.longest_prompt = self.fixed
+            if self.prompt is None:
+                self.prompt = torch.tensor([self.fixed], device=p.ids.device)  # the same for every row
         elif p.past == 0:
             self._refuse_a_loop_without_cache(p)
             self.prompt, self.begun = p.lengths, p.ids
-            self.longest_prompt = int(p.lengths.max())
         elif self.needs_prompt and (self.prompt is None or len(self.prompt) != len(p.ids)):
             raise SaelabError("this pass continues a text that began outside the block; pass prompt_tokens")
         self.p = p
-        if p.ids.numel() == 1 and p.ids.device.type == "cpu":
-            real = p.mask is None or bool(p.mask.numpy(force=True)[0, -1])
-            self.allowed = _YES if real and (self.special or p.ids.item() not in self.special_ids) else _NO
-            return
-        if self.special:
-            self.allowed = p.real  # (B, T)
-            return
-        if self.ordinary.device != p.ids.device:
-            self.ordinary = self.ordinary.to(p.ids.device)
-        ordinary = self.ordinary.take(p.ids)  # (B, T)
-        self.allowed = ordinary if p.mask is None else ordinary & p.real  # (B, T)
+        self.ordinary = self.ordinary.to(p.ids.device)
+        self.allowed = p.real if self.special else self.ordinary.take(p.ids) & p.real  # (B, T)
 
     def _refuse_a_loop_without_cache(self, p: Pass) -> None:
         old = self.begun
@@ -206,17 +195,16 @@ class Clock:
         assert edit.schedule is not None
         assert self.prompt is not None
         step = (self.p.position - self.prompt[:, None]).clamp(0, len(edit.schedule) - 1)  # (B, T)
-        if edit.schedule not in self.schedules:
-            self.schedules[edit.schedule] = torch.tensor(edit.schedule, device=step.device)
         if self.p.past and edit.schedule[-1] == 0 and int(step.min()) == len(edit.schedule) - 1:
-            self.spent[edit.schedule] = self.p.past
-        return self.schedules[edit.schedule].to(step.device)[step]
+            self.over[edit.schedule] = self.p.past
+        return torch.tensor(edit.schedule, device=step.device).take(step)
 
     def is_over(self, edit: Edit) -> bool:
         """Whether a schedule that ends in 0 had ended before this pass, as every later token's has then."""
-        return edit.schedule is not None and self.p.past > self.spent.get(edit.schedule, self.p.past)
+        return edit.schedule is not None and self.p.past > self.over.get(edit.schedule, self.p.past)
 
     def check_reached(self) -> None:
+        """Refuse a place in the text that no pass came to."""
         never = sorted(self.wanted - self.reached)
         if never:
             raise SaelabError(f"positions {never} were never reached: every text in the block was shorter")

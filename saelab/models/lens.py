@@ -12,8 +12,13 @@ from saelab.errors import SaelabError
 from saelab.models.hooks import HookedModel, hook_layer
 
 _RESIDUAL = re.compile(
-    r"(hook_resid_(pre|mid|post)|hook_(mlp|attn)_out|blocks\.\d+\.(attn\.|mlp\.)?hook_out|hook_embed)$"
+    r"(hook_resid_(pre|mid|post)|hook_(mlp|attn)_out|blocks\.\d+\.(attn\.|mlp\.|ln\d_post\.)?hook_out|hook_embed)$"
 )
+
+_NORMED = {
+    ".attn.": "ln1_post",
+    ".mlp.": "ln2_post",
+}  # Gemma 2 and 3, OLMo 2: a norm behind the part, in the block
 
 
 def residual_direction(
@@ -28,6 +33,12 @@ def residual_direction(
     """
     names = {hook, str(getattr(model.hook_dict.get(hook), "name", None) or hook)}
     layer = hook_layer(hook)
+    behind = next((norm for part, norm in _NORMED.items() if all(part in name for name in names)), None)
+    if behind is not None and layer is not None and hasattr(model.blocks[layer], behind):
+        raise SaelabError(
+            f"the logit lens has no meaning at {hook!r}: this model puts a norm ({behind}) between it and the "
+            f"residual stream; an SAE of blocks.{layer}.{behind}.hook_out writes straight into the stream"
+        )
     if any(_RESIDUAL.search(name) for name in names):
         return direction
     if layer is not None and any(re.search(r"mlp\.(hook_post|out\.hook_in)$", name) for name in names):

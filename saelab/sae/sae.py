@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from saelab.display import facts_html
 from saelab.errors import SaelabError, check_dtype
-from saelab.sae import folding, ops
+from saelab.sae import folding, ops, saving
 from saelab.sae.archs import ARCHS
 from saelab.sae.codes import Codes
 from saelab.sae.config import PER_ROW, SAEConfig
@@ -201,26 +201,24 @@ class SAE(nn.Module):
 
     # -------------------------------------------------------------------------------------- keep and show
 
-    def save(self, path: str | Path, *, format: str = "saelab") -> Path:
-        """Write ``config.json``, ``weights.safetensors`` and the record of the run; see
-        ``saelab.load_sae``.
+    def save(self, path: str | Path) -> Path:
+        """Write a folder with ``config.json``, ``weights.safetensors`` and the record of the run; returns it.
 
-        ``format`` is ``saelab``, ``saelens``, ``dictionary_learning``, ``sparsify`` or ``openai``; an SAE
-        that a format cannot express is refused with the reason.
+        ``saelab.load_sae`` reads it; ``saelab.save_sae`` writes the formats of other libraries.
+
+        Raises
+        ------
+        SaelabError
+            If ``path`` is a file, or the disk does not take the weights.
+
+        Examples
+        --------
+        >>> sae.save(folder / "mine").name
+        'mine'
+        >>> sl.load_sae(folder / "mine").config == sae.config
+        True
         """
-        from saelab.formats import save_sae
-
-        return save_sae(self, path, format=format)
-
-    def push_to_hub(self, repo: str, *, licence: str, **options: Any) -> str:
-        """Write it, with a model card, into ``org/name`` of the Hugging Face hub; returns the address.
-
-        ``evaluation=sl.evaluate(…)`` puts measured numbers on the card; for the rest see
-        :func:`saelab.formats.publish.push`. ``saelab.load_sae("org/name")`` gets it back.
-        """
-        from saelab.formats.publish import push
-
-        return push(self, repo, licence=licence, **options)
+        return saving.save(self, path)
 
     def extra_repr(self) -> str:
         c = self.config

@@ -491,7 +491,8 @@ function edits({ state, set, ask, say, signal }) {
   const strengthenSoon = throttle(strengthen, 80, signal);
   function row({ latent, strength }) {
     const about = state.about[String(latent)] ?? { label: "", token: null, max: 5 };
-    const scaled = state.mode === "scale";
+    const { unit } = state.modes[state.mode];
+    const scaled = unit === "times";
     const reach = scaled ? 4 : Math.max(3 * about.max, Math.abs(strength));
     const low = scaled ? 0 : -reach;
     const slider = h("input", { type: "range", min: low, max: reach, step: reach / 100, "aria-label": `Strength of latent ${latent}` });
@@ -516,7 +517,7 @@ function edits({ state, set, ask, say, signal }) {
     const marks = [show(low), scaled ? "× 2" : "0", show(reach)].map((text) => h("span", {}, text));
     return h(
       "div",
-      { class: `sl-edit${state.mode === "ablate" ? " sl-off" : ""}`, "data-latent": latent },
+      { class: `sl-edit${unit ? "" : " sl-off"}`, "data-latent": latent },
       who(latent, about),
       h("span", { class: "sl-slider" }, slider, h("small", { "aria-hidden": "true" }, ...marks)),
       number,
@@ -541,22 +542,10 @@ function edits({ state, set, ask, say, signal }) {
 }
 
 // steering_settings.js
-var CHOICES = (
-  /** @type {const} */
-  {
-    mode: {
-      add: "add to the activation",
-      clamp: "set the activation",
-      scale: "multiply the activation",
-      ablate: "set the activation to 0",
-      project: "set the component along it"
-    },
-    positions: { all: "all tokens", prompt: "the prompt", generated: "generated tokens", last: "the newest token" }
-  }
-);
+var POSITIONS = { all: "all tokens", prompt: "the prompt", generated: "generated tokens", last: "the newest token" };
 var field = (name, input) => h("label", { class: "sl-field" }, name, input);
-function choice({ set }, key) {
-  const options = Object.entries(CHOICES[key]).map(([value, text]) => h("option", { value }, text));
+function choice({ set }, key, names) {
+  const options = names.map(([value, text]) => h("option", { value }, text));
   const node = h("select", { class: "sl-input", "aria-label": key }, ...options);
   node.addEventListener("change", () => set({ [key]: node.value }));
   return node;
@@ -574,8 +563,8 @@ function setting({ state, set }, key, label) {
 function settings(ui) {
   const { state, set, say, signal } = ui;
   const fields = {
-    mode: choice(ui, "mode"),
-    positions: choice(ui, "positions"),
+    mode: choice(ui, "mode", Object.entries(state.modes).map(([key, { title }]) => [key, title])),
+    positions: choice(ui, "positions", Object.entries(POSITIONS)),
     max_new_tokens: setting(ui, "max_new_tokens", "Tokens to write"),
     temperature: setting(ui, "temperature", "Temperature"),
     seed: setting(ui, "seed", "Seed")
@@ -625,11 +614,9 @@ var MEANING = (
     ["text", null]
   ]
 );
-function done(mode, latent, strength) {
-  if (mode === "ablate") return `${latent} off`;
-  if (mode === "scale") return `${latent} × ${show(strength)}`;
-  if (mode === "clamp" || mode === "project") return `${latent} = ${show(strength)}`;
-  return `${latent} ${strength < 0 ? "−" : "+"} ${show(Math.abs(strength))}`;
+function done(sign, latent, strength) {
+  if (sign === "+") return `${latent} ${strength < 0 ? "−" : "+"} ${show(Math.abs(strength))}`;
+  return sign ? `${latent} ${sign} ${show(strength)}` : `${latent} off`;
 }
 function side({ prompt, said, running: running2 }, name, text, plain, wait) {
   const dir = direction(prompt + (text?.text.join("") ?? ""));
@@ -660,7 +647,7 @@ function texts({ state }) {
       /** @type {[number, number][]} */
       said.edits ?? []
     );
-    const name = edits2.length ? `steered: ${edits2.map(([latent, strength]) => done(said.mode, latent, strength)).join(", ")}` : "steered";
+    const name = edits2.length ? `steered: ${edits2.map(([latent, strength]) => done(state.modes[said.mode]?.sign, latent, strength)).join(", ")}` : "steered";
     node.hidden = !left && !right && !(running2 && !state.status.startsWith("sweep"));
     node.replaceChildren(side(state, "as it is", left, true, running2 && !right), side(state, name, right, false, running2 && !!right));
     legend.hidden = !said.edits;

@@ -277,9 +277,9 @@ def _steer(tour: Tour, seed: int) -> None:
     for latent in best:
         strength = STRENGTH.get(tour.name, USUAL_STRENGTH) * float(tour.index.latent_stats(latent)["max"])
         panel = SteeringPanel(
-            tour.model,
-            tour.sae,
             tour.index,
+            model=tour.model,
+            sae=tour.sae,
             edits={latent: strength},
             prompt=prompt,
             seed=seed,

@@ -9,7 +9,7 @@ file of prose, tables, charts and widgets.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, overload
 
 from saelab.widgets.dashboard import LatentDashboard
 from saelab.widgets.effect_map import EffectMap
@@ -32,6 +32,10 @@ from saelab.widgets.steering import SteeringPanel
 from saelab.widgets.table import LatentTable
 from saelab.widgets.tokens import TokenText
 from saelab.widgets.training_monitor import TrainingMonitor
+
+if TYPE_CHECKING:
+    from saelab.index import LatentIndex
+    from saelab.interventions import Effects
 
 __all__ = [
     "ActivationHeatmap", "BarChart", "Code", "EffectMap", "Facts", "Heading", "LatentDashboard", "LatentMap",
@@ -70,17 +74,36 @@ def heatmap(
     return ActivationHeatmap.of(model, sae, texts, latents, index=index, **state)
 
 
-def steering_panel(model: Any, sae: Any, index: Any = None, **state: Any) -> SteeringPanel:
-    """Panel to steer generation with latents; see :class:`SteeringPanel`."""
-    return SteeringPanel(model, sae, index, **state)
+def steering_panel(
+    index: LatentIndex | None = None, *old_order: None, model: Any = None, sae: Any = None, **state: Any
+) -> SteeringPanel:
+    """Panel to steer generation with latents; see :class:`SteeringPanel`.
+
+    Examples
+    --------
+    >>> sl.steering_panel(index, edits={latent: 8.0}).title() == f"Steering with latent {latent}"
+    True
+    """
+    return SteeringPanel(index, *old_order, model=model, sae=sae, **state)
 
 
-def effect_map(model: Any, sae: Any, text: str, latent: int, **options: Any) -> EffectMap:
+@overload
+def effect_map(effects: Effects, /, **state: Any) -> EffectMap: ...
+@overload
+def effect_map(model: Any, /, sae: Any, text: str, latent: int, **options: Any) -> EffectMap: ...
+def effect_map(effects: Any, /, *what: Any, **options: Any) -> EffectMap:
     """What taking a latent away changes at each position of a text; see :class:`EffectMap`.
 
-    ``options`` are those of :func:`saelab.effects` (``top``, ``direct``, ``special``) and traits to begin with.
+    ``effect_map(effects)`` shows what :func:`saelab.effects` gave; ``effect_map(model, sae, text, latent)``
+    computes it, and can then show other latents. ``options`` are traits to begin with and, in the second form,
+    those of :func:`saelab.effects` (``top``, ``direct``, ``special``).
+
+    Examples
+    --------
+    >>> sl.effect_map(sl.effects(model, sae, "The red fox", latent)).latent == latent
+    True
     """
-    return EffectMap.of(model, sae, text, latent, **options)
+    return EffectMap.of(effects, *what, **options) if what else EffectMap(effects, **options)
 
 
 def training_monitor(what: Any = None) -> TrainingMonitor:

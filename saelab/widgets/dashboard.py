@@ -9,8 +9,9 @@ import numpy as np
 import traitlets
 
 from saelab.errors import SaelabError, check_count, check_latent, unknown
+from saelab.interventions import effects
 from saelab.widgets.base import Widget, asset
-from saelab.widgets.effects import most, packed, plain_lines
+from saelab.widgets.effect_map import most, packed, plain_lines
 from saelab.widgets.latest import Latest
 from saelab.widgets.page import request_key
 from saelab.widgets.payload import examples, payload, payloads, sides, values_at
@@ -20,7 +21,7 @@ from saelab.widgets.tokens import MONO, TokenText, escape, frame, spans
 if TYPE_CHECKING:
     import pandas as pd
 
-    from saelab.interventions.effects import Effects
+    from saelab.interventions import Effects
 
 _DETACHED = "trying a text and ablating need the SAE and the model: LatentIndex.open(path, sae=…, model=…)"
 
@@ -214,8 +215,6 @@ class LatentDashboard(Widget):
             thread.join()
 
     def _effects_in(self, index: Any, latent: int, row: int, position: int | None) -> tuple[Any, ...]:
-        from saelab.interventions.effects import effects
-
         try:
             return latent, row, position, effects(index.model, index.sae, index.rows[row], latent)
         except Exception as error:

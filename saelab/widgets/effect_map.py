@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+import pandas as pd
 import traitlets
 
 from saelab.errors import SaelabError, check_latent
+from saelab.interventions import Effects, effects
 from saelab.widgets.base import Widget, asset
-from saelab.widgets.effects import most, packed, plain_lines
-from saelab.widgets.tokens import frame
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from saelab.interventions.effects import Effects
+from saelab.widgets.tokens import HEAT, MONO, TokenText, escape, frame
 
 MEASURES = ("loss_diff", "kl", "activation")
+COOL = (59, 130, 196)  # the same blue as --sl-cool
 
 
 class EffectMap(Widget):
-    """A text coloured by what ablating a latent changes, and the tokens it votes up and down at each place.
+    """A text colored by what ablating a latent changes, and the tokens it votes up and down at each place.
 
-    Colours and numbers at a token are about the prediction of the token *after* it. A loss difference above 0
+    Colors and numbers at a token are about the prediction of the token *after* it. A loss difference above 0
     means that the loss rises without the latent: it helps there.
 
     Parameters
@@ -35,7 +33,7 @@ class EffectMap(Widget):
     Attributes
     ----------
     measure
-        What colours the text: ``loss_diff``, ``kl`` or ``activation``.
+        What colors the text: ``loss_diff``, ``kl`` or ``activation``.
     direct
         Show the direct effect through the last layer's residual stream, where that was computed.
     selected_token
@@ -43,8 +41,11 @@ class EffectMap(Widget):
 
     Examples
     --------
-    >>> sl.effects(model, sae, "GET /index.html HTTP/1.1", 123)  # doctest: +SKIP
-    >>> sl.effect_map(model, sae, "GET /index.html HTTP/1.1", 123)  # asks for other latents, too  # doctest: +SKIP
+    >>> found = sl.effects(model, sae, "The red fox", latent)
+    >>> sl.effect_map(found, measure="kl").latent == latent
+    True
+    >>> sl.effect_map(model, sae, "The red fox", latent).can_ask  # for other latents
+    True
     """
 
     module = "effect_map"
@@ -54,7 +55,7 @@ class EffectMap(Widget):
     measure = traitlets.Enum(MEASURES, "loss_diff").tag(sync=True)
     direct = traitlets.Bool(False).tag(sync=True)
     selected_token = traitlets.Int(None, allow_none=True).tag(sync=True)
-    vmax = traitlets.Float(None, allow_none=True, help="end of the colours; None: the largest").tag(sync=True)
+    vmax = traitlets.Float(None, allow_none=True, help="end of the colors; None: the largest").tag(sync=True)
     show_whitespace = traitlets.Bool(False).tag(sync=True)
     # set by Python alone
     latent = traitlets.Int(0).tag(sync=True)
@@ -69,17 +70,25 @@ class EffectMap(Widget):
     can_ask = traitlets.Bool(False).tag(sync=True)
 
     def __init__(self, effects: Effects, **state: Any):
+        if not isinstance(effects, Effects):
+            raise SaelabError(
+                "give what saelab.effects gave, or a model, an SAE, a text and a latent; "
+                f"got {type(effects).__name__}"
+            )
         super().__init__(**{"can_ask": False, **state})
-        self._effects = effects
         self._show(effects)
 
     @classmethod
     def of(
         cls, model: Any, sae: Any, text: str, latent: int, *, direct: bool = False, **options: Any
     ) -> EffectMap:
-        """Compute the effects; the view can then ask for those of other latents. See :func:`saelab.effects`."""
-        from saelab.interventions.effects import effects
+        """Compute the effects; the view can then ask for those of other latents. See :func:`saelab.effects`.
 
+        Examples
+        --------
+        >>> sl.widgets.EffectMap.of(model, sae, "The red fox", latent).latent == latent
+        True
+        """
         names = ("top", "special")
         how = {"direct": direct, **{k: options.pop(k) for k in names if k in options}}
         made = cls(effects(model, sae, text, latent, **how), **options)
@@ -89,6 +98,7 @@ class EffectMap(Widget):
         return made
 
     def _show(self, effects: Effects) -> None:
+        self._effects = effects
         with self.hold_sync():
             for name, value in packed(effects).items():
                 setattr(self, name, value)
@@ -107,24 +117,36 @@ class EffectMap(Widget):
         return {"ablate": self.ablate}
 
     def ablate(self, latent: int) -> None:
-        """Show another latent's effects. Only for a map that was made from a model and an SAE."""
+        """Show another latent's effects. Only for a map that was made from a model and an SAE.
+
+        Examples
+        --------
+        >>> shown = sl.effect_map(model, sae, "The red fox", latent)
+        >>> shown.ablate(3)
+        >>> shown.latent
+        3
+        """
         if self._source is None:
             raise SaelabError(
                 "this map was made from effects that were computed before; make it with saelab.effect_map to "
                 "ask for other latents"
             )
-        from saelab.interventions.effects import effects
-
         model, sae, text, how = self._source
-        self._effects = effects(model, sae, text, check_latent(latent, sae.config.d_sae), **how)
+        found = effects(model, sae, text, check_latent(latent, sae.config.d_sae), **how)
         with self.hold_sync():
             self.vmax = None
-            self._show(self._effects)
+            self._show(found)
 
     # -------------------------------------------------------------------------------------------- export
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per position; the columns are named in :func:`saelab.effects`."""
+        """One row per position; the columns are named in :func:`saelab.effects`.
+
+        Examples
+        --------
+        >>> list(sl.effect_map(model, sae, "The red fox", latent).to_frame())[:3]
+        ['position', 'token', 'id']
+        """
         return self._effects.frame
 
     def export_state(self, **options: Any) -> dict[str, Any]:
@@ -135,3 +157,85 @@ class EffectMap(Widget):
 
     def fallback(self) -> str:
         return frame(*plain_lines(self._effects))
+
+
+def packed(effects: Effects) -> dict[str, Any]:
+    """What widgets/effects.js takes.
+
+    Returns
+    -------
+    dict
+        latent; text; following: the token after each; edited: positions where the latent was set to 0; numbers:
+        column -> (n,) little-endian float32; votes: up, down, direct_up, direct_down -> the tokens at each position;
+        weights: the same -> (n, top) float32, NaN where there is no token; has_direct.
+    """
+    data = effects.frame
+    kinds = ["up", "down", *(["direct_up", "direct_down"] if "direct_up" in data else [])]
+    names = [c for c in ("activation", "loss", "loss_diff", "kl", "direct_kl") if c in data]
+    labels = tuple(str(t) for t in data["token"])
+    text = TokenText(tuple(effects.ids), tuple(effects.groups), labels, effects.special)
+    return {
+        "latent": effects.latent,
+        "text": text.to_dict(),
+        "following": [t if isinstance(t, str) else None for t in data["next"]],
+        "edited": [int(i) for i in np.flatnonzero(data["edited"])],
+        "numbers": {c: _pack(data[c].to_numpy(dtype=np.float32)) for c in names},
+        "votes": {k: [[str(token) for token, _ in row] for row in data[k]] for k in kinds},
+        "weights": {k: _pack(_square([[v for _, v in row] for row in data[k]])) for k in kinds},
+        "has_direct": "direct_up" in data,
+    }
+
+
+def most(data: Any) -> int | None:
+    """Where the latent matters most: the largest loss difference, else the largest KL."""
+    change = np.nan_to_num(np.abs(data["loss_diff"].to_numpy(dtype=float)))
+    if not change.any():
+        change = data["kl"].to_numpy(dtype=float)
+    return int(change.argmax()) if len(change) and change.any() else None
+
+
+def plain_lines(effects: Effects) -> list[str]:
+    """HTML of a caption, the text with its loss differences, and the places where they are largest."""
+    data = effects.frame
+    change = np.nan_to_num(data["loss_diff"].to_numpy(dtype=float))
+    high = float(np.abs(change).max(initial=0.0)) or 1.0
+    pieces = []
+    for start, stop, piece in effects.groups:
+        value = float(max(change[start:stop], key=abs, default=0.0))
+        color = HEAT if value > 0 else COOL
+        share = min(1.0, abs(value) / high)
+        style = f"background-color:rgba({color[0]},{color[1]},{color[2]},{share:.2f})"
+        pieces.append(
+            f'<span style="{style}" title="{value:+.4g}">{escape(piece)}</span>'
+            if share > 0.02
+            else f"<span>{escape(piece)}</span>"
+        )
+    lines = [f'<bdi style="display:block;{MONO}" dir="auto">{"".join(pieces)}</bdi>']
+    for i in np.argsort(-np.abs(change), kind="stable")[:5]:
+        if change[i]:
+            row = data.iloc[int(i)]
+            lines.append(
+                f"{int(i)} {escape(repr(row['token']))} before {escape(repr(row['next']))}: loss difference "
+                f"{change[i]:+.3g}, KL {row['kl']:.3g}; up {_said(row['up'])}; down {_said(row['down'])}"
+            )
+    about = (
+        f"<b>Latent {effects.latent} ablated</b>: loss without it minus loss with it (nats), about the token "
+        f"after each; orange where it helps, blue where it harms, at most {high:.3g}"
+    )
+    return [about, *lines]
+
+
+def _said(votes: list[tuple[str, float]]) -> str:
+    return ", ".join(f"{escape(repr(token))} {value:+.2g}" for token, value in votes[:3]) or "none"
+
+
+def _square(rows: list[list[float]]) -> np.ndarray:
+    """(n, longest) with NaN behind shorter rows."""
+    out = np.full((len(rows), max(map(len, rows), default=0)), np.nan, dtype=np.float32)
+    for line, row in zip(out, rows, strict=True):
+        line[: len(row)] = row
+    return out
+
+
+def _pack(values: np.ndarray) -> bytes:
+    return np.ascontiguousarray(values, dtype="<f4").tobytes()

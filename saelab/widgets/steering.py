@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
+import pandas as pd
 import traitlets
 
 from saelab.errors import SaelabError, check_latent, check_pair, unknown
+from saelab.index import LatentIndex
+from saelab.interventions import MODES, POSITIONS, Comparison, compare, sweep
 from saelab.widgets.base import Widget, asset
 from saelab.widgets.page import plain
+from saelab.widgets.payload import top_tokens
 from saelab.widgets.tokens import MONO, TokenText, escape, frame
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from saelab.interventions.generation import Comparison
-
-MODES = ("add", "clamp", "scale", "ablate", "project")
-POSITIONS = ("all", "prompt", "generated", "last")
 _INTERVAL = 0.12  # seconds between updates of the view: a notebook server drops messages that come faster
 
 
@@ -32,10 +30,11 @@ class SteeringPanel(Widget):
 
     Parameters
     ----------
-    model, sae
-        What to steer, and whose latents.
     index
-        A LatentIndex: gives labels, the token each latent fires on most, and sensible ranges of the sliders.
+        A LatentIndex: what to steer, and labels, the token each latent fires on most, and sensible ranges of
+        the sliders.
+    model, sae
+        What to steer, without an index or for one that was opened without them.
     edits
         Latents to begin with: ``{latent: strength}``, or a list of latents.
     state
@@ -53,11 +52,15 @@ class SteeringPanel(Widget):
     baseline, steered
         What was written: tokens, and the positions that differ.
     result
-        The :class:`saelab.interventions.generation.Comparison` of the last run that ended, or None.
+        The :class:`saelab.interventions.Comparison` of the last run that ended, or None.
 
     Examples
     --------
-    >>> panel = sl.steering_panel(model, sae, index, edits={123: 8.0}, prompt="Once upon")   # doctest: +SKIP
+    >>> panel = sl.steering_panel(index, edits={latent: 8.0}, prompt="Once upon", max_new_tokens=5)
+    >>> panel.run(wait=True)
+    >>> panel.result.steered.ids == sl.generate(model, sae, "Once upon", {latent: 8.0}, max_new_tokens=5,
+    ...     temperature=0.8).ids
+    True
     """
 
     module = "steering"
@@ -66,13 +69,17 @@ class SteeringPanel(Widget):
 
     prompt = traitlets.Unicode("The").tag(sync=True)
     edits = traitlets.List(traitlets.Dict()).tag(sync=True)
-    mode = traitlets.Enum(MODES, "add").tag(sync=True)
+    mode = traitlets.Enum(tuple(MODES), "add").tag(sync=True)
     positions = traitlets.Enum(POSITIONS, "all").tag(sync=True)
     max_new_tokens = traitlets.Int(40).tag(sync=True)
     factors = traitlets.List(traitlets.Float(), [0.0, 0.5, 1.0, 2.0, 4.0]).tag(sync=True)
     temperature = traitlets.Float(0.8).tag(sync=True)
     seed = traitlets.Int(0).tag(sync=True)
     # set by Python alone
+    modes = traitlets.Dict(
+        {name: {"title": m.title, "unit": m.unit, "sign": m.sign} for name, m in MODES.items()},
+        read_only=True,
+    ).tag(sync=True)
     d_sae = traitlets.Int(0).tag(sync=True)
     running = traitlets.Bool(False).tag(sync=True)
     status = traitlets.Unicode("").tag(sync=True)
@@ -85,14 +92,23 @@ class SteeringPanel(Widget):
 
     def __init__(
         self,
-        model: Any,
-        sae: Any,
-        index: Any = None,
-        *,
+        index: LatentIndex | None = None,
+        *old_order: None,
+        model: Any = None,
+        sae: Any = None,
         edits: Mapping[int, float] | Sequence[int] = (),
         **state: Any,
     ):
         self._stop, self._thread = threading.Event(), None
+        if old_order or (index is not None and not isinstance(index, LatentIndex)):
+            raise SaelabError(
+                "the index comes first, and model and SAE have names: write steering_panel(index), or "
+                f"steering_panel(model=…, sae=…) without one; got {type(index).__name__}"
+            )
+        model = index.model if model is None and index is not None else model
+        sae = index.sae if sae is None and index is not None else sae
+        if model is None or sae is None:
+            raise SaelabError("steering needs the model and the SAE: give model= and sae=")
         check_pair(model, sae)
         self.result: Comparison | None = None
         self._swept: list[pd.DataFrame] = []
@@ -112,21 +128,27 @@ class SteeringPanel(Widget):
         return {"add": self.add, "run": self.run, "sweep": self.sweep, "cancel": self.cancel}
 
     def add(self, latent: int, strength: float | None = None) -> None:
-        """Add a slider; without a strength it begins at the latent's usual maximum."""
+        """Add a slider; without a strength it begins at the latent's usual maximum.
+
+        Examples
+        --------
+        >>> panel = sl.steering_panel(index)
+        >>> panel.add(latent, 4.0)
+        >>> panel.edits == [{"latent": latent, "strength": 4.0}]
+        True
+        """
         latent = check_latent(latent, self.d_sae)
         if any(e["latent"] == latent for e in self.edits):
             return
-        found = self._about(latent)
-        self.about = {**self.about, str(latent): found}
-        value = found["max"] if strength is None else float(strength)
+        about = self._about(latent)
+        self.about = {**self.about, str(latent): about}
+        value = about["max"] if strength is None else float(strength)
         self.edits = [*self.edits, {"latent": latent, "strength": float(f"{value:.3g}")}]
 
     def _about(self, latent: int) -> dict[str, Any]:
         index = self._source[2]
         if index is None:
             return {"label": "", "token": None, "max": 5.0}
-        from saelab.widgets.payload import top_tokens
-
         largest = float(index.latent_stats(latent)["max"])
         (token,) = top_tokens(index, [latent])
         return {"label": index.label(latent), "token": token, "max": float(f"{largest or 5.0:.3g}")}
@@ -134,108 +156,96 @@ class SteeringPanel(Widget):
     # --------------------------------------------------------------------------------------------- running
 
     def run(self, *, wait: bool = False) -> None:
-        """Write both texts with the present settings; returns at once unless ``wait``."""
-        job = self._job()
-        with self.hold_sync():
-            source = self._begin()
-            self.baseline, self.steered, self.said = None, None, {}
-        self._start(self._work, job, source, wait)
+        """Write both texts with the present settings; returns at once unless ``wait``.
+
+        Examples
+        --------
+        >>> panel = sl.steering_panel(index, edits=[latent], max_new_tokens=3)
+        >>> panel.run(wait=True)
+        >>> panel.running
+        False
+        """
+        self._start(self._compare, wait, baseline=None, steered=None, said={})
 
     def sweep(self, *, wait: bool = False) -> None:
         """Write with each latent alone at each of ``factors`` times its strength; see :func:`saelab.sweep`.
 
         The rows come into the panel as they are made; ``to_frame("sweep")`` gives them. Returns at once unless
         ``wait``.
+
+        Examples
+        --------
+        >>> panel = sl.steering_panel(index, edits={latent: 4.0}, factors=[0.0, 1.0], max_new_tokens=3)
+        >>> panel.sweep(wait=True)
+        >>> panel.to_frame("sweep")["strength"].tolist()
+        [0.0, 4.0]
         """
-        job = self._job()
-        if job["mode"] == "ablate":
-            raise SaelabError("mode 'ablate' has no strength to sweep over; choose another")
+        if not MODES[self.mode].unit:
+            raise SaelabError(f"mode {self.mode!r} has no strength to sweep over; choose another")
         if not self.factors:
             raise SaelabError("there are no factors to multiply the strengths by; give some, such as 0, 1, 2")
-        job["factors"] = list(self.factors)
-        with self.hold_sync():
-            source = self._begin()
-            self.swept = []
-        self._start(self._sweep, job, source, wait)
-
-    def _begin(self) -> tuple[Any, Any]:
-        if self.running:
-            raise SaelabError("already writing; cancel first")
-        model, sae, _ = self._source
-        self._stop.clear()
-        self.clear_error()
-        self.running, self.status = True, "waiting for the model"
-        return model, sae
-
-    def _start(self, work: Any, job: dict[str, Any], source: tuple[Any, Any], wait: bool) -> None:
-        self._thread = threading.Thread(
-            target=self._guarded, args=(work, job, *source), name="saelab-steering", daemon=True
-        )
-        self._thread.start()
-        if wait:
-            self._thread.join()
-
-    def _guarded(self, work: Any, job: dict[str, Any], model: Any, sae: Any) -> None:
-        try:
-            work(job, model, sae)
-        except Exception as error:
-            self.status = ""
-            self.show_error(error)
-        finally:
-            self.running = False
+        self._start(partial(self._sweep, list(self.factors)), wait, swept=[])
 
     def cancel(self) -> None:
-        """Stop after the token that is being written; what was written stays."""
+        """Stop after the token that is being written; what was written stays.
+
+        Examples
+        --------
+        >>> sl.steering_panel(index).cancel()
+        """
         self._stop.set()
 
-    def _job(self) -> dict[str, Any]:
-        """The settings, checked before a thread is started."""
+    def _start(self, work: Callable[..., None], wait: bool, **emptied: Any) -> None:
+        """Run ``work(model, sae, edits, job)`` in a thread; the settings are checked before."""
+        names = ("prompt", "mode", "positions", "max_new_tokens", "temperature", "seed")
+        job, edits = {name: getattr(self, name) for name in names}, {}
         if not self.prompt:
             raise SaelabError("the prompt is empty; write at least one character")
         if not self.edits:
             raise SaelabError("no latent to steer with; add one by its number")
-        edits: dict[int, float] = {}
         for e in self.edits:
             latent = check_latent(e["latent"], self.d_sae)
             if latent in edits:
                 raise SaelabError(f"latent {latent} is there twice")
             edits[latent] = float(e["strength"])
-        return {
-            "prompt": self.prompt, "edits": edits, "mode": self.mode, "positions": self.positions,
-            "max_new_tokens": self.max_new_tokens, "temperature": self.temperature, "seed": self.seed,
-        }  # fmt: skip
+        if self.running:
+            raise SaelabError("already writing; cancel first")
+        model, sae, _ = self._source
+        self._stop.clear()
+        self.clear_error()
+        with self.hold_sync():
+            self.running, self.status = True, "waiting for the model"
+            for name, value in emptied.items():
+                setattr(self, name, value)
 
-    def _work(self, job: dict[str, Any], model: Any, sae: Any) -> None:
-        from saelab.interventions.generation import compare
+        def guarded() -> None:
+            try:
+                work(model, sae, edits, job)
+            except Exception as error:
+                self.status = ""
+                self.show_error(error)
+            finally:
+                self.running = False
 
-        options = {k: v for k, v in job.items() if k not in ("prompt", "edits")}
-        self.result = compare(
-            model, sae, job["prompt"], job["edits"], on_baseline=self._stream("baseline", model),
-            on_token=self._stream("steered", model), **options,
+        self._thread = threading.Thread(target=guarded, name="saelab-steering", daemon=True)
+        self._thread.start()
+        if wait:
+            self._thread.join()
+
+    def _compare(self, model: Any, sae: Any, edits: dict[int, float], job: dict[str, Any]) -> None:
+        result = self.result = compare(
+            model, sae, edits=edits, on_baseline=self._stream("baseline", model),
+            on_token=self._stream("steered", model), **job,
         )  # fmt: skip
-        self._finish(self.result, job, model)
+        left, right = result.differences()
+        cancelled = result.baseline.cancelled or result.steered.cancelled
+        with self.hold_sync():
+            self.baseline = _written(model, result.baseline.ids, left)
+            self.steered = _written(model, result.steered.ids, right)
+            self.said = plain({**job, "edits": list(edits.items())})
+            self.status = "cancelled" if cancelled else ""
 
-    def _sweep(self, job: dict[str, Any], model: Any, sae: Any) -> None:
-        from saelab.interventions.sweeps import sweep
-
-        options = {k: v for k, v in job.items() if k not in ("prompt", "edits", "factors")}
-        runs = [(latent, f, f * s) for latent, s in job["edits"].items() for f in job["factors"]]
-        self._swept = []
-        for number, (latent, factor, strength) in enumerate(runs, 1):
-            self.status = f"sweep: {number} of {len(runs)}"
-            made = sweep(
-                model, sae, job["prompt"], [latent], [strength], progress=False,
-                on_token=lambda step, ids: not self._stop.is_set(), **options,
-            )  # fmt: skip
-            if self._stop.is_set():
-                self.status = f"cancelled after {number - 1} of {len(runs)}"
-                return
-            self._swept.append(made.assign(factor=factor))
-            columns = ["latent", "strength", "factor", "perplexity", "activation", "repetition", "text"]
-            self.swept = [*self.swept, plain(made.assign(factor=factor)[columns].iloc[0].to_dict())]
-        self.status = ""
-
-    def _stream(self, side: str, model: Any) -> Any:
+    def _stream(self, side: str, model: Any) -> Callable[[int, list[list[int]]], bool]:
         name, last = "as it is" if side == "baseline" else "steered", 0.0
 
         def on_token(step: int, ids: list[list[int]]) -> bool:
@@ -252,31 +262,47 @@ class SteeringPanel(Widget):
 
         return on_token
 
-    def _finish(self, result: Comparison, job: dict[str, Any], model: Any) -> None:
-        left, right = result.differences()
-        cancelled = result.baseline.cancelled or result.steered.cancelled
-        with self.hold_sync():
-            self.baseline = _written(model, result.baseline.ids, left)
-            self.steered = _written(model, result.steered.ids, right)
-            self.said = plain({**job, "edits": [[k, v] for k, v in job["edits"].items()]})
-            self.status = "cancelled" if cancelled else ""
+    def _sweep(
+        self, factors: list[float], model: Any, sae: Any, edits: dict[int, float], job: dict[str, Any]
+    ) -> None:
+        prompt, runs = job.pop("prompt"), [(i, f, f * s) for i, s in edits.items() for f in factors]
+        self._swept = []
+        for number, (latent, factor, strength) in enumerate(runs, 1):
+            self.status = f"sweep: {number} of {len(runs)}"
+            made = sweep(
+                model, sae, prompt, [latent], [strength], progress=False,
+                on_token=lambda step, ids: not self._stop.is_set(), **job,
+            ).frame.assign(factor=factor)  # fmt: skip
+            if self._stop.is_set():
+                self.status = f"cancelled after {number - 1} of {len(runs)}"
+                return
+            self._swept.append(made)
+            columns = ["latent", "strength", "factor", "perplexity", "activation", "repetition", "text"]
+            self.swept = [*self.swept, plain(made[columns].iloc[0].to_dict())]
+        self.status = ""
 
     # ---------------------------------------------------------------------------------------------- export
 
     def to_frame(self, what: str = "run") -> pd.DataFrame:
         """``run``: one row per new token of the last run: side, sample, step, id, token, logprob, differs.
-        ``sweep``: the rows of the last sweep, as :func:`saelab.sweep` gives them, and their ``factor``."""
+        ``sweep``: the rows of the last sweep, as :func:`saelab.sweep` gives them, and their ``factor``.
+
+        Examples
+        --------
+        >>> panel = sl.steering_panel(index, edits={latent: 4.0}, max_new_tokens=3)
+        >>> panel.run(wait=True)
+        >>> panel.to_frame()["side"].unique().tolist()
+        ['baseline', 'steered']
+        """
         if what not in ("run", "sweep"):
             raise unknown("table", what, ("run", "sweep"))
         if what == "sweep":
-            import pandas as pd
-
             if not self._swept:
                 raise SaelabError("nothing was swept yet; press Sweep, or call sweep(wait=True)")
             return pd.concat(self._swept, ignore_index=True)
         if self.result is None:
             raise SaelabError("nothing was written yet; press Run, or call run(wait=True)")
-        return self.result.to_frame()
+        return self.result.frame
 
     def release(self) -> None:
         super().release()
@@ -287,11 +313,8 @@ class SteeringPanel(Widget):
         return {**self.state(), "read_only": True, "running": False, "status": "", "error": {}}
 
     def title(self) -> str:
-        return (
-            "Steering with " + ", ".join(f"latent {e['latent']}" for e in self.edits)
-            if self.edits
-            else "Steering"
-        )
+        latents = ", ".join(f"latent {e['latent']}" for e in self.edits)
+        return f"Steering with {latents}" if latents else "Steering"
 
     def fallback(self) -> str:
         head = f"<b>{escape(self.title())}</b> ({escape(self.mode)})"

@@ -26,6 +26,7 @@ import importlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from saelab import bundled
 from saelab.errors import SaelabError
 
 if TYPE_CHECKING:
@@ -42,8 +43,6 @@ _WHERE = {
 }
 
 __all__ = [*_WHERE, "classify", "load_sae", "model_path", "sae_path"]
-
-_DATA = Path(__file__).parent / "data"
 
 
 def __getattr__(name: str) -> Any:
@@ -67,12 +66,12 @@ def classify(text: str) -> str | None:
 
 def model_path() -> Path:
     """Folder of the bundled model, in Hugging Face form."""
-    return _whole(_DATA / "model")
+    return _whole(bundled.ZOO_MODEL)
 
 
 def sae_path() -> Path:
     """Folder of the bundled SAE on ``blocks.0.mlp.hook_post``."""
-    return _whole(_DATA / "sae")
+    return _whole(bundled.ZOO_SAE)
 
 
 def load_sae() -> SAE:

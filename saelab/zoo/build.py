@@ -52,7 +52,7 @@ def build_sae(folder: Path, model_folder: Path, *, quick: bool = False, progress
     import torch
 
     from saelab import models
-    from saelab.formats.readers import native
+    from saelab.sae import saving
     from saelab.training import train
     from saelab.zoo import corpus
 
@@ -72,7 +72,7 @@ def build_sae(folder: Path, model_folder: Path, *, quick: bool = False, progress
         precision="float32",  # the same on processors with and without bfloat16
         progress=progress,
     )
-    native.save(sae, folder, store=torch.float16)
+    saving.save(sae, folder, store=torch.float16)
     return sae
 
 

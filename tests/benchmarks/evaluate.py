@@ -90,7 +90,7 @@ def prepare(shape: str, folder: Path, batches: int) -> None:
         rows = np.random.default_rng(0).integers(10, 3000, (n, LENGTH))
         rows[:, 0] = sl.models.bos_id(sl.load_model(folder / "model"))
     np.save(folder / "rows.npy", rows.astype(np.int32))
-    sae.save(folder / "sae", format="saelens")
+    sl.save_sae(sae, folder / "sae", format="saelens")
 
 
 def with_saelab(folder: Path):

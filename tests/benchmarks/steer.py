@@ -25,7 +25,7 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 import torch  # noqa: E402
 
 import saelab as sl  # noqa: E402
-from saelab.interventions.success import Success  # noqa: E402
+from saelab.interventions import Success  # noqa: E402
 
 
 def success(documents: int = 1500, **options) -> Success:
@@ -71,9 +71,9 @@ def overhead(name: str = "zoo", tokens: int = 60, repeats: int = 15) -> dict[str
     times: dict[str, list[float]] = {way: [] for way in ways}
     for repeat in range(repeats + 1):
         for way, edits in ways.items():
-            how = {"sae": sae, **edits} if edits else {}
+            how = {"sae": sae if edits else None, "prompt": "The", **edits}
             begin = time.perf_counter()
-            sl.generate(model, "The", max_new_tokens=tokens, stop_at_end=False, seed=repeat, **how)
+            sl.generate(model, max_new_tokens=tokens, stop_at_end=False, seed=repeat, **how)
             if repeat:  # the first warms up
                 times[way].append((time.perf_counter() - begin) / tokens)
     return {

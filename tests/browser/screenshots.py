@@ -46,7 +46,7 @@ CELLS = {
     "w = index.map(latents[0], groups=groups, colour='label'); w",
     "n2g": "w = graph.edit(); w.delete(graph.nodes()[-1]['id'], note='a sign, not a cause');"
     "w.selected = graph.nodes()[0]['id']; w",
-    "steering": "w = sl.steering_panel(model, sae, index, edits={latents[0]: 12.0}, prompt='The', max_new_tokens=60)\n"
+    "steering": "w = sl.steering_panel(index, edits={latents[0]: 12.0}, prompt='The', max_new_tokens=60)\n"
     "w.run(wait=True); w.sweep(wait=True); w",
     "effects": "w = sl.effect_map(model, sae, texts[1][:200], latents[1], direct=True); w",
     "training": "small = dict(hook='blocks.0.mlp.hook_post', k=32, tokens='100k', batch=512)\n"

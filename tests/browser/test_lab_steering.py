@@ -7,7 +7,7 @@ from lab import eventually
 STEER = """
 from helpers import tiny_model, random_sae
 import saelab as sl
-w = sl.steering_panel(tiny_model(), random_sae(k=6), edits={3: 40.0}, prompt="", max_new_tokens=12)
+w = sl.steering_panel(model=tiny_model(), sae=random_sae(k=6), edits={3: 40.0}, prompt="", max_new_tokens=12)
 w
 """
 
@@ -19,7 +19,7 @@ def test_steering_is_cancelled_and_swept(notebook):
             "import time\nmodel = tiny_model()\n"
             "model.original_model.register_forward_pre_hook(lambda *a: time.sleep(model.wait))\nmodel.wait = 0.3\nw = sl",
         )
-        .replace("sl.steering_panel(tiny_model()", "sl.steering_panel(model")
+        .replace("sl.steering_panel(model=tiny_model()", "sl.steering_panel(model=model")
         .replace('prompt=""', 'prompt="The"')
     )
     page, ask = notebook(slow)
@@ -47,7 +47,7 @@ EFFECTS = """
 from helpers import tiny_model, random_sae
 import saelab as sl
 model, sae = tiny_model(), random_sae(k=6)
-sl.effects(model, sae, "The red fox <b>x</b> $y$", 3, direct=True)
+sl.effect_map(sl.effects(model, sae, "The red fox <b>x</b> $y$", 3, direct=True))
 """
 EFFECT_MAP = "w = sl.effect_map(model, sae, 'The red fox ran', 3)\nw"
 

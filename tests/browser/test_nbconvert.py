@@ -39,7 +39,7 @@ CELLS = {
     "table": "index.table(latent)",
     "map": "index.map(method='pca')",
     "n2g": "w = graph.edit(); w.delete(graph.nodes()[-1]['id'], note=''.join(H)); w",
-    "steering": "w = sl.steering_panel(model, sae, index, edits={latent: 2.0}, prompt=H[0] + H[8], max_new_tokens=3)\n"
+    "steering": "w = sl.steering_panel(index, edits={latent: 2.0}, prompt=H[0] + H[8], max_new_tokens=3)\n"
     "w.run(wait=True); w",
     "effects": "sl.effect_map(model, sae, H[2] + H[3], latent)",
     "training-monitor": "t = sl.train(ToyModel(), texts(200), hook='first', d_sae=48, k=4, tokens=4000, batch=100,"

@@ -123,7 +123,7 @@ def test_effects_and_steered_text_become_figures(saved, tmp_path):  # C03
     from helpers import random_sae, shared_tiny
 
     model, sae = shared_tiny(), random_sae(k=6)
-    steering = sl.steering_panel(model, sae, edits={3: 4.0}, prompt="<b>$x$", max_new_tokens=3)
+    steering = sl.steering_panel(model=model, sae=sae, edits={3: 4.0}, prompt="<b>$x$", max_new_tokens=3)
     steering.run(wait=True)
     effects = sl.widgets.effect_map(model, sae, "<b>the fox</b>", 3)
     shown = saved(page("Figures", [effects, steering], tmp_path / "f.html"))

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from saelab.errors import SaelabError
-from saelab.formats import WRITABLE, load_sae
+from saelab.formats import WRITABLE, load_sae, save_sae
 from saelab.sae import SAE, SAEConfig
 
 FIXTURES = Path(__file__).parent.parent / "fixtures" / "formats"
@@ -141,7 +141,7 @@ def structure(folder: Path) -> str:
 def refusal(kind: str, form: str, folder: Path) -> str | None:
     """Write the SAE; the reason if the format cannot express it."""
     try:
-        make(kind).save(folder, format=form)
+        save_sae(make(kind), folder, format=form)
     except SaelabError as error:
         return str(error).split(": ", 1)[1]
     return None

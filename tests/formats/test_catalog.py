@@ -3,13 +3,14 @@
 import json
 import re
 
+import catalog_build
 import pytest
 import torch
 from cases import FIXTURES
 
 import saelab as sl
 from saelab.errors import SaelabError
-from saelab.formats import FORMATS, catalog, catalog_build, load_sae
+from saelab.formats import FORMATS, catalog, load_sae
 from saelab.models import hook_layer
 from saelab.sae.archs import ARCHS
 
@@ -40,7 +41,7 @@ def test_what_is_public_about_some_of_them():
     jb = catalog.find("gpt2-small-res-jb", "blocks.8.hook_resid_pre")
     assert jb is not None
     assert (jb["repo"], jb["d_sae"]) == ("jbloom/GPT2-Small-SAEs-Reformatted", 24576)
-    assert "centred" in jb["note"]
+    assert "centered" in jb["note"]
     scope = catalog.find("llama_scope_lxr_8x/l15r_8x")
     assert scope is not None
     assert (scope["path"], scope["d_sae"], scope["given"]) == ("Llama3_1-8B-Base-L15R-8x", 32768, {})
@@ -134,7 +135,7 @@ def test_the_data_are_made_from_a_list(tmp_path, capsys):
         catalog_build.build(tmp_path / "list.yaml")
 
 
-def test_a_normalisation_that_only_the_catalogue_knows(tmp_path):
+def test_a_normalization_that_only_the_catalog_knows(tmp_path):
     """A flat config without the key says nothing; one that says something is not overruled."""
     import shutil
 

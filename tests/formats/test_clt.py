@@ -9,7 +9,7 @@ from cases import FIXTURES
 from safetensors.torch import load_file, save_file
 
 from saelab.errors import SaelabError
-from saelab.formats import hub, load_sae
+from saelab.formats import hub, load_sae, save_sae
 
 
 @pytest.mark.parametrize("kind", ["relu", "jumprelu"])
@@ -57,7 +57,7 @@ def test_it_is_native_after_saving(tmp_path):
     assert again.config == sae.config
     assert again.config.d_out == 24
     with pytest.raises(SaelabError, match="cannot be saved as 'sparsify'"):
-        sae.save(tmp_path / "sparsify", format="sparsify")
+        save_sae(sae, tmp_path / "sparsify", format="sparsify")
 
 
 def test_one_of_several_hook_points_in_a_file(tmp_path):

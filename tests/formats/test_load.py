@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from cases import FIXTURES, inputs, make, outputs
+from cases import FIXTURES, GIVEN, READ, SAE_ID, inputs, make, outputs
 from helpers import random_sae
 from safetensors.torch import load_file, save_file
 
 from saelab.errors import SaelabError
-from saelab.formats import hub, load_sae
+from saelab.formats import hub, load_sae, save_sae
 from saelab.formats.common import hook_of_module
 from saelab.models import hook_layer
 
@@ -170,7 +170,7 @@ def test_c07_a_scale_survives_every_format(tmp_path):
     z = sae.arch.activate(sae, (x * c.scale - sae.b_dec) @ sae.W_enc + sae.b_enc)
     wanted = (z @ sae.W_dec + sae.b_dec) / c.scale
     for form in ("saelab", "saelens", "dictionary_learning", "openai"):
-        sae.save(tmp_path / form, format=form)
+        save_sae(sae, tmp_path / form, format=form)
         torch.testing.assert_close(
             outputs(load_sae(tmp_path / form), x)[1], wanted.detach(), atol=1e-5, rtol=0
         )
@@ -184,7 +184,7 @@ def test_c36_layer_norm_is_stated_not_guessed(copy, tmp_path):
     )
     assert load_sae(copy("openai/topk")).config.normalize == "layer_norm"
     with pytest.raises(SaelabError, match="layer_norm"):
-        sae.save(tmp_path / "openai", format="openai")
+        save_sae(sae, tmp_path / "openai", format="openai")
     assert load_sae(tmp_path / "openai-topk", given={"normalize": "none"}).config.normalize == "none"
 
 
@@ -211,7 +211,7 @@ def test_c41_any_dtype(copy, dtype, tmp_path):
     assert {str(p.dtype) for p in sae.parameters()} == {f"torch.{dtype}"}
     for given in (torch.float32, torch.bfloat16, torch.float16):
         assert sae.decode(sae.encode_sparse(inputs().to(given))).shape == (12, 8)
-    sae.save(tmp_path / "again", format="saelens")
+    save_sae(sae, tmp_path / "again", format="saelens")
     assert load_sae(tmp_path / "again").config.dtype == dtype
     with pytest.raises(SaelabError, match="unknown dtype"):
         load_sae(FIXTURES / "saelens/topk", dtype="float8")
@@ -397,6 +397,24 @@ def test_ids_of_a_repository():
     assert hub.ids_of(listed) == ["L8R", "a/b", "layer5.sae.pt", "layer_3.safetensors", "x"]
 
 
+@pytest.mark.parametrize("name", READ)
+def test_what_is_fetched_is_enough_to_read(name, tmp_path):
+    """Of a repository that holds the fixture beside other files."""
+    folder = FIXTURES / name
+    files = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file()}
+    listed = [f"x/{file}" for file in files] + ["README.md", "x/optimizer.pt", "x/model-00001.safetensors"]
+    ids = [sae_id for sae_id in hub.ids_of(listed) if sae_id == "x" or sae_id.endswith(SAE_ID.get(name, ""))]
+    if name.startswith("transcoder_circuits"):
+        assert not ids, "its names say nothing"
+        return
+    assert len(ids) == 1
+    for part in hub.parts_of(listed, ids[0]):
+        (tmp_path / part).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / part.removeprefix("x/"), tmp_path / part)
+    sae = load_sae(tmp_path / ids[0], given=GIVEN.get(name))
+    assert sae.record["loaded"]["format"] == name.split("/")[0]
+
+
 def test_a_broken_name_in_an_archive_is_damage(copy):
     folder = copy("crosscoder/relu")
     path = folder / "cc_weights.pt"
@@ -416,5 +434,5 @@ def test_a_broken_name_in_an_archive_is_damage(copy):
 def test_a_floor_cannot_be_written_where_it_would_be_lost(tmp_path):
     sae = random_sae(floor=0.5)
     with pytest.raises(SaelabError, match="no place for a floor"):
-        sae.save(tmp_path / "sae", format="saelens")
+        save_sae(sae, tmp_path / "sae", format="saelens")
     assert not (tmp_path / "sae").exists()

@@ -74,10 +74,10 @@ def test_saving_over_another_sae_leaves_none_of_its_history(tmp_path):
 
 
 def test_half_precision_on_disk_computes_in_full(tmp_path):
-    from saelab.formats.readers import native
+    from saelab.sae import saving
 
     sae = random_sae()
-    native.save(sae, tmp_path, store=torch.float16)
+    saving.save(sae, tmp_path, store=torch.float16)
     back = sl.load_sae(tmp_path)
     assert back.W_enc.dtype == torch.float32
     torch.testing.assert_close(back.W_enc, sae.W_enc, atol=1e-3, rtol=1e-3)

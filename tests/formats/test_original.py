@@ -11,7 +11,7 @@ from cases import FIXTURES, FOREIGN, READ, WRITE, inputs, load, make, outputs, r
 
 import saelab as sl
 from saelab.formats import FORMATS
-from saelab.formats.source import Source
+from saelab.formats.source import SAEFiles
 
 
 @pytest.mark.parametrize("name", READ)
@@ -31,7 +31,7 @@ def test_read_equal(name):
 @pytest.mark.parametrize("name", READ)
 def test_reading_needs_no_hint_of_the_format(name):
     form = name.split("/")[0]
-    found = [f for f, module in FORMATS.items() if module.detect(Source(FIXTURES / name))]
+    found = [f for f, module in FORMATS.items() if module.detect(SAEFiles(FIXTURES / name))]
     assert found == [form]
 
 
@@ -78,5 +78,5 @@ def test_saving_does_not_change_the_sae(tmp_path):
     for kind in ("relu_scale", "gated_own_bias", "topk_tied"):
         sae = make(kind)
         before = {name: p.clone() for name, p in sae.named_parameters()}
-        sae.save(tmp_path / kind, format="saelens")
+        sl.save_sae(sae, tmp_path / kind, format="saelens")
         assert all(torch.equal(p, before[name]) for name, p in sae.named_parameters())

@@ -34,7 +34,8 @@ def fake(tmp_path, monkeypatch):
 def test_there_and_back(fake):
     sae = make("topk_scale")
     assert (
-        sae.push_to_hub("me/sae", licence="mit", about="Trained on <b>nothing</b>.") == f"{fake.url}/me/sae"
+        sl.push_to_hub(sae, "me/sae", license="mit", about="Trained on <b>nothing</b>.")
+        == f"{fake.url}/me/sae"
     )
     assert set(fake.repos["me/sae"]) == {"README.md", "config.json", "weights.safetensors"}
     back = sl.load_sae("me/sae")
@@ -45,37 +46,37 @@ def test_there_and_back(fake):
 
 def test_one_of_several_and_none_is_replaced_unasked(fake):
     first, second = make("topk"), make("relu")
-    first.push_to_hub("me/many", licence="mit", path="layers/0")
-    second.push_to_hub("me/many", licence="mit", path="layers/1")
+    sl.push_to_hub(first, "me/many", license="mit", path="layers/0")
+    sl.push_to_hub(second, "me/many", license="mit", path="layers/1")
     assert sl.load_sae("me/many", sae_id="layers/1").config.arch == "relu"
     with pytest.raises(SaelabError, match="2 SAEs; say which"):
         sl.load_sae("me/many")
     before = dict(fake.repos["me/many"])
     with pytest.raises(SaelabError, match="holds an SAE already; overwrite=True"):
-        second.push_to_hub("me/many", licence="mit", path="layers/0")
+        sl.push_to_hub(second, "me/many", license="mit", path="layers/0")
     assert fake.repos["me/many"] == before
-    second.push_to_hub("me/many", licence="mit", path="layers/0", overwrite=True)
+    sl.push_to_hub(second, "me/many", license="mit", path="layers/0", overwrite=True)
     assert len(fake.commits) == 3
 
 
 def test_what_cannot_be_sent(fake, monkeypatch):
     sae = make("topk")
     for changes, message in (
-        ({"repo": "no-organisation"}, "called org/name, got 'no-organisation'"),
-        ({"licence": ""}, "licence is the hub's short name"),
-        ({"licence": "MIT License"}, "licence is the hub's short name"),
+        ({"repo": "no-organization"}, "called org/name, got 'no-organization'"),
+        ({"license": ""}, "license is the hub's short name"),
+        ({"license": "MIT License"}, "license is the hub's short name"),
         ({"path": "../up"}, "leads out of the repository"),
         ({"evaluation": {"l0": 4}}, "evaluation is a report of sl.evaluate"),
     ):
-        options = {"repo": "me/x", "licence": "mit"} | changes
+        options = {"repo": "me/x", "license": "mit"} | changes
         with pytest.raises(SaelabError, match=message):
-            publish.push(sae, **options)
-    with pytest.raises(TypeError, match="licence"):
-        sae.push_to_hub("me/x")  # type: ignore[call-arg]
+            sl.push_to_hub(sae, **options)
+    with pytest.raises(TypeError, match="license"):
+        sl.push_to_hub(sae, "me/x")  # type: ignore[call-arg]
     assert "me/x" not in fake.repos
     monkeypatch.setenv("HF_TOKEN", "hf_wrong")
     with pytest.raises(SaelabError, match="does not let you|not logged in"):
-        sae.push_to_hub("me/x", licence="mit")
+        sl.push_to_hub(sae, "me/x", license="mit")
 
 
 def test_which_of_the_three_it_was(fake, monkeypatch):
@@ -83,7 +84,7 @@ def test_which_of_the_three_it_was(fake, monkeypatch):
 
     with pytest.raises(SaelabError, match="me/nothing is not found on the hub"):
         sl.load_sae("me/nothing")
-    make("topk").push_to_hub("me/gated", licence="mit")
+    sl.push_to_hub(make("topk"), "me/gated", license="mit")
     fake.gated.add("me/gated")
     with pytest.raises(SaelabError, match="me/gated is gated"):
         sl.load_sae("me/gated")
@@ -136,6 +137,6 @@ def test_the_card_of_a_trained_and_of_a_loaded_sae(tmp_path):
     assert '"lr": 0.001' in card
     assert 'sae_id="x"' in card
     assert "- a \\< b" in card
-    loaded = sl.load_sae(sae.save(tmp_path / "b", format="sparsify"))
+    loaded = sl.load_sae(sl.save_sae(sae, tmp_path / "b", format="sparsify"))
     card = publish.card(loaded, loaded.save(tmp_path / "c"), "me/sae", "mit")
     assert "in the format sparsify" in card

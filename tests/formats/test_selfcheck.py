@@ -5,6 +5,7 @@ import warnings
 import pytest
 import torch
 
+import saelab as sl
 from saelab import models
 from saelab.errors import SaelabError
 from saelab.formats import load_sae
@@ -94,7 +95,7 @@ def test_before_and_after_the_activation_function_of_an_mlp(tiny):
 
 
 class Short:
-    """Latents of rows whose components add up to almost nothing: those of a model with centred weights."""
+    """Latents of rows whose components add up to almost nothing: those of a model with centered weights."""
 
     select = None
 
@@ -105,7 +106,7 @@ class Short:
         return pre.relu() * (total.abs() < 1e-3)
 
 
-def test_centred_weights_are_named(tiny):
+def test_centered_weights_are_named(tiny):
     sae = perfect(tiny)
     sae.arch = Short()
     with pytest.warns(UserWarning, match="each activation's mean is removed .*center_writing_weights"):
@@ -133,7 +134,7 @@ def test_bos_is_named(tiny, bos):
     from saelab.formats.selfcheck import TEXT, _activations
 
     trained = perfect(tiny, bos=bos)
-    known = _activations(trained, tiny, TEXT, bos)[0]
+    known = _activations(tiny, trained, TEXT, bos)[0]
     said = perfect(tiny, bos=not bos)
     said.arch = Seen(known)
     with pytest.warns(UserWarning, match=f"texts begin {'with' if bos else 'without'} BOS"):
@@ -145,7 +146,7 @@ def test_bos_is_named(tiny, bos):
 
 
 @pytest.mark.parametrize("name", ["layer_norm", "constant_norm"])
-def test_a_normalisation_that_was_not_there_is_named(tiny, name):
+def test_a_normalization_that_was_not_there_is_named(tiny, name):
     from dataclasses import replace
 
     sae = perfect(tiny, "blocks.0.hook_resid_pre")
@@ -185,7 +186,7 @@ def test_too_many_latents_are_noticed(tiny):
 
 
 def test_an_sae_that_cannot_read_the_model(tiny, tmp_path):
-    perfect(tiny).save(tmp_path / "sae", format="saelens")
+    sl.save_sae(perfect(tiny), tmp_path / "sae", format="saelens")
     load_sae(tmp_path / "sae", model=tiny)  # fits
     for hook, message in (("blocks.7.hook_resid_post", "blocks.7"), ("blocks.0.mlp.hook_post", "64 wide")):
         sae = perfect(tiny)
@@ -195,3 +196,13 @@ def test_an_sae_that_cannot_read_the_model(tiny, tmp_path):
     sae.config = SAEConfig("relu", 16, 32)
     with pytest.raises(SaelabError, match="names no hook point"):
         self_check(tiny, sae)
+
+
+def test_a_floor_leaves_fewer_than_k_without_a_warning():
+    model = sl.load_model("zoo")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sae = sl.load_sae("zoo", model=model)
+    found = sl.self_check(model, sae)
+    assert found.l0 < sae.config.k / 3
+    assert found.l0_said is None

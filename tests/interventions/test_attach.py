@@ -8,11 +8,9 @@ from helpers import random_sae, tiny_model
 
 from saelab import models
 from saelab.errors import HookError, SaelabError
-from saelab.interventions.attach import attach, interventions, steer
-from saelab.interventions.edits import Edit
+from saelab.interventions import Edit, attach, interventions, steer
 from saelab.interventions.passes import Pass
-from saelab.interventions.runner import Steered
-from saelab.interventions.sites import Clock, count
+from saelab.interventions.sites import EditSchedule
 from saelab.sae import SAE, SAEConfig
 from saelab.sae.archs import ARCHS
 
@@ -122,27 +120,6 @@ def test_edits_of_one_latent_follow_each_other(model, sae):
     edits = [Edit(mode="ablate", latent=latent), Edit(2.0, latent=latent), Edit(3.0, "scale", latent=latent)]
     same = change(model, sae, {latent: 6.0}, mode="clamp")
     torch.testing.assert_close(change(model, sae, edits), same, atol=1e-5, rtol=0)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_moves_in_one_step_are_the_moves_one_by_one(model, dtype):
-    sae = random_sae().to(dtype)
-    x = acts(model, ids_of(model))
-    a, b = sae.encode(x[0].to(dtype)).float().amax(0).topk(2).indices.tolist()
-    edits = [
-        Edit(3.0, "clamp", a),
-        Edit(0.3, "scale", b),
-        Edit(mode="ablate", latent=an_active_latent(model, sae, 3)),
-    ]
-    edits = list({e.latent: e for e in edits}.values())
-    site = Steered(model, sae, interventions(model, sae, edits)[0][1], Clock(model, False, None, False))
-    assert site.lines is not None
-    old = sae.encode(x[0].to(dtype))[:, list(site.find)].float()  # (T, m)
-    site.count, site.where = len(old), {"all": torch.ones(1, len(old), dtype=torch.bool)}
-    together = site._moves(old, "cpu", torch.float32)
-    site.lines = None
-    assert torch.equal(together, site._moves(old, "cpu", torch.float32))
-    assert together.any()
 
 
 def test_project_replaces_the_component_along_the_decoder_row(model, sae):
@@ -673,17 +650,17 @@ def test_a_crosscoder_writes_each_part_at_its_own_hook_point(model, scale):
 
 @crosscoders
 def test_a_crosscoders_latents_need_the_whole_text(model):
-    from saelab.interventions.generation import generate
+    from saelab.interventions import generate
 
     coder = filled(SAEConfig("topk", 32, 64, k=4, hook_in=(HOOK, LATE), widths=(16, 16)))
-    options = {"max_new_tokens": 4, "temperature": 0, "sae": coder, "edits": {3: 3.0}}
-    added = [generate(model, TEXT, cache=c, **options).ids for c in (True, False)]
+    options = {"max_new_tokens": 4, "temperature": 0}
+    added = [generate(model, coder, TEXT, {3: 3.0}, cache=c, **options).ids for c in (True, False)]
     assert added[0] == added[1]
     with pytest.raises(SaelabError, match="cache=False"):
-        generate(model, TEXT, mode="clamp", **options)
-    assert generate(model, TEXT, mode="clamp", cache=False, **options).ids
+        generate(model, coder, TEXT, {3: 3.0}, mode="clamp", **options)
+    assert generate(model, coder, TEXT, {3: 3.0}, mode="clamp", cache=False, **options).ids
     with pytest.raises(SaelabError, match="not defined for a crosscoder"):
-        generate(model, TEXT, mode="project", **options)
+        generate(model, coder, TEXT, {3: 3.0}, mode="project", **options)
 
 
 def test_c10_the_identities_hold_on_the_bundled_model():
@@ -745,11 +722,9 @@ def test_several_saes_are_spliced_in_one_pass(model):
 def test_one_token_means_what_it_means_among_others(model, special, last):
     ordinary, bos = 7, models.bos_id(model)
     two = Pass(torch.tensor([[ordinary], [bos]]), 2, torch.tensor([[1, 1, last]] * 2))
-    clock = Clock(model, special, 1, False)
-    clock.begin(two)
+    both = EditSchedule(model, special=special, prompt_tokens=1)
+    both.begin(two)
     for row, token in enumerate((ordinary, bos)):
-        one = Clock(model, special, 1, False)
+        one = EditSchedule(model, special=special, prompt_tokens=1)
         one.begin(Pass(torch.tensor([[token]]), 2, two.mask[:1]))
-        assert torch.equal(one.allowed, clock.allowed[row : row + 1])
-        assert count(one.allowed) == int(one.allowed.sum())
-    assert count(clock.allowed) == int(clock.allowed.sum())
+        assert torch.equal(one.allowed, both.allowed[row : row + 1])

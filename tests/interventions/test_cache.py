@@ -6,8 +6,8 @@ from helpers import random_sae, tiny_model
 
 from saelab import models
 from saelab.errors import HookError, SaelabError
-from saelab.interventions import cache as kv_cache
-from saelab.interventions.attach import steer
+from saelab.interventions import steer
+from saelab.interventions.generation import Decoder
 from saelab.models.load import repair
 
 
@@ -22,7 +22,7 @@ def test_cached_and_uncached_logits_are_the_same(kind):
     model = tiny_model(kind)
     ids = torch.tensor([models.tokenize(model, "The red fox ran over the hill")] * 2)
     ids[1, 3:] = ids[1, 3:].flip(0)
-    cached, whole = kv_cache.Decoder(model), kv_cache.Decoder(model, cache=False)
+    cached, whole = Decoder(model), Decoder(model, cache=False)
     assert cached.cached
     for length in (3, 4, 5, 8):  # several new tokens at once are fine too
         torch.testing.assert_close(cached(ids[:, :length]), whole(ids[:, :length]), atol=1e-5, rtol=0)
@@ -53,7 +53,7 @@ def break_cache(model):
 def test_a_cache_that_stays_empty_is_an_error_and_never_wrong_text():
     model = tiny_model()
     break_cache(model)
-    decoder = kv_cache.Decoder(model)
+    decoder = Decoder(model)
     with pytest.raises(SaelabError, match="holds 0 positions after 3 tokens"):
         decoder(torch.tensor([[0, 5, 6]]))
 

@@ -7,8 +7,7 @@ from helpers import codes_of, logp_of, random_sae, tiny_model
 
 from saelab import models
 from saelab.errors import SaelabError
-from saelab.interventions.attach import attach, steer
-from saelab.interventions.effects import effects
+from saelab.interventions import attach, effects, steer
 
 HOOK = "blocks.0.hook_resid_post"
 TEXT = "The red fox ran over"

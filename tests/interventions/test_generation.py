@@ -12,9 +12,18 @@ from helpers import random_sae, tiny_model
 
 from saelab import models
 from saelab.errors import SaelabError
-from saelab.interventions.attach import attach, interventions, steer
-from saelab.interventions.edits import Edit, Intervention
-from saelab.interventions.generation import Comparison, Generation, Sample, _sample, compare, generate
+from saelab.interventions import (
+    Comparison,
+    Edit,
+    Generation,
+    Intervention,
+    attach,
+    compare,
+    generate,
+    interventions,
+    steer,
+)
+from saelab.interventions.generation import Sample, _sample
 
 PROMPT = "The red fox ran"  # five tokens with BOS
 POSITIONS = ["all", "prompt", "generated", "last", [2], [-1]]
@@ -43,8 +52,8 @@ def logits_after(model, ids):
 def test_c09_the_cache_changes_nothing(model, sae, positions, mode):
     made = [
         generate(
-            model, PROMPT, max_new_tokens=8, temperature=0, sae=sae, edits={3: 6.0}, mode=mode,
-            positions=positions, schedule=[0.5, 1.0, 2.0], cache=cache, stop_at_end=False,
+            model, sae, PROMPT, {3: 6.0}, max_new_tokens=8, temperature=0, mode=mode, positions=positions,
+            schedule=[0.5, 1.0, 2.0], cache=cache, stop_at_end=False,
         )
         for cache in (True, False)
     ]  # fmt: skip
@@ -63,9 +72,15 @@ def test_c09_what_each_position_means(model, sae):
         ([-1], [4]),
     ]:
         made = generate(
-            model, PROMPT, max_new_tokens=4, temperature=0, sae=sae, edits={3: 6.0}, positions=positions,
+            model,
+            sae,
+            PROMPT,
+            {3: 6.0},
+            max_new_tokens=4,
+            temperature=0,
+            positions=positions,
             stop_at_end=False,
-        )  # fmt: skip
+        )
         text = [*made.prompt_ids, *made.ids]
         assert 0 not in made.ids
         for step in range(4):
@@ -79,14 +94,12 @@ def test_c09_what_each_position_means(model, sae):
 
 
 def test_c09_generated_only_leaves_the_first_token_and_strength_0_leaves_all(model, sae):
-    plain = generate(model, PROMPT, max_new_tokens=6, temperature=0)
-    late = generate(
-        model, PROMPT, max_new_tokens=6, temperature=0, sae=sae, edits={3: 60.0}, positions="generated"
-    )
+    plain = generate(model, None, PROMPT, max_new_tokens=6, temperature=0)
+    late = generate(model, sae, PROMPT, {3: 60.0}, max_new_tokens=6, temperature=0, positions="generated")
     assert late.logprobs[0] == plain.logprobs[0]
     assert late.ids[0] == plain.ids[0]
     assert late.logprobs[1] != plain.logprobs[1]
-    zero = generate(model, PROMPT, max_new_tokens=6, temperature=0, sae=sae, edits={3: 0.0})
+    zero = generate(model, sae, PROMPT, {3: 0.0}, max_new_tokens=6, temperature=0)
     assert (zero.ids, zero.logprobs) == (plain.ids, plain.logprobs)
 
 
@@ -94,9 +107,8 @@ def test_c09_generated_only_leaves_the_first_token_and_strength_0_leaves_all(mod
 @pytest.mark.parametrize("positions", POSITIONS)
 def test_the_models_own_generate_is_steered_the_same(model, sae, positions):
     ours = generate(
-        model, PROMPT, max_new_tokens=6, temperature=0, sae=sae, edits={3: 6.0}, positions=positions,
-        stop_at_end=False,
-    )  # fmt: skip
+        model, sae, PROMPT, {3: 6.0}, max_new_tokens=6, temperature=0, positions=positions, stop_at_end=False
+    )
     ids = torch.tensor([ours.prompt_ids])
     with steer(model, sae, {3: 6.0}, positions=positions):
         theirs = model.generate(ids, max_new_tokens=6, do_sample=False, verbose=False, stop_at_eos=False)
@@ -109,9 +121,15 @@ def test_the_models_own_generate_is_steered_the_same(model, sae, positions):
 def test_a_schedule_counts_generated_tokens(model, sae):
     """The 1st, 2nd and every later generated token; the prompt as the first."""
     made = generate(
-        model, PROMPT, max_new_tokens=5, temperature=0, sae=sae, edits={3: 2.0}, schedule=[0.0, 1.0, 3.0],
+        model,
+        sae,
+        PROMPT,
+        {3: 2.0},
+        max_new_tokens=5,
+        temperature=0,
+        schedule=[0.0, 1.0, 3.0],
         stop_at_end=False,
-    )  # fmt: skip
+    )
     text = [*made.prompt_ids, *made.ids]
     with steer(model, sae, [Edit(2.0, latent=3, positions=(6,)), Edit(6.0, latent=3, positions=(7, 8))]):
         logp = logits_after(model, text[:-1])[4:]
@@ -121,20 +139,21 @@ def test_a_schedule_counts_generated_tokens(model, sae):
 
 def test_a_schedule_that_ended_in_zero_is_over_for_this_text_only(model, sae):
     """Zeros on the way are no end, and the next text begins anew."""
-    options = {"max_new_tokens": 8, "temperature": 0, "stop_at_end": False, "sae": sae}
+    options = {"max_new_tokens": 8, "temperature": 0, "stop_at_end": False}
     late, early = [0.0, 0.0, 3.0, 0.0], [2.0, 0.0]
     for schedule in (late, early):
         made = [
-            generate(model, PROMPT, edits={3: 6.0}, schedule=schedule, cache=c, **options)
+            generate(model, sae, PROMPT, {3: 6.0}, schedule=schedule, cache=c, **options)
             for c in (True, False)
         ]
         assert made[0].ids == made[1].ids
         np.testing.assert_allclose(made[0].logprobs, made[1].logprobs, atol=1e-4)
-        plain = generate(model, PROMPT, max_new_tokens=8, temperature=0, stop_at_end=False)
+        plain = generate(model, None, PROMPT, max_new_tokens=8, temperature=0, stop_at_end=False)
         assert made[0].logprobs != plain.logprobs
     with steer(model, sae, {3: 6.0}, schedule=early):
         twice = [
-            generate(model, PROMPT, max_new_tokens=8, temperature=0, stop_at_end=False) for _ in range(2)
+            generate(model, None, PROMPT, max_new_tokens=8, temperature=0, stop_at_end=False)
+            for _ in range(2)
         ]
     assert twice[0].logprobs == twice[1].logprobs
     np.testing.assert_allclose(twice[0].logprobs, made[0].logprobs, atol=1e-5)
@@ -145,18 +164,18 @@ def test_a_schedule_that_ended_in_zero_is_over_for_this_text_only(model, sae):
 
 def test_c46_a_seed_gives_the_same_text_and_nothing_global_is_touched(model):
     state = torch.get_rng_state()
-    one = generate(model, PROMPT, max_new_tokens=8, seed=4)
+    one = generate(model, None, PROMPT, max_new_tokens=8, seed=4)
     torch.rand(3)
-    assert generate(model, PROMPT, max_new_tokens=8, seed=4) == one
-    assert generate(model, PROMPT, max_new_tokens=8, seed=5).ids != one.ids
+    assert generate(model, None, PROMPT, max_new_tokens=8, seed=4) == one
+    assert generate(model, None, PROMPT, max_new_tokens=8, seed=5).ids != one.ids
     torch.set_rng_state(state)
-    generate(model, PROMPT, max_new_tokens=2, seed=4)
+    generate(model, None, PROMPT, max_new_tokens=2, seed=4)
     assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_a_sample_does_not_depend_on_how_many_there_are(model):
-    many = generate(model, PROMPT, max_new_tokens=6, seed=2, n=4)
-    few = generate(model, PROMPT, max_new_tokens=6, seed=2, n=2)
+    many = generate(model, None, PROMPT, max_new_tokens=6, seed=2, n=4)
+    few = generate(model, None, PROMPT, max_new_tokens=6, seed=2, n=2)
     assert many.texts[:2] == few.texts
     assert len(set(many.texts)) == 4
 
@@ -165,7 +184,7 @@ def test_first_tokens_follow_the_models_distribution(model):
     n = 4000
     prompt = models.tokenize(model, PROMPT)
     expected = (logits_after(model, prompt)[-1] / 0.7).softmax(-1).numpy()
-    made = generate(model, prompt, max_new_tokens=1, temperature=0.7, n=n, seed=1)
+    made = generate(model, None, prompt, max_new_tokens=1, temperature=0.7, n=n, seed=1)
     seen = np.bincount([s.ids[0] for s in made.samples], minlength=len(expected)) / n
     # the mean of |seen - expected| over n draws is about sqrt(2 p (1 - p) / (pi n))
     typical = 0.5 * np.sqrt(expected * (1 - expected) * 2 / (np.pi * n)).sum()
@@ -173,18 +192,16 @@ def test_first_tokens_follow_the_models_distribution(model):
 
 
 def test_top_k_and_temperature(model):
-    greedy = generate(model, PROMPT, max_new_tokens=6, temperature=0)
-    assert generate(model, PROMPT, max_new_tokens=6, top_k=1, seed=9).ids == greedy.ids
+    greedy = generate(model, None, PROMPT, max_new_tokens=6, temperature=0)
+    assert generate(model, None, PROMPT, max_new_tokens=6, top_k=1, seed=9).ids == greedy.ids
     best = logits_after(model, greedy.prompt_ids)[-1].topk(3).indices.tolist()
-    made = generate(model, PROMPT, max_new_tokens=1, top_k=3, n=60)
+    made = generate(model, None, PROMPT, max_new_tokens=1, top_k=3, n=60)
     assert {s.ids[0] for s in made.samples} == set(best)
-    assert generate(model, PROMPT, max_new_tokens=2, top_k=10**6).ids  # more than there are: all
+    assert generate(model, None, PROMPT, max_new_tokens=2, top_k=10**6).ids  # more than there are: all
 
 
 def test_log_probabilities_are_those_of_the_model_that_wrote(model, sae):
-    made = generate(
-        model, PROMPT, max_new_tokens=6, seed=3, sae=sae, edits={3: 6.0}, temperature=0.5, top_k=20
-    )
+    made = generate(model, sae, PROMPT, {3: 6.0}, max_new_tokens=6, seed=3, temperature=0.5, top_k=20)
     with steer(model, sae, {3: 6.0}):
         logp = logits_after(model, [*made.prompt_ids, *made.ids][:-1])[4:]
     np.testing.assert_allclose(
@@ -193,14 +210,14 @@ def test_log_probabilities_are_those_of_the_model_that_wrote(model, sae):
 
 
 def test_a_sample_ends_at_the_end_of_text_token(model):
-    made = generate(model, PROMPT, max_new_tokens=25, n=40, temperature=5.0)
+    made = generate(model, None, PROMPT, max_new_tokens=25, n=40, temperature=5.0)
     ended = [s for s in made.samples if 0 in s.ids]
     assert ended
     for s in ended:
         assert s.ids.index(0) == len(s.ids) - 1 == len(s.logprobs) - 1
         assert s.text == models.decode(model, s.ids[:-1])
     assert any(len(s.ids) > len(ended[0].ids) for s in made.samples)
-    free = generate(model, PROMPT, max_new_tokens=25, n=40, temperature=5.0, stop_at_end=False)
+    free = generate(model, None, PROMPT, max_new_tokens=25, n=40, temperature=5.0, stop_at_end=False)
     assert all(len(s.ids) == 25 for s in free.samples)
 
 
@@ -211,12 +228,12 @@ def test_streaming_and_cancelling(model):
         seen.append((step, ids))
         return step < 2  # False at the third
 
-    made = generate(model, PROMPT, max_new_tokens=8, n=2, seed=1, on_token=on_token, stop_at_end=False)
+    made = generate(model, None, PROMPT, max_new_tokens=8, n=2, seed=1, on_token=on_token, stop_at_end=False)
     assert made.cancelled
     assert [step for step, _ in seen] == [0, 1, 2]
     assert [len(row) for row in seen[1][1]] == [2, 2]
     assert seen[-1][1] == [s.ids for s in made.samples]
-    whole = generate(model, PROMPT, max_new_tokens=8, n=2, seed=1, stop_at_end=False)
+    whole = generate(model, None, PROMPT, max_new_tokens=8, n=2, seed=1, stop_at_end=False)
     assert whole.samples[0].ids[:3] == made.ids
     assert not whole.cancelled
 
@@ -228,15 +245,16 @@ def test_an_exception_in_the_callback_leaves_the_model_clean(model, sae):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        generate(model, PROMPT, sae=sae, edits={3: 5.0}, max_new_tokens=4, on_token=on_token)
+        generate(model, sae, PROMPT, {3: 5.0}, max_new_tokens=4, on_token=on_token)
     assert torch.equal(logits_after(model, [0, 5, 6]), clean)
 
 
 def test_beginning_from_bos_alone_and_without_it(model):
-    made = generate(model, [models.bos_id(model)], max_new_tokens=4)
+    made = generate(model, None, [models.bos_id(model)], max_new_tokens=4)
     assert (made.prompt, made.prompt_ids) == ("", [0])
     assert (
-        generate(model, PROMPT, bos=False, max_new_tokens=1).prompt_ids == models.tokenize(model, PROMPT)[1:]
+        generate(model, None, PROMPT, bos=False, max_new_tokens=1).prompt_ids
+        == models.tokenize(model, PROMPT)[1:]
     )
     no_bos = random_sae(bos=False)
     both = compare(model, no_bos, PROMPT, {3: 1.0}, max_new_tokens=1)
@@ -268,7 +286,7 @@ def test_wrong_arguments_are_refused_before_anything_runs(model, options, said):
     handle = model.original_model.register_forward_pre_hook(lambda *a: runs.append(1))
     try:
         with pytest.raises((SaelabError, TypeError), match=said):
-            generate(model, options.pop("prompt"), **options)
+            generate(model, None, options.pop("prompt"), options.pop("edits", None), **options)
     finally:
         handle.remove()
     assert not runs
@@ -295,14 +313,14 @@ def test_a_saved_intervention_gives_the_same_text(model, sae, tmp_path):
     where = {"positions": "generated", "schedule": [1, 2]}
     [(_, made)] = interventions(model, sae, {3: 2.0}, relative={3: 3.0}, **where)
     again = Intervention.load(made.save(tmp_path / "push.json"))
-    one = generate(model, PROMPT, max_new_tokens=6, sae=sae, edits=again, seed=2)
-    two = generate(model, PROMPT, max_new_tokens=6, sae=sae, edits={3: 6.0}, seed=2, **where)
+    one = generate(model, sae, PROMPT, again, max_new_tokens=6, seed=2)
+    two = generate(model, sae, PROMPT, {3: 6.0}, max_new_tokens=6, seed=2, **where)
     assert one.ids == two.ids
 
 
 def test_several_saes_in_one_generation(model, sae):
     late = random_sae(hook_in="blocks.1.hook_resid_post", seed=2)
-    made = generate(model, PROMPT, max_new_tokens=4, sae=[(sae, {3: 6.0}), (late, {5: 4.0})], temperature=0)
+    made = generate(model, [(sae, {3: 6.0}), (late, {5: 4.0})], PROMPT, max_new_tokens=4, temperature=0)
     with steer(model, sae, {3: 6.0}), steer(model, late, {5: 4.0}):
         logp = logits_after(model, made.prompt_ids)[-1]
     assert made.ids[0] == int(logp.argmax())
@@ -326,11 +344,11 @@ def test_c54_results_do_not_hold_on_to_the_model():
 def test_compare_uses_the_same_noise(model, sae):
     same = compare(model, sae, PROMPT, {3: 0.0}, max_new_tokens=8, seed=3, n=2)
     assert same.baseline.texts == same.steered.texts
-    assert not same.to_frame()["differs"].any()
+    assert not same.frame["differs"].any()
     other = compare(model, sae, PROMPT, {3: 20.0}, max_new_tokens=8, seed=3, n=2)
     assert other.baseline == same.baseline
     assert other.baseline.texts != other.steered.texts
-    frame = other.to_frame()
+    frame = other.frame
     assert list(frame.columns) == ["side", "sample", "step", "id", "token", "logprob", "differs"]
     assert len(frame) == sum(len(s.ids) for g in (other.baseline, other.steered) for s in g.samples)
     assert other.steered.steered_by == "latent 3: add 20"

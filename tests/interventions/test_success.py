@@ -7,9 +7,8 @@ from helpers import random_sae
 
 from saelab import models
 from saelab.errors import SaelabError
-from saelab.interventions.edits import Edit
-from saelab.interventions.generation import generate
-from saelab.interventions.success import FIRST_TEN, steering_success
+from saelab.interventions import Edit, generate, steering_success
+from saelab.interventions.sweeps import FIRST_TEN
 
 CANDIDATES = {"a": [3, 9], "b": [7]}
 
@@ -35,18 +34,18 @@ def found(tiny, sae):
 
 def test_shares_are_those_of_generations_with_that_setting(found, tiny, sae):
     bos = [models.bos_id(tiny)]
-    plain = generate(tiny, bos, n=12, max_new_tokens=10)
+    plain = generate(tiny, None, bos, n=12, max_new_tokens=10)
     for _, row in found.frame.iterrows():
         schedule = FIRST_TEN if row["pushed"] == "first 10" else None
         edit = Edit(4.0 * row["strength"], latent=int(row["latent"]), schedule=schedule)
-        made = generate(tiny, bos, n=12, max_new_tokens=10, sae=sae, edits=[edit], special=True)
+        made = generate(tiny, sae, bos, [edit], n=12, max_new_tokens=10, special=True)
         assert found.texts[row["concept"]] == made.texts
         for column, texts in (("steered", made.texts), ("unsteered", plain.texts)):
             assert row[column] == np.mean([rule(t) == row["concept"] for t in texts])
         controls = []
         for control in range(2):
             push = Edit(edit.strength, latent=edit.latent, schedule=schedule, control=control)
-            texts = generate(tiny, bos, n=12, max_new_tokens=10, sae=sae, edits=[push], special=True).texts
+            texts = generate(tiny, sae, bos, [push], n=12, max_new_tokens=10, special=True).texts
             controls.append(np.mean([rule(t) == row["concept"] for t in texts]))
         assert row["random"] == pytest.approx(np.mean(controls))
         assert row["random_max"] == max(controls)
@@ -70,6 +69,12 @@ def test_turned_on_needs_both_ends(found):
     assert mine.turned_on() == [fake["concept"][0]]
     assert mine.turned_on(0.95) == []
     assert "1 of 2 concepts turned on" in repr(mine)
+
+
+def test_the_plot_has_a_bar_for_every_share(found):
+    figure = found.plot()
+    assert [bar.name for bar in figure.data] == ["steered", "unsteered", "random", "others"]
+    assert list(figure.data[0].y) == found.frame["steered"].tolist()
 
 
 def test_the_table_is_inert_in_a_notebook(found):

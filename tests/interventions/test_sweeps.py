@@ -10,9 +10,8 @@ from helpers import random_sae
 
 from saelab import models
 from saelab.errors import SaelabError
-from saelab.interventions.attach import steer
-from saelab.interventions.generation import generate
-from saelab.interventions.sweeps import judge, plot_sweep, repetition, sweep
+from saelab.interventions import generate, steer, sweep
+from saelab.interventions.sweeps import reading, repetition
 
 PROMPTS = ["The red fox", "12 + 34"]
 
@@ -23,7 +22,7 @@ def sae():
 
 
 @pytest.fixture(scope="module")
-def frame(tiny, sae):
+def made(tiny, sae):
     return sweep(
         tiny,
         sae,
@@ -39,6 +38,11 @@ def frame(tiny, sae):
     )
 
 
+@pytest.fixture(scope="module")
+def frame(made):
+    return made.frame
+
+
 def test_every_combination_is_there_once(frame):
     keys = ["prompt", "latent", "strength", "control", "sample"]
     assert len(frame) == 2 * 2 * 2 * 2 * 2
@@ -49,15 +53,15 @@ def test_every_combination_is_there_once(frame):
 
 
 def test_rows_are_the_generations_of_their_settings(frame, tiny, sae):
-    made = generate(tiny, PROMPTS[1], max_new_tokens=5, n=2, seed=1, sae=sae, edits={9: 8.0})
+    made = generate(tiny, sae, PROMPTS[1], {9: 8.0}, max_new_tokens=5, n=2, seed=1)
     rows = frame[(frame["prompt"] == PROMPTS[1]) & (frame["latent"] == 9) & (frame["strength"] == 8)]
     assert rows[rows["control"] == -1]["text"].tolist() == made.texts
     assert rows[rows["control"] == 0]["text"].tolist() != made.texts
 
 
 def test_texts_are_judged_by_the_unsteered_model(tiny, sae):
-    made = generate(tiny, PROMPTS[0], max_new_tokens=6, n=3, seed=2, sae=sae, edits={3: 9.0}, temperature=3.0)
-    for sample, line in zip(made.samples, judge(tiny, sae, made, 3), strict=True):
+    made = generate(tiny, sae, PROMPTS[0], {3: 9.0}, max_new_tokens=6, n=3, seed=2, temperature=3.0)
+    for sample, line in zip(made.samples, reading(tiny, sae, made, 3), strict=True):
         ids = torch.tensor([[*made.prompt_ids, *sample.ids]])
         start = len(made.prompt_ids)
         with torch.no_grad():
@@ -77,8 +81,8 @@ def test_repetition():
     assert math.isnan(repetition([1, 2]))
 
 
-def test_the_plot_shows_means(frame):
-    figure = plot_sweep(frame)
+def test_the_plot_shows_means(made, frame):
+    figure = made.plot()
     assert len(figure.data) == 2 * 2 * 3
     some = frame[(frame["latent"] == 3) & (frame["control"] < 0)]
     expected = some.groupby("strength")["perplexity"].apply(lambda p: np.exp(np.log(p).mean()))
@@ -87,7 +91,7 @@ def test_the_plot_shows_means(frame):
 
 
 def test_options_of_steering_are_passed_on(tiny, sae):
-    frame = sweep(
+    found = sweep(
         tiny,
         sae,
         PROMPTS[0],
@@ -98,10 +102,10 @@ def test_options_of_steering_are_passed_on(tiny, sae):
         max_new_tokens=4,
         progress=False,
     )
-    made = generate(tiny, PROMPTS[0], max_new_tokens=4, sae=sae, edits={3: 8.0}, positions="generated")
-    assert frame["text"].tolist() == made.texts
+    made = generate(tiny, sae, PROMPTS[0], {3: 8.0}, max_new_tokens=4, positions="generated")
+    assert found.frame["text"].tolist() == made.texts
     one = sweep(tiny, sae, PROMPTS[0], [3], [1.0], mode="ablate", max_new_tokens=1, progress=False)
-    assert isinstance(one, pd.DataFrame)
+    assert isinstance(one.frame, pd.DataFrame)
 
 
 @pytest.mark.parametrize(
@@ -131,5 +135,5 @@ def test_wrong_arguments_are_refused_before_anything_runs(tiny, sae, change, sai
 def test_a_sweep_inside_a_steered_block_judges_by_the_model_as_it_is(tiny, sae):
     with steer(tiny, sae, {9: 5.0}):
         inside = sweep(tiny, sae, PROMPTS[0], [3], [0.0], max_new_tokens=4, progress=False)
-    made = generate(tiny, PROMPTS[0], max_new_tokens=4, sae=sae, edits={9: 5.0})
-    assert inside["text"].tolist() == made.texts
+    made = generate(tiny, sae, PROMPTS[0], {9: 5.0}, max_new_tokens=4)
+    assert inside.frame["text"].tolist() == made.texts

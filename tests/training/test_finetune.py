@@ -101,7 +101,7 @@ def test_half_precision_is_trained_in_full(toy):
 
 def test_a_published_file_is_trained_further(tmp_path, toy):
     init = first(toy, normalize="layer_norm")
-    init.save(tmp_path / "openai", format="openai")
+    sl.save_sae(init, tmp_path / "openai", format="openai")
     loaded = sl.load_sae(tmp_path / "openai", given={"hook_in": "first"})
     assert loaded.config.normalize == "layer_norm"
     sae = go_on(toy, loaded)

@@ -47,7 +47,7 @@ def widget(request, tiny, sae, index, latent, graph, trained):
         "table": lambda: LatentTable(index),
         "map": lambda: LatentMap(index, method="pca"),
         "n2g_editor": lambda: N2GEditor(graph),
-        "steering": lambda: SteeringPanel(tiny, sae, index, edits={latent: 2.0}, max_new_tokens=5),
+        "steering": lambda: SteeringPanel(index, edits={latent: 2.0}, max_new_tokens=5),
         "effect_map": lambda: effect_map(tiny, sae, "def add(a, b):\n", latent, direct=True),
         "training_monitor": lambda: training_monitor(trained),
     }[request.param]()

@@ -308,8 +308,6 @@ def test_what_was_asked_for_too_late_is_not_shown(tiny, index, latent):
 
 
 def test_an_ablation_that_cannot_be_run_is_a_message(index, latent, monkeypatch):
-    import saelab.interventions.effects
-
     bare = sl.LatentIndex.open(index.path).dashboard(latent)
     with pytest.raises(SaelabError, match="need the SAE and the model"):
         bare.ablate()
@@ -331,7 +329,7 @@ def test_an_ablation_that_cannot_be_run_is_a_message(index, latent, monkeypatch)
     def broken(*_):
         raise MemoryError("no memory left")
 
-    monkeypatch.setattr(saelab.interventions.effects, "effects", broken)
+    monkeypatch.setattr("saelab.widgets.dashboard.effects", broken)
     w.ablate(1)
     assert w.ablated == {}
     assert "no memory left" in w.error["message"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from saelab.errors import SaelabError
-from saelab.interventions.effects import effects
+from saelab.interventions import effects
 from saelab.widgets import EffectMap, effect_map
 
 TEXT = "The red fox ran over"
@@ -47,7 +47,7 @@ def test_it_shows_the_numbers_of_effects(shown, found):
 
 
 def test_effects_end_a_cell_with_it(found, parsed):
-    data, _ = found._repr_mimebundle_()
+    data, _ = effect_map(found)._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in data
     page = parsed(data["text/html"])
     assert set(page.tags) <= {"div", "span", "b", "bdi"}

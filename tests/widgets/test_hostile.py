@@ -77,7 +77,7 @@ def widgets_of(index, tiny, sae, pieces):
     dashboard.prompt = pieces[1]
     dashboard._trying.jobs.thread.join(60)
     assert dashboard.tried["prompt"] == pieces[1]
-    steering = sl.steering_panel(tiny, sae, index, edits={first: 2.0}, prompt=pieces[0][:6], max_new_tokens=3)
+    steering = sl.steering_panel(index, edits={first: 2.0}, prompt=pieces[0][:6], max_new_tokens=3)
     steering.run(wait=True)
     graph = sl.n2g.PatternGraph(
         target={"latent": first}, labels={i: index.vocab.label(i) for i in range(len(index.vocab))}

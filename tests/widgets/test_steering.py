@@ -5,16 +5,16 @@ import threading
 import pandas as pd
 import pytest
 
+import saelab as sl
 from saelab.errors import SaelabError
-from saelab.interventions.generation import compare
-from saelab.interventions.sweeps import sweep
+from saelab.interventions import MODES, compare, sweep
 from saelab.widgets import SteeringPanel, steering_panel
 
 
 @pytest.fixture
 def panel(tiny, sae, index, latent):
     made = SteeringPanel(
-        tiny, sae, index, edits={latent: 30.0}, prompt="The red", max_new_tokens=8, temperature=1.0, seed=3
+        index, edits={latent: 30.0}, prompt="The red", max_new_tokens=8, temperature=1.0, seed=3
     )
     yield made
     made.close()
@@ -34,7 +34,7 @@ def test_it_writes_what_compare_writes(panel, tiny, sae, latent):
     assert panel.baseline["differs"] == [i for i, d in enumerate(left) if d]
     assert panel.steered["differs"] == [i for i, d in enumerate(right) if d]
     assert (panel.running, panel.status) == (False, "")
-    assert panel.to_frame().equals(want.to_frame())
+    assert panel.to_frame().equals(want.frame)
 
 
 def test_mistakes_are_said_before_anything_runs(panel):  # C66
@@ -68,7 +68,7 @@ def test_a_model_that_raises_is_an_error_in_the_panel(panel, monkeypatch):  # C6
     def broken(*args, **kwargs):
         raise RuntimeError("out of memory")
 
-    monkeypatch.setattr("saelab.interventions.generation.compare", broken)
+    monkeypatch.setattr("saelab.widgets.steering.compare", broken)
     panel.run(wait=True)
     assert panel.error["message"] == "RuntimeError: out of memory"
     assert "broken" in panel.error["traceback"]
@@ -126,11 +126,26 @@ def test_sliders_begin_at_the_usual_maximum(panel, index, latent):
 
 def test_latents_and_choices_are_checked_when_it_is_made(tiny, sae):
     with pytest.raises(SaelabError, match="out of range"):
-        steering_panel(tiny, sae, edits=[64])
+        steering_panel(model=tiny, sae=sae, edits=[64])
     with pytest.raises(SaelabError, match="unknown mode 'ad'.*'add'"):
-        steering_panel(tiny, sae, mode="ad")
+        steering_panel(model=tiny, sae=sae, mode="ad")
     with pytest.raises(SaelabError, match="unknown argument"):
-        steering_panel(tiny, sae, promt="x")
+        steering_panel(model=tiny, sae=sae, promt="x")
+
+
+def test_an_index_is_enough_and_the_old_order_is_named(tiny, sae, index):
+    made = steering_panel(index)
+    assert made._held == (tiny, sae, index)
+    assert list(made.modes) == list(MODES)
+    bare = sl.LatentIndex.open(index.path)
+    with pytest.raises(SaelabError, match="give model= and sae="):
+        steering_panel(bare)
+    assert steering_panel(bare, model=tiny, sae=sae)._held == (tiny, sae, bare)
+    for old in [(tiny, sae, index), (tiny, sae), (tiny,)]:
+        with pytest.raises(
+            SaelabError, match=r"write steering_panel\(index\), or steering_panel\(model=…, sae=…\)"
+        ):
+            steering_panel(*old)
 
 
 def test_before_the_first_run(panel):
@@ -140,7 +155,7 @@ def test_before_the_first_run(panel):
 
 
 def test_closing_lets_go_of_model_and_sae(tiny, sae):  # C54
-    made = steering_panel(tiny, sae)
+    made = steering_panel(model=tiny, sae=sae)
     made.close()
     assert made._held is None
     with pytest.raises(SaelabError, match="run the cell that makes it"):
@@ -154,7 +169,7 @@ def test_a_sweep_gives_what_sweep_gives(panel, tiny, sae, latent):
     assert panel.error == {}
     options = {"max_new_tokens": 8, "temperature": 1.0, "seed": 3, "progress": False}
     want = [
-        sweep(tiny, sae, "The red", [i], [0.0, 2 * s], **options)
+        sweep(tiny, sae, "The red", [i], [0.0, 2 * s], **options).frame
         for i, s in ((latent, 30.0), (latent - 1, 7.0))
     ]
     got = panel.to_frame("sweep")
@@ -184,7 +199,7 @@ def test_a_sweep_can_be_cancelled_and_says_what_it_cannot_do(panel, monkeypatch)
             panel.cancel()
         return sweep(*args, **options)
 
-    monkeypatch.setattr("saelab.interventions.sweeps.sweep", counted)
+    monkeypatch.setattr("saelab.widgets.steering.sweep", counted)
     panel.sweep(wait=True)
     assert panel.status == "cancelled after 1 of 3"
     assert len(panel.to_frame("sweep")) == 1

@@ -5,7 +5,14 @@ import { all, browser, HOSTILE, mount, press, settle } from "./fake.js";
 browser();
 const widget = (await import("../steering.js")).default;
 
+const modes = {
+  add: { title: "add to the activation", unit: "activation", sign: "+" },
+  clamp: { title: "set the activation", unit: "activation", sign: "=" },
+  scale: { title: "multiply the activation", unit: "times", sign: "×" },
+  ablate: { title: "set the activation to 0", unit: "", sign: "" },
+};
 const state = (more = {}) => ({
+  modes,
   prompt: "The", edits: [{ latent: 3, strength: 4 }], mode: "add", positions: "all", max_new_tokens: 40, temperature: 0.8, seed: 0, d_sae: 64, factors: [0, 1], swept: [],
   running: false, status: "", baseline: null, steered: null, said: {}, about: { 3: { label: "<b>dna</b>", token: " A", max: 5 } }, read_only: false, ...more,
 });

@@ -6,42 +6,34 @@ hook points."""
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from saelab.errors import SaelabError
 from saelab.formats.common import assemble
-from saelab.formats.source import Source
-from saelab.formats.weights import Weights
-
-if TYPE_CHECKING:
-    from saelab.sae import SAE
+from saelab.formats.format import Layout
+from saelab.formats.source import SAEFiles
+from saelab.formats.weights import SAME
+from saelab.sae import SAE
 
 NAME = "circuit_tracer"
 CONFIG = "config.yaml"
+LAYOUT = Layout(single=r"layer_?\d+\.safetensors", beside=(CONFIG,))
+TENSORS = SAME | {"W_enc": "W_enc.T"}
 THRESHOLD = "activation_function.threshold"
 
 
-def detect(src: Source) -> bool:
+def detect(src: SAEFiles) -> bool:
     """Whether this is one of these files."""
     path = src.only(".safetensors")
     if path is None or not re.fullmatch(r"layer_\d+\.safetensors", path.name):
         return False
-    return {"W_enc", "W_dec", "b_enc", "b_dec"} <= src.keys(path)
+    return set(SAME) <= src.keys(path)
 
 
-def read(src: Source) -> SAE:
+def read(src: SAEFiles) -> SAE:
     """Read one layer's file."""
-    path = src.only(".safetensors")
-    if path is None:
-        raise SaelabError(f"{src}: give the file of one layer; found: {src.inside()}")
-    said = src.yaml(CONFIG) if (src.folder / CONFIG).is_file() else {}
-    w = Weights(src.tensors(path), path)
-    tensors = {
-        "W_enc": w.take("W_enc", "d_sae", "d_in").T,  # (d_in, d_sae)
-        "b_enc": w.take("b_enc", "d_sae"),
-        "W_dec": w.take("W_dec", "d_sae", "d_out"),
-        "b_dec": w.take("b_dec", "d_out"),
-    }
+    path = src.one(".safetensors")
+    keys, w = src.config(CONFIG, needed=False), src.weights(path)
+    tensors = w.map(TENSORS, out="d_out")
     if "k" in w:
         raise SaelabError(f"{path}: the library's TopK keeps negative values; saelab has no such latents")
     arch = "relu"  # which of the two is decided by the threshold: the library writes it wherever there is one
@@ -51,12 +43,11 @@ def read(src: Source) -> SAE:
         tensors["threshold"] = w.take(THRESHOLD, *((1, "d_sae") if wide else ("d_sae",))).reshape(-1)
     skip = "W_skip" in w
     if skip:
-        tensors["W_skip"] = w.take("W_skip", "d_out", "d_in")
+        tensors |= w.map({"W_skip": "W_skip"}, out="d_out")
     layer = re.search(r"layer_(\d+)", path.name)
-    hooks = {}
-    for ours, theirs in (("hook_in", "feature_input_hook"), ("hook_out", "feature_output_hook")):
-        point = said.get(theirs)
-        if isinstance(point, str) and layer:
-            hooks[ours] = f"blocks.{layer[1]}.{point}"
-    model = said.get("model_name") if isinstance(said.get("model_name"), str) else None
-    return assemble(src, w, tensors, form=NAME, arch=arch, input_bias="none", skip=skip, model=model, **hooks)
+    reads, writes = keys.text("feature_input_hook"), keys.text("feature_output_hook")
+    return assemble(
+        src, w, tensors, NAME, arch=arch, input_bias="none", skip=skip, model=keys.text("model_name"),
+        hook_in=f"blocks.{layer[1]}.{reads}" if layer and reads else None,
+        hook_out=f"blocks.{layer[1]}.{writes}" if layer and writes else None,
+    )  # fmt: skip

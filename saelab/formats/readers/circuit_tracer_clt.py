@@ -12,36 +12,34 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from saelab.errors import SaelabError, unknown
+from saelab.errors import SaelabError
 from saelab.formats.common import assemble
-from saelab.formats.source import Source
+from saelab.formats.format import Layout
+from saelab.formats.source import SAEFiles
 from saelab.formats.weights import Weights
-
-if TYPE_CHECKING:
-    from saelab.sae import SAE
+from saelab.sae import SAE
 
 NAME = "circuit_tracer_clt"
 CONFIG = "config.yaml"
-ENCODER = re.compile(r"W_enc_(\d+)\.safetensors")
+LAYOUT = Layout(single=r"W_enc_(\d+)\.safetensors", beside=(CONFIG, "W_dec_{0}.safetensors"))
 
 
 def _layers(folder: Path) -> list[int]:
-    found = (ENCODER.fullmatch(p.name) for p in folder.iterdir() if p.is_file())
-    return sorted(int(match[1]) for match in found if match)
+    matches = (re.fullmatch(LAYOUT.single, p.name) for p in folder.iterdir() if p.is_file())
+    return sorted(int(match[1]) for match in matches if match)
 
 
-def detect(src: Source) -> bool:
+def detect(src: SAEFiles) -> bool:
     """Whether this is one of these files, or a folder of them."""
     if src.path.is_file():
-        return ENCODER.fullmatch(src.path.name) is not None
+        return re.fullmatch(LAYOUT.single, src.path.name) is not None
     return bool(_layers(src.folder))
 
 
-def read(src: Source) -> SAE:
+def read(src: SAEFiles) -> SAE:
     """Read one layer's file."""
-    match = ENCODER.fullmatch(src.path.name)
+    match = re.fullmatch(LAYOUT.single, src.path.name)
     if match is None:
         names = [f"W_enc_{n}.safetensors" for n in _layers(src.folder)] if src.path.is_dir() else []
         raise SaelabError(
@@ -49,15 +47,12 @@ def read(src: Source) -> SAE:
             f"sae_id={', '.join(map(repr, names[:3]))}" + (" …" if len(names) > 3 else "")
         )
     layer = int(match[1])
-    decoder = src.folder / f"W_dec_{layer}.safetensors"
-    both = src.tensors(src.path.name), src.tensors(decoder.name)
+    decoder = f"W_dec_{layer}.safetensors"
+    both = src.tensors(src.path.name), src.tensors(decoder)
     for name in both[0].keys() & both[1].keys():
-        raise SaelabError(f"{name} is in {src.path.name} and in {decoder.name}; which one is it?")
+        raise SaelabError(f"{name} is in {src.path.name} and in {decoder}; which one is it?")
     w = Weights({**both[0], **both[1]}, src.path)
-    tensors = {
-        "W_enc": w.take(f"W_enc_{layer}", "d_sae", "d_in").T,  # (d_in, d_sae)
-        "b_enc": w.take(f"b_enc_{layer}", "d_sae"),
-    }
+    tensors = w.map({"W_enc": f"W_enc_{layer}.T", "b_enc": f"b_enc_{layer}"})
     bias = w.take(f"b_dec_{layer}", "d_in")
     rows = w.take(f"W_dec_{layer}", "d_sae", "layers", "d_in")
     tensors["W_dec"] = rows.flatten(1)  # (d_sae, layers · d_in)
@@ -67,17 +62,13 @@ def read(src: Source) -> SAE:
     arch = "relu"
     if f"threshold_{layer}" in w:
         arch, tensors["threshold"] = "jumprelu", w.take(f"threshold_{layer}", "d_sae")
-    said = src.yaml(CONFIG) if (src.folder / CONFIG).is_file() else {}
-    kind = said.get("model_kind", "cross_layer_transcoder")
-    if kind != "cross_layer_transcoder":
-        raise unknown(f"model_kind in {src.folder / CONFIG}:", kind, ("cross_layer_transcoder",))
-    reads, writes = said.get("feature_input_hook"), said.get("feature_output_hook")
-    hooks: dict[str, Any] = {}
-    if isinstance(reads, str) and isinstance(writes, str):
+    keys = src.config(CONFIG, needed=False)
+    keys.choose("model_kind", {"cross_layer_transcoder": True}, "cross_layer_transcoder")
+    reads, writes = keys.text("feature_input_hook"), keys.text("feature_output_hook")
+    hooks = {}
+    if reads and writes:
         later = range(layer, layer + rows.shape[1])
-        hooks = {
-            "hook_in": f"blocks.{layer}.{reads}",
-            "hook_out": "+".join(f"blocks.{n}.{writes}" for n in later),
-        }
-    model = said.get("model_name") if isinstance(said.get("model_name"), str) else None
-    return assemble(src, w, tensors, form=NAME, arch=arch, input_bias="none", model=model, **hooks)
+        hooks["hook_in"] = f"blocks.{layer}.{reads}"
+        hooks["hook_out"] = "+".join(f"blocks.{n}.{writes}" for n in later)
+    model = keys.text("model_name")
+    return assemble(src, w, tensors, NAME, arch=arch, input_bias="none", model=model, **hooks)

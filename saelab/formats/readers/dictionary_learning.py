@@ -7,73 +7,81 @@ of training is multiplied in when they are saved."""
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from torch import Tensor
 
 from saelab import files
-from saelab.errors import SaelabError, unknown
-from saelab.formats.common import assemble, is_transcoder, parameters, refuse, scale_folded
-from saelab.formats.source import Source
-from saelab.formats.weights import Keys, Weights
-
-if TYPE_CHECKING:
-    from saelab.sae import SAE
+from saelab.errors import SaelabError
+from saelab.formats.common import assemble, check_can, is_transcoder, parameters, renamed
+from saelab.formats.format import Layout
+from saelab.formats.source import SAEFiles
+from saelab.formats.weights import LINEAR, SAME, Keys
+from saelab.sae import SAE
 
 NAME = "dictionary_learning"
 CONFIG, WEIGHTS = "config.json", "ae.pt"
+LAYOUT = Layout(weights=(WEIGHTS,), beside=(CONFIG,))
+GATES = {"b_enc": "gate_bias", "b_mag": "mag_bias", "r_mag": "r_mag", "b_dec": "decoder_bias"}
+
+
+@dataclass(frozen=True)
+class Class:
+    """A class of the library: its architecture, names of its tensors, and what it subtracts from the input."""
+
+    arch: str
+    tensors: dict[str, str]
+    input_bias: str = "decoder"
+
+
 CLASSES = {
-    "AutoEncoder": "relu",
-    "AutoEncoderNew": "relu",
-    "GatedAutoEncoder": "gated",
-    "AutoEncoderTopK": "topk",
-    "BatchTopKSAE": "batchtopk",
-    "MatryoshkaBatchTopKSAE": "matryoshka",
-    "JumpReluAutoEncoder": "jumprelu",
+    "AutoEncoder": Class("relu", LINEAR | {"b_dec": "bias"}),
+    "AutoEncoderNew": Class("relu", LINEAR, "none"),
+    "GatedAutoEncoder": Class("gated", LINEAR | GATES),
+    "AutoEncoderTopK": Class("topk", LINEAR | {"b_dec": "b_dec"}),
+    "BatchTopKSAE": Class("batchtopk", LINEAR | {"b_dec": "b_dec"}),
+    "MatryoshkaBatchTopKSAE": Class("matryoshka", SAME),
+    "JumpReluAutoEncoder": Class("jumprelu", SAME | {"threshold": "threshold"}, "none"),
 }
 
 
-def detect(src: Source) -> bool:
+def detect(src: SAEFiles) -> bool:
     """Whether this is a folder of that library."""
-    return src.has(CONFIG, WEIGHTS) and isinstance(src.json(CONFIG).get("trainer"), dict)
+    return src.has(CONFIG, WEIGHTS) and isinstance(src.values(CONFIG).get("trainer"), dict)
 
 
-def read(src: Source) -> SAE:
+def read(src: SAEFiles) -> SAE:
     """Read a folder."""
-    where = src.folder / CONFIG
-    trainer = Keys(Keys(src.json(CONFIG), where).take("trainer", kind=dict), f"'trainer' in {where}")
-    name = trainer.take("dict_class", kind=str)
-    if name not in CLASSES:
-        raise unknown(f"dict_class in {where}:", name, CLASSES)
-    data = src.pickle(WEIGHTS)
-    if "ae" in data and "optimizer" in data:
+    whole, w = src.config(CONFIG), src.weights(WEIGHTS)
+    keys = Keys(whole.take("trainer", kind=dict), f"'trainer' in {whole.where}")
+    kind = keys.choose("dict_class", CLASSES)
+    if "ae" in w and "optimizer" in w:
         raise SaelabError(
-            f"{src.folder / WEIGHTS} is a backup of a running training, whose weights are for scaled "
-            f"activations; "
-            "load a file of the checkpoints folder, or the finished one"
+            f"{w.where} is a backup of a running training, whose weights are for scaled activations; load a "
+            "file of the checkpoints folder, or the finished one"
         )
-    w = Weights(data, src.folder / WEIGHTS)
-    w.expect(str(where), d_in=trainer.take("activation_dim", None), d_sae=trainer.take("dict_size", None))
-    facts: dict[str, Any] = {"arch": CLASSES[name]}
-    k = trainer.take("k", None)
-    tensors = _READ[name](w, facts)
-    if facts["arch"] in ("topk", "batchtopk", "matryoshka"):
-        if "k" in facts and k is not None and facts["k"] != k:
+    w.expect(str(whole.where), d_in=keys.take("activation_dim", None), d_sae=keys.take("dict_size", None))
+    facts: dict[str, Any] = {"arch": kind.arch, "input_bias": kind.input_bias}
+    tensors, k = w.map(kind.tensors), keys.take("k", None)
+    if kind.arch in ("topk", "batchtopk", "matryoshka"):
+        facts["k"] = int(w.number("k")) if "k" in w else k
+        if k not in (None, facts["k"]):
             raise SaelabError(
-                f"{where} says k={k}, the state dict says k={facts['k']}; which one is it? (k annealing?)"
+                f"{whole.where} says k={k}, the state dict says k={facts['k']}; which one is it? (k annealing?)"
             )
-        facts.setdefault("k", k)
-    model = trainer.take("lm_name", None)
-    hook = _hook(trainer.take("submodule_name", None), trainer.take("layer", None))
-    return assemble(
-        src, w, tensors, form=NAME, model=model, hook_in=hook, record=_plain(trainer.rest()), **facts
+    if kind.arch == "topk":
+        w.skip("threshold")  # kept for use on request; the class's own latents are the k largest
+    if kind.arch in ("batchtopk", "matryoshka"):
+        tensors["threshold"] = w.take("threshold")
+    if kind.arch == "matryoshka":
+        facts["prefixes"] = tuple(w.integers("group_sizes").cumsum(0).tolist())
+    model, hook = (
+        keys.take("lm_name", None),
+        _hook(keys.take("submodule_name", None), keys.take("layer", None)),
     )
-
-
-def _plain(values: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in values.items() if v is None or isinstance(v, (str, int, float, bool))}
+    return assemble(src, w, tensors, NAME, model=model, hook_in=hook, record=keys.rest(), **facts)
 
 
 def _hook(submodule: Any, layer: Any) -> str | None:
@@ -84,99 +92,26 @@ def _hook(submodule: Any, layer: Any) -> str | None:
     return f"blocks.{match[2]}.{point}"
 
 
-def _linear(w: Weights) -> dict[str, Tensor]:
-    return {
-        "W_enc": w.take("encoder.weight", "d_sae", "d_in").T,  # (d_in, d_sae)
-        "W_dec": w.take("decoder.weight", "d_in", "d_sae").T,  # (d_sae, d_in)
-    }
-
-
-def _direct(w: Weights) -> dict[str, Tensor]:
-    return {
-        "W_enc": w.take("W_enc", "d_in", "d_sae"),
-        "b_enc": w.take("b_enc", "d_sae"),
-        "W_dec": w.take("W_dec", "d_sae", "d_in"),
-        "b_dec": w.take("b_dec", "d_in"),
-    }
-
-
-def _standard(w: Weights, facts: dict[str, Any]) -> dict[str, Tensor]:
-    return _linear(w) | {"b_enc": w.take("encoder.bias", "d_sae"), "b_dec": w.take("bias", "d_in")}
-
-
-def _new(w: Weights, facts: dict[str, Any]) -> dict[str, Tensor]:
-    facts["input_bias"] = "none"
-    return _linear(w) | {"b_enc": w.take("encoder.bias", "d_sae"), "b_dec": w.take("decoder.bias", "d_in")}
-
-
-def _gated(w: Weights, facts: dict[str, Any]) -> dict[str, Tensor]:
-    return _linear(w) | {
-        "b_enc": w.take("gate_bias", "d_sae"),
-        "b_mag": w.take("mag_bias", "d_sae"),
-        "r_mag": w.take("r_mag", "d_sae"),
-        "b_dec": w.take("decoder_bias", "d_in"),
-    }
-
-
-def _count(w: Weights, facts: dict[str, Any]) -> None:
-    if "k" in w:
-        facts["k"] = int(w.number("k"))
-
-
-def _topk(w: Weights, facts: dict[str, Any]) -> dict[str, Tensor]:
-    _count(w, facts)
-    w.skip("threshold")  # kept for use on request; the class's own latents are the k largest
-    return _linear(w) | {"b_enc": w.take("encoder.bias", "d_sae"), "b_dec": w.take("b_dec", "d_in")}
-
-
-def _batchtopk(w: Weights, facts: dict[str, Any]) -> dict[str, Tensor]:
-    _count(w, facts)
-    return _linear(w) | {
-        "b_enc": w.take("encoder.bias", "d_sae"),
-        "b_dec": w.take("b_dec", "d_in"),
-        "threshold": w.take("threshold"),
-    }
-
-
-def _matryoshka(w: Weights, facts: dict[str, Any]) -> dict[str, Tensor]:
-    _count(w, facts)
-    tensors = _direct(w) | {"threshold": w.take("threshold")}
-    facts["prefixes"] = tuple(w.integers("group_sizes").cumsum(0).tolist())
-    return tensors
-
-
-def _jumprelu(w: Weights, facts: dict[str, Any]) -> dict[str, Tensor]:
-    facts["input_bias"] = "none"
-    return _direct(w) | {"threshold": w.take("threshold", "d_sae")}
-
-
-_READ = {
-    "AutoEncoder": _standard,
-    "AutoEncoderNew": _new,
-    "GatedAutoEncoder": _gated,
-    "AutoEncoderTopK": _topk,
-    "BatchTopKSAE": _batchtopk,
-    "MatryoshkaBatchTopKSAE": _matryoshka,
-    "JumpReluAutoEncoder": _jumprelu,
-}
-
-
 def write(sae: SAE, path: Path) -> Path:
     """Write ``sae`` into the folder ``path``."""
-    sae = scale_folded(sae)
     c = sae.config
-    name = {arch: name for name, arch in CLASSES.items() if name != "AutoEncoderNew"}.get(c.arch)
-    if name is None:
-        raise refuse(sae, NAME, f"the library has no class for it; it has {', '.join(CLASSES)}")
-    if c.normalize != "none":
-        raise refuse(sae, NAME, f"it has no place for normalize={c.normalize!r}")
-    if is_transcoder(sae) or c.skip or c.widths:
-        raise refuse(sae, NAME, "input and output are the same activations there")
-    if name == "AutoEncoder" and c.input_bias == "none":
-        name = "AutoEncoderNew"
-    no_bias = name in ("AutoEncoderNew", "JumpReluAutoEncoder")
-    p = parameters(sae, input_bias="none" if no_bias else "decoder")
-    out = {key: t.contiguous().cpu() for key, t in _state(name, p, c).items()}
+    fits = [name for name, kind in CLASSES.items() if kind.arch == c.arch]
+    check_can(
+        sae, NAME,
+        (not fits, f"the library has no class for it; it has {', '.join(CLASSES)}"),
+        (c.normalize != "none", f"it has no place for normalize={c.normalize!r}"),
+        (is_transcoder(sae) or c.skip or c.widths, "input and output are the same activations there"),
+    )  # fmt: skip
+    name = next((n for n in fits if CLASSES[n].input_bias == c.input_bias), fits[0])
+    kind = CLASSES[name]
+    p = parameters(sae, input_bias=kind.input_bias)
+    out = renamed(p, kind.tensors)
+    if c.k:
+        threshold = p.get("threshold", torch.tensor(-1.0)).float().cpu()
+        out |= {"k": torch.tensor(c.k, dtype=torch.int), "threshold": threshold}
+    if c.prefixes:
+        sizes = torch.tensor(c.prefixes)
+        out["group_sizes"] = sizes.diff(prepend=sizes.new_zeros(1))
     trainer = {
         "dict_class": name, "activation_dim": c.d_in, "dict_size": c.d_sae, "lm_name": c.model,
         "submodule_name": c.hook_in,
@@ -185,24 +120,3 @@ def write(sae: SAE, path: Path) -> Path:
         torch.save(out, temporary)
     files.write_json(path / CONFIG, {"trainer": trainer, "buffer": {"ctx_len": c.context}})
     return path
-
-
-def _state(name: str, p: dict[str, Tensor], c: Any) -> dict[str, Tensor]:
-    if name in ("JumpReluAutoEncoder", "MatryoshkaBatchTopKSAE"):
-        out = {key: p[key] for key in ("W_enc", "b_enc", "W_dec", "b_dec", "threshold")}
-    else:
-        out = {"encoder.weight": p["W_enc"].T, "decoder.weight": p["W_dec"].T}
-    if name == "GatedAutoEncoder":
-        return out | {
-            "gate_bias": p["b_enc"], "mag_bias": p["b_mag"], "r_mag": p["r_mag"], "decoder_bias": p["b_dec"]
-        }  # fmt: skip
-    if "encoder.weight" in out:
-        bias = {"AutoEncoder": "bias", "AutoEncoderNew": "decoder.bias"}.get(name, "b_dec")
-        out |= {"encoder.bias": p["b_enc"], bias: p["b_dec"]}
-    if c.k:
-        unset = torch.tensor(-1.0)
-        out |= {"k": torch.tensor(c.k, dtype=torch.int), "threshold": p.get("threshold", unset).float()}
-    if name == "MatryoshkaBatchTopKSAE":
-        sizes = torch.tensor(c.prefixes)
-        out["group_sizes"] = sizes.diff(prepend=sizes.new_zeros(1))
-    return out

@@ -5,44 +5,45 @@ the input; decoder rows are brought to length 1 whenever they are used, so they 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 import torch.nn.functional as F
 
 from saelab.errors import SaelabError, unknown
 from saelab.formats.common import assemble
-from saelab.formats.source import Source
+from saelab.formats.format import Layout
+from saelab.formats.source import SAEFiles
 from saelab.formats.weights import Weights
-
-if TYPE_CHECKING:
-    from saelab.sae import SAE
+from saelab.sae import SAE
 
 NAME = "e2e_sae"
 CONFIG = "final_config.yaml"
+LAYOUT = Layout(single=r"samples_\d+\.pt", beside=(CONFIG,))
 END = ".encoder.0.weight"
+TENSORS = {
+    "W_enc": "encoder.0.weight.T",
+    "b_enc": "encoder.0.bias",
+    "W_dec": "decoder.weight.T",
+    "b_dec": "decoder.bias",
+}
 
 
-def _points(data: dict[str, object]) -> dict[str, str]:
+def _points(names: Iterable[object]) -> dict[str, str]:
     """Hook point -> what its tensors' names begin with."""
-    return {
-        str(key)[: -len(END)].replace("-", "."): str(key)[: -len(END)]
-        for key in data
-        if str(key).endswith(END)
-    }
+    begins = [str(name).removesuffix(END) for name in names if str(name).endswith(END)]
+    return {begin.replace("-", "."): begin for begin in begins}
 
 
-def detect(src: Source) -> bool:
+def detect(src: SAEFiles) -> bool:
     """Whether this is one of these files."""
     path = src.only(".pt")
-    return path is not None and bool(_points(src.pickle(path)))
+    return path is not None and bool(_points(src.keys(path)))
 
 
-def read(src: Source) -> SAE:
+def read(src: SAEFiles) -> SAE:
     """Read a file, or the folder it is in; ``given={"hook_in": …}`` chooses where it holds several."""
-    path = src.only(".pt")
-    if path is None:
-        raise SaelabError(f"{src} is not, and does not hold, exactly one .pt file; found: {src.inside()}")
-    data = src.pickle(path)
+    path = src.one(".pt")
+    data = src.tensors(path)
     points = _points(data)
     hook = src.given.get("hook_in")
     if hook is None and len(points) == 1:
@@ -54,20 +55,12 @@ def read(src: Source) -> SAE:
         )
     if hook not in points:
         raise unknown(f"hook point in {path}:", hook, points)
+    for name in data:
+        if not str(name).startswith(tuple(p + "." for p in points.values())):
+            raise SaelabError(f"{path} holds {name!r}, which belongs to no SAE of this format")
     begins = points[hook] + "."
-    others = [name for name in data if not str(name).startswith(tuple(p + "." for p in points.values()))]
-    if others:
-        raise SaelabError(f"{path} holds {others[0]!r}, which belongs to no SAE of this format")
     w = Weights({name.removeprefix(begins): t for name, t in data.items() if name.startswith(begins)}, path)
-    tensors = {
-        "W_enc": w.take("encoder.0.weight", "d_sae", "d_in").T,  # (d_in, d_sae)
-        "b_enc": w.take("encoder.0.bias", "d_sae"),
-        "W_dec": F.normalize(w.take("decoder.weight", "d_in", "d_sae"), dim=0).T,  # (d_sae, d_in)
-        "b_dec": w.take("decoder.bias", "d_in"),
-    }
-    said = src.yaml(CONFIG) if (src.folder / CONFIG).is_file() else {}
-    model = said.get("tlens_model_name")
-    return assemble(
-        src, w, tensors, form=NAME, arch="relu", input_bias="none", hook_in=hook,
-        model=model if isinstance(model, str) else None,
-    )  # fmt: skip
+    tensors = w.map(TENSORS)
+    tensors["W_dec"] = F.normalize(tensors["W_dec"], dim=1)
+    model = src.config(CONFIG, needed=False).text("tlens_model_name")
+    return assemble(src, w, tensors, NAME, arch="relu", input_bias="none", hook_in=hook, model=model)

@@ -6,44 +6,34 @@ nothing is subtracted from the input. The file does not say what comes between t
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
 from saelab.errors import SaelabError
 from saelab.formats.common import assemble, need
-from saelab.formats.source import Source
-from saelab.formats.weights import Weights
-
-if TYPE_CHECKING:
-    from saelab.sae import SAE
+from saelab.formats.format import Layout
+from saelab.formats.source import SAEFiles
+from saelab.formats.weights import LINEAR
+from saelab.sae import SAE
 
 NAME = "linear_pair"
-NAMES = {"encoder.weight", "encoder.bias", "decoder.weight", "decoder.bias"}
+LAYOUT = Layout(single=r".*SAE-l\d+\.pt")
 KNOWN = re.compile(r"DeepSeek-R1-.*SAE-l(\d+)")
 
 
-def detect(src: Source) -> bool:
+def detect(src: SAEFiles) -> bool:
     """Whether this is such a file, and no config beside it says more."""
     path = src.only(".pt")
     if path is None or (src.folder / "config.json").is_file() or (src.folder / "cfg.json").is_file():
         return False
-    return set(src.pickle(path)) == NAMES
+    return src.keys(path) == {name.removesuffix(".T") for name in LINEAR.values()}
 
 
-def read(src: Source) -> SAE:
+def read(src: SAEFiles) -> SAE:
     """Read a file, or the folder it is in."""
-    path = src.only(".pt")
-    if path is None:
-        raise SaelabError(f"{src} is not, and does not hold, exactly one .pt file; found: {src.inside()}")
+    path = src.one(".pt")
     named = KNOWN.search(path.name)
     arch = "relu" if named else need(src, "arch", "the file does not say its activation function")
     if arch != "relu":
         raise SaelabError(f"{path} holds two linear layers, enough for 'relu' only; you say arch={arch!r}")
-    w = Weights(src.pickle(path), path)
-    tensors = {
-        "W_enc": w.take("encoder.weight", "d_sae", "d_in").T,  # (d_in, d_sae)
-        "b_enc": w.take("encoder.bias", "d_sae"),
-        "W_dec": w.take("decoder.weight", "d_in", "d_sae").T,  # (d_sae, d_in)
-        "b_dec": w.take("decoder.bias", "d_in"),
-    }
+    w = src.weights(path)
     hook = f"blocks.{named[1]}.hook_resid_post" if named else None
-    return assemble(src, w, tensors, form=NAME, arch="relu", input_bias="none", hook_in=hook)
+    return assemble(src, w, w.map(LINEAR), NAME, arch="relu", input_bias="none", hook_in=hook)

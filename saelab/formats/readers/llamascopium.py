@@ -9,78 +9,68 @@ times √d over the average norm that is stored beside them; ``token-wise`` rows
 from __future__ import annotations
 
 import math
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch import Tensor
 
 from saelab.errors import SaelabError, unknown
 from saelab.formats.common import assemble
-from saelab.formats.source import Source
-from saelab.formats.weights import Keys, Weights
-
-if TYPE_CHECKING:
-    from saelab.sae import SAE
+from saelab.formats.format import Layout
+from saelab.formats.source import SAEFiles
+from saelab.formats.weights import Weights
+from saelab.sae import SAE
 
 NAME = "llamascopium"
 CONFIG, WEIGHTS = "config.json", "sae_weights.safetensors"
-ACTIVATIONS = ("relu", "jumprelu", "topk")
-NORMS = ("inference", "dataset-wise", "token-wise")
-AVERAGE = "dataset_average_activation_norm."
+LAYOUT = Layout(weights=(WEIGHTS,), beside=(CONFIG,))
+TENSORS = {"W_enc": "W_E", "b_enc": "b_E", "W_dec": "W_D"}
 THRESHOLD = "activation_function.log_jumprelu_threshold"
+ACTIVATIONS = ("relu", "jumprelu", "topk")
+NORMS = {"inference": "none", "dataset-wise": "scale", "token-wise": "constant_norm"}
+AVERAGE = "dataset_average_activation_norm."
 
 
-def detect(src: Source) -> bool:
+def detect(src: SAEFiles) -> bool:
     """Whether this is a folder of that library."""
-    return src.has(CONFIG, WEIGHTS) and {"W_E", "b_E", "W_D"} <= src.keys(WEIGHTS)
+    return src.has(CONFIG, WEIGHTS) and set(TENSORS.values()) <= src.keys(WEIGHTS)
 
 
-def read(src: Source) -> SAE:
+def read(src: SAEFiles) -> SAE:
     """Read a folder."""
-    where = src.folder / CONFIG
-    keys = Keys(src.json(CONFIG), where)
+    keys, w = src.config(CONFIG), src.weights(WEIGHTS)
     kind = keys.take("sae_type", kind=str)
     if kind != "sae":
-        raise SaelabError(f"{where}: sae_type {kind!r} is not one that saelab reads; it reads 'sae'")
-    if keys.take("use_glu_encoder", False):
-        raise SaelabError(f"{where}: use_glu_encoder is set; saelab has no such encoder")
+        raise SaelabError(f"{keys.where}: sae_type {kind!r} is not one that saelab reads; it reads 'sae'")
+    keys.refuse({"use_glu_encoder": "saelab has no such encoder"})
     arch = str(keys.take("act_fn", kind=str)).lower()
     if arch == "batchtopk":
         raise SaelabError(
-            f"{where}: the library's batchtopk keeps the largest of each batch also in use, so what a token's "
-            "latents are depends on the others; convert it to jumprelu there"
+            f"{keys.where}: the library's batchtopk keeps the largest of each batch also in use, so what a "
+            "token's latents are depends on the others; convert it to jumprelu there"
         )
     if arch not in ACTIVATIONS:
-        raise unknown(f"act_fn in {where}:", arch, ACTIVATIONS)
-    by_length = keys.take("sparsity_include_decoder_norm", kind=bool)
-    w = Weights(src.tensors(WEIGHTS), src.folder / WEIGHTS)
+        raise unknown(f"act_fn in {keys.where}:", arch, ACTIVATIONS)
     width, factor = keys.take("d_model", kind=int), keys.take("expansion_factor", kind=(int, float))
-    w.expect(str(where), d_in=width, d_out=width, d_sae=int(width * factor))
-    tensors = {
-        "W_enc": w.take("W_E", "d_in", "d_sae"),
-        "b_enc": w.take("b_E", "d_sae"),
-        "W_dec": w.take("W_D", "d_sae", "d_out"),
-    }
+    w.expect(str(keys.where), d_in=width, d_out=width, d_sae=int(width * factor))
+    tensors = w.map(TENSORS, out="d_out")
     biased = keys.take("use_decoder_bias", True, kind=bool)
     tensors["b_dec"] = w.take("b_D", "d_out") if biased else tensors["W_dec"].new_zeros(w.sizes["d_out"])
     if arch == "jumprelu":
         tensors["threshold"] = w.take(THRESHOLD, "d_sae").exp()
-    k = keys.take("top_k", kind=int) if arch == "topk" else None
-    if by_length:
+    if keys.take("sparsity_include_decoder_norm", kind=bool):
         _in_units(tensors, arch, src)
-    hooks = {
-        "hook_in": keys.take("hook_point_in", kind=str),
-        "hook_out": keys.take("hook_point_out", kind=str),
-    }
-    norm = _norm(keys, w, where, hooks, width)
-    values = keys.rest()
-    record = {name: v for name, v in values.items() if isinstance(v, (str, int, float, bool))}
+    hooks = {f"hook_{way}": keys.take(f"hook_point_{way}", kind=str) for way in ("in", "out")}
+    normalize = keys.choose("norm_activation", NORMS)
+    scales = _scales(w, hooks, width) if normalize == "scale" else {}
+    # there whether or not they were ever set
+    w.skip(*(AVERAGE + hook for hook in hooks.values()))
     return assemble(
-        src, w, tensors, form=NAME, arch=arch, k=k, input_bias="none", record=record, **hooks, **norm
-    )
+        src, w, tensors, NAME, arch=arch, k=keys.take("top_k", kind=int) if arch == "topk" else None,
+        input_bias="none", normalize=normalize, record=keys.rest(), **hooks, **scales,
+    )  # fmt: skip
 
 
-def _in_units(tensors: dict[str, Tensor], arch: str, src: Source) -> None:
+def _in_units(tensors: dict[str, Tensor], arch: str, src: SAEFiles) -> None:
     length = tensors["W_dec"].float().norm(dim=1).to(tensors["W_dec"].dtype)  # (d_sae)
     if arch == "jumprelu":
         tensors["threshold"] = tensors["threshold"] / length
@@ -92,16 +82,7 @@ def _in_units(tensors: dict[str, Tensor], arch: str, src: Source) -> None:
         )
 
 
-def _norm(keys: Keys, w: Weights, where: Path, hooks: dict[str, str], width: int) -> dict[str, Any]:
-    name = keys.take("norm_activation", kind=str)
-    if name not in NORMS:
-        raise SaelabError(
-            f"{where}: norm_activation={name!r} is not known; known: {', '.join(map(repr, NORMS))}"
-        )
-    if name != "dataset-wise":
-        # there whether or not they were ever set
-        w.skip(*(AVERAGE + hook for hook in dict.fromkeys(hooks.values())))
-        return {"normalize": "none" if name == "inference" else "constant_norm"}
+def _scales(w: Weights, hooks: dict[str, str], width: int) -> dict[str, Any]:
     scales = {}
     for hook in dict.fromkeys(hooks.values()):
         average = w.number(AVERAGE + hook)
@@ -111,4 +92,4 @@ def _norm(keys: Keys, w: Weights, where: Path, hooks: dict[str, str], width: int
             )
         scales[hook] = math.sqrt(width) / average
     scale, scale_out = scales[hooks["hook_in"]], scales[hooks["hook_out"]]
-    return {"normalize": "scale", "scale": scale, "scale_out": None if scale_out == scale else scale_out}
+    return {"scale": scale, "scale_out": None if scale_out == scale else scale_out}

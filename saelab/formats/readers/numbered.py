@@ -4,72 +4,43 @@ subtracted from the input. The config gives ``act_size`` and ``dict_size``, and 
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 from saelab.errors import SaelabError
 from saelab.formats.common import assemble
-from saelab.formats.source import Source
-from saelab.formats.weights import Keys, Weights
-
-if TYPE_CHECKING:
-    from saelab.sae import SAE
+from saelab.formats.format import Layout
+from saelab.formats.source import SAEFiles
+from saelab.formats.weights import SAME
+from saelab.sae import SAE
 
 NAME = "numbered"
+LAYOUT = Layout(single=r"(\d+)\.pt", beside=("{0}_cfg.json",))
 # code made from this one has other architectures and says so with one of these
 OTHERS = (
-    "sae_type",
-    "top_k",
-    "k",
-    "activation",
-    "activation_fn",
-    "act_fn",
-    "input_unit_norm",
-    "is_transcoder",
-)
+    "sae_type", "top_k", "k", "activation", "activation_fn", "act_fn", "input_unit_norm", "is_transcoder",
+)  # fmt: skip
 
 
-def _config(path: Path) -> Path:
-    return path.with_name(f"{path.stem}_cfg.json")
-
-
-def detect(src: Source) -> bool:
+def detect(src: SAEFiles) -> bool:
     """Whether this is one of these pairs."""
     path = src.only(".pt")
-    if path is None or not _config(path).is_file() or "act_size" not in src.json(_config(path).name):
+    config = path.with_name(f"{path.stem}_cfg.json") if path is not None else None
+    if path is None or config is None or not config.is_file() or "act_size" not in src.values(config.name):
         return False
-    data = src.pickle(path)
-    return {"W_enc", "W_dec", "b_enc", "b_dec"} <= set(data) and getattr(data["W_enc"], "ndim", 0) == 2
+    data = src.tensors(path)
+    return set(SAME) <= set(data) and getattr(data["W_enc"], "ndim", 0) == 2
 
 
-def read(src: Source) -> SAE:
+def read(src: SAEFiles) -> SAE:
     """Read a file, or the folder it is in."""
-    path = src.only(".pt")
-    if path is None:
-        raise SaelabError(f"{src} is not, and does not hold, exactly one .pt file; found: {src.inside()}")
-    where = _config(path)
-    keys = Keys(src.json(where.name), where)
+    path = src.one(".pt")
+    keys, w = src.config(f"{path.stem}_cfg.json"), src.weights(path)
     for name in OTHERS:
         if name in keys:
             raise SaelabError(
-                f"{where} has {name!r}, which the code of this format does not know; what is it?"
+                f"{keys.where} has {name!r}, which the code of this format does not know; what is it?"
             )
-    w = Weights(src.pickle(path), path)
-    w.expect(
-        str(where),
-        d_in=keys.take("act_size", kind=int),
-        d_sae=keys.take("dict_size", None, kind=(int, type(None))),
-    )
-    tensors = {
-        "W_enc": w.take("W_enc", "d_in", "d_sae"),
-        "b_enc": w.take("b_enc", "d_sae"),
-        "W_dec": w.take("W_dec", "d_sae", "d_in"),
-        "b_dec": w.take("b_dec", "d_in"),
-    }
-    hook, model = keys.take("act_name", None), keys.take("model_name", None)
-    values = keys.rest()
+    d_in = keys.take("act_size", kind=int)
+    w.expect(str(keys.where), d_in=d_in, d_sae=keys.take("dict_size", None, kind=(int, type(None))))
     return assemble(
-        src, w, tensors, form=NAME, arch="relu", hook_in=hook if isinstance(hook, str) else None,
-        model=model if isinstance(model, str) else None,
-        record={k: v for k, v in values.items() if isinstance(v, (str, int, float, bool))},
+        src, w, w.map(SAME), NAME, arch="relu", hook_in=keys.text("act_name"), model=keys.text("model_name"),
+        record=keys.rest(),
     )  # fmt: skip

@@ -5,42 +5,31 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
 
-from saelab.errors import SaelabError
 from saelab.formats.common import assemble, need
-from saelab.formats.source import Source
-from saelab.formats.weights import Weights
-
-if TYPE_CHECKING:
-    from saelab.sae import SAE
+from saelab.formats.format import Layout
+from saelab.formats.source import SAEFiles
+from saelab.sae import SAE
 
 NAME = "qwen_scope"
+LAYOUT = Layout(single=r"layer_?\d+(?:\.sae)?\.pth?")
+TENSORS = {"W_enc": "W_enc.T", "b_enc": "b_enc", "W_dec": "W_dec.T", "b_dec": "b_dec"}
 
 
-def detect(src: Source) -> bool:
+def detect(src: SAEFiles) -> bool:
     """Whether this is one of these files: other libraries use the same names for the transposed matrices."""
     path = src.only(".sae.pt")
-    return path is not None and {"W_enc", "W_dec", "b_enc", "b_dec"} == set(src.pickle(path))
+    return path is not None and src.keys(path) == {"W_enc", "W_dec", "b_enc", "b_dec"}
 
 
-def read(src: Source) -> SAE:
+def read(src: SAEFiles) -> SAE:
     """Read a file, or the folder it is in."""
-    path = src.only(".pt")
-    if path is None:
-        raise SaelabError(f"{src} is not, and does not hold, exactly one .pt file; found: {src.inside()}")
-    names = f"{src.hint} {path}"
-    k = re.search(r"-L0_(\d+)", names)
+    path = src.one(".pt")
+    k = re.search(r"-L0_(\d+)", f"{src.hint} {path}")
     layer = re.search(r"layer_?(\d+)", path.name)
-    w = Weights(src.pickle(path), path)
-    tensors = {
-        "W_enc": w.take("W_enc", "d_sae", "d_in").T,
-        "b_enc": w.take("b_enc", "d_sae"),
-        "W_dec": w.take("W_dec", "d_in", "d_sae").T,
-        "b_dec": w.take("b_dec", "d_in"),
-    }
+    w = src.weights(path)
     return assemble(
-        src, w, tensors, form=NAME, arch="topk", input_bias="none",
+        src, w, w.map(TENSORS), NAME, arch="topk", input_bias="none",
         k=int(k[1]) if k else need(src, "k", "the file does not hold k, and no name such as …-L0_50 says it"),
         hook_in=f"blocks.{layer[1]}.hook_resid_post" if layer else None,
     )  # fmt: skip

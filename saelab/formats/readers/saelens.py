@@ -9,22 +9,22 @@ function."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from saelab import files
 from saelab.errors import SaelabError, unknown
-from saelab.formats.common import assemble, is_transcoder, need, parameters, refuse, scale_folded
-from saelab.formats.source import Source
-from saelab.formats.weights import Keys, Weights
-
-if TYPE_CHECKING:
-    from saelab.sae import SAE
+from saelab.formats.common import assemble, check_can, is_transcoder, need, parameters, renamed
+from saelab.formats.format import Layout
+from saelab.formats.source import SAEFiles
+from saelab.formats.weights import SAME, Keys, Weights
+from saelab.sae import SAE
 
 NAME = "saelens"
 CONFIG, WEIGHTS = "cfg.json", "sae_weights.safetensors"
+LAYOUT = Layout(weights=(WEIGHTS,), beside=(CONFIG,))
 ARCHITECTURES = {
     "standard": "relu",
     "topk": "topk",
@@ -42,68 +42,48 @@ NOT_HERE = {
     "temporal": "its latents depend on other positions",
     "matching_pursuit": "it encodes in a loop, not with a matrix",
 }
-NORMALIZE = {None: "none", False: "none", True: "scale", "none": "none", "expected_average_only_in": "scale",
-             "layer_norm": "layer_norm", "constant_norm_rescale": "constant_norm"}  # fmt: skip
+GATES = {"b_enc": "b_gate", "b_mag": "b_mag", "r_mag": "r_mag"}
+SKIP = {"W_skip": "W_skip"}
+NORMALIZE = {
+    None: "none", False: "none", True: "scale", "none": "none", "expected_average_only_in": "scale",
+    "layer_norm": "layer_norm", "constant_norm_rescale": "constant_norm", "constant_norm": "constant_norm",
+}  # fmt: skip
+REFUSED = {"finetuning_scaling_factor": "what it does differs between versions"}
 # keys that only steered training, or say where things ran
 TRAINING = (
-    "device",
-    "dtype",
-    "l1_coefficient",
-    "l1_warm_up_steps",
-    "lp_norm",
-    "noise_scale",
-    "mse_loss_normalization",
-    "decoder_init_norm",
-    "aux_loss_coefficient",
-    "topk_threshold_lr",
-    "jumprelu_init_threshold",
-    "jumprelu_bandwidth",
-    "jumprelu_sparsity_loss_mode",
-    "jumprelu_tanh_scale",
-    "l0_coefficient",
-    "l0_warm_up_steps",
-    "pre_act_loss_coefficient",
-    "use_sparse_activations",
-    "sae_lens_version",
-    "sae_lens_training_version",
-    "jumprelu_ste_to_input",
-    "target_l0",
-    "use_matryoshka_aux_loss",
-)
+    "device", "dtype", "l1_coefficient", "l1_warm_up_steps", "lp_norm", "noise_scale", "mse_loss_normalization",
+    "decoder_init_norm", "aux_loss_coefficient", "topk_threshold_lr", "jumprelu_init_threshold",
+    "jumprelu_bandwidth", "jumprelu_sparsity_loss_mode", "jumprelu_tanh_scale", "l0_coefficient",
+    "l0_warm_up_steps", "pre_act_loss_coefficient", "use_sparse_activations", "sae_lens_version",
+    "sae_lens_training_version", "jumprelu_ste_to_input", "target_l0", "use_matryoshka_aux_loss",
+)  # fmt: skip
 
 
-def detect(src: Source) -> bool:
+def detect(src: SAEFiles) -> bool:
     """Whether this is a folder of that library."""
     return src.has(CONFIG, WEIGHTS) and "W_dec" in src.keys(WEIGHTS)
 
 
-def read(src: Source) -> SAE:
+def read(src: SAEFiles) -> SAE:
     """Read a folder."""
-    where = src.folder / CONFIG
-    values = dict(src.json(CONFIG))
+    where, values = src.folder / CONFIG, dict(src.values(CONFIG))
     flat = "metadata" not in values
-    meta = Keys(values if flat else values.pop("metadata"), where if flat else f"'metadata' in {where}")
-    if flat:
-        for old, new in (("hook_point", "hook_name"), ("hook_point_head_index", "hook_head_index")):
-            if old in values:
-                values.setdefault(new, values.pop(old))
+    for old, new in (("hook_point", "hook_name"), ("hook_point_head_index", "hook_head_index")):
+        if flat and old in values:
+            values.setdefault(new, values.pop(old))
+    meta = None if flat else Keys(values.pop("metadata"), f"'metadata' in {where}")
     keys = Keys(values, where)
-    architecture, k = _architecture(src, keys, where, flat)
-    w = Weights(src.tensors(WEIGHTS), src.folder / WEIGHTS)
-    w.expect(
-        str(where),
-        d_in=keys.take("d_in", None),
-        d_sae=keys.take("d_sae", None),
-        d_out=keys.take("d_out", None),
-    )
-    meta = keys if flat else meta
-    facts = _facts(src, keys, flat, where) | _meta(meta, where)
-    transcodes = architecture.endswith("transcoder")
-    if transcodes:
+    meta = meta or keys
+    architecture, k = _architecture(src, keys, flat)
+    arch = ARCHITECTURES[architecture]
+    w = src.weights(WEIGHTS)
+    w.expect(str(where), **{axis: keys.take(axis, None) for axis in ("d_in", "d_sae", "d_out")})
+    facts = {"arch": arch, "k": k, "skip": "skip" in architecture} | _inputs(src, keys, flat) | _meta(meta)
+    if architecture.endswith("transcoder"):
         facts["input_bias"] = "none"
         if facts["normalize"] != "none":
             raise SaelabError(
-                f"{where}: a transcoder whose input is normalised ({facts['normalize']}) is not known"
+                f"{where}: a transcoder whose input is normalized ({facts['normalize']}) is not known"
             )
     if facts["normalize"] == "scale":
         need(
@@ -112,79 +92,70 @@ def read(src: Source) -> SAE:
             "it expects inputs scaled by a factor that it does not hold (√d_in / mean ‖x‖ over the "
             "training data); without it the latents would be wrong",
         )
-    rescale = keys.take("rescale_acts_by_decoder_norm", False, kind=bool)
-    tensors = _tensors(w, architecture, facts)
-    if rescale:
+    tensors = _tensors(w, architecture)
+    if keys.take("rescale_acts_by_decoder_norm", False, kind=bool):
         _fold_norms(tensors)
     widths = keys.take("matryoshka_widths", None)
-    if ARCHITECTURES[architecture] == "matryoshka":
+    if arch == "matryoshka":
         facts["prefixes"] = _prefixes(widths, w.sizes["d_sae"], where)
-    record = {"saelens": {k: v for k, v in (keys if flat else meta).rest().items() if v is not None}}
+    record = {"saelens": meta.rest()}
     if not flat:
         keys.skip(*TRAINING)
         keys.finish()
-    return assemble(src, w, tensors, form=NAME, arch=ARCHITECTURES[architecture], k=k, record=record, **facts)
+    return assemble(src, w, tensors, NAME, record=record, **facts)
 
 
-def _architecture(src: Source, keys: Keys, where: Path, flat: bool) -> tuple[str, int | None]:
-    name = keys.take("architecture", None)
-    kwargs = keys.take("activation_fn_kwargs", None) or {}
+def _architecture(src: SAEFiles, keys: Keys, flat: bool) -> tuple[str, int | None]:
+    name, kwargs = keys.take("architecture", None), keys.take("activation_fn_kwargs", None)
     function = keys.take("activation_fn_str", keys.take("activation_fn", None))
     k = keys.take("k", kwargs.get("k") if isinstance(kwargs, dict) else None)
     if function is not None and function not in ("relu", "topk"):
-        raise unknown(f"activation function in {where}:", function, ("relu", "topk"))
+        raise unknown(f"activation function in {keys.where}:", function, ("relu", "topk"))
     if name is None and function is None:
-        given = need(
-            src,
-            "arch",
-            "the config names neither an 'architecture' nor an activation function, and the same "
-            "tensors mean different things in different ones",
+        why = (
+            "the config names neither an 'architecture' nor an activation function, and the same tensors "
+            "mean different things in different ones"
         )
-        name = {"relu": "standard"}.get(given, given)
+        name = need(src, "arch", why)
+        name = "standard" if name == "relu" else name
     elif function == "topk":
         name = "topk"  # architecture was "standard" then
     elif name is None:
         name = "standard"
     if name in NOT_HERE:
-        raise SaelabError(f"{where}: architecture {name!r} has no counterpart in saelab: {NOT_HERE[name]}")
+        raise SaelabError(
+            f"{keys.where}: architecture {name!r} has no counterpart in saelab: {NOT_HERE[name]}"
+        )
     if name not in ARCHITECTURES:
-        raise unknown(f"architecture in {where}:", name, ARCHITECTURES)
+        raise unknown(f"architecture in {keys.where}:", name, ARCHITECTURES)
     if ARCHITECTURES[name] not in ("topk", "batchtopk", "matryoshka"):
         return name, None
     if isinstance(k, float) and k.is_integer():
         k = int(k)
     if not isinstance(k, int):
-        raise SaelabError(f"{where}: a {name} SAE needs 'k', a whole number; got {k!r}")
+        raise SaelabError(f"{keys.where}: a {name} SAE needs 'k', a whole number; got {k!r}")
     return name, k
 
 
-def _facts(src: Source, keys: Keys, flat: bool, where: Path) -> dict[str, Any]:
-    # flat configs from before the key existed always subtracted it
+def _inputs(src: SAEFiles, keys: Keys, flat: bool) -> dict[str, Any]:
+    # flat configs from before the keys existed always subtracted it; what normalize would say may be known elsewhere
     subtracts = keys.take("apply_b_dec_to_input", *((True,) if flat else ()), kind=bool)
-    # flat configs without the key are older than it; what it would say may be known elsewhere
-    default = (src.given.get("normalize"),) if flat else ()
-    normalize = keys.take("normalize_activations", *default)
-    normalize = "constant_norm_rescale" if normalize == "constant_norm" else normalize
-    if normalize not in NORMALIZE:
-        raise SaelabError(f"{where}: normalize_activations={normalize!r} is not supported; supported: "
-                          + ", ".join(map(repr, NORMALIZE)))  # fmt: skip
-    reshape = keys.take("reshape_activations", "none")
-    if reshape not in ("none", "hook_z"):
-        raise unknown(f"reshape_activations in {where}:", reshape, ("none", "hook_z"))
-    if keys.take("finetuning_scaling_factor", False):
-        raise SaelabError(f"{where}: finetuning_scaling_factor is set; what it does differs between versions")
-    return {"input_bias": "decoder" if subtracts else "none", "normalize": NORMALIZE[normalize]}
+    normalize = keys.choose(
+        "normalize_activations", NORMALIZE, *((src.given.get("normalize"),) if flat else ())
+    )
+    keys.choose("reshape_activations", {"none": True, "hook_z": True}, "none")
+    keys.refuse(REFUSED)
+    return {"input_bias": "decoder" if subtracts else "none", "normalize": normalize}
 
 
-def _meta(meta: Keys, where: Path) -> dict[str, Any]:
+def _meta(meta: Keys) -> dict[str, Any]:
     for name in ("hook_head_index", "hook_head_index_out"):
         head = meta.take(name, None)
         if head is not None:
             raise SaelabError(
-                f"{where}: it reads one attention head ({name}={head}); only whole hook points can be read"
+                f"{meta.where}: it reads one attention head ({name}={head}); only whole hook points can be read"
             )
-    context = meta.take("context_size", None)
-    bos = meta.take("prepend_bos", None)
+    context, bos = meta.take("context_size", None), meta.take("prepend_bos", None)
     return {
         "hook_in": meta.take("hook_name", None),
         "hook_out": meta.take("hook_name_out", None),
@@ -194,31 +165,20 @@ def _meta(meta: Keys, where: Path) -> dict[str, Any]:
     }
 
 
-def _tensors(w: Weights, architecture: str, facts: dict[str, Any]) -> dict[str, Tensor]:
-    out = "d_out" if architecture.endswith("transcoder") else "d_in"
-    tensors = {
-        "W_enc": w.take("W_enc", "d_in", "d_sae"),
-        "W_dec": w.take("W_dec", "d_sae", out),
-        "b_dec": w.take("b_dec", out),
-    }
+def _tensors(w: Weights, architecture: str) -> dict[str, Tensor]:
+    arch, out = ARCHITECTURES[architecture], "d_out" if architecture.endswith("transcoder") else "d_in"
     if "scaling_factor" in w:
         factor = w.take("scaling_factor", "d_sae")
         if not torch.allclose(factor, torch.ones_like(factor)):
             raise SaelabError(f"{w.where}: scaling_factor is not 1; what it does differs between versions")
-    if architecture == "gated":
-        gate = {"b_enc": "b_gate", "b_mag": "b_mag", "r_mag": "r_mag"}
-        return tensors | {ours: w.take(theirs, "d_sae") for ours, theirs in gate.items()}
-    tensors["b_enc"] = w.take("b_enc", "d_sae")
-    if ARCHITECTURES[architecture] == "jumprelu":
-        if "log_threshold" in w:
-            tensors["threshold"] = w.take("log_threshold", "d_sae").exp()
-        else:
-            tensors["threshold"] = w.take("threshold", "d_sae")
-    if ARCHITECTURES[architecture] in ("batchtopk", "matryoshka"):
+    names = SAME | (GATES if arch == "gated" else {}) | (SKIP if "skip" in architecture else {})
+    tensors = w.map(names, out=out)
+    if arch == "jumprelu":
+        log = "log_threshold" in w
+        threshold = w.take("log_threshold" if log else "threshold", "d_sae")
+        tensors["threshold"] = threshold.exp() if log else threshold
+    if arch in ("batchtopk", "matryoshka"):
         tensors["threshold"] = w.take("topk_threshold")
-    if "skip" in architecture:
-        facts["skip"] = True
-        tensors["W_skip"] = w.take("W_skip", "d_out", "d_in")
     return tensors
 
 
@@ -240,26 +200,25 @@ def _fold_norms(tensors: dict[str, Tensor]) -> None:
 
 def write(sae: SAE, path: Path) -> Path:
     """Write ``sae`` into the folder ``path``, in the form of version 6."""
-    sae = scale_folded(sae)
     c = sae.config
-    if c.widths:
-        raise refuse(sae, NAME, "the library has no crosscoders")
-    if "+" in c.hook_out:
-        raise refuse(sae, NAME, "the library's transcoders write to one hook point")
     transcodes = is_transcoder(sae) or c.skip
-    name = _name(sae, transcodes)
-    bias = "none" if transcodes or c.input_bias == "none" else "decoder"
-    p = parameters(sae, input_bias=bias)
-    tensors = {key: p[key] for key in ("W_enc", "W_dec", "b_dec")}
-    if name == "gated":
-        tensors |= {"b_gate": p["b_enc"], "b_mag": p["b_mag"], "r_mag": p["r_mag"]}
-    else:
-        tensors["b_enc"] = p["b_enc"]
+    name = {"relu": "standard", "batchtopk": "jumprelu", "matryoshka": "jumprelu"}.get(c.arch, c.arch)
+    check_can(
+        sae, NAME,
+        (c.widths, "the library has no crosscoders"),
+        ("+" in c.hook_out, "the library's transcoders write to one hook point"),
+        (name not in ARCHITECTURES, f"the library has no such architecture; it has {', '.join(ARCHITECTURES)}"),
+        (transcodes and name not in ("standard", "jumprelu"), "the library's transcoders are ReLU or JumpReLU"),
+        (transcodes and c.normalize != "none", "the library's transcoders do not normalize"),
+    )  # fmt: skip
+    if transcodes:
+        name = f"{'jumprelu_' * (name == 'jumprelu')}{'skip_' * c.skip}transcoder"
+    subtracts = not transcodes and c.input_bias != "none"
+    p = parameters(sae, input_bias="decoder" if subtracts else "none")
+    tensors = renamed(p, SAME | (GATES if name == "gated" else {}) | (SKIP if c.skip else {}))
     if "threshold" in p:
         # one threshold for all is how the library itself saves what it trained as BatchTopK
         tensors["threshold"] = p["threshold"].clamp_min(0).expand(c.d_sae)
-    if c.skip:
-        tensors["W_skip"] = p["W_skip"]
     metadata = {
         "sae_lens_version": "6.0.0",
         "sae_lens_training_version": None,
@@ -275,30 +234,14 @@ def write(sae: SAE, path: Path) -> Path:
         "d_sae": c.d_sae,
         "dtype": c.dtype,
         "device": "cpu",
-        "apply_b_dec_to_input": bias == "decoder",
+        "apply_b_dec_to_input": subtracts,
         "normalize_activations": "constant_norm_rescale" if c.normalize == "constant_norm" else c.normalize,
         "reshape_activations": "hook_z" if "hook_z" in c.hook_in else "none",
         "metadata": metadata,
         "architecture": name,
-    } | ({"k": c.k, "rescale_acts_by_decoder_norm": False} if name == "topk" else {})
-    if transcodes:
-        config["d_out"] = c.d_out
+    }
+    config |= {"k": c.k, "rescale_acts_by_decoder_norm": False} if name == "topk" else {}
+    config |= {"d_out": c.d_out} if transcodes else {}
     files.write_tensors(path / WEIGHTS, tensors)
     files.write_json(path / CONFIG, config)
     return path
-
-
-def _name(sae: SAE, transcodes: bool) -> str:
-    arch = {"relu": "standard", "batchtopk": "jumprelu", "matryoshka": "jumprelu"}.get(
-        sae.config.arch, sae.config.arch
-    )
-    if arch not in ARCHITECTURES:
-        raise refuse(sae, NAME, f"the library has no such architecture; it has {', '.join(ARCHITECTURES)}")
-    if not transcodes:
-        return arch
-    kind = {"standard": "", "jumprelu": "jumprelu_"}.get(arch)
-    if kind is None:
-        raise refuse(sae, NAME, "the library's transcoders are ReLU or JumpReLU")
-    if sae.config.normalize != "none":
-        raise refuse(sae, NAME, "the library's transcoders do not normalise")
-    return kind + ("skip_" if sae.config.skip else "") + "transcoder"

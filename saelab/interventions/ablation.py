@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,23 +12,20 @@ import torch
 from torch import Tensor
 
 from saelab import models
+from saelab.display import table_html
 from saelab.errors import SaelabError, check_count, check_latent, check_pair
-from saelab.interventions.attach import attach, steer
-from saelab.interventions.passes import Pass, watched
-from saelab.interventions.sites import hook_points
+from saelab.interventions.passes import watched
+from saelab.interventions.sites import hook_points, sum_into
+from saelab.interventions.steering import attach, steer
 from saelab.models.lens import kl_divergence, residual_direction
 from saelab.sae import SAE, Codes
-
-if TYPE_CHECKING:
-    from saelab.widgets.effect_map import EffectMap
-    from saelab.widgets.tokens import TokenText
 
 _NOISE = 1e-6  # differences of log-probabilities below this are rounding
 
 
 @dataclass(frozen=True, eq=False)
 class Effects:
-    """What :func:`effects` gives; in a notebook it shows as an ``EffectMap``.
+    """What :func:`effects` gives; ``saelab.effect_map`` draws it over the text.
 
     Attributes
     ----------
@@ -37,18 +34,18 @@ class Effects:
     latent
         The latent that was taken away.
     ids
-        The text's token ids.
-    text
-        The same for display: :class:`saelab.widgets.TokenText`.
+        The text's token ids; the column ``token`` has their labels.
+    groups
+        ``(start, stop, text)`` runs of tokens that make whole characters.
+    special
+        Positions of special tokens, such as BOS.
     """
 
     frame: pd.DataFrame
     latent: int
     ids: list[int]
-    text: TokenText
-
-    def to_frame(self) -> pd.DataFrame:
-        return self.frame
+    groups: list[tuple[int, int, str]]
+    special: frozenset[int]
 
     def __getitem__(self, column: str) -> Any:
         return self.frame[column]
@@ -56,17 +53,26 @@ class Effects:
     def __len__(self) -> int:
         return len(self.frame)
 
-    def map(self, **state: Any) -> EffectMap:
-        """The widget; see :class:`saelab.widgets.EffectMap`."""
-        from saelab.widgets.effect_map import EffectMap
+    def plot(self) -> Any:
+        """A plotly figure: loss difference and KL at each position.
 
-        return EffectMap(self, **state)
+        Examples
+        --------
+        >>> len(sl.effects(model, sae, "The red fox", latent).plot().data)
+        2
+        """
+        import plotly.express as px
+
+        frame = self.frame.melt(["position", "token"], ["loss_diff", "kl"], "measure", "nats")
+        return px.bar(frame, "position", "nats", color="measure", hover_data=["token"], barmode="group")
 
     def __repr__(self) -> str:
         return f"Effects of ablating latent {self.latent}\n{self.frame}"
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
-        return self.map()._repr_mimebundle_(**kwargs)
+    def _repr_html_(self) -> str:
+        order = np.argsort(-np.nan_to_num(self.frame["loss_diff"].abs().to_numpy()), kind="stable")
+        caption = f"Latent {self.latent} ablated: the positions where it matters most, of {len(self)}"
+        return table_html(caption, self.frame.iloc[order[:20]], float_format="{:.4g}".format)
 
 
 def text_ids(model: Any, sae: SAE, text: str | Sequence[int]) -> Tensor:
@@ -118,13 +124,18 @@ def effects(
         ablated here), and about the prediction of the *next* token: ``next``, ``loss`` (clean, nats),
         ``loss_diff`` = ablated − clean (positive: the latent helps here), ``kl`` = KL(clean ‖ ablated) in
         nats, ``up`` and ``down``: (token, clean − ablated log-probability), the tokens that the latent makes
-        more and less probable. The last position has no next token, so its losses are NaN. At the end of a
-        cell it shows as an :class:`~saelab.widgets.EffectMap`.
+        more and less probable. The last position has no next token, so its losses are NaN.
 
     Raises
     ------
     SaelabError
         Before anything runs: latent out of range, empty text, or one longer than the context.
+
+    Examples
+    --------
+    >>> found = sl.effects(model, sae, "The red fox", latent)
+    >>> found.frame[["token", "activation", "loss_diff", "kl"]].shape == (len(found), 4)
+    True
     """
     check_pair(model, sae)
     latent, top = check_latent(latent, sae.config.d_sae), check_count("top", top, 0)
@@ -132,47 +143,46 @@ def effects(
     written = _residual_write(model, sae, latent) if direct else None  # (d_model)
     with models.lock(model), torch.no_grad():
         with attach(model, sae, error=True) as spliced:
-            clean = models.forward(model, ids)[0].float().log_softmax(-1).cpu()  # (T, V)
+            clean = _logp(model, ids)  # (T, V)
         activation = spliced.codes.column(latent)[0].float().cpu()  # (T)
-        with steer(model, sae, [latent], mode="ablate", special=special):
-            ablated = models.forward(model, ids)[0].float().log_softmax(-1).cpu()  # (T, V)
         edited = (activation > 0) & allowed(model, ids, special)  # (T)
-        straight = None
+        with steer(model, sae, [latent], mode="ablate", special=special):
+            without = {"": _logp(model, ids)}
         if written is not None:
-            part = (activation * edited)[:, None] * written  # (T, d_model)
-            straight = _without_in_last_layer(model, ids, part * _cpu_scale(spliced.codes))  # (T, V)
-    tokens, following = models.token_labels(model, ids[0].tolist()), ids[0, 1:]
-    loss = -clean[:-1].gather(-1, following[:, None])[:, 0]  # (T - 1)
-    loss_ablated = -ablated[:-1].gather(-1, following[:, None])[:, 0]  # (T - 1)
-    none = torch.tensor([torch.nan])
-    frame = pd.DataFrame(
-        {
-            "position": np.arange(len(tokens)),
-            "token": tokens,
-            "id": ids[0].numpy(),
-            "activation": activation.numpy(),
-            "edited": edited.numpy(),
-            "next": [*tokens[1:], None],
-            "loss": torch.cat([loss, none]).numpy(),
-            "loss_diff": torch.cat([loss_ablated - loss, none]).numpy(),
-            **_changes(model, clean, ablated, top),
-        }
-    )
-    if straight is not None:
-        frame = frame.assign(**{f"direct_{k}": v for k, v in _changes(model, clean, straight, top).items()})
-    from saelab.widgets.tokens import TokenText
-
-    return Effects(frame, latent, ids[0].tolist(), TokenText.of_model(model, ids[0].tolist()))
-
-
-def _changes(model: Any, clean: Tensor, ablated: Tensor, top: int) -> dict[str, Any]:
-    gain = clean - ablated  # (T, V)
-    gain = torch.where(gain.isnan(), 0.0, gain)  # both -inf: a masked logit
-    return {
-        "kl": kl_divergence(clean, ablated).clamp_min(0).numpy(),
-        "up": _votes(model, gain, top, 1),
-        "down": _votes(model, gain, top, -1),
+            part = (
+                (activation * edited)[:, None] * written * output_scale(spliced.codes).cpu()
+            )  # (T, d_model)
+            last = f"blocks.{int(model.cfg.n_layers) - 1}.hook_resid_post"
+            with watched(model, {last: lambda x, p: sum_into(x, [-part])}):
+                without["direct_"] = _logp(model, ids)
+    listed, special_ids = ids[0].tolist(), models.special_ids(model)
+    tokens, loss = models.token_labels(model, listed), _loss(clean, ids[0])
+    columns = {
+        "position": np.arange(len(tokens)),
+        "token": tokens,
+        "id": ids[0].numpy(),
+        "activation": activation.numpy(),
+        "edited": edited.numpy(),
+        "next": [*tokens[1:], None],
+        "loss": loss.numpy(),
+        "loss_diff": (_loss(without[""], ids[0]) - loss).numpy(),
     }
+    for way, logp in without.items():
+        gain = (clean - logp).nan_to_num(0.0, torch.inf, -torch.inf)  # NaN: both -inf, a masked logit
+        columns[way + "kl"] = kl_divergence(clean, logp).clamp_min(0).numpy()
+        columns[way + "up"], columns[way + "down"] = _votes(model, gain, top, 1), _votes(model, gain, top, -1)
+    places = frozenset(k for k, i in enumerate(listed) if i in special_ids)
+    return Effects(pd.DataFrame(columns), latent, listed, models.token_groups(model, listed), places)
+
+
+def _logp(model: Any, ids: Tensor) -> Tensor:
+    """(1, T) -> (T, V) log-probabilities of the next token."""
+    return models.forward(model, ids)[0].float().log_softmax(-1).cpu()
+
+
+def _loss(logp: Tensor, ids: Tensor) -> Tensor:
+    """(T, V), (T) -> (T) in nats; NaN at the last position, which has no next token."""
+    return torch.cat([-logp[:-1].gather(-1, ids[1:, None])[:, 0], torch.tensor([torch.nan])])
 
 
 def _residual_write(model: Any, sae: SAE, latent: int) -> Tensor:
@@ -183,30 +193,18 @@ def _residual_write(model: Any, sae: SAE, latent: int) -> Tensor:
         return residual_direction(model, sae.W_dec[latent].float(), sae.config.hook_out).float().cpu()
 
 
-def _without_in_last_layer(model: Any, ids: Tensor, part: Tensor) -> Tensor:
-    """(T, V) log-probabilities when ``part`` (T, d_model) is taken out behind the last block."""
-
-    def without(x: Tensor, p: Pass) -> Tensor:
-        wide = torch.promote_types(x.dtype, torch.float32)
-        return (x.to(wide) - part.to(x.device, wide)).to(x.dtype)
-
-    with watched(model, {f"blocks.{int(model.cfg.n_layers) - 1}.hook_resid_post": without}):
-        return models.forward(model, ids)[0].float().log_softmax(-1).cpu()
-
-
-def _cpu_scale(codes: Codes) -> Tensor | float:
-    """What a latent's write is multiplied by at each position, as one number per row."""
-    return 1.0 if codes.stats is None else codes.stats[1][:, :1].float().cpu()
+def output_scale(codes: Codes) -> Tensor:
+    """(rows, 1 or d_out) what activation times decoder row is multiplied by at each position."""
+    return codes.values.new_ones(codes.n_rows, 1) if codes.stats is None else codes.stats[1].float()
 
 
 def _votes(model: Any, gain: Tensor, top: int, sign: int) -> list[list[tuple[str, float]]]:
+    """(T, V) -> at each position the tokens that gain most in this direction, and how much."""
     best = (sign * gain).topk(min(top, gain.shape[1]), dim=-1)  # (T, top)
     rows = []
-    for values, indices in zip(best.values.tolist(), best.indices.tolist(), strict=True):
-        kept = [(i, sign * v) for v, i in zip(values, indices, strict=True) if v > _NOISE]
-        rows.append(
-            list(zip(models.token_labels(model, [i for i, _ in kept]), [v for _, v in kept], strict=True))
-        )
+    for values, ids in zip(best.values.tolist(), best.indices.tolist(), strict=True):
+        kept = [sign * v for v in values if v > _NOISE]  # the largest come first
+        rows.append(list(zip(models.token_labels(model, ids[: len(kept)]), kept, strict=True)))
     return rows
 
 

@@ -11,18 +11,17 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from saelab.errors import SaelabError, check_model, check_sae
-from saelab.interventions import edits as _edits
 from saelab.interventions.edits import Edit, Intervention
 from saelab.interventions.passes import Pass, Watch, watched
-from saelab.interventions.runner import Steered
-from saelab.interventions.sites import Clock, Site, by_hook
+from saelab.interventions.runner import EditRunner
+from saelab.interventions.sites import EditSchedule, SAEAtHook, by_hook
 from saelab.sae import SAE, Codes
 
 
@@ -54,33 +53,37 @@ class Steering:
     edited
         Positions changed, over all passes (with a cache off, a position is run again at every step).
     prompt_tokens
-        Tokens before generation begins, as far as known.
+        Tokens before generation begins (of the longest prompt), as far as known.
     """
 
     interventions: list[tuple[SAE, Intervention]]
+    schedule: EditSchedule
     fired: Counter[str] = field(default_factory=Counter)
     edited: int = 0
-    prompt_tokens: int | None = None
+
+    @property
+    def prompt_tokens(self) -> int | None:
+        prompt = self.schedule.prompt
+        return self.schedule.fixed if prompt is None else int(prompt.max())
 
     def __str__(self) -> str:
         return " | ".join(str(i) for _, i in self.interventions)
 
 
-def interventions(
-    model: Any,
-    sae: SAE | Sequence[tuple[SAE, Any]],
-    edits: Any = None,
-    *,
-    relative: Any = None,
-    **common: Any,
+def checked(
+    model: Any, sae: Any, edits: Any = None, relative: Any = None, **common: Any
 ) -> list[tuple[SAE, Intervention]]:
-    """The checked edits of :func:`steer`, without running anything; ``[0][1].save(path)`` keeps them."""
+    """The edits of :func:`steer` as they are kept; whether the model has the SAE's hook points is not asked."""
     check_model(model)
     Edit(**common)  # names are wrong whether or not an edit uses them
-    pairs = [(s, _edits.intervention(s, e, relative=relative, **common)) for s, e in paired(sae, edits)]
-    for s, _ in pairs:
-        Site(model, s)
-    return pairs
+    return [(s, Intervention.make(s, e, relative=relative, **common)) for s, e in paired(sae, edits)]
+
+
+def interventions(
+    model: Any, sae: SAE | Sequence[tuple[SAE, Any]], edits: Any = None, **options: Any
+) -> list[tuple[SAE, Intervention]]:
+    """The checked edits of :func:`steer`, without running anything; ``[0][1].save(path)`` keeps them."""
+    return [(SAEAtHook(model, s).sae, i) for s, i in checked(model, sae, edits, **options)]
 
 
 @contextlib.contextmanager
@@ -106,9 +109,9 @@ def steer(
     ----------
     sae, edits
         One SAE and its edits, or a list of ``(sae, edits)`` pairs. Edits: ``{latent: strength}``, ``{latent:
-        Edit}``, a list of :class:`~saelab.interventions.edits.Edit`, a list of latents to ablate, or an ``Intervention``.
+        Edit}``, a list of :class:`Edit`, a list of latents to ablate, or an :class:`Intervention`.
     mode, positions, when, above, schedule
-        For the edits given as plain numbers; see :class:`~saelab.interventions.edits.Edit`.
+        For the edits given as plain numbers; see :class:`Edit`.
     relative
         Strengths are in units of each latent's maximum: a ``LatentIndex`` or ``{latent: maximum}``.
     special
@@ -127,35 +130,26 @@ def steer(
 
     Examples
     --------
-    >>> with sl.steer(model, sae, {123: 8.0}):  # doctest: +SKIP
+    >>> with sl.steer(model, sae, {latent: 8.0}) as steering:
     ...     logits = model("Once upon a time")
+    >>> steering.edited > 0
+    True
     """
-    pairs = interventions(
-        model,
-        sae,
-        edits,
-        mode=mode,
-        positions=positions,
-        relative=relative,
-        when=when,
-        above=above,
-        schedule=schedule,
-    )
-    clock = Clock(model, special, prompt_tokens, any(e.needs_prompt for _, i in pairs for e in i.edits))
-    sites = [Steered(model, s, i, clock) for s, i in pairs]
-    steering = Steering(pairs, prompt_tokens=prompt_tokens)
+    common = {"mode": mode, "positions": positions, "when": when, "above": above, "schedule": schedule}
+    pairs = checked(model, sae, edits, relative, **common)
+    planned = EditSchedule(model, special=special, prompt_tokens=prompt_tokens)
+    runners = [EditRunner(model, s, i, planned) for s, i in pairs]
+    steering = Steering(pairs, planned)
 
     def begin(p: Pass, watch: Watch) -> None:
-        clock.begin(p)
-        steering.prompt_tokens = clock.longest_prompt
-        for site in sites:
-            steering.edited += site.plan(p, watch)
+        planned.begin(p)
+        steering.edited += sum(runner.plan(p, watch) for runner in runners)
 
-    hooks = by_hook(sites, lambda site, hook, x, p: site.change(hook, x))
+    hooks = by_hook(runners, lambda runner, hook, x, p: runner.change(hook, x))
     with watched(model, hooks, begin) as watch:
         steering.fired = watch.fired
         yield steering
-    clock.check_reached()
+    planned.check_reached()
 
 
 # ------------------------------------------------------------------------------------------------ attach
@@ -215,43 +209,38 @@ def attach(
 
     Examples
     --------
-    >>> with sl.attach(model, sae) as spliced:  # doctest: +SKIP
+    >>> with sl.attach(model, sae) as spliced:
     ...     logits = model("Once upon a time")
-    >>> spliced.codes.l0()  # doctest: +SKIP
+    >>> spliced.codes.l0().shape == logits.shape[:2]
+    True
     """
     check_model(model)
-    saes = [s for s, _ in paired(sae)]
-    clock = Clock(model, special, None, False)
-    sites = [Site(model, s) for s in saes]
+    schedule = EditSchedule(model, special=special)
+    sites = [SAEAtHook(model, s) for s, _ in paired(sae)]
     state = Attached(Counter(), [None] * len(sites))
-    parts: list[Tensor | None] = [None] * len(sites)
+    spliced: dict[SAEAtHook, Tensor | None] = {}
 
     def begin(p: Pass, watch: Watch) -> None:
-        clock.begin(p)
+        schedule.begin(p)
+        spliced.clear()
         if mask is not None and mask.shape != p.ids.shape:
             raise SaelabError(
                 f"mask has shape {tuple(mask.shape)}, the tokens of this pass {tuple(p.ids.shape)}"
             )
-        for i, site in enumerate(sites):
-            parts[i] = None
+        for site in sites:
             site.begin(p, watch, True)
 
-    def write(site: Site, hook: str, x: Tensor, p: Pass) -> Tensor | None:
-        i = sites.index(site)
+    def write(site: SAEAtHook, hook: str, x: Tensor, p: Pass) -> Tensor | None:
         part = site.slices[hook]
         site.check_width(hook, x, part.stop - part.start)
-        on = clock.allowed if mask is None else clock.allowed & mask.to(p.ids.device)
-        on = on.to(x.device)
-        if parts[i] is None:
-            everywhere = torch.ones_like(on)
-            codes = site.sae.encode_sparse(site.input(everywhere))
-            state.all_codes[i] = Codes(
-                **{**codes.__dict__, "lead": tuple(x.shape[:2])}  # stats and skip stay per row
-            )
-            parts[i] = _spliced(site.sae, codes, edit, error)
-        new = parts[i]
+        if site not in spliced:
+            codes = replace(site.sae.encode_sparse(site.input(None)), lead=tuple(x.shape[:2]))
+            state.all_codes[sites.index(site)] = codes
+            spliced[site] = _spliced(site.sae, codes, edit, error)
+        new = spliced[site]
         if new is None:
             return None
+        on = (schedule.allowed if mask is None else schedule.allowed & mask.to(p.ids.device)).to(x.device)
         new = new.reshape(*x.shape[:2], -1)[..., part].to(x.device)  # (B, T, d)
         new = new if error else new - x.to(new.dtype)
         return torch.where(on[..., None], new, torch.zeros_like(new))
@@ -265,14 +254,11 @@ def _spliced(sae: SAE, codes: Codes, edit: Callable[[Tensor], Tensor] | None, er
     """(rows, d_out) in float32: the reconstruction, or with the error term the change that ``edit`` makes."""
     if edit is None:
         return None if error else sae.decode(codes).float()
-    old = codes.dense()  # (rows, d_sae)
+    old = codes.dense().flatten(0, -2)  # (rows, d_sae)
     new = edit(old.clone())
     if not isinstance(new, Tensor) or new.shape != old.shape:
         raise SaelabError(
             f"edit must give back latents of shape {tuple(old.shape)}, got {getattr(new, 'shape', new)!r}"
         )
-    extra = {} if getattr(codes, "skip", None) is None else {"skip": codes.skip}  # type: ignore[attr-defined]
-    after = sae.decode(new, codes.stats, **extra).float()
-    if not error:
-        return after
-    return after - sae.decode(old, codes.stats, **extra).float()
+    after = sae.decode(new, codes.stats, codes.skip).float()
+    return after - sae.decode(old, codes.stats, codes.skip).float() if error else after

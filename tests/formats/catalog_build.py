@@ -1,4 +1,4 @@
-"""``python -m saelab.formats.catalog_build pretrained_saes.yaml`` makes ``catalog.json`` anew.
+"""``python tests/formats/catalog_build.py pretrained_saes.yaml`` makes ``saelab/formats/catalog.json`` anew.
 
 The source is SAELens's list of published SAEs (a file of that package): release names, repositories, paths,
 models, published L0 and scale factors. What that library's loaders know beyond the list (hook points, widths
@@ -16,6 +16,7 @@ from typing import Any
 
 from saelab import files
 from saelab.errors import SaelabError
+from saelab.formats import catalog
 
 FORMATS = {
     None: "saelens", "gemma_2": "gemma_scope", "gemma_2_transcoder": "gemma_scope", "gemma_3": "gemma_scope_2",
@@ -122,7 +123,7 @@ def entry_of(name: str, release: dict[str, Any]) -> dict[str, Any]:
         "release": name, "repo": repo, "model": model_of(release["model"], repo), "format": form, "arch": arch,
     }  # fmt: skip
     if (overrides.get("model_from_pretrained_kwargs") or {}).get("center_writing_weights"):
-        out["note"] = "trained on the model with centred writing weights"
+        out["note"] = "trained on the model with centered writing weights"
     if overrides.get("normalize_activations") == "constant_norm_rescale":
         out["given"] = {"normalize": "constant_norm"}
     layered = "{layer}"
@@ -188,7 +189,7 @@ def main(arguments: list[str] | None = None) -> None:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("source", type=Path, help="pretrained_saes.yaml of SAELens")
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("catalog.json"))
+    parser.add_argument("--out", type=Path, default=catalog.DATA)
     args = parser.parse_args(arguments)
     releases, left_out = build(args.source)
     write(releases, args.out)
