@@ -26,12 +26,12 @@ export function unpack(view, tokens, extra = 0) {
 
 /**
  * The columns of a widget: in a saved page they are in its state, else they are asked for once.
- * @param {{ get(key: any): any }} model @param {import("./rpc.js").Request} request @param {number} [extra]
+ * @param {{ packed: DataView, read_only: boolean, tokens: string[] }} state
+ * @param {import("./rpc.js").Request} request @param {number} [extra]
  * @returns {Promise<Columns>}
  */
-export async function load(model, request, extra = 0) {
-  const packed = model.get("packed");
-  if (packed?.byteLength || model.get("read_only")) return unpack(packed ?? new DataView(new ArrayBuffer(0)), model.get("tokens"), extra);
+export async function load({ packed, read_only: fixed, tokens }, request, extra = 0) {
+  if (packed?.byteLength || fixed) return unpack(packed ?? new DataView(new ArrayBuffer(0)), tokens, extra);
   const answer = await request("columns");
   return unpack(answer.buffers[0], answer.tokens, extra);
 }

@@ -3,69 +3,63 @@
 /** @typedef {Record<string, string | number | boolean | null | undefined>} Attributes */
 
 /**
- * @param {Element} node
+ * @template {Element} E
+ * @param {E} node
  * @param {Attributes} attributes `true` gives an empty attribute; false, null and undefined give none
+ * @param {(Node | string | null)[]} children
  */
-function setAll(node, attributes) {
+function fill(node, attributes, children) {
   for (const [key, value] of Object.entries(attributes)) {
     if (value === false || value === null || value === undefined) continue;
     node.setAttribute(key, value === true ? "" : String(value));
   }
+  node.append(...children.filter((c) => c !== null));
+  return node;
 }
 
 /**
  * Build an HTML element.
  * @template {keyof HTMLElementTagNameMap} K
- * @param {K} tag
- * @param {Attributes} [attributes]
- * @param {...(Node | string | null)} children
+ * @param {K} tag @param {Attributes} [attributes] @param {...(Node | string | null)} children
  * @returns {HTMLElementTagNameMap[K]}
  */
-export function h(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  setAll(node, attributes);
-  node.append(...children.filter((c) => c !== null));
-  return node;
-}
+export const h = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
 
 /**
  * Build an SVG element.
  * @template {keyof SVGElementTagNameMap} K
- * @param {K} tag
- * @param {Attributes} [attributes]
- * @param {...(Node | string | null)} children
+ * @param {K} tag @param {Attributes} [attributes] @param {...(Node | string | null)} children
  * @returns {SVGElementTagNameMap[K]}
  */
-export function svg(tag, attributes = {}, ...children) {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  setAll(node, attributes);
-  node.append(...children.filter((c) => c !== null));
-  return node;
-}
+export const svg = (tag, attributes = {}, ...children) =>
+  fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 
-/**
- * A button with a text or sign and a name for screen readers.
- * @param {string} text
- * @param {string} name
- * @param {() => void} action
- */
+/** A button with a text or sign and a name for screen readers. @param {string} text @param {string} name @param {() => void} action */
 export function button(text, name, action) {
   const node = h("button", { type: "button", class: "sl-button", title: name, "aria-label": name }, text);
   node.addEventListener("click", action);
   return node;
 }
 
-/**
- * The root element of a widget. JupyterLab's own shortcuts stay out of it.
- * @param {string} name
- * @param {string} label
- */
-export function root(name, label) {
-  return h("div", {
-    class: `saelab saelab-${name}`, role: "group", "aria-label": label, tabindex: "-1",
-    "data-lm-suppress-shortcuts": "true",
-  });
+/** A button that looks like a link. @param {Node | string} text @param {() => void} action @param {Attributes} [more] */
+export function link(text, action, more = {}) {
+  const node = h("button", { type: "button", class: "sl-link", ...more }, text);
+  node.addEventListener("click", action);
+  return node;
 }
+
+/** A small quiet line. @param {...(Node | string)} text */
+export const note = (...text) => h("p", { class: "sl-muted sl-small" }, ...text);
+
+/** Takes up the room between what is at the left and at the right of a bar. */
+export const grow = () => h("span", { class: "sl-grow" });
+
+/** The element of a kind in which an event happened. @param {Event} event @param {string} selector */
+export const closest = (event, selector) =>
+  /** @type {HTMLElement | null} */ (/** @type {Element} */ (event.target).closest?.(selector) ?? null);
+
+/** Whether somebody is in this field. @param {Element} field */
+export const focused = (field) => /** @type {Document} */ (field.getRootNode()).activeElement === field;
 
 /** @param {DataView | undefined} view @returns {Float32Array} */
 export function floats(view) {
@@ -76,9 +70,7 @@ export function floats(view) {
 
 /**
  * A number for the eye: three significant digits, thousands grouped, "–" for what is undefined.
- * @param {number | null | undefined} value
- * @param {number} [digits]
- * @returns {string}
+ * @param {number | null | undefined} value @param {number} [digits] @returns {string}
  */
 export function show(value, digits = 3) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
@@ -90,10 +82,10 @@ export function show(value, digits = 3) {
   return String(Number(value.toPrecision(digits)));
 }
 
-/**
- * A number for a column: always three significant digits, so that the column can be read down.
- * @param {number | null | undefined} value
- */
+/** A number with its sign written out. @param {number | null | undefined} value */
+export const signed = (value) => (value && value > 0 ? `+${show(value)}` : show(value));
+
+/** A number for a column: always three significant digits, so that the column can be read down. @param {number | null | undefined} value */
 export function column(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   const size = Math.abs(value);
@@ -102,36 +94,24 @@ export function column(value) {
 }
 
 /** @param {number} value */
-export function count(value) {
-  return value.toLocaleString("en-US", { maximumFractionDigits: 0 });
-}
+export const count = (value) => value.toLocaleString("en-US", { maximumFractionDigits: 0 });
 
 /** @param {number} value @param {number} low @param {number} high */
-export function clamp(value, low, high) {
-  return Math.min(Math.max(value, low), high);
-}
-
-/** Whether a key press belongs to a text field. @param {Event} event */
-export function typing(event) {
-  const target = /** @type {HTMLElement} */ (event.target);
-  return ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName);
-}
+export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 /**
  * Call at most once every `wait` milliseconds, with the last arguments, and never after `signal` aborts.
  * @template {unknown[]} A
- * @param {(...args: A) => void} fn
- * @param {number} wait
- * @param {AbortSignal} [signal]
+ * @param {(...args: A) => void} fn @param {number} wait @param {AbortSignal} signal
  */
 export function throttle(fn, wait, signal) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let timer;
   /** @type {A} */
   let last;
-  signal?.addEventListener("abort", () => clearTimeout(timer));
+  signal.addEventListener("abort", () => clearTimeout(timer));
   return (/** @type {A} */ ...args) => {
-    if (signal?.aborted) return;
+    if (signal.aborted) return;
     last = args;
     timer ??= setTimeout(() => {
       timer = undefined;

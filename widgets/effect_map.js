@@ -1,70 +1,39 @@
 /** EffectMap: a text coloured by what ablating a latent changes; the votes at the chosen place. */
-import { alertBox } from "./alert.js";
-import { button, h, root, throttle, typing } from "./dom.js";
+import { latentIn, numberField, onEnter, onKeys, typing } from "./controls.js";
+import { button, focused, grow, h } from "./dom.js";
 import { effectsPicture } from "./effects.js";
 import { figureMenu } from "./figure.js";
-import { requests } from "./rpc.js";
+import { widget } from "./mount.js";
 
-/**
- * @typedef {import("./effects.js").Effects & import("./effects.js").Shown & {
- *   latent: number, d_sae: number, can_ask: boolean, error: { message?: string, traceback?: string },
- * }} State
- */
+/** @typedef {import("./effects.js").Effects & import("./effects.js").Shown & { latent: number, d_sae: number, can_ask: boolean }} State */
 
-/** @type {import("@anywidget/types").Render<State>} */
-function render({ model, el, signal }) {
-  const abort = new AbortController();
-  signal?.addEventListener("abort", () => abort.abort());
-  const request = requests(model, abort.signal);
-  const view = root("effects", "Effects of ablating a latent");
-  const alert = alertBox(model);
-  const fail = (/** @type {Error} */ e) => alert.say(e.message);
-  const picture = effectsPicture((key) => model.get(key), (changes) => {
-    for (const [key, value] of Object.entries(changes)) model.set(/** @type {any} */ (key), value);
-    model.save_changes();
-  });
-
+/** @param {import("./mount.js").Ui<State>} ui */
+function build(ui) {
+  const { state, view, say, ask, set, soon } = ui;
+  const picture = effectsPicture(() => state, set);
   const title = h("h2", {});
-  const box = h("input", { class: "sl-input sl-number", type: "text", inputmode: "numeric", "aria-label": "Latent to ablate" });
-  const ask = () => {
-    const latent = Number(box.value.trim() || NaN);
-    alert.say("");
-    if (!Number.isInteger(latent) || latent < 0 || latent >= model.get("d_sae")) {
-      return alert.say(`A latent is a whole number from 0 to ${model.get("d_sae") - 1}.`);
-    }
-    request("ablate", { latent }).catch(fail);
+  const box = numberField("Latent to ablate", { inputmode: "numeric" });
+  const run = () => {
+    const latent = latentIn(box, say, state.d_sae);
+    if (latent !== null) ask("ablate", { latent });
   };
-  box.addEventListener("keydown", (event) => { if (event.key === "Enter") ask(); });
-  const asking = h("span", { class: "sl-bar" }, box, button("Ablate", "Show the effects of this latent", ask));
-  const typingIn = (/** @type {Element} */ node) => /** @type {Document} */ (node.getRootNode()).activeElement === node;
-
+  onEnter(box, run, () => view.focus());
+  const asking = h("span", { class: "sl-bar" }, box, button("Ablate", "Show the effects of this latent", run));
   function draw() {
-    title.textContent = `Latent ${model.get("latent")} ablated`;
-    if (!typingIn(box)) box.value = String(model.get("latent"));
-    asking.hidden = !model.get("can_ask");
+    title.textContent = `Latent ${state.latent} ablated`;
+    if (!focused(box)) box.value = String(state.latent);
+    asking.hidden = !state.can_ask;
     picture.draw();
   }
-
-  view.addEventListener("keydown", (event) => {
-    if (typing(event)) {
-      if (event.key !== "Escape") event.stopPropagation();
-      return;
-    }
-    if (event.key === "/" && model.get("can_ask")) box.focus();
-    else if (!picture.move(event)) return;
-    event.preventDefault();
-    event.stopPropagation();
+  onKeys(view, (event) => {
+    if (typing(event)) return undefined;
+    return event.key === "/" && state.can_ask ? () => box.focus() : picture.keyOf(event);
   });
-  const redraw = throttle(draw, 0, abort.signal);
-  const keys = /** @type {const} */ (["measure", "direct", "vmax", "show_whitespace", "latent", "text", "following", "edited", "numbers", "votes", "weights", "has_direct", "can_ask"]);
-  for (const key of keys) model.on(`change:${key}`, redraw);
-  model.on("change:selected_token", throttle(picture.drawSelection, 0, abort.signal));
-
-  const figure = figureMenu(view, () => `effects-of-latent-${model.get("latent")}`, alert.say);
-  view.append(alert.box, h("div", { class: "sl-bar" }, title, h("span", { class: "sl-grow" }), asking, figure), picture.node);
-  el.append(view);
+  soon(["measure", "direct", "vmax", "show_whitespace", "latent", "text", "following", "edited", "numbers", "votes", "weights",
+    "has_direct", "can_ask"], draw);
+  soon(["selected_token"], picture.drawSelection);
+  view.append(h("div", { class: "sl-bar" }, title, grow(), asking, figureMenu(ui, () => `effects-of-latent-${state.latent}`)), picture.node);
   draw();
-  return () => abort.abort();
 }
 
-export default { render };
+export default widget("effects", "Effects of ablating a latent", build);

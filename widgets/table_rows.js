@@ -1,6 +1,7 @@
 /** Which rows of a table are shown, and in which order: numbers alone, nothing drawn. */
 
 /** @typedef {import("./columns.js").Columns} Columns */
+/** @typedef {import("./table.js").State} State */
 
 /**
  * Places of the rows to show, in order of latent.
@@ -68,4 +69,62 @@ export function arrange(columns, rows, { key, descending, labels, scores }) {
     keys[i] = Number.isNaN(v) ? Infinity : descending ? -v : v;
   }
   return rows.sort((a, b) => keys[a] - keys[b] || columns.latent[a] - columns.latent[b] || 0);
+}
+
+/**
+ * In a saved page: latents among whose examples the text is.
+ * @param {State} state @param {Columns} columns @param {(message: string) => void} say @returns {import("./table.js").Found}
+ */
+function searchHere({ query, mode, texts }, columns, say) {
+  let test = (/** @type {string} */ t) => t.includes(query);
+  if (mode === "regex") {
+    try {
+      const pattern = new RegExp(query, "u");
+      test = (t) => pattern.test(t);
+    } catch (error) {
+      say(/** @type {Error} */ (error).message);
+      return { mode, rows: [] };
+    }
+  }
+  const hits = (texts ?? []).map((all) => all.split("\n\n").filter(test).length);
+  return { mode, rows: hits.flatMap((n, i) => (n ? [[columns.latent[i], n, NaN, NaN, NaN]] : [])) };
+}
+
+/** The rows a table shows. */
+export class Rows {
+  /** @type {Columns | null} */
+  columns = null;
+  /** @type {Uint32Array} places in the columns, in the order shown */
+  order = new Uint32Array(0);
+  /** @type {Map<number, number>} latent -> place in `order` */
+  placeOf = new Map();
+  /** @type {Map<number, number[]>} latent -> hits, precision, recall, f1 */
+  scores = new Map();
+  version = 0; // goes up when what a row says may have changed
+
+  /** @param {number} i */
+  latentAt(i) { return this.columns?.latent[this.order[i]] ?? 0; }
+
+  /** Latents of a range of rows, both ends included. @param {number} a @param {number} b */
+  latents(a, b) {
+    return Array.from(this.order.subarray(Math.min(a, b), Math.max(a, b) + 1), (place) => this.columns?.latent[place] ?? 0);
+  }
+
+  /** Rows anew, as the traits ask for them; what was searched and found. @param {State} state @param {(message: string) => void} say */
+  arrange(state, say) {
+    const columns = /** @type {Columns} */ (this.columns);
+    const { query, labels, counted, density } = state;
+    const byName = state.mode === "name";
+    const found = query && state.texts && !byName ? searchHere(state, columns, say) : state.found;
+    this.scores = new Map((found.rows ?? []).map(([latent, ...rest]) => [latent, rest]));
+    const [least, most] = (density ?? [0, Infinity]).map((share) => share * counted);
+    const rows = filtered(columns, {
+      labels, dead: state.show_dead, labelled: state.only_labelled, name: byName ? query : "",
+      only: found.mode ? new Set(this.scores.keys()) : null, least, most,
+    });
+    this.order = arrange(columns, rows, { key: state.sort, descending: state.descending, labels, scores: this.scores });
+    this.placeOf = new Map(Array.from(this.order, (place, i) => [columns.latent[place], i]));
+    this.version += 1;
+    return found;
+  }
 }

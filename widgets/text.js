@@ -14,7 +14,7 @@ import { clamp, h } from "./dom.js";
  */
 
 const MARKS = /** @type {Record<string, string>} */ ({ "\n": "↵", "\r": "␍", "\t": "⇥", " ": "·", "\u00a0": "⍽" });
-const WHITE = /[\n\r\t \u00a0]/;
+const WHITE = /([\n\r\t \u00a0])/;
 const RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/g;
 const LTR = /[A-Za-z\u00c0-\u02af\u0370-\u058f\u0900-\u1fff\u3040-\ud7ff]/g;
 
@@ -23,27 +23,14 @@ export function direction(text) {
   return (text.match(RTL)?.length ?? 0) > (text.match(LTR)?.length ?? 0) ? "rtl" : "ltr";
 }
 
-/**
- * Text with its white space marked. The mark is drawn by CSS, so that selecting and copying gives the text.
- * @param {string} text
- * @returns {(Node | string)[]}
- */
+/** Text with its white space marked. The mark is drawn by CSS, so that selecting and copying gives the text. @param {string} text */
 export function marked(text) {
   if (!WHITE.test(text)) return [text];
-  /** @type {(Node | string)[]} */
-  const out = [];
-  for (const part of text.split(/([\n\r\t \u00a0])/)) {
-    const mark = MARKS[part];
-    if (mark === undefined) { if (part) out.push(part); }
-    else out.push(h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": mark }, part));
-  }
-  return out;
+  return text.split(WHITE).filter(Boolean).map((part) => (MARKS[part] === undefined ? part
+    : h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": MARKS[part] }, part)));
 }
 
-/**
- * A single token for a label, list or node: visible white space, never empty.
- * @param {string} label
- */
+/** A single token for a label, list or node: visible white space, never empty. @param {string} label */
 export function chip(label) {
   // an escaped byte beside right-to-left letters would be read backwards
   const dir = label.includes("\\x") ? "ltr" : null;
@@ -63,11 +50,22 @@ export function groups(text) {
 }
 
 /** @param {TokenText} text @param {number} position */
-export function labelOf(text, position) {
-  const own = text.labels?.[String(position)];
-  if (own !== undefined) return own;
-  return groups(text).find((g) => g.start <= position && position < g.stop)?.text ?? "";
+export const groupAt = (text, position) => groups(text).find((g) => g.start <= position && position < g.stop);
+
+/** @param {TokenText} text @param {number} position */
+export const labelOf = (text, position) => text.labels?.[String(position)] ?? groupAt(text, position)?.text ?? "";
+
+/** Whether a span of tokens covers a position. @param {HTMLElement} span @param {number | null} position */
+export const covers = (span, position) =>
+  position !== null && Number(span.dataset.start) <= position && position < Number(span.dataset.stop);
+
+/** Say which of the elements is selected. @template {Element} E @param {Iterable<E>} nodes @param {(node: E) => boolean} chosen */
+export function select(nodes, chosen) {
+  for (const node of nodes) node.setAttribute("aria-selected", String(chosen(node)));
 }
+
+/** Tokens as a text that runs the way its letters do. @param {TokenText} text @param {Node[]} spans */
+export const paragraph = (text, spans) => h("bdi", { class: "sl-text", dir: direction(text.text.join("")) }, ...spans);
 
 /**
  * Shade of a value between 0 and 1. What is positive never quite vanishes: "fires weakly" is not "is silent".

@@ -1,10 +1,12 @@
-import { clamp, h } from "./dom.js";
+import { clamp, closest, h } from "./dom.js";
+
+/** @typedef {{ show(anchor: Element, ...content: (Node | string)[]): void, hide(): void }} Tip */
+/** @typedef {[string, string | Node][]} Pairs names and values */
 
 /**
  * A tooltip that nothing clips: it is shown in the browser's top layer, because a notebook's cells contain
  * and cut what is painted in them.
- * @param {HTMLElement} parent
- * @param {AbortSignal} signal
+ * @param {HTMLElement} parent @param {AbortSignal} signal @returns {Tip}
  */
 export function tooltip(parent, signal) {
   const box = h("div", { class: "sl-tip", role: "tooltip", popover: "manual" });
@@ -16,7 +18,7 @@ export function tooltip(parent, signal) {
     box.classList.remove("sl-open");
     box.hidePopover?.();
   };
-  /** @param {Element} anchor @param {...(Node | string)} content */
+  /** @type {Tip["show"]} */
   const show = (anchor, ...content) => {
     box.replaceChildren(...content);
     if (!open) {
@@ -35,10 +37,27 @@ export function tooltip(parent, signal) {
   return { show, hide };
 }
 
+/** Rows of name and value. @param {Pairs} pairs @param {string} [kind] class of the list */
+export const facts = (pairs, kind) =>
+  h("dl", { class: kind }, ...pairs.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+
+/** The same in one line. @param {Pairs} pairs */
+export const inline = (pairs) =>
+  pairs.map(([name, value]) => h("span", {}, name && `${name} `, typeof value === "string" ? h("b", {}, value) : value));
+
 /**
- * Rows of name and value for a tooltip.
- * @param {[string, string | Node][]} pairs
+ * A tip for the token under the pointer: the facts of each of the tokens that together are one piece of text.
+ * @param {Tip} tip @param {HTMLElement} node @param {(span: HTMLElement, position: number) => Pairs | null} describe
+ * @param {number} [most] tokens
  */
-export function facts(pairs) {
-  return h("dl", {}, ...pairs.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+export function tokenTip(tip, node, describe, most = 6) {
+  node.addEventListener("pointerover", (event) => {
+    const span = closest(event, ".sl-tok");
+    const [start, stop] = span ? [Number(span.dataset.start), Number(span.dataset.stop)] : [0, 0];
+    const all = [];
+    for (let i = start; span && i < Math.min(stop, start + most); i += 1) all.push(describe(span, i));
+    if (span && all.length && all[0]) tip.show(span, ...all.map((pairs) => facts(pairs ?? [])));
+    else tip.hide();
+  });
+  node.addEventListener("pointerleave", () => tip.hide());
 }

@@ -1,30 +1,33 @@
 // dom.js
-function setAll(node, attributes) {
+function fill(node, attributes, children) {
   for (const [key, value] of Object.entries(attributes)) {
     if (value === false || value === null || value === void 0) continue;
     node.setAttribute(key, value === true ? "" : String(value));
   }
-}
-function h(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  setAll(node, attributes);
   node.append(...children.filter((c) => c !== null));
   return node;
 }
+var h = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
 function button(text, name, action) {
   const node = h("button", { type: "button", class: "sl-button", title: name, "aria-label": name }, text);
   node.addEventListener("click", action);
   return node;
 }
-function root(name, label) {
-  return h("div", {
-    class: `saelab saelab-${name}`,
-    role: "group",
-    "aria-label": label,
-    tabindex: "-1",
-    "data-lm-suppress-shortcuts": "true"
-  });
+function link(text, action, more = {}) {
+  const node = h("button", { type: "button", class: "sl-link", ...more }, text);
+  node.addEventListener("click", action);
+  return node;
 }
+var grow = () => h("span", { class: "sl-grow" });
+var closest = (event, selector) => (
+  /** @type {HTMLElement | null} */
+  /** @type {Element} */
+  event.target.closest?.(selector) ?? null
+);
+var focused = (field) => (
+  /** @type {Document} */
+  field.getRootNode().activeElement === field
+);
 function floats(view) {
   if (!view || view.byteLength === 0) return new Float32Array(0);
   return new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
@@ -38,25 +41,15 @@ function show(value, digits = 3) {
   if (size >= 1e3) return count(Math.round(value));
   return String(Number(value.toPrecision(digits)));
 }
-function count(value) {
-  return value.toLocaleString("en-US", { maximumFractionDigits: 0 });
-}
-function clamp(value, low, high) {
-  return Math.min(Math.max(value, low), high);
-}
-function typing(event) {
-  const target = (
-    /** @type {HTMLElement} */
-    event.target
-  );
-  return ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName);
-}
+var signed = (value) => value && value > 0 ? `+${show(value)}` : show(value);
+var count = (value) => value.toLocaleString("en-US", { maximumFractionDigits: 0 });
+var clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 function throttle(fn, wait, signal) {
   let timer;
   let last;
-  signal?.addEventListener("abort", () => clearTimeout(timer));
+  signal.addEventListener("abort", () => clearTimeout(timer));
   return (...args) => {
-    if (signal?.aborted) return;
+    if (signal.aborted) return;
     last = args;
     timer ??= setTimeout(() => {
       timer = void 0;
@@ -65,34 +58,57 @@ function throttle(fn, wait, signal) {
   };
 }
 
-// alert.js
-function alertBox(model) {
-  const box = h("div", { class: "sl-alert", role: "alert", hidden: true });
-  const say = (message, traceback) => {
-    box.hidden = !message;
-    box.replaceChildren();
-    if (!message) return;
-    box.append(
-      h("span", { class: "sl-alert-text" }, message),
-      button("×", "Dismiss the message", () => say(""))
-    );
-    if (traceback) box.append(h("details", {}, h("summary", {}, "traceback"), h("pre", {}, traceback)));
-  };
-  const fromPython = () => {
-    const error = model.get("error") ?? {};
-    say(error.message ?? "", error.traceback);
-  };
-  model.on("change:error", fromPython);
-  fromPython();
-  return { box, say };
+// controls.js
+function tabs(label, names, choose, role = "tablist") {
+  const all = names.map(([key, name]) => {
+    const node = h("button", { type: "button", role: role === "tablist" ? "tab" : null }, name);
+    node.addEventListener("click", () => choose(key));
+    return node;
+  });
+  const mark2 = (chosen) => names.forEach(([key], i) => {
+    for (const name of ["aria-selected", ...role === "group" ? ["aria-pressed"] : []]) all[i].setAttribute(name, String(key === chosen));
+  });
+  return { node: h("span", { class: "sl-tabs", role, "aria-label": label }, ...all), mark: mark2 };
 }
+function check(text, set, more = {}) {
+  const input = h("input", { type: "checkbox" });
+  input.addEventListener("change", () => set(input.checked));
+  return { input, node: h("label", { class: "sl-check sl-small", ...more }, input, text) };
+}
+var numberField = (label, more = {}) => h("input", { class: "sl-input sl-number", type: "text", inputmode: "decimal", "aria-label": label, ...more });
+function onEnter(field, enter, escape) {
+  field.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") enter();
+    if (event.key === "Escape") escape?.();
+  });
+}
+function latentIn(field, say, d_sae = Infinity) {
+  const latent = Number(field.value.trim() || NaN);
+  const known = Number.isInteger(latent) && latent >= 0 && latent < d_sae;
+  say(known ? "" : d_sae === Infinity ? "A latent is a whole number from 0 on." : `A latent is a whole number from 0 to ${d_sae - 1}.`);
+  return known ? latent : null;
+}
+var typing = (event) => ["INPUT", "TEXTAREA", "SELECT"].includes(
+  /** @type {Element} */
+  event.target.tagName
+);
+function onKeys(node, find) {
+  node.addEventListener("keydown", (event) => {
+    const action = find(event);
+    if (action || typing(event)) event.stopPropagation();
+    if (!action) return;
+    event.preventDefault();
+    action();
+  });
+}
+var tableRow = (tag, cells, more = () => ({})) => h("tr", {}, ...cells.map((cell, i) => h(tag, more(i), cell)));
 
 // text.js
 var MARKS = (
   /** @type {Record<string, string>} */
   { "\n": "↵", "\r": "␍", "	": "⇥", " ": "·", " ": "⍽" }
 );
-var WHITE = /[\n\r\t \u00a0]/;
+var WHITE = /([\n\r\t \u00a0])/;
 var RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/g;
 var LTR = /[A-Za-z\u00c0-\u02af\u0370-\u058f\u0900-\u1fff\u3040-\ud7ff]/g;
 function direction(text) {
@@ -100,14 +116,7 @@ function direction(text) {
 }
 function marked(text) {
   if (!WHITE.test(text)) return [text];
-  const out = [];
-  for (const part of text.split(/([\n\r\t \u00a0])/)) {
-    const mark = MARKS[part];
-    if (mark === void 0) {
-      if (part) out.push(part);
-    } else out.push(h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": mark }, part));
-  }
-  return out;
+  return text.split(WHITE).filter(Boolean).map((part) => MARKS[part] === void 0 ? part : h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": MARKS[part] }, part));
 }
 function chip(label) {
   const dir = label.includes("\\x") ? "ltr" : null;
@@ -123,11 +132,13 @@ function groups(text) {
     return group;
   });
 }
-function labelOf(text, position) {
-  const own = text.labels?.[String(position)];
-  if (own !== void 0) return own;
-  return groups(text).find((g) => g.start <= position && position < g.stop)?.text ?? "";
+var groupAt = (text, position) => groups(text).find((g) => g.start <= position && position < g.stop);
+var labelOf = (text, position) => text.labels?.[String(position)] ?? groupAt(text, position)?.text ?? "";
+var covers = (span, position) => position !== null && Number(span.dataset.start) <= position && position < Number(span.dataset.stop);
+function select(nodes, chosen) {
+  for (const node of nodes) node.setAttribute("aria-selected", String(chosen(node)));
 }
+var paragraph = (text, spans) => h("bdi", { class: "sl-text", dir: direction(text.text.join("")) }, ...spans);
 function shade(value, low, high) {
   if (!(value > low)) return 0;
   return high > low ? clamp(0.07 + 0.93 * (value - low) / (high - low), 0, 1) : 1;
@@ -151,10 +162,40 @@ function tokens(text, values, { low = 0, high, from = 0, to = Infinity }) {
   return out;
 }
 
+// tip.js
+function tooltip(parent, signal) {
+  const box = h("div", { class: "sl-tip", role: "tooltip", popover: "manual" });
+  parent.append(box);
+  let open = false;
+  const hide = () => {
+    if (!open) return;
+    open = false;
+    box.classList.remove("sl-open");
+    box.hidePopover?.();
+  };
+  const show2 = (anchor, ...content) => {
+    box.replaceChildren(...content);
+    if (!open) {
+      open = true;
+      box.classList.add("sl-open");
+      box.showPopover?.();
+    }
+    const at = anchor.getClientRects()[0] ?? anchor.getBoundingClientRect();
+    const size = box.getBoundingClientRect();
+    const above = at.bottom + 6 + size.height > window.innerHeight && at.top - 6 - size.height > 0;
+    box.style.left = `${clamp(at.left, 4, Math.max(4, window.innerWidth - size.width - 4))}px`;
+    box.style.top = `${above ? at.top - 6 - size.height : at.bottom + 6}px`;
+  };
+  window.addEventListener("scroll", hide, { capture: true, passive: true, signal });
+  signal.addEventListener("abort", hide);
+  return { show: show2, hide };
+}
+var facts = (pairs, kind) => h("dl", { class: kind }, ...pairs.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+
 // effects.js
 var NAMES = (
-  /** @type {Record<Measure, string>} */
-  { loss_diff: "loss difference", kl: "KL", activation: "activation" }
+  /** @type {[Measure, string][]} */
+  [["loss_diff", "loss difference"], ["kl", "KL"], ["activation", "activation"]]
 );
 var NOTES = (
   /** @type {Record<Measure, string>} */
@@ -164,208 +205,193 @@ var NOTES = (
     activation: "How strongly the latent fires at each token."
   }
 );
-function signed(value) {
-  const text = show(value);
-  return value !== null && value !== void 0 && value > 0 ? `+${text}` : text;
+var numbers = ({ numbers: all, direct }, name) => floats(all[direct && name === "kl" ? "direct_kl" : name]);
+function voted({ text, direct, votes, weights }, way, position) {
+  const key = direct ? `direct_${way}` : way;
+  const all = floats(weights[key]);
+  const width = all.length / Math.max(1, text.ids?.length ?? 0);
+  return (votes[key]?.[position] ?? []).map((name, i) => [name, all[position * width + i]]);
 }
-function effectsPicture(get, set) {
-  const size = () => get("text").ids?.length ?? 0;
-  const numbers = (name) => floats(get("numbers")[get("direct") && name === "kl" ? "direct_kl" : name]);
-  function voted(way, position) {
-    const key = get("direct") ? `direct_${way}` : way;
-    const names = get("votes")[key]?.[position] ?? [];
-    const all = floats(get("weights")[key]);
-    const width = all.length / Math.max(1, size());
-    return names.map((name, i) => [name, all[position * width + i]]);
-  }
-  const tabs = h("span", { class: "sl-tabs", role: "tablist", "aria-label": "What colours the text" });
-  const direct = h("input", { type: "checkbox" });
-  direct.addEventListener("change", () => set({ direct: direct.checked }));
-  const directBox = h("label", { class: "sl-check", title: "Only what the latent's own write changes in the last layer's residual stream" }, direct, "direct effect");
-  const white = h("input", { type: "checkbox" });
-  white.addEventListener("change", () => set({ show_whitespace: white.checked }));
-  const whiteBox = h("label", { class: "sl-check" }, white, "white space");
+function head(get, set) {
+  const measures = tabs("What colours the text", NAMES, (measure) => set({ measure, vmax: null }));
+  const direct = check("direct effect", (on) => set({ direct: on }), {
+    class: "sl-check",
+    title: "Only what the latent's own write changes in the last layer's residual stream"
+  });
+  const white = check("white space", (on) => set({ show_whitespace: on }), { class: "sl-check" });
   const ramp = h("span", { class: "sl-scale" });
   const note = h("p", { class: "sl-muted sl-small sl-note" });
-  function drawHead() {
-    directBox.hidden = !get("has_direct");
-    direct.checked = get("direct");
-    white.checked = get("show_whitespace");
-    tabs.replaceChildren(...Object.entries(NAMES).map(([key, name]) => {
-      const tab = h("button", { type: "button", role: "tab", "aria-selected": String(get("measure") === key) }, name);
-      tab.addEventListener("click", () => set({ measure: (
-        /** @type {Measure} */
-        key
-      ), vmax: null }));
-      return tab;
-    }));
-    note.textContent = NOTES[get("measure")] + (get("edited").length ? " Dotted: where it fires and was set to 0." : " It fires nowhere in this text.");
+  const draw = () => {
+    const of = get();
+    direct.node.hidden = !of.has_direct;
+    direct.input.checked = of.direct;
+    white.input.checked = of.show_whitespace;
+    measures.mark(of.measure);
+    note.textContent = NOTES[of.measure] + (of.edited.length ? " Dotted: where it fires and was set to 0." : " It fires nowhere in this text.");
+  };
+  return { node: h("div", { class: "sl-bar" }, measures.node, direct.node, white.node, grow(), ramp), ramp, note, draw };
+}
+function paint(span, of, values, high) {
+  let value = 0;
+  for (let i = Number(span.dataset.start); i < Number(span.dataset.stop); i += 1) {
+    if (Math.abs(values[i]) > Math.abs(value)) value = values[i];
+    if (of.edited.includes(i)) span.classList.add("sl-edited");
   }
-  const strip = h("div", { class: "sl-strip", role: "listbox", tabindex: "0", "aria-label": "Text; arrow keys move" });
-  let spans = [];
-  function drawText() {
-    const text = get("text");
-    const measure = get("measure");
-    const values = numbers(measure);
-    let largest = 0;
-    for (const v of values) if (Number.isFinite(v)) largest = Math.max(largest, Math.abs(v));
-    const high = get("vmax") ?? largest;
-    const edited = new Set(get("edited"));
-    spans = tokens(text, [], { high: 1 });
-    for (const span of spans) {
-      let value = 0;
-      for (let i = Number(span.dataset.start); i < Number(span.dataset.stop); i += 1) {
-        if (Number.isFinite(values[i]) && Math.abs(values[i]) > Math.abs(value)) value = values[i];
-        if (edited.has(i)) span.classList.add("sl-edited");
-      }
-      const a = shade(Math.abs(value), 0, high);
-      if (a > 0) {
-        span.style.setProperty("--a", a.toFixed(3));
-        span.classList.add(value > 0 ? "sl-hot" : "sl-less");
-      }
-      span.setAttribute("role", "option");
-      span.title = `${NAMES[measure]} ${measure === "loss_diff" ? signed(value) : show(value)}`;
-    }
-    const body2 = h("bdi", { class: "sl-text", dir: direction(text.text.join("")) }, ...spans);
-    body2.classList.toggle("sl-show-space", get("show_whitespace"));
-    strip.replaceChildren(body2);
-    const both = measure === "loss_diff";
-    ramp.replaceChildren(h("span", {}, both ? signed(-high) : "0"), h("span", { class: `sl-ramp${both ? " sl-both" : ""}` }), h("span", {}, both ? signed(high) : show(high)));
-    drawSelection();
+  const a = shade(Math.abs(value), 0, high);
+  if (a > 0) {
+    span.style.setProperty("--a", a.toFixed(3));
+    span.classList.add(value > 0 ? "sl-hot" : "sl-less");
   }
-  const detail = h("section", { class: "sl-detail", "aria-live": "polite" });
-  function votes(way, position) {
-    const rows = voted(way, position);
-    const high = Math.max(...voted("up", position).map(([, v]) => Math.abs(v)), ...voted("down", position).map(([, v]) => Math.abs(v)), 1e-9);
-    return h(
-      "div",
-      { class: `sl-voted sl-${way}` },
-      h("h3", {}, way === "up" ? "the latent votes up (+)" : "the latent votes down (−)"),
-      ...rows.map(([name, value]) => {
-        const bar = h("i", {});
-        bar.style.width = `${100 * Math.abs(value) / high}%`;
-        return h("div", { class: "sl-vote" }, chip(name), h("output", {}, signed(value)), h("span", {}, bar));
-      }),
-      rows.length ? null : h("span", { class: "sl-muted" }, "nothing")
-    );
-  }
-  function drawSelection() {
-    const at = get("selected_token");
-    for (const s of spans) s.setAttribute("aria-selected", String(at !== null && Number(s.dataset.start) <= at && at < Number(s.dataset.stop)));
-    for (const row of lines2()) row.setAttribute("aria-selected", String(Number(row.dataset.at) === at));
-    detail.hidden = at === null;
-    if (at === null || at >= size()) return;
-    const next = get("following")[at];
-    const [loss, change] = [numbers("loss")[at], numbers("loss_diff")[at]];
-    const pairs = [
-      ["position", String(at)],
-      ["token", chip(labelOf(get("text"), at))],
-      ["next", next === null ? "(end)" : chip(next)],
-      ["activation", show(numbers("activation")[at]) + (get("edited").includes(at) ? " → 0" : "")],
-      ["loss with / without", Number.isNaN(loss) ? "–" : `${show(loss)} / ${show(loss + change)}`],
-      ["loss difference", signed(change)],
-      [get("direct") ? "KL (direct)" : "KL", show(numbers("kl")[at])]
-    ];
-    detail.replaceChildren(
-      h("dl", { class: "sl-place" }, ...pairs.flatMap(([k, v]) => [h("dt", {}, k), h("dd", {}, v)])),
-      votes("up", at),
-      votes("down", at)
-    );
-  }
-  const body = h("tbody", {});
-  const table = h("div", { class: "sl-table", hidden: true }, h(
-    "table",
-    {},
-    h("thead", {}, h("tr", {}, ...["", "token", "activation", "loss difference", "KL", "up", "down"].map((t, i) => h("th", { class: [0, 2, 3, 4].includes(i) ? "sl-num" : "" }, t)))),
-    body
-  ));
-  const more = h("button", { type: "button", class: "sl-link sl-small", "aria-expanded": "false" }, "all positions as a table");
-  more.addEventListener("click", () => {
-    table.hidden = !table.hidden;
-    more.setAttribute("aria-expanded", String(!table.hidden));
-    drawTable();
-  });
-  const lines2 = () => (
-    /** @type {HTMLElement[]} */
-    [...body.children]
+  span.setAttribute("role", "option");
+  const name = NAMES.find(([measure]) => measure === of.measure)?.[1];
+  span.title = `${name} ${of.measure === "loss_diff" ? signed(value) : show(value)}`;
+}
+function detail(of, at) {
+  const next = of.following[at];
+  const [loss, change] = [numbers(of, "loss")[at], numbers(of, "loss_diff")[at]];
+  const both = { up: voted(of, "up", at), down: voted(of, "down", at) };
+  const high = Math.max(...[...both.up, ...both.down].map(([, v]) => Math.abs(v)), 1e-9);
+  const votes = (way) => h(
+    "div",
+    { class: `sl-voted sl-${way}` },
+    h("h3", {}, way === "up" ? "the latent votes up (+)" : "the latent votes down (−)"),
+    ...both[way].map(([name, value]) => {
+      const bar = h("i", {});
+      bar.style.width = `${100 * Math.abs(value) / high}%`;
+      return h("div", { class: "sl-vote" }, chip(name), h("output", {}, signed(value)), h("span", {}, bar));
+    }),
+    both[way].length ? null : h("span", { class: "sl-muted" }, "nothing")
   );
-  function drawTable() {
-    if (table.hidden) return;
-    const [activation, change, kl] = ["activation", "loss_diff", "kl"].map(numbers);
-    body.replaceChildren(...Array.from({ length: size() }, (_, i) => {
-      const few = (way) => voted(way, i).slice(0, 3).map(([name, v]) => h("span", { class: "sl-one" }, chip(name), ` ${signed(v)}`));
-      return h(
-        "tr",
-        { "data-at": i },
-        h("td", { class: "sl-num sl-muted" }, String(i)),
-        h("td", {}, chip(labelOf(get("text"), i))),
-        h("td", { class: "sl-num" }, show(activation[i])),
-        h("td", { class: "sl-num" }, signed(change[i])),
-        h("td", { class: "sl-num" }, show(kl[i])),
-        h("td", { class: "sl-many" }, ...few("up")),
-        h("td", { class: "sl-many" }, ...few("down"))
+  return [facts([
+    ["position", String(at)],
+    ["token", chip(labelOf(of.text, at))],
+    ["next", next === null ? "(end)" : chip(next)],
+    ["activation", show(numbers(of, "activation")[at]) + (of.edited.includes(at) ? " → 0" : "")],
+    ["loss with / without", Number.isNaN(loss) ? "–" : `${show(loss)} / ${show(loss + change)}`],
+    ["loss difference", signed(change)],
+    [of.direct ? "KL (direct)" : "KL", show(numbers(of, "kl")[at])]
+  ], "sl-place"), votes("up"), votes("down")];
+}
+function positions(get, set, drawSelection) {
+  const body = h("tbody", {});
+  const kind = (i) => ({ class: [0, 2, 3, 4].includes(i) ? "sl-num" : "" });
+  const names = ["", "token", "activation", "loss difference", "KL", "up", "down"];
+  const node = h("div", { class: "sl-table", hidden: true }, h("table", {}, h("thead", {}, tableRow("th", names, kind)), body));
+  const more = link("all positions as a table", () => {
+    node.hidden = !node.hidden;
+    more.setAttribute("aria-expanded", String(!node.hidden));
+    draw();
+  }, { class: "sl-link sl-small", "aria-expanded": "false" });
+  function draw() {
+    if (node.hidden) return;
+    const of = get();
+    const [activation, change, kl] = ["activation", "loss_diff", "kl"].map((name) => numbers(of, name));
+    const few = (way, i) => h(
+      "td",
+      { class: "sl-many" },
+      ...voted(of, way, i).slice(0, 3).map(([name, v]) => h("span", { class: "sl-one" }, chip(name), ` ${signed(v)}`))
+    );
+    body.replaceChildren(...of.text.ids.map((_, i) => {
+      const row = tableRow(
+        "td",
+        [String(i), chip(labelOf(of.text, i)), show(activation[i]), signed(change[i]), show(kl[i])],
+        (c) => ({ class: c === 0 ? "sl-num sl-muted" : kind(c).class })
       );
+      row.append(few("up", i), few("down", i));
+      return row;
     }));
     drawSelection();
   }
   body.addEventListener("click", (event) => {
-    const row = (
-      /** @type {HTMLElement | null} */
-      /** @type {HTMLElement} */
-      event.target.closest("tr")
-    );
-    if (row) set({ selected_token: Number(row.dataset.at) });
+    const row = closest(event, "tr");
+    if (row) set({ selected_token: [...body.children].indexOf(row) });
   });
-  strip.addEventListener("click", (event) => {
-    const token = (
-      /** @type {HTMLElement | null} */
-      /** @type {HTMLElement} */
-      event.target.closest(".sl-tok")
+  return { node, more, body, draw };
+}
+function effectsPicture(get, set) {
+  const top = head(get, set);
+  const strip = h("div", { class: "sl-strip", role: "listbox", tabindex: "0", "aria-label": "Text; arrow keys move" });
+  const about = h("section", { class: "sl-detail", "aria-live": "polite" });
+  const table = positions(get, set, drawSelection);
+  let spans = [];
+  function drawText() {
+    const of = get();
+    const values = numbers(of, of.measure);
+    const high = of.vmax ?? values.reduce((most, v) => Math.abs(v) > most ? Math.abs(v) : most, 0);
+    spans = tokens(of.text, [], { high: 1 });
+    for (const span of spans) paint(span, of, values, high);
+    const body = paragraph(of.text, spans);
+    body.classList.toggle("sl-show-space", of.show_whitespace);
+    strip.replaceChildren(body);
+    const both = of.measure === "loss_diff";
+    top.ramp.replaceChildren(
+      h("span", {}, both ? signed(-high) : "0"),
+      h("span", { class: `sl-ramp${both ? " sl-both" : ""}` }),
+      h("span", {}, both ? signed(high) : show(high))
     );
+    drawSelection();
+  }
+  function drawSelection() {
+    const of = get(), at = of.selected_token;
+    select(spans, (span) => covers(span, at));
+    [...table.body.children].forEach((row, i) => select([row], () => i === at));
+    about.hidden = at === null;
+    if (at !== null && at < (of.text.ids?.length ?? 0)) about.replaceChildren(...detail(of, at));
+  }
+  strip.addEventListener("click", (event) => {
+    const token = closest(event, ".sl-tok");
     if (token) set({ selected_token: Number(token.dataset.start) });
   });
-  function move(event) {
-    const at = get("selected_token");
-    const pieces = groups(get("text"));
-    const here = pieces.findIndex((g) => at !== null && g.start <= at && at < g.stop);
+  function keyOf(event) {
     const step = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
-    if (event.key === "Escape") set({ selected_token: null });
-    else if (step !== void 0 && pieces.length) {
-      const to = at === null ? 0 : Math.min(Math.max(here + step, 0), pieces.length - 1);
+    const pieces = groups(get().text);
+    if (event.key === "Escape") return () => set({ selected_token: null });
+    if (step === void 0 || !pieces.length) return void 0;
+    return () => {
+      const at = get().selected_token;
+      const to = at === null ? 0 : clamp(pieces.findIndex((g) => g.start <= at && at < g.stop) + step, 0, pieces.length - 1);
       set({ selected_token: pieces[to].start });
       spans[to]?.scrollIntoView?.({ block: "nearest" });
-    } else return false;
-    return true;
+    };
   }
   const draw = () => {
-    drawHead();
+    top.draw();
     drawText();
-    drawTable();
+    table.draw();
   };
-  const node = h(
-    "div",
-    { class: "sl-effects" },
-    h("div", { class: "sl-bar" }, tabs, directBox, whiteBox, h("span", { class: "sl-grow" }), ramp),
-    note,
-    strip,
-    detail,
-    more,
-    table
-  );
-  return { node, draw, drawSelection, move };
+  const node = h("div", { class: "sl-effects" }, top.node, top.note, strip, about, table.more, table.node);
+  return { node, draw, drawSelection, keyOf };
 }
 
 // figure.js
 var NS = "http://www.w3.org/2000/svg";
 var CONTROLS = ".sl-button, .sl-tabs, .sl-input, .sl-check, .sl-tip, .sl-alert, .sl-figure, .sl-controls, .sl-pin, [hidden]";
-var SVG_STYLE = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-opacity", "font-family", "font-size", "font-weight", "text-anchor", "opacity", "visibility"];
+var SVG_STYLE = [
+  "fill",
+  "fill-opacity",
+  "stroke",
+  "stroke-width",
+  "stroke-dasharray",
+  "stroke-opacity",
+  "font-family",
+  "font-size",
+  "font-style",
+  "font-weight",
+  "text-anchor",
+  "opacity",
+  "visibility",
+  "white-space"
+];
 var ILLEGAL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 function shape(tag, attributes, text) {
   const node = document.createElementNS(NS, tag);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, typeof value === "number" ? String(Math.round(value * 100) / 100) : value);
+  for (const [key, value] of Object.entries(attributes)) {
+    node.setAttribute(key, typeof value === "number" ? String(Math.round(value * 100) / 100) : value);
+  }
   if (text !== void 0) node.append(text.replace(ILLEGAL, "�"));
   return node;
 }
+var inFrame = ({ at }, { left, top, width, height }) => ({ x: left - at.left, y: top - at.top, width, height });
 var paints = (colour) => !!colour && colour !== "transparent" && !/rgba\(.*, 0\)$|\/ 0\)$/.test(colour);
 function lines(node) {
   const range = document.createRange();
@@ -390,113 +416,120 @@ function lines(node) {
   }
   return out.filter((l) => l.text.trim());
 }
-function toSvg(view) {
-  const frame = view.getBoundingClientRect();
-  const out = (
-    /** @type {SVGSVGElement} */
-    shape("svg", { xmlns: NS, width: frame.width, height: frame.height, viewBox: `0 0 ${Math.ceil(frame.width)} ${Math.ceil(frame.height)}` })
+function letters({ at }, text, box, style, fill2 = style.color) {
+  const size = parseFloat(style.fontSize) || 13;
+  const rtl = style.direction === "rtl";
+  return shape("text", {
+    x: (rtl ? box.right : box.left) - at.left,
+    y: box.top - at.top + box.height / 2 + size * 0.36,
+    fill: fill2,
+    "font-family": style.fontFamily,
+    "font-size": size,
+    "font-weight": style.fontWeight,
+    style: "white-space: pre",
+    ...rtl ? { direction: "rtl" } : {}
+  }, text);
+}
+function background(frame, style, b) {
+  const box = inFrame(frame, b), out = [];
+  const fill2 = style.backgroundColor;
+  if (paints(fill2)) out.push(shape("rect", { ...box, fill: fill2, rx: parseFloat(style.borderTopLeftRadius) || 0 }));
+  out.push(...gradient(style, box));
+  for (
+    const side of
+    /** @type {const} */
+    ["Top", "Bottom"]
+  ) {
+    const width = parseFloat(style[`border${side}Width`]), stroke = style[`border${side}Color`];
+    const y = side === "Top" ? box.y : box.y + box.height;
+    if (width && paints(stroke)) out.push(shape("line", { x1: box.x, x2: box.x + box.width, y1: y, y2: y, stroke, "stroke-width": width }));
+  }
+  return out;
+}
+function gradient(style, box) {
+  if (!style.backgroundImage.includes("gradient")) return [];
+  const fill2 = style.backgroundImage.match(/(?:rgba?|color|oklab|oklch)\([^()]*\)/g)?.at(-1);
+  const share = style.backgroundSize.match(/^([\d.]+)%/);
+  if (!fill2) return [];
+  if (share) return [shape("rect", { ...box, width: box.width * Number(share[1]) / 100, fill: fill2 })];
+  const step = box.width / 24;
+  return Array.from({ length: 24 }, (_, i) => shape("rect", {
+    ...box,
+    x: box.x + i * step,
+    width: step + 0.3,
+    fill: fill2,
+    "fill-opacity": (i + 0.5) / 24
+  }));
+}
+function mark(frame, node, style) {
+  const sign = node instanceof HTMLElement ? node.dataset.mark : void 0;
+  const before = sign ? getComputedStyle(node, "::before") : null;
+  const b = node.getClientRects()[0];
+  if (!sign || !before || before.display === "none" || !b) return [];
+  return [letters(frame, sign, new DOMRect(b.left, b.top, 8, b.height), style, before.color)];
+}
+function styled(node) {
+  const copy = (
+    /** @type {E} */
+    node.cloneNode(true)
   );
-  const [x0, y0] = [frame.left, frame.top];
+  const to = [copy, ...copy.querySelectorAll("*")];
+  [node, ...node.querySelectorAll("*")].forEach((source, i) => {
+    const style = getComputedStyle(source);
+    for (const name of SVG_STYLE) {
+      const value = style.getPropertyValue(name);
+      if (value) to[i].style.setProperty(name, value);
+    }
+  });
+  return copy;
+}
+function walk(frame, node, into) {
+  if (node.matches(CONTROLS)) return;
+  const style = getComputedStyle(node);
+  if (style.display === "none" || style.visibility === "hidden") return;
+  const box = node.getBoundingClientRect();
+  if (node instanceof SVGSVGElement) {
+    const copy = styled(node);
+    for (const [key, value] of Object.entries(inFrame(frame, box))) copy.setAttribute(key, String(value));
+    return into.append(copy);
+  }
+  if (node instanceof HTMLCanvasElement) {
+    if (box.width) into.append(shape("image", { ...inFrame(frame, box), href: node.toDataURL("image/png") }));
+    return;
+  }
+  for (const b of style.display === "inline" ? node.getClientRects() : [box]) into.append(...background(frame, style, b));
+  let inner = into;
+  if (style.overflowX !== "visible" && box.width) {
+    frame.clips += 1;
+    const id = `saelab-clip-${frame.clips}`, clip = shape("clipPath", { id });
+    clip.append(shape("rect", inFrame(frame, box)));
+    inner = shape("g", { "clip-path": `url(#${id})` });
+    into.append(clip, inner);
+  }
+  inner.append(...mark(frame, node, style));
+  for (const child of node.childNodes) {
+    if (child instanceof Element) walk(frame, child, inner);
+    else if (child instanceof Text) inner.append(...lines(child).map((line) => letters(frame, line.text, line.box, style)));
+  }
+}
+function toSvg(view) {
+  const at = view.getBoundingClientRect(), { width, height } = at;
+  const out = shape("svg", { xmlns: NS, width, height, viewBox: `0 0 ${Math.ceil(width)} ${Math.ceil(height)}` });
   const probe = h("span", { style: "color: var(--sl-bg)" });
   view.append(probe);
   out.append(shape("rect", { width: "100%", height: "100%", fill: getComputedStyle(probe).color }));
   probe.remove();
-  let clips = 0;
-  function walk(node, into) {
-    if (node.matches(CONTROLS)) return;
-    const style = getComputedStyle(node);
-    if (style.display === "none" || style.visibility === "hidden") return;
-    const box = node.getBoundingClientRect();
-    if (node instanceof SVGSVGElement) return void into.append(inline(node, box));
-    if (node instanceof HTMLCanvasElement) {
-      if (box.width) into.append(shape("image", { x: box.left - x0, y: box.top - y0, width: box.width, height: box.height, href: node.toDataURL("image/png") }));
-      return;
-    }
-    for (const b of style.display === "inline" ? node.getClientRects() : [box]) {
-      if (paints(style.backgroundColor)) into.append(shape("rect", { x: b.left - x0, y: b.top - y0, width: b.width, height: b.height, fill: style.backgroundColor, rx: parseFloat(style.borderTopLeftRadius) || 0 }));
-      bars(style, b, into);
-      for (
-        const [side, y] of
-        /** @type {[string, number][]} */
-        [["Top", b.top], ["Bottom", b.bottom]]
-      ) {
-        const width = parseFloat(style[
-          /** @type {"borderTopWidth"} */
-          `border${side}Width`
-        ]);
-        const colour = style[
-          /** @type {"borderTopColor"} */
-          `border${side}Color`
-        ];
-        if (width && paints(colour)) into.append(shape("line", { x1: b.left - x0, x2: b.right - x0, y1: y - y0, y2: y - y0, stroke: colour, "stroke-width": width }));
-      }
-    }
-    let inner = into;
-    if (style.overflowX !== "visible" && box.width) {
-      clips += 1;
-      const clip = shape("clipPath", { id: `saelab-clip-${clips}` });
-      clip.append(shape("rect", { x: box.left - x0, y: box.top - y0, width: box.width, height: box.height }));
-      inner = shape("g", { "clip-path": `url(#saelab-clip-${clips})` });
-      into.append(clip, inner);
-    }
-    mark(node, style, inner);
-    for (const child of node.childNodes) {
-      if (child instanceof Element) walk(child, inner);
-      else if (child instanceof Text) for (const line of lines(child)) inner.append(letters(line.text, line.box, style));
-    }
-  }
-  function bars(style, b, into) {
-    if (!style.backgroundImage.includes("gradient")) return;
-    const colours = style.backgroundImage.match(/(?:rgba?|color|oklab|oklch)\([^()]*\)/g) ?? [];
-    const share = style.backgroundSize.match(/^([\d.]+)%/);
-    const colour = colours[colours.length - 1];
-    if (!colour) return;
-    const width = b.width * (share ? Number(share[1]) / 100 : 1);
-    if (share) return void into.append(shape("rect", { x: b.left - x0, y: b.top - y0, width, height: b.height, fill: colour }));
-    for (let i = 0; i < 24; i += 1) into.append(shape("rect", { x: b.left - x0 + i * width / 24, y: b.top - y0, width: width / 24 + 0.3, height: b.height, fill: colour, "fill-opacity": (i + 0.5) / 24 }));
-  }
-  function mark(node, style, into) {
-    if (!(node instanceof HTMLElement) || !node.dataset.mark) return;
-    const before = getComputedStyle(node, "::before");
-    const b = node.getClientRects()[0];
-    if (before.display === "none" || !b) return;
-    into.append(letters(node.dataset.mark, new DOMRect(b.left, b.top, 8, b.height), style, before.color));
-  }
-  function letters(text, box, style, fill = style.color) {
-    const size = parseFloat(style.fontSize) || 13;
-    const rtl = style.direction === "rtl";
-    return shape("text", {
-      x: (rtl ? box.right : box.left) - x0,
-      y: box.top - y0 + box.height / 2 + size * 0.36,
-      fill,
-      "font-family": style.fontFamily,
-      "font-size": size,
-      "font-weight": style.fontWeight,
-      style: "white-space: pre",
-      ...rtl ? { direction: "rtl" } : {}
-    }, text);
-  }
-  function inline(node, box) {
-    const copy = (
-      /** @type {SVGSVGElement} */
-      node.cloneNode(true)
-    );
-    const [from, to] = [[node, ...node.querySelectorAll("*")], [copy, ...copy.querySelectorAll("*")]];
-    from.forEach((source, i) => {
-      const style = getComputedStyle(source);
-      for (const name of SVG_STYLE) if (style.getPropertyValue(name)) to[i].style.setProperty(name, style.getPropertyValue(name));
-    });
-    for (const [key, value] of Object.entries({ x: box.left - x0, y: box.top - y0, width: box.width, height: box.height })) copy.setAttribute(key, String(value));
-    return copy;
-  }
-  walk(view, out);
-  return out;
+  walk({ at, clips: 0 }, view, out);
+  return (
+    /** @type {SVGSVGElement} */
+    out
+  );
 }
-var svgText = (figure) => new XMLSerializer().serializeToString(figure);
+var svgBlob = (figure) => new Blob([new XMLSerializer().serializeToString(figure)], { type: "image/svg+xml" });
 async function toPng(figure, scale = 2) {
   const [width, height] = ["width", "height"].map((k) => Number(figure.getAttribute(k)));
   const image = new Image();
-  const url = URL.createObjectURL(new Blob([svgText(figure)], { type: "image/svg+xml" }));
+  const url = URL.createObjectURL(svgBlob(figure));
   try {
     await new Promise((resolve, reject) => {
       image.onload = resolve;
@@ -505,18 +538,25 @@ async function toPng(figure, scale = 2) {
     });
     const canvas = h("canvas", { width: Math.ceil(width * scale), height: Math.ceil(height * scale) });
     canvas.getContext("2d")?.drawImage(image, 0, 0, canvas.width, canvas.height);
-    return await new Promise((resolve, reject) => canvas.toBlob((blob) => blob ? resolve(blob) : reject(new Error("the figure is too large for a picture")), "image/png"));
+    return await new Promise((resolve, reject) => canvas.toBlob((blob) => {
+      if (blob) resolve(blob);
+      else reject(new Error("the figure is too large for a picture"));
+    }, "image/png"));
   } finally {
     URL.revokeObjectURL(url);
   }
 }
 function save(blob, name) {
-  const link = h("a", { href: URL.createObjectURL(blob), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1e4);
+  const link2 = h("a", { href: URL.createObjectURL(blob), download: name });
+  link2.click();
+  setTimeout(() => URL.revokeObjectURL(link2.href), 1e4);
 }
-function figureMenu(view, name, say, draw = () => toSvg(view)) {
-  const menu = h("details", { class: "sl-figure" }, h("summary", { class: "sl-button", title: "Take what is shown as a figure" }, "figure"));
+function figureMenu({ view, say }, name, draw = () => toSvg(view)) {
+  const menu = h(
+    "details",
+    { class: "sl-figure" },
+    h("summary", { class: "sl-button", title: "Take what is shown as a figure" }, "figure")
+  );
   const item = (label, title, action) => button(label, title, () => {
     menu.open = false;
     Promise.resolve().then(action).catch((e) => say(e.message));
@@ -524,7 +564,7 @@ function figureMenu(view, name, say, draw = () => toSvg(view)) {
   menu.append(h(
     "div",
     { class: "sl-menu" },
-    item("save SVG", "Save as an SVG file, to be edited or printed", () => save(new Blob([svgText(draw())], { type: "image/svg+xml" }), `${name()}.svg`)),
+    item("save SVG", "Save as an SVG file, to be edited or printed", () => save(svgBlob(draw()), `${name()}.svg`)),
     item("save PNG", "Save as a picture with twice the screen's resolution", async () => save(await toPng(draw()), `${name()}.png`)),
     item("copy PNG", "Copy as a picture", async () => {
       const picture = toPng(draw());
@@ -533,12 +573,26 @@ function figureMenu(view, name, say, draw = () => toSvg(view)) {
     })
   ));
   menu.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && menu.open) {
-      menu.open = false;
-      event.stopPropagation();
-    }
+    if (event.key !== "Escape" || !menu.open) return;
+    menu.open = false;
+    event.stopPropagation();
   });
   return menu;
+}
+
+// alert.js
+function alertBox(error, changed) {
+  const box = h("div", { class: "sl-alert", role: "alert", hidden: true });
+  const say = (message, traceback) => {
+    box.hidden = !message;
+    box.replaceChildren();
+    if (message) box.append(h("span", { class: "sl-alert-text" }, message), button("×", "Dismiss the message", () => say("")));
+    if (message && traceback) box.append(h("details", {}, h("summary", {}, "traceback"), h("pre", {}, traceback)));
+  };
+  const fromPython = () => say(error().message ?? "", error().traceback);
+  changed(fromPython);
+  fromPython();
+  return { box, say };
 }
 
 // rpc.js
@@ -565,70 +619,108 @@ function requests(model, signal) {
   });
 }
 
-// effect_map.js
-function render({ model, el, signal }) {
+// mount.js
+function mount(model, el, outer, name, label) {
   const abort = new AbortController();
-  signal?.addEventListener("abort", () => abort.abort());
-  const request = requests(model, abort.signal);
-  const view = root("effects", "Effects of ablating a latent");
-  const alert = alertBox(model);
-  const fail = (e) => alert.say(e.message);
-  const picture = effectsPicture((key) => model.get(key), (changes) => {
-    for (const [key, value] of Object.entries(changes)) model.set(
-      /** @type {any} */
-      key,
-      value
-    );
-    model.save_changes();
+  const signal = abort.signal;
+  const end = () => abort.abort();
+  outer?.addEventListener("abort", end);
+  const atEnd = (undo) => signal.addEventListener("abort", undo);
+  const view = h("div", {
+    class: `saelab saelab-${name}`,
+    role: "group",
+    "aria-label": label,
+    tabindex: "-1",
+    "data-lm-suppress-shortcuts": "true"
   });
-  const title = h("h2", {});
-  const box = h("input", { class: "sl-input sl-number", type: "text", inputmode: "numeric", "aria-label": "Latent to ablate" });
-  const ask = () => {
-    const latent = Number(box.value.trim() || NaN);
-    alert.say("");
-    if (!Number.isInteger(latent) || latent < 0 || latent >= model.get("d_sae")) {
-      return alert.say(`A latent is a whole number from 0 to ${model.get("d_sae") - 1}.`);
-    }
-    request("ablate", { latent }).catch(fail);
+  const on = (keys, draw) => {
+    for (const key of keys) model.on(`change:${String(key)}`, draw);
+    atEnd(() => {
+      for (const key of keys) model.off(`change:${String(key)}`, draw);
+    });
   };
-  box.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") ask();
-  });
-  const asking = h("span", { class: "sl-bar" }, box, button("Ablate", "Show the effects of this latent", ask));
-  const typingIn = (node) => (
-    /** @type {Document} */
-    node.getRootNode().activeElement === node
-  );
+  const tip = tooltip(view, signal);
+  const alert = alertBox(() => model.get("error") ?? {}, (draw) => on(["error"], draw));
+  const request = requests(model, signal);
+  view.append(alert.box);
+  el.append(view);
+  return {
+    view,
+    tip,
+    signal,
+    atEnd,
+    on,
+    end,
+    request,
+    say: alert.say,
+    state: (
+      /** @type {S} */
+      new Proxy({}, { get: (_, key) => model.get(String(key)) })
+    ),
+    set(changes) {
+      for (const [key, value] of Object.entries(changes)) model.set(key, value);
+      model.save_changes();
+    },
+    soon: (keys, draw) => on(keys, throttle(draw, 0, signal)),
+    ask: (method, params, done = () => {
+    }) => {
+      request(method, params).then(done).catch((error) => alert.say(error.message));
+    }
+  };
+}
+var widget = (name, label, build2) => ({
+  render({ model, el, signal }) {
+    const ui = mount(model, el, signal, name, label);
+    build2(
+      /** @type {Ui<S>} */
+      ui
+    );
+    return ui.end;
+  }
+});
+
+// effect_map.js
+function build(ui) {
+  const { state, view, say, ask, set, soon } = ui;
+  const picture = effectsPicture(() => state, set);
+  const title = h("h2", {});
+  const box = numberField("Latent to ablate", { inputmode: "numeric" });
+  const run = () => {
+    const latent = latentIn(box, say, state.d_sae);
+    if (latent !== null) ask("ablate", { latent });
+  };
+  onEnter(box, run, () => view.focus());
+  const asking = h("span", { class: "sl-bar" }, box, button("Ablate", "Show the effects of this latent", run));
   function draw() {
-    title.textContent = `Latent ${model.get("latent")} ablated`;
-    if (!typingIn(box)) box.value = String(model.get("latent"));
-    asking.hidden = !model.get("can_ask");
+    title.textContent = `Latent ${state.latent} ablated`;
+    if (!focused(box)) box.value = String(state.latent);
+    asking.hidden = !state.can_ask;
     picture.draw();
   }
-  view.addEventListener("keydown", (event) => {
-    if (typing(event)) {
-      if (event.key !== "Escape") event.stopPropagation();
-      return;
-    }
-    if (event.key === "/" && model.get("can_ask")) box.focus();
-    else if (!picture.move(event)) return;
-    event.preventDefault();
-    event.stopPropagation();
+  onKeys(view, (event) => {
+    if (typing(event)) return void 0;
+    return event.key === "/" && state.can_ask ? () => box.focus() : picture.keyOf(event);
   });
-  const redraw = throttle(draw, 0, abort.signal);
-  const keys = (
-    /** @type {const} */
-    ["measure", "direct", "vmax", "show_whitespace", "latent", "text", "following", "edited", "numbers", "votes", "weights", "has_direct", "can_ask"]
-  );
-  for (const key of keys) model.on(`change:${key}`, redraw);
-  model.on("change:selected_token", throttle(picture.drawSelection, 0, abort.signal));
-  const figure = figureMenu(view, () => `effects-of-latent-${model.get("latent")}`, alert.say);
-  view.append(alert.box, h("div", { class: "sl-bar" }, title, h("span", { class: "sl-grow" }), asking, figure), picture.node);
-  el.append(view);
+  soon([
+    "measure",
+    "direct",
+    "vmax",
+    "show_whitespace",
+    "latent",
+    "text",
+    "following",
+    "edited",
+    "numbers",
+    "votes",
+    "weights",
+    "has_direct",
+    "can_ask"
+  ], draw);
+  soon(["selected_token"], picture.drawSelection);
+  view.append(h("div", { class: "sl-bar" }, title, grow(), asking, figureMenu(ui, () => `effects-of-latent-${state.latent}`)), picture.node);
   draw();
-  return () => abort.abort();
 }
-var effect_map_default = { render };
+var effect_map_default = widget("effects", "Effects of ablating a latent", build);
 export {
   effect_map_default as default
 };

@@ -1,30 +1,24 @@
 // dom.js
-function setAll(node, attributes) {
+function fill(node, attributes, children) {
   for (const [key, value] of Object.entries(attributes)) {
     if (value === false || value === null || value === void 0) continue;
     node.setAttribute(key, value === true ? "" : String(value));
   }
-}
-function h(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  setAll(node, attributes);
   node.append(...children.filter((c) => c !== null));
   return node;
 }
+var h = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
 function button(text, name, action) {
   const node = h("button", { type: "button", class: "sl-button", title: name, "aria-label": name }, text);
   node.addEventListener("click", action);
   return node;
 }
-function root(name, label) {
-  return h("div", {
-    class: `saelab saelab-${name}`,
-    role: "group",
-    "aria-label": label,
-    tabindex: "-1",
-    "data-lm-suppress-shortcuts": "true"
-  });
-}
+var grow = () => h("span", { class: "sl-grow" });
+var closest = (event, selector) => (
+  /** @type {HTMLElement | null} */
+  /** @type {Element} */
+  event.target.closest?.(selector) ?? null
+);
 function floats(view) {
   if (!view || view.byteLength === 0) return new Float32Array(0);
   return new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
@@ -38,25 +32,14 @@ function show(value, digits = 3) {
   if (size >= 1e3) return count(Math.round(value));
   return String(Number(value.toPrecision(digits)));
 }
-function count(value) {
-  return value.toLocaleString("en-US", { maximumFractionDigits: 0 });
-}
-function clamp(value, low, high) {
-  return Math.min(Math.max(value, low), high);
-}
-function typing(event) {
-  const target = (
-    /** @type {HTMLElement} */
-    event.target
-  );
-  return ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName);
-}
+var count = (value) => value.toLocaleString("en-US", { maximumFractionDigits: 0 });
+var clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 function throttle(fn, wait, signal) {
   let timer;
   let last;
-  signal?.addEventListener("abort", () => clearTimeout(timer));
+  signal.addEventListener("abort", () => clearTimeout(timer));
   return (...args) => {
-    if (signal?.aborted) return;
+    if (signal.aborted) return;
     last = args;
     timer ??= setTimeout(() => {
       timer = void 0;
@@ -65,39 +48,69 @@ function throttle(fn, wait, signal) {
   };
 }
 
-// alert.js
-function alertBox(model) {
-  const box = h("div", { class: "sl-alert", role: "alert", hidden: true });
-  const say = (message, traceback) => {
-    box.hidden = !message;
-    box.replaceChildren();
-    if (!message) return;
-    box.append(
-      h("span", { class: "sl-alert-text" }, message),
-      button("×", "Dismiss the message", () => say(""))
-    );
-    if (traceback) box.append(h("details", {}, h("summary", {}, "traceback"), h("pre", {}, traceback)));
-  };
-  const fromPython = () => {
-    const error = model.get("error") ?? {};
-    say(error.message ?? "", error.traceback);
-  };
-  model.on("change:error", fromPython);
-  fromPython();
-  return { box, say };
+// controls.js
+function check(text, set, more = {}) {
+  const input = h("input", { type: "checkbox" });
+  input.addEventListener("change", () => set(input.checked));
+  return { input, node: h("label", { class: "sl-check sl-small", ...more }, input, text) };
+}
+var numberField = (label, more = {}) => h("input", { class: "sl-input sl-number", type: "text", inputmode: "decimal", "aria-label": label, ...more });
+function onEnter(field, enter, escape) {
+  field.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") enter();
+    if (event.key === "Escape") escape?.();
+  });
+}
+function latentIn(field, say, d_sae = Infinity) {
+  const latent = Number(field.value.trim() || NaN);
+  const known = Number.isInteger(latent) && latent >= 0 && latent < d_sae;
+  say(known ? "" : d_sae === Infinity ? "A latent is a whole number from 0 on." : `A latent is a whole number from 0 to ${d_sae - 1}.`);
+  return known ? latent : null;
+}
+var typing = (event) => ["INPUT", "TEXTAREA", "SELECT"].includes(
+  /** @type {Element} */
+  event.target.tagName
+);
+var alone = (event) => !event.ctrlKey && !event.metaKey && !event.altKey;
+function onKeys(node, find) {
+  node.addEventListener("keydown", (event) => {
+    const action = find(event);
+    if (action || typing(event)) event.stopPropagation();
+    if (!action) return;
+    event.preventDefault();
+    action();
+  });
 }
 
 // figure.js
 var NS = "http://www.w3.org/2000/svg";
 var CONTROLS = ".sl-button, .sl-tabs, .sl-input, .sl-check, .sl-tip, .sl-alert, .sl-figure, .sl-controls, .sl-pin, [hidden]";
-var SVG_STYLE = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-opacity", "font-family", "font-size", "font-weight", "text-anchor", "opacity", "visibility"];
+var SVG_STYLE = [
+  "fill",
+  "fill-opacity",
+  "stroke",
+  "stroke-width",
+  "stroke-dasharray",
+  "stroke-opacity",
+  "font-family",
+  "font-size",
+  "font-style",
+  "font-weight",
+  "text-anchor",
+  "opacity",
+  "visibility",
+  "white-space"
+];
 var ILLEGAL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 function shape(tag, attributes, text) {
   const node = document.createElementNS(NS, tag);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, typeof value === "number" ? String(Math.round(value * 100) / 100) : value);
+  for (const [key, value] of Object.entries(attributes)) {
+    node.setAttribute(key, typeof value === "number" ? String(Math.round(value * 100) / 100) : value);
+  }
   if (text !== void 0) node.append(text.replace(ILLEGAL, "�"));
   return node;
 }
+var inFrame = ({ at }, { left, top, width, height }) => ({ x: left - at.left, y: top - at.top, width, height });
 var paints = (colour) => !!colour && colour !== "transparent" && !/rgba\(.*, 0\)$|\/ 0\)$/.test(colour);
 function lines(node) {
   const range = document.createRange();
@@ -122,113 +135,120 @@ function lines(node) {
   }
   return out.filter((l) => l.text.trim());
 }
-function toSvg(view) {
-  const frame = view.getBoundingClientRect();
-  const out = (
-    /** @type {SVGSVGElement} */
-    shape("svg", { xmlns: NS, width: frame.width, height: frame.height, viewBox: `0 0 ${Math.ceil(frame.width)} ${Math.ceil(frame.height)}` })
+function letters({ at }, text, box, style, fill2 = style.color) {
+  const size = parseFloat(style.fontSize) || 13;
+  const rtl = style.direction === "rtl";
+  return shape("text", {
+    x: (rtl ? box.right : box.left) - at.left,
+    y: box.top - at.top + box.height / 2 + size * 0.36,
+    fill: fill2,
+    "font-family": style.fontFamily,
+    "font-size": size,
+    "font-weight": style.fontWeight,
+    style: "white-space: pre",
+    ...rtl ? { direction: "rtl" } : {}
+  }, text);
+}
+function background(frame, style, b) {
+  const box = inFrame(frame, b), out = [];
+  const fill2 = style.backgroundColor;
+  if (paints(fill2)) out.push(shape("rect", { ...box, fill: fill2, rx: parseFloat(style.borderTopLeftRadius) || 0 }));
+  out.push(...gradient(style, box));
+  for (
+    const side of
+    /** @type {const} */
+    ["Top", "Bottom"]
+  ) {
+    const width = parseFloat(style[`border${side}Width`]), stroke = style[`border${side}Color`];
+    const y = side === "Top" ? box.y : box.y + box.height;
+    if (width && paints(stroke)) out.push(shape("line", { x1: box.x, x2: box.x + box.width, y1: y, y2: y, stroke, "stroke-width": width }));
+  }
+  return out;
+}
+function gradient(style, box) {
+  if (!style.backgroundImage.includes("gradient")) return [];
+  const fill2 = style.backgroundImage.match(/(?:rgba?|color|oklab|oklch)\([^()]*\)/g)?.at(-1);
+  const share = style.backgroundSize.match(/^([\d.]+)%/);
+  if (!fill2) return [];
+  if (share) return [shape("rect", { ...box, width: box.width * Number(share[1]) / 100, fill: fill2 })];
+  const step = box.width / 24;
+  return Array.from({ length: 24 }, (_, i) => shape("rect", {
+    ...box,
+    x: box.x + i * step,
+    width: step + 0.3,
+    fill: fill2,
+    "fill-opacity": (i + 0.5) / 24
+  }));
+}
+function mark(frame, node, style) {
+  const sign = node instanceof HTMLElement ? node.dataset.mark : void 0;
+  const before = sign ? getComputedStyle(node, "::before") : null;
+  const b = node.getClientRects()[0];
+  if (!sign || !before || before.display === "none" || !b) return [];
+  return [letters(frame, sign, new DOMRect(b.left, b.top, 8, b.height), style, before.color)];
+}
+function styled(node) {
+  const copy = (
+    /** @type {E} */
+    node.cloneNode(true)
   );
-  const [x0, y0] = [frame.left, frame.top];
+  const to = [copy, ...copy.querySelectorAll("*")];
+  [node, ...node.querySelectorAll("*")].forEach((source, i) => {
+    const style = getComputedStyle(source);
+    for (const name of SVG_STYLE) {
+      const value = style.getPropertyValue(name);
+      if (value) to[i].style.setProperty(name, value);
+    }
+  });
+  return copy;
+}
+function walk(frame, node, into) {
+  if (node.matches(CONTROLS)) return;
+  const style = getComputedStyle(node);
+  if (style.display === "none" || style.visibility === "hidden") return;
+  const box = node.getBoundingClientRect();
+  if (node instanceof SVGSVGElement) {
+    const copy = styled(node);
+    for (const [key, value] of Object.entries(inFrame(frame, box))) copy.setAttribute(key, String(value));
+    return into.append(copy);
+  }
+  if (node instanceof HTMLCanvasElement) {
+    if (box.width) into.append(shape("image", { ...inFrame(frame, box), href: node.toDataURL("image/png") }));
+    return;
+  }
+  for (const b of style.display === "inline" ? node.getClientRects() : [box]) into.append(...background(frame, style, b));
+  let inner = into;
+  if (style.overflowX !== "visible" && box.width) {
+    frame.clips += 1;
+    const id = `saelab-clip-${frame.clips}`, clip = shape("clipPath", { id });
+    clip.append(shape("rect", inFrame(frame, box)));
+    inner = shape("g", { "clip-path": `url(#${id})` });
+    into.append(clip, inner);
+  }
+  inner.append(...mark(frame, node, style));
+  for (const child of node.childNodes) {
+    if (child instanceof Element) walk(frame, child, inner);
+    else if (child instanceof Text) inner.append(...lines(child).map((line) => letters(frame, line.text, line.box, style)));
+  }
+}
+function toSvg(view) {
+  const at = view.getBoundingClientRect(), { width, height } = at;
+  const out = shape("svg", { xmlns: NS, width, height, viewBox: `0 0 ${Math.ceil(width)} ${Math.ceil(height)}` });
   const probe = h("span", { style: "color: var(--sl-bg)" });
   view.append(probe);
   out.append(shape("rect", { width: "100%", height: "100%", fill: getComputedStyle(probe).color }));
   probe.remove();
-  let clips = 0;
-  function walk(node, into) {
-    if (node.matches(CONTROLS)) return;
-    const style = getComputedStyle(node);
-    if (style.display === "none" || style.visibility === "hidden") return;
-    const box = node.getBoundingClientRect();
-    if (node instanceof SVGSVGElement) return void into.append(inline(node, box));
-    if (node instanceof HTMLCanvasElement) {
-      if (box.width) into.append(shape("image", { x: box.left - x0, y: box.top - y0, width: box.width, height: box.height, href: node.toDataURL("image/png") }));
-      return;
-    }
-    for (const b of style.display === "inline" ? node.getClientRects() : [box]) {
-      if (paints(style.backgroundColor)) into.append(shape("rect", { x: b.left - x0, y: b.top - y0, width: b.width, height: b.height, fill: style.backgroundColor, rx: parseFloat(style.borderTopLeftRadius) || 0 }));
-      bars(style, b, into);
-      for (
-        const [side, y] of
-        /** @type {[string, number][]} */
-        [["Top", b.top], ["Bottom", b.bottom]]
-      ) {
-        const width = parseFloat(style[
-          /** @type {"borderTopWidth"} */
-          `border${side}Width`
-        ]);
-        const colour = style[
-          /** @type {"borderTopColor"} */
-          `border${side}Color`
-        ];
-        if (width && paints(colour)) into.append(shape("line", { x1: b.left - x0, x2: b.right - x0, y1: y - y0, y2: y - y0, stroke: colour, "stroke-width": width }));
-      }
-    }
-    let inner = into;
-    if (style.overflowX !== "visible" && box.width) {
-      clips += 1;
-      const clip = shape("clipPath", { id: `saelab-clip-${clips}` });
-      clip.append(shape("rect", { x: box.left - x0, y: box.top - y0, width: box.width, height: box.height }));
-      inner = shape("g", { "clip-path": `url(#saelab-clip-${clips})` });
-      into.append(clip, inner);
-    }
-    mark(node, style, inner);
-    for (const child of node.childNodes) {
-      if (child instanceof Element) walk(child, inner);
-      else if (child instanceof Text) for (const line of lines(child)) inner.append(letters(line.text, line.box, style));
-    }
-  }
-  function bars(style, b, into) {
-    if (!style.backgroundImage.includes("gradient")) return;
-    const colours = style.backgroundImage.match(/(?:rgba?|color|oklab|oklch)\([^()]*\)/g) ?? [];
-    const share = style.backgroundSize.match(/^([\d.]+)%/);
-    const colour = colours[colours.length - 1];
-    if (!colour) return;
-    const width = b.width * (share ? Number(share[1]) / 100 : 1);
-    if (share) return void into.append(shape("rect", { x: b.left - x0, y: b.top - y0, width, height: b.height, fill: colour }));
-    for (let i = 0; i < 24; i += 1) into.append(shape("rect", { x: b.left - x0 + i * width / 24, y: b.top - y0, width: width / 24 + 0.3, height: b.height, fill: colour, "fill-opacity": (i + 0.5) / 24 }));
-  }
-  function mark(node, style, into) {
-    if (!(node instanceof HTMLElement) || !node.dataset.mark) return;
-    const before = getComputedStyle(node, "::before");
-    const b = node.getClientRects()[0];
-    if (before.display === "none" || !b) return;
-    into.append(letters(node.dataset.mark, new DOMRect(b.left, b.top, 8, b.height), style, before.color));
-  }
-  function letters(text, box, style, fill = style.color) {
-    const size = parseFloat(style.fontSize) || 13;
-    const rtl = style.direction === "rtl";
-    return shape("text", {
-      x: (rtl ? box.right : box.left) - x0,
-      y: box.top - y0 + box.height / 2 + size * 0.36,
-      fill,
-      "font-family": style.fontFamily,
-      "font-size": size,
-      "font-weight": style.fontWeight,
-      style: "white-space: pre",
-      ...rtl ? { direction: "rtl" } : {}
-    }, text);
-  }
-  function inline(node, box) {
-    const copy = (
-      /** @type {SVGSVGElement} */
-      node.cloneNode(true)
-    );
-    const [from, to] = [[node, ...node.querySelectorAll("*")], [copy, ...copy.querySelectorAll("*")]];
-    from.forEach((source, i) => {
-      const style = getComputedStyle(source);
-      for (const name of SVG_STYLE) if (style.getPropertyValue(name)) to[i].style.setProperty(name, style.getPropertyValue(name));
-    });
-    for (const [key, value] of Object.entries({ x: box.left - x0, y: box.top - y0, width: box.width, height: box.height })) copy.setAttribute(key, String(value));
-    return copy;
-  }
-  walk(view, out);
-  return out;
+  walk({ at, clips: 0 }, view, out);
+  return (
+    /** @type {SVGSVGElement} */
+    out
+  );
 }
-var svgText = (figure) => new XMLSerializer().serializeToString(figure);
+var svgBlob = (figure) => new Blob([new XMLSerializer().serializeToString(figure)], { type: "image/svg+xml" });
 async function toPng(figure, scale2 = 2) {
   const [width, height] = ["width", "height"].map((k) => Number(figure.getAttribute(k)));
   const image = new Image();
-  const url = URL.createObjectURL(new Blob([svgText(figure)], { type: "image/svg+xml" }));
+  const url = URL.createObjectURL(svgBlob(figure));
   try {
     await new Promise((resolve, reject) => {
       image.onload = resolve;
@@ -237,7 +257,10 @@ async function toPng(figure, scale2 = 2) {
     });
     const canvas = h("canvas", { width: Math.ceil(width * scale2), height: Math.ceil(height * scale2) });
     canvas.getContext("2d")?.drawImage(image, 0, 0, canvas.width, canvas.height);
-    return await new Promise((resolve, reject) => canvas.toBlob((blob) => blob ? resolve(blob) : reject(new Error("the figure is too large for a picture")), "image/png"));
+    return await new Promise((resolve, reject) => canvas.toBlob((blob) => {
+      if (blob) resolve(blob);
+      else reject(new Error("the figure is too large for a picture"));
+    }, "image/png"));
   } finally {
     URL.revokeObjectURL(url);
   }
@@ -247,8 +270,12 @@ function save(blob, name) {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1e4);
 }
-function figureMenu(view, name, say, draw = () => toSvg(view)) {
-  const menu = h("details", { class: "sl-figure" }, h("summary", { class: "sl-button", title: "Take what is shown as a figure" }, "figure"));
+function figureMenu({ view, say }, name, draw = () => toSvg(view)) {
+  const menu = h(
+    "details",
+    { class: "sl-figure" },
+    h("summary", { class: "sl-button", title: "Take what is shown as a figure" }, "figure")
+  );
   const item = (label, title, action) => button(label, title, () => {
     menu.open = false;
     Promise.resolve().then(action).catch((e) => say(e.message));
@@ -256,7 +283,7 @@ function figureMenu(view, name, say, draw = () => toSvg(view)) {
   menu.append(h(
     "div",
     { class: "sl-menu" },
-    item("save SVG", "Save as an SVG file, to be edited or printed", () => save(new Blob([svgText(draw())], { type: "image/svg+xml" }), `${name()}.svg`)),
+    item("save SVG", "Save as an SVG file, to be edited or printed", () => save(svgBlob(draw()), `${name()}.svg`)),
     item("save PNG", "Save as a picture with twice the screen's resolution", async () => save(await toPng(draw()), `${name()}.png`)),
     item("copy PNG", "Copy as a picture", async () => {
       const picture = toPng(draw());
@@ -265,12 +292,26 @@ function figureMenu(view, name, say, draw = () => toSvg(view)) {
     })
   ));
   menu.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && menu.open) {
-      menu.open = false;
-      event.stopPropagation();
-    }
+    if (event.key !== "Escape" || !menu.open) return;
+    menu.open = false;
+    event.stopPropagation();
   });
   return menu;
+}
+
+// alert.js
+function alertBox(error, changed) {
+  const box = h("div", { class: "sl-alert", role: "alert", hidden: true });
+  const say = (message, traceback) => {
+    box.hidden = !message;
+    box.replaceChildren();
+    if (message) box.append(h("span", { class: "sl-alert-text" }, message), button("×", "Dismiss the message", () => say("")));
+    if (message && traceback) box.append(h("details", {}, h("summary", {}, "traceback"), h("pre", {}, traceback)));
+  };
+  const fromPython = () => say(error().message ?? "", error().traceback);
+  changed(fromPython);
+  fromPython();
+  return { box, say };
 }
 
 // rpc.js
@@ -295,109 +336,6 @@ function requests(model, signal) {
     waiting.set(id, { resolve, reject });
     model.send({ request: id, method, params });
   });
-}
-
-// scale.js
-function scale(model, most, promise) {
-  const low = number("Lowest value of the colour scale", "vmin");
-  const high = number("Highest value of the colour scale", "vmax");
-  const lock = button("", "", () => {
-    const locked = model.get("vmax") !== null;
-    set(locked ? null : range().low, locked ? null : range().high);
-  });
-  const node = h("span", { class: "sl-scale sl-small" }, low, h("span", { class: "sl-ramp", role: "img", "aria-label": "colour scale" }), high, lock);
-  function set(vmin, vmax) {
-    model.set("vmin", vmin);
-    model.set("vmax", vmax);
-    model.save_changes();
-  }
-  function range() {
-    return { low: model.get("vmin") ?? 0, high: model.get("vmax") ?? most() };
-  }
-  function number(label, key) {
-    const input = h("input", { class: "sl-input", type: "text", inputmode: "decimal", "aria-label": label, title: label });
-    input.addEventListener("change", () => {
-      const value = Number(input.value), { low: a, high: b } = range();
-      const right = input.value.trim() !== "" && Number.isFinite(value) && (key === "vmin" ? value < b : value > a);
-      if (right) set(key === "vmin" ? value : a, key === "vmin" ? b : value);
-      else draw();
-    });
-    return input;
-  }
-  function draw() {
-    const locked = model.get("vmax") !== null;
-    low.value = show(range().low);
-    high.value = show(range().high);
-    lock.textContent = locked ? "locked" : "lock";
-    lock.setAttribute("aria-pressed", String(locked));
-    lock.title = locked ? "Scale each latent to its own maximum again" : promise;
-    lock.setAttribute("aria-label", lock.title);
-  }
-  return { node, draw, range };
-}
-
-// text.js
-var MARKS = (
-  /** @type {Record<string, string>} */
-  { "\n": "↵", "\r": "␍", "	": "⇥", " ": "·", " ": "⍽" }
-);
-var WHITE = /[\n\r\t \u00a0]/;
-var RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/g;
-var LTR = /[A-Za-z\u00c0-\u02af\u0370-\u058f\u0900-\u1fff\u3040-\ud7ff]/g;
-function direction(text) {
-  return (text.match(RTL)?.length ?? 0) > (text.match(LTR)?.length ?? 0) ? "rtl" : "ltr";
-}
-function marked(text) {
-  if (!WHITE.test(text)) return [text];
-  const out = [];
-  for (const part of text.split(/([\n\r\t \u00a0])/)) {
-    const mark = MARKS[part];
-    if (mark === void 0) {
-      if (part) out.push(part);
-    } else out.push(h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": mark }, part));
-  }
-  return out;
-}
-function chip(label) {
-  const dir = label.includes("\\x") ? "ltr" : null;
-  const node = h("code", { class: "sl-chip" }, h("bdi", { dir }, ...marked(label)));
-  if (!label) node.append("(empty)");
-  return node;
-}
-function groups(text) {
-  let start = 0;
-  return text.text.map((piece, i) => {
-    const group = { start, stop: start + (text.size?.[i] ?? 1), text: piece };
-    start = group.stop;
-    return group;
-  });
-}
-function labelOf(text, position) {
-  const own = text.labels?.[String(position)];
-  if (own !== void 0) return own;
-  return groups(text).find((g) => g.start <= position && position < g.stop)?.text ?? "";
-}
-function shade(value, low, high) {
-  if (!(value > low)) return 0;
-  return high > low ? clamp(0.07 + 0.93 * (value - low) / (high - low), 0, 1) : 1;
-}
-function tokens(text, values, { low = 0, high, from = 0, to = Infinity }) {
-  const special = new Set(text.special ?? []);
-  const out = [];
-  for (const { start, stop, text: piece } of groups(text)) {
-    if (start < from || start >= to) continue;
-    let value = -Infinity;
-    for (let i = start; i < stop; i += 1) value = Math.max(value, values[i] ?? 0);
-    const node = h("span", { class: "sl-tok", "data-start": start, "data-stop": stop }, ...marked(piece));
-    if (special.has(start)) node.classList.add("sl-special");
-    const a = shade(value, low, high);
-    if (a > 0) {
-      node.style.setProperty("--a", a.toFixed(3));
-      node.classList.add("sl-hot");
-    }
-    out.push(node);
-  }
-  return out;
 }
 
 // tip.js
@@ -428,307 +366,422 @@ function tooltip(parent, signal) {
   signal.addEventListener("abort", hide);
   return { show: show2, hide };
 }
-function facts(pairs) {
-  return h("dl", {}, ...pairs.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+var facts = (pairs, kind) => h("dl", { class: kind }, ...pairs.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+var inline = (pairs) => pairs.map(([name, value]) => h("span", {}, name && `${name} `, typeof value === "string" ? h("b", {}, value) : value));
+function tokenTip(tip, node, describe, most = 6) {
+  node.addEventListener("pointerover", (event) => {
+    const span = closest(event, ".sl-tok");
+    const [start, stop] = span ? [Number(span.dataset.start), Number(span.dataset.stop)] : [0, 0];
+    const all = [];
+    for (let i = start; span && i < Math.min(stop, start + most); i += 1) all.push(describe(span, i));
+    if (span && all.length && all[0]) tip.show(span, ...all.map((pairs) => facts(pairs ?? [])));
+    else tip.hide();
+  });
+  node.addEventListener("pointerleave", () => tip.hide());
 }
 
-// heatmap.js
-function render({ model, el, signal }) {
+// mount.js
+function mount(model, el, outer, name, label) {
   const abort = new AbortController();
-  signal?.addEventListener("abort", () => abort.abort());
-  const request = requests(model, abort.signal);
-  const view = root("heatmap", "Activation heatmap");
-  const alert = alertBox(model);
-  const chips = h("div", { class: "sl-latents", role: "group", "aria-label": "Latent" });
-  const bar = scale(model, () => Math.max(model.get("maxima")[column()] ?? 0, model.get("vmin") ?? 0), "Keep this scale for every latent and page");
-  const space = h("input", { type: "checkbox" });
-  space.addEventListener("change", () => set({ show_whitespace: space.checked }));
-  const pager = h("div", { class: "sl-bar" });
-  const add = h("input", { class: "sl-input sl-add", type: "text", inputmode: "numeric", placeholder: "+ latent", "aria-label": "Show another latent", title: "Show another latent; press / to come here" });
-  add.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") list.focus();
-    if (event.key !== "Enter" || !add.value.trim()) return;
-    const latent = Number(add.value.trim());
-    if (!Number.isInteger(latent) || latent < 0) return alert.say("A latent is a whole number from 0 on.");
-    alert.say("");
-    request("add", { latent }).then(() => {
-      add.value = "";
-    }).catch((e) => alert.say(e.message));
+  const signal = abort.signal;
+  const end = () => abort.abort();
+  outer?.addEventListener("abort", end);
+  const atEnd = (undo) => signal.addEventListener("abort", undo);
+  const view = h("div", {
+    class: `saelab saelab-${name}`,
+    role: "group",
+    "aria-label": label,
+    tabindex: "-1",
+    "data-lm-suppress-shortcuts": "true"
   });
-  const list = h("div", {
+  const on = (keys, draw) => {
+    for (const key of keys) model.on(`change:${String(key)}`, draw);
+    atEnd(() => {
+      for (const key of keys) model.off(`change:${String(key)}`, draw);
+    });
+  };
+  const tip = tooltip(view, signal);
+  const alert = alertBox(() => model.get("error") ?? {}, (draw) => on(["error"], draw));
+  const request = requests(model, signal);
+  view.append(alert.box);
+  el.append(view);
+  return {
+    view,
+    tip,
+    signal,
+    atEnd,
+    on,
+    end,
+    request,
+    say: alert.say,
+    state: (
+      /** @type {S} */
+      new Proxy({}, { get: (_, key) => model.get(String(key)) })
+    ),
+    set(changes) {
+      for (const [key, value] of Object.entries(changes)) model.set(key, value);
+      model.save_changes();
+    },
+    soon: (keys, draw) => on(keys, throttle(draw, 0, signal)),
+    ask: (method, params, done = () => {
+    }) => {
+      request(method, params).then(done).catch((error) => alert.say(error.message));
+    }
+  };
+}
+var widget = (name, label, build2) => ({
+  render({ model, el, signal }) {
+    const ui = mount(model, el, signal, name, label);
+    build2(
+      /** @type {Ui<S>} */
+      ui
+    );
+    return ui.end;
+  }
+});
+
+// scale.js
+function scale({ state, set }, most, promise) {
+  const range = () => ({ low: state.vmin ?? 0, high: state.vmax ?? most() });
+  const [low, high] = [["Lowest", "vmin"], ["Highest", "vmax"]].map(([name, key]) => {
+    const label = `${name} value of the colour scale`;
+    const input = numberField(label, { class: "sl-input", title: label });
+    input.addEventListener("change", () => {
+      const value = Number(input.value);
+      const now = { vmin: range().low, vmax: range().high, [key]: value };
+      if (input.value.trim() !== "" && Number.isFinite(value) && now.vmin < now.vmax) set(now);
+      else draw();
+    });
+    return input;
+  });
+  const lock = button("", "", () => {
+    const { low: vmin, high: vmax } = range();
+    set(state.vmax === null ? { vmin, vmax } : { vmin: null, vmax: null });
+  });
+  const node = h("span", { class: "sl-scale sl-small" }, low, h("span", { class: "sl-ramp", role: "img", "aria-label": "colour scale" }), high, lock);
+  function draw() {
+    const locked = state.vmax !== null;
+    low.value = show(range().low);
+    high.value = show(range().high);
+    lock.textContent = locked ? "locked" : "lock";
+    lock.setAttribute("aria-pressed", String(locked));
+    lock.title = locked ? "Scale each latent to its own maximum again" : promise;
+    lock.setAttribute("aria-label", lock.title);
+  }
+  return { node, draw, range };
+}
+
+// text.js
+var MARKS = (
+  /** @type {Record<string, string>} */
+  { "\n": "↵", "\r": "␍", "	": "⇥", " ": "·", " ": "⍽" }
+);
+var WHITE = /([\n\r\t \u00a0])/;
+var RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/g;
+var LTR = /[A-Za-z\u00c0-\u02af\u0370-\u058f\u0900-\u1fff\u3040-\ud7ff]/g;
+function direction(text) {
+  return (text.match(RTL)?.length ?? 0) > (text.match(LTR)?.length ?? 0) ? "rtl" : "ltr";
+}
+function marked(text) {
+  if (!WHITE.test(text)) return [text];
+  return text.split(WHITE).filter(Boolean).map((part) => MARKS[part] === void 0 ? part : h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": MARKS[part] }, part));
+}
+function chip(label) {
+  const dir = label.includes("\\x") ? "ltr" : null;
+  const node = h("code", { class: "sl-chip" }, h("bdi", { dir }, ...marked(label)));
+  if (!label) node.append("(empty)");
+  return node;
+}
+function groups(text) {
+  let start = 0;
+  return text.text.map((piece, i) => {
+    const group = { start, stop: start + (text.size?.[i] ?? 1), text: piece };
+    start = group.stop;
+    return group;
+  });
+}
+var groupAt = (text, position) => groups(text).find((g) => g.start <= position && position < g.stop);
+var labelOf = (text, position) => text.labels?.[String(position)] ?? groupAt(text, position)?.text ?? "";
+var covers = (span, position) => position !== null && Number(span.dataset.start) <= position && position < Number(span.dataset.stop);
+var paragraph = (text, spans) => h("bdi", { class: "sl-text", dir: direction(text.text.join("")) }, ...spans);
+function shade(value, low, high) {
+  if (!(value > low)) return 0;
+  return high > low ? clamp(0.07 + 0.93 * (value - low) / (high - low), 0, 1) : 1;
+}
+function tokens(text, values, { low = 0, high, from = 0, to = Infinity }) {
+  const special = new Set(text.special ?? []);
+  const out = [];
+  for (const { start, stop, text: piece } of groups(text)) {
+    if (start < from || start >= to) continue;
+    let value = -Infinity;
+    for (let i = start; i < stop; i += 1) value = Math.max(value, values[i] ?? 0);
+    const node = h("span", { class: "sl-tok", "data-start": start, "data-stop": stop }, ...marked(piece));
+    if (special.has(start)) node.classList.add("sl-special");
+    const a = shade(value, low, high);
+    if (a > 0) {
+      node.style.setProperty("--a", a.toFixed(3));
+      node.classList.add("sl-hot");
+    }
+    out.push(node);
+  }
+  return out;
+}
+
+// sequences.js
+var place = ({ latents: latents2, latent }) => Math.max(0, latents2.indexOf(latent ?? -1));
+var tokensOn = ({ sequences: all }) => all.reduce((n, s) => n + s.ids.length, 0);
+var ends = ({ dataset }) => (
+  /** @type {[number, number]} */
+  [Number(dataset.start), Number(dataset.stop)]
+);
+function sequences(ui, range) {
+  const { state } = ui;
+  const node = h("div", {
     class: "sl-sequences",
     role: "listbox",
     tabindex: "0",
     "aria-label": "Tokens. Arrow keys move, shift and arrow keys mark a span, Enter pins the facts of a token, Escape clears."
   });
   const status = h("div", { class: "sl-status sl-muted", "aria-live": "polite" });
-  const found = h("div", { class: "sl-found", hidden: true });
-  const tip = tooltip(view, abort.signal);
-  let drawn = [];
-  function set(changes) {
-    for (const [key, value] of Object.entries(changes)) model.set(
-      /** @type {any} */
-      key,
-      value
-    );
-    model.save_changes();
-  }
-  const column = () => Math.max(0, model.get("latents").indexOf(model.get("latent") ?? -1));
-  function drawChips() {
-    const names = model.get("names");
-    chips.replaceChildren(
-      ...model.get("latents").map((latent, i) => {
-        const node = button(names[i] ? `${latent} ${names[i]}` : String(latent), `Show latent ${latent}`, () => set({ latent }));
-        node.setAttribute("aria-pressed", String(i === column()));
-        return node;
-      })
-    );
-  }
-  function drawTokens() {
-    const all = floats(model.get("values"));
-    const sequences = model.get("sequences");
-    const total = sequences.reduce((n, s) => n + s.ids.length, 0);
+  const grid = { node, rows: [], drawSelection, describe };
+  function draw() {
+    const all = floats(state.values), total = tokensOn(state), first = state.first;
     let offset = 0;
-    drawn = sequences.map((text, i) => {
-      const begin = column() * total + offset;
+    grid.rows = state.sequences.map((text, i) => {
+      const begin = place(state) * total + offset;
       const values = all.subarray(begin, begin + text.ids.length);
-      const spans = tokens(text, values, bar.range());
-      spans.forEach((span) => {
+      const spans = tokens(text, values, range());
+      for (const span of spans) {
         span.setAttribute("role", "option");
         span.dataset.row = String(i);
-      });
-      const body = h("bdi", { class: "sl-text", dir: direction(text.text.join("")) }, ...spans);
-      const index = model.get("first") + i;
-      const row = h("div", { class: "sl-sequence" }, h("div", { class: "sl-name", title: text.name ?? "" }, text.name || String(index)), h("div", {}, body));
-      const mine = { row, spans, values, offset };
+      }
+      const row = h(
+        "div",
+        { class: "sl-sequence" },
+        h("div", { class: "sl-name", title: text.name ?? "" }, text.name || String(first + i)),
+        h("div", {}, paragraph(text, spans))
+      );
       offset += text.ids.length;
-      return mine;
+      return { row, spans, values, offset: offset - text.ids.length };
     });
-    list.replaceChildren(...drawn.map((d) => d.row));
-    list.classList.toggle("sl-single", model.get("n_sequences") === 1);
+    node.replaceChildren(...grid.rows.map((d) => d.row));
+    node.classList.toggle("sl-single", state.n_sequences === 1);
     drawSelection();
   }
-  function drawPager() {
-    const [page, pages] = [model.get("page"), model.get("n_pages")];
-    pager.hidden = pages <= 1;
-    const go = (to) => {
-      request("page", { page: to }).catch((e) => alert.say(e.message));
-    };
-    const back = button("‹", "Previous page", () => go(page - 1));
-    const on = button("›", "Next page", () => go(page + 1));
-    back.disabled = page <= 0;
-    on.disabled = page >= pages - 1;
-    const last = model.get("first") + model.get("sequences").length;
-    pager.replaceChildren(
-      back,
-      on,
-      h("span", { class: "sl-muted" }, `texts ${count(model.get("first"))}–${count(last - 1)} of ${count(model.get("n_sequences"))}`)
-    );
-  }
-  function spanAt(row, position) {
-    return drawn[row]?.spans.find((s) => Number(s.dataset.start) <= position && position < Number(s.dataset.stop));
-  }
   function describe(row, position) {
-    const text = model.get("sequences")[row];
-    const percentiles = floats(model.get("percentiles"));
-    const total = model.get("sequences").reduce((n, s) => n + s.ids.length, 0);
-    const percentile = percentiles[column() * total + drawn[row].offset + position];
+    const text = state.sequences[row], { values, offset } = grid.rows[row];
+    const percentile = floats(state.percentiles)[place(state) * tokensOn(state) + offset + position] ?? NaN;
     const pairs = [
       ["token", chip(labelOf(text, position))],
       ["id", String(text.ids[position])],
       ["position", String(position)],
-      ["activation", show(drawn[row].values[position])]
+      ["activation", show(values[position])]
     ];
-    if (percentile !== void 0 && !Number.isNaN(percentile)) pairs.push(["percentile", show(100 * percentile, 4)]);
+    if (!Number.isNaN(percentile)) pairs.push(["percentile", show(100 * percentile, 4)]);
     if (text.special?.includes(position)) pairs.push(["", "not counted: special token"]);
     return pairs;
   }
   function drawSelection() {
-    const row = (model.get("selected_sequence") ?? -1) - model.get("first");
-    const token = model.get("selected_token");
-    const span = model.get("selected_span");
-    for (const [i, { spans }] of drawn.entries()) {
+    const row = (state.selected_sequence ?? -1) - state.first;
+    const token = state.selected_token, span = state.selected_span;
+    grid.rows.forEach(({ spans }, i) => {
       for (const s of spans) {
-        const [a, b] = [Number(s.dataset.start), Number(s.dataset.stop)];
-        s.setAttribute("aria-selected", String(i === row && token !== null && a <= token && token < b));
-        s.classList.toggle("sl-in-span", !!span && span[0] - model.get("first") === i && a < span[2] && b > span[1]);
+        const [a, b] = ends(s);
+        s.setAttribute("aria-selected", String(i === row && covers(s, token)));
+        s.classList.toggle("sl-in-span", !!span && span[0] - state.first === i && a < span[2] && b > span[1]);
       }
-    }
+    });
     status.replaceChildren();
-    if (row >= 0 && token !== null && drawn[row] && token < drawn[row].values.length) {
-      for (const [name, value] of describe(row, token)) {
-        status.append(h("span", {}, name && `${name} `, typeof value === "string" ? h("b", {}, value) : value));
-      }
-      if (span) status.append(h("span", {}, `span ${span[1]}–${span[2] - 1}`));
-    } else if (span) {
-      status.append(`span: tokens ${span[1]}–${span[2] - 1} of text ${span[0]}`);
-    } else {
-      status.append("Click a token, or drag over several.");
-    }
-    found.hidden = !span;
+    if (token !== null && token < (grid.rows[row]?.values.length ?? 0)) {
+      status.append(...inline(describe(row, token)), ...span ? [h("span", {}, `span ${span[1]}–${span[2] - 1}`)] : []);
+    } else status.append(span ? `span: tokens ${span[1]}–${span[2] - 1} of text ${span[0]}` : "Click a token, or drag over several.");
   }
-  function ask(span) {
-    found.replaceChildren();
-    if (!model.get("can_ask")) return;
-    request("span", { sequence: span[0], start: span[1], stop: span[2] }).then((rows) => {
-      found.append(h("span", { class: "sl-muted" }, rows.length ? "fire here and least elsewhere in this text:" : "No latent fires here."));
-      for (const r of rows) {
-        found.append(button(
-          String(r.latent),
-          `Latent ${r.latent}: fires on ${r.inside} tokens of the span and ${r.outside} others, at most ${show(r.max)}. Click to show it.`,
-          () => request("add", { latent: r.latent }).catch((e) => alert.say(e.message))
-        ));
-      }
-    }).catch((e) => found.append(h("span", { class: "sl-muted" }, e.message)));
-  }
-  const askSoon = throttle(ask, 250, abort.signal);
+  pointer(ui, grid);
+  keyboard(ui, grid);
+  return { node, status, draw, drawSelection };
+}
+function pointer({ state, set, tip, signal }, grid) {
   let drag = null;
-  const tokenOf = (event) => (
-    /** @type {HTMLElement | null} */
-    /** @type {HTMLElement} */
-    event.target.closest?.(".sl-tok") ?? null
-  );
-  list.addEventListener("pointerdown", (event) => {
-    const token = tokenOf(event);
+  grid.node.addEventListener("pointerdown", (event) => {
+    const token = closest(event, ".sl-tok");
     if (!token || event.button !== 0) return;
-    drag = { row: Number(token.dataset.row), start: Number(token.dataset.start), stop: Number(token.dataset.stop), from: token };
+    const [start, stop] = ends(token);
+    drag = { row: Number(token.dataset.row), start, stop, from: token };
   });
-  list.addEventListener("pointerover", (event) => {
-    const token = tokenOf(event);
-    if (!token) return tip.hide();
-    const [row, a, b] = [Number(token.dataset.row), Number(token.dataset.start), Number(token.dataset.stop)];
-    if (drag && row === drag.row && token !== drag.from) {
-      const [start, stop] = [Math.min(a, drag.start), Math.max(b, drag.stop)];
-      for (const s of drawn[row].spans) s.classList.toggle("sl-in-span", Number(s.dataset.start) < stop && Number(s.dataset.stop) > start);
-      return tip.hide();
+  tokenTip(tip, grid.node, (token, i) => {
+    const row = Number(token.dataset.row);
+    if (!drag || row !== drag.row || token === drag.from) return grid.describe(row, i);
+    const [a, b] = ends(token);
+    for (const s of grid.rows[row].spans) {
+      const [start, stop] = ends(s);
+      s.classList.toggle("sl-in-span", start < Math.max(b, drag.stop) && stop > Math.min(a, drag.start));
     }
-    const parts = [];
-    for (let i = a; i < Math.min(b, a + 6); i += 1) parts.push(facts(describe(row, i)));
-    tip.show(token, ...parts);
+    return null;
   });
-  list.addEventListener("pointerleave", () => tip.hide());
   window.addEventListener("pointerup", (event) => {
     if (!drag) return;
-    const token = tokenOf(event);
-    const from = drag;
+    const token = closest(event, ".sl-tok"), from = drag;
     drag = null;
-    if (!token || !list.contains(token) || Number(token.dataset.row) !== from.row) return drawSelection();
-    const sequence = model.get("first") + from.row;
-    if (token === from.from) {
-      set({ selected_sequence: sequence, selected_token: from.start, selected_span: null });
-    } else {
-      const span = [sequence, Math.min(from.start, Number(token.dataset.start)), Math.max(from.stop, Number(token.dataset.stop))];
-      set({ selected_sequence: sequence, selected_token: span[1], selected_span: span });
-    }
-  }, { signal: abort.signal });
-  view.addEventListener("keydown", (event) => {
-    if (typing(event)) return event.stopPropagation();
-    if (event.key !== "/" || event.ctrlKey || event.metaKey || add.hidden) return;
-    event.preventDefault();
-    event.stopPropagation();
-    add.focus();
-  });
-  list.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") {
-      const row2 = (model.get("selected_sequence") ?? -1) - model.get("first"), token2 = model.get("selected_token");
-      const span = token2 === null ? void 0 : spanAt(row2, token2);
-      if (span) tip.show(span, facts(describe(row2, token2 ?? 0)));
-      event.preventDefault();
-      return event.stopPropagation();
-    }
-    if (event.key === "Escape") {
-      tip.hide();
-      set({ selected_sequence: null, selected_token: null, selected_span: null });
-      return event.stopPropagation();
-    }
-    const step = (
-      /** @type {Record<string, [number, number]>} */
-      { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }[event.key]
-    );
-    if (!step || event.ctrlKey || event.metaKey || event.altKey) return;
-    event.preventDefault();
-    event.stopPropagation();
-    const sequences = model.get("sequences");
-    if (!sequences.length) return;
-    let row = (model.get("selected_sequence") ?? -1) - model.get("first");
-    let token = model.get("selected_token");
-    if (!sequences[row] || token === null) [row, token] = [0, 0];
+    if (!token || !grid.node.contains(token) || Number(token.dataset.row) !== from.row) return grid.drawSelection();
+    const [a, b] = ends(token);
+    const [sequence, start] = [state.first + from.row, Math.min(from.start, a)];
+    const span = token === from.from ? null : [sequence, start, Math.max(from.stop, b)];
+    set({ selected_sequence: sequence, selected_token: start, selected_span: span });
+  }, { signal });
+}
+var STEPS = (
+  /** @type {Record<string, [number, number]>} */
+  { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] }
+);
+function keyboard({ state, set, tip }, grid) {
+  const spanAt = (row, position) => grid.rows[row]?.spans.find((s) => covers(s, position));
+  const chosen = () => (state.selected_sequence ?? -1) - state.first;
+  const pin = () => {
+    const token = state.selected_token;
+    const span = token === null ? void 0 : spanAt(chosen(), token);
+    if (span) tip.show(span, facts(grid.describe(chosen(), token ?? 0)));
+  };
+  function move(down, along, extend) {
+    const all = state.sequences;
+    if (!all.length) return;
+    let row = chosen(), token = state.selected_token;
+    if (!all[row] || token === null) [row, token] = [0, 0];
     else {
-      const rtl = direction(sequences[row].text.join("")) === "rtl" ? -1 : 1;
-      if (event.shiftKey && step[1]) return extend(row, token, step[1] * rtl);
-      row = Math.min(Math.max(row + step[0], 0), sequences.length - 1);
-      token = Math.min(Math.max(token + step[1] * rtl, 0), sequences[row].ids.length - 1);
+      const by = direction(all[row].text.join("")) === "rtl" ? -along : along;
+      row = extend ? row : clamp(row + down, 0, all.length - 1);
+      const next = clamp(token + by, 0, all[row].ids.length - 1);
+      if (extend) return mark2(state.first + row, token, next);
+      token = next;
     }
-    set({ selected_sequence: model.get("first") + row, selected_token: token, selected_span: null });
+    set({ selected_sequence: state.first + row, selected_token: token, selected_span: null });
     spanAt(row, token)?.scrollIntoView?.({ block: "nearest" });
-  });
-  function extend(row, token, by) {
-    const sequence = model.get("first") + row;
-    const span = model.get("selected_span");
+  }
+  function mark2(sequence, token, next) {
+    const span = state.selected_span;
     const anchor = span && span[0] === sequence ? span[1] === token ? span[2] - 1 : span[1] : token;
-    const next = Math.min(Math.max(token + by, 0), model.get("sequences")[row].ids.length - 1);
     set({ selected_token: next, selected_span: [sequence, Math.min(anchor, next), Math.max(anchor, next) + 1] });
   }
-  const redraw = throttle(() => {
-    drawChips();
-    bar.draw();
-    drawTokens();
-    drawPager();
-  }, 0, abort.signal);
-  for (
-    const key of
-    /** @type {const} */
-    ["latent", "latents", "names", "sequences", "values", "percentiles", "maxima", "vmin", "vmax", "page", "n_pages"]
-  ) {
-    model.on(`change:${key}`, redraw);
-  }
-  for (
-    const key of
-    /** @type {const} */
-    ["selected_sequence", "selected_token", "selected_span"]
-  ) model.on(`change:${key}`, drawSelection);
-  model.on("change:selected_span", () => {
-    const span = model.get("selected_span");
-    found.replaceChildren();
-    if (span) askSoon(span);
+  onKeys(grid.node, (event) => {
+    if (event.key === "Enter") return pin;
+    if (event.key === "Escape") return () => {
+      tip.hide();
+      set({ selected_sequence: null, selected_token: null, selected_span: null });
+    };
+    const step = STEPS[event.key];
+    return step && alone(event) && (() => move(step[0], step[1], event.shiftKey && step[1] !== 0));
   });
-  const asking = () => {
-    add.hidden = !model.get("can_ask");
+}
+
+// heatmap.js
+function latents({ state, set, ask, say }, leave) {
+  const chips = h("div", { class: "sl-latents", role: "group", "aria-label": "Latent" });
+  const add = h("input", {
+    class: "sl-input sl-add",
+    type: "text",
+    inputmode: "numeric",
+    placeholder: "+ latent",
+    "aria-label": "Show another latent",
+    title: "Show another latent; press / to come here"
+  });
+  onEnter(add, () => {
+    const latent = add.value.trim() ? latentIn(add, say) : null;
+    if (latent !== null) ask("add", { latent }, () => {
+      add.value = "";
+    });
+  }, leave);
+  function draw() {
+    add.hidden = !state.can_ask;
+    chips.replaceChildren(...state.latents.map((latent, i) => {
+      const name = state.names[i] ? `${latent} ${state.names[i]}` : String(latent);
+      const node = button(name, `Show latent ${latent}`, () => set({ latent }));
+      node.setAttribute("aria-pressed", String(i === place(state)));
+      return node;
+    }));
+  }
+  return { chips, add, draw };
+}
+function pager({ state, ask }) {
+  const node = h("div", { class: "sl-bar" });
+  const to = (sign, name, page) => {
+    const made2 = button(sign, name, () => ask("page", { page }));
+    made2.disabled = page < 0 || page >= state.n_pages;
+    return made2;
   };
-  model.on("change:can_ask", asking);
+  function draw() {
+    const { page, first } = state;
+    node.hidden = state.n_pages <= 1;
+    node.replaceChildren(to("‹", "Previous page", page - 1), to("›", "Next page", page + 1), h(
+      "span",
+      { class: "sl-muted" },
+      `texts ${count(first)}–${count(first + state.sequences.length - 1)} of ${count(state.n_sequences)}`
+    ));
+  }
+  return { node, draw };
+}
+function firing({ state, request, ask, signal }) {
+  const node = h("div", { class: "sl-found", hidden: true });
+  const says = (text) => node.append(h("span", { class: "sl-muted" }, text));
+  const soon = throttle(([sequence, start, stop]) => {
+    node.replaceChildren();
+    if (state.can_ask) request("span", { sequence, start, stop }).then(fill2, (error) => says(error.message));
+  }, 250, signal);
+  function fill2(rows) {
+    says(rows.length ? "fire here and least elsewhere in this text:" : "No latent fires here.");
+    for (const { latent, inside, outside, max } of rows) node.append(button(
+      String(latent),
+      `Latent ${latent}: fires on ${inside} tokens of the span and ${outside} others, at most ${show(max)}. Click to show it.`,
+      () => ask("add", { latent })
+    ));
+  }
+  function draw() {
+    node.replaceChildren();
+    node.hidden = !state.selected_span;
+    if (state.selected_span) soon(state.selected_span);
+  }
+  return { node, draw };
+}
+function build(ui) {
+  const { state, set, view, on, soon } = ui;
+  const most = () => Math.max(state.maxima[place(state)] ?? 0, state.vmin ?? 0);
+  const bar = scale(ui, most, "Keep this scale for every latent and page");
+  const texts = sequences(ui, bar.range);
+  const chosen = latents(ui, () => texts.node.focus());
+  const pages = pager(ui), found = firing(ui);
+  const spaces = check("spaces", (show_whitespace) => set({ show_whitespace }));
   const white = () => {
-    space.checked = model.get("show_whitespace");
-    list.classList.toggle("sl-show-space", space.checked);
+    texts.node.classList.toggle("sl-show-space", spaces.input.checked = state.show_whitespace);
   };
-  model.on("change:show_whitespace", white);
+  const draw = () => {
+    for (const part of [chosen, bar, texts, pages]) part.draw();
+  };
+  onKeys(view, (event) => event.key === "/" && alone(event) && !typing(event) && !chosen.add.hidden && (() => chosen.add.focus()));
+  soon(["latent", "latents", "names", "sequences", "values", "percentiles", "maxima", "vmin", "vmax", "page", "n_pages"], draw);
+  on(["selected_sequence", "selected_token", "selected_span"], texts.drawSelection);
+  on(["selected_span"], found.draw);
+  on(["can_ask"], chosen.draw);
+  on(["show_whitespace"], white);
   view.append(
-    alert.box,
     h(
       "div",
       { class: "sl-bar" },
       h("span", { class: "sl-muted" }, "latent"),
-      chips,
-      add,
-      h("span", { class: "sl-grow" }),
-      h("label", { class: "sl-check sl-small" }, space, "spaces"),
+      chosen.chips,
+      chosen.add,
+      grow(),
+      spaces.node,
       bar.node,
-      figureMenu(view, () => `latent-${model.get("latent") ?? ""}-heatmap`, alert.say)
+      figureMenu(ui, () => `latent-${state.latent ?? ""}-heatmap`)
     ),
-    list,
-    pager,
-    status,
-    found
+    texts.node,
+    pages.node,
+    texts.status,
+    found.node
   );
-  el.append(view);
-  drawChips();
-  bar.draw();
-  drawTokens();
-  drawPager();
+  draw();
   white();
-  asking();
-  return () => abort.abort();
+  found.node.hidden = !state.selected_span;
 }
-var heatmap_default = { render };
+var heatmap_default = widget("heatmap", "Activation heatmap", build);
 export {
   heatmap_default as default
 };

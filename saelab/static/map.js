@@ -1,30 +1,19 @@
 // dom.js
-function setAll(node, attributes) {
+function fill(node, attributes, children) {
   for (const [key, value] of Object.entries(attributes)) {
     if (value === false || value === null || value === void 0) continue;
     node.setAttribute(key, value === true ? "" : String(value));
   }
-}
-function h(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  setAll(node, attributes);
   node.append(...children.filter((c) => c !== null));
   return node;
 }
+var h = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
 function button(text, name, action) {
   const node = h("button", { type: "button", class: "sl-button", title: name, "aria-label": name }, text);
   node.addEventListener("click", action);
   return node;
 }
-function root(name, label) {
-  return h("div", {
-    class: `saelab saelab-${name}`,
-    role: "group",
-    "aria-label": label,
-    tabindex: "-1",
-    "data-lm-suppress-shortcuts": "true"
-  });
-}
+var grow = () => h("span", { class: "sl-grow" });
 function show(value, digits = 3) {
   if (value === null || value === void 0 || Number.isNaN(value)) return "–";
   const size = Math.abs(value);
@@ -34,40 +23,20 @@ function show(value, digits = 3) {
   if (size >= 1e3) return count(Math.round(value));
   return String(Number(value.toPrecision(digits)));
 }
-function count(value) {
-  return value.toLocaleString("en-US", { maximumFractionDigits: 0 });
-}
-function clamp(value, low, high) {
-  return Math.min(Math.max(value, low), high);
-}
-function typing(event) {
-  const target = (
-    /** @type {HTMLElement} */
-    event.target
-  );
-  return ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName);
-}
-
-// alert.js
-function alertBox(model) {
-  const box = h("div", { class: "sl-alert", role: "alert", hidden: true });
-  const say = (message, traceback) => {
-    box.hidden = !message;
-    box.replaceChildren();
-    if (!message) return;
-    box.append(
-      h("span", { class: "sl-alert-text" }, message),
-      button("×", "Dismiss the message", () => say(""))
-    );
-    if (traceback) box.append(h("details", {}, h("summary", {}, "traceback"), h("pre", {}, traceback)));
+var count = (value) => value.toLocaleString("en-US", { maximumFractionDigits: 0 });
+var clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+function throttle(fn, wait, signal) {
+  let timer;
+  let last;
+  signal.addEventListener("abort", () => clearTimeout(timer));
+  return (...args) => {
+    if (signal.aborted) return;
+    last = args;
+    timer ??= setTimeout(() => {
+      timer = void 0;
+      fn(...last);
+    }, wait);
   };
-  const fromPython = () => {
-    const error = model.get("error") ?? {};
-    say(error.message ?? "", error.traceback);
-  };
-  model.on("change:error", fromPython);
-  fromPython();
-  return { box, say };
 }
 
 // text.js
@@ -75,17 +44,10 @@ var MARKS = (
   /** @type {Record<string, string>} */
   { "\n": "↵", "\r": "␍", "	": "⇥", " ": "·", " ": "⍽" }
 );
-var WHITE = /[\n\r\t \u00a0]/;
+var WHITE = /([\n\r\t \u00a0])/;
 function marked(text) {
   if (!WHITE.test(text)) return [text];
-  const out = [];
-  for (const part of text.split(/([\n\r\t \u00a0])/)) {
-    const mark = MARKS[part];
-    if (mark === void 0) {
-      if (part) out.push(part);
-    } else out.push(h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": mark }, part));
-  }
-  return out;
+  return text.split(WHITE).filter(Boolean).map((part) => MARKS[part] === void 0 ? part : h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": MARKS[part] }, part));
 }
 function chip(label) {
   const dir = label.includes("\\x") ? "ltr" : null;
@@ -118,9 +80,8 @@ function unpack(view, tokens, extra = 0) {
     rest: new Float32Array(whole, 4 * n * 5)
   };
 }
-async function load(model, request, extra = 0) {
-  const packed = model.get("packed");
-  if (packed?.byteLength || model.get("read_only")) return unpack(packed ?? new DataView(new ArrayBuffer(0)), model.get("tokens"), extra);
+async function load({ packed, read_only: fixed, tokens }, request, extra = 0) {
+  if (packed?.byteLength || fixed) return unpack(packed ?? new DataView(new ArrayBuffer(0)), tokens, extra);
   const answer = await request("columns");
   return unpack(answer.buffers[0], answer.tokens, extra);
 }
@@ -129,53 +90,314 @@ function topToken(columns, place) {
   return token ? chip(columns.tokens[token]) : null;
 }
 
+// controls.js
+function tabs(label, names, choose, role = "tablist") {
+  const all = names.map(([key, name]) => {
+    const node = h("button", { type: "button", role: role === "tablist" ? "tab" : null }, name);
+    node.addEventListener("click", () => choose(key));
+    return node;
+  });
+  const mark2 = (chosen) => names.forEach(([key], i) => {
+    for (const name of ["aria-selected", ...role === "group" ? ["aria-pressed"] : []]) all[i].setAttribute(name, String(key === chosen));
+  });
+  return { node: h("span", { class: "sl-tabs", role, "aria-label": label }, ...all), mark: mark2 };
+}
+function check(text, set, more = {}) {
+  const input = h("input", { type: "checkbox" });
+  input.addEventListener("change", () => set(input.checked));
+  return { input, node: h("label", { class: "sl-check sl-small", ...more }, input, text) };
+}
+function onEnter(field, enter, escape) {
+  field.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") enter();
+    if (event.key === "Escape") escape?.();
+  });
+}
+var typing = (event) => ["INPUT", "TEXTAREA", "SELECT"].includes(
+  /** @type {Element} */
+  event.target.tagName
+);
+var onButton = (event) => (
+  /** @type {Element} */
+  event.target.tagName === "BUTTON"
+);
+var alone = (event) => !event.ctrlKey && !event.metaKey && !event.altKey;
+function onKeys(node, find) {
+  node.addEventListener("keydown", (event) => {
+    const action = find(event);
+    if (action || typing(event)) event.stopPropagation();
+    if (!action) return;
+    event.preventDefault();
+    action();
+  });
+}
+var toggled = (list, item) => list.includes(item) ? list.filter((x) => x !== item) : [...list, item];
+
+// figure.js
+var NS = "http://www.w3.org/2000/svg";
+var CONTROLS = ".sl-button, .sl-tabs, .sl-input, .sl-check, .sl-tip, .sl-alert, .sl-figure, .sl-controls, .sl-pin, [hidden]";
+var SVG_STYLE = [
+  "fill",
+  "fill-opacity",
+  "stroke",
+  "stroke-width",
+  "stroke-dasharray",
+  "stroke-opacity",
+  "font-family",
+  "font-size",
+  "font-style",
+  "font-weight",
+  "text-anchor",
+  "opacity",
+  "visibility",
+  "white-space"
+];
+var ILLEGAL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
+function shape(tag, attributes, text) {
+  const node = document.createElementNS(NS, tag);
+  for (const [key, value] of Object.entries(attributes)) {
+    node.setAttribute(key, typeof value === "number" ? String(Math.round(value * 100) / 100) : value);
+  }
+  if (text !== void 0) node.append(text.replace(ILLEGAL, "�"));
+  return node;
+}
+var inFrame = ({ at }, { left, top, width, height }) => ({ x: left - at.left, y: top - at.top, width, height });
+var paints = (colour) => !!colour && colour !== "transparent" && !/rgba\(.*, 0\)$|\/ 0\)$/.test(colour);
+function lines(node) {
+  const range = document.createRange();
+  const text = node.data;
+  range.selectNodeContents(node);
+  const boxes = [...range.getClientRects()].filter((b) => b.width > 0);
+  if (boxes.length <= 1) return boxes.length && text.trim() ? [{ text, box: boxes[0] }] : [];
+  const out = [];
+  let at = 0;
+  for (const character of text) {
+    range.setStart(node, at);
+    range.setEnd(node, at + character.length);
+    at += character.length;
+    const box = range.getClientRects()[0];
+    if (!box || !box.width) continue;
+    const last = out[out.length - 1];
+    if (last && Math.abs(last.box.top - box.top) < box.height / 2) {
+      last.text += character;
+      const left = Math.min(last.box.left, box.left);
+      last.box = new DOMRect(left, last.box.top, Math.max(last.box.right, box.right) - left, last.box.height);
+    } else out.push({ text: character, box });
+  }
+  return out.filter((l) => l.text.trim());
+}
+function letters({ at }, text, box, style, fill2 = style.color) {
+  const size = parseFloat(style.fontSize) || 13;
+  const rtl = style.direction === "rtl";
+  return shape("text", {
+    x: (rtl ? box.right : box.left) - at.left,
+    y: box.top - at.top + box.height / 2 + size * 0.36,
+    fill: fill2,
+    "font-family": style.fontFamily,
+    "font-size": size,
+    "font-weight": style.fontWeight,
+    style: "white-space: pre",
+    ...rtl ? { direction: "rtl" } : {}
+  }, text);
+}
+function background(frame, style, b) {
+  const box = inFrame(frame, b), out = [];
+  const fill2 = style.backgroundColor;
+  if (paints(fill2)) out.push(shape("rect", { ...box, fill: fill2, rx: parseFloat(style.borderTopLeftRadius) || 0 }));
+  out.push(...gradient(style, box));
+  for (
+    const side of
+    /** @type {const} */
+    ["Top", "Bottom"]
+  ) {
+    const width = parseFloat(style[`border${side}Width`]), stroke = style[`border${side}Color`];
+    const y = side === "Top" ? box.y : box.y + box.height;
+    if (width && paints(stroke)) out.push(shape("line", { x1: box.x, x2: box.x + box.width, y1: y, y2: y, stroke, "stroke-width": width }));
+  }
+  return out;
+}
+function gradient(style, box) {
+  if (!style.backgroundImage.includes("gradient")) return [];
+  const fill2 = style.backgroundImage.match(/(?:rgba?|color|oklab|oklch)\([^()]*\)/g)?.at(-1);
+  const share = style.backgroundSize.match(/^([\d.]+)%/);
+  if (!fill2) return [];
+  if (share) return [shape("rect", { ...box, width: box.width * Number(share[1]) / 100, fill: fill2 })];
+  const step = box.width / 24;
+  return Array.from({ length: 24 }, (_, i) => shape("rect", {
+    ...box,
+    x: box.x + i * step,
+    width: step + 0.3,
+    fill: fill2,
+    "fill-opacity": (i + 0.5) / 24
+  }));
+}
+function mark(frame, node, style) {
+  const sign = node instanceof HTMLElement ? node.dataset.mark : void 0;
+  const before = sign ? getComputedStyle(node, "::before") : null;
+  const b = node.getClientRects()[0];
+  if (!sign || !before || before.display === "none" || !b) return [];
+  return [letters(frame, sign, new DOMRect(b.left, b.top, 8, b.height), style, before.color)];
+}
+function styled(node) {
+  const copy = (
+    /** @type {E} */
+    node.cloneNode(true)
+  );
+  const to = [copy, ...copy.querySelectorAll("*")];
+  [node, ...node.querySelectorAll("*")].forEach((source, i) => {
+    const style = getComputedStyle(source);
+    for (const name of SVG_STYLE) {
+      const value = style.getPropertyValue(name);
+      if (value) to[i].style.setProperty(name, value);
+    }
+  });
+  return copy;
+}
+function walk(frame, node, into) {
+  if (node.matches(CONTROLS)) return;
+  const style = getComputedStyle(node);
+  if (style.display === "none" || style.visibility === "hidden") return;
+  const box = node.getBoundingClientRect();
+  if (node instanceof SVGSVGElement) {
+    const copy = styled(node);
+    for (const [key, value] of Object.entries(inFrame(frame, box))) copy.setAttribute(key, String(value));
+    return into.append(copy);
+  }
+  if (node instanceof HTMLCanvasElement) {
+    if (box.width) into.append(shape("image", { ...inFrame(frame, box), href: node.toDataURL("image/png") }));
+    return;
+  }
+  for (const b of style.display === "inline" ? node.getClientRects() : [box]) into.append(...background(frame, style, b));
+  let inner = into;
+  if (style.overflowX !== "visible" && box.width) {
+    frame.clips += 1;
+    const id = `saelab-clip-${frame.clips}`, clip = shape("clipPath", { id });
+    clip.append(shape("rect", inFrame(frame, box)));
+    inner = shape("g", { "clip-path": `url(#${id})` });
+    into.append(clip, inner);
+  }
+  inner.append(...mark(frame, node, style));
+  for (const child of node.childNodes) {
+    if (child instanceof Element) walk(frame, child, inner);
+    else if (child instanceof Text) inner.append(...lines(child).map((line) => letters(frame, line.text, line.box, style)));
+  }
+}
+function toSvg(view) {
+  const at = view.getBoundingClientRect(), { width, height } = at;
+  const out = shape("svg", { xmlns: NS, width, height, viewBox: `0 0 ${Math.ceil(width)} ${Math.ceil(height)}` });
+  const probe = h("span", { style: "color: var(--sl-bg)" });
+  view.append(probe);
+  out.append(shape("rect", { width: "100%", height: "100%", fill: getComputedStyle(probe).color }));
+  probe.remove();
+  walk({ at, clips: 0 }, view, out);
+  return (
+    /** @type {SVGSVGElement} */
+    out
+  );
+}
+var svgBlob = (figure) => new Blob([new XMLSerializer().serializeToString(figure)], { type: "image/svg+xml" });
+async function toPng(figure, scale = 2) {
+  const [width, height] = ["width", "height"].map((k) => Number(figure.getAttribute(k)));
+  const image = new Image();
+  const url = URL.createObjectURL(svgBlob(figure));
+  try {
+    await new Promise((resolve, reject) => {
+      image.onload = resolve;
+      image.onerror = () => reject(new Error("the figure could not be drawn"));
+      image.src = url;
+    });
+    const canvas = h("canvas", { width: Math.ceil(width * scale), height: Math.ceil(height * scale) });
+    canvas.getContext("2d")?.drawImage(image, 0, 0, canvas.width, canvas.height);
+    return await new Promise((resolve, reject) => canvas.toBlob((blob) => {
+      if (blob) resolve(blob);
+      else reject(new Error("the figure is too large for a picture"));
+    }, "image/png"));
+  } finally {
+    URL.revokeObjectURL(url);
+  }
+}
+function save(blob, name) {
+  const link = h("a", { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1e4);
+}
+function figureMenu({ view, say }, name, draw2 = () => toSvg(view)) {
+  const menu = h(
+    "details",
+    { class: "sl-figure" },
+    h("summary", { class: "sl-button", title: "Take what is shown as a figure" }, "figure")
+  );
+  const item = (label, title, action) => button(label, title, () => {
+    menu.open = false;
+    Promise.resolve().then(action).catch((e) => say(e.message));
+  });
+  menu.append(h(
+    "div",
+    { class: "sl-menu" },
+    item("save SVG", "Save as an SVG file, to be edited or printed", () => save(svgBlob(draw2()), `${name()}.svg`)),
+    item("save PNG", "Save as a picture with twice the screen's resolution", async () => save(await toPng(draw2()), `${name()}.png`)),
+    item("copy PNG", "Copy as a picture", async () => {
+      const picture2 = toPng(draw2());
+      if (!navigator.clipboard?.write) throw new Error("this page may not write to the clipboard; save the picture instead");
+      await navigator.clipboard.write([new ClipboardItem({ "image/png": picture2 })]);
+    })
+  ));
+  menu.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || !menu.open) return;
+    menu.open = false;
+    event.stopPropagation();
+  });
+  return menu;
+}
+
 // map_points.js
 var STEPS = 10;
-var GROUPS = 8;
 var HIDDEN = 255;
-function palette(columns, { kind, groups, dead, counted }) {
-  const { n, count: count2, latent, rest } = columns;
-  const bucket = new Uint8Array(n);
-  const drawn = (i) => !Number.isNaN(rest[2 * i]) && (dead || count2[i] > 0);
-  if (kind === "label") {
-    const times = /* @__PURE__ */ new Map();
-    for (let i = 0; i < n; i += 1) {
-      const name = groups[latent[i]];
-      if (name && drawn(i)) times.set(name, (times.get(name) ?? 0) + 1);
-    }
-    const names = [...times].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0])).slice(0, GROUPS).map(([name]) => name);
-    const place = new Map(names.map((name, i) => [name, i + 1]));
-    for (let i = 0; i < n; i += 1) bucket[i] = drawn(i) ? place.get(groups[latent[i]]) ?? (groups[latent[i]] ? GROUPS + 1 : 0) : HIDDEN;
-    const legend2 = (
-      /** @type {[string, number][]} */
-      names.map((name, i) => [`${name} (${times.get(name)})`, i + 1])
-    );
-    if (times.size > names.length) legend2.push(["others", GROUPS + 1]);
-    return { bucket, classes: Array.from({ length: GROUPS + 2 }, (_, i) => `sl-group-${i}`), legend: legend2.length ? legend2 : [["no latent has a label yet", 0]] };
+var mix = (percent) => `color-mix(in srgb, var(--sl-fg) ${percent}%, var(--sl-bg))`;
+var RAMP = [mix(22), ...Array.from({ length: STEPS }, (_, i) => `color-mix(in oklab, var(--sl-heat) ${Math.round(100 * i / (STEPS - 1))}%, var(--sl-cool))`)];
+var GROUPS = [mix(24), "#e69f00", "#56b4e9", "#009e73", "#d6c900", "#0072b2", "#d55e00", "#cc79a7", "#7b5cd6", mix(55)];
+var NAMED = GROUPS.length - 2;
+function byGroup({ n, latent }, groups, drawn) {
+  const times = /* @__PURE__ */ new Map();
+  for (let i = 0; i < n; i += 1) {
+    const name = groups[latent[i]];
+    if (name && drawn(i)) times.set(name, (times.get(name) ?? 0) + 1);
   }
+  const names = [...times].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0])).slice(0, NAMED).map(([name]) => name);
+  const place = new Map(names.map((name, i) => [name, i + 1]));
+  const bucket = Uint8Array.from({ length: n }, (_, i) => {
+    const name = groups[latent[i]];
+    return drawn(i) ? place.get(name) ?? (name ? NAMED + 1 : 0) : HIDDEN;
+  });
+  const legend = names.map((name, i) => (
+    /** @type {[string, number]} */
+    [`${name} (${times.get(name)})`, i + 1]
+  ));
+  if (times.size > names.length) legend.push(["others", NAMED + 1]);
+  if (!legend.length) legend.push(["no latent has a label yet", 0]);
+  return { bucket, colours: GROUPS, legend };
+}
+function palette(columns, { kind, groups, dead, counted }) {
+  const { n, count: count2, rest } = columns;
+  const drawn = (i) => !Number.isNaN(rest[2 * i]) && (dead || count2[i] > 0);
+  if (kind === "label") return byGroup(columns, groups, drawn);
   const value = (i) => kind === "max" ? columns.max[i] : count2[i] ? Math.log10(count2[i]) : NaN;
   let low = Infinity, high = -Infinity;
-  for (let i = 0; i < n; i += 1) {
-    const v = value(i);
-    if (!drawn(i) || !(count2[i] > 0)) continue;
-    if (v < low) low = v;
-    if (v > high) high = v;
-  }
-  for (let i = 0; i < n; i += 1) {
-    if (!drawn(i)) bucket[i] = HIDDEN;
-    else bucket[i] = count2[i] ? 1 + Math.min(STEPS - 1, Math.floor(STEPS * (value(i) - low) / (high - low || 1))) : 0;
-  }
+  for (let i = 0; i < n; i += 1) if (drawn(i) && count2[i] > 0) [low, high] = [Math.min(low, value(i)), Math.max(high, value(i))];
+  const bucket = Uint8Array.from({ length: n }, (_, i) => {
+    if (!drawn(i)) return HIDDEN;
+    return count2[i] ? 1 + Math.min(STEPS - 1, Math.floor(STEPS * (value(i) - low) / (high - low || 1))) : 0;
+  });
   const text = (v) => kind === "max" ? String(Number(v.toPrecision(3))) : `${Number((100 * 10 ** v / Math.max(1, counted)).toPrecision(2))} %`;
-  const legend = (
-    /** @type {[string, number][]} */
-    high < low ? [] : high === low ? [[text(low), STEPS]] : [[text(low), 1], [text((low + high) / 2), Math.ceil(STEPS / 2)], [text(high), STEPS]]
-  );
-  if (dead) legend.unshift(["never fires", 0]);
-  return { bucket, classes: Array.from({ length: STEPS + 1 }, (_, i) => `sl-step-${i}`), legend };
+  const marks = high < low ? [] : high === low ? [[low, STEPS]] : [[low, 1], [(low + high) / 2, Math.ceil(STEPS / 2)], [high, STEPS]];
+  const legend = marks.map(([v, step]) => (
+    /** @type {[string, number]} */
+    [text(v), step]
+  ));
+  return { bucket, colours: RAMP, legend: dead ? [["never fires", 0], ...legend] : legend };
 }
-function paint(inside, name) {
-  const probe = document.createElement("span");
-  probe.className = name;
+function paint(inside, name, given) {
+  const probe = h("span", { class: name, style: given && `color: ${given}` });
   inside.append(probe);
   const colour = getComputedStyle(probe).color;
   probe.remove();
@@ -185,16 +407,25 @@ function toScreen(camera, x, y) {
   const k = Math.min(camera.width, camera.height) / 2 * 0.94 * camera.zoom;
   return [camera.width / 2 + (x - camera.x) * k, camera.height / 2 - (y - camera.y) * k];
 }
+var pixelOf = ({ rest }, camera, i) => toScreen(camera, rest[2 * i], rest[2 * i + 1]);
 function nearest(columns, bucket, camera, pixel, most) {
   let best = -1, least = most * most;
   for (let i = 0; i < columns.n; i += 1) {
     if (bucket[i] === HIDDEN) continue;
-    const [x, y] = toScreen(camera, columns.rest[2 * i], columns.rest[2 * i + 1]);
+    const [x, y] = pixelOf(columns, camera, i);
     const d = (x - pixel[0]) ** 2 + (y - pixel[1]) ** 2;
-    if (d <= least) {
-      least = d;
-      best = i;
-    }
+    if (d <= least) [least, best] = [d, i];
+  }
+  return best;
+}
+function towards({ n, rest }, bucket, here, dx, dy) {
+  const [x, y] = here >= 0 && !Number.isNaN(rest[2 * here]) ? [rest[2 * here], rest[2 * here + 1]] : [0, 0];
+  let best = -1, least = Infinity;
+  for (let i = 0; i < n; i += 1) {
+    if (bucket[i] === HIDDEN || i === here) continue;
+    const [a, b] = [rest[2 * i] - x, rest[2 * i + 1] - y];
+    const along = a * dx + b * dy, across = Math.abs(a * dy) + Math.abs(b * dx);
+    if (along > 0 && across <= along && along + across < least) [least, best] = [along + across, i];
   }
   return best;
 }
@@ -202,7 +433,7 @@ function within(columns, bucket, camera, polygon) {
   const out = [];
   for (let i = 0; i < columns.n; i += 1) {
     if (bucket[i] === HIDDEN) continue;
-    const [x, y] = toScreen(camera, columns.rest[2 * i], columns.rest[2 * i + 1]);
+    const [x, y] = pixelOf(columns, camera, i);
     let inside = false;
     for (let a = 0, b = polygon.length - 1; a < polygon.length; b = a, a += 1) {
       const [[ax, ay], [bx, by]] = [polygon[a], polygon[b]];
@@ -229,7 +460,7 @@ function draw(canvas, camera, { columns, bucket, colours, picked, current, lasso
     const r = quiet ? size * 0.8 : size;
     pen.beginPath();
     for (const i of places) {
-      const [x, y] = toScreen(camera, columns.rest[2 * i], columns.rest[2 * i + 1]);
+      const [x, y] = pixelOf(columns, camera, i);
       if (x < -9 || y < -9 || x > camera.width + 9 || y > camera.height + 9) continue;
       if (square) pen.rect(x - r, y - r, 2 * r, 2 * r);
       else {
@@ -240,249 +471,26 @@ function draw(canvas, camera, { columns, bucket, colours, picked, current, lasso
     pen.fill();
   });
   pen.globalAlpha = 1;
-  if (picked.size) {
-    of.forEach((places, b) => {
-      pen.fillStyle = colours[b];
-      pen.strokeStyle = ink;
-      pen.lineWidth = 1;
-      for (const i of places) {
-        if (!picked.has(columns.latent[i])) continue;
-        const [x, y] = toScreen(camera, columns.rest[2 * i], columns.rest[2 * i + 1]);
-        pen.beginPath();
-        pen.arc(x, y, size + 0.8, 0, 7);
-        pen.fill();
-        pen.stroke();
-      }
-    });
-  }
-  if (current >= 0 && !Number.isNaN(columns.rest[2 * current])) {
-    const [x, y] = toScreen(camera, columns.rest[2 * current], columns.rest[2 * current + 1]);
-    pen.strokeStyle = accent;
-    pen.lineWidth = 2.5;
+  const circle = (i, r, stroke, width, fill2 = "transparent") => {
+    const [x, y] = pixelOf(columns, camera, i);
+    [pen.fillStyle, pen.strokeStyle, pen.lineWidth] = [fill2, stroke, width];
     pen.beginPath();
-    pen.arc(x, y, size + 4.5, 0, 7);
+    pen.arc(x, y, r, 0, 7);
+    pen.fill();
     pen.stroke();
-  }
-  if (lasso.length > 1) {
-    pen.strokeStyle = accent;
-    pen.lineWidth = 1.5;
-    pen.setLineDash([4, 3]);
-    pen.beginPath();
-    lasso.forEach(([x, y], i) => i ? pen.lineTo(x, y) : pen.moveTo(x, y));
-    pen.closePath();
-    pen.stroke();
-    pen.setLineDash([]);
-  }
-}
-
-// figure.js
-var NS = "http://www.w3.org/2000/svg";
-var CONTROLS = ".sl-button, .sl-tabs, .sl-input, .sl-check, .sl-tip, .sl-alert, .sl-figure, .sl-controls, .sl-pin, [hidden]";
-var SVG_STYLE = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-opacity", "font-family", "font-size", "font-weight", "text-anchor", "opacity", "visibility"];
-var ILLEGAL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
-function shape(tag, attributes, text) {
-  const node = document.createElementNS(NS, tag);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, typeof value === "number" ? String(Math.round(value * 100) / 100) : value);
-  if (text !== void 0) node.append(text.replace(ILLEGAL, "�"));
-  return node;
-}
-var paints = (colour) => !!colour && colour !== "transparent" && !/rgba\(.*, 0\)$|\/ 0\)$/.test(colour);
-function lines(node) {
-  const range = document.createRange();
-  const text = node.data;
-  range.selectNodeContents(node);
-  const boxes = [...range.getClientRects()].filter((b) => b.width > 0);
-  if (boxes.length <= 1) return boxes.length && text.trim() ? [{ text, box: boxes[0] }] : [];
-  const out = [];
-  let at = 0;
-  for (const character of text) {
-    range.setStart(node, at);
-    range.setEnd(node, at + character.length);
-    at += character.length;
-    const box = range.getClientRects()[0];
-    if (!box || !box.width) continue;
-    const last = out[out.length - 1];
-    if (last && Math.abs(last.box.top - box.top) < box.height / 2) {
-      last.text += character;
-      const left = Math.min(last.box.left, box.left);
-      last.box = new DOMRect(left, last.box.top, Math.max(last.box.right, box.right) - left, last.box.height);
-    } else out.push({ text: character, box });
-  }
-  return out.filter((l) => l.text.trim());
-}
-function toSvg(view) {
-  const frame = view.getBoundingClientRect();
-  const out = (
-    /** @type {SVGSVGElement} */
-    shape("svg", { xmlns: NS, width: frame.width, height: frame.height, viewBox: `0 0 ${Math.ceil(frame.width)} ${Math.ceil(frame.height)}` })
-  );
-  const [x0, y0] = [frame.left, frame.top];
-  const probe = h("span", { style: "color: var(--sl-bg)" });
-  view.append(probe);
-  out.append(shape("rect", { width: "100%", height: "100%", fill: getComputedStyle(probe).color }));
-  probe.remove();
-  let clips = 0;
-  function walk(node, into) {
-    if (node.matches(CONTROLS)) return;
-    const style = getComputedStyle(node);
-    if (style.display === "none" || style.visibility === "hidden") return;
-    const box = node.getBoundingClientRect();
-    if (node instanceof SVGSVGElement) return void into.append(inline(node, box));
-    if (node instanceof HTMLCanvasElement) {
-      if (box.width) into.append(shape("image", { x: box.left - x0, y: box.top - y0, width: box.width, height: box.height, href: node.toDataURL("image/png") }));
-      return;
-    }
-    for (const b of style.display === "inline" ? node.getClientRects() : [box]) {
-      if (paints(style.backgroundColor)) into.append(shape("rect", { x: b.left - x0, y: b.top - y0, width: b.width, height: b.height, fill: style.backgroundColor, rx: parseFloat(style.borderTopLeftRadius) || 0 }));
-      bars(style, b, into);
-      for (
-        const [side, y] of
-        /** @type {[string, number][]} */
-        [["Top", b.top], ["Bottom", b.bottom]]
-      ) {
-        const width = parseFloat(style[
-          /** @type {"borderTopWidth"} */
-          `border${side}Width`
-        ]);
-        const colour = style[
-          /** @type {"borderTopColor"} */
-          `border${side}Color`
-        ];
-        if (width && paints(colour)) into.append(shape("line", { x1: b.left - x0, x2: b.right - x0, y1: y - y0, y2: y - y0, stroke: colour, "stroke-width": width }));
-      }
-    }
-    let inner = into;
-    if (style.overflowX !== "visible" && box.width) {
-      clips += 1;
-      const clip = shape("clipPath", { id: `saelab-clip-${clips}` });
-      clip.append(shape("rect", { x: box.left - x0, y: box.top - y0, width: box.width, height: box.height }));
-      inner = shape("g", { "clip-path": `url(#saelab-clip-${clips})` });
-      into.append(clip, inner);
-    }
-    mark(node, style, inner);
-    for (const child of node.childNodes) {
-      if (child instanceof Element) walk(child, inner);
-      else if (child instanceof Text) for (const line of lines(child)) inner.append(letters(line.text, line.box, style));
-    }
-  }
-  function bars(style, b, into) {
-    if (!style.backgroundImage.includes("gradient")) return;
-    const colours = style.backgroundImage.match(/(?:rgba?|color|oklab|oklch)\([^()]*\)/g) ?? [];
-    const share = style.backgroundSize.match(/^([\d.]+)%/);
-    const colour = colours[colours.length - 1];
-    if (!colour) return;
-    const width = b.width * (share ? Number(share[1]) / 100 : 1);
-    if (share) return void into.append(shape("rect", { x: b.left - x0, y: b.top - y0, width, height: b.height, fill: colour }));
-    for (let i = 0; i < 24; i += 1) into.append(shape("rect", { x: b.left - x0 + i * width / 24, y: b.top - y0, width: width / 24 + 0.3, height: b.height, fill: colour, "fill-opacity": (i + 0.5) / 24 }));
-  }
-  function mark(node, style, into) {
-    if (!(node instanceof HTMLElement) || !node.dataset.mark) return;
-    const before = getComputedStyle(node, "::before");
-    const b = node.getClientRects()[0];
-    if (before.display === "none" || !b) return;
-    into.append(letters(node.dataset.mark, new DOMRect(b.left, b.top, 8, b.height), style, before.color));
-  }
-  function letters(text, box, style, fill = style.color) {
-    const size = parseFloat(style.fontSize) || 13;
-    const rtl = style.direction === "rtl";
-    return shape("text", {
-      x: (rtl ? box.right : box.left) - x0,
-      y: box.top - y0 + box.height / 2 + size * 0.36,
-      fill,
-      "font-family": style.fontFamily,
-      "font-size": size,
-      "font-weight": style.fontWeight,
-      style: "white-space: pre",
-      ...rtl ? { direction: "rtl" } : {}
-    }, text);
-  }
-  function inline(node, box) {
-    const copy = (
-      /** @type {SVGSVGElement} */
-      node.cloneNode(true)
-    );
-    const [from, to] = [[node, ...node.querySelectorAll("*")], [copy, ...copy.querySelectorAll("*")]];
-    from.forEach((source, i) => {
-      const style = getComputedStyle(source);
-      for (const name of SVG_STYLE) if (style.getPropertyValue(name)) to[i].style.setProperty(name, style.getPropertyValue(name));
-    });
-    for (const [key, value] of Object.entries({ x: box.left - x0, y: box.top - y0, width: box.width, height: box.height })) copy.setAttribute(key, String(value));
-    return copy;
-  }
-  walk(view, out);
-  return out;
-}
-var svgText = (figure) => new XMLSerializer().serializeToString(figure);
-async function toPng(figure, scale = 2) {
-  const [width, height] = ["width", "height"].map((k) => Number(figure.getAttribute(k)));
-  const image = new Image();
-  const url = URL.createObjectURL(new Blob([svgText(figure)], { type: "image/svg+xml" }));
-  try {
-    await new Promise((resolve, reject) => {
-      image.onload = resolve;
-      image.onerror = () => reject(new Error("the figure could not be drawn"));
-      image.src = url;
-    });
-    const canvas = h("canvas", { width: Math.ceil(width * scale), height: Math.ceil(height * scale) });
-    canvas.getContext("2d")?.drawImage(image, 0, 0, canvas.width, canvas.height);
-    return await new Promise((resolve, reject) => canvas.toBlob((blob) => blob ? resolve(blob) : reject(new Error("the figure is too large for a picture")), "image/png"));
-  } finally {
-    URL.revokeObjectURL(url);
-  }
-}
-function save(blob, name) {
-  const link = h("a", { href: URL.createObjectURL(blob), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1e4);
-}
-function figureMenu(view, name, say, draw2 = () => toSvg(view)) {
-  const menu = h("details", { class: "sl-figure" }, h("summary", { class: "sl-button", title: "Take what is shown as a figure" }, "figure"));
-  const item = (label, title, action) => button(label, title, () => {
-    menu.open = false;
-    Promise.resolve().then(action).catch((e) => say(e.message));
-  });
-  menu.append(h(
-    "div",
-    { class: "sl-menu" },
-    item("save SVG", "Save as an SVG file, to be edited or printed", () => save(new Blob([svgText(draw2())], { type: "image/svg+xml" }), `${name()}.svg`)),
-    item("save PNG", "Save as a picture with twice the screen's resolution", async () => save(await toPng(draw2()), `${name()}.png`)),
-    item("copy PNG", "Copy as a picture", async () => {
-      const picture = toPng(draw2());
-      if (!navigator.clipboard?.write) throw new Error("this page may not write to the clipboard; save the picture instead");
-      await navigator.clipboard.write([new ClipboardItem({ "image/png": picture })]);
-    })
-  ));
-  menu.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && menu.open) {
-      menu.open = false;
-      event.stopPropagation();
-    }
-  });
-  return menu;
-}
-
-// rpc.js
-var made = 0;
-var uuid = () => `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}-${made += 1}`;
-function requests(model, signal) {
-  const waiting = /* @__PURE__ */ new Map();
-  const receive = (message, buffers) => {
-    const entry = waiting.get(message?.request);
-    if (!entry) return;
-    waiting.delete(message.request);
-    if (message.error !== void 0) entry.reject(new Error(message.error));
-    else entry.resolve(buffers?.length ? { ...message.result, buffers } : message.result);
   };
-  model.on("msg:custom", receive);
-  signal.addEventListener("abort", () => {
-    model.off("msg:custom", receive);
-    waiting.clear();
+  if (picked.size) of.forEach((places, b) => {
+    for (const i of places) if (picked.has(columns.latent[i])) circle(i, size + 0.8, ink, 1, colours[b]);
   });
-  return (method, params = {}) => new Promise((resolve, reject) => {
-    const id = uuid();
-    waiting.set(id, { resolve, reject });
-    model.send({ request: id, method, params });
-  });
+  if (current >= 0 && !Number.isNaN(columns.rest[2 * current])) circle(current, size + 4.5, accent, 2.5);
+  if (lasso.length < 2) return;
+  [pen.strokeStyle, pen.lineWidth] = [accent, 1.5];
+  pen.setLineDash([4, 3]);
+  pen.beginPath();
+  for (const [x, y] of lasso) pen.lineTo(x, y);
+  pen.closePath();
+  pen.stroke();
+  pen.setLineDash([]);
 }
 
 // tip.js
@@ -513,19 +521,175 @@ function tooltip(parent, signal) {
   signal.addEventListener("abort", hide);
   return { show: show2, hide };
 }
-function facts(pairs) {
-  return h("dl", {}, ...pairs.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+var facts = (pairs, kind) => h("dl", { class: kind }, ...pairs.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+var inline = (pairs) => pairs.map(([name, value]) => h("span", {}, name && `${name} `, typeof value === "string" ? h("b", {}, value) : value));
+
+// map_pointer.js
+function pointer({ state, set, tip }, scene, { canvas, pin, stage, redraw }, { zoom, toggle, about: about2 }) {
+  const { camera } = scene;
+  let drag = null;
+  const at = (event) => {
+    const box = canvas.getBoundingClientRect();
+    return [event.clientX - box.left, event.clientY - box.top];
+  };
+  canvas.addEventListener("pointerdown", (event) => {
+    if (event.button > 1) return;
+    const pan = scene.moving || event.button === 1 || event.altKey;
+    drag = { from: at(event), pan, add: event.shiftKey, x: camera.x, y: camera.y };
+    scene.lasso = [drag.from];
+    canvas.setPointerCapture?.(event.pointerId);
+    tip.hide();
+    stage.focus({ preventScroll: true });
+    event.preventDefault();
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    const here = at(event), last = scene.lasso[scene.lasso.length - 1];
+    if (drag?.pan) {
+      const k = 2 / (Math.min(camera.width, camera.height) * camera.zoom);
+      camera.x = drag.x - (here[0] - drag.from[0]) * k;
+      camera.y = drag.y + (here[1] - drag.from[1]) * k;
+      return redraw();
+    }
+    if (drag) {
+      if (Math.hypot(here[0] - last[0], here[1] - last[1]) > 3) scene.lasso.push(here);
+      return redraw();
+    }
+    const place = scene.columns ? nearest(scene.columns, scene.bucket, camera, here, 9) : -1;
+    canvas.classList.toggle("sl-over", place >= 0);
+    if (place < 0) return tip.hide();
+    pin.style.transform = `translate(${here[0]}px, ${here[1]}px)`;
+    tip.show(pin, facts(about2(place)));
+  });
+  canvas.addEventListener("pointerleave", () => tip.hide());
+  function click(columns, event) {
+    const place = nearest(columns, scene.bucket, camera, at(event), 12);
+    if (place < 0) return;
+    if (event.shiftKey || event.ctrlKey || event.metaKey) toggle(columns.latent[place]);
+    else set({ latent: columns.latent[place] });
+  }
+  canvas.addEventListener("pointerup", (event) => {
+    if (!drag || !scene.columns) return;
+    const { pan, add } = drag, lasso = scene.lasso;
+    [drag, scene.lasso] = [null, []];
+    if (!pan && lasso.length > 2) {
+      const inside = within(scene.columns, scene.bucket, camera, lasso);
+      set({ selected: add ? [.../* @__PURE__ */ new Set([...state.selected, ...inside])] : inside });
+    } else if (!pan) click(scene.columns, event);
+    redraw();
+  });
+  canvas.addEventListener("pointercancel", () => {
+    [drag, scene.lasso] = [null, []];
+    redraw();
+  });
+  canvas.addEventListener("wheel", (event) => {
+    if (!event.ctrlKey && !event.metaKey) return;
+    event.preventDefault();
+    zoom(Math.exp(-event.deltaY / 200), at(event));
+  }, { passive: false });
 }
+
+// alert.js
+function alertBox(error, changed) {
+  const box = h("div", { class: "sl-alert", role: "alert", hidden: true });
+  const say = (message, traceback) => {
+    box.hidden = !message;
+    box.replaceChildren();
+    if (message) box.append(h("span", { class: "sl-alert-text" }, message), button("×", "Dismiss the message", () => say("")));
+    if (message && traceback) box.append(h("details", {}, h("summary", {}, "traceback"), h("pre", {}, traceback)));
+  };
+  const fromPython = () => say(error().message ?? "", error().traceback);
+  changed(fromPython);
+  fromPython();
+  return { box, say };
+}
+
+// rpc.js
+var made = 0;
+var uuid = () => `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}-${made += 1}`;
+function requests(model, signal) {
+  const waiting = /* @__PURE__ */ new Map();
+  const receive = (message, buffers) => {
+    const entry = waiting.get(message?.request);
+    if (!entry) return;
+    waiting.delete(message.request);
+    if (message.error !== void 0) entry.reject(new Error(message.error));
+    else entry.resolve(buffers?.length ? { ...message.result, buffers } : message.result);
+  };
+  model.on("msg:custom", receive);
+  signal.addEventListener("abort", () => {
+    model.off("msg:custom", receive);
+    waiting.clear();
+  });
+  return (method, params = {}) => new Promise((resolve, reject) => {
+    const id = uuid();
+    waiting.set(id, { resolve, reject });
+    model.send({ request: id, method, params });
+  });
+}
+
+// mount.js
+function mount(model, el, outer, name, label) {
+  const abort = new AbortController();
+  const signal = abort.signal;
+  const end = () => abort.abort();
+  outer?.addEventListener("abort", end);
+  const atEnd = (undo) => signal.addEventListener("abort", undo);
+  const view = h("div", {
+    class: `saelab saelab-${name}`,
+    role: "group",
+    "aria-label": label,
+    tabindex: "-1",
+    "data-lm-suppress-shortcuts": "true"
+  });
+  const on = (keys, draw2) => {
+    for (const key of keys) model.on(`change:${String(key)}`, draw2);
+    atEnd(() => {
+      for (const key of keys) model.off(`change:${String(key)}`, draw2);
+    });
+  };
+  const tip = tooltip(view, signal);
+  const alert = alertBox(() => model.get("error") ?? {}, (draw2) => on(["error"], draw2));
+  const request = requests(model, signal);
+  view.append(alert.box);
+  el.append(view);
+  return {
+    view,
+    tip,
+    signal,
+    atEnd,
+    on,
+    end,
+    request,
+    say: alert.say,
+    state: (
+      /** @type {S} */
+      new Proxy({}, { get: (_, key) => model.get(String(key)) })
+    ),
+    set(changes) {
+      for (const [key, value] of Object.entries(changes)) model.set(key, value);
+      model.save_changes();
+    },
+    soon: (keys, draw2) => on(keys, throttle(draw2, 0, signal)),
+    ask: (method, params, done = () => {
+    }) => {
+      request(method, params).then(done).catch((error) => alert.say(error.message));
+    }
+  };
+}
+var widget = (name, label, build2) => ({
+  render({ model, el, signal }) {
+    const ui = mount(model, el, signal, name, label);
+    build2(
+      /** @type {Ui<S>} */
+      ui
+    );
+    return ui.end;
+  }
+});
 
 // map.js
 var HEIGHT = 430;
-function render({ model, el, signal }) {
-  const abort = new AbortController();
-  signal?.addEventListener("abort", () => abort.abort());
-  const request = requests(model, abort.signal);
-  const view = root("map", "Map of latents");
-  const alert = alertBox(model);
-  const tip = tooltip(view, abort.signal);
+function picture({ state, view, signal }, scene) {
   const canvas = h("canvas", { class: "sl-canvas", role: "img" });
   const pin = h("span", { class: "sl-pin", "aria-hidden": "true" });
   const stage = h("div", {
@@ -535,307 +699,221 @@ function render({ model, el, signal }) {
     "aria-label": "Map of latents. Arrow keys go to the next point, Enter picks it, plus and minus zoom, 0 shows all, Escape clears."
   }, canvas, pin);
   const legend = h("div", { class: "sl-legend sl-small" });
-  const status = h("div", { class: "sl-status sl-muted", "aria-live": "polite" });
-  const box = h("input", { class: "sl-input sl-find", type: "text", placeholder: "latent or label", "aria-label": "Go to a latent, by number or label", title: "Go to a latent; press / to come here" });
-  const colour = h(
-    "select",
-    { class: "sl-input sl-colour", "aria-label": "Colour" },
-    h("option", { value: "density" }, "density"),
-    h("option", { value: "max" }, "largest activation"),
-    h("option", { value: "label" }, Object.keys(model.get("groups")).length ? "group" : "label")
-  );
-  const dead = h("input", { type: "checkbox" });
-  let columns = null;
-  let placeOf = new Int32Array(0);
-  let bucket = new Uint8Array(0);
-  let colours = [];
-  const camera = { x: 0, y: 0, zoom: 1, width: 600, height: HEIGHT };
-  let lasso = [];
-  function set(changes) {
-    for (const [key, value] of Object.entries(changes)) model.set(
-      /** @type {any} */
-      key,
-      value
-    );
-    model.save_changes();
-  }
-  function recolour() {
-    if (!columns) return;
-    const kind = model.get("colour");
-    const groups = Object.keys(model.get("groups")).length ? model.get("groups") : model.get("labels");
-    const made2 = palette(columns, { kind, groups, dead: model.get("show_dead"), counted: model.get("counted") });
-    bucket = made2.bucket;
-    colours = made2.classes.map((css) => paint(view, css));
-    legend.replaceChildren(...made2.legend.map(([name, place]) => {
-      const dot = h("span", { class: "sl-dot" });
-      dot.style.background = colours[place];
-      return h("span", { class: "sl-key" }, dot, h("bdi", {}, name));
-    }));
-    redraw();
-  }
   let asked = false;
   function redraw() {
     if (asked) return;
     asked = true;
     requestAnimationFrame(() => {
       asked = false;
-      if (abort.signal.aborted || !columns) return;
-      const place = placeOf[model.get("latent")] ?? -1;
-      draw(canvas, camera, { columns, bucket, colours, picked: new Set(model.get("selected")), current: place, lasso, ink: paint(view, "sl-ink"), accent: paint(view, "sl-accent") });
+      const { columns, bucket, colours, lasso, camera } = scene;
+      if (!signal.aborted && columns) draw(canvas, camera, {
+        columns,
+        bucket,
+        colours,
+        picked: new Set(state.selected),
+        current: scene.placeOf[state.latent] ?? -1,
+        lasso,
+        ink: paint(view, "sl-ink"),
+        accent: paint(view, "sl-accent")
+      });
     });
   }
+  function recolour() {
+    if (!scene.columns) return;
+    const groups = Object.keys(state.groups).length ? state.groups : state.labels;
+    const made2 = palette(scene.columns, { kind: state.colour, groups, dead: state.show_dead, counted: state.counted });
+    scene.bucket = made2.bucket;
+    scene.colours = made2.colours.map((colour) => paint(view, "", colour));
+    legend.replaceChildren(...made2.legend.map(([name, place]) => {
+      const dot = h("span", { class: "sl-dot" });
+      dot.style.background = scene.colours[place];
+      return h("span", { class: "sl-key" }, dot, h("bdi", {}, name));
+    }));
+    redraw();
+  }
   function resize() {
+    const { camera } = scene, scale = window.devicePixelRatio || 1;
     camera.width = Math.max(200, stage.clientWidth || 600);
-    const scale = window.devicePixelRatio || 1;
     [canvas.width, canvas.height] = [Math.round(camera.width * scale), Math.round(HEIGHT * scale)];
-    canvas.style.width = `${camera.width}px`;
-    canvas.style.height = `${HEIGHT}px`;
+    [canvas.style.width, canvas.style.height] = [`${camera.width}px`, `${HEIGHT}px`];
     redraw();
   }
-  const at = (event) => {
-    const b = canvas.getBoundingClientRect();
-    return [event.clientX - b.left, event.clientY - b.top];
-  };
-  function about(place) {
-    if (!columns) return [];
-    const latent = columns.latent[place];
-    const pairs = [["latent", String(latent)]];
-    const token = topToken(columns, place);
-    if (token) pairs.push(["strongest on", token]);
-    pairs.push(["density", columns.count[place] ? `${show(100 * columns.count[place] / Math.max(1, model.get("counted")))} %` : "never fires"]);
-    const label = model.get("labels")[latent], group = model.get("groups")[latent];
-    if (label) pairs.push(["label", h("bdi", {}, label)]);
-    if (group) pairs.push(["group", h("bdi", {}, group)]);
-    return pairs;
-  }
-  function drawStatus() {
-    const place = placeOf[model.get("latent")] ?? -1;
-    const n = model.get("selected").length;
-    status.replaceChildren();
-    if (place >= 0) for (const [name, value] of about(place)) status.append(h("span", {}, `${name} `, typeof value === "string" ? h("b", {}, value) : value));
-    status.append(h("span", { class: "sl-grow" }), h("span", {}, n ? `${count(n)} in the lasso` : "drag a lasso around points"));
-    if (n) status.append(button("clear", "Empty the lasso", () => set({ selected: [] })));
-    canvas.setAttribute("aria-label", `${count(model.get("d_sae"))} latents as points, ${model.get("about")}; ${count(n)} selected`);
-  }
-  let drag = null;
-  canvas.addEventListener("pointerdown", (event) => {
-    if (event.button > 1) return;
-    drag = { from: at(event), pan: mode === "move" || event.button === 1 || event.altKey, add: event.shiftKey, camera: { ...camera } };
-    lasso = [drag.from];
-    canvas.setPointerCapture?.(event.pointerId);
-    tip.hide();
-    stage.focus({ preventScroll: true });
-    event.preventDefault();
-  });
-  canvas.addEventListener("pointermove", (event) => {
-    const here = at(event);
-    if (drag?.pan) {
-      const k = 2 / (Math.min(camera.width, camera.height) * camera.zoom);
-      camera.x = drag.camera.x - (here[0] - drag.from[0]) * k;
-      camera.y = drag.camera.y + (here[1] - drag.from[1]) * k;
-      return redraw();
-    }
-    if (drag) {
-      const last = lasso[lasso.length - 1];
-      if (Math.hypot(here[0] - last[0], here[1] - last[1]) > 3) lasso.push(here);
-      return redraw();
-    }
-    const place = columns ? nearest(columns, bucket, camera, here, 9) : -1;
-    canvas.classList.toggle("sl-over", place >= 0);
-    if (place < 0) return tip.hide();
-    pin.style.transform = `translate(${here[0]}px, ${here[1]}px)`;
-    tip.show(pin, facts(about(place)));
-  });
-  canvas.addEventListener("pointerleave", () => tip.hide());
-  canvas.addEventListener("pointerup", (event) => {
-    if (!drag || !columns) return;
-    const { pan, add } = drag, moved = lasso.length > 2;
-    drag = null;
-    if (!pan && moved) {
-      const inside = within(columns, bucket, camera, lasso);
-      set({ selected: add ? [.../* @__PURE__ */ new Set([...model.get("selected"), ...inside])] : inside });
-    } else if (!pan) {
-      const place = nearest(columns, bucket, camera, at(event), 12);
-      if (place >= 0) {
-        const latent = columns.latent[place];
-        if (event.shiftKey || event.ctrlKey || event.metaKey) toggle(latent);
-        else set({ latent });
-      }
-    }
-    lasso = [];
-    redraw();
-  });
-  canvas.addEventListener("pointercancel", () => {
-    drag = null;
-    lasso = [];
-    redraw();
-  });
-  canvas.addEventListener("wheel", (event) => {
-    if (!event.ctrlKey && !event.metaKey) return;
-    event.preventDefault();
-    zoom(Math.exp(-event.deltaY / 200), at(event));
-  }, { passive: false });
+  return { canvas, pin, stage, legend, redraw, recolour, resize };
+}
+function about({ counted, labels, groups }, { columns }, place) {
+  if (!columns || place < 0) return [];
+  const latent = columns.latent[place], n = columns.count[place], token = topToken(columns, place);
+  const pairs = [["latent", String(latent)]];
+  if (token) pairs.push(["strongest on", token]);
+  pairs.push(["density", n ? `${show(100 * n / Math.max(1, counted))} %` : "never fires"]);
+  if (labels[latent]) pairs.push(["label", h("bdi", {}, labels[latent])]);
+  if (groups[latent]) pairs.push(["group", h("bdi", {}, groups[latent])]);
+  return pairs;
+}
+function cameraman({ camera }, redraw) {
   function zoom(by, [px, py] = [camera.width / 2, camera.height / 2]) {
-    const size2 = Math.min(camera.width, camera.height) / 2;
-    const [dx, dy] = [(px - camera.width / 2) / size2, (camera.height / 2 - py) / size2];
+    const size = Math.min(camera.width, camera.height) / 2;
+    const [dx, dy] = [(px - camera.width / 2) / size, (camera.height / 2 - py) / size];
     const next = clamp(camera.zoom * by, 0.5, 400);
-    camera.x += dx / camera.zoom - dx / next;
-    camera.y += dy / camera.zoom - dy / next;
-    camera.zoom = next;
+    Object.assign(camera, { x: camera.x + dx / camera.zoom - dx / next, y: camera.y + dy / camera.zoom - dy / next, zoom: next });
     redraw();
   }
-  function whole() {
-    [camera.x, camera.y, camera.zoom] = [0, 0, 1];
+  const whole = () => {
+    Object.assign(camera, { x: 0, y: 0, zoom: 1 });
     redraw();
-  }
-  function toggle(latent) {
-    const picked = model.get("selected");
-    set({ selected: picked.includes(latent) ? picked.filter((x) => x !== latent) : [...picked, latent] });
-  }
-  function walk(dx, dy) {
-    if (!columns) return;
-    const here = placeOf[model.get("latent")] ?? -1, xy = columns.rest;
-    const [x, y] = here >= 0 && !Number.isNaN(xy[2 * here]) ? [xy[2 * here], xy[2 * here + 1]] : [0, 0];
-    let best = -1, least = Infinity;
-    for (let i = 0; i < columns.n; i += 1) {
-      if (bucket[i] === 255 || i === here) continue;
-      const [a, b] = [xy[2 * i] - x, xy[2 * i + 1] - y];
-      const along = a * dx + b * dy, across = Math.abs(a * dy) + Math.abs(b * dx);
-      if (!(along > 0) || across > along) continue;
-      const far = along + across;
-      if (far < least) {
-        least = far;
-        best = i;
-      }
-    }
-    if (best >= 0) set({ latent: columns.latent[best] });
-  }
-  function find() {
-    const text = box.value.trim();
-    const number = Number(text);
-    const named = Object.entries(model.get("labels")).find(([, name]) => name.toLowerCase().includes(text.toLowerCase()));
-    if (text === "") return;
-    if (Number.isInteger(number) && number >= 0 && number < model.get("d_sae")) set({ latent: number });
-    else if (named) set({ latent: Number(named[0]) });
-    else return alert.say(`No latent has the number or label ${text}.`);
-    alert.say("");
-    stage.focus();
-  }
-  box.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") find();
-    if (event.key === "Escape") stage.focus();
+  };
+  return { zoom, whole };
+}
+function controls(ui, scene, map, { zoom, whole }) {
+  const { state, set, say } = ui;
+  const box = h("input", {
+    class: "sl-input sl-find",
+    type: "text",
+    placeholder: "latent or label",
+    "aria-label": "Go to a latent, by number or label",
+    title: "Go to a latent; press / to come here"
   });
-  view.addEventListener("keydown", (event) => {
-    if (typing(event)) return event.stopPropagation();
-    if (event.ctrlKey || event.metaKey || event.altKey || /** @type {HTMLElement} */
-    event.target.tagName === "BUTTON" && event.key !== "/") return;
-    const actions = (
+  onEnter(box, () => {
+    const text = box.value.trim(), number = Number(text);
+    const named = Object.entries(state.labels).find(([, name]) => name.toLowerCase().includes(text.toLowerCase()));
+    const latent = Number.isInteger(number) && number >= 0 && number < state.d_sae ? number : named && Number(named[0]);
+    if (text === "") return;
+    say(latent === void 0 ? `No latent has the number or label ${text}.` : "");
+    if (latent === void 0) return;
+    set({ latent });
+    map.stage.focus();
+  }, () => map.stage.focus());
+  const colour = h(
+    "select",
+    { class: "sl-input sl-colour", "aria-label": "Colour" },
+    h("option", { value: "density" }, "density"),
+    h("option", { value: "max" }, "largest activation"),
+    h("option", { value: "label" }, Object.keys(state.groups).length ? "group" : "label")
+  );
+  colour.addEventListener("change", () => set({ colour: (
+    /** @type {State["colour"]} */
+    colour.value
+  ) }));
+  const dead = check("dead too", (show_dead) => set({ show_dead }));
+  const tools = tabs("What dragging does", [["lasso", "lasso"], ["move", "move"]], (mode) => {
+    tools.mark(mode);
+    scene.moving = mode === "move";
+    map.canvas.classList.toggle("sl-moving", scene.moving);
+  }, "group");
+  tools.mark("lasso");
+  const draw2 = () => {
+    [colour.value, dead.input.checked] = [state.colour, state.show_dead];
+  };
+  const node = h(
+    "div",
+    { class: "sl-bar" },
+    box,
+    h("label", { class: "sl-small sl-by" }, "colour by", colour),
+    dead.node,
+    grow(),
+    tools.node,
+    button("−", "Zoom out (−)", () => zoom(1 / 1.4)),
+    button("+", "Zoom in (+, or Ctrl and wheel)", () => zoom(1.4)),
+    button("all", "Show all (0)", whole),
+    figureMenu(ui, () => "latent-map")
+  );
+  return { box, node, draw: draw2 };
+}
+function build(ui) {
+  const { state, set, view, tip, on, atEnd, request, say } = ui;
+  const scene = {
+    columns: null,
+    placeOf: new Int32Array(0),
+    bucket: new Uint8Array(0),
+    colours: [],
+    lasso: [],
+    moving: false,
+    camera: { x: 0, y: 0, zoom: 1, width: 600, height: HEIGHT }
+  };
+  const map = picture(ui, scene), man = cameraman(scene, map.redraw), bar = controls(ui, scene, map, man);
+  const status = h("div", { class: "sl-status sl-muted", "aria-live": "polite" });
+  const toggle = (latent) => set({ selected: toggled(state.selected, latent) });
+  pointer(ui, scene, map, { zoom: man.zoom, toggle, about: (place) => about(state, scene, place) });
+  const walk2 = (dx, dy) => () => {
+    const to = scene.columns ? towards(scene.columns, scene.bucket, scene.placeOf[state.latent] ?? -1, dx, dy) : -1;
+    if (scene.columns && to >= 0) set({ latent: scene.columns.latent[to] });
+  };
+  onKeys(view, (event) => {
+    if (typing(event) || !alone(event) || onButton(event) && event.key !== "/") return;
+    const pick = () => toggle(state.latent), closer = () => man.zoom(1.4);
+    return (
       /** @type {Record<string, () => void>} */
       {
-        ArrowRight: () => walk(1, 0),
-        ArrowLeft: () => walk(-1, 0),
-        ArrowUp: () => walk(0, 1),
-        ArrowDown: () => walk(0, -1),
-        Enter: () => toggle(model.get("latent")),
-        " ": () => toggle(model.get("latent")),
-        "+": () => zoom(1.4),
-        "=": () => zoom(1.4),
-        "-": () => zoom(1 / 1.4),
-        0: whole,
+        ArrowRight: walk2(1, 0),
+        ArrowLeft: walk2(-1, 0),
+        ArrowUp: walk2(0, 1),
+        ArrowDown: walk2(0, -1),
+        Enter: pick,
+        " ": pick,
+        "+": closer,
+        "=": closer,
+        "-": () => man.zoom(1 / 1.4),
+        0: man.whole,
         Escape: () => {
           tip.hide();
           set({ selected: [] });
         },
         "/": () => {
-          box.focus();
-          box.select();
+          bar.box.focus();
+          bar.box.select();
         }
-      }
+      }[event.key]
     );
-    if (!actions[event.key]) return;
-    event.preventDefault();
-    event.stopPropagation();
-    actions[event.key]();
   });
-  let mode = "lasso";
-  const tools = h("div", { class: "sl-tabs", role: "group", "aria-label": "What dragging does" }, ...["lasso", "move"].map((name) => {
-    const node = h("button", { type: "button", "aria-selected": String(name === mode), "aria-pressed": String(name === mode) }, name);
-    node.addEventListener("click", () => {
-      mode = name;
-      for (const other of tools.children) for (const key of ["aria-selected", "aria-pressed"]) other.setAttribute(key, String(other === node));
-      canvas.classList.toggle("sl-moving", mode === "move");
-    });
-    return node;
-  }));
-  colour.addEventListener("change", () => set({ colour: (
-    /** @type {State["colour"]} */
-    colour.value
-  ) }));
-  dead.addEventListener("change", () => set({ show_dead: dead.checked }));
-  function drawControls() {
-    colour.value = model.get("colour");
-    dead.checked = model.get("show_dead");
+  function drawStatus() {
+    const n = state.selected.length;
+    status.replaceChildren(
+      ...inline(about(state, scene, scene.placeOf[state.latent] ?? -1)),
+      grow(),
+      h("span", {}, n ? `${count(n)} in the lasso` : "drag a lasso around points")
+    );
+    if (n) status.append(button("clear", "Empty the lasso", () => set({ selected: [] })));
+    map.canvas.setAttribute("aria-label", `${count(state.d_sae)} latents as points, ${state.about}; ${count(n)} selected`);
   }
-  for (
-    const key of
-    /** @type {const} */
-    ["colour", "labels", "groups", "show_dead"]
-  ) model.on(`change:${key}`, () => {
-    drawControls();
-    recolour();
+  on(["colour", "labels", "groups", "show_dead"], () => {
+    bar.draw();
+    map.recolour();
     drawStatus();
   });
-  for (
-    const key of
-    /** @type {const} */
-    ["latent", "selected"]
-  ) model.on(`change:${key}`, () => {
-    redraw();
+  on(["latent", "selected"], () => {
+    map.redraw();
     drawStatus();
   });
   view.append(
-    alert.box,
-    h(
-      "div",
-      { class: "sl-bar" },
-      box,
-      h("label", { class: "sl-small sl-by" }, "colour by", colour),
-      h("label", { class: "sl-check sl-small" }, dead, "dead too"),
-      h("span", { class: "sl-grow" }),
-      tools,
-      button("−", "Zoom out (−)", () => zoom(1 / 1.4)),
-      button("+", "Zoom in (+, or Ctrl and wheel)", () => zoom(1.4)),
-      button("all", "Show all (0)", whole),
-      figureMenu(view, () => "latent-map", alert.say)
-    ),
-    stage,
-    h("div", { class: "sl-bar sl-under" }, legend, h("span", { class: "sl-grow" }), h("span", { class: "sl-muted sl-small" }, model.get("about"))),
+    bar.node,
+    map.stage,
+    h("div", { class: "sl-bar sl-under" }, map.legend, grow(), h("span", { class: "sl-muted sl-small" }, state.about)),
     status
   );
-  el.append(view);
-  const size = new ResizeObserver(resize);
-  size.observe(stage);
-  const theme = new MutationObserver(recolour);
-  for (const node of [document.body, document.documentElement]) theme.observe(node, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-theme", "class"] });
-  abort.signal.addEventListener("abort", () => {
+  const size = new ResizeObserver(map.resize);
+  size.observe(map.stage);
+  const theme = new MutationObserver(map.recolour);
+  for (const node of [document.body, document.documentElement]) {
+    theme.observe(node, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-theme", "class"] });
+  }
+  atEnd(() => {
     size.disconnect();
     theme.disconnect();
   });
-  drawControls();
+  bar.draw();
   status.textContent = "loading…";
-  load(model, request, 2).then((c) => {
-    columns = c;
-    placeOf = new Int32Array(model.get("d_sae")).fill(-1);
-    c.latent.forEach((latent, i) => {
-      placeOf[latent] = i;
+  load(state, request, 2).then((columns) => {
+    scene.columns = columns;
+    scene.placeOf = new Int32Array(state.d_sae).fill(-1);
+    columns.latent.forEach((latent, i) => {
+      scene.placeOf[latent] = i;
     });
-    resize();
-    recolour();
+    map.resize();
+    map.recolour();
     drawStatus();
-  }).catch((e) => alert.say(e.message));
-  return () => abort.abort();
+  }).catch((error) => say(error.message));
 }
-var map_default = { render };
+var map_default = widget("map", "Map of latents", build);
 export {
   map_default as default
 };

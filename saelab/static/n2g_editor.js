@@ -1,36 +1,31 @@
 // dom.js
-function setAll(node, attributes) {
+function fill(node, attributes, children) {
   for (const [key, value] of Object.entries(attributes)) {
     if (value === false || value === null || value === void 0) continue;
     node.setAttribute(key, value === true ? "" : String(value));
   }
-}
-function h(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  setAll(node, attributes);
   node.append(...children.filter((c) => c !== null));
   return node;
 }
-function svg(tag, attributes = {}, ...children) {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  setAll(node, attributes);
-  node.append(...children.filter((c) => c !== null));
-  return node;
-}
+var h = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
+var svg = (tag, attributes = {}, ...children) => fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 function button(text, name, action) {
   const node = h("button", { type: "button", class: "sl-button", title: name, "aria-label": name }, text);
   node.addEventListener("click", action);
   return node;
 }
-function root(name, label) {
-  return h("div", {
-    class: `saelab saelab-${name}`,
-    role: "group",
-    "aria-label": label,
-    tabindex: "-1",
-    "data-lm-suppress-shortcuts": "true"
-  });
+function link(text, action, more = {}) {
+  const node = h("button", { type: "button", class: "sl-link", ...more }, text);
+  node.addEventListener("click", action);
+  return node;
 }
+var note = (...text) => h("p", { class: "sl-muted sl-small" }, ...text);
+var grow = () => h("span", { class: "sl-grow" });
+var closest = (event, selector) => (
+  /** @type {HTMLElement | null} */
+  /** @type {Element} */
+  event.target.closest?.(selector) ?? null
+);
 function show(value, digits = 3) {
   if (value === null || value === void 0 || Number.isNaN(value)) return "–";
   const size = Math.abs(value);
@@ -40,25 +35,15 @@ function show(value, digits = 3) {
   if (size >= 1e3) return count(Math.round(value));
   return String(Number(value.toPrecision(digits)));
 }
-function count(value) {
-  return value.toLocaleString("en-US", { maximumFractionDigits: 0 });
-}
-function clamp(value, low, high) {
-  return Math.min(Math.max(value, low), high);
-}
-function typing(event) {
-  const target = (
-    /** @type {HTMLElement} */
-    event.target
-  );
-  return ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName);
-}
+var signed = (value) => value && value > 0 ? `+${show(value)}` : show(value);
+var count = (value) => value.toLocaleString("en-US", { maximumFractionDigits: 0 });
+var clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 function throttle(fn, wait, signal) {
   let timer;
   let last;
-  signal?.addEventListener("abort", () => clearTimeout(timer));
+  signal.addEventListener("abort", () => clearTimeout(timer));
   return (...args) => {
-    if (signal?.aborted) return;
+    if (signal.aborted) return;
     last = args;
     timer ??= setTimeout(() => {
       timer = void 0;
@@ -67,39 +52,78 @@ function throttle(fn, wait, signal) {
   };
 }
 
-// alert.js
-function alertBox(model) {
-  const box = h("div", { class: "sl-alert", role: "alert", hidden: true });
-  const say = (message, traceback) => {
-    box.hidden = !message;
-    box.replaceChildren();
-    if (!message) return;
-    box.append(
-      h("span", { class: "sl-alert-text" }, message),
-      button("×", "Dismiss the message", () => say(""))
-    );
-    if (traceback) box.append(h("details", {}, h("summary", {}, "traceback"), h("pre", {}, traceback)));
-  };
-  const fromPython = () => {
-    const error = model.get("error") ?? {};
-    say(error.message ?? "", error.traceback);
-  };
-  model.on("change:error", fromPython);
-  fromPython();
-  return { box, say };
+// controls.js
+function tabs(label, names, choose, role = "tablist") {
+  const all = names.map(([key, name]) => {
+    const node = h("button", { type: "button", role: role === "tablist" ? "tab" : null }, name);
+    node.addEventListener("click", () => choose(key));
+    return node;
+  });
+  const mark2 = (chosen) => names.forEach(([key], i) => {
+    for (const name of ["aria-selected", ...role === "group" ? ["aria-pressed"] : []]) all[i].setAttribute(name, String(key === chosen));
+  });
+  return { node: h("span", { class: "sl-tabs", role, "aria-label": label }, ...all), mark: mark2 };
 }
+function check(text, set, more = {}) {
+  const input = h("input", { type: "checkbox" });
+  input.addEventListener("change", () => set(input.checked));
+  return { input, node: h("label", { class: "sl-check sl-small", ...more }, input, text) };
+}
+var numberField = (label, more = {}) => h("input", { class: "sl-input sl-number", type: "text", inputmode: "decimal", "aria-label": label, ...more });
+function onEnter(field, enter, escape) {
+  field.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") enter();
+    if (event.key === "Escape") escape?.();
+  });
+}
+var typing = (event) => ["INPUT", "TEXTAREA", "SELECT"].includes(
+  /** @type {Element} */
+  event.target.tagName
+);
+var onButton = (event) => (
+  /** @type {Element} */
+  event.target.tagName === "BUTTON"
+);
+function onKeys(node, find) {
+  node.addEventListener("keydown", (event) => {
+    const action = find(event);
+    if (action || typing(event)) event.stopPropagation();
+    if (!action) return;
+    event.preventDefault();
+    action();
+  });
+}
+var tableRow = (tag, cells, more = () => ({})) => h("tr", {}, ...cells.map((cell, i) => h(tag, more(i), cell)));
 
 // figure.js
 var NS = "http://www.w3.org/2000/svg";
 var CONTROLS = ".sl-button, .sl-tabs, .sl-input, .sl-check, .sl-tip, .sl-alert, .sl-figure, .sl-controls, .sl-pin, [hidden]";
-var SVG_STYLE = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-opacity", "font-family", "font-size", "font-weight", "text-anchor", "opacity", "visibility"];
+var SVG_STYLE = [
+  "fill",
+  "fill-opacity",
+  "stroke",
+  "stroke-width",
+  "stroke-dasharray",
+  "stroke-opacity",
+  "font-family",
+  "font-size",
+  "font-style",
+  "font-weight",
+  "text-anchor",
+  "opacity",
+  "visibility",
+  "white-space"
+];
 var ILLEGAL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 function shape(tag, attributes, text) {
   const node = document.createElementNS(NS, tag);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, typeof value === "number" ? String(Math.round(value * 100) / 100) : value);
+  for (const [key, value] of Object.entries(attributes)) {
+    node.setAttribute(key, typeof value === "number" ? String(Math.round(value * 100) / 100) : value);
+  }
   if (text !== void 0) node.append(text.replace(ILLEGAL, "�"));
   return node;
 }
+var inFrame = ({ at }, { left, top, width, height }) => ({ x: left - at.left, y: top - at.top, width, height });
 var paints = (colour) => !!colour && colour !== "transparent" && !/rgba\(.*, 0\)$|\/ 0\)$/.test(colour);
 function lines(node) {
   const range = document.createRange();
@@ -124,113 +148,120 @@ function lines(node) {
   }
   return out.filter((l) => l.text.trim());
 }
-function toSvg(view) {
-  const frame = view.getBoundingClientRect();
-  const out = (
-    /** @type {SVGSVGElement} */
-    shape("svg", { xmlns: NS, width: frame.width, height: frame.height, viewBox: `0 0 ${Math.ceil(frame.width)} ${Math.ceil(frame.height)}` })
+function letters({ at }, text, box, style, fill2 = style.color) {
+  const size = parseFloat(style.fontSize) || 13;
+  const rtl = style.direction === "rtl";
+  return shape("text", {
+    x: (rtl ? box.right : box.left) - at.left,
+    y: box.top - at.top + box.height / 2 + size * 0.36,
+    fill: fill2,
+    "font-family": style.fontFamily,
+    "font-size": size,
+    "font-weight": style.fontWeight,
+    style: "white-space: pre",
+    ...rtl ? { direction: "rtl" } : {}
+  }, text);
+}
+function background(frame, style, b) {
+  const box = inFrame(frame, b), out = [];
+  const fill2 = style.backgroundColor;
+  if (paints(fill2)) out.push(shape("rect", { ...box, fill: fill2, rx: parseFloat(style.borderTopLeftRadius) || 0 }));
+  out.push(...gradient(style, box));
+  for (
+    const side of
+    /** @type {const} */
+    ["Top", "Bottom"]
+  ) {
+    const width = parseFloat(style[`border${side}Width`]), stroke = style[`border${side}Color`];
+    const y = side === "Top" ? box.y : box.y + box.height;
+    if (width && paints(stroke)) out.push(shape("line", { x1: box.x, x2: box.x + box.width, y1: y, y2: y, stroke, "stroke-width": width }));
+  }
+  return out;
+}
+function gradient(style, box) {
+  if (!style.backgroundImage.includes("gradient")) return [];
+  const fill2 = style.backgroundImage.match(/(?:rgba?|color|oklab|oklch)\([^()]*\)/g)?.at(-1);
+  const share = style.backgroundSize.match(/^([\d.]+)%/);
+  if (!fill2) return [];
+  if (share) return [shape("rect", { ...box, width: box.width * Number(share[1]) / 100, fill: fill2 })];
+  const step = box.width / 24;
+  return Array.from({ length: 24 }, (_, i) => shape("rect", {
+    ...box,
+    x: box.x + i * step,
+    width: step + 0.3,
+    fill: fill2,
+    "fill-opacity": (i + 0.5) / 24
+  }));
+}
+function mark(frame, node, style) {
+  const sign = node instanceof HTMLElement ? node.dataset.mark : void 0;
+  const before = sign ? getComputedStyle(node, "::before") : null;
+  const b = node.getClientRects()[0];
+  if (!sign || !before || before.display === "none" || !b) return [];
+  return [letters(frame, sign, new DOMRect(b.left, b.top, 8, b.height), style, before.color)];
+}
+function styled(node) {
+  const copy = (
+    /** @type {E} */
+    node.cloneNode(true)
   );
-  const [x0, y0] = [frame.left, frame.top];
+  const to = [copy, ...copy.querySelectorAll("*")];
+  [node, ...node.querySelectorAll("*")].forEach((source, i) => {
+    const style = getComputedStyle(source);
+    for (const name of SVG_STYLE) {
+      const value = style.getPropertyValue(name);
+      if (value) to[i].style.setProperty(name, value);
+    }
+  });
+  return copy;
+}
+function walk(frame, node, into) {
+  if (node.matches(CONTROLS)) return;
+  const style = getComputedStyle(node);
+  if (style.display === "none" || style.visibility === "hidden") return;
+  const box = node.getBoundingClientRect();
+  if (node instanceof SVGSVGElement) {
+    const copy = styled(node);
+    for (const [key, value] of Object.entries(inFrame(frame, box))) copy.setAttribute(key, String(value));
+    return into.append(copy);
+  }
+  if (node instanceof HTMLCanvasElement) {
+    if (box.width) into.append(shape("image", { ...inFrame(frame, box), href: node.toDataURL("image/png") }));
+    return;
+  }
+  for (const b of style.display === "inline" ? node.getClientRects() : [box]) into.append(...background(frame, style, b));
+  let inner = into;
+  if (style.overflowX !== "visible" && box.width) {
+    frame.clips += 1;
+    const id = `saelab-clip-${frame.clips}`, clip = shape("clipPath", { id });
+    clip.append(shape("rect", inFrame(frame, box)));
+    inner = shape("g", { "clip-path": `url(#${id})` });
+    into.append(clip, inner);
+  }
+  inner.append(...mark(frame, node, style));
+  for (const child of node.childNodes) {
+    if (child instanceof Element) walk(frame, child, inner);
+    else if (child instanceof Text) inner.append(...lines(child).map((line) => letters(frame, line.text, line.box, style)));
+  }
+}
+function toSvg(view) {
+  const at = view.getBoundingClientRect(), { width, height } = at;
+  const out = shape("svg", { xmlns: NS, width, height, viewBox: `0 0 ${Math.ceil(width)} ${Math.ceil(height)}` });
   const probe = h("span", { style: "color: var(--sl-bg)" });
   view.append(probe);
   out.append(shape("rect", { width: "100%", height: "100%", fill: getComputedStyle(probe).color }));
   probe.remove();
-  let clips = 0;
-  function walk(node, into) {
-    if (node.matches(CONTROLS)) return;
-    const style = getComputedStyle(node);
-    if (style.display === "none" || style.visibility === "hidden") return;
-    const box = node.getBoundingClientRect();
-    if (node instanceof SVGSVGElement) return void into.append(inline(node, box));
-    if (node instanceof HTMLCanvasElement) {
-      if (box.width) into.append(shape("image", { x: box.left - x0, y: box.top - y0, width: box.width, height: box.height, href: node.toDataURL("image/png") }));
-      return;
-    }
-    for (const b of style.display === "inline" ? node.getClientRects() : [box]) {
-      if (paints(style.backgroundColor)) into.append(shape("rect", { x: b.left - x0, y: b.top - y0, width: b.width, height: b.height, fill: style.backgroundColor, rx: parseFloat(style.borderTopLeftRadius) || 0 }));
-      bars(style, b, into);
-      for (
-        const [side, y] of
-        /** @type {[string, number][]} */
-        [["Top", b.top], ["Bottom", b.bottom]]
-      ) {
-        const width = parseFloat(style[
-          /** @type {"borderTopWidth"} */
-          `border${side}Width`
-        ]);
-        const colour = style[
-          /** @type {"borderTopColor"} */
-          `border${side}Color`
-        ];
-        if (width && paints(colour)) into.append(shape("line", { x1: b.left - x0, x2: b.right - x0, y1: y - y0, y2: y - y0, stroke: colour, "stroke-width": width }));
-      }
-    }
-    let inner = into;
-    if (style.overflowX !== "visible" && box.width) {
-      clips += 1;
-      const clip = shape("clipPath", { id: `saelab-clip-${clips}` });
-      clip.append(shape("rect", { x: box.left - x0, y: box.top - y0, width: box.width, height: box.height }));
-      inner = shape("g", { "clip-path": `url(#saelab-clip-${clips})` });
-      into.append(clip, inner);
-    }
-    mark(node, style, inner);
-    for (const child of node.childNodes) {
-      if (child instanceof Element) walk(child, inner);
-      else if (child instanceof Text) for (const line of lines(child)) inner.append(letters(line.text, line.box, style));
-    }
-  }
-  function bars(style, b, into) {
-    if (!style.backgroundImage.includes("gradient")) return;
-    const colours = style.backgroundImage.match(/(?:rgba?|color|oklab|oklch)\([^()]*\)/g) ?? [];
-    const share = style.backgroundSize.match(/^([\d.]+)%/);
-    const colour = colours[colours.length - 1];
-    if (!colour) return;
-    const width = b.width * (share ? Number(share[1]) / 100 : 1);
-    if (share) return void into.append(shape("rect", { x: b.left - x0, y: b.top - y0, width, height: b.height, fill: colour }));
-    for (let i = 0; i < 24; i += 1) into.append(shape("rect", { x: b.left - x0 + i * width / 24, y: b.top - y0, width: width / 24 + 0.3, height: b.height, fill: colour, "fill-opacity": (i + 0.5) / 24 }));
-  }
-  function mark(node, style, into) {
-    if (!(node instanceof HTMLElement) || !node.dataset.mark) return;
-    const before = getComputedStyle(node, "::before");
-    const b = node.getClientRects()[0];
-    if (before.display === "none" || !b) return;
-    into.append(letters(node.dataset.mark, new DOMRect(b.left, b.top, 8, b.height), style, before.color));
-  }
-  function letters(text, box, style, fill = style.color) {
-    const size = parseFloat(style.fontSize) || 13;
-    const rtl = style.direction === "rtl";
-    return shape("text", {
-      x: (rtl ? box.right : box.left) - x0,
-      y: box.top - y0 + box.height / 2 + size * 0.36,
-      fill,
-      "font-family": style.fontFamily,
-      "font-size": size,
-      "font-weight": style.fontWeight,
-      style: "white-space: pre",
-      ...rtl ? { direction: "rtl" } : {}
-    }, text);
-  }
-  function inline(node, box) {
-    const copy = (
-      /** @type {SVGSVGElement} */
-      node.cloneNode(true)
-    );
-    const [from, to] = [[node, ...node.querySelectorAll("*")], [copy, ...copy.querySelectorAll("*")]];
-    from.forEach((source, i) => {
-      const style = getComputedStyle(source);
-      for (const name of SVG_STYLE) if (style.getPropertyValue(name)) to[i].style.setProperty(name, style.getPropertyValue(name));
-    });
-    for (const [key, value] of Object.entries({ x: box.left - x0, y: box.top - y0, width: box.width, height: box.height })) copy.setAttribute(key, String(value));
-    return copy;
-  }
-  walk(view, out);
-  return out;
+  walk({ at, clips: 0 }, view, out);
+  return (
+    /** @type {SVGSVGElement} */
+    out
+  );
 }
-var svgText = (figure) => new XMLSerializer().serializeToString(figure);
+var svgBlob = (figure) => new Blob([new XMLSerializer().serializeToString(figure)], { type: "image/svg+xml" });
 async function toPng(figure, scale = 2) {
   const [width, height] = ["width", "height"].map((k) => Number(figure.getAttribute(k)));
   const image = new Image();
-  const url = URL.createObjectURL(new Blob([svgText(figure)], { type: "image/svg+xml" }));
+  const url = URL.createObjectURL(svgBlob(figure));
   try {
     await new Promise((resolve, reject) => {
       image.onload = resolve;
@@ -239,18 +270,25 @@ async function toPng(figure, scale = 2) {
     });
     const canvas2 = h("canvas", { width: Math.ceil(width * scale), height: Math.ceil(height * scale) });
     canvas2.getContext("2d")?.drawImage(image, 0, 0, canvas2.width, canvas2.height);
-    return await new Promise((resolve, reject) => canvas2.toBlob((blob) => blob ? resolve(blob) : reject(new Error("the figure is too large for a picture")), "image/png"));
+    return await new Promise((resolve, reject) => canvas2.toBlob((blob) => {
+      if (blob) resolve(blob);
+      else reject(new Error("the figure is too large for a picture"));
+    }, "image/png"));
   } finally {
     URL.revokeObjectURL(url);
   }
 }
 function save(blob, name) {
-  const link = h("a", { href: URL.createObjectURL(blob), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1e4);
+  const link2 = h("a", { href: URL.createObjectURL(blob), download: name });
+  link2.click();
+  setTimeout(() => URL.revokeObjectURL(link2.href), 1e4);
 }
-function figureMenu(view, name, say, draw = () => toSvg(view)) {
-  const menu = h("details", { class: "sl-figure" }, h("summary", { class: "sl-button", title: "Take what is shown as a figure" }, "figure"));
+function figureMenu({ view, say }, name, draw = () => toSvg(view)) {
+  const menu = h(
+    "details",
+    { class: "sl-figure" },
+    h("summary", { class: "sl-button", title: "Take what is shown as a figure" }, "figure")
+  );
   const item = (label, title, action) => button(label, title, () => {
     menu.open = false;
     Promise.resolve().then(action).catch((e) => say(e.message));
@@ -258,7 +296,7 @@ function figureMenu(view, name, say, draw = () => toSvg(view)) {
   menu.append(h(
     "div",
     { class: "sl-menu" },
-    item("save SVG", "Save as an SVG file, to be edited or printed", () => save(new Blob([svgText(draw())], { type: "image/svg+xml" }), `${name()}.svg`)),
+    item("save SVG", "Save as an SVG file, to be edited or printed", () => save(svgBlob(draw()), `${name()}.svg`)),
     item("save PNG", "Save as a picture with twice the screen's resolution", async () => save(await toPng(draw()), `${name()}.png`)),
     item("copy PNG", "Copy as a picture", async () => {
       const picture = toPng(draw());
@@ -267,30 +305,151 @@ function figureMenu(view, name, say, draw = () => toSvg(view)) {
     })
   ));
   menu.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && menu.open) {
-      menu.open = false;
-      event.stopPropagation();
-    }
+    if (event.key !== "Escape" || !menu.open) return;
+    menu.open = false;
+    event.stopPropagation();
   });
   return menu;
 }
+
+// alert.js
+function alertBox(error, changed) {
+  const box = h("div", { class: "sl-alert", role: "alert", hidden: true });
+  const say = (message, traceback) => {
+    box.hidden = !message;
+    box.replaceChildren();
+    if (message) box.append(h("span", { class: "sl-alert-text" }, message), button("×", "Dismiss the message", () => say("")));
+    if (message && traceback) box.append(h("details", {}, h("summary", {}, "traceback"), h("pre", {}, traceback)));
+  };
+  const fromPython = () => say(error().message ?? "", error().traceback);
+  changed(fromPython);
+  fromPython();
+  return { box, say };
+}
+
+// rpc.js
+var made = 0;
+var uuid = () => `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}-${made += 1}`;
+function requests(model, signal) {
+  const waiting = /* @__PURE__ */ new Map();
+  const receive = (message, buffers) => {
+    const entry = waiting.get(message?.request);
+    if (!entry) return;
+    waiting.delete(message.request);
+    if (message.error !== void 0) entry.reject(new Error(message.error));
+    else entry.resolve(buffers?.length ? { ...message.result, buffers } : message.result);
+  };
+  model.on("msg:custom", receive);
+  signal.addEventListener("abort", () => {
+    model.off("msg:custom", receive);
+    waiting.clear();
+  });
+  return (method, params = {}) => new Promise((resolve, reject) => {
+    const id = uuid();
+    waiting.set(id, { resolve, reject });
+    model.send({ request: id, method, params });
+  });
+}
+
+// tip.js
+function tooltip(parent, signal) {
+  const box = h("div", { class: "sl-tip", role: "tooltip", popover: "manual" });
+  parent.append(box);
+  let open = false;
+  const hide = () => {
+    if (!open) return;
+    open = false;
+    box.classList.remove("sl-open");
+    box.hidePopover?.();
+  };
+  const show2 = (anchor, ...content) => {
+    box.replaceChildren(...content);
+    if (!open) {
+      open = true;
+      box.classList.add("sl-open");
+      box.showPopover?.();
+    }
+    const at = anchor.getClientRects()[0] ?? anchor.getBoundingClientRect();
+    const size = box.getBoundingClientRect();
+    const above = at.bottom + 6 + size.height > window.innerHeight && at.top - 6 - size.height > 0;
+    box.style.left = `${clamp(at.left, 4, Math.max(4, window.innerWidth - size.width - 4))}px`;
+    box.style.top = `${above ? at.top - 6 - size.height : at.bottom + 6}px`;
+  };
+  window.addEventListener("scroll", hide, { capture: true, passive: true, signal });
+  signal.addEventListener("abort", hide);
+  return { show: show2, hide };
+}
+var facts = (pairs, kind) => h("dl", { class: kind }, ...pairs.flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
+
+// mount.js
+function mount(model, el, outer, name, label) {
+  const abort = new AbortController();
+  const signal = abort.signal;
+  const end = () => abort.abort();
+  outer?.addEventListener("abort", end);
+  const atEnd = (undo) => signal.addEventListener("abort", undo);
+  const view = h("div", {
+    class: `saelab saelab-${name}`,
+    role: "group",
+    "aria-label": label,
+    tabindex: "-1",
+    "data-lm-suppress-shortcuts": "true"
+  });
+  const on = (keys, draw) => {
+    for (const key of keys) model.on(`change:${String(key)}`, draw);
+    atEnd(() => {
+      for (const key of keys) model.off(`change:${String(key)}`, draw);
+    });
+  };
+  const tip = tooltip(view, signal);
+  const alert = alertBox(() => model.get("error") ?? {}, (draw) => on(["error"], draw));
+  const request = requests(model, signal);
+  view.append(alert.box);
+  el.append(view);
+  return {
+    view,
+    tip,
+    signal,
+    atEnd,
+    on,
+    end,
+    request,
+    say: alert.say,
+    state: (
+      /** @type {S} */
+      new Proxy({}, { get: (_, key) => model.get(String(key)) })
+    ),
+    set(changes) {
+      for (const [key, value] of Object.entries(changes)) model.set(key, value);
+      model.save_changes();
+    },
+    soon: (keys, draw) => on(keys, throttle(draw, 0, signal)),
+    ask: (method, params, done = () => {
+    }) => {
+      request(method, params).then(done).catch((error) => alert.say(error.message));
+    }
+  };
+}
+var widget = (name, label, build2) => ({
+  render({ model, el, signal }) {
+    const ui = mount(model, el, signal, name, label);
+    build2(
+      /** @type {Ui<S>} */
+      ui
+    );
+    return ui.end;
+  }
+});
 
 // text.js
 var MARKS = (
   /** @type {Record<string, string>} */
   { "\n": "↵", "\r": "␍", "	": "⇥", " ": "·", " ": "⍽" }
 );
-var WHITE = /[\n\r\t \u00a0]/;
+var WHITE = /([\n\r\t \u00a0])/;
 function marked(text) {
   if (!WHITE.test(text)) return [text];
-  const out = [];
-  for (const part of text.split(/([\n\r\t \u00a0])/)) {
-    const mark = MARKS[part];
-    if (mark === void 0) {
-      if (part) out.push(part);
-    } else out.push(h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": mark }, part));
-  }
-  return out;
+  return text.split(WHITE).filter(Boolean).map((part) => MARKS[part] === void 0 ? part : h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": MARKS[part] }, part));
 }
 function chip(label) {
   const dir = label.includes("\\x") ? "ltr" : null;
@@ -327,6 +486,62 @@ function tokens(text, values, { low = 0, high, from = 0, to = Infinity }) {
     out.push(node);
   }
   return out;
+}
+
+// n2g_nodes.js
+function edge(p, parent) {
+  if (!parent) return [];
+  const [x1, y1, x2, y2] = [p.x + p.width, p.y + p.height / 2, parent.x, parent.y + parent.height / 2];
+  const middle = (x1 + x2) / 2;
+  return [svg("path", { class: "sl-edge", d: `M${x1} ${y1}C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}` })];
+}
+function nodeBox({ node, lines: lines3, x, y, width, height, depth }, most, folded) {
+  const { kind, end, locked } = node;
+  const says = `${kind === "more" ? "more nodes: " : ""}${lines3.join(", ")}`;
+  const group = svg("g", {
+    class: `sl-node sl-${kind}${depth === 1 ? " sl-first" : ""}${end ? " sl-has-end" : ""}`,
+    transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})`,
+    "data-id": node.id,
+    role: "treeitem",
+    "aria-level": depth,
+    "aria-label": `${says}${end ? `, ends a pattern of value ${show(end.value)}` : ""}${locked ? ", locked" : ""}`,
+    "aria-expanded": kind === "more" ? null : String(!folded)
+  });
+  const strength = end ? shade(end.value, 0, most) : node.imp !== null ? 0.6 * shade(node.imp, 0, 1) : 0;
+  const shadeBox = svg("rect", { class: "sl-shade", width, height, rx: 6 });
+  shadeBox.style.setProperty("--a", strength.toFixed(3));
+  group.append(svg("rect", { class: "sl-box", width, height, rx: 6 }), shadeBox);
+  lines3.forEach((text, i) => group.append(svg("text", {
+    class: (kind === "tok" || kind === "not") && !text.startsWith("+ ") ? "" : "sl-aside",
+    x: width / 2,
+    y: 18 + i * 19,
+    "text-anchor": "middle",
+    direction: "ltr",
+    "unicode-bidi": text.includes("\\x") ? "embed" : "plaintext"
+    // an escaped byte beside right-to-left letters would be read backwards
+  }, text)));
+  if (end) {
+    const value = show(end.value), wide = 7 * value.length + 12;
+    group.append(
+      svg("rect", { class: "sl-pill", x: -wide - 1, y: height / 2 - 9, width: wide + 4, height: 18, rx: 9 }),
+      svg("text", { class: "sl-end", x: -wide / 2, y: height / 2 + 4 }, value)
+    );
+  }
+  if (locked) group.append(svg(
+    "g",
+    { class: "sl-lock", transform: `translate(${width - 11} -7)` },
+    svg("rect", { x: 0, y: 5, width: 10, height: 8, rx: 1.5 }),
+    svg("path", { d: "M2 5V3.5a3 3 0 0 1 6 0V5" })
+  ));
+  return group;
+}
+function pictureOf(graph, content, plan) {
+  const [width, height] = [Math.ceil(plan.width + 90), Math.ceil(plan.height + 40)];
+  const copy = styled(content);
+  for (const node of copy.querySelectorAll("*")) node.removeAttribute("class");
+  copy.setAttribute("transform", "translate(70 20)");
+  const background2 = svg("rect", { width, height, fill: getComputedStyle(graph.parentElement ?? graph).backgroundColor || "#fff" });
+  return svg("svg", { xmlns: "http://www.w3.org/2000/svg", width, height, viewBox: `0 0 ${width} ${height}` }, background2, copy);
 }
 
 // node_modules/d3-hierarchy/src/hierarchy/count.js
@@ -462,9 +677,9 @@ function leaves_default() {
 
 // node_modules/d3-hierarchy/src/hierarchy/links.js
 function links_default() {
-  var root2 = this, links = [];
-  root2.each(function(node) {
-    if (node !== root2) {
+  var root = this, links = [];
+  root.each(function(node) {
+    if (node !== root) {
       links.push({ source: node.parent, target: node });
     }
   });
@@ -495,7 +710,7 @@ function hierarchy(data, children) {
   } else if (children === void 0) {
     children = objectChildren;
   }
-  var root2 = new Node(data), node, nodes = [root2], child, childs, i, n;
+  var root = new Node(data), node, nodes = [root], child, childs, i, n;
   while (node = nodes.pop()) {
     if ((childs = children(node.data)) && (n = (childs = Array.from(childs)).length)) {
       node.children = childs;
@@ -506,7 +721,7 @@ function hierarchy(data, children) {
       }
     }
   }
-  return root2.eachBefore(computeHeight);
+  return root.eachBefore(computeHeight);
 }
 function node_copy() {
   return hierarchy(this).eachBefore(copyData);
@@ -596,8 +811,8 @@ function TreeNode(node, i) {
   this.i = i;
 }
 TreeNode.prototype = Object.create(Node.prototype);
-function treeRoot(root2) {
-  var tree = new TreeNode(root2, 0), node, nodes = [tree], child, children, i, n;
+function treeRoot(root) {
+  var tree = new TreeNode(root, 0), node, nodes = [tree], child, children, i, n;
   while (node = nodes.pop()) {
     if (children = node._.children) {
       node.children = new Array(n = children.length);
@@ -612,25 +827,25 @@ function treeRoot(root2) {
 }
 function tree_default() {
   var separation = defaultSeparation, dx = 1, dy = 1, nodeSize = null;
-  function tree(root2) {
-    var t = treeRoot(root2);
+  function tree(root) {
+    var t = treeRoot(root);
     t.eachAfter(firstWalk), t.parent.m = -t.z;
     t.eachBefore(secondWalk);
-    if (nodeSize) root2.eachBefore(sizeNode);
+    if (nodeSize) root.eachBefore(sizeNode);
     else {
-      var left = root2, right = root2, bottom = root2;
-      root2.eachBefore(function(node) {
+      var left = root, right = root, bottom = root;
+      root.eachBefore(function(node) {
         if (node.x < left.x) left = node;
         if (node.x > right.x) right = node;
         if (node.depth > bottom.depth) bottom = node;
       });
       var s = left === right ? 1 : separation(left, right) / 2, tx = s - left.x, kx = dx / (right.x + s + tx), ky = dy / (bottom.depth || 1);
-      root2.eachBefore(function(node) {
+      root.eachBefore(function(node) {
         node.x = (node.x + tx) * kx;
         node.y = node.depth * ky;
       });
     }
-    return root2;
+    return root;
   }
   function firstWalk(v) {
     var children = v.children, siblings = v.parent.children, w = v.i ? siblings[v.i - 1] : null;
@@ -797,7 +1012,7 @@ function layout(nodes) {
   if (!nodes.length) return { placed: [], width: 0, height: 0 };
   const children = /* @__PURE__ */ new Map();
   for (const n of nodes) children.set(n.parent, [...children.get(n.parent) ?? [], n]);
-  const root2 = hierarchy(
+  const root = hierarchy(
     /** @type {Item} */
     { node: null, id: 0 },
     (item) => (children.get(item.id) ?? []).map((node) => ({ node, id: node.id }))
@@ -814,7 +1029,7 @@ function layout(nodes) {
     return (height(p) + height(q)) / 2 + (a.parent === b.parent ? GAP_Y : 2 * GAP_Y);
   })(
     /** @type {any} */
-    root2
+    root
   );
   const widths = [];
   arranged.each((d) => {
@@ -843,144 +1058,79 @@ function layout(nodes) {
 }
 
 // n2g_graph.js
-function canvas({ nodes, selected, select, signal }) {
-  const content = svg("g");
-  const graph = svg("svg", { class: "sl-graph", tabindex: "0", role: "tree", "aria-label": "Pattern graph. Arrow keys move between nodes, Enter folds and unfolds." }, content);
-  const empty = h("div", { class: "sl-empty", hidden: true });
+function camera(graph, content) {
   let at = { x: 0, y: 0, k: 1 };
+  const stage = () => ({ width: graph.clientWidth || 640, height: graph.clientHeight || 420 });
+  function move(next) {
+    at = { ...at, ...next };
+    content.setAttribute("transform", `translate(${at.x.toFixed(1)} ${at.y.toFixed(1)}) scale(${at.k.toFixed(4)})`);
+  }
+  return {
+    stage,
+    by: (dx, dy) => move({ x: at.x + dx, y: at.y + dy }),
+    /** Show the whole graph; a large one at a size that can be read, its right end first. @param {{ width: number, height: number }} plan */
+    fit(plan) {
+      const { width, height } = stage();
+      const room = { w: width - 36, h: height - 76 };
+      const k = clamp(Math.min(room.w / Math.max(plan.width, 1), room.h / Math.max(plan.height, 1)), 0.75, 1.15);
+      const x = plan.width * k > room.w ? width - 18 - plan.width * k : (width - plan.width * k) / 2;
+      move({ k, x, y: plan.height * k > room.h ? 36 : (height - plan.height * k) / 2 + 8 });
+    },
+    /** @param {number} factor @param {{ x: number, y: number }} [around] */
+    zoom(factor, around = { x: stage().width / 2, y: stage().height / 2 }) {
+      const k = clamp(at.k * factor, 0.15, 3);
+      move({ k, x: around.x - (around.x - at.x) * k / at.k, y: around.y - (around.y - at.y) * k / at.k });
+    },
+    /** @param {Placed} p */
+    bringIntoView(p) {
+      const { width, height } = stage();
+      const [left, top] = [at.x + p.x * at.k, at.y + p.y * at.k];
+      const [right, bottom] = [left + p.width * at.k, top + p.height * at.k];
+      const x = left < 10 ? 10 - left : right > width - 10 ? width - 10 - right : 0;
+      move({ x: at.x + x, y: at.y + (top < 30 ? 30 - top : bottom > height - 40 ? height - 40 - bottom : 0) });
+    }
+  };
+}
+function folding(state) {
   let plan = layout([]);
-  let shape2 = "";
   const opened = /* @__PURE__ */ new Map();
   const beside = /* @__PURE__ */ new Map();
-  const stage = () => ({ width: graph.clientWidth || 640, height: graph.clientHeight || 420 });
-  const move = () => content.setAttribute("transform", `translate(${at.x.toFixed(1)} ${at.y.toFixed(1)}) scale(${at.k.toFixed(4)})`);
-  function fit() {
-    const { width, height } = stage();
-    const room = { w: width - 36, h: height - 76 };
-    const k = clamp(Math.min(room.w / Math.max(plan.width, 1), room.h / Math.max(plan.height, 1)), 0.75, 1.15);
-    const tall = plan.height * k > room.h;
-    at = { k, x: plan.width * k > room.w ? width - 18 - plan.width * k : (width - plan.width * k) / 2, y: tall ? 36 : (height - plan.height * k) / 2 + 8 };
-    move();
-  }
-  function zoom(factor, around = { x: stage().width / 2, y: stage().height / 2 }) {
-    const k = clamp(at.k * factor, 0.15, 3);
-    at = { k, x: around.x - (around.x - at.x) * k / at.k, y: around.y - (around.y - at.y) * k / at.k };
-    move();
-  }
-  function draw(reason) {
-    const all = nodes();
-    const chosen = selected();
-    plan = layout(fold(all, opened, beside));
-    if (chosen !== null && !plan.placed.some((p) => p.node.id === chosen)) {
-      reveal(chosen);
-      plan = layout(fold(all, opened, beside));
-    }
-    const by = new Map(plan.placed.map((p) => [p.node.id, p]));
-    const most = all.reduce((a, n) => Math.max(a, n.end?.value ?? 0), 1e-9);
-    const edges = plan.placed.filter((p) => by.has(p.node.parent)).map((p) => {
-      const q = (
-        /** @type {import("./tree.js").Placed} */
-        by.get(p.node.parent)
-      );
-      const [x1, y1, x2, y2] = [p.x + p.width, p.y + p.height / 2, q.x, q.y + q.height / 2];
-      const middle = (x1 + x2) / 2;
-      return svg("path", { class: "sl-edge", d: `M${x1} ${y1}C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}` });
-    });
-    const wide = clamp((stage().width - 36) / Math.max(plan.width, 1), 0.75, 1.15);
-    graph.style.height = `${clamp(Math.round(plan.height * wide) + 90, 150, 480)}px`;
-    content.replaceChildren(...edges, ...plan.placed.map((p) => nodeBox(p, most)));
-    empty.hidden = all.length > 0;
-    graph.toggleAttribute("hidden", all.length === 0);
-    empty.textContent = `No patterns. ${reason}`;
-    mark();
-    if (shape2 !== `${plan.width} ${plan.height}`) fit();
-    shape2 = `${plan.width} ${plan.height}`;
-  }
-  function nodeBox({ node, lines: lines3, x, y, width, height, depth }, most) {
-    const named = node.kind === "tok" || node.kind === "not";
-    const group = svg("g", {
-      class: `sl-node sl-${node.kind}${depth === 1 ? " sl-first" : ""}${node.end ? " sl-has-end" : ""}`,
-      transform: `translate(${x.toFixed(1)} ${y.toFixed(1)})`,
-      "data-id": node.id,
-      role: "treeitem",
-      "aria-level": depth,
-      "aria-label": `${node.kind === "more" ? "more nodes: " : ""}${lines3.join(", ")}${node.end ? `, ends a pattern of value ${show(node.end.value)}` : ""}${node.locked ? ", locked" : ""}`,
-      "aria-expanded": node.kind === "more" ? null : String(!folded(node.id))
-    });
-    const strength = node.end ? shade(node.end.value, 0, most) : node.imp !== null ? 0.6 * shade(node.imp, 0, 1) : 0;
-    const shadeBox = svg("rect", { class: "sl-shade", width, height, rx: 6 });
-    shadeBox.style.setProperty("--a", strength.toFixed(3));
-    group.append(svg("rect", { class: "sl-box", width, height, rx: 6 }), shadeBox);
-    lines3.forEach((text, i) => group.append(svg("text", {
-      class: named && !text.startsWith("+ ") ? "" : "sl-aside",
-      x: width / 2,
-      y: 18 + i * 19,
-      "text-anchor": "middle",
-      direction: "ltr",
-      "unicode-bidi": text.includes("\\x") ? "embed" : "plaintext"
-      // an escaped byte beside right-to-left letters would be read backwards
-    }, text)));
-    if (node.end) {
-      const said = show(node.end.value);
-      const wide = 7 * said.length + 12;
-      group.append(
-        svg("rect", { class: "sl-pill", x: -wide - 1, y: height / 2 - 9, width: wide + 4, height: 18, rx: 9 }),
-        svg("text", { class: "sl-end", x: -wide / 2, y: height / 2 + 4 }, said)
-      );
-    }
-    if (node.locked) group.append(lock(width));
-    return group;
-  }
-  function lock(width) {
-    return svg(
-      "g",
-      { class: "sl-lock", transform: `translate(${width - 11} -7)` },
-      svg("rect", { x: 0, y: 5, width: 10, height: 8, rx: 1.5 }),
-      svg("path", { d: "M2 5V3.5a3 3 0 0 1 6 0V5" })
-    );
-  }
-  function below(id) {
-    const inside = /* @__PURE__ */ new Set([id]);
-    for (const n of nodes()) if (inside.has(n.parent)) inside.add(n.id);
-    return inside;
-  }
-  function mark() {
-    const chosen = selected();
-    const under = chosen === null ? /* @__PURE__ */ new Set() : below(chosen);
-    for (const node of content.querySelectorAll(".sl-node")) {
-      const id = Number(
-        /** @type {SVGElement} */
-        node.dataset.id
-      );
-      node.setAttribute("aria-selected", String(id === chosen));
-      node.classList.toggle("sl-below", under.has(id) && id !== chosen);
-    }
-  }
   const folded = (id) => plan.placed.some((p) => p.node.id === -id - 1 && p.node.text[0].startsWith("◂"));
   function keep() {
     for (const { node } of plan.placed) if (node.kind !== "more" && !opened.has(node.id)) opened.set(node.id, !folded(node.id));
   }
   function reveal(id) {
     keep();
-    const by = new Map(nodes().map((n) => [n.id, n]));
+    const by = new Map(state.nodes.map((n) => [n.id, n]));
     for (let n = by.get(id); n; n = by.get(n.parent)) {
-      const parent = n.parent;
+      const { parent, id: mine } = n;
       if (parent) opened.set(parent, true);
-      if (!fold(nodes(), opened, beside).some((m) => m.id === n?.id)) beside.set(parent, Infinity);
+      if (!fold(state.nodes, opened, beside).some((m) => m.id === mine)) beside.set(parent, Infinity);
     }
+  }
+  const place2 = (id) => plan.placed.find((p) => p.node.id === id);
+  function arrange() {
+    plan = layout(fold(state.nodes, opened, beside));
+    if (state.selected === null || place2(state.selected)) return;
+    reveal(state.selected);
+    plan = layout(fold(state.nodes, opened, beside));
   }
   function toggle(id) {
-    const found = plan.placed.find((p) => p.node.id === id)?.node;
-    if (!found) return;
+    const found = place2(id)?.node;
+    if (!found) return false;
     keep();
-    if (found.kind === "more") {
-      if (found.text[0].startsWith("◂")) opened.set(found.parent, true);
-      else beside.set(found.parent, (beside.get(found.parent) ?? BESIDE) + 2 * BESIDE);
-    } else {
-      opened.set(id, folded(id));
-    }
-    draw("");
+    if (found.kind !== "more") opened.set(id, folded(id));
+    else if (found.text[0].startsWith("◂")) opened.set(found.parent, true);
+    else beside.set(found.parent, (beside.get(found.parent) ?? BESIDE) + 2 * BESIDE);
+    return true;
   }
+  return { plan: () => plan, folded, place: place2, arrange, toggle };
+}
+function pointer({ state, set, signal }, graph, look, toggle) {
+  const idAt = (event) => {
+    const id = closest(event, ".sl-node")?.dataset.id;
+    return id === void 0 ? null : Number(id);
+  };
   let drag = null;
   graph.addEventListener("pointerdown", (event) => {
     if (event.button === 0) drag = { x: event.clientX, y: event.clientY, moved: false };
@@ -990,94 +1140,98 @@ function canvas({ nodes, selected, select, signal }) {
     const [dx, dy] = [event.clientX - drag.x, event.clientY - drag.y];
     if (!drag.moved && Math.hypot(dx, dy) < 4) return;
     drag = { x: event.clientX, y: event.clientY, moved: true };
-    at = { ...at, x: at.x + dx, y: at.y + dy };
-    move();
+    look.by(dx, dy);
   }, { signal });
   window.addEventListener("pointerup", (event) => {
-    const [was, target] = [
-      drag,
-      /** @type {Element} */
-      event.target
-    ];
+    const was = drag;
     drag = null;
-    if (!was || was.moved || !graph.contains(target)) return;
-    const node = (
-      /** @type {SVGElement | null} */
-      target.closest(".sl-node")
-    );
-    const id = node ? Number(node.dataset.id) : null;
+    if (!was || was.moved || !graph.contains(
+      /** @type {Node} */
+      event.target
+    )) return;
+    const id = idAt(event);
     if (id !== null && id < 0) toggle(id);
-    else select(id);
+    else if (id !== state.selected) set({ selected: id });
   }, { signal });
   graph.addEventListener("dblclick", (event) => {
-    const node = (
-      /** @type {SVGElement | null} */
-      /** @type {Element} */
-      event.target.closest(".sl-node")
-    );
-    if (node && Number(node.dataset.id) > 0) toggle(Number(node.dataset.id));
+    const id = idAt(event);
+    if (id !== null && id > 0) toggle(id);
   });
   graph.addEventListener("wheel", (event) => {
     if (!event.ctrlKey && !event.metaKey) return;
     event.preventDefault();
-    const box2 = graph.getBoundingClientRect();
-    zoom(Math.exp(-event.deltaY / 300), { x: event.clientX - box2.left, y: event.clientY - box2.top });
+    const box = graph.getBoundingClientRect();
+    look.zoom(Math.exp(-event.deltaY / 300), { x: event.clientX - box.left, y: event.clientY - box.top });
   }, { passive: false });
-  function walk(key) {
-    const drawn = plan.placed.filter((p) => p.node.kind !== "more");
-    const here = drawn.find((p) => p.node.id === selected());
-    if (!here) return void (drawn.length && select(drawn[0].node.id));
+}
+function canvas(ui) {
+  const { state, set, atEnd } = ui;
+  const content = svg("g");
+  const graph = svg("svg", {
+    class: "sl-graph",
+    tabindex: "0",
+    role: "tree",
+    "aria-label": "Pattern graph. Arrow keys move between nodes, Enter folds and unfolds."
+  }, content);
+  const empty = h("div", { class: "sl-empty", hidden: true });
+  const look = camera(graph, content), folds = folding(state);
+  const fit = () => look.fit(folds.plan());
+  let shape2 = "";
+  function draw(reason) {
+    folds.arrange();
+    const { placed, width: width2, height } = folds.plan(), nodes = state.nodes;
+    const most = nodes.reduce((a, n) => Math.max(a, n.end?.value ?? 0), 1e-9);
+    const wide = clamp((look.stage().width - 36) / Math.max(width2, 1), 0.75, 1.15);
+    graph.style.height = `${clamp(Math.round(height * wide) + 90, 150, 480)}px`;
+    content.replaceChildren(...placed.flatMap((p) => edge(p, folds.place(p.node.parent))), ...placed.map((p) => nodeBox(p, most, folds.folded(p.node.id))));
+    empty.hidden = nodes.length > 0;
+    graph.toggleAttribute("hidden", !nodes.length);
+    empty.textContent = `No patterns. ${reason}`;
+    mark2();
+    if (shape2 !== `${width2} ${height}`) fit();
+    shape2 = `${width2} ${height}`;
+  }
+  function mark2() {
+    const chosen = state.selected, under = /* @__PURE__ */ new Set([chosen]);
+    for (const n of state.nodes) if (chosen !== null && under.has(n.parent)) under.add(n.id);
+    for (const node of content.querySelectorAll(".sl-node")) {
+      const id = Number(
+        /** @type {SVGElement} */
+        node.dataset.id
+      );
+      node.setAttribute("aria-selected", String(id === chosen));
+      node.classList.toggle("sl-below", under.has(id) && id !== chosen);
+    }
+  }
+  const toggle = (id) => {
+    if (folds.toggle(id)) draw("");
+  };
+  function walk2(key) {
+    const drawn = folds.plan().placed.filter((p) => p.node.kind !== "more");
+    const here = drawn.find((p) => p.node.id === state.selected);
+    if (!here) return drawn.length ? set({ selected: drawn[0].node.id }) : void 0;
     const peers = drawn.filter((p) => p.depth === here.depth).sort((a, b) => a.y - b.y).map((p) => p.node.id);
-    if (key === "ArrowLeft" && folded(here.node.id)) toggle(here.node.id);
+    if (key === "ArrowLeft" && folds.folded(here.node.id)) toggle(here.node.id);
     const next = {
-      ArrowLeft: plan.placed.find((p) => p.node.parent === here.node.id && p.node.kind !== "more")?.node.id,
+      ArrowLeft: folds.plan().placed.find((p) => p.node.parent === here.node.id && p.node.kind !== "more")?.node.id,
       ArrowRight: here.node.parent || void 0,
       ArrowUp: peers[peers.indexOf(here.node.id) - 1],
       ArrowDown: peers[peers.indexOf(here.node.id) + 1]
     }[key];
-    if (next !== void 0) select(next);
-    const place = plan.placed.find((p) => p.node.id === next);
-    if (place) bringIntoView(place);
+    if (next !== void 0) set({ selected: next });
+    const place2 = folds.place(next);
+    if (place2) look.bringIntoView(place2);
   }
-  function bringIntoView(p) {
-    const { width, height } = stage();
-    const [left, top] = [at.x + p.x * at.k, at.y + p.y * at.k];
-    const [right, bottom] = [left + p.width * at.k, top + p.height * at.k];
-    at = { ...at, x: at.x + (left < 10 ? 10 - left : right > width - 10 ? width - 10 - right : 0), y: at.y + (top < 30 ? 30 - top : bottom > height - 40 ? height - 40 - bottom : 0) };
-    move();
-  }
-  function picture() {
-    const [width, height] = [Math.ceil(plan.width + 90), Math.ceil(plan.height + 40)];
-    const copy = (
-      /** @type {SVGGElement} */
-      content.cloneNode(true)
-    );
-    const [from, to] = [[...content.querySelectorAll("*")], [...copy.querySelectorAll("*")]];
-    from.forEach((node, i) => {
-      const style = getComputedStyle(node);
-      for (const name of ["fill", "stroke", "stroke-width", "stroke-dasharray", "opacity", "font-family", "font-size", "font-style", "font-weight", "white-space"])
-        if (style.getPropertyValue(name)) to[i].setAttribute(name, style.getPropertyValue(name));
-      to[i].removeAttribute("class");
-      to[i].removeAttribute("style");
-    });
-    copy.setAttribute("transform", "translate(70 20)");
-    const background = svg("rect", { width, height, fill: getComputedStyle(graph.parentElement ?? graph).backgroundColor || "#fff" });
-    return (
-      /** @type {SVGSVGElement} */
-      svg("svg", { xmlns: "http://www.w3.org/2000/svg", width, height, viewBox: `0 0 ${width} ${height}` }, background, copy)
-    );
-  }
-  if (typeof ResizeObserver !== "undefined") {
-    let width = 0;
-    const watch = new ResizeObserver(() => {
-      if (graph.clientWidth && graph.clientWidth !== width) {
-        width = graph.clientWidth;
-        fit();
-      }
-    });
-    watch.observe(graph);
-    signal.addEventListener("abort", () => watch.disconnect());
-  }
+  pointer(ui, graph, look, toggle);
+  let width = 0;
+  const watch = new ResizeObserver(() => {
+    if (graph.clientWidth && graph.clientWidth !== width) {
+      width = graph.clientWidth;
+      fit();
+    }
+  });
+  watch.observe(graph);
+  atEnd(() => watch.disconnect());
   const box = h(
     "div",
     { class: "sl-stage" },
@@ -1085,53 +1239,218 @@ function canvas({ nodes, selected, select, signal }) {
     empty,
     h("span", { class: "sl-hint sl-left" }, "← earlier context"),
     h("span", { class: "sl-hint sl-right" }, "token the latent fires on"),
-    h("div", { class: "sl-zoom" }, button("−", "Smaller (-)", () => zoom(0.8)), button("fit", "Show the whole graph (0)", fit), button("+", "Larger (+)", () => zoom(1.25)))
+    h(
+      "div",
+      { class: "sl-zoom" },
+      button("−", "Smaller (-)", () => look.zoom(0.8)),
+      button("fit", "Show the whole graph (0)", fit),
+      button("+", "Larger (+)", () => look.zoom(1.25))
+    )
   );
-  return { box, graph, draw, mark, fit, zoom, walk, toggle, picture };
+  return { box, draw, mark: mark2, fit, zoom: look.zoom, walk: walk2, toggle, picture: () => pictureOf(graph, content, folds.plan()) };
+}
+
+// n2g_panels.js
+var WHAT = { tok: "one of these tokens", not: "any token but these", any: "any token", gap: "a gap", start: "the start of the text", more: "" };
+var KEYS = (
+  /** @type {Measure[]} */
+  ["precision", "recall", "f1"]
+);
+var percent = (v) => v === null || v === void 0 ? "–" : `${(100 * v).toFixed(1)} %`;
+var change = (name, n, good) => h("span", { class: n === 0 ? "sl-muted" : n * good > 0 ? "sl-up" : "sl-down" }, `${name} ${n ? signed(n) : "±0"}`);
+function scoreRow(name, score, kind = "") {
+  const row = tableRow("td", [name, ...KEYS.map((k) => percent(score[k]))], (i) => {
+    const range = i ? score[`${KEYS[i - 1]}_interval`] : null;
+    return { title: range ? `95 %: ${percent(range[0])} to ${percent(range[1])}` : null };
+  });
+  row.setAttribute("class", kind);
+  return row;
+}
+function intervals(now) {
+  const all = KEYS.map((k) => now[`${k}_interval`]);
+  if (!all.every((range) => range)) return [];
+  const row = tableRow("td", ["95 %", ...all.map((range) => range?.map((v) => (100 * v).toFixed(0)).join("–") ?? "")], () => ({ class: "sl-muted" }));
+  row.setAttribute("class", "sl-range");
+  return [row];
+}
+function gains(was, now) {
+  const points = KEYS.map((k) => was[k] === null || now[k] === null ? NaN : 100 * (now[k] - was[k]));
+  const sign = (p) => p >= 0.05 ? "+" : p <= -0.05 ? "−" : "±";
+  return tableRow("td", ["change", ...points.map((p) => Number.isNaN(p) ? "–" : `${sign(p)}${Math.abs(p).toFixed(1)}`)], (i) => {
+    const p = points[i - 1];
+    if (i === 0) return { class: "sl-muted" };
+    return { class: `sl-delta ${Number.isNaN(p) ? "" : p > 0.05 ? "sl-up" : p < -0.05 ? "sl-down" : "sl-muted"}` };
+  });
+}
+function scores({ state, ask }) {
+  const node = h("section");
+  const test = button(
+    "Test score",
+    "Score on the test documents. Ask once, at the end: who edits until it looks good has made it worthless",
+    () => ask("final_score")
+  );
+  function draw() {
+    const { score: now, before: was, final, done } = state;
+    node.replaceChildren(h("h3", {}, now?.split ? `Score on the ${now.split} documents` : "Score"));
+    if (!now) return node.append(note(state.score_reason));
+    const last = final ? [scoreRow(final.done === done ? "test" : `test, at edit ${final.done}`, final, "sl-final")] : [];
+    node.append(h(
+      "table",
+      { class: "sl-scores" },
+      tableRow("th", ["", "precision", "recall", "F1"]),
+      scoreRow("graph", now, "sl-now"),
+      ...intervals(now),
+      ...was && done ? [gains(was, now)] : [],
+      ...Object.entries(state.baselines).map(([name, score]) => scoreRow(name, score)),
+      ...last
+    ));
+    const within = now.tokens ? ` in ${count(now.tokens)} tokens` : "";
+    node.append(note(`${count(now.tp)} hits, ${count(now.fp)} false alarms, ${count(now.fn)} misses${within}`));
+    if (!state.read_only) node.append(test);
+  }
+  return { node, draw };
+}
+function details({ state, ask }, editing) {
+  const node = h("section", { class: "sl-detail" });
+  function draw() {
+    const here = editing.node();
+    node.replaceChildren();
+    if (!here) return node.append(note(state.nodes.length ? "Select a node to see and change what it matches." : ""));
+    node.append(h("h3", {}, `Node ${here.id}: ${WHAT[here.kind]}`));
+    const rest = here.text.length - 60;
+    if (here.text.length) node.append(h("div", { class: "sl-chips" }, ...editing.alternatives(here), rest > 0 ? `+ ${rest}` : null));
+    const known = [];
+    if (here.end) known.push(["predicted activation", here.end.value]);
+    if (here.imp !== null) known.push(["importance", here.imp]);
+    const list = h("dl", { class: "sl-facts-list" });
+    const fill2 = (rows) => list.append(...facts(rows.map(([a, b]) => [a, show(b)])).childNodes);
+    fill2(known);
+    node.append(list);
+    if (!state.read_only && state.score) ask("facts", { node: here.id }, (found) => {
+      if (node.contains(list)) fill2(found);
+    });
+  }
+  return { node, draw };
+}
+function history({ state, ask }) {
+  const node = h("section");
+  const muted = (text, more = "") => h("span", { class: `sl-muted${more}` }, text);
+  const f1 = (value) => muted(value === null || value === void 0 ? "" : `F1 ${percent(value)}`);
+  function jump(step, text) {
+    const here = step === state.done;
+    return state.read_only ? h("span", {}, text) : link(
+      text,
+      () => ask("go_to", { step }),
+      { title: here ? "The graph is here" : "Go here", "aria-current": here ? "step" : null }
+    );
+  }
+  function item(step, i) {
+    const inEffect = i < state.done, { delta } = step;
+    const made2 = h("li", { class: inEffect ? "" : "sl-undone" }, jump(i + 1, h("bdi", {}, step.text)), f1(step.f1));
+    if (delta) made2.append(h("span", { class: "sl-small sl-changes" }, change("hits", delta.tp, 1), " ", change("false alarms", delta.fp, -1)));
+    if (state.read_only || !inEffect) {
+      if (step.note) made2.append(muted(step.note, " sl-small"));
+      return made2;
+    }
+    const field = h("input", { class: "sl-input", type: "text", placeholder: "Why?", "aria-label": `Note on edit ${i + 1}`, maxlength: 500 });
+    field.value = step.note;
+    field.addEventListener("change", () => ask("annotate", { step: i, note: field.value }));
+    made2.append(field);
+    return made2;
+  }
+  function draw() {
+    node.replaceChildren();
+    if (!state.history.length) return;
+    const first = h("li", {}, jump(0, "as it began"), muted(state.before ? `F1 ${percent(state.before.f1)}` : ""));
+    node.append(h("h3", {}, "Edits"), h("ol", { class: "sl-history" }, first, ...state.history.map(item)));
+  }
+  return { node, draw };
 }
 
 // n2g_rows.js
 var KINDS = (
-  /** @type {const} */
+  /** @type {[Kind, string][]} */
   [["hit", "Hits"], ["false_alarm", "False alarms"], ["miss", "Misses"]]
 );
-function examples({ selected, select, stage, request, fail }) {
-  let kind = "miss";
+function composer(into, found, value, stage) {
+  const n = found.tokens.length;
+  let first = n - (value === 0 ? Math.min(n, found.length + 1) : found.length);
+  let start = false;
+  const wild = /* @__PURE__ */ new Set();
+  function turn(i) {
+    if (i < first) first = i;
+    else if (!wild.delete(i)) wild.add(i);
+    else if (i === first && i < n - 1) first += 1;
+    if (first > 0) start = false;
+  }
+  function draw() {
+    const buttons = found.tokens.map((token, i) => {
+      const state = i < first ? "left out" : wild.has(i) ? "any token" : "this token";
+      return step(
+        `sl-${state.split(" ")[0]}`,
+        state === "any token" ? "*" : chip(token.text),
+        "Click: this token, any token, left out",
+        { "aria-label": `${token.text}: ${state}` },
+        () => turn(i)
+      );
+    });
+    const anchor = step(
+      "",
+      "^ start",
+      "Only at the start of the text",
+      { "aria-pressed": String(start), hidden: !(found.whole && first === 0) },
+      () => {
+        start = !start;
+      }
+    );
+    into.replaceChildren(
+      h("span", { class: "sl-muted sl-small" }, value === 0 ? "silent on" : "fires on"),
+      anchor,
+      h("bdi", { dir: "ltr", class: "sl-steps" }, ...buttons)
+    );
+    const items = found.tokens.slice(first).map((token, i) => wild.has(first + i) ? "*" : token.id);
+    stage("add_path", { items: [...start ? ["^"] : [], ...items], value });
+  }
+  function step(kind, text, title, more, does) {
+    const node = h("button", { type: "button", class: `sl-step ${kind}`, title, ...more }, text);
+    node.addEventListener("click", () => {
+      does();
+      draw();
+    });
+    return node;
+  }
+  into.hidden = false;
+  draw();
+}
+function examples({ state, set, request, ask }, stage) {
+  let kind = (
+    /** @type {Kind} */
+    "miss"
+  );
   let seed = 0;
   let asked = 0;
   const list = h("div", { class: "sl-rows", role: "list" });
   const said = h("span", { class: "sl-muted sl-small" });
-  const tabs = h("div", { class: "sl-tabs", role: "tablist", "aria-label": "Examples" }, ...KINDS.map(([name, label]) => {
-    const tab = h("button", { type: "button", role: "tab", "data-kind": name }, label);
-    tab.addEventListener("click", () => {
-      kind = name;
-      seed = 0;
-      load();
-    });
-    return tab;
-  }));
-  const box = h(
-    "section",
-    { class: "sl-examples" },
-    h("div", { class: "sl-bar" }, tabs, said, h("span", { class: "sl-grow" }), button("others", "Other examples", () => {
-      seed += 1;
-      load();
-    })),
-    list
-  );
+  const kinds = tabs("Examples", KINDS, (key) => {
+    kind = key;
+    seed = 0;
+    load();
+  });
+  const other = button("others", "Other examples", () => {
+    seed += 1;
+    load();
+  });
+  const box = h("section", { class: "sl-examples" }, h("div", { class: "sl-bar" }, kinds.node, said, grow(), other), list);
   function load() {
-    for (const tab of tabs.children) tab.setAttribute("aria-selected", String(
-      /** @type {HTMLElement} */
-      tab.dataset.kind === kind
-    ));
+    kinds.mark(kind);
     const mine = asked += 1;
-    const node = kind === "miss" ? null : selected();
+    const node = kind === "miss" ? null : state.selected;
     request("rows", { kind, node, seed }).then((found) => {
       if (mine === asked) draw(found, node);
-    }, (e) => {
+    }, (error) => {
       if (mine !== asked) return;
       list.replaceChildren();
-      said.textContent = e.message;
+      said.textContent = error.message;
     });
   }
   function draw(found, node) {
@@ -1144,107 +1463,195 @@ function examples({ selected, select, stage, request, fail }) {
     );
     list.replaceChildren(...found.rows.map((row) => line(row, found.high)));
     if (open) list.querySelector(`[data-at="${at}"] .sl-compose`)?.replaceWith(open);
-    if (!found.rows.length) list.append(h("p", { class: "sl-muted sl-small" }, "none"));
+    if (!found.rows.length) list.append(note("none"));
   }
   function line(row, high) {
     const text = h("bdi", { class: "sl-line", dir: "auto" }, ...tokens(row.text, row.values, { high }));
     text.querySelector(`[data-start="${row.centre}"]`)?.classList.add("sl-centre");
     const below = h("div", { class: "sl-compose", hidden: true });
-    const todo = h("span", { class: "sl-todo" });
-    if (kind === "miss") todo.append(button("path …", "Add a path from this miss", () => compose(row, below, null)));
-    if (kind === "false_alarm") {
-      const b = row.before;
-      if (b && b.id !== void 0) todo.append(button(`not after`, `Not where the token before the pattern is ${b.text}`, () => stage("exclude", { node: row.node, ids: [b.id] })), chip(b.text ?? ""));
-      else todo.append(h("span", { class: "sl-muted sl-small", title: b?.reason }, "no token before"));
-      todo.append(button("exception …", "Add a longer path on which the latent does not fire", () => compose(row, below, 0)));
-    }
-    const value = h("span", { class: "sl-act", title: `activation ${show(row.value)}, predicted ${show(row.predicted)}` }, kind === "false_alarm" ? show(row.predicted) : show(row.value));
-    const out = h("div", { class: "sl-row", role: "listitem", "data-at": row.token_index }, value, h("div", { class: "sl-sample" }, text), todo, below);
-    if (row.node) text.addEventListener("click", () => select(row.node));
-    return out;
+    const said2 = show(kind === "false_alarm" ? row.predicted : row.value);
+    const value = h("span", { class: "sl-act", title: `activation ${show(row.value)}, predicted ${show(row.predicted)}` }, said2);
+    if (row.node) text.addEventListener("click", () => set({ selected: row.node }));
+    return h(
+      "div",
+      { class: "sl-row", role: "listitem", "data-at": row.token_index },
+      value,
+      h("div", { class: "sl-sample" }, text),
+      h("span", { class: "sl-todo" }, ...todo(row, below)),
+      below
+    );
   }
-  function compose(row, place, value) {
-    if (!place.hidden) {
-      place.hidden = true;
+  function todo(row, below) {
+    if (kind === "hit") return [];
+    if (kind === "miss") return [button("path …", "Add a path from this miss", () => compose(row, below, null))];
+    const b = row.before;
+    const exclude = b && b.id !== void 0 ? [
+      button("not after", `Not where the token before the pattern is ${b.text}`, () => stage("exclude", { node: row.node, ids: [b.id] })),
+      chip(b.text ?? "")
+    ] : [h("span", { class: "sl-muted sl-small", title: b?.reason }, "no token before")];
+    return [...exclude, button("exception …", "Add a longer path on which the latent does not fire", () => compose(row, below, 0))];
+  }
+  function compose(row, place2, value) {
+    if (!place2.hidden) {
+      place2.hidden = true;
       return;
     }
-    request("compose", { token_index: row.token_index }).then((found) => {
-      const into = (
-        /** @type {HTMLElement} */
-        list.querySelector(`[data-at="${row.token_index}"] .sl-compose`) ?? place
-      );
-      const n = found.tokens.length;
-      let first = n - (value === 0 ? Math.min(n, found.length + 1) : found.length);
-      let start = false;
-      const wild = /* @__PURE__ */ new Set();
-      const go = () => stage("add_path", { items: [...start ? ["^"] : [], ...found.tokens.slice(first).map((t, i) => wild.has(first + i) ? "*" : t.id)], value });
-      const redraw = () => {
-        const buttons = found.tokens.map((t, i) => {
-          const state = i < first ? "left out" : wild.has(i) ? "any token" : "this token";
-          const press = h("button", { type: "button", class: `sl-step sl-${state.split(" ")[0]}`, "aria-label": `${t.text}: ${state}`, title: "Click: this token, any token, left out" }, state === "any token" ? "*" : chip(t.text));
-          press.addEventListener("click", () => {
-            if (i < first) first = i;
-            else if (!wild.has(i)) wild.add(i);
-            else {
-              wild.delete(i);
-              if (i === first && i < n - 1) first += 1;
-            }
-            if (first > 0) start = false;
-            redraw();
-            go();
-          });
-          return press;
-        });
-        const anchor = h("button", { type: "button", class: "sl-step", "aria-pressed": String(start), title: "Only at the start of the text", hidden: !(found.whole && first === 0) }, "^ start");
-        anchor.addEventListener("click", () => {
-          start = !start;
-          redraw();
-          go();
-        });
-        into.replaceChildren(h("span", { class: "sl-muted sl-small" }, value === 0 ? "silent on" : "fires on"), anchor, h("bdi", { dir: "ltr", class: "sl-steps" }, ...buttons));
-      };
-      into.hidden = false;
-      redraw();
-      go();
-    }, (e) => fail(e.message));
+    ask("compose", { token_index: row.token_index }, (found) => {
+      composer(list.querySelector(`[data-at="${row.token_index}"] .sl-compose`) ?? place2, found, value, stage);
+    });
   }
   return { box, load };
 }
 
-// n2g_tools.js
-var percent = (v) => v === null || v === void 0 ? "–" : `${(100 * v).toFixed(1)} %`;
-var signed = (n) => n > 0 ? `+${count(n)}` : n < 0 ? `−${count(-n)}` : "±0";
-function change(name, n, good) {
-  return h("span", { class: n === 0 ? "sl-muted" : n * good > 0 ? "sl-up" : "sl-down" }, `${name} ${signed(n)}`);
+// n2g_forms.js
+function tokenList({ ask }, name, chosen, node) {
+  const ids = /* @__PURE__ */ new Set();
+  const list = h("div", { class: "sl-choices", role: "group", "aria-label": name });
+  const search = h("input", { class: "sl-input", type: "search", placeholder: "find a token", "aria-label": "Find a token" });
+  const line = (s) => {
+    const tick = check("", (on) => {
+      if (on) ids.add(s.token);
+      else ids.delete(s.token);
+      chosen([...ids]);
+    }, { class: "sl-check sl-choice" });
+    tick.input.checked = ids.has(s.token);
+    tick.node.append(chip(s.text));
+    if (s.tp !== void 0) tick.node.append(h("span", { class: "sl-muted sl-small" }, `${count(s.tp)} hits, ${count(s.fp ?? 0)} false alarms`));
+    return tick.node;
+  };
+  const none = () => h("span", { class: "sl-muted sl-small" }, "none found in the train documents; search for one");
+  const fill2 = (found) => {
+    if (list.isConnected) list.replaceChildren(...found.length ? found.map(line) : [none()]);
+  };
+  const suggest = () => {
+    if (node !== null) ask("suggest", { node }, fill2);
+  };
+  let timer = setTimeout(suggest, 0);
+  search.addEventListener("input", () => {
+    clearTimeout(timer);
+    timer = setTimeout(() => search.value ? ask("tokens", { text: search.value }, fill2) : suggest(), 150);
+  });
+  return [h("h3", {}, name), search, list];
 }
-var changes = (delta) => [change("hits", delta.tp, 1), " ", change("false alarms", delta.fp, -1)];
-function tools({ node, nodes, request, fail }) {
+function amount(name, value, more, changed) {
+  const input = numberField(name, { type: "number", inputmode: null, min: 0, ...more });
+  input.value = value;
+  input.addEventListener("input", changed);
+  return input;
+}
+function forms(ui, stage, cancel) {
+  const node = h("div", { class: "sl-form" });
+  let open = "";
+  let of = -1;
+  function close() {
+    [open, of] = ["", -1];
+    node.replaceChildren();
+  }
+  function toggle(name, here, fill2) {
+    const again = open === `${name} ${here.id}`;
+    close();
+    if (again) return;
+    [open, of] = [`${name} ${here.id}`, here.id];
+    node.append(...fill2().filter((part) => part !== null));
+    focus();
+  }
+  const focus = () => (
+    /** @type {HTMLElement | null} */
+    node.querySelector("input, button")?.focus()
+  );
+  const chooser = (here, name, op, suggested) => toggle(name, here, () => tokenList(ui, name, (ids) => {
+    if (ids.length) stage(op, { node: here.id, ids });
+    else cancel();
+  }, suggested ? here.id : null));
+  const gap = (here) => toggle("gap", here, () => {
+    const own = here.kind === "gap";
+    const go = () => {
+      if (lo.value !== "" && hi.value !== "") stage("gap", { node: here.id, lo: Number(lo.value), hi: Number(hi.value) });
+    };
+    const lo = amount("At least so many tokens", String(own ? here.lo : 0), { max: 64 }, go);
+    const hi = amount("At most so many tokens", String(own ? here.hi : 4), { max: 64 }, go);
+    const title = own || here.kind === "any" ? "Tokens that may stand here" : "Tokens that may stand after this one";
+    return [
+      h("h3", {}, title),
+      h("div", { class: "sl-bar" }, lo, "to", hi, button("Show", "Preview the gap", go)),
+      note("At most 0 takes a gap away.")
+    ];
+  });
+  const value = (here) => toggle("value", here, () => {
+    const go = () => {
+      if (input.value !== "") stage("set_value", { node: here.id, value: Number(input.value) });
+    };
+    const input = amount("Predicted activation", here.end ? String(Number(here.end.value.toPrecision(4))) : "", { step: "any" }, go);
+    const fit = here.end ? button("Fit", "The mean activation on the train documents", () => stage("refit", { node: here.id })) : null;
+    return [
+      h("h3", {}, "Predicted activation where a pattern ends here"),
+      h("div", { class: "sl-bar" }, input, button("Show", "Preview this value", go), fit),
+      note("0 makes an exception: the latent does not fire here.")
+    ];
+  });
+  const verify = (here) => toggle("verify", here, () => {
+    const says = h("p", { class: "sl-verdict" }, "asking the model …");
+    ui.request("verify", { node: here.id }).then(({ sufficiency, mean }) => {
+      const share = Math.round(100 * sufficiency);
+      says.textContent = `Around these tokens everything random: fires on ${share} % of the prompts, mean activation ${show(mean)}.`;
+    }, (error) => {
+      says.textContent = error.message;
+    });
+    return [h("h3", {}, "The model's word"), says];
+  });
+  return { node, close, focus, of: () => of, chooser, gap, value, verify };
+}
+
+// n2g_pending.js
+function effects({ before, after, delta }) {
+  if (!delta) return [h("span", { class: "sl-muted" }, "not scored")];
+  const measures = (
+    /** @type {[import("./n2g_editor.js").Measure, string][]} */
+    [["precision", "precision"], ["recall", "recall"], ["f1", "F1"]]
+  );
+  return [change("hits", delta.tp, 1), change("false alarms", delta.fp, -1), change("misses", delta.fn, -1), ...measures.map(([key, name]) => {
+    const [a, b] = [before?.[key] ?? NaN, after?.[key] ?? NaN];
+    const kind = !(Math.abs(a - b) >= 5e-5) ? "" : b > a ? "sl-up" : "sl-down";
+    return h("span", {}, `${name} ${percent(before?.[key])} → `, h("b", { class: kind }, percent(after?.[key])));
+  })];
+}
+function difference(patterns) {
+  const kinds = (
+    /** @type {[keyof typeof patterns, string][]} */
+    [["removed", "−"], ["added", "+"], ["revalued", "≈"]]
+  );
+  return h("ul", { class: "sl-diff" }, ...kinds.flatMap(([kind, sign]) => patterns[kind].map((text) => h("li", { class: `sl-${kind}` }, h("span", { "aria-label": kind }, sign), " ", h("bdi", {}, text)))));
+}
+function staging({ request, ask, say }, applied) {
   const strip = h("div", { class: "sl-pending", role: "status", "aria-live": "polite", hidden: true });
-  const box = h("section", { class: "sl-tools" });
-  const form = h("div", { class: "sl-form" });
+  const note2 = h("input", {
+    class: "sl-input",
+    type: "text",
+    placeholder: "Why? (a note, if you like)",
+    "aria-label": "Note on this edit",
+    maxlength: 500
+  });
+  const apply = button("Apply", "Make this edit (Enter)", commit);
+  apply.classList.add("sl-primary");
+  onEnter(note2, commit, cancel);
   let pending = null;
   let shown = null;
-  let form_of = "";
+  function wait(on) {
+    strip.setAttribute("aria-busy", String(on));
+    apply.disabled = on;
+  }
   function stage(op, args) {
     const mine = pending = { op, args };
     wait(!strip.hidden);
     request("preview", { op, args }).then((found) => {
       if (pending !== mine) return;
       shown = mine;
-      drawStrip(found);
+      draw(found);
       wait(false);
     }, (error) => {
       if (pending === mine) cancel();
-      fail(error.message);
+      say(error.message);
     });
-  }
-  function wait(on) {
-    strip.setAttribute("aria-busy", String(on));
-    const apply = (
-      /** @type {HTMLButtonElement | null} */
-      strip.querySelector(".sl-primary")
-    );
-    if (apply) apply.disabled = on;
   }
   function cancel() {
     pending = shown = null;
@@ -1252,210 +1659,156 @@ function tools({ node, nodes, request, fail }) {
   }
   function commit() {
     if (!pending || pending !== shown) return;
-    const { op, args } = pending;
-    const note = (
-      /** @type {HTMLInputElement | null} */
-      strip.querySelector("input")?.value ?? ""
-    );
+    const edit = { ...pending, note: note2.value };
     cancel();
-    closeForm();
-    request("apply", { op, args, note }).catch((e) => fail(e.message));
+    applied();
+    ask("apply", edit);
   }
-  function drawStrip(found) {
-    const kept = (
-      /** @type {HTMLInputElement | null} */
-      strip.querySelector("input")?.value ?? ""
-    );
-    const typing2 = strip.contains(document.activeElement) && document.activeElement?.tagName === "INPUT";
-    const note = h("input", { class: "sl-input", type: "text", placeholder: "Why? (a note, if you like)", "aria-label": "Note on this edit", maxlength: 500 });
-    note.value = strip.hidden ? "" : kept;
-    note.addEventListener("keydown", (event) => {
-      if (event.key === "Enter") commit();
-      if (event.key === "Escape") cancel();
-    });
-    const arrows = (k, name) => {
-      const [a, b] = [found.before?.[k], found.after?.[k]];
-      const better = a === null || a === void 0 || b === null || b === void 0 || Math.abs(a - b) < 5e-5 ? "" : b > a ? "sl-up" : "sl-down";
-      return h("span", {}, `${name} ${percent(a)} → `, h("b", { class: better }, percent(b)));
-    };
-    const apply = button("Apply", "Make this edit (Enter)", commit);
-    apply.classList.add("sl-primary");
+  function draw(found) {
+    const typing2 = document.activeElement === note2;
+    if (strip.hidden) note2.value = "";
     strip.replaceChildren(
-      h("div", { class: "sl-bar" }, h("span", { class: "sl-pending-text" }, "Preview: ", h("bdi", {}, found.text)), h("span", { class: "sl-grow" }), apply, button("Cancel", "Leave the graph as it is (Esc)", cancel)),
-      h("div", { class: "sl-bar sl-small" }, ...found.delta ? [
-        change("hits", found.delta.tp, 1),
-        change("false alarms", found.delta.fp, -1),
-        change("misses", found.delta.fn, -1),
-        arrows("precision", "precision"),
-        arrows("recall", "recall"),
-        arrows("f1", "F1")
-      ] : [h("span", { class: "sl-muted" }, "not scored")]),
-      h("ul", { class: "sl-diff" }, ...[["removed", "−"], ["added", "+"], ["revalued", "≈"]].flatMap(([kind, sign]) => found.patterns[
-        /** @type {"added"} */
-        kind
-      ].map((text) => h("li", { class: `sl-${kind}` }, h("span", { "aria-label": kind }, sign), " ", h("bdi", {}, text))))),
-      note
+      h(
+        "div",
+        { class: "sl-bar" },
+        h("span", { class: "sl-pending-text" }, "Preview: ", h("bdi", {}, found.text)),
+        grow(),
+        apply,
+        button("Cancel", "Leave the graph as it is (Esc)", cancel)
+      ),
+      h("div", { class: "sl-bar sl-small" }, ...effects(found)),
+      difference(found.patterns),
+      note2
     );
     strip.hidden = false;
-    if (typing2) note.focus();
+    if (typing2) note2.focus();
   }
-  function closeForm() {
-    form_of = "";
-    form.replaceChildren();
-  }
-  function open(name, fill) {
-    const key = `${name} ${node()?.id}`;
-    const again = form_of === key;
-    closeForm();
-    if (again) return;
-    form_of = key;
-    fill(form);
-    form.querySelector("input, button")?.focus();
-  }
-  function chooser(name, op, suggested) {
-    const here = node();
-    if (!here) return;
-    open(name, (into) => {
-      const chosen = /* @__PURE__ */ new Set();
-      const list = h("div", { class: "sl-choices", role: "group", "aria-label": name });
-      const search = h("input", { class: "sl-input", type: "search", placeholder: "find a token", "aria-label": "Find a token" });
-      const line = (s) => {
-        const tick = h("input", { type: "checkbox" });
-        tick.checked = chosen.has(s.token);
-        tick.addEventListener("change", () => {
-          if (tick.checked) chosen.add(s.token);
-          else chosen.delete(s.token);
-          if (chosen.size) stage(op, { node: here.id, ids: [...chosen] });
-          else cancel();
-        });
-        return h("label", { class: "sl-check sl-choice" }, tick, chip(s.text), s.tp === void 0 ? null : h("span", { class: "sl-muted sl-small" }, `${count(s.tp)} hits, ${count(s.fp ?? 0)} false alarms`));
-      };
-      const showAll = (found) => list.replaceChildren(...found.length ? found.map(line) : [h("span", { class: "sl-muted sl-small" }, "none found in the train documents; search for one")]);
-      const ask = (answer) => answer.then((found) => {
-        if (form.contains(list)) showAll(found);
-      }, (e) => fail(e.message));
-      let timer = setTimeout(() => {
-      }, 0);
-      search.addEventListener("input", () => {
-        clearTimeout(timer);
-        timer = setTimeout(() => {
-          if (search.value) ask(request("tokens", { text: search.value }));
-          else if (suggested) ask(request("suggest", { node: here.id }));
-        }, 150);
-      });
-      into.append(h("h3", {}, name), search, list);
-      if (suggested) ask(request("suggest", { node: here.id }));
-    });
-  }
-  function gapForm() {
-    const here = node();
-    if (!here) return;
-    open("gap", (into) => {
-      const field = (name, value) => {
-        const input = h("input", { class: "sl-input sl-number", type: "number", min: 0, max: 64, "aria-label": name });
-        input.value = String(value);
-        return input;
-      };
-      const gap = here.kind === "gap";
-      const [lo, hi] = [field("At least so many tokens", gap ? here.lo : 0), field("At most so many tokens", gap ? here.hi : 4)];
-      const go = () => {
-        if (lo.value !== "" && hi.value !== "") stage("gap", { node: here.id, lo: Number(lo.value), hi: Number(hi.value) });
-      };
-      lo.addEventListener("input", go);
-      hi.addEventListener("input", go);
-      into.append(
-        h("h3", {}, gap || here.kind === "any" ? "Tokens that may stand here" : "Tokens that may stand after this one"),
-        h("div", { class: "sl-bar" }, lo, "to", hi, button("Show", "Preview the gap", go)),
-        h("p", { class: "sl-muted sl-small" }, "At most 0 takes a gap away.")
-      );
-    });
-  }
-  function valueForm() {
-    const here = node();
-    if (!here) return;
-    open("value", (into) => {
-      const input = h("input", { class: "sl-input sl-number", type: "number", min: 0, step: "any", "aria-label": "Predicted activation" });
-      input.value = here.end ? String(Number(here.end.value.toPrecision(4))) : "";
-      const go = () => {
-        if (input.value !== "") stage("set_value", { node: here.id, value: Number(input.value) });
-      };
-      input.addEventListener("input", go);
-      into.append(
-        h("h3", {}, "Predicted activation where a pattern ends here"),
-        h(
-          "div",
-          { class: "sl-bar" },
-          input,
-          button("Show", "Preview this value", go),
-          here.end ? button("Fit", "The mean activation on the train documents", () => stage("refit", { node: here.id })) : null
-        ),
-        h("p", { class: "sl-muted sl-small" }, "0 makes an exception: the latent does not fire here.")
-      );
-    });
-  }
-  function verify() {
-    const here = node();
-    if (!here) return;
-    open("verify", (into) => {
-      const said = h("p", { class: "sl-verdict" }, "asking the model …");
-      into.append(h("h3", {}, "The model's word"), said);
-      request("verify", { node: here.id }).then((found) => {
-        said.textContent = `Around these tokens everything random: fires on ${Math.round(100 * found.sufficiency)} % of the prompts, mean activation ${show(found.mean)}.`;
-      }, (e) => {
-        said.textContent = e.message;
-      });
-    });
-  }
-  const named = (n) => n.kind === "tok" || n.kind === "not";
+  return { strip, stage, cancel, commit, pending: () => pending };
+}
+
+// n2g_tools.js
+var named = (n) => n.kind === "tok" || n.kind === "not";
+var place = (n) => named(n) || n.kind === "any";
+var isEnd = (n) => n.end !== null;
+function actionsOf(nodes, stage, form) {
   const anchored = (n) => nodes().some((m) => m.parent === n.id && m.kind === "start");
-  const place = (n) => named(n) || n.kind === "any";
-  const actions = [
-    { key: "Delete", label: "Delete", name: "Delete the node and what is to its left (Del)", fits: () => true, run: (n) => stage("delete", { node: n.id }) },
+  return [
+    {
+      key: "Delete",
+      label: "Delete",
+      name: "Delete the node and what is to its left (Del)",
+      fits: () => true,
+      run: (n) => stage("delete", { node: n.id })
+    },
     { key: "w", label: "Any token", name: "Any token may stand here (W)", fits: named, run: (n) => stage("wildcard", { node: n.id }) },
-    { key: "s", label: "Only …", name: "Only these tokens may stand here (S)", fits: place, run: () => chooser("Only these tokens", "specialise", true) },
-    { key: "a", label: "Also …", name: "Further tokens may stand here (A)", fits: named, run: (n) => chooser(n.kind === "tok" ? "Also these tokens" : "Also not these tokens", "add_alternative", n.kind === "tok") },
-    { key: "x", label: "Not after …", name: "Not where one of these tokens is before it (X)", fits: place, run: () => chooser("Not after these tokens", "exclude", false) },
-    { key: "g", label: "Gap …", name: "Tokens that may stand between (G)", fits: (n) => n.kind === "gap" || n.kind === "any" || n.parent !== 0, run: gapForm },
-    { key: "^", label: "Start", name: "Only at the start of the text, or anywhere again (^)", fits: (n) => place(n) && (n.end !== null || anchored(n)), run: (n) => stage("anchor_start", { node: n.id, on: !anchored(n) }) },
-    { key: "m", label: "End", name: "A pattern ends here: what is to the left is not needed; or no longer (M)", fits: (n) => place(n) || n.kind === "start", run: (n) => stage("mark", { node: n.id, on: n.end === null }) },
-    { key: "v", label: "Value …", name: "Predicted activation where a pattern ends here (V)", fits: (n) => n.end !== null, run: valueForm },
-    { key: "p", label: "Split", name: "A node of its own for each alternative (P)", fits: (n) => n.kind === "tok" && n.ids.length > 1, run: (n) => stage("split", { node: n.id, ids: null }) },
-    { key: "l", label: "Lock", name: "Protect the node from edits, or release it (L)", fits: () => true, run: (n) => stage("lock", { node: n.id, on: !n.locked }) },
-    { key: "?", label: "Verify", name: "Ask the model whether this pattern alone makes the latent fire (?)", fits: (n) => n.end !== null, run: verify }
+    {
+      key: "s",
+      label: "Only …",
+      name: "Only these tokens may stand here (S)",
+      fits: place,
+      run: (n) => form.chooser(n, "Only these tokens", "specialise", true)
+    },
+    {
+      key: "a",
+      label: "Also …",
+      name: "Further tokens may stand here (A)",
+      fits: named,
+      run: (n) => form.chooser(n, n.kind === "tok" ? "Also these tokens" : "Also not these tokens", "add_alternative", n.kind === "tok")
+    },
+    {
+      key: "x",
+      label: "Not after …",
+      name: "Not where one of these tokens is before it (X)",
+      fits: place,
+      run: (n) => form.chooser(n, "Not after these tokens", "exclude", false)
+    },
+    {
+      key: "g",
+      label: "Gap …",
+      name: "Tokens that may stand between (G)",
+      fits: (n) => n.kind === "gap" || n.kind === "any" || n.parent !== 0,
+      run: form.gap
+    },
+    {
+      key: "^",
+      label: "Start",
+      name: "Only at the start of the text, or anywhere again (^)",
+      fits: (n) => place(n) && (isEnd(n) || anchored(n)),
+      run: (n) => stage("anchor_start", { node: n.id, on: !anchored(n) }),
+      on: anchored
+    },
+    {
+      key: "m",
+      label: "End",
+      name: "A pattern ends here: what is to the left is not needed; or no longer (M)",
+      fits: (n) => place(n) || n.kind === "start",
+      run: (n) => stage("mark", { node: n.id, on: !isEnd(n) }),
+      on: isEnd
+    },
+    { key: "v", label: "Value …", name: "Predicted activation where a pattern ends here (V)", fits: isEnd, run: form.value },
+    {
+      key: "p",
+      label: "Split",
+      name: "A node of its own for each alternative (P)",
+      fits: (n) => n.kind === "tok" && n.ids.length > 1,
+      run: (n) => stage("split", { node: n.id, ids: null })
+    },
+    {
+      key: "l",
+      label: "Lock",
+      name: "Protect the node from edits, or release it (L)",
+      fits: () => true,
+      run: (n) => stage("lock", { node: n.id, on: !n.locked }),
+      on: (n) => n.locked
+    },
+    { key: "?", label: "Verify", name: "Ask the model whether this pattern alone makes the latent fire (?)", fits: isEnd, run: form.verify }
   ];
+}
+function tools(ui) {
+  const { state } = ui;
+  const node = () => state.nodes.find((n) => n.id === state.selected);
+  const { strip, stage, cancel, commit, pending } = staging(ui, () => form.close());
+  const form = forms(ui, stage, cancel);
+  const actions = actionsOf(() => state.nodes, stage, form);
+  const box = h("section", { class: "sl-tools" });
+  const leaving = /* @__PURE__ */ new Set();
+  let drawn = "", last = -1;
   function forKey(key) {
     const here = node();
     const action = actions.find((a) => a.key === (key === "Backspace" ? "Delete" : key.length === 1 ? key.toLowerCase() : key));
     return here && action?.fits(here) ? () => action.run(here) : void 0;
   }
-  const leaving = /* @__PURE__ */ new Set();
-  let drawn = "";
   function draw() {
     const here = node();
     const key = JSON.stringify(here ?? null);
     if (key === drawn) return;
-    drawn = key;
+    const fresh = here && here.id !== last ? here.id : null;
+    [drawn, last] = [key, here?.id ?? -1];
     leaving.clear();
-    cancel();
-    closeForm();
+    if (fresh === null || pending()?.args.node !== fresh) cancel();
+    if (fresh === null || form.of() !== fresh) form.close();
     box.replaceChildren();
     if (!here) return;
     box.append(h("div", { class: "sl-actions", role: "toolbar", "aria-label": "Edit the node" }, ...actions.filter((a) => a.fits(here)).map((a) => {
-      const pressed = a.label === "End" ? here.end !== null : a.label === "Lock" ? here.locked : a.label === "Start" ? anchored(here) : null;
       const made2 = button(a.label, a.name, () => a.run(here));
-      if (pressed !== null) made2.setAttribute("aria-pressed", String(pressed));
+      if (a.on) made2.setAttribute("aria-pressed", String(a.on(here)));
       return made2;
-    })), form);
+    })), form.node);
+    form.focus();
   }
-  function alternatives(here, fixed) {
+  function alternatives(here) {
     return here.text.slice(0, 60).map((text, i) => {
-      const made2 = chip(text);
-      if (fixed || here.ids.length < 2) return made2;
-      const press = h("button", { type: "button", class: "sl-alternative", title: "Take away", "aria-pressed": String(leaving.has(here.ids[i])), "aria-label": `Take away ${text}` }, made2);
+      const made2 = chip(text), id = here.ids[i];
+      if (state.read_only || here.ids.length < 2) return made2;
+      const press = h("button", {
+        type: "button",
+        class: "sl-alternative",
+        title: "Take away",
+        "aria-pressed": String(leaving.has(id)),
+        "aria-label": `Take away ${text}`
+      }, made2);
       press.addEventListener("click", () => {
-        const id = here.ids[i];
-        if (leaving.has(id)) leaving.delete(id);
-        else leaving.add(id);
+        if (!leaving.delete(id)) leaving.add(id);
         press.setAttribute("aria-pressed", String(leaving.has(id)));
         if (leaving.size) stage("remove_alternative", { node: here.id, ids: [...leaving] });
         else cancel();
@@ -1463,223 +1816,80 @@ function tools({ node, nodes, request, fail }) {
       return press;
     });
   }
-  return { box, strip, draw, stage, cancel, commit, forKey, alternatives, waiting: () => pending !== null };
-}
-
-// rpc.js
-var made = 0;
-var uuid = () => `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}-${made += 1}`;
-function requests(model, signal) {
-  const waiting = /* @__PURE__ */ new Map();
-  const receive = (message, buffers) => {
-    const entry = waiting.get(message?.request);
-    if (!entry) return;
-    waiting.delete(message.request);
-    if (message.error !== void 0) entry.reject(new Error(message.error));
-    else entry.resolve(buffers?.length ? { ...message.result, buffers } : message.result);
-  };
-  model.on("msg:custom", receive);
-  signal.addEventListener("abort", () => {
-    model.off("msg:custom", receive);
-    waiting.clear();
-  });
-  return (method, params = {}) => new Promise((resolve, reject) => {
-    const id = uuid();
-    waiting.set(id, { resolve, reject });
-    model.send({ request: id, method, params });
-  });
+  return { node, box, strip, draw, stage, cancel, commit, forKey, alternatives, waiting: () => pending() !== null };
 }
 
 // n2g_editor.js
-var WHAT = { tok: "one of these tokens", not: "any token but these", any: "any token", gap: "a gap", start: "the start of the text", more: "" };
-function render({ model, el, signal }) {
-  const abort = new AbortController();
-  signal?.addEventListener("abort", () => abort.abort());
-  const request = requests(model, abort.signal);
-  const view = root("n2g", "Pattern graph editor");
-  const alert = alertBox(model);
-  const title = h("h2");
-  const scores = h("section");
-  const detail = h("section", { class: "sl-detail" });
-  const steps = h("section");
-  const fixed = model.get("read_only");
-  const node = () => model.get("nodes").find((n) => n.id === model.get("selected"));
-  const ask = (method, params) => request(method, params).catch((e) => alert.say(e.message));
-  function select(id) {
-    if (id === model.get("selected")) return;
-    model.set("selected", id);
-    model.save_changes();
-  }
-  const drawing = canvas({ nodes: () => model.get("nodes"), selected: () => model.get("selected"), select, signal: abort.signal });
-  const editing = tools({ node, nodes: () => model.get("nodes"), request, fail: alert.say });
-  const rows = examples({ selected: () => model.get("selected"), select, stage: editing.stage, request, fail: alert.say });
+function toolbar({ state, ask }, picture) {
   const undo = button("Undo", "Undo (Ctrl+Z)", () => ask("undo"));
   const redo = button("Redo", "Redo (Ctrl+Shift+Z)", () => ask("redo"));
-  function download(name, text, type) {
-    const link = h("a", { download: name, href: URL.createObjectURL(new Blob([text], { type })) });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 1e4);
-  }
-  const file = (end) => `latent-${model.get("latent") ?? "graph"}.${end}`;
-  const save2 = (kind, type) => button(kind.toUpperCase(), `Save the graph as ${kind.toUpperCase()}`, () => request("export", { kind }).then((text) => download(file(kind), text, type), (e) => alert.say(e.message)));
-  const picture = figureMenu(view, () => `latent-${model.get("latent") ?? "graph"}-graph`, alert.say, drawing.picture);
-  view.addEventListener("keydown", (event) => {
-    if (typing(event)) return event.stopPropagation();
-    const target = (
-      /** @type {HTMLElement} */
-      event.target
-    );
-    const command = event.ctrlKey || event.metaKey;
-    const key = event.key.toLowerCase();
-    let action;
-    if (command && !event.altKey && key === "z" && !fixed) action = () => ask(event.shiftKey ? "redo" : "undo");
-    else if (command && key === "y" && !fixed) action = () => ask("redo");
-    else if (command || event.altKey) return;
-    else if (event.key === "Escape") action = editing.waiting() ? editing.cancel : () => select(null);
-    else if (event.key === "Enter" && target.tagName !== "BUTTON") action = editing.waiting() ? editing.commit : () => {
-      const id = model.get("selected");
-      if (id !== null) drawing.toggle(id);
-    };
-    else if (event.key.startsWith("Arrow")) action = () => drawing.walk(event.key);
-    else if (event.key === "+" || event.key === "=") action = () => drawing.zoom(1.25);
-    else if (event.key === "-") action = () => drawing.zoom(0.8);
-    else if (event.key === "0") action = drawing.fit;
-    else if (!fixed) action = editing.forKey(event.key);
-    if (!action) return;
-    event.preventDefault();
-    event.stopPropagation();
-    action();
-  });
-  function drawScores() {
-    const [now, was, final] = [model.get("score"), model.get("before"), model.get("final")];
-    const done = model.get("done");
-    undo.disabled = done === 0;
-    redo.disabled = done >= model.get("history").length;
-    title.textContent = model.get("latent") === null ? "Patterns" : `Latent ${model.get("latent")}`;
-    scores.replaceChildren(h("h3", {}, now?.split ? `Score on the ${now.split} documents` : "Score"));
-    if (!now) return scores.append(h("p", { class: "sl-muted sl-small" }, model.get("score_reason")));
-    const keys = (
-      /** @type {const} */
-      ["precision", "recall", "f1"]
-    );
-    const cell = (s, k) => {
-      const range = s[`${k}_interval`];
-      return h("td", { title: range ? `95 %: ${percent(range[0])} to ${percent(range[1])}` : null }, percent(s[k]));
-    };
-    const row = (name, s, kind = "") => h("tr", { class: kind }, h("td", {}, name), ...keys.map((k) => cell(s, k)));
-    const table = h(
-      "table",
-      { class: "sl-scores" },
-      h("tr", {}, h("th", {}, ""), h("th", {}, "precision"), h("th", {}, "recall"), h("th", {}, "F1")),
-      row("graph", now, "sl-now")
-    );
-    if (now.f1_interval && now.precision_interval && now.recall_interval) {
-      table.append(h("tr", { class: "sl-range" }, h("td", { class: "sl-muted" }, "95 %"), ...keys.map((k) => {
-        const [a, b] = (
-          /** @type {[number, number]} */
-          now[`${k}_interval`]
-        );
-        return h("td", { class: "sl-muted" }, `${(100 * a).toFixed(0)}–${(100 * b).toFixed(0)}`);
-      })));
-    }
-    if (was && done) {
-      table.append(h("tr", {}, h("td", { class: "sl-muted" }, "change"), ...keys.map((k) => {
-        const [a, b] = [was[k], now[k]];
-        if (a === null || b === null) return h("td", { class: "sl-delta" }, "–");
-        const points = 100 * (b - a);
-        return h("td", { class: `sl-delta ${points > 0.05 ? "sl-up" : points < -0.05 ? "sl-down" : "sl-muted"}` }, `${points >= 0.05 ? "+" : points <= -0.05 ? "−" : "±"}${Math.abs(points).toFixed(1)}`);
-      })));
-    }
-    for (const [name, s] of Object.entries(model.get("baselines"))) table.append(row(name, s));
-    if (final) table.append(row(final.done === done ? "test" : `test, at edit ${final.done}`, final, "sl-final"));
-    scores.append(table, h(
-      "p",
-      { class: "sl-muted sl-small" },
-      `${count(now.tp)} hits, ${count(now.fp)} false alarms, ${count(now.fn)} misses` + (now.tokens ? ` in ${count(now.tokens)} tokens` : "")
-    ));
-    if (!fixed) scores.append(button("Test score", "Score on the test documents. Ask once, at the end: who edits until it looks good has made it worthless", () => ask("final_score")));
-  }
-  function drawDetails() {
-    const here = node();
-    detail.replaceChildren();
-    editing.draw();
-    if (!here) return detail.append(h("p", { class: "sl-muted sl-small" }, model.get("nodes").length ? "Select a node to see and change what it matches." : ""));
-    detail.append(h("h3", {}, `Node ${here.id}: ${WHAT[here.kind]}`));
-    if (here.text.length) detail.append(h("div", { class: "sl-chips" }, ...editing.alternatives(here, fixed), here.text.length > 60 ? `+ ${here.text.length - 60}` : null));
-    const known = [];
-    if (here.end) known.push(["predicted activation", here.end.value]);
-    if (here.imp !== null) known.push(["importance", here.imp]);
-    const list = h("dl", { class: "sl-facts-list" });
-    const fill = (rows2) => list.append(...rows2.flatMap(([a, b]) => [h("dt", {}, a), h("dd", {}, show(b))]));
-    fill(known);
-    detail.append(list);
-    if (!fixed && model.get("score")) request("facts", { node: here.id }).then((found) => {
-      if (detail.contains(list)) fill(found);
-    }, (e) => alert.say(e.message));
-  }
-  function drawHistory() {
-    const [history, done] = [model.get("history"), model.get("done")];
-    steps.replaceChildren();
-    if (!history.length) return;
-    const jump = (i, text) => {
-      if (fixed) return h("span", {}, text);
-      const made2 = h("button", { type: "button", class: "sl-link", title: i === done ? "The graph is here" : "Go here", "aria-current": i === done ? "step" : null }, text);
-      made2.addEventListener("click", () => ask("go_to", { step: i }));
-      return made2;
-    };
-    const first = h("li", {}, jump(0, "as it began"));
-    const before = model.get("before");
-    first.append(h("span", { class: "sl-muted" }, before ? `F1 ${percent(before.f1)}` : ""));
-    steps.append(h("h3", {}, "Edits"), h("ol", { class: "sl-history" }, first, ...history.map((step, i) => {
-      const item = h("li", { class: i < done ? "" : "sl-undone" }, jump(i + 1, h("bdi", {}, step.text)), h("span", { class: "sl-muted" }, step.f1 === null || step.f1 === void 0 ? "" : `F1 ${percent(step.f1)}`));
-      if (step.delta) item.append(h("span", { class: "sl-small sl-changes" }, ...changes(step.delta)));
-      if (fixed || i >= done) {
-        if (step.note) item.append(h("span", { class: "sl-muted sl-small" }, step.note));
-        return item;
-      }
-      const note = h("input", { class: "sl-input", type: "text", placeholder: "Why?", "aria-label": `Note on edit ${i + 1}`, maxlength: 500 });
-      note.value = step.note;
-      note.addEventListener("change", () => ask("annotate", { step: i, note: note.value }));
-      item.append(note);
-      return item;
-    })));
-  }
-  const scored = () => !fixed && model.get("score") !== null;
-  const load = throttle(() => {
-    rows.box.hidden = !scored();
-    if (scored()) rows.load();
-  }, 60, abort.signal);
-  const redraw = throttle(() => {
-    drawing.draw(model.get("reason"));
-    drawScores();
-    drawDetails();
-    drawHistory();
-    load();
-  }, 0, abort.signal);
-  for (
-    const key of
-    /** @type {const} */
-    ["nodes", "score", "before", "baselines", "history", "done", "final", "reason", "latent", "selected"]
-  ) model.on(`change:${key}`, redraw);
-  model.on("change:selected", drawing.mark);
-  const bar = h("span", { class: "sl-bar sl-edit-bar" }, undo, redo, h("span", { class: "sl-muted sl-small" }, "save"), save2("json", "application/json"), save2("dot", "text/vnd.graphviz"), picture);
-  if (fixed) bar.replaceChildren(picture);
-  view.append(
-    alert.box,
-    h("div", { class: "sl-bar" }, title, h("span", { class: "sl-grow" }), bar),
-    h("div", { class: "sl-columns" }, h("div", { class: "sl-main" }, drawing.box, ...fixed ? [] : [editing.strip, rows.box]), h("aside", {}, scores, detail, fixed ? "" : editing.box, steps))
+  const file = (kind, type) => button(kind.toUpperCase(), `Save the graph as ${kind.toUpperCase()}`, () => ask("export", { kind }, (text) => save(new Blob([text], { type }), `latent-${state.latent ?? "graph"}.${kind}`)));
+  const node = h("span", { class: "sl-bar sl-edit-bar" });
+  if (!state.read_only) node.append(
+    undo,
+    redo,
+    h("span", { class: "sl-muted sl-small" }, "save"),
+    file("json", "application/json"),
+    file("dot", "text/vnd.graphviz")
   );
-  el.append(view);
-  rows.box.hidden = true;
-  drawing.draw(model.get("reason"));
-  drawScores();
-  drawDetails();
-  drawHistory();
-  drawing.fit();
-  load();
-  return () => abort.abort();
+  node.append(picture);
+  const draw = () => {
+    undo.disabled = state.done === 0;
+    redo.disabled = state.done >= state.history.length;
+  };
+  return { node, draw };
 }
-var n2g_editor_default = { render };
+function keyOf({ state, set, ask }, event, drawing, editing) {
+  if (typing(event)) return void 0;
+  const command = event.ctrlKey || event.metaKey, key = event.key.toLowerCase();
+  if (command && !state.read_only && key === "z" && !event.altKey) return () => ask(event.shiftKey ? "redo" : "undo");
+  if (command && !state.read_only && key === "y") return () => ask("redo");
+  if (command || event.altKey) return void 0;
+  if (event.key === "Escape") return editing.waiting() ? editing.cancel : () => set({ selected: null });
+  if (event.key === "Enter" && !onButton(event)) {
+    return editing.waiting() ? editing.commit : () => {
+      if (state.selected !== null) drawing.toggle(state.selected);
+    };
+  }
+  if (event.key.startsWith("Arrow")) return () => drawing.walk(event.key);
+  const closer = () => drawing.zoom(1.25);
+  const look = (
+    /** @type {Record<string, () => void>} */
+    { "+": closer, "=": closer, "-": () => drawing.zoom(0.8), 0: drawing.fit }[event.key]
+  );
+  return look ?? (state.read_only ? void 0 : editing.forKey(event.key));
+}
+function build(ui) {
+  const { state, view, on, soon, signal } = ui;
+  const fixed = state.read_only;
+  const drawing = canvas(ui), editing = tools(ui), rows = examples(ui, editing.stage);
+  const bar = toolbar(ui, figureMenu(ui, () => `latent-${state.latent ?? "graph"}-graph`, drawing.picture));
+  const score = scores(ui), about = details(ui, editing), steps = history(ui);
+  const title = h("h2");
+  onKeys(view, (event) => keyOf(ui, event, drawing, editing));
+  const load = throttle(() => {
+    rows.box.hidden = fixed || !state.score;
+    if (!rows.box.hidden) rows.load();
+  }, 60, signal);
+  function draw() {
+    title.textContent = state.latent === null ? "Patterns" : `Latent ${state.latent}`;
+    drawing.draw(state.reason);
+    for (const panel of [bar, score, editing, about, steps]) panel.draw();
+    load();
+  }
+  soon(["nodes", "score", "before", "baselines", "history", "done", "final", "reason", "latent", "selected"], draw);
+  on(["selected"], drawing.mark);
+  view.append(h("div", { class: "sl-bar" }, title, grow(), bar.node), h(
+    "div",
+    { class: "sl-columns" },
+    h("div", { class: "sl-main" }, drawing.box, ...fixed ? [] : [editing.strip, rows.box]),
+    h("aside", {}, score.node, about.node, ...fixed ? [] : [editing.box], steps.node)
+  ));
+  rows.box.hidden = true;
+  draw();
+  drawing.fit();
+}
+var n2g_editor_default = widget("n2g", "Pattern graph editor", build);
 export {
   n2g_editor_default as default
 };

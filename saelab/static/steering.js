@@ -1,30 +1,23 @@
 // dom.js
-function setAll(node, attributes) {
+function fill(node, attributes, children) {
   for (const [key, value] of Object.entries(attributes)) {
     if (value === false || value === null || value === void 0) continue;
     node.setAttribute(key, value === true ? "" : String(value));
   }
-}
-function h(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  setAll(node, attributes);
   node.append(...children.filter((c) => c !== null));
   return node;
 }
+var h = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
 function button(text, name, action) {
   const node = h("button", { type: "button", class: "sl-button", title: name, "aria-label": name }, text);
   node.addEventListener("click", action);
   return node;
 }
-function root(name, label) {
-  return h("div", {
-    class: `saelab saelab-${name}`,
-    role: "group",
-    "aria-label": label,
-    tabindex: "-1",
-    "data-lm-suppress-shortcuts": "true"
-  });
-}
+var grow = () => h("span", { class: "sl-grow" });
+var focused = (field2) => (
+  /** @type {Document} */
+  field2.getRootNode().activeElement === field2
+);
 function show(value, digits = 3) {
   if (value === null || value === void 0 || Number.isNaN(value)) return "–";
   const size = Math.abs(value);
@@ -34,25 +27,14 @@ function show(value, digits = 3) {
   if (size >= 1e3) return count(Math.round(value));
   return String(Number(value.toPrecision(digits)));
 }
-function count(value) {
-  return value.toLocaleString("en-US", { maximumFractionDigits: 0 });
-}
-function clamp(value, low, high) {
-  return Math.min(Math.max(value, low), high);
-}
-function typing(event) {
-  const target = (
-    /** @type {HTMLElement} */
-    event.target
-  );
-  return ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName);
-}
+var count = (value) => value.toLocaleString("en-US", { maximumFractionDigits: 0 });
+var clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 function throttle(fn, wait, signal) {
   let timer;
   let last;
-  signal?.addEventListener("abort", () => clearTimeout(timer));
+  signal.addEventListener("abort", () => clearTimeout(timer));
   return (...args) => {
-    if (signal?.aborted) return;
+    if (signal.aborted) return;
     last = args;
     timer ??= setTimeout(() => {
       timer = void 0;
@@ -61,39 +43,64 @@ function throttle(fn, wait, signal) {
   };
 }
 
-// alert.js
-function alertBox(model) {
-  const box = h("div", { class: "sl-alert", role: "alert", hidden: true });
-  const say = (message, traceback) => {
-    box.hidden = !message;
-    box.replaceChildren();
-    if (!message) return;
-    box.append(
-      h("span", { class: "sl-alert-text" }, message),
-      button("×", "Dismiss the message", () => say(""))
-    );
-    if (traceback) box.append(h("details", {}, h("summary", {}, "traceback"), h("pre", {}, traceback)));
-  };
-  const fromPython = () => {
-    const error = model.get("error") ?? {};
-    say(error.message ?? "", error.traceback);
-  };
-  model.on("change:error", fromPython);
-  fromPython();
-  return { box, say };
+// controls.js
+var numberField = (label, more = {}) => h("input", { class: "sl-input sl-number", type: "text", inputmode: "decimal", "aria-label": label, ...more });
+function onEnter(field2, enter, escape) {
+  field2.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") enter();
+    if (event.key === "Escape") escape?.();
+  });
 }
+function latentIn(field2, say, d_sae = Infinity) {
+  const latent = Number(field2.value.trim() || NaN);
+  const known = Number.isInteger(latent) && latent >= 0 && latent < d_sae;
+  say(known ? "" : d_sae === Infinity ? "A latent is a whole number from 0 on." : `A latent is a whole number from 0 to ${d_sae - 1}.`);
+  return known ? latent : null;
+}
+var typing = (event) => ["INPUT", "TEXTAREA", "SELECT"].includes(
+  /** @type {Element} */
+  event.target.tagName
+);
+function onKeys(node, find) {
+  node.addEventListener("keydown", (event) => {
+    const action = find(event);
+    if (action || typing(event)) event.stopPropagation();
+    if (!action) return;
+    event.preventDefault();
+    action();
+  });
+}
+var tableRow = (tag, cells, more = () => ({})) => h("tr", {}, ...cells.map((cell, i) => h(tag, more(i), cell)));
 
 // figure.js
 var NS = "http://www.w3.org/2000/svg";
 var CONTROLS = ".sl-button, .sl-tabs, .sl-input, .sl-check, .sl-tip, .sl-alert, .sl-figure, .sl-controls, .sl-pin, [hidden]";
-var SVG_STYLE = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-opacity", "font-family", "font-size", "font-weight", "text-anchor", "opacity", "visibility"];
+var SVG_STYLE = [
+  "fill",
+  "fill-opacity",
+  "stroke",
+  "stroke-width",
+  "stroke-dasharray",
+  "stroke-opacity",
+  "font-family",
+  "font-size",
+  "font-style",
+  "font-weight",
+  "text-anchor",
+  "opacity",
+  "visibility",
+  "white-space"
+];
 var ILLEGAL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 function shape(tag, attributes, text) {
   const node = document.createElementNS(NS, tag);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, typeof value === "number" ? String(Math.round(value * 100) / 100) : value);
+  for (const [key, value] of Object.entries(attributes)) {
+    node.setAttribute(key, typeof value === "number" ? String(Math.round(value * 100) / 100) : value);
+  }
   if (text !== void 0) node.append(text.replace(ILLEGAL, "�"));
   return node;
 }
+var inFrame = ({ at }, { left, top, width, height }) => ({ x: left - at.left, y: top - at.top, width, height });
 var paints = (colour) => !!colour && colour !== "transparent" && !/rgba\(.*, 0\)$|\/ 0\)$/.test(colour);
 function lines(node) {
   const range = document.createRange();
@@ -118,113 +125,120 @@ function lines(node) {
   }
   return out.filter((l) => l.text.trim());
 }
-function toSvg(view) {
-  const frame = view.getBoundingClientRect();
-  const out = (
-    /** @type {SVGSVGElement} */
-    shape("svg", { xmlns: NS, width: frame.width, height: frame.height, viewBox: `0 0 ${Math.ceil(frame.width)} ${Math.ceil(frame.height)}` })
+function letters({ at }, text, box, style, fill2 = style.color) {
+  const size = parseFloat(style.fontSize) || 13;
+  const rtl = style.direction === "rtl";
+  return shape("text", {
+    x: (rtl ? box.right : box.left) - at.left,
+    y: box.top - at.top + box.height / 2 + size * 0.36,
+    fill: fill2,
+    "font-family": style.fontFamily,
+    "font-size": size,
+    "font-weight": style.fontWeight,
+    style: "white-space: pre",
+    ...rtl ? { direction: "rtl" } : {}
+  }, text);
+}
+function background(frame, style, b) {
+  const box = inFrame(frame, b), out = [];
+  const fill2 = style.backgroundColor;
+  if (paints(fill2)) out.push(shape("rect", { ...box, fill: fill2, rx: parseFloat(style.borderTopLeftRadius) || 0 }));
+  out.push(...gradient(style, box));
+  for (
+    const side2 of
+    /** @type {const} */
+    ["Top", "Bottom"]
+  ) {
+    const width = parseFloat(style[`border${side2}Width`]), stroke = style[`border${side2}Color`];
+    const y = side2 === "Top" ? box.y : box.y + box.height;
+    if (width && paints(stroke)) out.push(shape("line", { x1: box.x, x2: box.x + box.width, y1: y, y2: y, stroke, "stroke-width": width }));
+  }
+  return out;
+}
+function gradient(style, box) {
+  if (!style.backgroundImage.includes("gradient")) return [];
+  const fill2 = style.backgroundImage.match(/(?:rgba?|color|oklab|oklch)\([^()]*\)/g)?.at(-1);
+  const share = style.backgroundSize.match(/^([\d.]+)%/);
+  if (!fill2) return [];
+  if (share) return [shape("rect", { ...box, width: box.width * Number(share[1]) / 100, fill: fill2 })];
+  const step = box.width / 24;
+  return Array.from({ length: 24 }, (_, i) => shape("rect", {
+    ...box,
+    x: box.x + i * step,
+    width: step + 0.3,
+    fill: fill2,
+    "fill-opacity": (i + 0.5) / 24
+  }));
+}
+function mark(frame, node, style) {
+  const sign = node instanceof HTMLElement ? node.dataset.mark : void 0;
+  const before = sign ? getComputedStyle(node, "::before") : null;
+  const b = node.getClientRects()[0];
+  if (!sign || !before || before.display === "none" || !b) return [];
+  return [letters(frame, sign, new DOMRect(b.left, b.top, 8, b.height), style, before.color)];
+}
+function styled(node) {
+  const copy = (
+    /** @type {E} */
+    node.cloneNode(true)
   );
-  const [x0, y0] = [frame.left, frame.top];
+  const to = [copy, ...copy.querySelectorAll("*")];
+  [node, ...node.querySelectorAll("*")].forEach((source, i) => {
+    const style = getComputedStyle(source);
+    for (const name of SVG_STYLE) {
+      const value = style.getPropertyValue(name);
+      if (value) to[i].style.setProperty(name, value);
+    }
+  });
+  return copy;
+}
+function walk(frame, node, into) {
+  if (node.matches(CONTROLS)) return;
+  const style = getComputedStyle(node);
+  if (style.display === "none" || style.visibility === "hidden") return;
+  const box = node.getBoundingClientRect();
+  if (node instanceof SVGSVGElement) {
+    const copy = styled(node);
+    for (const [key, value] of Object.entries(inFrame(frame, box))) copy.setAttribute(key, String(value));
+    return into.append(copy);
+  }
+  if (node instanceof HTMLCanvasElement) {
+    if (box.width) into.append(shape("image", { ...inFrame(frame, box), href: node.toDataURL("image/png") }));
+    return;
+  }
+  for (const b of style.display === "inline" ? node.getClientRects() : [box]) into.append(...background(frame, style, b));
+  let inner = into;
+  if (style.overflowX !== "visible" && box.width) {
+    frame.clips += 1;
+    const id = `saelab-clip-${frame.clips}`, clip = shape("clipPath", { id });
+    clip.append(shape("rect", inFrame(frame, box)));
+    inner = shape("g", { "clip-path": `url(#${id})` });
+    into.append(clip, inner);
+  }
+  inner.append(...mark(frame, node, style));
+  for (const child of node.childNodes) {
+    if (child instanceof Element) walk(frame, child, inner);
+    else if (child instanceof Text) inner.append(...lines(child).map((line) => letters(frame, line.text, line.box, style)));
+  }
+}
+function toSvg(view) {
+  const at = view.getBoundingClientRect(), { width, height } = at;
+  const out = shape("svg", { xmlns: NS, width, height, viewBox: `0 0 ${Math.ceil(width)} ${Math.ceil(height)}` });
   const probe = h("span", { style: "color: var(--sl-bg)" });
   view.append(probe);
   out.append(shape("rect", { width: "100%", height: "100%", fill: getComputedStyle(probe).color }));
   probe.remove();
-  let clips = 0;
-  function walk(node, into) {
-    if (node.matches(CONTROLS)) return;
-    const style = getComputedStyle(node);
-    if (style.display === "none" || style.visibility === "hidden") return;
-    const box = node.getBoundingClientRect();
-    if (node instanceof SVGSVGElement) return void into.append(inline(node, box));
-    if (node instanceof HTMLCanvasElement) {
-      if (box.width) into.append(shape("image", { x: box.left - x0, y: box.top - y0, width: box.width, height: box.height, href: node.toDataURL("image/png") }));
-      return;
-    }
-    for (const b of style.display === "inline" ? node.getClientRects() : [box]) {
-      if (paints(style.backgroundColor)) into.append(shape("rect", { x: b.left - x0, y: b.top - y0, width: b.width, height: b.height, fill: style.backgroundColor, rx: parseFloat(style.borderTopLeftRadius) || 0 }));
-      bars(style, b, into);
-      for (
-        const [side, y] of
-        /** @type {[string, number][]} */
-        [["Top", b.top], ["Bottom", b.bottom]]
-      ) {
-        const width = parseFloat(style[
-          /** @type {"borderTopWidth"} */
-          `border${side}Width`
-        ]);
-        const colour = style[
-          /** @type {"borderTopColor"} */
-          `border${side}Color`
-        ];
-        if (width && paints(colour)) into.append(shape("line", { x1: b.left - x0, x2: b.right - x0, y1: y - y0, y2: y - y0, stroke: colour, "stroke-width": width }));
-      }
-    }
-    let inner = into;
-    if (style.overflowX !== "visible" && box.width) {
-      clips += 1;
-      const clip = shape("clipPath", { id: `saelab-clip-${clips}` });
-      clip.append(shape("rect", { x: box.left - x0, y: box.top - y0, width: box.width, height: box.height }));
-      inner = shape("g", { "clip-path": `url(#saelab-clip-${clips})` });
-      into.append(clip, inner);
-    }
-    mark(node, style, inner);
-    for (const child of node.childNodes) {
-      if (child instanceof Element) walk(child, inner);
-      else if (child instanceof Text) for (const line of lines(child)) inner.append(letters(line.text, line.box, style));
-    }
-  }
-  function bars(style, b, into) {
-    if (!style.backgroundImage.includes("gradient")) return;
-    const colours = style.backgroundImage.match(/(?:rgba?|color|oklab|oklch)\([^()]*\)/g) ?? [];
-    const share = style.backgroundSize.match(/^([\d.]+)%/);
-    const colour = colours[colours.length - 1];
-    if (!colour) return;
-    const width = b.width * (share ? Number(share[1]) / 100 : 1);
-    if (share) return void into.append(shape("rect", { x: b.left - x0, y: b.top - y0, width, height: b.height, fill: colour }));
-    for (let i = 0; i < 24; i += 1) into.append(shape("rect", { x: b.left - x0 + i * width / 24, y: b.top - y0, width: width / 24 + 0.3, height: b.height, fill: colour, "fill-opacity": (i + 0.5) / 24 }));
-  }
-  function mark(node, style, into) {
-    if (!(node instanceof HTMLElement) || !node.dataset.mark) return;
-    const before = getComputedStyle(node, "::before");
-    const b = node.getClientRects()[0];
-    if (before.display === "none" || !b) return;
-    into.append(letters(node.dataset.mark, new DOMRect(b.left, b.top, 8, b.height), style, before.color));
-  }
-  function letters(text, box, style, fill = style.color) {
-    const size = parseFloat(style.fontSize) || 13;
-    const rtl = style.direction === "rtl";
-    return shape("text", {
-      x: (rtl ? box.right : box.left) - x0,
-      y: box.top - y0 + box.height / 2 + size * 0.36,
-      fill,
-      "font-family": style.fontFamily,
-      "font-size": size,
-      "font-weight": style.fontWeight,
-      style: "white-space: pre",
-      ...rtl ? { direction: "rtl" } : {}
-    }, text);
-  }
-  function inline(node, box) {
-    const copy = (
-      /** @type {SVGSVGElement} */
-      node.cloneNode(true)
-    );
-    const [from, to] = [[node, ...node.querySelectorAll("*")], [copy, ...copy.querySelectorAll("*")]];
-    from.forEach((source, i) => {
-      const style = getComputedStyle(source);
-      for (const name of SVG_STYLE) if (style.getPropertyValue(name)) to[i].style.setProperty(name, style.getPropertyValue(name));
-    });
-    for (const [key, value] of Object.entries({ x: box.left - x0, y: box.top - y0, width: box.width, height: box.height })) copy.setAttribute(key, String(value));
-    return copy;
-  }
-  walk(view, out);
-  return out;
+  walk({ at, clips: 0 }, view, out);
+  return (
+    /** @type {SVGSVGElement} */
+    out
+  );
 }
-var svgText = (figure) => new XMLSerializer().serializeToString(figure);
+var svgBlob = (figure) => new Blob([new XMLSerializer().serializeToString(figure)], { type: "image/svg+xml" });
 async function toPng(figure, scale = 2) {
   const [width, height] = ["width", "height"].map((k) => Number(figure.getAttribute(k)));
   const image = new Image();
-  const url = URL.createObjectURL(new Blob([svgText(figure)], { type: "image/svg+xml" }));
+  const url = URL.createObjectURL(svgBlob(figure));
   try {
     await new Promise((resolve, reject) => {
       image.onload = resolve;
@@ -233,7 +247,10 @@ async function toPng(figure, scale = 2) {
     });
     const canvas = h("canvas", { width: Math.ceil(width * scale), height: Math.ceil(height * scale) });
     canvas.getContext("2d")?.drawImage(image, 0, 0, canvas.width, canvas.height);
-    return await new Promise((resolve, reject) => canvas.toBlob((blob) => blob ? resolve(blob) : reject(new Error("the figure is too large for a picture")), "image/png"));
+    return await new Promise((resolve, reject) => canvas.toBlob((blob) => {
+      if (blob) resolve(blob);
+      else reject(new Error("the figure is too large for a picture"));
+    }, "image/png"));
   } finally {
     URL.revokeObjectURL(url);
   }
@@ -243,8 +260,12 @@ function save(blob, name) {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1e4);
 }
-function figureMenu(view, name, say, draw = () => toSvg(view)) {
-  const menu = h("details", { class: "sl-figure" }, h("summary", { class: "sl-button", title: "Take what is shown as a figure" }, "figure"));
+function figureMenu({ view, say }, name, draw = () => toSvg(view)) {
+  const menu = h(
+    "details",
+    { class: "sl-figure" },
+    h("summary", { class: "sl-button", title: "Take what is shown as a figure" }, "figure")
+  );
   const item = (label, title, action) => button(label, title, () => {
     menu.open = false;
     Promise.resolve().then(action).catch((e) => say(e.message));
@@ -252,7 +273,7 @@ function figureMenu(view, name, say, draw = () => toSvg(view)) {
   menu.append(h(
     "div",
     { class: "sl-menu" },
-    item("save SVG", "Save as an SVG file, to be edited or printed", () => save(new Blob([svgText(draw())], { type: "image/svg+xml" }), `${name()}.svg`)),
+    item("save SVG", "Save as an SVG file, to be edited or printed", () => save(svgBlob(draw()), `${name()}.svg`)),
     item("save PNG", "Save as a picture with twice the screen's resolution", async () => save(await toPng(draw()), `${name()}.png`)),
     item("copy PNG", "Copy as a picture", async () => {
       const picture = toPng(draw());
@@ -261,12 +282,26 @@ function figureMenu(view, name, say, draw = () => toSvg(view)) {
     })
   ));
   menu.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && menu.open) {
-      menu.open = false;
-      event.stopPropagation();
-    }
+    if (event.key !== "Escape" || !menu.open) return;
+    menu.open = false;
+    event.stopPropagation();
   });
   return menu;
+}
+
+// alert.js
+function alertBox(error, changed) {
+  const box = h("div", { class: "sl-alert", role: "alert", hidden: true });
+  const say = (message, traceback) => {
+    box.hidden = !message;
+    box.replaceChildren();
+    if (message) box.append(h("span", { class: "sl-alert-text" }, message), button("×", "Dismiss the message", () => say("")));
+    if (message && traceback) box.append(h("details", {}, h("summary", {}, "traceback"), h("pre", {}, traceback)));
+  };
+  const fromPython = () => say(error().message ?? "", error().traceback);
+  changed(fromPython);
+  fromPython();
+  return { box, say };
 }
 
 // rpc.js
@@ -293,12 +328,101 @@ function requests(model, signal) {
   });
 }
 
+// tip.js
+function tooltip(parent, signal) {
+  const box = h("div", { class: "sl-tip", role: "tooltip", popover: "manual" });
+  parent.append(box);
+  let open = false;
+  const hide = () => {
+    if (!open) return;
+    open = false;
+    box.classList.remove("sl-open");
+    box.hidePopover?.();
+  };
+  const show2 = (anchor, ...content) => {
+    box.replaceChildren(...content);
+    if (!open) {
+      open = true;
+      box.classList.add("sl-open");
+      box.showPopover?.();
+    }
+    const at = anchor.getClientRects()[0] ?? anchor.getBoundingClientRect();
+    const size = box.getBoundingClientRect();
+    const above = at.bottom + 6 + size.height > window.innerHeight && at.top - 6 - size.height > 0;
+    box.style.left = `${clamp(at.left, 4, Math.max(4, window.innerWidth - size.width - 4))}px`;
+    box.style.top = `${above ? at.top - 6 - size.height : at.bottom + 6}px`;
+  };
+  window.addEventListener("scroll", hide, { capture: true, passive: true, signal });
+  signal.addEventListener("abort", hide);
+  return { show: show2, hide };
+}
+
+// mount.js
+function mount(model, el, outer, name, label) {
+  const abort = new AbortController();
+  const signal = abort.signal;
+  const end = () => abort.abort();
+  outer?.addEventListener("abort", end);
+  const atEnd = (undo) => signal.addEventListener("abort", undo);
+  const view = h("div", {
+    class: `saelab saelab-${name}`,
+    role: "group",
+    "aria-label": label,
+    tabindex: "-1",
+    "data-lm-suppress-shortcuts": "true"
+  });
+  const on = (keys, draw) => {
+    for (const key of keys) model.on(`change:${String(key)}`, draw);
+    atEnd(() => {
+      for (const key of keys) model.off(`change:${String(key)}`, draw);
+    });
+  };
+  const tip = tooltip(view, signal);
+  const alert = alertBox(() => model.get("error") ?? {}, (draw) => on(["error"], draw));
+  const request = requests(model, signal);
+  view.append(alert.box);
+  el.append(view);
+  return {
+    view,
+    tip,
+    signal,
+    atEnd,
+    on,
+    end,
+    request,
+    say: alert.say,
+    state: (
+      /** @type {S} */
+      new Proxy({}, { get: (_, key) => model.get(String(key)) })
+    ),
+    set(changes) {
+      for (const [key, value] of Object.entries(changes)) model.set(key, value);
+      model.save_changes();
+    },
+    soon: (keys, draw) => on(keys, throttle(draw, 0, signal)),
+    ask: (method, params, done2 = () => {
+    }) => {
+      request(method, params).then(done2).catch((error) => alert.say(error.message));
+    }
+  };
+}
+var widget = (name, label, build2) => ({
+  render({ model, el, signal }) {
+    const ui = mount(model, el, signal, name, label);
+    build2(
+      /** @type {Ui<S>} */
+      ui
+    );
+    return ui.end;
+  }
+});
+
 // text.js
 var MARKS = (
   /** @type {Record<string, string>} */
   { "\n": "↵", "\r": "␍", "	": "⇥", " ": "·", " ": "⍽" }
 );
-var WHITE = /[\n\r\t \u00a0]/;
+var WHITE = /([\n\r\t \u00a0])/;
 var RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/g;
 var LTR = /[A-Za-z\u00c0-\u02af\u0370-\u058f\u0900-\u1fff\u3040-\ud7ff]/g;
 function direction(text) {
@@ -306,14 +430,7 @@ function direction(text) {
 }
 function marked(text) {
   if (!WHITE.test(text)) return [text];
-  const out = [];
-  for (const part of text.split(/([\n\r\t \u00a0])/)) {
-    const mark = MARKS[part];
-    if (mark === void 0) {
-      if (part) out.push(part);
-    } else out.push(h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": mark }, part));
-  }
-  return out;
+  return text.split(WHITE).filter(Boolean).map((part) => MARKS[part] === void 0 ? part : h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": MARKS[part] }, part));
 }
 function chip(label) {
   const dir = label.includes("\\x") ? "ltr" : null;
@@ -352,80 +469,34 @@ function tokens(text, values, { low = 0, high, from = 0, to = Infinity }) {
   return out;
 }
 
-// steering.js
-var POSITIONS = (
-  /** @type {Record<string, string>} */
-  {
-    all: "all tokens",
-    prompt: "the prompt",
-    generated: "generated tokens",
-    last: "the newest token"
-  }
-);
-var MEANING = (
-  /** @type {Record<string, string>} */
-  {
-    activation: "of the latent, the mean over the new text as the unsteered model reads it",
-    perplexity: "of the new text, for the unsteered model",
-    repetition: "share of the new text's 3-grams that it had before"
-  }
-);
-function render({ model, el, signal }) {
-  const abort = new AbortController();
-  signal?.addEventListener("abort", () => abort.abort());
-  const request = requests(model, abort.signal);
-  const view = root("steering", "Steering panel");
-  const alert = alertBox(model);
-  const modes = model.get("modes");
-  function set(changes) {
-    for (const [key, value] of Object.entries(changes)) model.set(
-      /** @type {any} */
-      key,
-      value
-    );
-    model.save_changes();
-  }
-  const fail = (e) => alert.say(e.message);
+// steering_edits.js
+function who(latent, { label, token, max }) {
+  const node = h("span", { class: "sl-who" }, h("b", {}, String(latent)), " ");
+  if (token !== null) node.append(chip(token), " ");
+  node.append(label);
+  node.title = token === null ? "" : `fires most on this token; at most ${show(max)} in the index`;
+  return node;
+}
+function edits({ state, set, ask, say, signal }) {
   const list = h("div", { class: "sl-edits" });
-  const box = h("input", { class: "sl-input sl-number", type: "text", inputmode: "numeric", placeholder: "latent", "aria-label": "Latent to add" });
+  const box = numberField("Latent to add", { inputmode: "numeric", placeholder: "latent" });
   const add = () => {
-    const latent = Number(box.value.trim() || NaN);
-    alert.say("");
-    if (!Number.isInteger(latent) || latent < 0 || latent >= model.get("d_sae")) {
-      return alert.say(`A latent is a whole number from 0 to ${model.get("d_sae") - 1}.`);
-    }
+    const latent = latentIn(box, say, state.d_sae);
+    if (latent === null) return;
     box.value = "";
-    request("add", { latent }).catch(fail);
+    ask("add", { latent });
   };
-  box.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") add();
-  });
-  const strengthen = (latent, strength) => set({ edits: model.get("edits").map((e) => e.latent === latent ? { ...e, strength } : e) });
-  const strengthenSoon = throttle(strengthen, 80, abort.signal);
-  function drawEdits() {
-    const editing = list.contains(
-      /** @type {Document} */
-      list.getRootNode().activeElement
-    );
-    const same = [...list.children].map((n) => (
-      /** @type {HTMLElement} */
-      n.dataset.latent
-    )).join() === model.get("edits").map((e) => e.latent).join();
-    if (editing && same) return;
-    list.replaceChildren(...model.get("edits").map(editRow));
-    drawMode();
-  }
-  function editRow({ latent, strength }) {
-    const about = model.get("about")[String(latent)] ?? { label: "", token: null, max: 5 };
-    const who = h("span", { class: "sl-who" }, h("b", {}, String(latent)), " ");
-    if (about.token !== null) who.append(chip(about.token), " ");
-    who.append(about.label);
-    who.title = about.token === null ? "" : `fires most on this token; at most ${show(about.max)} in the index`;
-    const times = modes[model.get("mode")].unit === "times";
-    const reach = times ? 4 : Math.max(3 * about.max, Math.abs(strength));
-    const low = times ? 0 : -reach;
+  onEnter(box, add);
+  const strengthen = (latent, strength) => set({ edits: state.edits.map((e) => e.latent === latent ? { ...e, strength } : e) });
+  const strengthenSoon = throttle(strengthen, 80, signal);
+  function row({ latent, strength }) {
+    const about = state.about[String(latent)] ?? { label: "", token: null, max: 5 };
+    const { unit } = state.modes[state.mode];
+    const scaled = unit === "times";
+    const reach = scaled ? 4 : Math.max(3 * about.max, Math.abs(strength));
+    const low = scaled ? 0 : -reach;
     const slider = h("input", { type: "range", min: low, max: reach, step: reach / 100, "aria-label": `Strength of latent ${latent}` });
-    const number = h("input", { class: "sl-input sl-number", type: "text", inputmode: "decimal", "aria-label": `Strength of latent ${latent}, as a number` });
+    const number = numberField(`Strength of latent ${latent}, as a number`);
     slider.value = String(strength);
     number.value = show(strength);
     slider.addEventListener("input", () => {
@@ -434,214 +505,228 @@ function render({ model, el, signal }) {
       strengthenSoon(latent, value);
     });
     number.addEventListener("change", () => {
-      const value = Number(number.value);
-      if (number.value.trim() === "" || !Number.isFinite(value)) number.value = show(Number(slider.value));
+      const value = number.value.trim() === "" ? NaN : Number(number.value);
+      if (!Number.isFinite(value)) number.value = show(Number(slider.value));
       else {
         slider.value = String(value);
         strengthen(latent, value);
       }
     });
-    const drop = button("×", `Take latent ${latent} away`, () => set({ edits: model.get("edits").filter((e) => e.latent !== latent) }));
-    const row = h(
+    const drop = button("×", `Take latent ${latent} away`, () => set({ edits: state.edits.filter((e) => e.latent !== latent) }));
+    for (const control of [slider, number, drop]) control.disabled = state.read_only;
+    const marks = [show(low), scaled ? "× 2" : "0", show(reach)].map((text) => h("span", {}, text));
+    return h(
       "div",
-      { class: "sl-edit", "data-latent": latent },
-      who,
-      h("span", { class: "sl-slider" }, slider, h("small", { "aria-hidden": "true" }, h("span", {}, show(low)), h("span", {}, times ? "× 2" : "0"), h("span", {}, show(reach)))),
+      { class: `sl-edit${unit ? "" : " sl-off"}`, "data-latent": latent },
+      who(latent, about),
+      h("span", { class: "sl-slider" }, slider, h("small", { "aria-hidden": "true" }, ...marks)),
       number,
       drop
     );
-    if (model.get("read_only")) for (const field2 of [slider, number, drop]) field2.disabled = true;
-    return row;
   }
-  function choice(key, names) {
-    const node = h("select", { class: "sl-input", "aria-label": key }, ...Object.entries(names).map(([value, text]) => h("option", { value }, text)));
-    node.addEventListener("change", () => set({ [key]: (
-      /** @type {any} */
-      node.value
-    ) }));
-    return node;
+  const draw = () => list.replaceChildren(...state.edits.map(row));
+  function echo() {
+    const editing = list.contains(
+      /** @type {Document} */
+      list.getRootNode().activeElement
+    );
+    const drawn = [...list.children].map((n) => (
+      /** @type {HTMLElement} */
+      n.dataset.latent
+    )).join();
+    if (!editing || drawn !== state.edits.map((e) => e.latent).join()) draw();
   }
-  function setting(key, label, whole) {
-    const node = h("input", { class: "sl-input sl-number", type: "text", inputmode: whole ? "numeric" : "decimal", "aria-label": label });
-    node.addEventListener("change", () => {
-      const value = Number(node.value);
-      if (node.value.trim() !== "" && Number.isFinite(value) && value >= 0 && (!whole || Number.isInteger(value))) set({ [key]: value });
-      else node.value = String(model.get(key));
-    });
-    return node;
-  }
-  const mode = choice("mode", Object.fromEntries(Object.entries(modes).map(([key, { title }]) => [key, title])));
-  const positions = choice("positions", POSITIONS);
-  const length = setting("max_new_tokens", "Tokens to write", true);
-  const temperature = setting("temperature", "Temperature", false);
-  const seed = setting("seed", "Seed", true);
+  const adding = h("div", { class: "sl-bar sl-add" }, box, button("Add latent", "Add this latent", add));
+  adding.hidden = state.read_only;
+  return { node: h("div", {}, list, adding), draw, echo };
+}
+
+// steering_settings.js
+var POSITIONS = { all: "all tokens", prompt: "the prompt", generated: "generated tokens", last: "the newest token" };
+var field = (name, input) => h("label", { class: "sl-field" }, name, input);
+function choice({ set }, key, names) {
+  const options = names.map(([value, text]) => h("option", { value }, text));
+  const node = h("select", { class: "sl-input", "aria-label": key }, ...options);
+  node.addEventListener("change", () => set({ [key]: node.value }));
+  return node;
+}
+function setting({ state, set }, key, label) {
+  const whole = key !== "temperature";
+  const node = numberField(label, { inputmode: whole ? "numeric" : "decimal" });
+  node.addEventListener("change", () => {
+    const value = node.value.trim() === "" ? NaN : Number(node.value);
+    if (Number.isFinite(value) && value >= 0 && (!whole || Number.isInteger(value))) set({ [key]: value });
+    else node.value = String(state[key]);
+  });
+  return node;
+}
+function settings(ui) {
+  const { state, set, say, signal } = ui;
+  const fields = {
+    mode: choice(ui, "mode", Object.entries(state.modes).map(([key, { title }]) => [key, title])),
+    positions: choice(ui, "positions", Object.entries(POSITIONS)),
+    max_new_tokens: setting(ui, "max_new_tokens", "Tokens to write"),
+    temperature: setting(ui, "temperature", "Temperature"),
+    seed: setting(ui, "seed", "Seed")
+  };
+  const names = { mode: "what", positions: "where", max_new_tokens: "tokens", temperature: "temperature", seed: "seed" };
+  const keys = (
+    /** @type {(keyof typeof names)[]} */
+    Object.keys(names)
+  );
   const prompt = h("textarea", { class: "sl-input", rows: 2, "aria-label": "Prompt", dir: "auto", spellcheck: "false" });
   const sendPrompt = () => {
-    if (prompt.value !== model.get("prompt")) set({ prompt: prompt.value });
+    if (prompt.value !== state.prompt) set({ prompt: prompt.value });
   };
-  prompt.addEventListener("input", throttle(sendPrompt, 300, abort.signal));
+  prompt.addEventListener("input", throttle(sendPrompt, 300, signal));
   prompt.addEventListener("change", sendPrompt);
-  const go = button("Run", "Write both texts (Ctrl+Enter)", () => {
-    sendPrompt();
-    alert.say("");
-    request("run").catch(fail);
-  });
-  go.classList.add("sl-primary");
-  const stop = button("Cancel", "Stop writing (Esc)", () => {
-    request("cancel").catch(fail);
-  });
-  const status = h("span", { class: "sl-muted", role: "status" });
   const factors = h("input", { class: "sl-input sl-factors", type: "text", "aria-label": "Factors of the sweep" });
-  const sendFactors = () => {
+  function sendFactors() {
     const values = factors.value.split(/[\s,;]+/).filter(Boolean).map(Number);
-    if (!values.length || values.some((v) => !Number.isFinite(v))) {
-      factors.value = model.get("factors").join(", ");
-      alert.say("The factors of a sweep are numbers with commas between them, such as 0, 1, 2.");
+    if (!values.length || !values.every(Number.isFinite)) {
+      factors.value = state.factors.join(", ");
+      say("The factors of a sweep are numbers with commas between them, such as 0, 1, 2.");
       return false;
     }
-    if (values.join() !== model.get("factors").join()) set({ factors: values });
+    if (values.join() !== state.factors.join()) set({ factors: values });
     return true;
-  };
+  }
   factors.addEventListener("change", sendFactors);
-  const sweep = button("Sweep", "Write with each latent alone, at each factor times its strength", () => {
-    alert.say("");
-    sendPrompt();
-    if (sendFactors()) request("sweep").catch(fail);
-  });
-  function drawMode() {
-    for (const row of list.children) row.classList.toggle("sl-off", !modes[model.get("mode")].unit);
+  for (const node of [...Object.values(fields), prompt]) node.disabled = state.read_only;
+  function draw() {
+    for (const key of keys) fields[key].value = String(state[key]);
+    if (!focused(factors)) factors.value = state.factors.join(", ");
+    if (!focused(prompt)) prompt.value = state.prompt;
   }
-  function drawSettings() {
-    mode.value = model.get("mode");
-    positions.value = model.get("positions");
-    length.value = String(model.get("max_new_tokens"));
-    temperature.value = String(model.get("temperature"));
-    seed.value = String(model.get("seed"));
-    if (
-      /** @type {Document} */
-      factors.getRootNode().activeElement !== factors
-    ) factors.value = model.get("factors").join(", ");
-    if (
-      /** @type {Document} */
-      prompt.getRootNode().activeElement !== prompt
-    ) prompt.value = model.get("prompt");
-  }
-  const texts = h("div", { class: "sl-texts", "aria-live": "off" });
-  const legend = h("div", { class: "sl-key sl-small sl-muted" });
-  function side(name, text, plain) {
-    const body = h("bdi", { class: "sl-text", dir: direction(model.get("prompt") + (text?.text.join("") ?? "")) });
-    body.style.display = "block";
-    if (text) {
-      const differs = new Set(text.differs);
-      const spans = tokens(text, [], { high: 1 });
-      for (const s of spans) {
-        for (let i = Number(s.dataset.start); i < Number(s.dataset.stop); i += 1) if (differs.has(i)) s.classList.add("sl-differs");
-      }
-      body.append(h("span", { class: "sl-prompt" }, model.get("said").prompt ?? model.get("prompt")), ...spans);
-      if (!text.text.length && !model.get("running")) body.append(h("span", { class: "sl-muted" }, " (nothing)"));
-    }
-    const node = h("div", { class: `sl-side${plain ? " sl-plain" : ""}` }, h("h3", {}, name), body);
-    return { node, body };
-  }
-  function drawTexts() {
-    const [left, right, running] = [model.get("baseline"), model.get("steered"), model.get("running")];
-    const edits = (
-      /** @type {[number, number][]} */
-      model.get("said").edits ?? []
-    );
-    const sign = modes[model.get("said").mode]?.sign;
-    const name = edits.length ? `steered: ${edits.map(([l, s]) => sign === "+" ? `${l} ${s < 0 ? "−" : "+"} ${show(Math.abs(s))}` : sign ? `${l} ${sign} ${show(s)}` : `${l} off`).join(", ")}` : "steered";
-    const [a, b] = [side("as it is", left, true), side(name, right, false)];
-    if (running) (right || left === null || !left ? right ? b : a : a).body.classList.add("sl-wait");
-    texts.hidden = !left && !right && !(running && !model.get("status").startsWith("sweep"));
-    texts.replaceChildren(a.node, b.node);
-    legend.hidden = !model.get("said").edits;
-    const one = h("span", { class: "sl-side sl-plain" }, h("span", { class: "sl-tok sl-differs" }, "only without"));
-    const two = h("span", { class: "sl-side" }, h("span", { class: "sl-tok sl-differs" }, "only with steering"));
-    for (const s of [one, two]) s.setAttribute("style", "border:0;padding:0;min-height:0");
-    legend.replaceChildren(one, two, h("span", {}, `seed ${count(model.get("said").seed ?? 0)}, temperature ${show(model.get("said").temperature)}; both texts use the same random numbers`));
-  }
-  const table = h("div", { class: "sl-swept", role: "region", "aria-label": "Sweep", tabindex: "0" });
-  function drawSweep() {
-    const rows = model.get("swept");
-    table.hidden = !rows.length;
-    if (!rows.length) return;
-    const names = ["latent", "strength", "activation", "perplexity", "repetition", "text"];
-    table.replaceChildren(h(
-      "table",
-      {},
-      h("thead", {}, h("tr", {}, ...names.map((n) => h("th", { class: n === "text" ? "" : "sl-num", title: MEANING[n] ?? null }, n)))),
-      h("tbody", {}, ...rows.map((r) => h(
-        "tr",
-        {},
-        h("td", { class: "sl-num" }, String(r.latent)),
-        ...[r.strength, r.activation, r.perplexity, r.repetition].map((v) => h("td", { class: "sl-num" }, show(v))),
-        h("td", { title: r.text }, h("bdi", { class: "sl-text sl-line", dir: direction(r.text) }, ...marked(r.text)))
-      )))
-    ));
-  }
-  function drawRunning() {
-    const running = model.get("running");
-    go.disabled = sweep.disabled = running;
-    stop.disabled = !running;
-    status.textContent = model.get("status");
-    drawTexts();
-  }
-  view.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !go.disabled) {
-      event.preventDefault();
-      event.stopPropagation();
-      go.click();
-    } else if (event.key === "Escape" && !stop.disabled) {
-      event.stopPropagation();
-      stop.click();
-    } else if (typing(event)) event.stopPropagation();
-  });
-  const redraw = throttle(drawRunning, 0, abort.signal);
-  for (
-    const key of
-    /** @type {const} */
-    ["running", "status", "baseline", "steered", "said"]
-  ) model.on(`change:${key}`, redraw);
-  model.on("change:swept", throttle(drawSweep, 0, abort.signal));
-  for (
-    const key of
-    /** @type {const} */
-    ["edits", "about"]
-  ) model.on(`change:${key}`, drawEdits);
-  for (
-    const key of
-    /** @type {const} */
-    ["positions", "max_new_tokens", "temperature", "seed", "prompt", "factors"]
-  ) model.on(`change:${key}`, drawSettings);
-  model.on("change:mode", () => {
-    drawSettings();
-    list.replaceChildren(...model.get("edits").map(editRow));
-    drawMode();
-  });
-  const field = (name, input) => h("label", { class: "sl-field" }, name, input);
-  const controls = h(
-    "div",
-    { class: "sl-form" },
-    h("div", {}, list, h("div", { class: "sl-bar sl-add" }, box, button("Add latent", "Add this latent", add))),
-    h("div", { class: "sl-bar" }, field("what", mode), field("where", positions), field("tokens", length), field("temperature", temperature), field("seed", seed)),
-    prompt,
-    h("div", { class: "sl-bar" }, go, stop, h("span", { class: "sl-sep" }), sweep, field("× strength", factors), status)
-  );
-  const figure = figureMenu(view, () => "steering", alert.say);
-  view.append(alert.box, controls, texts, h("div", { class: "sl-bar sl-foot" }, legend, h("span", { class: "sl-grow" }), figure), table);
-  el.append(view);
-  if (model.get("read_only")) {
-    for (const node of [mode, positions, length, temperature, seed, prompt]) node.disabled = true;
-    for (const node of [go.parentElement, box.parentElement]) if (node) node.hidden = true;
-  }
-  drawEdits();
-  drawSettings();
-  drawRunning();
-  drawSweep();
-  return () => abort.abort();
+  const bar = h("div", { class: "sl-bar" }, ...keys.map((key) => field(names[key], fields[key])));
+  return { bar, prompt, factors, sendPrompt, sendFactors, draw };
 }
-var steering_default = { render };
+
+// steering_texts.js
+var MEANING = (
+  /** @type {[string, string | null][]} */
+  [
+    ["latent", null],
+    ["strength", null],
+    ["activation", "of the latent, the mean over the new text as the unsteered model reads it"],
+    ["perplexity", "of the new text, for the unsteered model"],
+    ["repetition", "share of the new text's 3-grams that it had before"],
+    ["text", null]
+  ]
+);
+function done(sign, latent, strength) {
+  if (sign === "+") return `${latent} ${strength < 0 ? "−" : "+"} ${show(Math.abs(strength))}`;
+  return sign ? `${latent} ${sign} ${show(strength)}` : `${latent} off`;
+}
+function side({ prompt, said, running: running2 }, name, text, plain, wait) {
+  const dir = direction(prompt + (text?.text.join("") ?? ""));
+  const body = h("bdi", { class: `sl-text${wait ? " sl-wait" : ""}`, dir, style: "display: block" });
+  if (text) {
+    const spans = tokens(text, [], { high: 1 });
+    for (const s of spans) {
+      const differs = text.differs.some((i) => Number(s.dataset.start) <= i && i < Number(s.dataset.stop));
+      s.classList.toggle("sl-differs", differs);
+    }
+    body.append(h("span", { class: "sl-prompt" }, said.prompt ?? prompt), ...spans);
+    if (!text.text.length && !running2) body.append(h("span", { class: "sl-muted" }, " (nothing)"));
+  }
+  return h("div", { class: `sl-side${plain ? " sl-plain" : ""}` }, h("h3", {}, name), body);
+}
+function texts({ state }) {
+  const node = h("div", { class: "sl-texts", "aria-live": "off" });
+  const sample = (text, more = "") => h(
+    "span",
+    { class: `sl-side${more}`, style: "border:0;padding:0;min-height:0" },
+    h("span", { class: "sl-tok sl-differs" }, text)
+  );
+  const how = h("span", {});
+  const legend = h("div", { class: "sl-key sl-small sl-muted" }, sample("only without", " sl-plain"), sample("only with steering"), how);
+  function draw() {
+    const { baseline: left, steered: right, running: running2, said } = state;
+    const edits2 = (
+      /** @type {[number, number][]} */
+      said.edits ?? []
+    );
+    const name = edits2.length ? `steered: ${edits2.map(([latent, strength]) => done(state.modes[said.mode]?.sign, latent, strength)).join(", ")}` : "steered";
+    node.hidden = !left && !right && !(running2 && !state.status.startsWith("sweep"));
+    node.replaceChildren(side(state, "as it is", left, true, running2 && !right), side(state, name, right, false, running2 && !!right));
+    legend.hidden = !said.edits;
+    how.textContent = `seed ${count(said.seed ?? 0)}, temperature ${show(said.temperature)}; both texts use the same random numbers`;
+  }
+  return { node, legend, draw };
+}
+function sweepTable({ state }) {
+  const node = h("div", { class: "sl-swept", role: "region", "aria-label": "Sweep", tabindex: "0" });
+  const kind = (i) => i < 5 ? "sl-num" : "";
+  const head = tableRow("th", MEANING.map(([name]) => name), (i) => ({ class: kind(i), title: MEANING[i][1] }));
+  function draw() {
+    node.hidden = !state.swept.length;
+    node.replaceChildren(h("table", {}, h("thead", {}, head), h("tbody", {}, ...state.swept.map((r) => tableRow(
+      "td",
+      [
+        String(r.latent),
+        ...[r.strength, r.activation, r.perplexity, r.repetition].map((v) => show(v)),
+        h("bdi", { class: "sl-text sl-line", dir: direction(r.text) }, ...marked(r.text))
+      ],
+      (i) => i < 5 ? { class: kind(i) } : { title: r.text }
+    )))));
+  }
+  return { node, draw };
+}
+
+// steering.js
+function running({ state, ask, say }, of) {
+  const go = button("Run", "Write both texts (Ctrl+Enter)", () => {
+    of.sendPrompt();
+    say("");
+    ask("run");
+  });
+  go.classList.add("sl-primary");
+  const stop = button("Cancel", "Stop writing (Esc)", () => ask("cancel"));
+  const sweep = button("Sweep", "Write with each latent alone, at each factor times its strength", () => {
+    say("");
+    of.sendPrompt();
+    if (of.sendFactors()) ask("sweep");
+  });
+  const status = h("span", { class: "sl-muted", role: "status" });
+  const node = h("div", { class: "sl-bar" }, go, stop, h("span", { class: "sl-sep" }), sweep, field("× strength", of.factors), status);
+  node.hidden = state.read_only;
+  function draw() {
+    go.disabled = sweep.disabled = state.running;
+    stop.disabled = !state.running;
+    status.textContent = state.status;
+  }
+  return { node, go, stop, draw };
+}
+function build(ui) {
+  const { view, on, soon } = ui;
+  const list = edits(ui), of = settings(ui), both = texts(ui), sweep = sweepTable(ui);
+  const run = running(ui, of);
+  const drawRunning = () => {
+    run.draw();
+    both.draw();
+  };
+  onKeys(view, (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !run.go.disabled) return () => run.go.click();
+    return event.key === "Escape" && !run.stop.disabled && (() => run.stop.click());
+  });
+  soon(["running", "status", "baseline", "steered", "said"], drawRunning);
+  soon(["swept"], sweep.draw);
+  on(["edits", "about"], list.echo);
+  on(["positions", "max_new_tokens", "temperature", "seed", "prompt", "factors", "mode"], of.draw);
+  on(["mode"], list.draw);
+  view.append(
+    h("div", { class: "sl-form" }, list.node, of.bar, of.prompt, run.node),
+    both.node,
+    h("div", { class: "sl-bar sl-foot" }, both.legend, grow(), figureMenu(ui, () => "steering")),
+    sweep.node
+  );
+  list.draw();
+  of.draw();
+  drawRunning();
+  sweep.draw();
+}
+var steering_default = widget("steering", "Steering panel", build);
 export {
   steering_default as default
 };

@@ -1,30 +1,28 @@
 // dom.js
-function setAll(node, attributes) {
+function fill(node, attributes, children) {
   for (const [key, value] of Object.entries(attributes)) {
     if (value === false || value === null || value === void 0) continue;
     node.setAttribute(key, value === true ? "" : String(value));
   }
-}
-function h(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  setAll(node, attributes);
   node.append(...children.filter((c) => c !== null));
   return node;
 }
+var h = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
 function button(text, name, action) {
   const node = h("button", { type: "button", class: "sl-button", title: name, "aria-label": name }, text);
   node.addEventListener("click", action);
   return node;
 }
-function root(name, label) {
-  return h("div", {
-    class: `saelab saelab-${name}`,
-    role: "group",
-    "aria-label": label,
-    tabindex: "-1",
-    "data-lm-suppress-shortcuts": "true"
-  });
-}
+var grow = () => h("span", { class: "sl-grow" });
+var closest = (event, selector) => (
+  /** @type {HTMLElement | null} */
+  /** @type {Element} */
+  event.target.closest?.(selector) ?? null
+);
+var focused = (field) => (
+  /** @type {Document} */
+  field.getRootNode().activeElement === field
+);
 function show(value, digits = 3) {
   if (value === null || value === void 0 || Number.isNaN(value)) return "–";
   const size = Math.abs(value);
@@ -40,25 +38,14 @@ function column(value) {
   const text = size !== 0 && (size >= 1e3 || size < 1e-3) ? show(size) : size.toFixed(size >= 100 ? 0 : size >= 10 ? 1 : size >= 1 ? 2 : 3);
   return value < 0 ? `−${text}` : text;
 }
-function count(value) {
-  return value.toLocaleString("en-US", { maximumFractionDigits: 0 });
-}
-function clamp(value, low, high) {
-  return Math.min(Math.max(value, low), high);
-}
-function typing(event) {
-  const target = (
-    /** @type {HTMLElement} */
-    event.target
-  );
-  return ["INPUT", "TEXTAREA", "SELECT"].includes(target.tagName);
-}
+var count = (value) => value.toLocaleString("en-US", { maximumFractionDigits: 0 });
+var clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 function throttle(fn, wait, signal) {
   let timer;
   let last;
-  signal?.addEventListener("abort", () => clearTimeout(timer));
+  signal.addEventListener("abort", () => clearTimeout(timer));
   return (...args) => {
-    if (signal?.aborted) return;
+    if (signal.aborted) return;
     last = args;
     timer ??= setTimeout(() => {
       timer = void 0;
@@ -67,44 +54,15 @@ function throttle(fn, wait, signal) {
   };
 }
 
-// alert.js
-function alertBox(model) {
-  const box = h("div", { class: "sl-alert", role: "alert", hidden: true });
-  const say = (message, traceback) => {
-    box.hidden = !message;
-    box.replaceChildren();
-    if (!message) return;
-    box.append(
-      h("span", { class: "sl-alert-text" }, message),
-      button("×", "Dismiss the message", () => say(""))
-    );
-    if (traceback) box.append(h("details", {}, h("summary", {}, "traceback"), h("pre", {}, traceback)));
-  };
-  const fromPython = () => {
-    const error = model.get("error") ?? {};
-    say(error.message ?? "", error.traceback);
-  };
-  model.on("change:error", fromPython);
-  fromPython();
-  return { box, say };
-}
-
 // text.js
 var MARKS = (
   /** @type {Record<string, string>} */
   { "\n": "↵", "\r": "␍", "	": "⇥", " ": "·", " ": "⍽" }
 );
-var WHITE = /[\n\r\t \u00a0]/;
+var WHITE = /([\n\r\t \u00a0])/;
 function marked(text) {
   if (!WHITE.test(text)) return [text];
-  const out = [];
-  for (const part of text.split(/([\n\r\t \u00a0])/)) {
-    const mark = MARKS[part];
-    if (mark === void 0) {
-      if (part) out.push(part);
-    } else out.push(h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": mark }, part));
-  }
-  return out;
+  return text.split(WHITE).filter(Boolean).map((part) => MARKS[part] === void 0 ? part : h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": MARKS[part] }, part));
 }
 function chip(label) {
   const dir = label.includes("\\x") ? "ltr" : null;
@@ -137,9 +95,8 @@ function unpack(view, tokens, extra = 0) {
     rest: new Float32Array(whole, 4 * n * 5)
   };
 }
-async function load(model, request, extra = 0) {
-  const packed = model.get("packed");
-  if (packed?.byteLength || model.get("read_only")) return unpack(packed ?? new DataView(new ArrayBuffer(0)), model.get("tokens"), extra);
+async function load({ packed, read_only: fixed, tokens }, request, extra = 0) {
+  if (packed?.byteLength || fixed) return unpack(packed ?? new DataView(new ArrayBuffer(0)), tokens, extra);
   const answer = await request("columns");
   return unpack(answer.buffers[0], answer.tokens, extra);
 }
@@ -148,17 +105,68 @@ function topToken(columns, place) {
   return token ? chip(columns.tokens[token]) : null;
 }
 
+// controls.js
+function check(text, set, more = {}) {
+  const input = h("input", { type: "checkbox" });
+  input.addEventListener("change", () => set(input.checked));
+  return { input, node: h("label", { class: "sl-check sl-small", ...more }, input, text) };
+}
+var numberField = (label, more = {}) => h("input", { class: "sl-input sl-number", type: "text", inputmode: "decimal", "aria-label": label, ...more });
+function onEnter(field, enter, escape) {
+  field.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") enter();
+    if (event.key === "Escape") escape?.();
+  });
+}
+var typing = (event) => ["INPUT", "TEXTAREA", "SELECT"].includes(
+  /** @type {Element} */
+  event.target.tagName
+);
+var onButton = (event) => (
+  /** @type {Element} */
+  event.target.tagName === "BUTTON"
+);
+var alone = (event) => !event.ctrlKey && !event.metaKey && !event.altKey;
+function onKeys(node, find) {
+  node.addEventListener("keydown", (event) => {
+    const action = find(event);
+    if (action || typing(event)) event.stopPropagation();
+    if (!action) return;
+    event.preventDefault();
+    action();
+  });
+}
+var toggled = (list, item) => list.includes(item) ? list.filter((x) => x !== item) : [...list, item];
+
 // figure.js
 var NS = "http://www.w3.org/2000/svg";
 var CONTROLS = ".sl-button, .sl-tabs, .sl-input, .sl-check, .sl-tip, .sl-alert, .sl-figure, .sl-controls, .sl-pin, [hidden]";
-var SVG_STYLE = ["fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "stroke-opacity", "font-family", "font-size", "font-weight", "text-anchor", "opacity", "visibility"];
+var SVG_STYLE = [
+  "fill",
+  "fill-opacity",
+  "stroke",
+  "stroke-width",
+  "stroke-dasharray",
+  "stroke-opacity",
+  "font-family",
+  "font-size",
+  "font-style",
+  "font-weight",
+  "text-anchor",
+  "opacity",
+  "visibility",
+  "white-space"
+];
 var ILLEGAL = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\ufffe\uffff]|[\ud800-\udbff](?![\udc00-\udfff])|(?<![\ud800-\udbff])[\udc00-\udfff]/g;
 function shape(tag, attributes, text) {
   const node = document.createElementNS(NS, tag);
-  for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, typeof value === "number" ? String(Math.round(value * 100) / 100) : value);
+  for (const [key, value] of Object.entries(attributes)) {
+    node.setAttribute(key, typeof value === "number" ? String(Math.round(value * 100) / 100) : value);
+  }
   if (text !== void 0) node.append(text.replace(ILLEGAL, "�"));
   return node;
 }
+var inFrame = ({ at }, { left, top, width, height }) => ({ x: left - at.left, y: top - at.top, width, height });
 var paints = (colour) => !!colour && colour !== "transparent" && !/rgba\(.*, 0\)$|\/ 0\)$/.test(colour);
 function lines(node) {
   const range = document.createRange();
@@ -183,113 +191,120 @@ function lines(node) {
   }
   return out.filter((l) => l.text.trim());
 }
-function toSvg(view) {
-  const frame = view.getBoundingClientRect();
-  const out = (
-    /** @type {SVGSVGElement} */
-    shape("svg", { xmlns: NS, width: frame.width, height: frame.height, viewBox: `0 0 ${Math.ceil(frame.width)} ${Math.ceil(frame.height)}` })
+function letters({ at }, text, box, style, fill2 = style.color) {
+  const size = parseFloat(style.fontSize) || 13;
+  const rtl = style.direction === "rtl";
+  return shape("text", {
+    x: (rtl ? box.right : box.left) - at.left,
+    y: box.top - at.top + box.height / 2 + size * 0.36,
+    fill: fill2,
+    "font-family": style.fontFamily,
+    "font-size": size,
+    "font-weight": style.fontWeight,
+    style: "white-space: pre",
+    ...rtl ? { direction: "rtl" } : {}
+  }, text);
+}
+function background(frame, style, b) {
+  const box = inFrame(frame, b), out = [];
+  const fill2 = style.backgroundColor;
+  if (paints(fill2)) out.push(shape("rect", { ...box, fill: fill2, rx: parseFloat(style.borderTopLeftRadius) || 0 }));
+  out.push(...gradient(style, box));
+  for (
+    const side of
+    /** @type {const} */
+    ["Top", "Bottom"]
+  ) {
+    const width = parseFloat(style[`border${side}Width`]), stroke = style[`border${side}Color`];
+    const y = side === "Top" ? box.y : box.y + box.height;
+    if (width && paints(stroke)) out.push(shape("line", { x1: box.x, x2: box.x + box.width, y1: y, y2: y, stroke, "stroke-width": width }));
+  }
+  return out;
+}
+function gradient(style, box) {
+  if (!style.backgroundImage.includes("gradient")) return [];
+  const fill2 = style.backgroundImage.match(/(?:rgba?|color|oklab|oklch)\([^()]*\)/g)?.at(-1);
+  const share = style.backgroundSize.match(/^([\d.]+)%/);
+  if (!fill2) return [];
+  if (share) return [shape("rect", { ...box, width: box.width * Number(share[1]) / 100, fill: fill2 })];
+  const step = box.width / 24;
+  return Array.from({ length: 24 }, (_, i) => shape("rect", {
+    ...box,
+    x: box.x + i * step,
+    width: step + 0.3,
+    fill: fill2,
+    "fill-opacity": (i + 0.5) / 24
+  }));
+}
+function mark(frame, node, style) {
+  const sign = node instanceof HTMLElement ? node.dataset.mark : void 0;
+  const before = sign ? getComputedStyle(node, "::before") : null;
+  const b = node.getClientRects()[0];
+  if (!sign || !before || before.display === "none" || !b) return [];
+  return [letters(frame, sign, new DOMRect(b.left, b.top, 8, b.height), style, before.color)];
+}
+function styled(node) {
+  const copy = (
+    /** @type {E} */
+    node.cloneNode(true)
   );
-  const [x0, y0] = [frame.left, frame.top];
+  const to = [copy, ...copy.querySelectorAll("*")];
+  [node, ...node.querySelectorAll("*")].forEach((source, i) => {
+    const style = getComputedStyle(source);
+    for (const name of SVG_STYLE) {
+      const value = style.getPropertyValue(name);
+      if (value) to[i].style.setProperty(name, value);
+    }
+  });
+  return copy;
+}
+function walk(frame, node, into) {
+  if (node.matches(CONTROLS)) return;
+  const style = getComputedStyle(node);
+  if (style.display === "none" || style.visibility === "hidden") return;
+  const box = node.getBoundingClientRect();
+  if (node instanceof SVGSVGElement) {
+    const copy = styled(node);
+    for (const [key, value] of Object.entries(inFrame(frame, box))) copy.setAttribute(key, String(value));
+    return into.append(copy);
+  }
+  if (node instanceof HTMLCanvasElement) {
+    if (box.width) into.append(shape("image", { ...inFrame(frame, box), href: node.toDataURL("image/png") }));
+    return;
+  }
+  for (const b of style.display === "inline" ? node.getClientRects() : [box]) into.append(...background(frame, style, b));
+  let inner = into;
+  if (style.overflowX !== "visible" && box.width) {
+    frame.clips += 1;
+    const id = `saelab-clip-${frame.clips}`, clip = shape("clipPath", { id });
+    clip.append(shape("rect", inFrame(frame, box)));
+    inner = shape("g", { "clip-path": `url(#${id})` });
+    into.append(clip, inner);
+  }
+  inner.append(...mark(frame, node, style));
+  for (const child of node.childNodes) {
+    if (child instanceof Element) walk(frame, child, inner);
+    else if (child instanceof Text) inner.append(...lines(child).map((line) => letters(frame, line.text, line.box, style)));
+  }
+}
+function toSvg(view) {
+  const at = view.getBoundingClientRect(), { width, height } = at;
+  const out = shape("svg", { xmlns: NS, width, height, viewBox: `0 0 ${Math.ceil(width)} ${Math.ceil(height)}` });
   const probe = h("span", { style: "color: var(--sl-bg)" });
   view.append(probe);
   out.append(shape("rect", { width: "100%", height: "100%", fill: getComputedStyle(probe).color }));
   probe.remove();
-  let clips = 0;
-  function walk(node, into) {
-    if (node.matches(CONTROLS)) return;
-    const style = getComputedStyle(node);
-    if (style.display === "none" || style.visibility === "hidden") return;
-    const box = node.getBoundingClientRect();
-    if (node instanceof SVGSVGElement) return void into.append(inline(node, box));
-    if (node instanceof HTMLCanvasElement) {
-      if (box.width) into.append(shape("image", { x: box.left - x0, y: box.top - y0, width: box.width, height: box.height, href: node.toDataURL("image/png") }));
-      return;
-    }
-    for (const b of style.display === "inline" ? node.getClientRects() : [box]) {
-      if (paints(style.backgroundColor)) into.append(shape("rect", { x: b.left - x0, y: b.top - y0, width: b.width, height: b.height, fill: style.backgroundColor, rx: parseFloat(style.borderTopLeftRadius) || 0 }));
-      bars(style, b, into);
-      for (
-        const [side, y] of
-        /** @type {[string, number][]} */
-        [["Top", b.top], ["Bottom", b.bottom]]
-      ) {
-        const width = parseFloat(style[
-          /** @type {"borderTopWidth"} */
-          `border${side}Width`
-        ]);
-        const colour = style[
-          /** @type {"borderTopColor"} */
-          `border${side}Color`
-        ];
-        if (width && paints(colour)) into.append(shape("line", { x1: b.left - x0, x2: b.right - x0, y1: y - y0, y2: y - y0, stroke: colour, "stroke-width": width }));
-      }
-    }
-    let inner = into;
-    if (style.overflowX !== "visible" && box.width) {
-      clips += 1;
-      const clip = shape("clipPath", { id: `saelab-clip-${clips}` });
-      clip.append(shape("rect", { x: box.left - x0, y: box.top - y0, width: box.width, height: box.height }));
-      inner = shape("g", { "clip-path": `url(#saelab-clip-${clips})` });
-      into.append(clip, inner);
-    }
-    mark(node, style, inner);
-    for (const child of node.childNodes) {
-      if (child instanceof Element) walk(child, inner);
-      else if (child instanceof Text) for (const line of lines(child)) inner.append(letters(line.text, line.box, style));
-    }
-  }
-  function bars(style, b, into) {
-    if (!style.backgroundImage.includes("gradient")) return;
-    const colours = style.backgroundImage.match(/(?:rgba?|color|oklab|oklch)\([^()]*\)/g) ?? [];
-    const share = style.backgroundSize.match(/^([\d.]+)%/);
-    const colour = colours[colours.length - 1];
-    if (!colour) return;
-    const width = b.width * (share ? Number(share[1]) / 100 : 1);
-    if (share) return void into.append(shape("rect", { x: b.left - x0, y: b.top - y0, width, height: b.height, fill: colour }));
-    for (let i = 0; i < 24; i += 1) into.append(shape("rect", { x: b.left - x0 + i * width / 24, y: b.top - y0, width: width / 24 + 0.3, height: b.height, fill: colour, "fill-opacity": (i + 0.5) / 24 }));
-  }
-  function mark(node, style, into) {
-    if (!(node instanceof HTMLElement) || !node.dataset.mark) return;
-    const before = getComputedStyle(node, "::before");
-    const b = node.getClientRects()[0];
-    if (before.display === "none" || !b) return;
-    into.append(letters(node.dataset.mark, new DOMRect(b.left, b.top, 8, b.height), style, before.color));
-  }
-  function letters(text, box, style, fill = style.color) {
-    const size = parseFloat(style.fontSize) || 13;
-    const rtl = style.direction === "rtl";
-    return shape("text", {
-      x: (rtl ? box.right : box.left) - x0,
-      y: box.top - y0 + box.height / 2 + size * 0.36,
-      fill,
-      "font-family": style.fontFamily,
-      "font-size": size,
-      "font-weight": style.fontWeight,
-      style: "white-space: pre",
-      ...rtl ? { direction: "rtl" } : {}
-    }, text);
-  }
-  function inline(node, box) {
-    const copy = (
-      /** @type {SVGSVGElement} */
-      node.cloneNode(true)
-    );
-    const [from, to] = [[node, ...node.querySelectorAll("*")], [copy, ...copy.querySelectorAll("*")]];
-    from.forEach((source, i) => {
-      const style = getComputedStyle(source);
-      for (const name of SVG_STYLE) if (style.getPropertyValue(name)) to[i].style.setProperty(name, style.getPropertyValue(name));
-    });
-    for (const [key, value] of Object.entries({ x: box.left - x0, y: box.top - y0, width: box.width, height: box.height })) copy.setAttribute(key, String(value));
-    return copy;
-  }
-  walk(view, out);
-  return out;
+  walk({ at, clips: 0 }, view, out);
+  return (
+    /** @type {SVGSVGElement} */
+    out
+  );
 }
-var svgText = (figure) => new XMLSerializer().serializeToString(figure);
+var svgBlob = (figure) => new Blob([new XMLSerializer().serializeToString(figure)], { type: "image/svg+xml" });
 async function toPng(figure, scale = 2) {
   const [width, height] = ["width", "height"].map((k) => Number(figure.getAttribute(k)));
   const image = new Image();
-  const url = URL.createObjectURL(new Blob([svgText(figure)], { type: "image/svg+xml" }));
+  const url = URL.createObjectURL(svgBlob(figure));
   try {
     await new Promise((resolve, reject) => {
       image.onload = resolve;
@@ -298,7 +313,10 @@ async function toPng(figure, scale = 2) {
     });
     const canvas = h("canvas", { width: Math.ceil(width * scale), height: Math.ceil(height * scale) });
     canvas.getContext("2d")?.drawImage(image, 0, 0, canvas.width, canvas.height);
-    return await new Promise((resolve, reject) => canvas.toBlob((blob) => blob ? resolve(blob) : reject(new Error("the figure is too large for a picture")), "image/png"));
+    return await new Promise((resolve, reject) => canvas.toBlob((blob) => {
+      if (blob) resolve(blob);
+      else reject(new Error("the figure is too large for a picture"));
+    }, "image/png"));
   } finally {
     URL.revokeObjectURL(url);
   }
@@ -308,8 +326,12 @@ function save(blob, name) {
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 1e4);
 }
-function figureMenu(view, name, say, draw = () => toSvg(view)) {
-  const menu = h("details", { class: "sl-figure" }, h("summary", { class: "sl-button", title: "Take what is shown as a figure" }, "figure"));
+function figureMenu({ view, say }, name, draw = () => toSvg(view)) {
+  const menu = h(
+    "details",
+    { class: "sl-figure" },
+    h("summary", { class: "sl-button", title: "Take what is shown as a figure" }, "figure")
+  );
   const item = (label, title, action) => button(label, title, () => {
     menu.open = false;
     Promise.resolve().then(action).catch((e) => say(e.message));
@@ -317,7 +339,7 @@ function figureMenu(view, name, say, draw = () => toSvg(view)) {
   menu.append(h(
     "div",
     { class: "sl-menu" },
-    item("save SVG", "Save as an SVG file, to be edited or printed", () => save(new Blob([svgText(draw())], { type: "image/svg+xml" }), `${name()}.svg`)),
+    item("save SVG", "Save as an SVG file, to be edited or printed", () => save(svgBlob(draw()), `${name()}.svg`)),
     item("save PNG", "Save as a picture with twice the screen's resolution", async () => save(await toPng(draw()), `${name()}.png`)),
     item("copy PNG", "Copy as a picture", async () => {
       const picture = toPng(draw());
@@ -326,12 +348,26 @@ function figureMenu(view, name, say, draw = () => toSvg(view)) {
     })
   ));
   menu.addEventListener("keydown", (event) => {
-    if (event.key === "Escape" && menu.open) {
-      menu.open = false;
-      event.stopPropagation();
-    }
+    if (event.key !== "Escape" || !menu.open) return;
+    menu.open = false;
+    event.stopPropagation();
   });
   return menu;
+}
+
+// alert.js
+function alertBox(error, changed) {
+  const box = h("div", { class: "sl-alert", role: "alert", hidden: true });
+  const say = (message, traceback) => {
+    box.hidden = !message;
+    box.replaceChildren();
+    if (message) box.append(h("span", { class: "sl-alert-text" }, message), button("×", "Dismiss the message", () => say("")));
+    if (message && traceback) box.append(h("details", {}, h("summary", {}, "traceback"), h("pre", {}, traceback)));
+  };
+  const fromPython = () => say(error().message ?? "", error().traceback);
+  changed(fromPython);
+  fromPython();
+  return { box, say };
 }
 
 // rpc.js
@@ -356,6 +392,293 @@ function requests(model, signal) {
     waiting.set(id, { resolve, reject });
     model.send({ request: id, method, params });
   });
+}
+
+// tip.js
+function tooltip(parent, signal) {
+  const box = h("div", { class: "sl-tip", role: "tooltip", popover: "manual" });
+  parent.append(box);
+  let open = false;
+  const hide = () => {
+    if (!open) return;
+    open = false;
+    box.classList.remove("sl-open");
+    box.hidePopover?.();
+  };
+  const show2 = (anchor, ...content) => {
+    box.replaceChildren(...content);
+    if (!open) {
+      open = true;
+      box.classList.add("sl-open");
+      box.showPopover?.();
+    }
+    const at = anchor.getClientRects()[0] ?? anchor.getBoundingClientRect();
+    const size = box.getBoundingClientRect();
+    const above = at.bottom + 6 + size.height > window.innerHeight && at.top - 6 - size.height > 0;
+    box.style.left = `${clamp(at.left, 4, Math.max(4, window.innerWidth - size.width - 4))}px`;
+    box.style.top = `${above ? at.top - 6 - size.height : at.bottom + 6}px`;
+  };
+  window.addEventListener("scroll", hide, { capture: true, passive: true, signal });
+  signal.addEventListener("abort", hide);
+  return { show: show2, hide };
+}
+
+// mount.js
+function mount(model, el, outer, name, label) {
+  const abort = new AbortController();
+  const signal = abort.signal;
+  const end = () => abort.abort();
+  outer?.addEventListener("abort", end);
+  const atEnd = (undo) => signal.addEventListener("abort", undo);
+  const view = h("div", {
+    class: `saelab saelab-${name}`,
+    role: "group",
+    "aria-label": label,
+    tabindex: "-1",
+    "data-lm-suppress-shortcuts": "true"
+  });
+  const on = (keys, draw) => {
+    for (const key of keys) model.on(`change:${String(key)}`, draw);
+    atEnd(() => {
+      for (const key of keys) model.off(`change:${String(key)}`, draw);
+    });
+  };
+  const tip = tooltip(view, signal);
+  const alert = alertBox(() => model.get("error") ?? {}, (draw) => on(["error"], draw));
+  const request = requests(model, signal);
+  view.append(alert.box);
+  el.append(view);
+  return {
+    view,
+    tip,
+    signal,
+    atEnd,
+    on,
+    end,
+    request,
+    say: alert.say,
+    state: (
+      /** @type {S} */
+      new Proxy({}, { get: (_, key) => model.get(String(key)) })
+    ),
+    set(changes) {
+      for (const [key, value] of Object.entries(changes)) model.set(key, value);
+      model.save_changes();
+    },
+    soon: (keys, draw) => on(keys, throttle(draw, 0, signal)),
+    ask: (method, params, done = () => {
+    }) => {
+      request(method, params).then(done).catch((error) => alert.say(error.message));
+    }
+  };
+}
+var widget = (name, label, build2) => ({
+  render({ model, el, signal }) {
+    const ui = mount(model, el, signal, name, label);
+    build2(
+      /** @type {Ui<S>} */
+      ui
+    );
+    return ui.end;
+  }
+});
+
+// table_controls.js
+function searching({ state, set, signal }, body, status) {
+  const box = h("input", { class: "sl-input sl-query", type: "search", "aria-label": "Search", title: "Search; press / to come here" });
+  const mode = h(
+    "select",
+    { class: "sl-input sl-mode", "aria-label": "What is searched" },
+    h("option", { value: "text" }, "fire on the text"),
+    h("option", { value: "regex" }, "fire on the regular expression"),
+    h("option", { value: "name" }, "label or strongest token")
+  );
+  const ask = () => {
+    if (box.value === state.query && mode.value === state.mode) return;
+    const inTexts = box.value && mode.value !== "name";
+    if (inTexts && !state.read_only) status.textContent = "searching…";
+    set({ query: box.value, mode: (
+      /** @type {any} */
+      mode.value
+    ), ...inTexts && state.read_only ? { sort: "hits", descending: true } : {} });
+  };
+  box.addEventListener("input", throttle(ask, 350, signal));
+  box.addEventListener("keydown", (event) => {
+    if (event.key === "Enter") ask();
+    if (event.key === "ArrowDown" || event.key === "Escape") {
+      body.focus();
+      event.preventDefault();
+    }
+  });
+  mode.addEventListener("change", ask);
+  function draw() {
+    if (!focused(box)) box.value = state.query;
+    mode.value = state.mode;
+    box.placeholder = state.texts ? "text in the examples of this page" : state.mode === "name" ? "part of a label or token" : "text, and which latents fire on it";
+    if (!state.read_only) return;
+    [mode.options[0].text, mode.options[1].text] = ["have the text in an example", "match in an example"];
+    for (const i of [0, 1]) mode.options[i].disabled = !state.texts;
+  }
+  return { box, node: h("span", { class: "sl-search" }, box, mode), draw };
+}
+function densities({ state, set, say }) {
+  const fields = ["Lowest", "Highest"].map((name) => numberField(`${name} density in percent`));
+  for (const field of fields) field.addEventListener("change", () => {
+    const shares = fields.map(({ value }, i) => value.trim() === "" ? i : Number(value) / 100);
+    if (!shares.every(Number.isFinite)) say("A density is a number, in percent of the counted tokens.");
+    else set({ density: fields.every(({ value }) => value.trim() === "") ? null : shares });
+  });
+  const draw = () => fields.forEach((field, i) => {
+    const share = state.density?.[i] ?? i;
+    field.value = (i === 0 ? share > 0 : share < 1) ? show(100 * share) : "";
+  });
+  return { node: h("span", { class: "sl-small sl-range" }, "density", fields[0], "to", fields[1], "%"), draw };
+}
+function controls(ui, body, status) {
+  const { state, set } = ui;
+  const search = searching(ui, body, status), density = densities(ui);
+  const dead = check("dead too", (show_dead) => set({ show_dead }));
+  const named = check("labelled only", (only_labelled) => set({ only_labelled }));
+  function draw() {
+    search.draw();
+    density.draw();
+    dead.input.checked = state.show_dead;
+    named.input.checked = state.only_labelled;
+  }
+  return { search: search.box, nodes: [search.node, density.node, dead.node, named.node], draw };
+}
+
+// table_grid.js
+var ROW = 26;
+var TALL = 8e6;
+var EXTRA = 6;
+var BASE = (
+  /** @type {Column[]} */
+  [
+    ["latent", "latent", "Number of the latent"],
+    ["count", "density", "Share of the counted tokens on which it fires"],
+    ["mean", "mean", "Mean activation where it fires"],
+    ["max", "max", "Largest activation"],
+    ["token", "strongest on", "The token of its largest activation"],
+    ["label", "label", "What somebody called it; double-click or F2 to write"]
+  ]
+);
+var SEARCH = (
+  /** @type {Column[]} */
+  [
+    ["f1", "F1", "Of precision and recall for the text that is searched for"],
+    ["precision", "precision", "Share of its firings that are on the text"],
+    ["recall", "recall", "Share of the text's places on which it fires"],
+    ["hits", "hits", "Positions of the text on which it fires"]
+  ]
+);
+var HERE = (
+  /** @type {Column[]} */
+  [["hits", "examples", "Examples of it in this page that have the text"]]
+);
+var TEXTS = ["token", "label"];
+var columnsOf = (state, rows) => rows.scores.size || state.found.mode ? [...BASE.slice(0, 5), ...state.read_only ? HERE : SEARCH, BASE[5]] : BASE;
+var cellClass = (key) => `sl-c-${key}${TEXTS.includes(key) ? "" : " sl-num"}`;
+function head({ state, set }, rows) {
+  const node = h("div", { class: "sl-row sl-headrow", role: "row" });
+  const draw = () => node.replaceChildren(...columnsOf(state, rows).map(([key, name, title]) => {
+    const mine = state.sort === key;
+    const arrow = mine ? h("span", { class: "sl-arrow", "aria-hidden": "true" }, state.descending ? "▾" : "▴") : null;
+    const made3 = h("button", { type: "button", class: "sl-th", title, tabindex: "-1" }, name, arrow);
+    const upward = ["latent", ...TEXTS].includes(key);
+    made3.addEventListener("click", () => set({ sort: key, descending: mine ? !state.descending : !upward }));
+    const order = mine ? state.descending ? "descending" : "ascending" : "none";
+    return h("span", { role: "columnheader", class: cellClass(key), "aria-sort": order }, made3);
+  }));
+  return { node, draw };
+}
+function cells(state, rows, i) {
+  const columns = rows.columns, place = rows.order[i];
+  if (!columns) return [];
+  const [latent, n] = [columns.latent[place], columns.count[place]];
+  const label = state.labels[String(latent)] ?? "";
+  const [hits, ...shares] = rows.scores.get(latent) ?? [];
+  const [precision, recall, f1] = [0, 1, 2].map((k) => shares[k] === void 0 ? "" : column(shares[k]));
+  const text = (
+    /** @type {Record<string, Node | string | null>} */
+    {
+      latent: String(latent),
+      count: n ? `${show(100 * n / Math.max(1, state.counted))} %` : "never",
+      mean: n ? column(columns.mean[place]) : "–",
+      max: n ? column(columns.max[place]) : "–",
+      token: topToken(columns, place),
+      label: h("bdi", {}, label),
+      hits: hits === void 0 ? "" : count(hits),
+      precision,
+      recall,
+      f1
+    }
+  );
+  const title = (
+    /** @type {Record<string, string>} */
+    { count: `${count(n)} of ${count(state.counted)} tokens`, label }
+  );
+  return columnsOf(state, rows).map(([key]) => h("span", { role: "gridcell", class: cellClass(key), title: title[key] }, text[key]));
+}
+var made2 = 0;
+function grid({ state }, rows, headings, marked2) {
+  const uid = `saelab-row-${made2 += 1}`;
+  const tall = h("div", { class: "sl-tall", role: "presentation" });
+  const node = h("div", {
+    class: "sl-grid",
+    role: "grid",
+    tabindex: "0",
+    "aria-label": "Latents. Arrow keys move, Space picks, F2 writes a label."
+  }, headings, tall);
+  const pool = [];
+  const all = () => rows.order.length;
+  const height = () => Math.min(all() * ROW, TALL);
+  const visible = () => Math.max(1, Math.floor((node.clientHeight - ROW) / ROW));
+  const pace = () => all() * ROW <= TALL ? ROW : Math.max(0, height() - visible() * ROW) / Math.max(1, all() - visible());
+  const first = () => pace() ? node.scrollTop / pace() : 0;
+  function draw() {
+    tall.style.height = `${height()}px`;
+    const [top, pixel] = [first(), node.scrollTop];
+    const from = Math.max(0, Math.floor(top) - EXTRA), to = Math.min(all(), Math.floor(top) + visible() + 1 + EXTRA);
+    while (pool.length < to - from) {
+      pool.push({ node: h("div", { class: "sl-row", role: "row" }), at: -1, version: -1 });
+      tall.append(pool[pool.length - 1].node);
+    }
+    for (const row of pool) row.node.hidden = true;
+    for (let i = from; i < to; i += 1) {
+      const row = pool[i % pool.length];
+      if (row.at !== i || row.version !== rows.version) row.node.replaceChildren(...cells(state, rows, i));
+      Object.assign(row, { at: i, version: rows.version });
+      row.node.dataset.i = String(i);
+      row.node.setAttribute("aria-rowindex", String(i + 2));
+      row.node.id = `${uid}-${i}`;
+      row.node.style.transform = `translateY(${pixel + (i - top) * ROW}px)`;
+      row.node.hidden = false;
+    }
+    node.setAttribute("aria-rowcount", String(all() + 1));
+    drawMarks();
+  }
+  function drawMarks() {
+    const picked = new Set(state.selected), place = rows.placeOf.get(state.latent);
+    for (const row of pool) {
+      if (row.node.hidden) continue;
+      row.node.setAttribute("aria-selected", String(picked.has(rows.latentAt(row.at))));
+      row.node.classList.toggle("sl-current", row.at === place);
+    }
+    if (place === void 0) node.removeAttribute("aria-activedescendant");
+    else node.setAttribute("aria-activedescendant", `${uid}-${place}`);
+    marked2();
+  }
+  function reveal() {
+    const place = rows.placeOf.get(state.latent), top = first();
+    if (place === void 0) return;
+    if (place < top) node.scrollTop = place * pace();
+    else if (place > top + visible() - 1) node.scrollTop = (place - visible() + 1) * pace();
+    draw();
+  }
+  const cellOf = (latent, key) => pool.find((row) => !row.node.hidden && row.at === rows.placeOf.get(latent))?.node.querySelector(`.sl-c-${key}`);
+  node.addEventListener("scroll", () => requestAnimationFrame(draw), { passive: true });
+  return { node, draw, drawMarks, reveal, cellOf, first, visible };
 }
 
 // table_rows.js
@@ -408,407 +731,197 @@ function arrange(columns, rows, { key, descending, labels, scores }) {
   }
   return rows.sort((a, b) => keys[a] - keys[b] || columns.latent[a] - columns.latent[b] || 0);
 }
+function searchHere({ query, mode, texts }, columns, say) {
+  let test = (t) => t.includes(query);
+  if (mode === "regex") {
+    try {
+      const pattern = new RegExp(query, "u");
+      test = (t) => pattern.test(t);
+    } catch (error) {
+      say(
+        /** @type {Error} */
+        error.message
+      );
+      return { mode, rows: [] };
+    }
+  }
+  const hits = (texts ?? []).map((all) => all.split("\n\n").filter(test).length);
+  return { mode, rows: hits.flatMap((n, i) => n ? [[columns.latent[i], n, NaN, NaN, NaN]] : []) };
+}
+var Rows = class {
+  /** @type {Columns | null} */
+  columns = null;
+  /** @type {Uint32Array} places in the columns, in the order shown */
+  order = new Uint32Array(0);
+  /** @type {Map<number, number>} latent -> place in `order` */
+  placeOf = /* @__PURE__ */ new Map();
+  /** @type {Map<number, number[]>} latent -> hits, precision, recall, f1 */
+  scores = /* @__PURE__ */ new Map();
+  version = 0;
+  // goes up when what a row says may have changed
+  /** @param {number} i */
+  latentAt(i) {
+    return this.columns?.latent[this.order[i]] ?? 0;
+  }
+  /** Latents of a range of rows, both ends included. @param {number} a @param {number} b */
+  latents(a, b) {
+    return Array.from(this.order.subarray(Math.min(a, b), Math.max(a, b) + 1), (place) => this.columns?.latent[place] ?? 0);
+  }
+  /** Rows anew, as the traits ask for them; what was searched and found. @param {State} state @param {(message: string) => void} say */
+  arrange(state, say) {
+    const columns = (
+      /** @type {Columns} */
+      this.columns
+    );
+    const { query, labels, counted, density } = state;
+    const byName = state.mode === "name";
+    const found = query && state.texts && !byName ? searchHere(state, columns, say) : state.found;
+    this.scores = new Map((found.rows ?? []).map(([latent, ...rest]) => [latent, rest]));
+    const [least, most] = (density ?? [0, Infinity]).map((share) => share * counted);
+    const rows = filtered(columns, {
+      labels,
+      dead: state.show_dead,
+      labelled: state.only_labelled,
+      name: byName ? query : "",
+      only: found.mode ? new Set(this.scores.keys()) : null,
+      least,
+      most
+    });
+    this.order = arrange(columns, rows, { key: state.sort, descending: state.descending, labels, scores: this.scores });
+    this.placeOf = new Map(Array.from(this.order, (place, i) => [columns.latent[place], i]));
+    this.version += 1;
+    return found;
+  }
+};
 
 // table.js
-var ROW = 26;
-var TALL = 8e6;
-var EXTRA = 6;
-var BASE = (
-  /** @type {[string, string, string][]} */
-  [
-    ["latent", "latent", "Number of the latent"],
-    ["count", "density", "Share of the counted tokens on which it fires"],
-    ["mean", "mean", "Mean activation where it fires"],
-    ["max", "max", "Largest activation"],
-    ["token", "strongest on", "The token of its largest activation"],
-    ["label", "label", "What somebody called it; double-click or F2 to write"]
-  ]
-);
-var SEARCH = (
-  /** @type {[string, string, string][]} */
-  [
-    ["f1", "F1", "Of precision and recall for the text that is searched for"],
-    ["precision", "precision", "Share of its firings that are on the text"],
-    ["recall", "recall", "Share of the text's places on which it fires"],
-    ["hits", "hits", "Positions of the text on which it fires"]
-  ]
-);
-var HERE = (
-  /** @type {[string, string, string][]} */
-  [["hits", "examples", "Examples of it in this page that have the text"]]
-);
-var NUMBERS = /* @__PURE__ */ new Set(["latent", "count", "mean", "max", "f1", "precision", "recall", "hits"]);
-function render({ model, el, signal }) {
-  const abort = new AbortController();
-  signal?.addEventListener("abort", () => abort.abort());
-  const request = requests(model, abort.signal);
-  const view = root("table", "Table of latents");
-  const alert = alertBox(model);
-  const fail = (e) => alert.say(e.message);
-  const uid = `saelab-row-${made2 += 1}`;
-  let columns = null;
-  let order = new Uint32Array(0);
-  let placeOf = /* @__PURE__ */ new Map();
-  let scores = /* @__PURE__ */ new Map();
-  let anchor = 0;
-  function set(changes) {
-    for (const [key, value] of Object.entries(changes)) model.set(
-      /** @type {any} */
-      key,
-      value
-    );
-    model.save_changes();
+var MOST = 2e4;
+function picks({ state, set }, rows) {
+  const node = h("div", { class: "sl-bar sl-foot" });
+  function draw() {
+    const n = state.selected.length, shown = rows.order.length;
+    const hint = state.read_only ? "" : "Space picks a row for Python, F2 writes a label";
+    node.replaceChildren(h("span", { class: "sl-muted sl-small" }, n ? `${count(n)} picked` : hint));
+    if (n) node.append(button("clear", "Pick none", () => set({ selected: [] })));
+    if (!shown || n === shown || shown > MOST || state.read_only) return;
+    node.append(button(`pick all ${count(shown)} shown`, "Pick all rows shown", () => set({ selected: rows.latents(0, shown - 1) })));
   }
-  const searching = () => scores.size > 0 || !!model.get("found").mode;
-  const shownColumns = () => searching() ? [...BASE.slice(0, 5), ...model.get("read_only") ? HERE : SEARCH, BASE[5]] : BASE;
-  const box = h("input", { class: "sl-input sl-query", type: "search", "aria-label": "Search", title: "Search; press / to come here" });
-  const mode = h(
-    "select",
-    { class: "sl-input sl-mode", "aria-label": "What is searched" },
-    h("option", { value: "text" }, "fire on the text"),
-    h("option", { value: "regex" }, "fire on the regular expression"),
-    h("option", { value: "name" }, "label or strongest token")
-  );
-  const dead = check("dead too", "show_dead");
-  const named = check("labelled only", "only_labelled");
-  const low = h("input", { class: "sl-input sl-number", type: "text", inputmode: "decimal", "aria-label": "Lowest density in percent" });
-  const high = h("input", { class: "sl-input sl-number", type: "text", inputmode: "decimal", "aria-label": "Highest density in percent" });
-  const status = h("span", { class: "sl-muted sl-small", "aria-live": "polite" });
-  function check(text, key) {
-    const input = h("input", { type: "checkbox" });
-    input.addEventListener("change", () => set({ [key]: input.checked }));
-    return { input, node: h("label", { class: "sl-check sl-small" }, input, text) };
-  }
-  const ask = () => {
-    if (box.value === model.get("query") && mode.value === model.get("mode")) return;
-    if (box.value && mode.value !== "name" && !model.get("read_only")) status.textContent = "searching…";
-    const local = model.get("read_only") && box.value && mode.value !== "name";
-    set({ query: box.value, mode: (
-      /** @type {State["mode"]} */
-      mode.value
-    ), ...local ? { sort: "hits", descending: true } : {} });
+  return { node, draw };
+}
+function rename({ state, ask }, cell, after) {
+  if (state.read_only || !cell) return;
+  const latent = state.latent;
+  const field = h("input", { class: "sl-input", type: "text", maxlength: 200, "aria-label": `Label of latent ${latent}` });
+  field.value = state.labels[String(latent)] ?? "";
+  let done = false;
+  const end = (keep) => {
+    if (done) return;
+    done = true;
+    if (keep) ask("label", { latent, text: field.value });
+    after();
   };
-  const askSoon = throttle(ask, 350, abort.signal);
-  box.addEventListener("input", askSoon);
-  box.addEventListener("keydown", (event) => {
-    if (event.key === "Enter") ask();
-    if (event.key === "ArrowDown" || event.key === "Escape") {
-      body.focus();
-      event.preventDefault();
-    }
+  onEnter(field, () => end(true), () => end(false));
+  field.addEventListener("blur", () => end(true));
+  cell.replaceChildren(field);
+  field.focus();
+  field.select();
+}
+function choosing(ui, rows, body, search) {
+  const { state, set, view } = ui;
+  let anchor = 0;
+  const write = () => rename(ui, body.cellOf(state.latent, "label"), () => {
+    rows.version += 1;
+    body.draw();
+    body.node.focus({ preventScroll: true });
   });
-  mode.addEventListener("change", ask);
-  for (const field of [low, high]) {
-    field.addEventListener("change", () => {
-      const [a, b] = [low.value.trim(), high.value.trim()].map((t) => t === "" ? NaN : Number(t) / 100);
-      const bad = [low, high].some((f) => f.value.trim() !== "" && !Number.isFinite(Number(f.value)));
-      if (bad) return alert.say("A density is a number, in percent of the counted tokens.");
-      set({ density: Number.isNaN(a) && Number.isNaN(b) ? null : [Number.isNaN(a) ? 0 : a, Number.isNaN(b) ? 1 : b] });
-    });
-  }
-  const head = h("div", { class: "sl-row sl-headrow", role: "row" });
-  const body = h("div", { class: "sl-grid", role: "grid", tabindex: "0", "aria-label": "Latents. Arrow keys move, Space picks, F2 writes a label." });
-  const tall = h("div", { class: "sl-tall", role: "presentation" });
-  body.append(head, tall);
-  const foot = h("div", { class: "sl-bar sl-foot" });
-  const pool = [];
-  let version = 0;
-  const height = () => Math.min(order.length * ROW, TALL);
-  const visible = () => Math.max(1, Math.floor((body.clientHeight - ROW) / ROW));
-  function first() {
-    const room = height() - visible() * ROW;
-    if (order.length * ROW <= TALL) return body.scrollTop / ROW;
-    return room <= 0 ? 0 : body.scrollTop / room * (order.length - visible());
-  }
-  function scrollTo(row) {
-    const room = height() - visible() * ROW;
-    body.scrollTop = order.length * ROW <= TALL ? row * ROW : row / Math.max(1, order.length - visible()) * room;
-  }
-  function drawRows() {
-    if (!columns) return;
-    const from = Math.max(0, Math.floor(first()) - EXTRA);
-    const to = Math.min(order.length, Math.floor(first()) + visible() + 1 + EXTRA);
-    const size = Math.max(0, to - from);
-    while (pool.length < size) {
-      const node = h("div", { class: "sl-row", role: "row" });
-      tall.append(node);
-      pool.push({ node, at: -1, version: -1 });
-    }
-    const base = order.length * ROW <= TALL ? 0 : body.scrollTop - first() * ROW;
-    const used = /* @__PURE__ */ new Set();
-    for (let i = from; i < to; i += 1) {
-      const slot = i % pool.length;
-      const mine = pool[slot];
-      used.add(slot);
-      if (mine.at !== i || mine.version !== version) fill(mine.node, i);
-      mine.node.style.transform = `translateY(${base + i * ROW}px)`;
-      mine.node.hidden = false;
-      [mine.at, mine.version] = [i, version];
-    }
-    pool.forEach((p, slot) => {
-      if (!used.has(slot)) {
-        p.node.hidden = true;
-        p.at = -1;
-      }
-    });
-    body.setAttribute("aria-rowcount", String(order.length + 1));
-    drawMarks();
-  }
-  function fill(node, i) {
-    if (!columns) return;
-    const place = order[i], latent = columns.latent[place];
-    const share = columns.count[place] / Math.max(1, model.get("counted"));
-    const score = scores.get(latent);
-    const label = model.get("labels")[String(latent)] ?? "";
-    node.dataset.i = String(i);
-    node.setAttribute("aria-rowindex", String(i + 2));
-    node.id = `${uid}-${i}`;
-    const cells = {
-      latent: String(latent),
-      count: columns.count[place] ? `${show(100 * share)} %` : "never",
-      mean: columns.count[place] ? column(columns.mean[place]) : "–",
-      max: columns.count[place] ? column(columns.max[place]) : "–",
-      token: topToken(columns, place),
-      label: h("bdi", {}, label),
-      hits: score ? count(score[0]) : "",
-      precision: score ? column(score[1]) : "",
-      recall: score ? column(score[2]) : "",
-      f1: score ? column(score[3]) : ""
-    };
-    node.replaceChildren(...shownColumns().map(([key]) => h("span", { role: "gridcell", class: cellClass(key), title: key === "count" ? `${count(columns?.count[place] ?? 0)} of ${count(model.get("counted"))} tokens` : key === "label" ? label : null }, cells[key])));
-  }
-  function drawMarks() {
-    if (!columns) return;
-    const current = model.get("latent"), picked = new Set(model.get("selected"));
-    for (const { node, at } of pool) {
-      if (at < 0) continue;
-      const latent = columns.latent[order[at]];
-      node.setAttribute("aria-selected", String(picked.has(latent)));
-      node.classList.toggle("sl-current", latent === current);
-    }
-    const place = placeOf.get(current);
-    if (place === void 0) body.removeAttribute("aria-activedescendant");
-    else body.setAttribute("aria-activedescendant", `${uid}-${place}`);
-    const n = picked.size;
-    const alone = n && order.length && n === order.length;
-    foot.replaceChildren(
-      h("span", { class: "sl-muted sl-small" }, n ? `${count(n)} picked` : model.get("read_only") ? "" : "Space picks a row for Python, F2 writes a label"),
-      ...n ? [button("clear", "Pick none", () => set({ selected: [] }))] : [],
-      ...order.length && !alone && order.length <= 2e4 && !model.get("read_only") ? [button(`pick all ${count(order.length)} shown`, "Pick all rows shown", () => set({ selected: [...order].map((p) => columns?.latent[p] ?? 0) }))] : []
-    );
-  }
-  function drawHead() {
-    head.replaceChildren(...shownColumns().map(([key, name, title]) => {
-      const mine = model.get("sort") === key;
-      const node = h("button", { type: "button", class: "sl-th", title, tabindex: "-1" }, name, mine ? h("span", { class: "sl-arrow", "aria-hidden": "true" }, model.get("descending") ? "▾" : "▴") : null);
-      node.addEventListener("click", () => set({ sort: key, descending: mine ? !model.get("descending") : !["latent", "token", "label"].includes(key) }));
-      return h("span", { role: "columnheader", class: cellClass(key), "aria-sort": mine ? model.get("descending") ? "descending" : "ascending" : "none" }, node);
-    }));
-    view.classList.toggle("sl-searching", searching());
-    view.classList.toggle("sl-local", !!model.get("read_only"));
-  }
-  function rearrange() {
-    if (!columns) return;
-    const query = model.get("query");
-    let found = model.get("found");
-    if (query && model.get("texts") && model.get("mode") !== "name") found = searchHere(query);
-    scores = new Map((found.rows ?? []).map(([latent, ...rest]) => [latent, rest]));
-    const share = model.get("density");
-    order = arrange(columns, filtered(columns, {
-      labels: model.get("labels"),
-      dead: model.get("show_dead"),
-      labelled: model.get("only_labelled"),
-      name: model.get("mode") === "name" ? query : "",
-      only: found.mode ? new Set(scores.keys()) : null,
-      least: share ? share[0] * model.get("counted") : 0,
-      most: share ? share[1] * model.get("counted") : Infinity
-    }), { key: model.get("sort"), descending: model.get("descending"), labels: model.get("labels"), scores });
-    placeOf = /* @__PURE__ */ new Map();
-    order.forEach((p, i) => placeOf.set(columns?.latent[p] ?? 0, i));
-    version += 1;
-    tall.style.height = `${height()}px`;
-    drawHead();
-    const matches = found.mode ? found.matches === void 0 ? "" : ` · the text occurs ${count(found.matches)} times` : "";
-    status.textContent = `${count(order.length)} of ${count(columns.n)} latents${matches}${order.length === 0 && found.mode ? model.get("read_only") ? " · no example has it" : " · none fires on it" : ""}`;
-    drawRows();
-  }
-  function searchHere(query) {
-    const texts = model.get("texts") ?? [];
-    let test = (t) => t.includes(query);
-    if (model.get("mode") === "regex") {
-      try {
-        const pattern = new RegExp(query, "u");
-        test = (t) => pattern.test(t);
-      } catch (error) {
-        alert.say(String(
-          /** @type {Error} */
-          error.message
-        ));
-        return { mode: "regex", rows: [] };
-      }
-    }
-    const rows = [];
-    texts.forEach((all, i) => {
-      const lines2 = all.split("\n\n");
-      const hits = lines2.filter(test).length;
-      if (hits) rows.push([columns?.latent[i] ?? 0, hits, NaN, NaN, NaN]);
-    });
-    return { mode: model.get("mode"), rows };
-  }
-  function reveal() {
-    const place = placeOf.get(model.get("latent"));
-    if (place === void 0) return;
-    const top = first();
-    if (place < top) scrollTo(place);
-    else if (place > top + visible() - 1) scrollTo(place - visible() + 1);
-    drawRows();
-  }
-  const rowOf = (event) => (
-    /** @type {HTMLElement | null} */
-    /** @type {HTMLElement} */
-    event.target.closest(".sl-tall > .sl-row")
-  );
-  const between = (a, b) => Array.from(order.subarray(Math.min(a, b), Math.max(a, b) + 1), (p) => columns?.latent[p] ?? 0);
-  function toggle(latent) {
-    const picked = model.get("selected");
-    set({ selected: picked.includes(latent) ? picked.filter((x) => x !== latent) : [...picked, latent] });
-  }
-  body.addEventListener("click", (event) => {
-    const row = rowOf(event);
-    if (!row || !columns) return;
-    const i = Number(row.dataset.i), latent = columns.latent[order[i]];
-    if (event.shiftKey) return set({ latent, selected: [.../* @__PURE__ */ new Set([...model.get("selected"), ...between(anchor, i)])] });
+  const toggle = (latent) => set({ selected: toggled(state.selected, latent) });
+  const go = (i, from) => {
+    if (from === null) anchor = i;
+    set({ latent: rows.latentAt(i), ...from === null ? {} : { selected: [.../* @__PURE__ */ new Set([...state.selected, ...rows.latents(from, i)])] } });
+  };
+  body.node.addEventListener("click", (event) => {
+    const row = closest(event, ".sl-tall > .sl-row"), i = Number(row?.dataset.i);
+    if (!row) return;
+    if (event.shiftKey || !(event.ctrlKey || event.metaKey)) return go(i, event.shiftKey ? anchor : null);
     anchor = i;
-    if (event.ctrlKey || event.metaKey) toggle(latent);
-    else set({ latent });
+    toggle(rows.latentAt(i));
   });
-  body.addEventListener("dblclick", (event) => {
-    if (rowOf(event)) rename();
+  body.node.addEventListener("dblclick", (event) => {
+    if (closest(event, ".sl-tall > .sl-row")) write();
   });
-  body.addEventListener("scroll", () => requestAnimationFrame(drawRows), { passive: true });
-  function rename() {
-    if (model.get("read_only")) return;
-    const latent = model.get("latent"), place = placeOf.get(latent);
-    const cell = pool.find((p) => p.at === place)?.node.querySelector(".sl-c-label");
-    if (place === void 0 || !cell) return;
-    const field = h("input", { class: "sl-input", type: "text", maxlength: 200, "aria-label": `Label of latent ${latent}` });
-    field.value = model.get("labels")[String(latent)] ?? "";
-    let done = false;
-    const end = (keep) => {
-      if (done) return;
-      done = true;
-      if (keep) request("label", { latent, text: field.value }).catch(fail);
-      version += 1;
-      drawRows();
-      body.focus({ preventScroll: true });
+  onKeys(view, (event) => {
+    if (typing(event) || !alone(event) || !rows.columns || onButton(event) && event.key !== "/") return;
+    const place = rows.placeOf.get(state.latent);
+    const at = place ?? Math.round(body.first()) - 1, last = rows.order.length - 1;
+    const to = (
+      /** @type {Record<string, number>} */
+      {
+        ArrowDown: at + 1,
+        ArrowUp: Math.max(at - 1, 0),
+        PageDown: at + body.visible(),
+        PageUp: at - body.visible(),
+        Home: 0,
+        End: last
+      }[event.key]
+    );
+    if (to !== void 0) return () => {
+      if (last >= 0) go(clamp(to, 0, last), event.shiftKey ? place ?? clamp(to, 0, last) : null);
     };
-    field.addEventListener("keydown", (event) => {
-      if (event.key === "Enter") end(true);
-      if (event.key === "Escape") end(false);
-    });
-    field.addEventListener("blur", () => end(true));
-    cell.replaceChildren(field);
-    field.focus();
-    field.select();
-  }
-  view.addEventListener("keydown", (event) => {
-    if (typing(event)) return event.stopPropagation();
-    if (event.altKey || !columns || /** @type {HTMLElement} */
-    event.target.tagName === "BUTTON" && event.key !== "/") return;
-    const place = placeOf.get(model.get("latent"));
-    const move = (to) => {
-      if (!order.length || !columns) return;
-      const i = clamp(to, 0, order.length - 1), latent = columns.latent[order[i]];
-      if (event.shiftKey) set({ latent, selected: [.../* @__PURE__ */ new Set([...model.get("selected"), ...between(place ?? i, i)])] });
-      else {
-        anchor = i;
-        set({ latent });
-      }
-    };
-    const at = place ?? Math.round(first()) - 1;
-    const actions = (
+    return (
       /** @type {Record<string, () => void>} */
       {
-        ArrowDown: () => move(at + 1),
-        ArrowUp: () => move(Math.max(at - 1, 0)),
-        PageDown: () => move(at + visible()),
-        PageUp: () => move(at - visible()),
-        Home: () => move(0),
-        End: () => move(order.length - 1),
-        " ": () => toggle(model.get("latent")),
-        Enter: () => toggle(model.get("latent")),
-        F2: rename,
+        " ": () => toggle(state.latent),
+        Enter: () => toggle(state.latent),
+        F2: write,
         "/": () => {
-          box.focus();
-          box.select();
+          search.focus();
+          search.select();
         },
-        Escape: () => model.get("selected").length ? set({ selected: [] }) : set({ query: "" })
-      }
+        Escape: () => set(state.selected.length ? { selected: [] } : { query: "" })
+      }[event.key]
     );
-    const action = actions[event.key];
-    if (!action || event.ctrlKey || event.metaKey) return;
-    event.preventDefault();
-    event.stopPropagation();
-    action();
   });
-  function drawControls() {
-    const active = (
-      /** @type {Document} */
-      view.getRootNode().activeElement
-    );
-    if (active !== box) box.value = model.get("query");
-    mode.value = model.get("mode");
-    dead.input.checked = model.get("show_dead");
-    named.input.checked = model.get("only_labelled");
-    const share = model.get("density");
-    low.value = share && share[0] > 0 ? show(100 * share[0]) : "";
-    high.value = share && share[1] < 1 ? show(100 * share[1]) : "";
-    box.placeholder = model.get("texts") ? "text in the examples of this page" : model.get("mode") === "name" ? "part of a label or token" : "text, and which latents fire on it";
-    if (model.get("read_only")) [mode.options[0].text, mode.options[1].text] = ["have the text in an example", "match in an example"];
-    if (model.get("read_only") && !model.get("texts")) for (const i of [0, 1]) mode.options[i].disabled = true;
-  }
-  const redraw = throttle(() => {
-    drawControls();
-    rearrange();
-  }, 0, abort.signal);
-  for (
-    const key of
-    /** @type {const} */
-    ["query", "mode", "sort", "descending", "density", "show_dead", "only_labelled", "labels", "found"]
-  ) model.on(`change:${key}`, redraw);
-  model.on("change:latent", reveal);
-  model.on("change:selected", drawMarks);
-  view.append(
-    alert.box,
-    h(
-      "div",
-      { class: "sl-bar sl-controls" },
-      h("span", { class: "sl-search" }, box, mode),
-      h("span", { class: "sl-small sl-range" }, "density", low, "to", high, "%"),
-      dead.node,
-      named.node,
-      figureMenu(view, () => "latents", alert.say)
-    ),
-    body,
-    h("div", { class: "sl-bar sl-foot" }, status, h("span", { class: "sl-grow" }), foot)
-  );
-  el.append(view);
-  const seen = new ResizeObserver(() => drawRows());
-  seen.observe(body);
-  abort.signal.addEventListener("abort", () => seen.disconnect());
-  drawControls();
-  drawHead();
-  status.textContent = "loading…";
-  load(model, request).then((c) => {
-    columns = c;
-    rearrange();
-    reveal();
-  }).catch(fail);
-  return () => abort.abort();
 }
-var cellClass = (key) => `sl-c-${key}${NUMBERS.has(key) ? " sl-num" : ""}`;
-var made2 = 0;
-var table_default = { render };
+function build(ui) {
+  const { state, view, on, soon, request, say, atEnd } = ui;
+  const rows = new Rows(), pick = picks(ui, rows), headings = head(ui, rows);
+  const status = h("span", { class: "sl-muted sl-small", "aria-live": "polite" });
+  const body = grid(ui, rows, headings.node, pick.draw);
+  const bar = controls(ui, body.node, status);
+  choosing(ui, rows, body, bar.search);
+  function draw() {
+    bar.draw();
+    if (!rows.columns) return;
+    const found = rows.arrange(state, say);
+    headings.draw();
+    view.classList.toggle("sl-searching", columnsOf(state, rows).length > 6);
+    view.classList.toggle("sl-local", !!state.read_only);
+    const times = found.mode && found.matches !== void 0 ? ` · the text occurs ${count(found.matches)} times` : "";
+    const none = rows.order.length || !found.mode ? "" : state.read_only ? " · no example has it" : " · none fires on it";
+    status.textContent = `${count(rows.order.length)} of ${count(rows.columns.n)} latents${times}${none}`;
+    body.draw();
+  }
+  soon(["query", "mode", "sort", "descending", "density", "show_dead", "only_labelled", "labels", "found"], draw);
+  on(["latent"], body.reveal);
+  on(["selected"], body.drawMarks);
+  view.append(
+    h("div", { class: "sl-bar sl-controls" }, ...bar.nodes, figureMenu(ui, () => "latents")),
+    body.node,
+    h("div", { class: "sl-bar sl-foot" }, status, grow(), pick.node)
+  );
+  const seen = new ResizeObserver(() => body.draw());
+  seen.observe(body.node);
+  atEnd(() => seen.disconnect());
+  bar.draw();
+  headings.draw();
+  status.textContent = "loading…";
+  load(state, request).then((columns) => {
+    rows.columns = columns;
+    draw();
+    body.reveal();
+  }).catch((error) => say(error.message));
+}
+var table_default = widget("table", "Table of latents", build);
 export {
   table_default as default
 };

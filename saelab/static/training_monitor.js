@@ -1,36 +1,20 @@
 // dom.js
-function setAll(node, attributes) {
+function fill(node, attributes, children) {
   for (const [key, value] of Object.entries(attributes)) {
     if (value === false || value === null || value === void 0) continue;
     node.setAttribute(key, value === true ? "" : String(value));
   }
-}
-function h(tag, attributes = {}, ...children) {
-  const node = document.createElement(tag);
-  setAll(node, attributes);
   node.append(...children.filter((c) => c !== null));
   return node;
 }
-function svg(tag, attributes = {}, ...children) {
-  const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
-  setAll(node, attributes);
-  node.append(...children.filter((c) => c !== null));
-  return node;
-}
+var h = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
+var svg = (tag, attributes = {}, ...children) => fill(document.createElementNS("http://www.w3.org/2000/svg", tag), attributes, children);
 function button(text, name, action) {
   const node = h("button", { type: "button", class: "sl-button", title: name, "aria-label": name }, text);
   node.addEventListener("click", action);
   return node;
 }
-function root(name, label) {
-  return h("div", {
-    class: `saelab saelab-${name}`,
-    role: "group",
-    "aria-label": label,
-    tabindex: "-1",
-    "data-lm-suppress-shortcuts": "true"
-  });
-}
+var grow = () => h("span", { class: "sl-grow" });
 function floats(view) {
   if (!view || view.byteLength === 0) return new Float32Array(0);
   return new Float32Array(view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength));
@@ -44,18 +28,14 @@ function show(value, digits = 3) {
   if (size >= 1e3) return count(Math.round(value));
   return String(Number(value.toPrecision(digits)));
 }
-function count(value) {
-  return value.toLocaleString("en-US", { maximumFractionDigits: 0 });
-}
-function clamp(value, low, high) {
-  return Math.min(Math.max(value, low), high);
-}
+var count = (value) => value.toLocaleString("en-US", { maximumFractionDigits: 0 });
+var clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 function throttle(fn, wait, signal) {
   let timer;
   let last;
-  signal?.addEventListener("abort", () => clearTimeout(timer));
+  signal.addEventListener("abort", () => clearTimeout(timer));
   return (...args) => {
-    if (signal?.aborted) return;
+    if (signal.aborted) return;
     last = args;
     timer ??= setTimeout(() => {
       timer = void 0;
@@ -64,35 +44,60 @@ function throttle(fn, wait, signal) {
   };
 }
 
-// alert.js
-function alertBox(model) {
-  const box = h("div", { class: "sl-alert", role: "alert", hidden: true });
-  const say = (message, traceback) => {
-    box.hidden = !message;
-    box.replaceChildren();
-    if (!message) return;
-    box.append(
-      h("span", { class: "sl-alert-text" }, message),
-      button("×", "Dismiss the message", () => say(""))
-    );
-    if (traceback) box.append(h("details", {}, h("summary", {}, "traceback"), h("pre", {}, traceback)));
+// tip.js
+function tooltip(parent, signal) {
+  const box = h("div", { class: "sl-tip", role: "tooltip", popover: "manual" });
+  parent.append(box);
+  let open = false;
+  const hide = () => {
+    if (!open) return;
+    open = false;
+    box.classList.remove("sl-open");
+    box.hidePopover?.();
   };
-  const fromPython = () => {
-    const error = model.get("error") ?? {};
-    say(error.message ?? "", error.traceback);
+  const show2 = (anchor, ...content) => {
+    box.replaceChildren(...content);
+    if (!open) {
+      open = true;
+      box.classList.add("sl-open");
+      box.showPopover?.();
+    }
+    const at = anchor.getClientRects()[0] ?? anchor.getBoundingClientRect();
+    const size = box.getBoundingClientRect();
+    const above = at.bottom + 6 + size.height > window.innerHeight && at.top - 6 - size.height > 0;
+    box.style.left = `${clamp(at.left, 4, Math.max(4, window.innerWidth - size.width - 4))}px`;
+    box.style.top = `${above ? at.top - 6 - size.height : at.bottom + 6}px`;
   };
-  model.on("change:error", fromPython);
-  fromPython();
-  return { box, say };
+  window.addEventListener("scroll", hide, { capture: true, passive: true, signal });
+  signal.addEventListener("abort", hide);
+  return { show: show2, hide };
 }
 
-// linechart.js
-var W = 400;
-var H = 170;
-var LEFT = 46;
+// chart.js
 var RIGHT = 8;
-var TOP = 8;
 var BOTTOM = 22;
+function frame(width, height, left, top, kind) {
+  const node = svg("svg", { viewBox: `0 0 ${width} ${height}`, class: kind, role: "img" });
+  const [right, bottom] = [width - RIGHT, height - BOTTOM];
+  return {
+    node,
+    top,
+    bottom,
+    x: (share) => left + share * (right - left),
+    y: (share) => bottom - share * (bottom - top),
+    /** Share of the x axis at a pointer. @param {PointerEvent} event */
+    shareAt(event) {
+      const box = node.getBoundingClientRect();
+      return ((event.clientX - box.left) / (box.width || 1) * width - left) / (right - left);
+    },
+    /** A line from left to right. @param {string} name @param {number} y */
+    across: (name, y) => svg("line", { class: name, x1: left, x2: right, y1: y, y2: y }),
+    /** @param {number} y @param {string} text */
+    yLabel: (y, text) => svg("text", { x: left - 5, y: y + 4, "text-anchor": "end" }, text),
+    /** @param {number} x @param {string} text @param {"start" | "middle" | "end"} anchor */
+    xLabel: (x, text, anchor) => svg("text", { x, y: height - 6, "text-anchor": anchor }, text)
+  };
+}
 function ticks(low, high, n) {
   if (!(high > low)) return Number.isFinite(low) ? [low] : [];
   const raw = (high - low) / n;
@@ -119,79 +124,59 @@ function labels(values) {
   while (digits < 12 && values.some((v) => Math.abs(Number(v.toPrecision(digits)) - v) > 0.01 * step)) digits += 1;
   return values.map((v) => short(v, digits));
 }
-function range(chart, up) {
+function range({ lines, x, mark, log, zero }, up) {
   let [low, high] = [Infinity, -Infinity];
   const take = (v) => {
-    if (!Number.isFinite(v)) return;
-    low = Math.min(low, v);
-    high = Math.max(high, v);
+    if (Number.isFinite(v)) [low, high] = [Math.min(low, v), Math.max(high, v)];
   };
-  const all = (line, i, least2) => {
-    const last = Number(chart.x[i][line.y.length - 1]);
-    for (let j = 0; j < line.y.length; j += 1) {
-      if (line.y.length <= 8 || !(chart.x[i][j] < 0.04 * last)) take(Math.max(up(line.y[j]), least2));
-    }
+  const all = ({ y }, i, least2) => {
+    const last = Number(x[i][y.length - 1]);
+    for (let j = 0; j < y.length; j += 1) if (y.length <= 8 || !(x[i][j] < 0.04 * last)) take(Math.max(up(y[j]), least2));
   };
-  chart.lines.forEach((line, i) => {
+  lines.forEach((line, i) => {
     if (!line.minor) all(line, i, -Infinity);
   });
   const least = low - 1;
-  chart.lines.forEach((line, i) => {
+  lines.forEach((line, i) => {
     if (line.minor) all(line, i, least);
   });
   if (low > high) return null;
-  if (chart.zero) low = Math.min(low, 0);
-  if (chart.mark !== null && chart.mark !== void 0) take(up(chart.mark));
-  if (low === high) return chart.zero ? [0, high || 1] : [low - 0.5, high + 0.5];
-  if (!chart.log && !chart.zero) {
+  if (zero) low = Math.min(low, 0);
+  if (mark !== null && mark !== void 0) take(up(mark));
+  if (low === high) return zero ? [0, high || 1] : [low - 0.5, high + 0.5];
+  if (!log && !zero) {
     const lacks = Math.max(0, 0.01 * Math.max(Math.abs(low), Math.abs(high)) - (high - low));
     low -= lacks / 2;
     high += lacks / 2;
   }
   const pad = (high - low) * 0.06;
-  return [chart.zero ? low : low - pad, high + pad];
+  return [zero ? low : low - pad, high + pad];
 }
 function lineChart(onCross) {
   const title = h("h3", {});
   const key = h("div", { class: "sl-lines-key" });
-  const picture = svg("svg", { viewBox: `0 0 ${W} ${H}`, class: "sl-lines", role: "img" });
-  const node = h("figure", { class: "sl-chart" }, h("figcaption", {}, title, key), picture);
-  const cross = svg("line", { class: "sl-cross", y1: TOP, y2: H - BOTTOM, visibility: "hidden" });
+  const frm = frame(400, 170, 46, 8, "sl-lines");
+  const node = h("figure", { class: "sl-chart" }, h("figcaption", {}, title, key), frm.node);
+  const cross = svg("line", { class: "sl-cross", y1: frm.top, y2: frm.bottom, visibility: "hidden" });
   let chart = null;
-  let [left, right] = [0, 1];
+  let right = 1;
   let at = null;
-  const px = (v) => LEFT + (v - left) / (right - left) * (W - LEFT - RIGHT);
+  const px = (v) => frm.x(v / right);
   function update(next) {
     chart = next;
-    const up = (v) => next.log ? v > 0 ? Math.log10(v) : NaN : v;
-    const known = next.x.flatMap((xs) => [...Array.from(xs)].filter(Number.isFinite));
-    [left, right] = [0, known.length ? Math.max(...known, 1) : 1];
-    const bounds = range(next, up);
+    const known = next.x.flatMap((xs) => Array.from(xs).filter(Number.isFinite));
+    right = known.length ? Math.max(...known, 1) : 1;
     title.textContent = next.title;
-    picture.replaceChildren();
     const last = next.lines.map((line) => `${line.name} ${show(lastOf(line.y))}`).join(", ");
-    picture.setAttribute("aria-label", `${next.title} over tokens; now ${last || "nothing"}`);
-    if (bounds) {
-      const [low, high] = bounds;
-      const py = (v) => H - BOTTOM - (Math.min(Math.max(v, low), high) - low) / (high - low) * (H - TOP - BOTTOM);
-      for (const { at: v, text } of yTicks(low, high, !!next.log)) {
-        picture.append(
-          svg("line", { class: "sl-grid", x1: LEFT, x2: W - RIGHT, y1: py(v), y2: py(v) }),
-          svg("text", { x: LEFT - 5, y: py(v) + 4, "text-anchor": "end" }, text)
-        );
-      }
-      if (next.mark !== null && next.mark !== void 0) {
-        const y = py(up(next.mark));
-        picture.append(svg("line", { class: "sl-mark", x1: LEFT, x2: W - RIGHT, y1: y, y2: y }));
-      }
-      next.lines.forEach((line, i) => {
-        picture.append(svg("path", { class: `sl-series sl-c${line.color}${line.dashed ? " sl-dashed" : ""}`, d: path(next.x[i], line.y, (v) => px(v), (v) => py(up(v)), up) }));
-      });
-    }
-    picture.append(svg("line", { class: "sl-axis", x1: LEFT, x2: W - RIGHT, y1: H - BOTTOM, y2: H - BOTTOM }));
-    const along = ticks(left, right, 4), names = labels(along);
-    along.forEach((v, i) => picture.append(svg("text", { x: px(v), y: H - 6, "text-anchor": v === 0 ? "start" : px(v) > W - 24 ? "end" : "middle" }, names[i])));
-    picture.append(cross);
+    frm.node.setAttribute("aria-label", `${next.title} over tokens; now ${last || "nothing"}`);
+    const along = ticks(0, right, 4), names = labels(along);
+    const anchor = (v) => v === 0 ? "start" : px(v) > frm.x(1) - 16 ? "end" : "middle";
+    frm.node.replaceChildren(
+      ...curves(frm, next, px),
+      frm.across("sl-axis", frm.bottom),
+      ...along.map((v, i) => frm.xLabel(px(v), names[i], anchor(v))),
+      cross
+    );
     place(at);
   }
   function place(x) {
@@ -200,23 +185,34 @@ function lineChart(onCross) {
     cross.setAttribute("visibility", x === null ? "hidden" : "visible");
     if (x !== null) for (const end of ["x1", "x2"]) cross.setAttribute(end, String(px(x)));
     const { lines, x: xs, mark } = chart;
-    key.replaceChildren(...lines.map((line, i) => h(
-      "span",
-      { class: `sl-c${line.color}${line.dashed ? " sl-dashed" : ""}` },
-      h("i", { "aria-hidden": "true" }),
-      line.key ?? line.name ? `${line.key ?? line.name} ` : "",
-      h("b", {}, show(x === null ? lastOf(line.y) : line.y[nearest(xs[i], x)]))
+    const entry = (kind, name, value) => h("span", { class: kind }, h("i", { "aria-hidden": "true" }), name && `${name} `, h("b", {}, show(value)));
+    key.replaceChildren(...lines.map((line, i) => entry(
+      seriesClass(line.color, line.dashed),
+      line.key ?? line.name,
+      x === null ? lastOf(line.y) : line.y[nearest(xs[i], x)]
     )));
-    if (mark !== null && mark !== void 0) key.append(h("span", { class: "sl-aim" }, h("i", { "aria-hidden": "true" }), "wanted ", h("b", {}, show(mark))));
+    if (mark !== null && mark !== void 0) key.append(entry("sl-aim", "wanted", mark));
   }
-  picture.addEventListener("pointermove", (event) => {
-    const box = picture.getBoundingClientRect();
-    const x = left + ((event.clientX - box.left) / (box.width || 1) * W - LEFT) / (W - LEFT - RIGHT) * (right - left);
+  frm.node.addEventListener("pointermove", (event) => {
     const xs = chart?.x[0];
-    if (xs?.length) onCross(xs[nearest(xs, x)]);
+    if (xs?.length) onCross(xs[nearest(xs, frm.shareAt(event) * right)]);
   });
-  picture.addEventListener("pointerleave", () => onCross(null));
+  frm.node.addEventListener("pointerleave", () => onCross(null));
   return { node, update, place };
+}
+var seriesClass = (color, dashed) => `sl-c${color}${dashed ? " sl-dashed" : ""}`;
+function curves(at, chart, px) {
+  const up = (v) => chart.log ? v > 0 ? Math.log10(v) : NaN : v;
+  const bounds = range(chart, up);
+  if (!bounds) return [];
+  const [low, high] = bounds;
+  const py = (v) => at.y((clamp(v, low, high) - low) / (high - low));
+  const grid = yTicks(low, high, !!chart.log).flatMap((tick) => [at.across("sl-grid", py(tick.at)), at.yLabel(py(tick.at), tick.text)]);
+  const aim = chart.mark === null || chart.mark === void 0 ? [] : [at.across("sl-mark", py(up(chart.mark)))];
+  return [...grid, ...aim, ...chart.lines.map((line, i) => svg("path", {
+    class: `sl-series ${seriesClass(line.color, line.dashed)}`,
+    d: path(chart.x[i], line.y, px, (v) => py(up(v)), up)
+  }))];
 }
 function yTicks(low, high, log) {
   const even = (places, value) => {
@@ -249,14 +245,42 @@ function nearest(xs, x) {
 function path(x, y, px, py, up) {
   let [d, pen] = ["", "M"];
   for (let i = 0; i < y.length; i += 1) {
-    if (!Number.isFinite(x[i]) || !Number.isFinite(up(y[i]))) {
-      pen = "M";
-      continue;
-    }
-    d += `${pen}${px(x[i]).toFixed(1)} ${py(y[i]).toFixed(1)}`;
-    pen = "L";
+    const known = Number.isFinite(x[i]) && Number.isFinite(up(y[i]));
+    if (known) d += `${pen}${px(x[i]).toFixed(1)} ${py(y[i]).toFixed(1)}`;
+    pen = known ? "L" : "M";
   }
   return d.includes("L") ? d : d.replace(/M(\S+) (\S+)/g, "M$1 $2h0.01");
+}
+
+// controls.js
+var typing = (event) => ["INPUT", "TEXTAREA", "SELECT"].includes(
+  /** @type {Element} */
+  event.target.tagName
+);
+function onKeys(node, find) {
+  node.addEventListener("keydown", (event) => {
+    const action = find(event);
+    if (action || typing(event)) event.stopPropagation();
+    if (!action) return;
+    event.preventDefault();
+    action();
+  });
+}
+var tableRow = (tag, cells, more = () => ({})) => h("tr", {}, ...cells.map((cell, i) => h(tag, more(i), cell)));
+
+// alert.js
+function alertBox(error, changed) {
+  const box = h("div", { class: "sl-alert", role: "alert", hidden: true });
+  const say = (message, traceback) => {
+    box.hidden = !message;
+    box.replaceChildren();
+    if (message) box.append(h("span", { class: "sl-alert-text" }, message), button("×", "Dismiss the message", () => say("")));
+    if (message && traceback) box.append(h("details", {}, h("summary", {}, "traceback"), h("pre", {}, traceback)));
+  };
+  const fromPython = () => say(error().message ?? "", error().traceback);
+  changed(fromPython);
+  fromPython();
+  return { box, say };
 }
 
 // rpc.js
@@ -283,6 +307,66 @@ function requests(model, signal) {
   });
 }
 
+// mount.js
+function mount(model, el, outer, name, label) {
+  const abort = new AbortController();
+  const signal = abort.signal;
+  const end = () => abort.abort();
+  outer?.addEventListener("abort", end);
+  const atEnd = (undo) => signal.addEventListener("abort", undo);
+  const view = h("div", {
+    class: `saelab saelab-${name}`,
+    role: "group",
+    "aria-label": label,
+    tabindex: "-1",
+    "data-lm-suppress-shortcuts": "true"
+  });
+  const on = (keys, draw) => {
+    for (const key of keys) model.on(`change:${String(key)}`, draw);
+    atEnd(() => {
+      for (const key of keys) model.off(`change:${String(key)}`, draw);
+    });
+  };
+  const tip = tooltip(view, signal);
+  const alert = alertBox(() => model.get("error") ?? {}, (draw) => on(["error"], draw));
+  const request = requests(model, signal);
+  view.append(alert.box);
+  el.append(view);
+  return {
+    view,
+    tip,
+    signal,
+    atEnd,
+    on,
+    end,
+    request,
+    say: alert.say,
+    state: (
+      /** @type {S} */
+      new Proxy({}, { get: (_, key) => model.get(String(key)) })
+    ),
+    set(changes) {
+      for (const [key, value] of Object.entries(changes)) model.set(key, value);
+      model.save_changes();
+    },
+    soon: (keys, draw) => on(keys, throttle(draw, 0, signal)),
+    ask: (method, params, done = () => {
+    }) => {
+      request(method, params).then(done).catch((error) => alert.say(error.message));
+    }
+  };
+}
+var widget = (name, label, build2) => ({
+  render({ model, el, signal }) {
+    const ui = mount(model, el, signal, name, label);
+    build2(
+      /** @type {Ui<S>} */
+      ui
+    );
+    return ui.end;
+  }
+});
+
 // training_monitor.js
 var SAID = (
   /** @type {Record<Phase, string>} */
@@ -298,6 +382,19 @@ var SAID = (
 );
 var UNHEARD = "Not heard yet. Some front ends deliver clicks only when no cell is running: use the notebook's own stop button (■), it ends the run in the same way and returns the SAE so far.";
 var PATIENCE = 4e3;
+var COLUMNS = (
+  /** @type {[string, string][]} */
+  [
+    ["loss", "loss"],
+    ["fvu", "fvu"],
+    ["aux", "aux"],
+    ["penalty", "penalty"],
+    ["explained variance", "explained_variance"],
+    ["L0", "l0"],
+    ["dead", "dead"],
+    ["rare", "rare"]
+  ]
+);
 function duration(seconds) {
   if (seconds === null || seconds === void 0 || !Number.isFinite(seconds)) return "–";
   const s = Math.round(seconds);
@@ -310,69 +407,115 @@ function unpack(points, columns, n) {
   const length = n ? flat.length / (n * columns.length) : 0;
   return Array.from({ length: n }, (_, i) => Object.fromEntries(columns.map((name, c) => [name, Float32Array.from({ length }, (__, j) => flat[(i * length + j) * columns.length + c])])));
 }
-function render({ model, el, signal }) {
-  const abort = new AbortController();
-  signal?.addEventListener("abort", () => abort.abort());
-  const request = requests(model, abort.signal);
-  const view = root("training-monitor", "Training monitor");
-  const alert = alertBox(model);
-  const heading = h("h2", {});
-  const phase = h("span", { class: "sl-phase", role: "status" });
-  const bar = h("div", { class: "sl-progress", role: "progressbar", "aria-label": "Tokens seen", "aria-valuemin": 0 }, h("span", {}));
-  const counts = h("span", { class: "sl-muted" });
+function buttons({ state, request, say, atEnd }) {
   let unheard;
-  abort.signal.addEventListener("abort", () => clearTimeout(unheard));
+  const heard = () => clearTimeout(unheard);
+  atEnd(heard);
   const press = (method) => {
-    alert.say("");
-    clearTimeout(unheard);
-    unheard = setTimeout(() => alert.say(UNHEARD), PATIENCE);
-    const heard = () => {
-      clearTimeout(unheard);
-    };
+    say("");
+    heard();
+    unheard = setTimeout(() => say(UNHEARD), PATIENCE);
     request(method).then(() => {
       heard();
-      alert.say("");
+      say("");
     }, (error) => {
       heard();
-      alert.say(error.message);
+      say(error.message);
     });
   };
   const stop = button("Stop", "End the run after the step under way; the cell returns the SAE so far", () => press("stop"));
   const resume = button("Resume", "Train the rest, exactly as if the run had not been stopped", () => press("resume"));
   resume.classList.add("sl-primary");
-  function drawHead() {
-    const [now, seen, budget, rate] = [model.get("phase"), model.get("tokens"), model.get("budget"), model.get("rate")];
-    const live = now === "preparing" || now === "running" || now === "stopping";
-    heading.textContent = model.get("heading");
-    if (phase.textContent !== SAID[now]) phase.textContent = SAID[now];
-    phase.dataset.phase = now;
-    const share = budget ? clamp(seen / budget, 0, 1) : 0;
-    bar.style.setProperty("--w", `${(100 * share).toFixed(2)}%`);
-    bar.setAttribute("aria-valuemax", String(budget));
-    bar.setAttribute("aria-valuenow", String(seen));
-    bar.hidden = now === "empty";
+  const draw = (live) => {
+    stop.hidden = state.read_only || !live;
+    stop.disabled = state.phase === "stopping";
+    resume.hidden = state.read_only || !state.can_resume;
+  };
+  return { nodes: [stop, resume], draw };
+}
+function head(ui, pick) {
+  const { state } = ui;
+  const heading = h("h2", {}), phase = h("span", { class: "sl-phase", role: "status" });
+  const bar = h("div", { class: "sl-progress", role: "progressbar", "aria-label": "Tokens seen", "aria-valuemin": 0 }, h("span", {}));
+  const counts = h("span", { class: "sl-muted" });
+  const hints = h("ul", { class: "sl-hints", "aria-label": "Hints", "aria-live": "polite" });
+  const does = buttons(ui);
+  function progress(live, share) {
+    const { tokens: seen, budget, rate, seconds } = state;
     const parts = [`${count(seen)} of ${count(budget)} tokens (${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %)`];
     if (live && rate) parts.push(`${count(rate)} tokens/s`, `${duration((budget - seen) / rate)} left`);
-    if (model.get("seconds")) parts.push(`${duration(model.get("seconds"))} so far`);
-    if (!live && seen && model.get("seconds")) {
-      parts.splice(1, 1, duration(model.get("seconds")), `${count(seen / model.get("seconds"))} tokens/s`);
-    }
-    counts.textContent = now === "empty" ? "Give this monitor to sl.train(…, monitor=monitor)." : parts.join(" · ");
-    stop.hidden = model.get("read_only") || !live;
-    stop.disabled = now === "stopping";
-    resume.hidden = model.get("read_only") || !model.get("can_resume");
+    if (!live && seen && seconds) parts.push(duration(seconds), `${count(seen / seconds)} tokens/s`);
+    else if (seconds) parts.push(`${duration(seconds)} so far`);
+    return parts.join(" · ");
   }
-  const hints = h("ul", { class: "sl-hints", "aria-label": "Hints", "aria-live": "polite" });
-  function drawHints() {
-    const said = model.get("hints");
-    if (said.length === hints.children.length && said.every((t, i) => hints.children[i].textContent === t)) return;
-    hints.replaceChildren(...said.map((text) => h("li", {}, text)));
-    hints.hidden = !said.length;
+  function draw() {
+    const now = state.phase, live = ["preparing", "running", "stopping"].includes(now);
+    heading.textContent = state.heading;
+    if (phase.textContent !== SAID[now]) phase.textContent = SAID[now];
+    phase.dataset.phase = now;
+    const share = state.budget ? clamp(state.tokens / state.budget, 0, 1) : 0;
+    bar.style.setProperty("--w", `${(100 * share).toFixed(2)}%`);
+    bar.setAttribute("aria-valuemax", String(state.budget));
+    bar.setAttribute("aria-valuenow", String(state.tokens));
+    bar.hidden = now === "empty";
+    counts.textContent = bar.hidden ? "Give this monitor to sl.train(…, monitor=monitor)." : progress(live, share);
+    does.draw(live);
+    if (state.hints.join("\n") === [...hints.children].map((item) => item.textContent).join("\n")) return;
+    hints.replaceChildren(...state.hints.map((text) => h("li", {}, text)));
+    hints.hidden = !state.hints.length;
   }
+  return { nodes: [h("div", { class: "sl-bar sl-head" }, heading, phase, grow(), pick, ...does.nodes), bar, counts, hints], draw };
+}
+function chartsOfOne({ target, d_sae }, s, i) {
+  const chart = (title, ...lines) => ({ title, lines, x: lines.map(() => s.tokens) });
+  const line = (name, column2, color, more = {}) => ({ name, y: s[column2], color, ...more });
+  const parts = ["aux", "penalty"].map((name, k) => line(name, name, 2 + k, { minor: true })).filter(({ y }) => y.some((v) => v > 0));
+  return [
+    { ...chart("Loss and its parts", line("loss", "loss", 0), line("fvu", "fvu", 1, { dashed: true }), ...parts), log: true },
+    chart("Explained variance", line("explained variance", "explained_variance", 0, { key: "" })),
+    { ...chart("L0, latents per token", line("L0", "l0", 0, { key: "" })), mark: target[i] ?? null },
+    { ...chart(`Latents out of ${count(d_sae[i])}`, line("dead", "dead", 1), line("rare", "rare", 0)), zero: true }
+  ];
+}
+function chartsOfAll({ names }, all) {
+  const chart = (title, column2, more = {}) => ({
+    title,
+    x: all.map((s) => s.tokens),
+    ...more,
+    lines: all.map((s, i) => ({ name: names[i], key: "", y: s[column2], color: i % 6, dashed: i >= 6 }))
+  });
+  return [
+    chart("Loss", "loss", { log: true }),
+    chart("Explained variance", "explained_variance"),
+    chart("L0, latents per token", "l0", { log: true }),
+    chart("Dead latents", "dead", { zero: true })
+  ];
+}
+function newest({ names, d_sae }, all) {
+  const cell = (column2, i) => {
+    const value = lastOf(all[i][column2]);
+    if (!["dead", "rare"].includes(column2) || Number.isNaN(value)) return show(value);
+    return `${count(value)} (${show(Number((100 * value / d_sae[i]).toFixed(1)))} %)`;
+  };
+  if (names.length === 1) return h("dl", {}, ...COLUMNS.map(([label, column2]) => h("div", {}, h("dt", {}, label), h("dd", {}, cell(column2, 0)))));
+  const head2 = tableRow("th", ["SAE", ...COLUMNS.map(([label]) => label)], () => ({ scope: "col" }));
+  const rows = names.map((name, i) => {
+    const row = tableRow("td", COLUMNS.map(([, column2]) => cell(column2, i)));
+    row.prepend(h("th", { scope: "row", class: seriesClass(i % 6, i >= 6) }, h("i", { "aria-hidden": "true" }), name));
+    return row;
+  });
+  return h("table", {}, h("thead", {}, head2), h("tbody", {}, ...rows));
+}
+function curves2({ state }) {
   const picker = h("select", { class: "sl-input", "aria-label": "SAE to show" });
   const pick = h("label", { class: "sl-field sl-muted" }, "show ", picker);
   const table = h("div", { class: "sl-now" });
-  const grid = h("div", { class: "sl-charts", tabindex: "0", role: "group", "aria-label": "Curves; the arrow keys move through the run" });
+  const grid = h("div", {
+    class: "sl-charts",
+    tabindex: "0",
+    role: "group",
+    "aria-label": "Curves; the arrow keys move through the run"
+  });
   let at = null;
   const cross = (x) => {
     at = x;
@@ -383,11 +526,11 @@ function render({ model, el, signal }) {
   let chosen = "all";
   picker.addEventListener("change", () => {
     chosen = picker.value;
-    drawCurves();
+    draw();
   });
-  const series = () => unpack(model.get("points"), model.get("columns"), model.get("names").length);
-  function drawCurves() {
-    const names = model.get("names");
+  const series = () => unpack(state.points, state.columns, state.names.length);
+  function draw() {
+    const { names, dead_after: after } = state, all = series();
     const options = names.length > 1 ? ["all", ...names.keys()].map(String) : [];
     if (picker.children.length !== options.length) {
       picker.replaceChildren(...options.map((value) => h("option", { value }, value === "all" ? "all SAEs" : names[Number(value)])));
@@ -395,115 +538,51 @@ function render({ model, el, signal }) {
       picker.value = chosen;
     }
     pick.hidden = names.length < 2;
-    const all2 = series();
-    const empty = !all2.length || !all2[0].tokens.length;
-    grid.hidden = table.hidden = empty;
-    if (empty) return;
-    drawTable(all2);
+    grid.hidden = table.hidden = !all.length || !all[0].tokens.length;
+    if (grid.hidden) return;
+    table.replaceChildren(newest(state, all));
     const one = names.length === 1 ? 0 : chosen === "all" ? null : Number(chosen);
-    if (one === null) drawAll(all2);
-    else drawOne(all2[one], one);
+    const shown = one === null ? chartsOfAll(state, all) : chartsOfOne(state, all[one], one);
+    charts.forEach((chart, i) => chart.update(shown[i]));
+    const silent = one !== null && after[one] ? `${count(after[one])} tokens` : "dead_after tokens";
+    charts[3].node.title = one === null ? "" : `dead: silent for ${silent}; rare: not dead, but fires on fewer than 1 in 100,000 tokens`;
     cross(at);
   }
-  function drawOne(s, i) {
-    const line = (name, column, color, more = {}) => ({ name, y: s[column], color, ...more });
-    const over = (lines) => ({ lines, x: lines.map(() => s.tokens) });
-    const used = (column) => s[column].some((v) => v > 0);
-    charts[0].update({ title: "Loss and its parts", log: true, ...over([
-      line("loss", "loss", 0),
-      line("fvu", "fvu", 1, { dashed: true }),
-      ...used("aux") ? [line("aux", "aux", 2, { minor: true })] : [],
-      ...used("penalty") ? [line("penalty", "penalty", 3, { minor: true })] : []
-    ]) });
-    charts[1].update({ title: "Explained variance", ...over([line("explained variance", "explained_variance", 0, { key: "" })]) });
-    charts[2].update({ title: "L0, latents per token", mark: model.get("target")[i] ?? null, ...over([line("L0", "l0", 0, { key: "" })]) });
-    const after = model.get("dead_after")[i];
-    const title = `Latents out of ${count(model.get("d_sae")[i])}`;
-    charts[3].update({ title, zero: true, ...over([line("dead", "dead", 1), line("rare", "rare", 0)]) });
-    charts[3].node.title = `dead: silent for ${after ? `${count(after)} tokens` : "dead_after tokens"}; rare: not dead, but fires on fewer than 1 in 100,000 tokens`;
-  }
-  function drawAll(all2) {
-    const names = model.get("names");
-    const x = all2.map((s) => s.tokens);
-    const over = (column) => ({ x, lines: all2.map((s, i) => ({ name: names[i], key: "", y: s[column], color: i % 6, dashed: i >= 6 })) });
-    charts[0].update({ title: "Loss", log: true, ...over("loss") });
-    charts[1].update({ title: "Explained variance", ...over("explained_variance") });
-    charts[2].update({ title: "L0, latents per token", log: true, ...over("l0") });
-    charts[3].update({ title: "Dead latents", zero: true, ...over("dead") });
-    charts[3].node.title = "";
-  }
-  const COLUMNS = (
-    /** @type {[string, string][]} */
-    [
-      ["loss", "loss"],
-      ["fvu", "fvu"],
-      ["aux", "aux"],
-      ["penalty", "penalty"],
-      ["explained variance", "explained_variance"],
-      ["L0", "l0"],
-      ["dead", "dead"],
-      ["rare", "rare"]
-    ]
-  );
-  function drawTable(all2) {
-    const names = model.get("names");
-    const newest = (y) => y.findLast((v) => Number.isFinite(v));
-    const cell = (s, column, i) => {
-      const value = newest(s[column]);
-      if (value === void 0) return "–";
-      if (column !== "dead" && column !== "rare") return show(value);
-      return `${count(value)} (${show(Number((100 * value / model.get("d_sae")[i]).toFixed(1)))} %)`;
-    };
-    if (names.length === 1) {
-      table.replaceChildren(h("dl", {}, ...COLUMNS.map(([label, column]) => h("div", {}, h("dt", {}, label), h("dd", {}, cell(all2[0], column, 0))))));
-      return;
-    }
-    const head = h("tr", {}, h("th", { scope: "col" }, "SAE"), ...COLUMNS.map(([label]) => h("th", { scope: "col" }, label)));
-    const rows = all2.map((s, i) => h(
-      "tr",
-      {},
-      h("th", { scope: "row", class: `sl-c${i % 6}${i >= 6 ? " sl-dashed" : ""}` }, h("i", { "aria-hidden": "true" }), names[i]),
-      ...COLUMNS.map(([, column]) => h("td", {}, cell(s, column, i)))
-    ));
-    table.replaceChildren(h("table", {}, h("thead", {}, head), h("tbody", {}, ...rows)));
-  }
-  grid.addEventListener("keydown", (event) => {
+  onKeys(grid, (event) => {
     const tokens = series()[0]?.tokens ?? new Float32Array(0);
     const step = event.key === "ArrowLeft" ? -1 : event.key === "ArrowRight" ? 1 : 0;
-    if (event.key === "Escape" && at !== null) cross(null);
-    else if (step && tokens.length) {
-      const place = at === null ? tokens.length - (step < 0 ? 0 : 1) : tokens.indexOf(at);
-      cross(tokens[clamp(place + step, 0, tokens.length - 1)]);
-    } else return;
-    event.preventDefault();
-    event.stopPropagation();
+    if (event.key === "Escape" && at !== null) return () => cross(null);
+    if (!step || !tokens.length) return void 0;
+    const place = at === null ? tokens.length - (step < 0 ? 0 : 1) : tokens.indexOf(at);
+    return () => cross(tokens[clamp(place + step, 0, tokens.length - 1)]);
   });
-  const redraw = throttle(() => {
-    drawHead();
-    drawHints();
-    drawCurves();
-  }, 0, abort.signal);
-  const all = (
-    /** @type {const} */
-    ["phase", "heading", "names", "tokens", "budget", "rate", "seconds", "hints", "can_resume", "points", "target", "d_sae", "dead_after"]
-  );
-  for (const key of all) model.on(`change:${key}`, redraw);
-  view.append(
-    alert.box,
-    h("div", { class: "sl-bar sl-head" }, heading, phase, h("span", { class: "sl-grow" }), pick, stop, resume),
-    bar,
-    counts,
-    hints,
-    table,
-    grid
-  );
-  el.append(view);
-  drawHead();
-  drawHints();
-  drawCurves();
-  return () => abort.abort();
+  return { pick, nodes: [table, grid], draw };
 }
-var training_monitor_default = { render };
+function build(ui) {
+  const lines = curves2(ui), top = head(ui, lines.pick);
+  const draw = () => {
+    top.draw();
+    lines.draw();
+  };
+  ui.soon([
+    "phase",
+    "heading",
+    "names",
+    "tokens",
+    "budget",
+    "rate",
+    "seconds",
+    "hints",
+    "can_resume",
+    "points",
+    "target",
+    "d_sae",
+    "dead_after"
+  ], draw);
+  ui.view.append(...top.nodes, ...lines.nodes);
+  draw();
+}
+var training_monitor_default = widget("training-monitor", "Training monitor", build);
 export {
   training_monitor_default as default,
   duration,

@@ -158,7 +158,7 @@ def open_notebook(page: Any, lab: Lab, name: str, *, run: bool = True) -> None:
 def use_theme(page: Any, dark: bool) -> None:
     """JupyterLab's own light or dark theme."""
     name = "JupyterLab Dark" if dark else "JupyterLab Light"
-    page.evaluate(name, "(theme) => window.jupyterapp.commands.execute('apputils:change-theme', {theme})")
+    page.evaluate("(theme) => window.jupyterapp.commands.execute('apputils:change-theme', {theme})", name)
     page.wait_for_function(
         "(light) => document.body.dataset.jpThemeLight === light", arg=str(not dark).lower()
     )

@@ -23,7 +23,7 @@ import warnings; warnings.simplefilter("ignore")
 import saelab as sl
 model = sl.load_model("zoo"); sae = sl.zoo.load_sae()
 rows, labels = sl.zoo.labelled_rows(model, 900, seed=3)
-index = sl.LatentIndex.build(sae, model, rows, path={index!r}, progress=False)
+index = sl.LatentIndex.build(model, sae, rows, path={index!r}, progress=False)
 found = index.concepts(labels)
 found = found[(found.precision > 0.9) & (found.fires >= 40)].sort_values("f1", ascending=False)
 best = {{c: int(found[found.concept == c].latent.iloc[0]) for c in ("dna", "http", "hebrew", "recipe")}}

@@ -26,7 +26,6 @@ def background(page, locator) -> str:
 def luminance(page, locator, what: str) -> float:
     """0 dark … 1 light, of the colour as it is painted over white or black."""
     return locator.evaluate(
-        what,
         """(e, what) => {
             const c = document.createElement('canvas').getContext('2d');
             c.fillStyle = getComputedStyle(e)[what];
@@ -34,6 +33,7 @@ def luminance(page, locator, what: str) -> float:
             const [r, g, b] = c.getImageData(0, 0, 1, 1).data;
             return (0.2126 * r + 0.7152 * g + 0.0722 * b) / 255;
         }""",
+        what,
     )
 
 
@@ -72,9 +72,9 @@ def test_heatmap_hostile_tokens_and_selection(notebook):  # C03, C57, C67
         assert box["y"] + box["height"] <= view["height"]
         # nothing lies over it; it lets the pointer through, so it is asked for without that
         top = page.evaluate(
-            [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2],
             "([x, y]) => { const t = document.querySelector('.sl-tip.sl-open'); t.style.pointerEvents = 'auto';"
             " const e = document.elementFromPoint(x, y); t.style.pointerEvents = ''; return t.contains(e); }",
+            [box["x"] + box["width"] / 2, box["y"] + box["height"] / 2],
         )
         assert top
 

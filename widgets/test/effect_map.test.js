@@ -4,7 +4,7 @@ import { all, browser, bytes, HOSTILE, mount, press, settle } from "./fake.js";
 
 browser();
 const { default: widget } = await import("../effect_map.js");
-const { signed } = await import("../effects.js");
+const { signed } = await import("../dom.js");
 
 const none = NaN;
 const state = (more = {}) => ({

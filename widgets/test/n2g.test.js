@@ -187,6 +187,25 @@ test("only an edit whose preview can be read is made", async () => {
   assert.equal(edits(model).at(-1)[1].op, edits(model).at(-2)[1].op);
 });
 
+test("an edit or a form begun before the tools of a new selection are drawn goes on; one of another node does not", async () => {
+  const { el } = await live({ selected: 4 });
+  const graph = el.querySelector(".sl-graph"), strip = el.querySelector(".sl-pending");
+  click(el.querySelector('[data-id="1"]'));
+  press(graph, "w"); // in the same frame
+  await settle();
+  assert.equal(strip.hidden, false);
+  click(el.querySelector('[data-id="3"]'));
+  await settle();
+  assert.equal(strip.hidden, true);
+  click(el.querySelector('[data-id="4"]'));
+  press(graph, "v");
+  await settle();
+  assert.equal(document.activeElement.getAttribute("aria-label"), "Predicted activation");
+  click(el.querySelector('[data-id="3"]'));
+  await settle();
+  assert.equal(el.querySelector(".sl-form input"), null);
+});
+
 test("an edit that is refused is told, and the strip is gone", async () => {
   const { el, model } = await live({ selected: 4 });
   model.answer = (method) => { if (method === "preview") throw new Error("node 4 is locked; unlock it first"); return answers()(method); };

@@ -4,13 +4,14 @@ import { all, browser, HOSTILE, settle } from "./fake.js";
 import { Model } from "../standalone.js";
 
 browser();
+const { mount: begin } = await import("../mount.js");
 const { promptBox } = await import("../prompt.js");
 
 function box(state) {
   const model = new Model({ latent: 7, prompt: "", tried: {}, cannot_try: "", read_only: false, ...state });
   const opened = [];
-  const tip = { show() {}, hide() {} };
-  const made = promptBox({ model, open: (i) => opened.push(i), range: () => ({ low: 0, high: 4 }), tip, signal: new AbortController().signal });
+  const ui = begin(model, document.createElement("div"), undefined, "dashboard", "Latent dashboard");
+  const made = promptBox(ui, (i) => opened.push(i), () => ({ low: 0, high: 4 }));
   model.on("change:tried", made.changed);
   document.body.append(made.node);
   made.draw();

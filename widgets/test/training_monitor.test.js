@@ -4,7 +4,7 @@ import { all, browser, bytes, HOSTILE, mount, point, press, settle } from "./fak
 
 browser();
 const { default: widget, duration, unpack } = await import("../training_monitor.js");
-const { labels, nearest, range, short, ticks } = await import("../linechart.js");
+const { labels, nearest, range, short, ticks } = await import("../chart.js");
 
 const COLUMNS = ["tokens", "seconds", "loss", "fvu", "aux", "penalty", "explained_variance", "l0", "dead", "rare"];
 const line = (i, more = {}) => COLUMNS.map((c) => ({ tokens: 1000 * (i + 1), seconds: i, loss: 1 / (i + 1), fvu: 0.5 / (i + 1), aux: 0.1, penalty: 0, explained_variance: 1 - 0.5 / (i + 1), l0: 32 - i, dead: i, rare: 2 * i, ...more })[c]);

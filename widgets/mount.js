@@ -1,0 +1,72 @@
+/** What every widget begins with: root, state, requests, the message of what went wrong, a tooltip, and an end. */
+import { alertBox } from "./alert.js";
+import { h, throttle } from "./dom.js";
+import { requests } from "./rpc.js";
+import { tooltip } from "./tip.js";
+
+/**
+ * @template S
+ * @typedef {object} Ui
+ * @property {HTMLElement} view the root; what a widget shows is appended to it
+ * @property {S} state the traits, each read from the model when it is asked for
+ * @property {(changes: Partial<S>) => void} set change traits, and tell Python
+ * @property {(keys: (keyof S)[], draw: () => void) => void} on draw at once whenever one of the traits changes
+ * @property {(keys: (keyof S)[], draw: () => void) => void} soon the same, once for all traits of one update
+ * @property {import("./rpc.js").Request} request
+ * @property {(method: string, params?: Record<string, unknown>, done?: (answer: any) => void) => void} ask a request that shows its error
+ * @property {(message: string) => void} say show what went wrong; nothing: take it away
+ * @property {import("./tip.js").Tip} tip
+ * @property {AbortSignal} signal
+ * @property {(undo: () => void) => void} atEnd undo something when the view goes
+ */
+
+/**
+ * @template S
+ * @param {any} model @param {HTMLElement} el @param {AbortSignal | undefined} outer @param {string} name @param {string} label
+ * @returns {Ui<S> & { end(): void }}
+ */
+export function mount(model, el, outer, name, label) {
+  const abort = new AbortController();
+  const signal = abort.signal;
+  const end = () => abort.abort();
+  outer?.addEventListener("abort", end);
+  const atEnd = (/** @type {() => void} */ undo) => signal.addEventListener("abort", undo);
+  // JupyterLab's own shortcuts stay out of a widget
+  const view = h("div", {
+    class: `saelab saelab-${name}`, role: "group", "aria-label": label, tabindex: "-1", "data-lm-suppress-shortcuts": "true",
+  });
+  /** @type {Ui<any>["on"]} */
+  const on = (keys, draw) => {
+    for (const key of keys) model.on(`change:${String(key)}`, draw);
+    atEnd(() => { for (const key of keys) model.off(`change:${String(key)}`, draw); });
+  };
+  const tip = tooltip(view, signal);
+  const alert = alertBox(() => model.get("error") ?? {}, (draw) => on(["error"], draw));
+  const request = requests(model, signal);
+  view.append(alert.box);
+  el.append(view);
+  return {
+    view, tip, signal, atEnd, on, end, request, say: alert.say,
+    state: /** @type {S} */ (new Proxy({}, { get: (_, key) => model.get(String(key)) })),
+    set(changes) {
+      for (const [key, value] of Object.entries(changes)) model.set(key, value);
+      model.save_changes();
+    },
+    soon: (keys, draw) => on(keys, throttle(draw, 0, signal)),
+    ask: (method, params, done = () => {}) => { request(method, params).then(done).catch((error) => alert.say(error.message)); },
+  };
+}
+
+/**
+ * A widget as anywidget takes it.
+ * @template S
+ * @param {string} name @param {string} label @param {(ui: Ui<S>) => void} build
+ * @returns {{ render: import("@anywidget/types").Render<any> }}
+ */
+export const widget = (name, label, build) => ({
+  render({ model, el, signal }) {
+    const ui = mount(model, el, signal, name, label);
+    build(/** @type {Ui<S>} */ (ui));
+    return ui.end;
+  },
+});

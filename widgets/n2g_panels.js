@@ -1,0 +1,125 @@
+/** Beside a pattern graph: its scores, the selected node, the edits. */
+import { tableRow } from "./controls.js";
+import { button, count, h, link, note, show, signed } from "./dom.js";
+import { facts } from "./tip.js";
+
+/** @typedef {import("./n2g_editor.js").Ui} Ui */
+/** @typedef {import("./n2g_editor.js").Score} Score */
+/** @typedef {import("./n2g_editor.js").Measure} Measure */
+
+const WHAT = { tok: "one of these tokens", not: "any token but these", any: "any token", gap: "a gap", start: "the start of the text", more: "" };
+const KEYS = /** @type {Measure[]} */ (["precision", "recall", "f1"]);
+
+export const percent = (/** @type {number | null | undefined} */ v) => (v === null || v === undefined ? "–" : `${(100 * v).toFixed(1)} %`);
+
+/** A change with its sign, coloured by whether it is good. @param {string} name @param {number} n @param {1 | -1} good */
+export const change = (name, n, good) =>
+  h("span", { class: n === 0 ? "sl-muted" : n * good > 0 ? "sl-up" : "sl-down" }, `${name} ${n ? signed(n) : "±0"}`);
+
+/** A row of three measures. @param {string} name @param {Score} score @param {string} [kind] */
+function scoreRow(name, score, kind = "") {
+  const row = tableRow("td", [name, ...KEYS.map((k) => percent(score[k]))], (i) => {
+    const range = i ? score[`${KEYS[i - 1]}_interval`] : null;
+    return { title: range ? `95 %: ${percent(range[0])} to ${percent(range[1])}` : null };
+  });
+  row.setAttribute("class", kind);
+  return row;
+}
+
+/** The intervals of the measures, if all are known. @param {Score} now */
+function intervals(now) {
+  const all = KEYS.map((k) => now[`${k}_interval`]);
+  if (!all.every((range) => range)) return [];
+  const row = tableRow("td", ["95 %", ...all.map((range) => range?.map((v) => (100 * v).toFixed(0)).join("–") ?? "")], () => ({ class: "sl-muted" }));
+  row.setAttribute("class", "sl-range");
+  return [row];
+}
+
+/** What the edits have changed, in points. @param {Score} was @param {Score} now */
+function gains(was, now) {
+  const points = KEYS.map((k) => (was[k] === null || now[k] === null ? NaN : 100 * (now[k] - was[k])));
+  const sign = (/** @type {number} */ p) => (p >= 0.05 ? "+" : p <= -0.05 ? "−" : "±");
+  return tableRow("td", ["change", ...points.map((p) => (Number.isNaN(p) ? "–" : `${sign(p)}${Math.abs(p).toFixed(1)}`))], (i) => {
+    const p = points[i - 1];
+    if (i === 0) return { class: "sl-muted" };
+    return { class: `sl-delta ${Number.isNaN(p) ? "" : p > 0.05 ? "sl-up" : p < -0.05 ? "sl-down" : "sl-muted"}` };
+  });
+}
+
+/** @param {Ui} ui */
+export function scores({ state, ask }) {
+  const node = h("section");
+  const test = button("Test score", "Score on the test documents. Ask once, at the end: who edits until it looks good has made it worthless",
+    () => ask("final_score"));
+  function draw() {
+    const { score: now, before: was, final, done } = state;
+    node.replaceChildren(h("h3", {}, now?.split ? `Score on the ${now.split} documents` : "Score"));
+    if (!now) return node.append(note(state.score_reason));
+    const last = final ? [scoreRow(final.done === done ? "test" : `test, at edit ${final.done}`, final, "sl-final")] : [];
+    node.append(h("table", { class: "sl-scores" }, tableRow("th", ["", "precision", "recall", "F1"]), scoreRow("graph", now, "sl-now"),
+      ...intervals(now), ...(was && done ? [gains(was, now)] : []),
+      ...Object.entries(state.baselines).map(([name, score]) => scoreRow(name, score)), ...last));
+    const within = now.tokens ? ` in ${count(now.tokens)} tokens` : "";
+    node.append(note(`${count(now.tp)} hits, ${count(now.fp)} false alarms, ${count(now.fn)} misses${within}`));
+    if (!state.read_only) node.append(test);
+  }
+  return { node, draw };
+}
+
+/** The selected node. @param {Ui} ui @param {ReturnType<typeof import("./n2g_tools.js").tools>} editing */
+export function details({ state, ask }, editing) {
+  const node = h("section", { class: "sl-detail" });
+  function draw() {
+    const here = editing.node();
+    node.replaceChildren();
+    if (!here) return node.append(note(state.nodes.length ? "Select a node to see and change what it matches." : ""));
+    node.append(h("h3", {}, `Node ${here.id}: ${WHAT[here.kind]}`));
+    const rest = here.text.length - 60;
+    if (here.text.length) node.append(h("div", { class: "sl-chips" }, ...editing.alternatives(here), rest > 0 ? `+ ${rest}` : null));
+    /** @type {[string, number | null][]} */
+    const known = [];
+    if (here.end) known.push(["predicted activation", here.end.value]);
+    if (here.imp !== null) known.push(["importance", here.imp]);
+    const list = h("dl", { class: "sl-facts-list" });
+    const fill = (/** @type {[string, number | null][]} */ rows) => list.append(...facts(rows.map(([a, b]) => [a, show(b)])).childNodes);
+    fill(known);
+    node.append(list);
+    if (!state.read_only && state.score) ask("facts", { node: here.id }, (found) => { if (node.contains(list)) fill(found); });
+  }
+  return { node, draw };
+}
+
+/** The edits, with notes; a click goes to one. @param {Ui} ui */
+export function history({ state, ask }) {
+  const node = h("section");
+  const muted = (/** @type {string} */ text, more = "") => h("span", { class: `sl-muted${more}` }, text);
+  const f1 = (/** @type {number | null | undefined} */ value) => muted(value === null || value === undefined ? "" : `F1 ${percent(value)}`);
+  /** @param {number} step @param {Node | string} text */
+  function jump(step, text) {
+    const here = step === state.done;
+    return state.read_only ? h("span", {}, text) : link(text, () => ask("go_to", { step }),
+      { title: here ? "The graph is here" : "Go here", "aria-current": here ? "step" : null });
+  }
+  /** @param {import("./n2g_editor.js").Step} step @param {number} i */
+  function item(step, i) {
+    const inEffect = i < state.done, { delta } = step;
+    const made = h("li", { class: inEffect ? "" : "sl-undone" }, jump(i + 1, h("bdi", {}, step.text)), f1(step.f1));
+    if (delta) made.append(h("span", { class: "sl-small sl-changes" }, change("hits", delta.tp, 1), " ", change("false alarms", delta.fp, -1)));
+    if (state.read_only || !inEffect) {
+      if (step.note) made.append(muted(step.note, " sl-small"));
+      return made;
+    }
+    const field = h("input", { class: "sl-input", type: "text", placeholder: "Why?", "aria-label": `Note on edit ${i + 1}`, maxlength: 500 });
+    field.value = step.note;
+    field.addEventListener("change", () => ask("annotate", { step: i, note: field.value }));
+    made.append(field);
+    return made;
+  }
+  function draw() {
+    node.replaceChildren();
+    if (!state.history.length) return;
+    const first = h("li", {}, jump(0, "as it began"), muted(state.before ? `F1 ${percent(state.before.f1)}` : ""));
+    node.append(h("h3", {}, "Edits"), h("ol", { class: "sl-history" }, first, ...state.history.map(item)));
+  }
+  return { node, draw };
+}

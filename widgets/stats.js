@@ -1,0 +1,39 @@
+/** Statistics of a latent, each with what it means. */
+import { count, h, show } from "./dom.js";
+
+/** Whether the latent fires at all. @param {import("./dashboard.js").State} state */
+export const fires = (state) => (state.payload.stats.n ?? 0) > 0;
+
+const percent = (/** @type {number | null} */ v) => (v === null ? "–" : show(100 * v));
+
+/** The length of the decoder row, the unit of activations. @param {number} length @returns {[string, string, string, string]} */
+function unit(length) {
+  if (Math.abs(length - 1) < 0.01) return ["decoder row", "length 1", "", "Activations are in units of a decoder row of length 1"];
+  return ["decoder row", `length ${show(length)}`, "not folded",
+    "Public dashboards may show activations times this length: sae.fold_norms() does that"];
+}
+
+/** @param {import("./dashboard.js").Ui} ui */
+export function statistics({ state }) {
+  const node = h("dl", { class: "sl-stats" });
+  function draw() {
+    const { stats: s, counted, excluded, decoder_norm: length } = state.payload;
+    /** @type {[string, string, string, string][]} name, value, what is said beside it, meaning */
+    const lines = [
+      ["tokens counted", count(counted), excluded ? `+ ${count(excluded)} special, left out` : "", "Positions all numbers are about"],
+      ["fires on", count(s.n ?? 0), "", "Positions with an activation above 0"],
+      ["density", `${percent(s.density)} %`, `${percent(s.density_lo)} – ${percent(s.density_hi)}`,
+        "Share of the counted tokens, with its 95 % interval (Wilson)"],
+    ];
+    if (fires(state)) lines.push(
+      ["mean, max", `${show(s.mean)}, ${show(s.max)}`, "", "mean activation where it fires"],
+      ["E[a²]", show(s.mean_sq), "", "E[a²] over all counted tokens"],
+      ["skew, kurtosis", `${show(s.skew)}, ${show(s.kurtosis)}`, "",
+        "E[a³] / E[a²]^1.5 over all counted tokens; E[a⁴] / E[a²]² over all counted tokens"]);
+    if (length !== undefined && length !== null) lines.push(unit(length));
+    node.replaceChildren(...lines.flatMap(([name, value, more, title]) => [
+      h("dt", { title }, name), h("dd", { title }, value, more ? h("small", {}, ` ${more}`) : null),
+    ]));
+  }
+  return { node, draw };
+}

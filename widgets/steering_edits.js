@@ -1,0 +1,68 @@
+/** The latents of a steering panel, each with its strength. */
+import { latentIn, numberField, onEnter } from "./controls.js";
+import { button, h, show, throttle } from "./dom.js";
+import { chip } from "./text.js";
+
+/** @typedef {import("./steering.js").Ui} Ui */
+
+/** Which latent it is. @param {number} latent @param {{ label: string, token: string | null, max: number }} about */
+function who(latent, { label, token, max }) {
+  const node = h("span", { class: "sl-who" }, h("b", {}, String(latent)), " ");
+  if (token !== null) node.append(chip(token), " ");
+  node.append(label);
+  node.title = token === null ? "" : `fires most on this token; at most ${show(max)} in the index`;
+  return node;
+}
+
+/** @param {Ui} ui */
+export function edits({ state, set, ask, say, signal }) {
+  const list = h("div", { class: "sl-edits" });
+  const box = numberField("Latent to add", { inputmode: "numeric", placeholder: "latent" });
+  const add = () => {
+    const latent = latentIn(box, say, state.d_sae);
+    if (latent === null) return;
+    box.value = "";
+    ask("add", { latent });
+  };
+  onEnter(box, add);
+  const strengthen = (/** @type {number} */ latent, /** @type {number} */ strength) =>
+    set({ edits: state.edits.map((e) => (e.latent === latent ? { ...e, strength } : e)) });
+  const strengthenSoon = throttle(strengthen, 80, signal);
+
+  /** @param {import("./steering.js").Edit} edit */
+  function row({ latent, strength }) {
+    const about = state.about[String(latent)] ?? { label: "", token: null, max: 5 };
+    const { unit } = state.modes[state.mode];
+    const scaled = unit === "times";
+    const reach = scaled ? 4 : Math.max(3 * about.max, Math.abs(strength));
+    const low = scaled ? 0 : -reach;
+    const slider = h("input", { type: "range", min: low, max: reach, step: reach / 100, "aria-label": `Strength of latent ${latent}` });
+    const number = numberField(`Strength of latent ${latent}, as a number`);
+    slider.value = String(strength);
+    number.value = show(strength);
+    slider.addEventListener("input", () => {
+      const value = Number(Number(slider.value).toPrecision(3));
+      number.value = show(value);
+      strengthenSoon(latent, value);
+    });
+    number.addEventListener("change", () => {
+      const value = number.value.trim() === "" ? NaN : Number(number.value);
+      if (!Number.isFinite(value)) number.value = show(Number(slider.value));
+      else { slider.value = String(value); strengthen(latent, value); }
+    });
+    const drop = button("×", `Take latent ${latent} away`, () => set({ edits: state.edits.filter((e) => e.latent !== latent) }));
+    for (const control of [slider, number, drop]) control.disabled = state.read_only;
+    const marks = [show(low), scaled ? "× 2" : "0", show(reach)].map((text) => h("span", {}, text));
+    return h("div", { class: `sl-edit${unit ? "" : " sl-off"}`, "data-latent": latent }, who(latent, about),
+      h("span", { class: "sl-slider" }, slider, h("small", { "aria-hidden": "true" }, ...marks)), number, drop);
+  }
+  const draw = () => list.replaceChildren(...state.edits.map(row));
+  function echo() {
+    const editing = list.contains(/** @type {Document} */ (list.getRootNode()).activeElement);
+    const drawn = [...list.children].map((n) => /** @type {HTMLElement} */ (n).dataset.latent).join();
+    if (!editing || drawn !== state.edits.map((e) => e.latent).join()) draw(); // else it is the echo of a slider that is being dragged
+  }
+  const adding = h("div", { class: "sl-bar sl-add" }, box, button("Add latent", "Add this latent", add));
+  adding.hidden = state.read_only;
+  return { node: h("div", {}, list, adding), draw, echo };
+}
