@@ -14,7 +14,19 @@ DTYPES = ("float32", "bfloat16", "float16")  # what a model or an SAE may be in
 
 
 class SaelabError(ValueError):
-    """Something a user can put right; the message says how."""
+    """Something a user can put right; the message says how.
+
+    A notebook shows the message alone; ``%xmode Verbose`` and then ``%tb`` show the whole traceback.
+    """
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython prints: one sentence in place of pages of the library's source."""
+        from IPython.core.getipython import get_ipython
+
+        shell = get_ipython()
+        if shell is not None and shell.InteractiveTB.mode in ("Verbose", "Docs"):
+            return shell.InteractiveTB.structured_traceback(type(self), self, self.__traceback__)
+        return [f"{type(self).__name__}: {self}"]
 
 
 class HookError(SaelabError):

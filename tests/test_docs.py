@@ -47,9 +47,10 @@ def names(tmp_path_factory):
     index = sl.LatentIndex.build(model, sae, texts, progress=False)
     latent = int(index.counts.argmax())
     graph = sl.n2g.fit(index, [latent], progress=False)[latent]
-    return dict(
-        sl=sl, np=np, torch=torch, model=model, sae=sae, texts=texts, index=index, latent=latent, graph=graph,
-    )  # fmt: skip
+    return {
+        "sl": sl, "np": np, "torch": torch, "model": model, "sae": sae, "texts": texts,
+        "index": index, "latent": latent, "graph": graph,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("name", "value"), PUBLIC, ids=[n for n, _ in PUBLIC])

@@ -59,3 +59,21 @@ def test_check_count():
         check_count("n", 0)
     with pytest.raises(SaelabError, match="n must be a whole number, got 2.5"):
         check_count("n", 2.5)
+
+
+def test_a_notebook_shows_the_sentence_alone_and_the_traceback_on_request(capsys):
+    from IPython.core.interactiveshell import InteractiveShell
+
+    shell = InteractiveShell.instance()
+    try:
+        shell.run_line_magic("xmode", "Context")
+        capsys.readouterr()
+        shell.run_cell(
+            "from saelab.errors import HookError\ndef deep():\n    raise HookError('no such point')\ndeep()"
+        )
+        assert capsys.readouterr().out.strip() == "HookError: no such point"
+        shell.run_line_magic("xmode", "Verbose")
+        shell.run_line_magic("tb", "")
+        assert "Traceback" in capsys.readouterr().out
+    finally:
+        InteractiveShell.clear_instance()

@@ -24,13 +24,24 @@ def installed(monkeypatch, tmp_path):
     return install
 
 
-def test_documents_are_files_and_joined_docstrings(installed):
+def test_D32_a_file_is_one_document_its_source_or_its_docstrings(installed):
     source = (
         '"""Module words."""\nclass A:\n    """Class words."""\n    def f(self):\n        "Function words."\n'
     )
-    installed({"a.py": source, "LICENSE": "You may.", "data.bin": "no"})
-    got = set(package_texts(min_chars=1))
-    assert got == {source, "Module words.\n\nClass words.\n\nFunction words.", "You may."}
+    joined = "Module words.\n\nClass words.\n\nFunction words."
+    installed(
+        {f"{name}.py": f"{source}# {name}\n" for name in "abcdefgh"}
+        | {"LICENSE": "You may.", "data.bin": "no"}
+    )
+    got = list(package_texts(min_chars=1))
+    assert got.count(joined) == 1, "the same docstrings come once"
+    sources = [t for t in got if t.startswith('"""Module')]
+    assert 0 < len(sources) < 8
+    assert set(got) == {joined, "You may.", *sources}
+    installed({"a.py": source, "b.py": source})
+    assert all(t.startswith('"""Module') for t in package_texts(min_chars=len(joined) + 1)), (
+        "docstrings too short"
+    )
 
 
 def test_the_same_text_comes_once_and_short_ones_never(installed):
@@ -44,7 +55,7 @@ def test_unreadable_and_broken_files_are_passed_over(installed):
 
 
 def test_other_peoples_invalid_escapes_raise_no_warning(installed):
-    installed({"a.py": '"""Words."""\nx = "\\d"\n'})
+    installed({f"{n}.py": '"""Words."""\nx = "\\d"\n' for n in "abcdefgh"})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert "Words." in list(package_texts(min_chars=1))

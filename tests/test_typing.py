@@ -8,7 +8,7 @@ import pytest
 
 pytest.importorskip("pyright", reason="pyright comes with the dev extra")
 
-SCRIPT = '''
+SCRIPT = """
 import saelab as sl
 
 model = sl.load_model("zoo")
@@ -23,13 +23,15 @@ with sl.steer(model, sae, {3: 8.0}):
 sl.train(model, texts, hook="blocks.0.mlp.hook_post", d_sae=64, kk=3)  # wrong
 sl.heatmap(sae, model, "some text")  # wrong
 index.top("3")  # wrong
-'''
+"""
 
 
 def test_pyright_strict_sees_the_three_mistakes_and_nothing_else(tmp_path):
     script = tmp_path / "user.py"
     script.write_text(SCRIPT)
-    (tmp_path / "pyrightconfig.json").write_text(json.dumps({"typeCheckingMode": "strict", "include": ["user.py"]}))
+    (tmp_path / "pyrightconfig.json").write_text(
+        json.dumps({"typeCheckingMode": "strict", "include": ["user.py"]})
+    )
     done = subprocess.run(
         [sys.executable, "-m", "pyright", "--outputjson", "--pythonpath", sys.executable, "-p", str(tmp_path)],
         capture_output=True, text=True, check=False,

@@ -14,9 +14,10 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from saelab.errors import HookError, nearest, unknown
@@ -24,6 +25,7 @@ from saelab.errors import HookError, nearest, unknown
 HookFn = Callable[[Tensor], "Tensor | None"]
 
 
+@runtime_checkable
 class HookedModel(Protocol):
     """A language model with TransformerLens's hook interface; what it has beyond this is reached by name."""
 
@@ -52,12 +54,20 @@ _FLAGGED = {
 
 
 def model_name(model: HookedModel) -> str:
-    """The name the model was loaded under."""
+    """The name the model was loaded under.
+
+    >>> sl.models.model_name(sl.load_model("zoo"))
+    'zoo'
+    """
     return str(getattr(model.cfg, "model_name", type(model).__name__))
 
 
 def digest(model: HookedModel) -> str:
-    """A few numbers of every parameter, hashed: other weights under the same name are noticed."""
+    """A few numbers of every parameter, hashed: other weights under the same name are noticed.
+
+    >>> len(sl.models.digest(model))
+    16
+    """
     hashed = hashlib.sha256()
     for name, p in model.named_parameters():
         head = p.detach().reshape(-1)[:32].double().cpu().numpy()
@@ -70,18 +80,30 @@ _locks_guard = threading.Lock()
 
 
 def lock(model: HookedModel) -> threading.RLock:
-    """The model's one lock: JupyterLab runs widget callbacks in another thread while a cell runs."""
+    """The model's one lock: JupyterLab runs widget callbacks in another thread while a cell runs.
+
+    >>> with sl.models.lock(model):
+    ...     logits = sl.models.forward(model, torch.tensor([[0, 5]]))
+    """
     with _locks_guard:
         return _locks.setdefault(model, threading.RLock())
 
 
 def hook_names(model: HookedModel) -> list[str]:
-    """All names a hook can be given, canonical ones and aliases."""
+    """All names a hook can be given, canonical ones and aliases.
+
+    >>> "blocks.0.mlp.hook_post" in sl.models.hook_names(model)
+    True
+    """
     return list(model.hook_dict)
 
 
 def hook_layer(name: str) -> int | None:
-    """Layer of a hook name or None: ``blocks.10.hook_z`` is 10, ``model.layers.1`` 1, ``hook_embed`` None."""
+    """Layer of a hook name or None: ``blocks.10.hook_z`` is 10, ``model.layers.1`` 1, ``hook_embed`` None.
+
+    >>> sl.models.hook_layer("blocks.10.hook_z")
+    10
+    """
     found = re.search(r"(?:^|\.)(?:blocks|layers|h)\.(\d+)(?:\.|$)", name)
     return int(found[1]) if found else None
 
@@ -93,6 +115,9 @@ def check_hook(model: HookedModel, name: str) -> str:
     ------
     HookError
         With the nearest names, or with the flag that switches the hook point on.
+
+    >>> sl.models.check_hook(model, "blocks.0.hook_resid_post")
+    'blocks.0.hook_resid_post'
     """
     points = model.hook_dict
     if name not in points:
@@ -119,6 +144,11 @@ def hooked(model: HookedModel, hooks: dict[str, HookFn]) -> Iterator[Counter[str
     ``x`` is (batch, position, width); points that split heads, (batch, position, heads, d_head), are
     flattened for ``fn`` and restored. ``fn`` returns a tensor to put in its place, or None. Only the hooks
     added here are removed at the end, also after an exception, so a user's own hooks stay.
+
+    >>> with sl.models.hooked(model, {"blocks.0.hook_resid_post": lambda x: 2 * x}) as fired:
+    ...     logits = sl.models.forward(model, torch.tensor([[0, 5]]))
+    >>> fired["blocks.0.hook_resid_post"]
+    1
     """
     for name in hooks:
         check_hook(model, name)
@@ -154,8 +184,11 @@ _nesting = threading.local()  # how many run_to_hooks of this thread are open
 
 
 def run_to_hooks(
-    model: HookedModel, ids: Tensor, hooks: Sequence[str], mask: Tensor | None = None
-) -> dict[str, Tensor]:
+    model: HookedModel,
+    ids: Int[Tensor, "batch position"],
+    hooks: Sequence[str],
+    mask: Bool[Tensor, "batch position"] | None = None,
+) -> dict[str, Float[Tensor, "batch position _"]]:
     """Activations at ``hooks``, computing nothing behind the last of them (no logits).
 
     Parameters
@@ -175,6 +208,10 @@ def run_to_hooks(
     ------
     HookError
         If a name is unknown, a hook did not fire, or a hook point has no (batch, position, width) tensor.
+
+    >>> found = sl.models.run_to_hooks(model, torch.tensor([[0, 5, 7]]), ["blocks.0.hook_resid_post"])
+    >>> found["blocks.0.hook_resid_post"].shape
+    torch.Size([1, 3, 16])
     """
     for hook in hooks:
         check_hook(model, hook)
@@ -208,8 +245,16 @@ def run_to_hooks(
     return found
 
 
-def forward(model: HookedModel, ids: Tensor, mask: Tensor | None = None) -> Tensor:
-    """Logits (batch, position, vocabulary) with whatever hooks are installed. Grad mode is the caller's."""
+def forward(
+    model: HookedModel,
+    ids: Int[Tensor, "batch position"],
+    mask: Bool[Tensor, "batch position"] | None = None,
+) -> Float[Tensor, "batch position vocab"]:
+    """Logits with whatever hooks are installed. Grad mode is the caller's.
+
+    >>> sl.models.forward(model, torch.tensor([[0, 5, 7]])).shape[:2]
+    torch.Size([1, 3])
+    """
     with lock(model):
         return _call(model, ids, mask)
 
@@ -223,5 +268,9 @@ def _call(model: HookedModel, ids: Tensor, mask: Tensor | None) -> Tensor:
 
 
 def hook_width(model: HookedModel, hook: str) -> int:
-    """Width (d) of the activations at a hook point, found by running one token."""
+    """Width (d) of the activations at a hook point, found by running one token.
+
+    >>> sl.models.hook_width(model, "blocks.0.mlp.hook_post")
+    64
+    """
     return run_to_hooks(model, torch.tensor([[0]]), [hook])[hook].shape[-1]

@@ -5,18 +5,26 @@ from __future__ import annotations
 import re
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from saelab.errors import SaelabError
 from saelab.models.hooks import HookedModel, hook_layer
 
 _RESIDUAL = re.compile(
-    r"(hook_resid_(pre|mid|post)|hook_(mlp|attn)_out|blocks\.\d+\.(attn\.|mlp\.)?hook_out|hook_embed)$"
+    r"(hook_resid_(pre|mid|post)|hook_(mlp|attn)_out|blocks\.\d+\.(attn\.|mlp\.|ln\d_post\.)?hook_out|hook_embed)$"
 )
 
+_NORMED = {
+    ".attn.": "ln1_post",
+    ".mlp.": "ln2_post",
+}  # Gemma 2 and 3, OLMo 2: a norm behind the part, in the block
 
-def residual_direction(model: HookedModel, direction: Tensor, hook: str) -> Tensor:
-    """What writing ``direction`` (…, d_out) at ``hook`` adds to the residual stream: (…, d_model).
+
+def residual_direction(
+    model: HookedModel, direction: Float[Tensor, "*n d_out"], hook: str
+) -> Float[Tensor, "*n d_model"]:
+    """What writing ``direction`` at ``hook`` adds to the residual stream.
 
     Raises
     ------
@@ -25,6 +33,12 @@ def residual_direction(model: HookedModel, direction: Tensor, hook: str) -> Tens
     """
     names = {hook, str(getattr(model.hook_dict.get(hook), "name", None) or hook)}
     layer = hook_layer(hook)
+    behind = next((norm for part, norm in _NORMED.items() if all(part in name for name in names)), None)
+    if behind is not None and layer is not None and hasattr(model.blocks[layer], behind):
+        raise SaelabError(
+            f"the logit lens has no meaning at {hook!r}: this model puts a norm ({behind}) between it and the "
+            f"residual stream; an SAE of blocks.{layer}.{behind}.hook_out writes straight into the stream"
+        )
     if any(_RESIDUAL.search(name) for name in names):
         return direction
     if layer is not None and any(re.search(r"mlp\.(hook_post|out\.hook_in)$", name) for name in names):
@@ -39,8 +53,8 @@ def residual_direction(model: HookedModel, direction: Tensor, hook: str) -> Tens
     )
 
 
-def token_votes(model: HookedModel, direction: Tensor) -> Tensor:
-    """(…, V): change of the logits per unit of ``direction`` (…, d_model), up to the final norm's scale.
+def token_votes(model: HookedModel, direction: Float[Tensor, "*n d_model"]) -> Float[Tensor, "*n vocab"]:
+    """Change of the logits per unit of ``direction`` in the residual stream, up to the final norm's scale.
 
     The final norm's gain is applied and, for a LayerNorm, its centring; its division by the standard
     deviation depends on the text and is left out. The mean over the vocabulary is subtracted: it does not
@@ -59,7 +73,7 @@ def token_votes(model: HookedModel, direction: Tensor) -> Tensor:
     return votes.sub_(votes.mean(-1, keepdim=True))
 
 
-def kl_divergence(logp: Tensor, logq: Tensor) -> Tensor:
-    """KL(p ‖ q) from log-probabilities (\\*, V) -> (\\*), in nats. Entries with p = 0 count as 0, also when
-    masked logits make both -inf."""
+def kl_divergence(logp: Float[Tensor, "*n vocab"], logq: Float[Tensor, "*n vocab"]) -> Float[Tensor, "*n"]:
+    """KL(p ‖ q) from log-probabilities, in nats. Entries with p = 0 count as 0, also when masked logits make
+    both -inf."""
     return torch.where(logp == -torch.inf, 0.0, logp.exp() * (logp - logq)).sum(-1)

@@ -43,6 +43,9 @@ def load_model(name: str | Path = "zoo", *, device: str = "cpu", dtype: str = "f
     ------
     SaelabError
         For an unknown name or dtype, a folder that holds no model, or a hub that cannot be reached.
+
+    >>> sl.load_model("zoo").cfg.n_layers
+    1
     """
     number_format = check_dtype(dtype)
     try:

@@ -28,7 +28,11 @@ _UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9}
 
 
 def parse_tokens(amount: int | float | str) -> int:
-    """A token budget: ``2_000_000``, ``2e6`` or ``"2M"`` -> 2000000 (units K, M, B)."""
+    """A token budget: ``2_000_000``, ``2e6`` or ``"2M"`` -> 2000000 (units K, M, B).
+
+    >>> sl.models.parse_tokens("2M")
+    2000000
+    """
     if isinstance(amount, str):
         found = re.fullmatch(r"\s*([0-9][0-9_]*(?:\.[0-9]+)?)\s*([KkMmBb]?)\s*", amount)
         if not found:
@@ -107,14 +111,25 @@ class TokenRows:
         return len(self.ids)
 
     def locate(self, token_index: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Row and position in it of flat token indices (any shape)."""
+        """Row and position in it of flat token indices (any shape).
+
+        >>> rows = sl.tokenize_texts(model, texts)
+        >>> row, position = rows.locate(rows.offsets[2])
+        >>> int(row), int(position)
+        (2, 0)
+        """
         token_index = np.asarray(token_index, dtype=np.int64)
         row = np.searchsorted(self.offsets, token_index, side="right") - 1
         return row, token_index - self.offsets[row]
 
     def batches(self, max_tokens: int = 8192) -> Iterator[Batch]:
         """Rows in groups of at most ``max_tokens`` padded tokens (at least one row), each group of similar
-        lengths so that little is padding. The grouping depends only on the rows and ``max_tokens``."""
+        lengths so that little is padding. The grouping depends only on the rows and ``max_tokens``.
+
+        >>> rows = sl.tokenize_texts(model, texts)
+        >>> sum(int(b.mask.sum()) for b in rows.batches()) == rows.n_tokens
+        True
+        """
         lengths = np.diff(self.offsets)
         # sorted by length inside a window only, so that memory-mapped rows are read about in order
         window = max(64, 16 * max_tokens // max(int(lengths.max(initial=1)), 1))
@@ -122,7 +137,12 @@ class TokenRows:
             yield from self.batches_of(np.arange(first, min(first + window, len(self))), max_tokens)
 
     def batches_of(self, rows: np.ndarray, max_tokens: int) -> Iterator[Batch]:
-        """The rows of these numbers, sorted by length, in groups as those of :meth:`batches`."""
+        """The rows of these numbers, sorted by length, in groups as those of :meth:`batches`.
+
+        >>> rows = sl.tokenize_texts(model, texts)
+        >>> sum(len(b.row) for b in rows.batches_of(np.arange(3), 64))
+        3
+        """
         lengths = self.offsets[rows + 1] - self.offsets[rows]  # (n,)
         order = np.argsort(lengths, kind="stable")
         rows, lengths = rows[order], lengths[order]
@@ -135,7 +155,12 @@ class TokenRows:
             i = j
 
     def batch(self, rows: np.ndarray | list[int]) -> Batch:
-        """The given rows as one padded batch."""
+        """The given rows as one padded batch.
+
+        >>> rows = sl.tokenize_texts(model, texts)
+        >>> rows.batch([0, 1]).ids.shape[0]
+        2
+        """
         rows = np.asarray(rows, dtype=np.int64)
         lengths = self.offsets[rows + 1] - self.offsets[rows]  # (B,)
         width = int(lengths.max(initial=0))
@@ -147,7 +172,12 @@ class TokenRows:
 
     @classmethod
     def concatenate(cls, parts: list[TokenRows]) -> TokenRows:
-        """Several sets of rows as one; their document numbers are taken as they are."""
+        """Several sets of rows as one; their document numbers are taken as they are.
+
+        >>> rows = sl.tokenize_texts(model, texts)
+        >>> len(sl.models.TokenRows.concatenate([rows, rows])) == 2 * len(rows)
+        True
+        """
         if not parts:
             raise SaelabError("no rows to concatenate")
         if len({p.bos for p in parts}) > 1:
@@ -170,7 +200,10 @@ def stream_rows(
     bos: bool | None = None,
     skip: int = 0,
 ) -> Iterator[tuple[int, int, list[int]]]:
-    """Rows one at a time: (document number, start in it, ids). ``skip`` documents are passed over."""
+    """Rows one at a time: (document number, start in it, ids). ``skip`` documents are passed over.
+
+    >>> number, start, ids = next(sl.models.stream_rows(model, texts))
+    """
     limit = context_length(model)
     context = limit if context is None else context
     bos = default_bos(model) if bos is None else bos
@@ -190,7 +223,11 @@ def stream_rows(
 
 
 def rows_from(parts: Iterable[tuple[int, int, list[int]]], bos: bool) -> TokenRows:
-    """Collect the output of :func:`stream_rows`."""
+    """Collect the output of :func:`stream_rows`.
+
+    >>> len(sl.models.rows_from([(0, 0, [0, 5, 7])], bos=True))
+    1
+    """
     parts = list(parts)
     offsets = np.cumsum([0, *(len(ids) for _, _, ids in parts)], dtype=np.int64)
     ids = itertools.chain.from_iterable(ids for _, _, ids in parts)
@@ -225,6 +262,10 @@ def tokenize_texts(
     ------
     SaelabError
         If there is no text at all, or an argument is out of range.
+
+    >>> rows = sl.tokenize_texts(model, texts, context=16)
+    >>> rows.bos
+    True
     """
     if isinstance(texts, TokenRows):
         if bos is not None and bos != texts.bos:
@@ -247,6 +288,9 @@ def valid_mask(model: HookedModel, ids: Any, mask: Any = None) -> Any:
     """True where statistics count: not padding, and not a special token, wherever it stands.
 
     Works on tensors and arrays of any shape and returns the same kind.
+
+    >>> sl.models.valid_mask(model, torch.tensor([0, 5]))
+    tensor([False,  True])
     """
     special = sorted(special_ids(model))
     if isinstance(ids, Tensor):

@@ -14,22 +14,38 @@ from saelab.models.hooks import HookedModel
 
 
 def bos_id(model: HookedModel) -> int | None:
-    """Id of the token that begins a text, or None when the tokenizer has none."""
+    """Id of the token that begins a text, or None when the tokenizer has none.
+
+    >>> sl.models.bos_id(model)
+    0
+    """
     return model.tokenizer.bos_token_id
 
 
 def special_ids(model: HookedModel) -> frozenset[int]:
-    """Ids of special tokens (BOS, EOS, padding, chat marks): left out of statistics by default."""
+    """Ids of special tokens (BOS, EOS, padding, chat marks): left out of statistics by default.
+
+    >>> sorted(sl.models.special_ids(model))
+    [0]
+    """
     return frozenset(int(i) for i in model.tokenizer.all_special_ids)
 
 
 def context_length(model: HookedModel) -> int:
-    """Longest input in tokens."""
+    """Longest input in tokens.
+
+    >>> sl.models.context_length(model)
+    32
+    """
     return int(model.cfg.n_ctx)
 
 
 def vocab_size(model: HookedModel) -> int:
-    """Number of logits."""
+    """Number of logits.
+
+    >>> sl.models.vocab_size(model) > 256
+    True
+    """
     return int(model.cfg.d_vocab)
 
 
@@ -40,6 +56,9 @@ def tokenize(model: HookedModel, text: str, *, bos: bool = True) -> list[int]:
     ------
     SaelabError
         For empty text, or ``bos=True`` with a tokenizer that has no BOS.
+
+    >>> sl.models.tokenize(model, "The red fox")[0] == sl.models.bos_id(model)
+    True
     """
     if not isinstance(text, str):
         raise SaelabError(f"text must be a string, got {type(text).__name__}")
@@ -81,7 +100,11 @@ def _plain_ids(tokenizer: Any, text: str) -> list[int]:
 
 
 def default_bos(model: HookedModel) -> bool:
-    """Whether texts get a BOS when nothing else is said: yes, if the tokenizer has one."""
+    """Whether texts get a BOS when nothing else is said: yes, if the tokenizer has one.
+
+    >>> sl.models.default_bos(model)
+    True
+    """
     return bos_id(model) is not None
 
 
@@ -98,7 +121,11 @@ _bytes_cache: weakref.WeakKeyDictionary[Any, list[bytes]] = weakref.WeakKeyDicti
 
 
 def token_bytes(model: HookedModel) -> list[bytes]:
-    """The bytes each token id stands for, for the whole vocabulary."""
+    """The bytes each token id stands for, for the whole vocabulary.
+
+    >>> sl.models.token_bytes(model)[sl.models.tokenize(model, "T")[1]]
+    b'T'
+    """
     tokenizer = model.tokenizer
     if tokenizer not in _bytes_cache:
         _bytes_cache[tokenizer] = _all_token_bytes(tokenizer)
@@ -140,7 +167,11 @@ def _bytes_of(model: HookedModel, ids: Sequence[int]) -> list[bytes]:
 
 def token_labels(model: HookedModel, ids: Sequence[int]) -> list[str]:
     r"""One readable label per token. Bytes that are no whole character show as ``\xf0``, so that two
-    different tokens never look the same."""
+    different tokens never look the same.
+
+    >>> sl.models.token_labels(model, sl.models.tokenize(model, "The"))[0]
+    '<|bos|>'
+    """
     pieces = zip(ids, _bytes_of(model, ids), strict=True)
     return [b.decode("utf-8", "backslashreplace") or f"<id {int(i)}>" for i, b in pieces]
 
@@ -150,6 +181,9 @@ def token_groups(model: HookedModel, ids: Sequence[int]) -> list[tuple[int, int,
 
     Most runs are one token long; a character spread over several byte tokens is one run. Joining the texts
     gives the text of ``ids``.
+
+    >>> "".join(text for *_, text in sl.models.token_groups(model, sl.models.tokenize(model, "é", bos=False)))
+    'é'
     """
     groups: list[tuple[int, int, str]] = []
     decoder = codecs.getincrementaldecoder("utf-8")("backslashreplace")
@@ -164,5 +198,9 @@ def token_groups(model: HookedModel, ids: Sequence[int]) -> list[tuple[int, int,
 
 
 def decode(model: HookedModel, ids: Sequence[int]) -> str:
-    r"""Text of ``ids``, special tokens included; bytes that are no whole character show as ``\xf0``."""
+    r"""Text of ``ids``, special tokens included; bytes that are no whole character show as ``\xf0``.
+
+    >>> sl.models.decode(model, sl.models.tokenize(model, "The fox", bos=False))
+    'The fox'
+    """
     return b"".join(_bytes_of(model, ids)).decode("utf-8", "backslashreplace")
