@@ -1,8 +1,9 @@
 // Bundles every widget into ../saelab/static, unminified, so that a diff of the committed files can be read.
 // Paths in the bundles' comments depend on the working directory: run it as `npm run build` from this folder.
+import { readFileSync } from "node:fs";
 import { build } from "esbuild";
 
-const widgets = ["heatmap", "dashboard", "table", "map", "n2g_editor", "steering", "effect_map", "training_monitor"];
+const widgets = Object.keys(JSON.parse(readFileSync("../saelab/widgets/registry.json", "utf8")));
 
 await build({
   entryPoints: [...widgets.flatMap((name) => [`${name}.js`, `${name}.css`]), "standalone.js", "page.css"],

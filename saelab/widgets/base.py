@@ -8,6 +8,7 @@ model goes through that model's lock (inside the library functions that are call
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
@@ -32,18 +33,15 @@ STATIC = Path(__file__).parents[1] / "static"
 _PLUMBING = frozenset(DOMWidget.class_trait_names()) | {"_esm", "_css", "_anywidget_id", "zz_end_of_comment"}
 
 
+# One row per widget, name -> class: the class is in <name>.py, its view in widgets/<name>.js and .css. The build of
+# the bundles, the tests and CI read the same file.
+REGISTRY: dict[str, str] = json.loads(Path(__file__).with_name("registry.json").read_text(encoding="utf-8"))
+
+
 @cache
 def static_text(name: str) -> str:
     """Text of a bundled file."""
     return (STATIC / name).read_text(encoding="utf-8")
-
-
-def asset(name: str) -> str | Path:
-    """A bundle for ``_esm`` or ``_css``: its text, because anywidget keeps what was made from a path alive.
-
-    With ``ANYWIDGET_HMR=1`` it is the path, so that an edit shows at once.
-    """
-    return STATIC / name if os.environ.get("ANYWIDGET_HMR") == "1" else static_text(name)
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class Packed:
 class Widget(anywidget.AnyWidget):
     """Base of the widgets; see the module's docstring."""
 
-    module: ClassVar[str] = ""  # name of the bundle in saelab/static
+    module: ClassVar[str] = ""  # name in the registry and of the bundle in saelab/static
     error = traitlets.Dict(help="what went wrong last: message, traceback; empty when all is well").tag(
         sync=True
     )
@@ -65,6 +63,16 @@ class Widget(anywidget.AnyWidget):
     # that begins a comment in which ``</script>`` does not end the element, and no widget of the page is drawn. This
     # ends the comment: state is in the order of its names, so it stands behind all text of this widget.
     zz_end_of_comment = traitlets.Unicode("-->", read_only=True).tag(sync=True)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        name = cls.__module__.rpartition(".")[2]
+        if REGISTRY.get(name) == cls.__name__ and "_esm" not in vars(
+            cls
+        ):  # add_traits makes subclasses of that name
+            # text, because anywidget keeps what was made from a path alive; the path shows an edit at once
+            read = STATIC.joinpath if os.environ.get("ANYWIDGET_HMR") == "1" else static_text
+            cls.module, cls._esm, cls._css = name, read(f"{name}.js"), read(f"{name}.css")
+        super().__init_subclass__(**options)
 
     def __init__(self, **state: Any):
         allowed = sorted(set(self.trait_names()) - _PLUMBING - {"error"})

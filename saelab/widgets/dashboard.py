@@ -9,7 +9,7 @@ import numpy as np
 import traitlets
 
 from saelab.errors import SaelabError, check_count, check_latent, unknown
-from saelab.widgets.base import Widget, asset
+from saelab.widgets.base import Widget
 from saelab.widgets.effects import most, packed, plain_lines
 from saelab.widgets.latest import Latest
 from saelab.widgets.page import request_key
@@ -70,10 +70,6 @@ class LatentDashboard(Widget):
     payload
         What is drawn, plain JSON; see :func:`saelab.widgets.payload.payloads`.
     """
-
-    module = "dashboard"
-    _esm = asset("dashboard.js")
-    _css = asset("dashboard.css")
 
     latent = traitlets.Int(0, help="the latent shown").tag(sync=True)
     tab = traitlets.Enum(("top", "interval", "random"), "top").tag(sync=True)

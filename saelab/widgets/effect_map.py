@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from saelab.errors import SaelabError, check_latent
-from saelab.widgets.base import Widget, asset
+from saelab.widgets.base import Widget
 from saelab.widgets.effects import most, packed, plain_lines
 from saelab.widgets.tokens import frame
 
@@ -46,10 +46,6 @@ class EffectMap(Widget):
     >>> sl.effects(model, sae, "GET /index.html HTTP/1.1", 123)  # doctest: +SKIP
     >>> sl.effect_map(model, sae, "GET /index.html HTTP/1.1", 123)  # asks for other latents, too  # doctest: +SKIP
     """
-
-    module = "effect_map"
-    _esm = asset("effect_map.js")
-    _css = asset("effect_map.css")
 
     measure = traitlets.Enum(MEASURES, "loss_diff").tag(sync=True)
     direct = traitlets.Bool(False).tag(sync=True)

@@ -9,7 +9,7 @@ import numpy as np
 import traitlets
 
 from saelab.errors import SaelabError, check_count
-from saelab.widgets.base import Widget, asset
+from saelab.widgets.base import Widget
 from saelab.widgets.source import Source
 from saelab.widgets.tokens import MONO, TokenText, escape, frame, spans
 
@@ -60,10 +60,6 @@ class ActivationHeatmap(Widget):
     >>> w.to_frame()["activation"].tolist()
     [0.0, 3.0, 1.0]
     """
-
-    module = "heatmap"
-    _esm = asset("heatmap.js")
-    _css = asset("heatmap.css")
 
     latents = traitlets.List(traitlets.Int(), help="ids of the latents").tag(sync=True)
     names = traitlets.List(traitlets.Unicode(), help="what the latents are called").tag(sync=True)

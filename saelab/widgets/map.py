@@ -11,7 +11,7 @@ import traitlets
 from saelab.errors import SaelabError, check_latent, unknown
 from saelab.widgets import columns
 from saelab.widgets.all_latents import AllLatents
-from saelab.widgets.base import Packed, Widget, asset
+from saelab.widgets.base import Packed, Widget
 from saelab.widgets.tokens import escape, frame
 
 if TYPE_CHECKING:
@@ -53,10 +53,6 @@ class LatentMap(AllLatents, Widget):
     >>> w = index.map(colour="label")                           # doctest: +SKIP
     >>> index.to_frame().loc[w.selected]                        # doctest: +SKIP
     """
-
-    module = "map"
-    _esm = asset("map.js")
-    _css = asset("map.css")
 
     colour = traitlets.Enum(COLOURS, "density").tag(sync=True)
     # set by Python alone

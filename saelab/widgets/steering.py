@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import traitlets
 
 from saelab.errors import SaelabError, check_latent, check_pair, unknown
-from saelab.widgets.base import Widget, asset
+from saelab.widgets.base import Widget
 from saelab.widgets.page import plain
 from saelab.widgets.tokens import MONO, TokenText, escape, frame
 
@@ -59,10 +59,6 @@ class SteeringPanel(Widget):
     --------
     >>> panel = sl.steering_panel(model, sae, index, edits={123: 8.0}, prompt="Once upon")   # doctest: +SKIP
     """
-
-    module = "steering"
-    _esm = asset("steering.js")
-    _css = asset("steering.css")
 
     prompt = traitlets.Unicode("The").tag(sync=True)
     edits = traitlets.List(traitlets.Dict()).tag(sync=True)

@@ -13,7 +13,7 @@ from saelab.index.examples import Parts, texts
 from saelab.index.firings import Firings
 from saelab.widgets import columns
 from saelab.widgets.all_latents import AllLatents
-from saelab.widgets.base import Packed, Widget, asset
+from saelab.widgets.base import Packed, Widget
 from saelab.widgets.page import plain
 from saelab.widgets.tokens import escape, frame
 
@@ -65,10 +65,6 @@ class LatentTable(AllLatents, Widget):
     >>> table.query = "HTTP"; table.found_frame().head()        # doctest: +SKIP
     >>> table.frame[table.frame.density > 0.01]                 # doctest: +SKIP
     """
-
-    module = "table"
-    _esm = asset("table.js")
-    _css = asset("table.css")
 
     query = traitlets.Unicode("").tag(sync=True)
     mode = traitlets.Enum(MODES, "text").tag(sync=True)

@@ -14,7 +14,7 @@ import traitlets
 from saelab.errors import SaelabError
 from saelab.training.monitor import COLUMNS, Meter, from_curves
 from saelab.training.text_monitor import SHOWN, duration, sparkline
-from saelab.widgets.base import Widget, asset
+from saelab.widgets.base import Widget
 from saelab.widgets.tokens import MONO, escape, frame
 
 if TYPE_CHECKING:
@@ -61,10 +61,6 @@ class TrainingMonitor(Widget):
     >>> sae = sl.train(model, texts, hook=…, d_sae=4096, monitor=monitor)            # doctest: +SKIP
     >>> monitor.resume(); monitor.wait()       # after a stop                        # doctest: +SKIP
     """
-
-    module = "training_monitor"
-    _esm = asset("training_monitor.js")
-    _css = asset("training_monitor.css")
 
     # all set by Python alone
     phase = traitlets.Enum(list(PHASES), "empty").tag(sync=True)
