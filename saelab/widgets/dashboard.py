@@ -11,7 +11,7 @@ import traitlets
 from saelab.errors import SaelabError, check_count, check_latent, unknown
 from saelab.widgets.base import Widget
 from saelab.widgets.effects import most, packed, plain_lines
-from saelab.widgets.latest import Latest
+from saelab.widgets.latest import LatestOnlyWorker
 from saelab.widgets.page import request_key
 from saelab.widgets.payload import examples, payload, payloads, sides, values_at
 from saelab.widgets.prompt import Prompt
@@ -92,13 +92,16 @@ class LatentDashboard(Widget):
     read_only = traitlets.Bool(False).tag(sync=True)
 
     _writing = False
-    _waiting: tuple[Prompt | Latest, ...] = ()
+    _waiting: tuple[Prompt | LatestOnlyWorker, ...] = ()
 
     def __init__(self, index: Any, latent: int = 0, *, n: int = 20, **state: Any):
         latent = check_latent(latent, index.d_sae)
         self._n = n
         check_context(state.get("context"))
-        self._trying, self._ablating = Prompt(self._tried), Latest(self._effects_in, self._shown_effects)
+        self._trying, self._ablating = (
+            Prompt(self._tried),
+            LatestOnlyWorker(self._effects_in, self._shown_effects),
+        )
         self._waiting = self._trying, self._ablating
         self._effects: Effects | None = None
         prompt = state.pop("prompt", "")

@@ -57,9 +57,11 @@ class TrainingMonitor(Widget):
 
     Examples
     --------
-    >>> monitor = sl.training_monitor()                                              # doctest: +SKIP
-    >>> sae = sl.train(model, texts, hook=…, d_sae=4096, monitor=monitor)            # doctest: +SKIP
-    >>> monitor.resume(); monitor.wait()       # after a stop                        # doctest: +SKIP
+    >>> monitor = sl.training_monitor()
+    >>> small = {"hook": "blocks.0.hook_resid_post", "d_sae": 32, "k": 4, "tokens": 500, "batch": 50, "buffer": 200}
+    >>> sae = sl.train(model, texts * 40, monitor=monitor, **small)
+    >>> monitor.phase, monitor.tokens
+    ('ended', 500)
     """
 
     # all set by Python alone
@@ -147,26 +149,6 @@ class TrainingMonitor(Widget):
 
     # ------------------------------------------------------------------------------------------ past runs
 
-    @classmethod
-    def of(cls, what: SAE | Sequence[SAE] | str | Path) -> TrainingMonitor:
-        """The curves of a run that is over: of an SAE (``sae.history``), of several beside each other, or of
-        the folder ``out`` of a run, which may still have a checkpoint only.
-
-        Raises
-        ------
-        SaelabError
-            If there are no curves.
-        """
-        if isinstance(what, (str, Path)):
-            past = _past_of_folder(Path(what).expanduser())
-        else:
-            past = [_past_of_sae(s) for s in (what if isinstance(what, Sequence) else [what])]
-        if not past or not any(len(p["points"]) for p in past):
-            raise SaelabError(f"there are no training curves in {what!r}: it was not trained by saelab")
-        made = cls()
-        made._show(past)
-        return made
-
     def _show(self, past: Sequence[Mapping[str, Any]]) -> None:
         length = max((len(p["points"]) for p in past), default=0)
         array = np.full((len(past), length, len(COLUMNS)), np.nan)
@@ -196,7 +178,14 @@ class TrainingMonitor(Widget):
         return {"stop": self.stop, "resume": self.resume}
 
     def stop(self) -> None:
-        """End the run after the step that is under way."""
+        """End the run after the step that is under way.
+
+        Examples
+        --------
+        >>> sl.training_monitor().stop()
+        Traceback (most recent call last):
+        saelab.errors.SaelabError: there is nothing to stop: no run yet
+        """
         with self._lock:
             if self.phase not in ("preparing", "running", "stopping"):
                 raise SaelabError(f"there is nothing to stop: {PHASES[self.phase]}")
@@ -207,6 +196,12 @@ class TrainingMonitor(Widget):
         """Train the rest of a run that was stopped, in a thread of its own; returns at once.
 
         The SAE that ``train`` returned goes on: its weights move, and get their new record at the end.
+
+        Examples
+        --------
+        >>> sl.training_monitor().resume()
+        Traceback (most recent call last):
+        saelab.errors.SaelabError: there is nothing to resume: no run yet
         """
         with self._lock:
             if not self.can_resume:
@@ -230,6 +225,12 @@ class TrainingMonitor(Widget):
         """Wait for a run that goes on in a thread; returns its SAE (of ``train_many``, all).
 
         Interrupting the cell stops the run.
+
+        Examples
+        --------
+        >>> sl.training_monitor(sl.load_sae("zoo")).wait()
+        Traceback (most recent call last):
+        saelab.errors.SaelabError: no SAE was trained: ended
         """
         thread = self._thread
         while thread is not None and thread.is_alive():
@@ -253,7 +254,13 @@ class TrainingMonitor(Widget):
 
     def to_frame(self) -> pd.DataFrame:
         """What is drawn: one row per SAE and point. Numbers are means since the point before, ``aux`` with its
-        coefficient; ``dead`` and ``rare`` are counts of that moment (:mod:`saelab.training.firing`)."""
+        coefficient; ``dead`` and ``rare`` are counts of that moment (:mod:`saelab.training.firing`).
+
+        Examples
+        --------
+        >>> bool(sl.training_monitor(sl.load_sae("zoo")).to_frame()["explained_variance"].iloc[-1] > 0.8)
+        True
+        """
         import pandas as pd
 
         parts = [
@@ -290,6 +297,39 @@ class TrainingMonitor(Widget):
             title = [escape(name)] if len(self.names) > 1 else []
             parts.append("".join([*title, *(f'<div style="{MONO}">{escape(r)}</div>' for r in rows)]))
         return frame(head, escape(done), *parts, *(escape(f"! {h}") for h in self.hints))
+
+
+def training_monitor(what: SAE | Sequence[SAE] | str | Path | None = None) -> TrainingMonitor:
+    """Monitor for a run to come, or the curves of one that is over; see :class:`TrainingMonitor`.
+
+    Parameters
+    ----------
+    what
+        None: give the monitor to ``sl.train(…, monitor=monitor)`` and show it wherever you like. Or an SAE that was
+        trained here (``sae.history``), several of them, or the folder ``out`` of a run, which may still have a
+        checkpoint only.
+
+    Raises
+    ------
+    SaelabError
+        If there are no curves.
+
+    Examples
+    --------
+    >>> sl.training_monitor(sl.load_sae("zoo")).phase
+    'ended'
+    """
+    made = TrainingMonitor()
+    if what is None:
+        return made
+    if isinstance(what, (str, Path)):
+        past = _past_of_folder(Path(what).expanduser())
+    else:
+        past = [_past_of_sae(s) for s in (what if isinstance(what, Sequence) else [what])]
+    if not any(len(p["points"]) for p in past):
+        raise SaelabError(f"there are no training curves in {what!r}: it was not trained by saelab")
+    made._show(past)
+    return made
 
 
 # ---------------------------------------------------------------------------------------------- small parts
@@ -369,18 +409,15 @@ def _past_of_folder(folder: Path) -> list[dict[str, Any]]:
             }  # fmt: skip
             out.append(_past(SAEConfig.from_dict(job["config"]), job["counters"]["curves"], record))
         return out
-    places = [folder] if (folder / "config.json").is_file() else _numbered(folder)
+    numbered = sorted((p for p in folder.iterdir() if p.name.isdigit()), key=lambda p: int(p.name))
     out = []
-    for place in places:
-        curves = files.read_json(place / "history.json") if (place / "history.json").is_file() else {}
-        record = files.read_json(place / "record.json") if (place / "record.json").is_file() else {}
+    for place in [folder, *numbered]:  # those of a run of train_many are in 0, 1, …
+        if not (place / "config.json").is_file():
+            continue
+        curves, record = (
+            files.read_json(f) if (f := place / f"{n}.json").is_file() else {} for n in ("history", "record")
+        )
         lines = [dict(zip(curves, values, strict=True)) for values in zip(*curves.values(), strict=True)]
         config = SAEConfig.from_dict(files.read_json(place / "config.json")["sae"])
         out.append(_past(config, lines, record))
     return out
-
-
-def _numbered(folder: Path) -> list[Path]:
-    """Subfolders 0, 1, … of a run of ``train_many``."""
-    found = [p for p in folder.iterdir() if p.name.isdigit() and (p / "config.json").is_file()]
-    return sorted(found, key=lambda p: int(p.name))
