@@ -58,6 +58,12 @@ def ablation_sparsity(
         ``sparsity`` (their mean), ``silent`` (active ones without any effect), and ``channel_sparsity``, the mean
         over as many random channels of the SAE's output place that are not 0, set to 0 one at a time: what needs no
         SAE.
+
+    Examples
+    --------
+    >>> frame = sl.evaluation.ablation_sparsity(model, sae, texts, positions=4, ahead=2, progress=False)
+    >>> len(frame), bool(frame["sparsity"].between(0, 1).all())
+    (4, True)
     """
     check_count("positions", positions)
     check_count("ahead", ahead)

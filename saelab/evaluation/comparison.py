@@ -81,8 +81,8 @@ class Reports(Mapping[str, Report]):
 
         Examples
         --------
-        >>> sl.evaluate_many(model, {"mine": sae}, texts, progress=False).to_frame().loc["mine", "d_sae"]
-        64
+        >>> sl.evaluate_many(model, {"mine": sae}, texts, progress=False).to_frame().index.tolist()
+        ['mine']
         """
         lines = []
         for name, r in self._reports.items():

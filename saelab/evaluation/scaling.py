@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy.optimize import least_squares
+from scipy.special import expit
 
 from saelab.errors import SaelabError
 
@@ -118,13 +119,21 @@ def _fit(log_n: np.ndarray, log_k: np.ndarray, log_loss: np.ndarray) -> np.ndarr
     )  # around the middle of the data the six are almost independent
     n, k, middle = log_n - mean_n, log_k - mean_k, log_loss.mean()
 
+    x = np.stack([np.ones_like(n), k, n, n * k], 1)  # (points, 4)
+    hold = (
+        np.sqrt(_HOLD) * np.eye(6)[1:]
+    )  # what the data do not determine; too weak to be seen in what they do
+
     def miss(v: np.ndarray) -> np.ndarray:
-        # the second part holds what the data do not determine; too weak to be seen in what they do
-        return np.concatenate([_predict(v, n, k) - log_loss, np.sqrt(_HOLD) * v[1:]])
+        return np.concatenate([_predict(v, n, k) - log_loss, hold @ v])
+
+    def slope(v: np.ndarray) -> np.ndarray:
+        share = expit(x @ v[:4] - x[:, :2] @ v[4:])[:, None]  # of the first term in the loss
+        return np.vstack([np.hstack([share * x, (1 - share) * x[:, :2]]), hold])
 
     starts = [np.array([middle, -0.5, -0.2, 0.0, middle - depth, -0.1]) for depth in (0.5, 1.0, 2.0, 4.0)]
     starts += [s + rng.normal(size=6) * 0.4 for s in starts]
-    fits = [least_squares(miss, s, method="lm", x_scale="jac", ftol=1e-12, xtol=1e-10) for s in starts]
+    fits = [least_squares(miss, s, slope, method="lm", x_scale="jac", ftol=1e-12, xtol=1e-10) for s in starts]
     a, bk, bn, g, z, e = min(fits, key=lambda f: f.cost).x
     first = [a - bk * mean_k - bn * mean_n + g * mean_n * mean_k, bk - g * mean_n, bn - g * mean_k, g]
     return np.array([*first, z - e * mean_k, e])

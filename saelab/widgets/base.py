@@ -96,7 +96,13 @@ class Widget(anywidget.AnyWidget):
     # --------------------------------------------------------------------------------------- requests
 
     def methods(self) -> Mapping[str, Callable[..., Any]]:
-        """What the view may call, by name; results are plain JSON, or :class:`Packed`."""
+        """What the view may call, by name; results are plain JSON, or :class:`Packed`.
+
+        Examples
+        --------
+        >>> sorted(index.table().methods())
+        ['columns', 'label']
+        """
         return {}
 
     def _receive(self, _: Any, content: Any, buffers: Any) -> None:
@@ -137,7 +143,13 @@ class Widget(anywidget.AnyWidget):
         return {k: v for k, v in self.get_state().items() if k not in _PLUMBING and not k.startswith("_")}
 
     def replies(self, **options: Any) -> dict[str, dict[str, Any]]:
-        """Answers a saved page needs without Python: ``request_key(method, params)`` -> traits to set."""
+        """Answers a saved page needs without Python: ``request_key(method, params)`` -> traits to set.
+
+        Examples
+        --------
+        >>> len(index.dashboard(latent).replies())
+        1
+        """
         if options:
             raise unknown(
                 f"export option of {type(self).__name__}", next(iter(options)), self.export_options()
@@ -145,15 +157,33 @@ class Widget(anywidget.AnyWidget):
         return {}
 
     def export_options(self) -> tuple[str, ...]:
-        """Names that :meth:`replies` takes."""
+        """Names that :meth:`replies` takes.
+
+        Examples
+        --------
+        >>> index.dashboard(latent).export_options()
+        ('latents',)
+        """
         return ()
 
     def export_state(self, **options: Any) -> dict[str, Any]:
-        """The state a saved page begins with."""
+        """The state a saved page begins with.
+
+        Examples
+        --------
+        >>> index.dashboard(latent).export_state()["read_only"]
+        True
+        """
         return self.state()
 
     def fallback(self) -> str:
-        """The main content as HTML without scripts: spans with inline styles, which every front end keeps."""
+        """The main content as HTML without scripts: spans with inline styles, which every front end keeps.
+
+        Examples
+        --------
+        >>> index.dashboard(latent).fallback().count("script")
+        0
+        """
         raise NotImplementedError
 
     def export_html(self, path: str | Path, *, title: str | None = None, **options: Any) -> Path:
@@ -179,7 +209,13 @@ class Widget(anywidget.AnyWidget):
         return page(name, [Show(self, options=options)], path)
 
     def title(self) -> str:
-        """Title of an exported page."""
+        """Title of an exported page.
+
+        Examples
+        --------
+        >>> index.dashboard(latent).title() == f"Latent {latent}"
+        True
+        """
         return type(self).__name__
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
@@ -195,7 +231,16 @@ class Widget(anywidget.AnyWidget):
         self.release()
 
     def release(self) -> None:
-        """Let go of the model, index or graph behind the widget. It stays drawn, but can ask for nothing more."""
+        """Let go of the model, index or graph behind the widget. It stays drawn, but can ask for nothing more.
+
+        Examples
+        --------
+        >>> table = index.table()
+        >>> table.release()
+        >>> table.to_frame()
+        Traceback (most recent call last):
+        saelab.errors.SaelabError: this widget was closed, or its cell was run again; run the cell that makes it
+        """
         self._held, self._released = None, True
 
 

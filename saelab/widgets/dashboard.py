@@ -147,7 +147,16 @@ class LatentDashboard(Widget):
             self._load()
 
     def labels_changed(self) -> None:
-        """Called by the index when a label or note was written, wherever that was."""
+        """Called by the index when a label or note was written, wherever that was.
+
+        Examples
+        --------
+        >>> w = index.dashboard(latent)
+        >>> index.set_label(latent, "mine")
+        >>> w.label
+        'mine'
+        >>> index.set_label(latent, "")
+        """
         index = self._held
         if index is not None and not self._writing:
             with self.hold_sync():
@@ -193,6 +202,13 @@ class LatentDashboard(Widget):
         ------
         SaelabError
             If there is no such row, the latent never fires and no row is named, or the SAE or the model is missing.
+
+        Examples
+        --------
+        >>> w = index.dashboard(latent)
+        >>> w.ablate(row=0)
+        >>> w.ablated["row"]
+        0
         """
         index = self._source
         if self.cannot_try:
@@ -308,6 +324,11 @@ class LatentDashboard(Widget):
 
         ``prompt`` gives every latent that fires on the prompt: position, id, token, latent, activation; ``ablation``
         what :meth:`ablate` found, with the columns of :func:`saelab.effects`.
+
+        Examples
+        --------
+        >>> len(index.dashboard(latent, n=3).to_frame())
+        3
         """
         index = self._source
         if kind == "ablation":
@@ -331,7 +352,13 @@ class LatentDashboard(Widget):
         return list(dict.fromkeys(wanted)) or [self.latent]
 
     def replies(self, latents: Iterable[int] | None = None, **options: Any) -> dict[str, dict[str, Any]]:
-        """With ``latents=[…]`` a saved page holds those, and one can go from one to the other."""
+        """With ``latents=[…]`` a saved page holds those, and one can go from one to the other.
+
+        Examples
+        --------
+        >>> len(index.dashboard(latent).replies(latents=[latent, 1]))
+        2
+        """
         super().replies(**options)
         opened = self._opened_states(self._exported(latents))
         return {request_key("open", latent=state["latent"]): state for state in opened}

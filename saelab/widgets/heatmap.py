@@ -66,8 +66,7 @@ class ActivationHeatmap(Widget):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> w = ActivationHeatmap([["The", " cat", " sat"]], [np.array([0.0, 3.0, 1.0])], latents=[7])
+    >>> w = sl.widgets.ActivationHeatmap([["The", " cat", " sat"]], [np.array([0.0, 3.0, 1.0])], latents=[7])
     >>> w.to_frame()["activation"].tolist()
     [0.0, 3.0, 1.0]
     """
@@ -225,7 +224,7 @@ class ActivationHeatmap(Widget):
 
         Examples
         --------
-        >>> sl.heatmap(model, sae, texts[0], [latent]).to_frame()["activation"].max() > 0
+        >>> sl.heatmap(model, sae, texts[0], [latent]).to_frame()["latent"].unique().tolist() == [latent]
         True
         """
         import pandas as pd

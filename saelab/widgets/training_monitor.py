@@ -89,7 +89,16 @@ class TrainingMonitor(Widget):
     # ------------------------------------------------------------------------------------ what a run tells
 
     def begin(self, run: Run, go_on: Callable[[], None]) -> None:
-        """See :class:`saelab.training.monitor.Monitor`."""
+        """See :class:`saelab.training.monitor.Monitor`.
+
+        Examples
+        --------
+        >>> monitor = sl.training_monitor()
+        >>> small = dict(hook="blocks.0.hook_resid_post", d_sae=32, k=4, tokens=500, batch=50, buffer=200)
+        >>> sae = sl.train(model, texts * 40, monitor=monitor, **small)
+        >>> monitor.names
+        ['topk, 32 latents, k = 4']
+        """
         with self._lock:
             if self.phase in ("preparing", "running", "stopping"):
                 raise SaelabError("this monitor watches a run that has not ended; give another to this one")
@@ -109,7 +118,16 @@ class TrainingMonitor(Widget):
                 self.phase = "preparing"
 
     def step(self, run: Run) -> None:
-        """See :class:`saelab.training.monitor.Monitor`."""
+        """See :class:`saelab.training.monitor.Monitor`.
+
+        Examples
+        --------
+        >>> monitor = sl.training_monitor()
+        >>> small = dict(hook="blocks.0.hook_resid_post", d_sae=32, k=4, tokens=500, batch=50, buffer=200)
+        >>> sae = sl.train(model, texts * 40, monitor=monitor, **small)
+        >>> monitor.tokens
+        500
+        """
         if not self._meter.step(run.trainers):
             return
         with self._lock, self.hold_sync():
@@ -119,7 +137,16 @@ class TrainingMonitor(Widget):
                 self.phase, self.dead_after = "running", [t.dead_after for t in run.trainers]
 
     def end(self, run: Run, error: BaseException | None) -> None:
-        """See :class:`saelab.training.monitor.Monitor`."""
+        """See :class:`saelab.training.monitor.Monitor`.
+
+        Examples
+        --------
+        >>> monitor = sl.training_monitor()
+        >>> small = dict(hook="blocks.0.hook_resid_post", d_sae=32, k=4, tokens=500, batch=50, buffer=200)
+        >>> sae = sl.train(model, texts * 40, monitor=monitor, **small)
+        >>> monitor.phase
+        'ended'
+        """
         self._meter.pause(run.trainers)
         with self._lock, self.hold_sync():
             if run.jobs:
@@ -135,7 +162,15 @@ class TrainingMonitor(Widget):
             self.show_error(error)
 
     def finished(self, saes: Sequence[SAE]) -> None:
-        """See :class:`saelab.training.monitor.Monitor`."""
+        """See :class:`saelab.training.monitor.Monitor`.
+
+        Examples
+        --------
+        >>> monitor = sl.training_monitor()
+        >>> monitor.finished([sl.load_sae("zoo")])
+        >>> monitor.phase
+        'ended'
+        """
         self._saes = list(saes)
         self._show([_past_of_sae(s) for s in saes])
 
