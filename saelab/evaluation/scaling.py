@@ -133,7 +133,8 @@ def _fit(log_n: np.ndarray, log_k: np.ndarray, log_loss: np.ndarray) -> np.ndarr
 
     starts = [np.array([middle, -0.5, -0.2, 0.0, middle - depth, -0.1]) for depth in (0.5, 1.0, 2.0, 4.0)]
     starts += [s + rng.normal(size=6) * 0.4 for s in starts]
-    fits = [least_squares(miss, s, slope, method="lm", x_scale="jac", ftol=1e-12, xtol=1e-10) for s in starts]
+    how: dict[str, Any] = {"jac": slope, "method": "lm", "x_scale": "jac", "ftol": 1e-12, "xtol": 1e-10}
+    fits = [least_squares(miss, start, **how) for start in starts]
     a, bk, bn, g, z, e = min(fits, key=lambda f: f.cost).x
     first = [a - bk * mean_k - bn * mean_n + g * mean_n * mean_k, bk - g * mean_n, bn - g * mean_k, g]
     return np.array([*first, z - e * mean_k, e])

@@ -12,9 +12,10 @@ import numpy as np
 import traitlets
 
 from saelab.errors import SaelabError
-from saelab.training.monitor import COLUMNS, Meter, from_curves
+from saelab.training.monitor import COLUMNS, Meter
 from saelab.training.text_monitor import SHOWN, duration, sparkline
 from saelab.widgets.base import Widget
+from saelab.widgets.past_runs import past_of_folder, past_of_sae, target_l0
 from saelab.widgets.tokens import MONO, escape, frame
 
 if TYPE_CHECKING:
@@ -110,7 +111,9 @@ class TrainingMonitor(Widget):
                 self.names = [w.label() for w in run.wanted]
                 self.heading = _heading(self.names, [str(w.hook) for w in run.wanted])
                 self.d_sae = [w.d_sae for w in run.wanted]
-                self.target = [_target(w.arch, w.k, o) for w, o in zip(run.wanted, run.options, strict=True)]
+                self.target = [
+                    target_l0(w.arch, w.k, o) for w, o in zip(run.wanted, run.options, strict=True)
+                ]
                 self.dead_after = [t.dead_after for t in run.trainers] or [None] * len(run.wanted)
                 self.budget, self.tokens = run.budget, run.tokens if run.jobs else 0
                 self.hints, self.can_resume, self.rate = [], False, None
@@ -172,7 +175,7 @@ class TrainingMonitor(Widget):
         'ended'
         """
         self._saes = list(saes)
-        self._show([_past_of_sae(s) for s in saes])
+        self._show([past_of_sae(s) for s in saes])
 
     def _progress(self, run: Run) -> None:
         self.tokens, self.rate = run.tokens, self._meter.rate()
@@ -358,9 +361,9 @@ def training_monitor(what: SAE | Sequence[SAE] | str | Path | None = None) -> Tr
     if what is None:
         return made
     if isinstance(what, (str, Path)):
-        past = _past_of_folder(Path(what).expanduser())
+        past = past_of_folder(Path(what).expanduser())
     else:
-        past = [_past_of_sae(s) for s in (what if isinstance(what, Sequence) else [what])]
+        past = [past_of_sae(s) for s in (what if isinstance(what, Sequence) else [what])]
     if not any(len(p["points"]) for p in past):
         raise SaelabError(f"there are no training curves in {what!r}: it was not trained by saelab")
     made._show(past)
@@ -374,14 +377,6 @@ def _heading(names: Sequence[str], hooks: Sequence[str]) -> str:
     where = ", ".join(dict.fromkeys(h for h in hooks if h))
     what = f"SAE: {names[0]}" if len(names) == 1 else f"{len(names)} SAEs"
     return f"{what} on {where}" if where else what
-
-
-def _target(arch: str, k: int | None, options: Any) -> float | None:
-    from saelab.sae.archs import ARCHS
-
-    led = options.get("target_l0") if isinstance(options, dict) else getattr(options, "target_l0", None)
-    wanted = k if ARCHS[arch].needs_k else led
-    return None if wanted is None else float(wanted)
 
 
 def _of_each(names: Sequence[str], notes: Sequence[Sequence[str]]) -> list[str]:
@@ -399,60 +394,3 @@ def _hints(run: Run) -> list[str]:
 
 def _notes(names: Sequence[str], saes: Sequence[SAE]) -> list[str]:
     return _of_each(names, [s.record.get("notes", []) for s in saes])
-
-
-def _past(config: Any, curves: Any, record: Mapping[str, Any]) -> dict[str, Any]:
-    """What is shown of a run that is over."""
-    from saelab.training.run import label
-
-    recipe, options = record.get("recipe", {}), record.get("options", {})
-    return {
-        "points": from_curves(curves, recipe.get("aux_coef", math.nan)),
-        "name": label(config.arch, config.d_sae, config.k),
-        "hook": config.hook_in,
-        "d_sae": config.d_sae,
-        "target": _target(config.arch, config.k, options),
-        "dead_after": recipe.get("dead_after"),
-        "budget": int(recipe.get("tokens", 0)),
-        "ended": bool(record.get("ended", True)),
-        "notes": list(record.get("notes", [])),
-    }
-
-
-def _past_of_sae(sae: SAE) -> dict[str, Any]:
-    return _past(sae.config, sae.history.to_dict("records"), sae.record)
-
-
-def _past_of_folder(folder: Path) -> list[dict[str, Any]]:
-    from saelab import files
-    from saelab.sae import SAEConfig
-    from saelab.training import checkpoint
-
-    if not folder.is_dir():
-        raise SaelabError(f"there is no folder {str(folder)!r}")
-    if checkpoint.exists(folder):
-        state = checkpoint.state(folder)
-        out = []
-        for i, job in enumerate(state["jobs"]):
-            own = {
-                n: state["identity"].get(f"sae{i}.{n}", state["identity"].get(n))
-                for n in ("aux_coef", "tokens")
-            }
-            recipe = own | {"dead_after": job["counters"]["dead_after"]}
-            record = {
-                "recipe": recipe, "options": state["identity"].get(f"sae{i}.options") or {}, "ended": False,
-            }  # fmt: skip
-            out.append(_past(SAEConfig.from_dict(job["config"]), job["counters"]["curves"], record))
-        return out
-    numbered = sorted((p for p in folder.iterdir() if p.name.isdigit()), key=lambda p: int(p.name))
-    out = []
-    for place in [folder, *numbered]:  # those of a run of train_many are in 0, 1, …
-        if not (place / "config.json").is_file():
-            continue
-        curves, record = (
-            files.read_json(f) if (f := place / f"{n}.json").is_file() else {} for n in ("history", "record")
-        )
-        lines = [dict(zip(curves, values, strict=True)) for values in zip(*curves.values(), strict=True)]
-        config = SAEConfig.from_dict(files.read_json(place / "config.json")["sae"])
-        out.append(_past(config, lines, record))
-    return out
