@@ -58,6 +58,12 @@ def ablation_sparsity(
         ``sparsity`` (their mean), ``silent`` (active ones without any effect), and ``channel_sparsity``, the mean
         over as many random channels of the SAE's output place that are not 0, set to 0 one at a time: what needs no
         SAE.
+
+    Examples
+    --------
+    >>> frame = sl.evaluation.ablation_sparsity(model, sae, texts, positions=4, ahead=2, progress=False)
+    >>> len(frame), bool(frame["sparsity"].between(0, 1).all())
+    (4, True)
     """
     check_count("positions", positions)
     check_count("ahead", ahead)
@@ -105,7 +111,9 @@ def _activations(site: SAEAtHook, ids: Tensor, position: int) -> tuple[Tensor, T
 
 
 @torch.no_grad()
-def effects(head: Head, site: SAEAtHook, ids: Tensor, position: int, change: Tensor, batch_tokens: int) -> Tensor:
+def effects(
+    head: Head, site: SAEAtHook, ids: Tensor, position: int, change: Tensor, batch_tokens: int
+) -> Tensor:
     """(m,) sparsity of the effect of adding each ``change`` (m, d_out) where the SAE writes, at one position of
     ``ids`` (1, T), on the logits from there on; NaN where there is no effect."""
     if not len(change):

@@ -53,6 +53,14 @@ def absorption(
         For every concept one line with ``part`` empty, for all its tokens, and one for each part that occurs:
         ``tokens`` (held out and found by the probe), ``absorbed``, ``rate`` (NaN without tokens), ``absorber`` (the
         latent that stands in most often, or None), ``main`` (the main latents).
+
+    Examples
+    --------
+    >>> rows = sl.models.tokenize_texts(model, texts * 8)
+    >>> even = rows.ids % 2 == 0
+    >>> nested = {"even": even, "even.four": even & (rows.ids % 4 == 0)}
+    >>> sl.evaluation.absorption(model, sae, rows, nested)["part"].tolist()
+    ['', 'even.four']
     """
     check_count("examples", examples)
     names, ptr, carried = compressed(labels, rows.n_tokens)

@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, overload
 
 import pandas as pd
 
 from saelab.errors import SaelabError, check_sae, unknown
-from saelab.evaluation.report import MEANING, Report, show
+from saelab.evaluation.metrics import BY_NAME, METRICS
+from saelab.evaluation.report import Report, html_table, show
 from saelab.sae import SAE
 
 # seen on white and on black (Okabe and Ito's, the yellow and black left out)
-_COLOURS = ("#0089d8", "#e66f00", "#00a57b", "#d05a94", "#8b7bd8", "#b8860b")
+_COLORS = ("#0089d8", "#e66f00", "#00a57b", "#d05a94", "#8b7bd8", "#b8860b")
 _SYMBOLS = ("circle", "diamond", "square", "triangle-up", "cross", "star")
 _INK, _GRID = "#7d838c", "rgba(128,134,144,.28)"
-_TITLES = {
-    "l0": "active latents per token (L0)",
-    "explained_variance": "explained variance",
-    "loss_recovered_zero": "loss recovered (against zeros)",
-    "loss_recovered_mean": "loss recovered (against the mean)",
-    "kl_sae": "KL from the model as it is (nats)",
-}
-_TABLE = (
-    "l0", "explained_variance", "nmse", "cosine", "norm_ratio", "ce_sae", "kl_sae", "loss_recovered_zero",
-    "loss_recovered_mean", "dead", "dense",
-)  # fmt: skip
 
 
 def named(saes: Sequence[SAE] | Mapping[str, SAE]) -> tuple[list[str], list[SAE]]:
@@ -54,6 +43,12 @@ class Reports(Mapping[str, Report]):
 
     ``reports[i]`` also takes a position, and ``reports[["a", "b"]]`` makes a smaller one. In a notebook it shows as a
     table.
+
+    Examples
+    --------
+    >>> reports = sl.evaluate_many(model, {"mine": sae}, texts, progress=False)
+    >>> reports["mine"] is reports[0]
+    True
     """
 
     def __init__(self, reports: Mapping[str, Report], saes: Mapping[str, SAE]):
@@ -82,31 +77,28 @@ class Reports(Mapping[str, Report]):
 
     def to_frame(self) -> pd.DataFrame:
         """One line per SAE: what it is, every metric (undefined ones are NaN), and the bounds of the intervals as
-        ``<metric>_low`` and ``<metric>_high``."""
+        ``<metric>_low`` and ``<metric>_high``.
+
+        Examples
+        --------
+        >>> sl.evaluate_many(model, {"mine": sae}, texts, progress=False).to_frame().index.tolist()
+        ['mine']
+        """
         lines = []
         for name, r in self._reports.items():
             c = self.saes[name].config
             bounds = {f"{m}_low": low for m, (low, _) in r.intervals.items()}
             bounds |= {f"{m}_high": high for m, (_, high) in r.intervals.items()}
-            values = {m: getattr(r, m) for m in MEANING}
-            lines.append({"name": name, "arch": c.arch, "d_sae": c.d_sae, "k": c.k} | values | bounds)
+            lines.append({"name": name, "arch": c.arch, "d_sae": c.d_sae, "k": c.k, **r.values, **bounds})
         return pd.DataFrame(lines).set_index("name").convert_dtypes()
 
     def _repr_html_(self) -> str:
-        number = "text-align:right;font-variant-numeric:tabular-nums"
-        head = "".join(
-            f'<th style="text-align:right" title="{html.escape(MEANING[m])}">{m}</th>' for m in _TABLE
-        )
-        body = "".join(
-            f'<tr><th style="text-align:left;white-space:nowrap">{html.escape(name)}</th>'
-            + "".join(f'<td style="{number}">{show(getattr(r, m))}</td>' for m in _TABLE)
-            + "</tr>"
-            for name, r in self._reports.items()
-        )
+        shown = [m.name for m in METRICS if m.shown]
+        lines = [[name, *(show(r.values[m]) for m in shown)] for name, r in self._reports.items()]
         first = next(iter(self._reports.values()))
         return (
             f"<b>{len(self)} SAEs</b> on the same {first.tokens:,} tokens of {first.documents:,} documents"
-            f'<table><tr><th style="text-align:left">SAE</th>{head}</tr>{body}</table>'
+            + html_table(["SAE", *shown], lines)
         )
 
     def frontier(
@@ -114,7 +106,7 @@ class Reports(Mapping[str, Report]):
         y: str | Sequence[str] = ("explained_variance", "loss_recovered_zero"),
         x: str = "l0",
         *,
-        colour: str = "arch",
+        color: str = "arch",
     ) -> Any:
         """A plotly figure: one point per SAE, with its interval; better is up (down, for KL) and to the left.
 
@@ -122,40 +114,43 @@ class Reports(Mapping[str, Report]):
         ----------
         y, x
             Metrics of the reports; each ``y`` gets a panel of its own.
-        colour
-            What SAEs of one colour share, joined by a line in the order of ``x``: ``"arch"`` (and size, where an
+        color
+            What SAEs of one color share, joined by a line in the order of ``x``: ``"arch"`` (and size, where an
             architecture comes in several), ``"d_sae"``, ``"k"`` or ``"name"``.
+
+        Examples
+        --------
+        >>> reports = sl.evaluate_many(model, [sae], texts, progress=False)
+        >>> len(reports.frontier(["explained_variance", "kl_sae"]).data)
+        2
         """
         from plotly.subplots import make_subplots
 
         panels = [y] if isinstance(y, str) else list(y)
         for metric in (*panels, x):
-            if metric not in MEANING:
-                raise unknown("metric", metric, MEANING)
-        if colour not in ("arch", "d_sae", "k", "name"):
-            raise unknown("colour", colour, ("arch", "d_sae", "k", "name"))
+            if metric not in BY_NAME:
+                raise unknown("metric", metric, BY_NAME)
+        if color not in ("arch", "d_sae", "k", "name"):
+            raise unknown("color", color, ("arch", "d_sae", "k", "name"))
         frame = self.to_frame().reset_index()
-        if colour == "arch":  # a line joins what differs in sparsity alone
-            sizes = frame.groupby("arch").d_sae.nunique()
-            frame["arch"] = [
-                f"{a} ×{n:,}" if sizes[a] > 1 else a
-                for a, n in zip(frame["arch"], frame["d_sae"], strict=True)
+        if color == "arch":  # a line joins what differs in sparsity alone
+            several = frame.groupby("arch").d_sae.transform("nunique") > 1
+            frame["arch"] = frame["arch"] + [
+                f" ×{n:,}" if more else "" for n, more in zip(frame["d_sae"], several, strict=True)
             ]
         figure = make_subplots(rows=1, cols=len(panels), horizontal_spacing=0.09)
         for column, metric in enumerate(panels, 1):
-            for i, (group, part) in enumerate(frame.groupby(colour, sort=False, dropna=False)):
-                part = part.sort_values(x)
+            for i, (group, part) in enumerate(frame.groupby(color, sort=False, dropna=False)):
+                part, ink = part.sort_values(x), _COLORS[i % len(_COLORS)]
                 figure.add_scatter(
                     x=_floats(part, x), y=_floats(part, metric), name=str(group), legendgroup=str(group),
-                    showlegend=column == 1, mode="lines+markers",
-                    line={"color": _COLOURS[i % len(_COLOURS)], "width": 2},
-                    marker={"symbol": _SYMBOLS[i % len(_SYMBOLS)], "size": 9},
-                    error_y=_bars(part, metric, _COLOURS[i % len(_COLOURS)]),
+                    showlegend=column == 1, mode="lines+markers", line={"color": ink, "width": 2},
+                    marker={"symbol": _SYMBOLS[i % len(_SYMBOLS)], "size": 9}, error_y=_bars(part, metric, ink),
                     text=part["name"], hovertemplate=f"%{{text}}<br>{x} %{{x:.4g}}<br>{metric} %{{y:.4g}}<extra></extra>",
                     row=1, col=column,
                 )  # fmt: skip
-            figure.update_xaxes(title_text=_TITLES.get(x, x), row=1, col=column)
-            figure.update_yaxes(title_text=_TITLES.get(metric, metric), row=1, col=column)
+            figure.update_xaxes(title_text=BY_NAME[x].title, row=1, col=column)
+            figure.update_yaxes(title_text=BY_NAME[metric].title, row=1, col=column)
         style(figure)
         return figure
 
@@ -176,10 +171,10 @@ def _floats(frame: pd.DataFrame, name: str) -> list[float]:
     return frame[name].astype(float).fillna(float("nan")).tolist()
 
 
-def _bars(frame: pd.DataFrame, metric: str, colour: str) -> dict[str, Any] | None:
+def _bars(frame: pd.DataFrame, metric: str, color: str) -> dict[str, Any] | None:
     if f"{metric}_low" not in frame:
         return None
     middle = _floats(frame, metric)
     up = [b - m for b, m in zip(_floats(frame, f"{metric}_high"), middle, strict=True)]
     down = [m - b for b, m in zip(_floats(frame, f"{metric}_low"), middle, strict=True)]
-    return {"type": "data", "array": up, "arrayminus": down, "color": colour, "thickness": 1, "width": 3}
+    return {"type": "data", "array": up, "arrayminus": down, "color": color, "thickness": 1, "width": 3}

@@ -55,6 +55,11 @@ def evaluate(
     ------
     SaelabError
         If the SAE does not fit the model, there is no text, or no position can be counted.
+
+    Examples
+    --------
+    >>> sl.evaluate(model, sae, texts, progress=False).l0 <= 6
+    True
     """
     return evaluate_many(
         model, [sae], texts, tokens=tokens, batch_tokens=batch_tokens, resamples=resamples, seed=seed, progress=progress
@@ -87,6 +92,11 @@ def evaluate_many(
     Reports
         ``reports["name"]`` or ``reports[0]`` is one report; ``to_frame()`` one table of all, ``frontier()`` a
         plot of sparsity against fidelity.
+
+    Examples
+    --------
+    >>> list(sl.evaluate_many(model, {"a": sae, "b": sae}, texts, progress=False))
+    ['a', 'b']
     """
     names, saes = named(saes)
     check_model(model)

@@ -1,9 +1,12 @@
-"""Logistic regression by Newton's method: of one variable, for many variables at once, and of several together."""
+"""Logistic regression: of one variable, for many variables at once, by Newton's method; and of several together."""
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from scipy.optimize import minimize
+from scipy.special import expit
 from torch import Tensor
 
 
@@ -25,7 +28,7 @@ def single(z: Tensor, y: Tensor, *, steps: int = 60, ridge: float = 1e-6) -> tup
     steps
         At most this many of Newton's; each is halved until the loss falls.
     ridge
-        Weight of ``w² / 2`` (of the standardised column) beside the mean loss, so that a column that tells
+        Weight of ``w² / 2`` (of the standardized column) beside the mean loss, so that a column that tells
         the classes apart without a mistake has a finite ``w``.
 
     Returns
@@ -39,68 +42,50 @@ def single(z: Tensor, y: Tensor, *, steps: int = 60, ridge: float = 1e-6) -> tup
     t = y.to(u)[:, None]  # (n, 1)
     w = u.new_zeros(u.shape[1])
     b = w + torch.logit(t.mean().clamp(1e-6, 1 - 1e-6))
-    live = torch.arange(len(w), device=w.device)  # columns whose loss still falls
 
     def value(u: Tensor, w: Tensor, b: Tensor) -> Tensor:
         return loss(u * w + b, y) + ridge / 2 * w.square()  # (m,)
 
     now = value(u, w, b)
     for _ in range(steps):
-        v = u[:, live] if len(live) < len(w) else u  # (n, l)
-        wl, bl, old = w[live], b[live], now[live]
-        p = torch.sigmoid(v * wl + bl)  # (n, l)
-        gw, gb = ((p - t) * v).mean(0) + ridge * wl, (p - t).mean(0)
+        p = torch.sigmoid(u * w + b)  # (n, m)
+        gw, gb = ((p - t) * u).mean(0) + ridge * w, (p - t).mean(0)
         p = p * (1 - p)
-        hwb, hbb = (p * v).mean(0), p.mean(0) + 1e-9
-        hww = (p * v.square()).mean(0) + ridge
+        hww, hwb, hbb = (p * u.square()).mean(0) + ridge, (p * u).mean(0), p.mean(0) + 1e-9
         det = (hww * hbb - hwb.square()).clamp_min(1e-12)
         dw, db = (hbb * gw - hwb * gb) / det, (hww * gb - hwb * gw) / det
-        size, new = torch.ones_like(wl), value(v, wl - dw, bl - db)
+        new = value(u, w - dw, b - db)
         for _ in range(8):
-            worse = (new > old).nonzero()[:, 0]
-            if not len(worse):
-                break
-            size[worse] /= 2
-            s = size[worse]
-            new[worse] = value(v[:, worse], wl[worse] - s * dw[worse], bl[worse] - s * db[worse])
-        size[new > old] = 0.0
-        w[live], b[live], now[live] = wl - size * dw, bl - size * db, torch.minimum(new, old)
-        live = live[old - new > 1e-6]
-        if not len(live):
+            worse = (new > now).nonzero()[:, 0]
+            dw[worse], db[worse] = dw[worse] / 2, db[worse] / 2
+            new[worse] = value(u[:, worse], (w - dw)[worse], (b - db)[worse])
+        better = new < now
+        w, b = torch.where(better, w - dw, w), torch.where(better, b - db, b)
+        fell, now = now - torch.minimum(new, now), torch.minimum(new, now)
+        if float(fell.max()) < 1e-6:
             break
     return w / spread, b - w * middle / spread
 
 
-def several(x: Tensor, y: Tensor, *, steps: int = 30, ridge: float | None = None) -> tuple[Tensor, Tensor]:
+def several(x: Tensor, y: Tensor, *, ridge: float | None = None) -> tuple[Tensor, Tensor]:
     """One ``sigmoid(x · w + b)`` of all columns.
 
-    ``x`` (n, d), ``y`` (n,) bool -> ``w`` (d,) and ``b`` (). ``ridge`` weighs ``‖w‖² / 2`` (of standardised
-    columns) beside the mean loss; None is 1 / n.
+    ``x`` (n, d), ``y`` (n,) bool -> ``w`` (d,) and ``b`` (), float64. ``ridge`` weighs ``‖w‖² / 2`` (of
+    standardized columns) beside the mean loss; None is 1 / n.
     """
     x = x.double()
     middle, spread = x.mean(0), x.std(0, correction=0)
     spread = torch.where(spread > 1e-12 * (1 + middle.abs()), spread, 1.0)
-    u = torch.cat([(x - middle) / spread, torch.ones_like(x[:, :1])], 1)  # (n, d + 1)
-    t = y.double()
-    penalty = torch.full_like(u[0], 1 / len(u) if ridge is None else ridge)  # (d + 1)
-    penalty[-1] = 1e-9
-    w = torch.zeros_like(u[0])
+    u, t = ((x - middle) / spread).numpy(), y.double().numpy()
+    weight = 1 / len(u) if ridge is None else ridge
 
-    def value(w: Tensor) -> Tensor:
-        return loss(u @ w, y) + (penalty * w * w).sum() / 2
+    def value(v: np.ndarray) -> tuple[float, np.ndarray]:
+        score = u @ v[:-1] + v[-1]
+        off = (expit(score) - t) / len(u)  # (n,)
+        cost = np.logaddexp(0, score).mean() - score @ t / len(u) + weight / 2 * v[:-1] @ v[:-1]
+        return cost, np.append(u.T @ off + weight * v[:-1], off.sum())
 
-    now = value(w)
-    for _ in range(steps):
-        p = torch.sigmoid(u @ w)  # (n,)
-        gradient = u.T @ (p - t) / len(u) + penalty * w  # (d + 1)
-        hessian = (u * (p * (1 - p))[:, None]).T @ u / len(u) + torch.diag(penalty)  # (d + 1, d + 1)
-        step = torch.linalg.solve(hessian, gradient)
-        size = 1.0
-        while (new := value(w - size * step)) > now and size > 1e-4:
-            size /= 2
-        if new > now:
-            break
-        w, fell, now = w - size * step, float(now - new), new
-        if fell < 1e-9:
-            break
-    return w[:-1] / spread, w[-1] - (w[:-1] * middle / spread).sum()
+    options = {"maxiter": 2000, "ftol": 1e-13, "gtol": 1e-7}
+    found = minimize(value, np.zeros(u.shape[1] + 1), jac=True, method="L-BFGS-B", options=options).x
+    v = torch.from_numpy(found)
+    return v[:-1] / spread, v[-1] - (v[:-1] * middle / spread).sum()

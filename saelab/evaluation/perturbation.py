@@ -50,6 +50,14 @@ def probe_perturbation(
     DataFrame
         One line per n and concept: ``intended``, ``unintended``, ``score``, ``accuracy`` (of the probe before), and
         ``latents``, how many there were to take. ``frame.groupby("n").score.mean()`` is SAEBench's number.
+
+    Examples
+    --------
+    >>> rows = sl.models.tokenize_texts(model, texts * 8)
+    >>> even = rows.ids % 2 == 0
+    >>> frame = sl.evaluation.probe_perturbation(model, sae, rows, {"even": even, "odd": ~even}, n=2)
+    >>> frame["concept"].tolist()
+    ['even', 'odd']
     """
     counts = [check_count("n", v) for v in ([n] if isinstance(n, int) else n)]
     if not counts:

@@ -52,6 +52,13 @@ def probe_loss(
         One line per concept: ``loss``, ``latent``, ``weight`` and ``bias`` of its logistic, ``accuracy``,
         ``train_loss``; ``channel_loss`` and ``channel``, the same for the best single channel of the input, which
         needs no SAE; ``examples``, the held-out tokens.
+
+    Examples
+    --------
+    >>> rows = sl.models.tokenize_texts(model, texts * 8)
+    >>> even = rows.ids % 2 == 0
+    >>> sl.evaluation.probe_loss(model, sae, rows, {"even": even}, progress=False)["concept"].tolist()
+    ['even']
     """
     s = sample(model, sae, rows, labels, concepts=concepts, examples=examples, seed=seed)
     normed = sae.normalize(s.x.to(sae.W_enc))[0]  # (n, d_in)
@@ -124,6 +131,13 @@ def sparse_probing(
         One line per concept and k: ``accuracy``, ``latents`` (a tuple), ``channels_accuracy`` (the same with the k
         input channels that differ most, in units of their standard deviation) and ``full_accuracy`` (a regression
         on all channels of the input: what there is to be known).
+
+    Examples
+    --------
+    >>> rows = sl.models.tokenize_texts(model, texts * 8)
+    >>> even = rows.ids % 2 == 0
+    >>> sl.evaluation.sparse_probing(model, sae, rows, {"even": even}, progress=False)["k"].tolist()
+    [1, 2, 5]
     """
     counts = [check_count("k", n) for n in ([k] if isinstance(k, int) else k)]
     if not counts:

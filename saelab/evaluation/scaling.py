@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import least_squares
+from scipy.special import expit
 
 from saelab.errors import SaelabError
 
@@ -33,6 +35,12 @@ class ScalingLaw:
         The same, each point predicted from a fit to all the others: what to expect of a new point between them.
     points
         The measurements: ``n``, ``k``, ``loss``, ``predicted``.
+
+    Examples
+    --------
+    >>> law = sl.evaluation.fit_scaling([512, 1024, 2048, 4096] * 2, [8] * 4 + [32] * 4, [9, 8, 7, 6, 5, 4, 3, 2])
+    >>> law(8192, 16) < law(512, 16)
+    True
     """
 
     alpha: float
@@ -59,13 +67,18 @@ class ScalingLaw:
         )
 
     def __repr__(self) -> str:
-        return (
-            f"{self.formula}   (error {self.error:.1%}, left out {self.left_out:.1%}, "
-            f"{len(self.points)} SAEs)"
-        )
+        errors = f"error {self.error:.1%}, left out {self.left_out:.1%}"
+        return f"{self.formula}   ({errors}, {len(self.points)} SAEs)"
 
     def plot(self) -> Any:
-        """A plotly figure: loss against n, one line of the law for each k, the measurements as points."""
+        """A plotly figure: loss against n, one line of the law for each k, the measurements as points.
+
+        Examples
+        --------
+        >>> law = sl.evaluation.fit_scaling([512, 1024, 2048, 4096] * 2, [8] * 4 + [32] * 4, [9, 8, 7, 6, 5, 4, 3, 2])
+        >>> len(law.plot().data)  # for each of two k a line and its points
+        4
+        """
         import plotly.graph_objects as go
         from plotly.colors import sample_colorscale
 
@@ -73,22 +86,21 @@ class ScalingLaw:
 
         figure = go.Figure()
         ks = sorted(self.points["k"].unique())
-        colours = sample_colorscale("Viridis", np.linspace(0.15, 0.85, len(ks)))
         n = np.geomspace(self.points["n"].min(), self.points["n"].max(), 50)
-        for k, colour in zip(ks, colours, strict=True):
+        for k, ink in zip(ks, sample_colorscale("Viridis", np.linspace(0.15, 0.85, len(ks))), strict=True):
             part = self.points[self.points["k"] == k]
             figure.add_scatter(
-                x=n, y=self(n, np.full(len(n), k)), mode="lines", line={"color": colour}, name=f"k = {k}",
+                x=n, y=self(n, np.full(len(n), k)), mode="lines", line={"color": ink}, name=f"k = {k}",
                 legendgroup=str(k), hoverinfo="skip",
             )  # fmt: skip
             figure.add_scatter(
                 x=part["n"].tolist(), y=part["loss"].tolist(), mode="markers", showlegend=False,
-                legendgroup=str(k), marker={"color": colour, "size": 9},
+                legendgroup=str(k), marker={"color": ink, "size": 9},
                 hovertemplate=f"n %{{x}}, k {k}<br>loss %{{y:.4f}}<extra></extra>",
             )  # fmt: skip
         style(figure)
         figure.update_xaxes(type="log", title_text="latents n", tickvals=sorted(self.points["n"].unique()))
-        figure.update_yaxes(type="log", title_text="unexplained variance")
+        figure.update_yaxes(type="log", title_text="fraction of variance unexplained")
         return figure
 
 
@@ -98,53 +110,32 @@ def _predict(values: np.ndarray, log_n: np.ndarray, log_k: np.ndarray) -> np.nda
     return np.logaddexp(a + bk * log_k + bn * log_n + g * log_k * log_n, z + e * log_k)
 
 
-def _descend(
-    values: np.ndarray, n: np.ndarray, k: np.ndarray, log_loss: np.ndarray
-) -> tuple[np.ndarray, float]:
-    """Levenberg and Marquardt's descent in the squared error of the logarithm, from one start."""
-
-    def cost(v: np.ndarray) -> float:
-        # the second part holds what the data do not determine; too weak to be seen in what they do
-        return float(np.square(_predict(v, n, k) - log_loss).sum() + _HOLD * np.square(v[1:]).sum())
-
-    one = np.ones_like(n)
-    hold = _HOLD * np.diag([0.0, 1, 1, 1, 1, 1])
-    damping, now = 1e-2, cost(values)
-    for _ in range(500):
-        u = values[:4] @ np.stack([one, k, n, n * k])
-        v = values[4:] @ np.stack([one, k])
-        share = 1 / (1 + np.exp(np.clip(v - u, -500, 500)))  # (points,) of the first term in the loss
-        jacobian = np.stack([share, share * k, share * n, share * n * k, 1 - share, (1 - share) * k], 1)
-        miss = _predict(values, n, k) - log_loss  # (points,)
-        normal = jacobian.T @ jacobian + hold  # (6, 6)
-        step = np.linalg.solve(
-            normal + damping * np.diag(np.diag(normal) + 1e-12), -(jacobian.T @ miss + hold @ values)
-        )
-        new = cost(values + step)
-        if new < now:
-            settled = now - new < 1e-14 * now
-            values, now, damping = values + step, new, damping / 3
-            if settled:
-                break
-        elif damping > 1e12:
-            break
-        else:
-            damping *= 4
-    return values, now
-
-
 def _fit(log_n: np.ndarray, log_k: np.ndarray, log_loss: np.ndarray) -> np.ndarray:
-    """(6,) the best of several starts."""
+    """(6,) the least squares of the logarithm, the best of several starts."""
     rng = np.random.default_rng(0)
     mean_n, mean_k = (
         log_n.mean(),
         log_k.mean(),
     )  # around the middle of the data the six are almost independent
-    middle = log_loss.mean()
+    n, k, middle = log_n - mean_n, log_k - mean_k, log_loss.mean()
+
+    x = np.stack([np.ones_like(n), k, n, n * k], 1)  # (points, 4)
+    hold = (
+        np.sqrt(_HOLD) * np.eye(6)[1:]
+    )  # what the data do not determine; too weak to be seen in what they do
+
+    def miss(v: np.ndarray) -> np.ndarray:
+        return np.concatenate([_predict(v, n, k) - log_loss, hold @ v])
+
+    def slope(v: np.ndarray) -> np.ndarray:
+        share = expit(x @ v[:4] - x[:, :2] @ v[4:])[:, None]  # of the first term in the loss
+        return np.vstack([np.hstack([share * x, (1 - share) * x[:, :2]]), hold])
+
     starts = [np.array([middle, -0.5, -0.2, 0.0, middle - depth, -0.1]) for depth in (0.5, 1.0, 2.0, 4.0)]
     starts += [s + rng.normal(size=6) * 0.4 for s in starts]
-    fits = [_descend(s, log_n - mean_n, log_k - mean_k, log_loss) for s in starts]
-    a, bk, bn, g, z, e = min(fits, key=lambda f: f[1])[0]
+    how: dict[str, Any] = {"jac": slope, "method": "lm", "x_scale": "jac", "ftol": 1e-12, "xtol": 1e-10}
+    fits = [least_squares(miss, start, **how) for start in starts]
+    a, bk, bn, g, z, e = min(fits, key=lambda f: f.cost).x
     first = [a - bk * mean_k - bn * mean_n + g * mean_n * mean_k, bk - g * mean_n, bn - g * mean_k, g]
     return np.array([*first, z - e * mean_k, e])
 
@@ -155,13 +146,19 @@ def fit_scaling(n: Sequence[int], k: Sequence[int], loss: Sequence[float]) -> Sc
     Parameters
     ----------
     n, k, loss
-        One number per SAE: latents, active latents, normalised error (``nmse``, or 1 - explained variance).
+        One number per SAE: latents, active latents, ``fvu`` of its report.
         At least eight SAEs, of two or more different n and k.
 
     Raises
     ------
     SaelabError
         For too few points, or losses that are not positive.
+
+    Examples
+    --------
+    >>> law = sl.evaluation.fit_scaling([512, 1024, 2048, 4096] * 2, [8] * 4 + [32] * 4, [9, 8, 7, 6, 5, 4, 3, 2])
+    >>> law.error < law.left_out
+    True
     """
     points = pd.DataFrame({"n": list(n), "k": list(k), "loss": [float(x) for x in loss]})
     different = len(set(n)), len(set(k))

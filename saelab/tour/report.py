@@ -22,7 +22,7 @@ from saelab.widgets import (
     Table,
     TokenText,
     page,
-)
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from saelab.tour.tour import Tour
@@ -30,15 +30,10 @@ if TYPE_CHECKING:
 
 def write_report(tour: Tour, path: str | Path) -> Path:
     """Write ``report.html``; it needs no network and no other file."""
-    blocks = [
-        *_summary(tour),
-        *_training(tour),
-        *_concepts(tour),
-        *_latents(tour),
-        *_steering(tour),
-        *_made(tour),
-    ]
-    return page(f"A sparse autoencoder on {tour.name}", blocks, path)
+    parts = (_summary, _training, _concepts, _latents, _steering, _made)
+    return page(
+        f"A sparse autoencoder on {tour.name}", [block for part in parts for block in part(tour)], path
+    )
 
 
 def _summary(tour: Tour) -> list[Any]:
@@ -92,19 +87,15 @@ def _number(value: Any) -> str:
 def _concepts(tour: Tour) -> list[Any]:
     if tour.concepts is None:
         return []
-    from saelab import zoo
-    from saelab.tour.tour import genre_table
+    table = tour.concepts.rename(columns={"sure latents": "latents ≥ 0.95"})
+    parts = len(table.query("not genre"))
 
-    table = genre_table(tour.concepts, zoo.GENRES)
-    genres = pd.DataFrame(table[table["genre"]]).drop(columns="genre")
-    parts = pd.DataFrame(table[~table["genre"]]).drop(columns="genre")
-
-    def one(frame: pd.DataFrame, caption: str) -> Table:
-        frame = frame.rename(columns={"sure latents": "latents ≥ 0.95"})
-        shape = {"precision": ".3f", "recall": ".3f", "f1": ".3f"}
+    def one(genre: bool, caption: str) -> Table:
         return Table(
-            frame, caption, formats=shape, links={"best latents": lambda i: _link(tour, i)}, code=["concept"]
-        )
+            table.query("genre == @genre").drop(columns="genre"), caption, code=["concept"],
+            formats=dict.fromkeys(["precision", "recall", "f1"], ".3f"),
+            links={"best latents": lambda i: f"#latent-{i}" if i in tour.graphs else None},
+        )  # fmt: skip
 
     return [
         Heading("Which latent stands for what", anchor="concepts"),
@@ -114,14 +105,10 @@ def _concepts(tour: Tour) -> list[Any]:
             "share the latent fires on. A genre as a whole is shared out among many latents, so a single one's recall is "
             "small; its parts often have a latent of their own."
         ),
-        one(genres, "Genres: latents with precision of at least 0.95 that fired at least 50 times, and the three best by F1 "
+        one(True, "Genres: latents with precision of at least 0.95 that fired at least 50 times, and the three best by F1 "
             "(numbers are of the first)"),
-        Section("All concepts", [one(parts, "Parts of genres")], note=f"{len(parts)} parts"),
+        Section("All concepts", [one(False, "Parts of genres")], note=f"{parts} parts"),
     ]  # fmt: skip
-
-
-def _link(tour: Tour, latent: int) -> str | None:
-    return f"#latent-{latent}" if latent in tour.graphs else None
 
 
 def _title(tour: Tour, latent: int) -> str:
@@ -133,14 +120,16 @@ def _title(tour: Tour, latent: int) -> str:
 
 
 def _latents(tour: Tour) -> list[Any]:
-    scores = pd.DataFrame([{"latent": i, **tour.scores[i]} for i in tour.chosen])
-    scores.insert(1, "what", [_title(tour, i).partition(": ")[2] for i in tour.chosen])
-    lookups = [tour.graphs[i].baselines(tour.index, split="test") for i in tour.chosen]
-    scores["token lookup F1"] = [b["token"].f1 for b in lookups]
-    scores["pairs F1"] = [b["bigram"].f1 for b in lookups]
-    columns = ["latent", "what", "precision", "recall", "N2G F1", "token lookup F1", "pairs F1"]
-    shown = pd.DataFrame(scores.rename(columns={"f1": "N2G F1"}), columns=columns)
-    three = dict.fromkeys(["precision", "recall", "N2G F1", "token lookup F1", "pairs F1"], _score)
+    lines = []
+    for i in tour.chosen:
+        score, lookup = tour.scores[i], tour.graphs[i].baselines(tour.index, split="test")
+        lines.append(
+            {"latent": i, "what": _title(tour, i).partition(": ")[2], "precision": score["precision"],
+             "recall": score["recall"], "N2G F1": score["f1"], "token lookup F1": lookup["token"].f1,
+             "pairs F1": lookup["bigram"].f1}
+        )  # fmt: skip
+    shown = pd.DataFrame(lines)
+    three = dict.fromkeys(shown.columns[2:], _score)
     blocks: list[Any] = [
         Heading("Latents", anchor="latents"),
         Paragraph("Everything about the chosen latents. Walk through them with ← and →, or the number box."),
@@ -161,20 +150,13 @@ def _latents(tour: Tour) -> list[Any]:
             [tour.index.activations([latent], row) for row in rows],
             [latent],
         )
-        score = tour.scores[latent]
-        blocks.append(
-            Section(
-                _title(tour, latent),
-                [
-                    Code(graph.text(12), "As text: `*` is any token; the last token is where the latent fires"),
-                    Show(N2GEditor(graph, tour.index)),
-                    Show(where, "Where it fires most"),
-                ],
-                note=f"N2G F1 {_score(score['f1'])} on held-out text",
-                open=n == 0,
-                anchor=f"latent-{latent}",
-            )
-        )  # fmt: skip
+        parts = [
+            Code(graph.text(12), "As text: `*` is any token; the last token is where the latent fires"),
+            Show(N2GEditor(graph, tour.index)),
+            Show(where, "Where it fires most"),
+        ]
+        note = f"N2G F1 {_score(tour.scores[latent]['f1'])} on held-out text"
+        blocks.append(Section(_title(tour, latent), parts, note=note, open=n == 0, anchor=f"latent-{latent}"))
     return blocks
 
 
@@ -183,17 +165,14 @@ def _score(value: Any) -> str:
 
 
 def _steering(tour: Tour) -> list[Any]:
-    blocks: list[Any] = [
+    return [
         Heading("Steering", anchor="steering"),
         Paragraph(
             "The latent's direction is added at every token while the model writes; the part of the activations that the "
             "SAE does not explain stays as it is. Same prompt, same random numbers, without and with."
         ),
+        *(Show(panel, f"Latent {_title(tour, panel.edits[0]['latent'])}") for panel in tour.steered),
     ]
-    for panel in tour.steered:
-        latent = int(panel.edits[0]["latent"])
-        blocks.append(Show(panel, f"Latent {_title(tour, latent)}"))
-    return blocks
 
 
 def _made(tour: Tour) -> list[Any]:
@@ -205,19 +184,8 @@ def _made(tour: Tour) -> list[Any]:
         Section(
             "Versions and settings",
             [
-                Table(
-                    pd.DataFrame(
-                        {"what": list(record["versions"]), "version": list(record["versions"].values())}
-                    )
-                ),
-                Table(
-                    pd.DataFrame(
-                        {
-                            "setting": list(record["recipe"]),
-                            "value": [str(v) for v in record["recipe"].values()],
-                        }
-                    )
-                ),
+                Table(pd.DataFrame(record["versions"].items(), columns=["what", "version"])),
+                Table(pd.DataFrame(record["recipe"].items(), columns=["setting", "value"]).astype(str)),
             ],
         ),
     ]

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from saelab import files, models
+from saelab import files, models, n2g, zoo
 from saelab.errors import SaelabError
 from saelab.evaluation import Report, evaluate
 from saelab.index import LatentIndex
@@ -75,7 +75,7 @@ class Tour:
     report: Report
     index: LatentIndex
     model: Any
-    concepts: pd.DataFrame | None = None  # latents against labelled concepts; only where the text is labelled
+    concepts: pd.DataFrame | None = None  # see genre_table; only where the text is labelled
     chosen: list[int] = field(default_factory=list)
     titles: dict[int, str] = field(default_factory=dict)
     graphs: dict[int, Any] = field(default_factory=dict)
@@ -133,7 +133,7 @@ def run(
     index = timed("index", lambda: LatentIndex.build(model, sae, rows, path=folder / "index"))
     tour = Tour(name, plan, sae, report, index, model, seconds=seconds)
     if labels is not None:
-        tour.concepts = timed("concepts", lambda: index.concepts(labels))
+        tour.concepts = timed("concepts", lambda: genre_table(index.concepts(labels), zoo.GENRES))
     _choose(tour)
     timed("explain", lambda: _explain(tour, folder))
     timed("steer", lambda: _steer(tour, seed))
@@ -169,8 +169,6 @@ def _free_folder(out: str | Path, force: bool) -> Path:
 def _texts(name: str, seed: int) -> tuple[Iterator[str], Iterator[str]]:
     """Text to train on, and other text to measure and index."""
     if name == "zoo":
-        from saelab import zoo
-
         return zoo.texts(seed=1_000 + seed), zoo.texts(seed=2_000 + seed)
     everything = package_texts(seed)
     held = list(islice(everything, 400))  # the rest of the same shuffled stream is for training
@@ -181,11 +179,8 @@ def _indexed_rows(
     model: Any, name: str, plan: Plan, bos: bool, held_out: Iterator[str], seed: int
 ) -> tuple[models.TokenRows, Any]:
     if name != "zoo":
-        return models.tokenize_texts(
-            model, held_out, context=plan.context, bos=bos, tokens=plan.index_tokens
-        ), None
-    from saelab import zoo
-
+        rows = models.tokenize_texts(model, held_out, context=plan.context, bos=bos, tokens=plan.index_tokens)
+        return rows, None
     documents = max(200, plan.index_tokens // 90)  # a zoo document has about 90 tokens
     return zoo.labelled_rows(model, documents, seed=3_000 + seed, context=plan.context, bos=bos)
 
@@ -203,36 +198,26 @@ def genre_table(
         best = pd.DataFrame(sure if len(sure) else part).nlargest(3, columns="f1")
         top = best.iloc[0]
         lines.append(
-            {
-                "concept": concept,
-                "genre": str(concept) in genres,
-                "sure latents": len(sure),
-                "best latents": [int(i) for i in best["latent"]],
-                "precision": float(top["precision"]),
-                "recall": float(top["recall"]),
-                "f1": float(top["f1"]),
-                "fires": int(top["fires"]),
-            }
-        )
+            {"concept": concept, "genre": str(concept) in genres, "sure latents": len(sure),
+             "best latents": [int(i) for i in best["latent"]], "fires": int(top["fires"]),
+             **{name: float(top[name]) for name in ("precision", "recall", "f1")}}
+        )  # fmt: skip
     return pd.DataFrame(lines)
 
 
 def _choose(tour: Tour) -> None:
     """Latents worth a page: one for each concept that has a good one, else a spread of the ones that say most."""
-    if tour.concepts is not None:
-        from saelab import zoo
-
-        table = genre_table(tour.concepts, zoo.GENRES)
-        by_f1 = table.sort_values("f1", ascending=False)
-        ordered = pd.concat([pd.DataFrame(table[table["genre"]]), pd.DataFrame(by_f1[~by_f1["genre"]])])
-        for line in ordered.to_dict("records"):
-            fresh = [i for i in line["best latents"] if i not in tour.titles]
-            if fresh and len(tour.chosen) < tour.plan.explain:
-                tour.chosen.append(fresh[0])
-                tour.titles[fresh[0]] = str(line["concept"])
-                tour.index.set_label(fresh[0], str(line["concept"]))
+    if tour.concepts is None:
+        tour.chosen = _telling_latents(tour.index, 2 * tour.plan.explain)
         return
-    tour.chosen = _telling_latents(tour.index, 2 * tour.plan.explain)
+    lines = tour.concepts.to_dict("records")
+    parts = sorted((line for line in lines if not line["genre"]), key=lambda line: -line["f1"])
+    for line in [line for line in lines if line["genre"]] + parts:
+        fresh = [i for i in line["best latents"] if i not in tour.titles]
+        if fresh and len(tour.titles) < tour.plan.explain:
+            tour.titles[fresh[0]] = str(line["concept"])
+            tour.index.set_label(fresh[0], str(line["concept"]))
+    tour.chosen = list(tour.titles)
 
 
 def _telling_latents(index: LatentIndex, n: int) -> list[int]:
@@ -240,22 +225,16 @@ def _telling_latents(index: LatentIndex, n: int) -> list[int]:
     two of whom share their strongest token."""
     stats = index.stats()
     stats = stats[(stats["density"] > 1e-4) & (stats["density"] < 0.03) & (stats["n"] >= 20)]
-    ordered = stats.assign(drive=stats["max"] * np.sqrt(stats["n"])).sort_values("drive", ascending=False)
-    chosen: list[int] = []
-    seen: set[str] = set()
-    for latent in ordered.index:
-        token = str(index.top(int(latent), 1).iloc[0]["token"]).strip().lower()
-        if token not in seen:
-            seen.add(token)
-            chosen.append(int(latent))
+    drive = pd.Series(stats["max"] * np.sqrt(stats["n"])).sort_values(ascending=False)
+    chosen: dict[str, int] = {}  # strongest token -> latent
+    for latent in drive.index:
+        chosen.setdefault(str(index.top(int(latent), 1).iloc[0]["token"]).strip().lower(), int(latent))
         if len(chosen) == n:
             break
-    return chosen
+    return list(chosen.values())
 
 
 def _explain(tour: Tour, folder: Path) -> None:
-    from saelab import n2g
-
     if not tour.chosen:
         raise SaelabError("no latent of this SAE fires often enough to be explained; train on more tokens")
     config = n2g.N2GConfig() if tour.name == "zoo" else n2g.N2GConfig.fast()
@@ -293,17 +272,8 @@ def _steer(tour: Tour, seed: int) -> None:
 
 def _numbers(tour: Tour) -> dict[str, Any]:
     found: dict[str, Any] = {
-        "model": tour.name,
-        "finished": True,
-        "plan": tour.plan.__dict__,
-        "seconds": tour.seconds,
-        "report": tour.report.to_dict(),
-        "chosen": tour.chosen,
-        "titles": {str(k): v for k, v in tour.titles.items()},
-        "n2g": {str(k): v for k, v in tour.scores.items()},
-    }
-    if tour.concepts is not None:
-        from saelab import zoo
-
-        found["concepts"] = genre_table(tour.concepts, zoo.GENRES).to_dict("records")
-    return found
+        "model": tour.name, "finished": True, "plan": tour.plan.__dict__, "seconds": tour.seconds,
+        "report": tour.report.to_dict(), "chosen": tour.chosen,
+        "titles": {str(k): v for k, v in tour.titles.items()}, "n2g": {str(k): v for k, v in tour.scores.items()},
+    }  # fmt: skip
+    return found if tour.concepts is None else found | {"concepts": tour.concepts.to_dict("records")}

@@ -8,12 +8,11 @@ file of prose, tables, charts and widgets.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
 from saelab.widgets.dashboard import LatentDashboard
 from saelab.widgets.effect_map import EffectMap
-from saelab.widgets.heatmap import ActivationHeatmap
+from saelab.widgets.heatmap import ActivationHeatmap, heatmap
 from saelab.widgets.map import LatentMap
 from saelab.widgets.n2g_editor import N2GEditor
 from saelab.widgets.page import (
@@ -31,7 +30,7 @@ from saelab.widgets.page import (
 from saelab.widgets.steering import SteeringPanel
 from saelab.widgets.table import LatentTable
 from saelab.widgets.tokens import TokenText
-from saelab.widgets.training_monitor import TrainingMonitor
+from saelab.widgets.training_monitor import TrainingMonitor, training_monitor
 
 if TYPE_CHECKING:
     from saelab.index import LatentIndex
@@ -42,36 +41,6 @@ __all__ = [
     "LatentTable", "LineChart", "N2GEditor", "Paragraph", "Section", "Show", "SteeringPanel", "Table", "TokenText",
     "TrainingMonitor", "effect_map", "heatmap", "page", "steering_panel", "training_monitor",
 ]  # fmt: skip
-
-
-def heatmap(
-    model: Any,
-    sae: Any,
-    texts: str | Sequence[str],
-    latents: int | Sequence[int] | None = None,
-    *,
-    index: Any = None,
-    **state: Any,
-) -> ActivationHeatmap:
-    """Heatmap of latents on your own text.
-
-    Parameters
-    ----------
-    texts
-        One text or several, each at most one context long.
-    latents
-        Which latents; None takes the five that fire strongest.
-    index
-        A LatentIndex; with it the tooltip says how strong an activation is among all of the latent's firings.
-    state
-        Traits to begin with, such as ``vmax=5.0`` or ``show_whitespace=True``.
-
-    Raises
-    ------
-    SaelabError
-        For an empty or too long text, or a latent out of range, before the model runs.
-    """
-    return ActivationHeatmap.of(model, sae, texts, latents, index=index, **state)
 
 
 def steering_panel(
@@ -104,15 +73,3 @@ def effect_map(effects: Any, /, *what: Any, **options: Any) -> EffectMap:
     True
     """
     return EffectMap.of(effects, *what, **options) if what else EffectMap(effects, **options)
-
-
-def training_monitor(what: Any = None) -> TrainingMonitor:
-    """Monitor for a run to come, or the curves of one that is over; see :class:`TrainingMonitor`.
-
-    Parameters
-    ----------
-    what
-        None: give the monitor to ``sl.train(…, monitor=monitor)`` and show it wherever you like. Or an SAE that
-        was trained here, several of them, or the folder ``out`` of a run.
-    """
-    return TrainingMonitor() if what is None else TrainingMonitor.of(what)

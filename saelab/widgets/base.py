@@ -8,6 +8,7 @@ model goes through that model's lock (inside the library functions that are call
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
@@ -32,18 +33,15 @@ STATIC = Path(__file__).parents[1] / "static"
 _PLUMBING = frozenset(DOMWidget.class_trait_names()) | {"_esm", "_css", "_anywidget_id", "zz_end_of_comment"}
 
 
+# One row per widget, name -> class: the class is in <name>.py, its view in widgets/<name>.js and .css. The build of
+# the bundles, the tests and CI read the same file.
+REGISTRY: dict[str, str] = json.loads(Path(__file__).with_name("registry.json").read_text(encoding="utf-8"))
+
+
 @cache
 def static_text(name: str) -> str:
     """Text of a bundled file."""
     return (STATIC / name).read_text(encoding="utf-8")
-
-
-def asset(name: str) -> str | Path:
-    """A bundle for ``_esm`` or ``_css``: its text, because anywidget keeps what was made from a path alive.
-
-    With ``ANYWIDGET_HMR=1`` it is the path, so that an edit shows at once.
-    """
-    return STATIC / name if os.environ.get("ANYWIDGET_HMR") == "1" else static_text(name)
 
 
 @dataclass(frozen=True)
@@ -57,7 +55,7 @@ class Packed:
 class Widget(anywidget.AnyWidget):
     """Base of the widgets; see the module's docstring."""
 
-    module: ClassVar[str] = ""  # name of the bundle in saelab/static
+    module: ClassVar[str] = ""  # name in the registry and of the bundle in saelab/static
     error = traitlets.Dict(help="what went wrong last: message, traceback; empty when all is well").tag(
         sync=True
     )
@@ -65,6 +63,16 @@ class Widget(anywidget.AnyWidget):
     # that begins a comment in which ``</script>`` does not end the element, and no widget of the page is drawn. This
     # ends the comment: state is in the order of its names, so it stands behind all text of this widget.
     zz_end_of_comment = traitlets.Unicode("-->", read_only=True).tag(sync=True)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        name = cls.__module__.rpartition(".")[2]
+        if REGISTRY.get(name) == cls.__name__ and "_esm" not in vars(
+            cls
+        ):  # add_traits makes subclasses of that name
+            # text, because anywidget keeps what was made from a path alive; the path shows an edit at once
+            read = STATIC.joinpath if os.environ.get("ANYWIDGET_HMR") == "1" else static_text
+            cls.module, cls._esm, cls._css = name, read(f"{name}.js"), read(f"{name}.css")
+        super().__init_subclass__(**options)
 
     def __init__(self, **state: Any):
         allowed = sorted(set(self.trait_names()) - _PLUMBING - {"error"})
@@ -88,7 +96,13 @@ class Widget(anywidget.AnyWidget):
     # --------------------------------------------------------------------------------------- requests
 
     def methods(self) -> Mapping[str, Callable[..., Any]]:
-        """What the view may call, by name; results are plain JSON, or :class:`Packed`."""
+        """What the view may call, by name; results are plain JSON, or :class:`Packed`.
+
+        Examples
+        --------
+        >>> sorted(index.table().methods())
+        ['columns', 'label']
+        """
         return {}
 
     def _receive(self, _: Any, content: Any, buffers: Any) -> None:
@@ -129,7 +143,13 @@ class Widget(anywidget.AnyWidget):
         return {k: v for k, v in self.get_state().items() if k not in _PLUMBING and not k.startswith("_")}
 
     def replies(self, **options: Any) -> dict[str, dict[str, Any]]:
-        """Answers a saved page needs without Python: ``request_key(method, params)`` -> traits to set."""
+        """Answers a saved page needs without Python: ``request_key(method, params)`` -> traits to set.
+
+        Examples
+        --------
+        >>> len(index.dashboard(latent).replies())
+        1
+        """
         if options:
             raise unknown(
                 f"export option of {type(self).__name__}", next(iter(options)), self.export_options()
@@ -137,15 +157,33 @@ class Widget(anywidget.AnyWidget):
         return {}
 
     def export_options(self) -> tuple[str, ...]:
-        """Names that :meth:`replies` takes."""
+        """Names that :meth:`replies` takes.
+
+        Examples
+        --------
+        >>> index.dashboard(latent).export_options()
+        ('latents',)
+        """
         return ()
 
     def export_state(self, **options: Any) -> dict[str, Any]:
-        """The state a saved page begins with."""
+        """The state a saved page begins with.
+
+        Examples
+        --------
+        >>> index.dashboard(latent).export_state()["read_only"]
+        True
+        """
         return self.state()
 
     def fallback(self) -> str:
-        """The main content as HTML without scripts: spans with inline styles, which every front end keeps."""
+        """The main content as HTML without scripts: spans with inline styles, which every front end keeps.
+
+        Examples
+        --------
+        >>> index.dashboard(latent).fallback().count("script")
+        0
+        """
         raise NotImplementedError
 
     def export_html(self, path: str | Path, *, title: str | None = None, **options: Any) -> Path:
@@ -171,7 +209,13 @@ class Widget(anywidget.AnyWidget):
         return page(name, [Show(self, options=options)], path)
 
     def title(self) -> str:
-        """Title of an exported page."""
+        """Title of an exported page.
+
+        Examples
+        --------
+        >>> index.dashboard(latent).title() == f"Latent {latent}"
+        True
+        """
         return type(self).__name__
 
     def _repr_mimebundle_(self, **kwargs: Any) -> Any:
@@ -187,7 +231,16 @@ class Widget(anywidget.AnyWidget):
         self.release()
 
     def release(self) -> None:
-        """Let go of the model, index or graph behind the widget. It stays drawn, but can ask for nothing more."""
+        """Let go of the model, index or graph behind the widget. It stays drawn, but can ask for nothing more.
+
+        Examples
+        --------
+        >>> table = index.table()
+        >>> table.release()
+        >>> table.to_frame()
+        Traceback (most recent call last):
+        saelab.errors.SaelabError: this widget was closed, or its cell was run again; run the cell that makes it
+        """
         self._held, self._released = None, True
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from saelab.errors import SaelabError
 
@@ -12,22 +15,41 @@ WIDTH, HEIGHT = 760, 260
 _LEFT, _RIGHT, _TOP, _BOTTOM = 56, 16, 26, 40
 
 
-def nice_ticks(low: float, high: float, n: int = 5) -> list[float]:
+def _tag(name: str, inside: str = "", **attributes: Any) -> str:
+    """An SVG element; ``kind`` is its class, numbers have one decimal."""
+    named = {"class" if k == "kind" else k.replace("_", "-"): v for k, v in attributes.items()}
+    texts = (
+        f' {k}="{v:.1f}"' if isinstance(v, float) else f' {k}="{html.escape(str(v))}"'
+        for k, v in named.items()
+    )
+    return f"<{name}{''.join(texts)}>{inside}</{name}>"
+
+
+def _text(x: float, y: float, text: str, anchor: str = "start", **attributes: Any) -> str:
+    return _tag("text", html.escape(text), x=float(x), y=float(y), text_anchor=anchor, **attributes)
+
+
+def _svg(height: float, parts: Sequence[str], name: str) -> str:
+    inside = "".join(parts)
+    return _tag("svg", inside, kind="sl-chart", viewBox=f"0 0 {WIDTH} {height}", role="img", aria_label=name)
+
+
+_EMPTY = '<p class="sl-note">Nothing to draw.</p>'
+
+
+def nice_ticks(low: float, high: float, n: int = 5) -> np.ndarray:
     """About ``n`` round numbers (1, 2 or 5 times a power of ten apart) between ``low`` and ``high``."""
-    if not (math.isfinite(low) and math.isfinite(high)) or high <= low:
-        return [low] if math.isfinite(low) else []
+    if high <= low:
+        return np.array([low])
     raw = (high - low) / n
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(m * power for m in (1, 2, 5, 10) if m * power >= raw * 0.999)
-    first = math.ceil(low / step - 1e-9)
-    return [k * step for k in range(first, math.floor(high / step + 1e-9) + 1)]
+    return step * np.arange(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)
 
 
-def label(value: float) -> str:
-    """A tick's number: short, thousands as k, millions as M."""
-    size = abs(value)
+def _label(value: float) -> str:
     for unit, sign in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if size >= unit:
+        if abs(value) >= unit:
             return f"{value / unit:.3g}{sign}"
     return f"{value:.3g}"
 
@@ -41,121 +63,68 @@ def lines(
     log_y: bool = False,
 ) -> str:
     """Line chart; gaps where a value is not finite (or not positive, with ``log_y``)."""
-    xs = [float(v) for v in x]
     for name, values in series.items():
-        if len(values) != len(xs):
-            raise SaelabError(f"series {name!r} has {len(values)} values for {len(xs)} places on the x axis")
-
-    def up(v: float) -> float:
-        return (math.log10(v) if v > 0 else math.nan) if log_y else v
-
-    ys = {name: [up(float(v)) for v in values] for name, values in series.items()}
-    finite = [v for values in ys.values() for v in values if math.isfinite(v)]
-    if not finite or not xs:
-        return _empty()
-    low, high = min(finite), max(finite)
+        if len(values) != len(x):
+            raise SaelabError(f"series {name!r} has {len(values)} values for {len(x)} places on the x axis")
+    xs, ys = np.asarray(x, float), np.array(list(series.values()), float)
+    if log_y:
+        ys = np.log10(np.where(ys > 0, ys, np.nan))
+    finite = ys[np.isfinite(ys)]
+    if not len(finite):
+        return _EMPTY
+    low, high, left, right = (float(v) for v in (finite.min(), finite.max(), xs.min(), xs.max()))
     if low == high:
         low, high = low - 0.5, high + 0.5
-    left, right = min(xs), max(xs) if max(xs) > min(xs) else min(xs) + 1
+    right = right if right > left else left + 1
+    base, end = HEIGHT - _BOTTOM, WIDTH - _RIGHT
 
-    def px(v: float) -> float:
-        return _LEFT + (v - left) / (right - left) * (WIDTH - _LEFT - _RIGHT)
+    def px(v: Any) -> Any:
+        return _LEFT + (v - left) / (right - left) * (end - _LEFT)
 
-    def py(v: float) -> float:
-        return HEIGHT - _BOTTOM - (v - low) / (high - low) * (HEIGHT - _TOP - _BOTTOM)
+    def py(v: Any) -> Any:
+        return base - (v - low) / (high - low) * (base - _TOP)
 
     out = []
     for tick in nice_ticks(low, high):
-        shown = label(10**tick) if log_y else label(tick)
-        out.append(
-            f'<line class="sl-grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" '
-            f'y1="{py(tick):.1f}" y2="{py(tick):.1f}"/>'
-        )
-        out.append(f'<text x="{_LEFT - 8}" y="{py(tick) + 4:.1f}" text-anchor="end">{shown}</text>')
-    for tick in nice_ticks(left, right, 6):
-        out.append(
-            f'<text x="{px(tick):.1f}" y="{HEIGHT - _BOTTOM + 18}" text-anchor="middle">{label(tick)}</text>'
-        )
-    base = HEIGHT - _BOTTOM
-    out.append(f'<line class="sl-axis" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{base}" y2="{base}"/>')
+        out.append(_tag("line", kind="sl-grid", x1=_LEFT, x2=end, y1=float(py(tick)), y2=float(py(tick))))
+        out.append(_text(_LEFT - 8, py(tick) + 4, _label(10**tick if log_y else tick), "end"))
+    out += [_text(px(tick), base + 18, _label(tick), "middle") for tick in nice_ticks(left, right, 6)]
+    out.append(_tag("line", kind="sl-axis", x1=_LEFT, x2=end, y1=base, y2=base))
     key_x = _LEFT
-    for i, (name, values) in enumerate(ys.items()):
-        points, pen = [], "M"
-        for a, b in zip(xs, values, strict=True):
-            if math.isfinite(b):
-                points.append(f"{pen}{px(a):.1f} {py(b):.1f}")
-                pen = "L"
-            else:
-                pen = "M"
-        out.append(f'<path class="sl-line sl-s{i % 4}" d="{"".join(points)}"/>')
-        if len(ys) > 1:
-            out.append(
-                f'<g class="sl-s{i % 4}">'
-                f'<text class="sl-key" x="{key_x}" y="14">{escape_svg(name)}</text></g>'
-            )
+    for i, (name, line) in enumerate(zip(series, ys, strict=True)):
+        known = np.isfinite(line)
+        pens = np.where(known & ~np.roll(known, 1) | (np.arange(len(line)) == 0), "M", "L")
+        points = zip(pens[known], px(xs[known]), py(line[known]), strict=True)
+        out.append(
+            _tag("path", kind=f"sl-line sl-s{i % 4}", d="".join(f"{p}{a:.1f} {b:.1f}" for p, a, b in points))
+        )
+        if len(series) > 1:
+            out.append(_tag("g", _text(key_x, 14, name, kind="sl-key"), kind=f"sl-s{i % 4}"))
             key_x += 8 * len(name) + 20
-    out += _axis_labels(x_label, y_label if len(ys) == 1 else "")
+    out.append(_text((_LEFT + end) / 2, HEIGHT - 4, x_label, "middle"))
+    out.append(_text(_LEFT, 14, y_label if len(series) == 1 else ""))
     name = y_label or ", ".join(series)
-    return _svg(WIDTH, HEIGHT, out, f"{name} over {x_label}" if x_label else name)
+    return _svg(HEIGHT, out, f"{name} over {x_label}" if x_label else name)
 
 
 def bars(labels: Sequence[str], values: Sequence[float], x_label: str = "", form: str = ".3g") -> str:
     """Horizontal bars from zero."""
     if len(labels) != len(values):
         raise SaelabError(f"{len(labels)} labels for {len(values)} bars")
-    numbers = [float(v) for v in values]
-    known = [v for v in numbers if math.isfinite(v)]
+    known = [float(v) for v in values if math.isfinite(v)]
     if not known:
-        return _empty()
-    left = min(220, 16 + 7 * max(len(str(s)) for s in labels))
+        return _EMPTY
+    names = [n if len(n) <= 28 else n[:27] + "…" for n in map(str, labels)]
+    left = min(220, 16 + 7 * max(map(len, names)))
     low, high = min(0.0, *known), max(0.0, *known)
     scale = (WIDTH - left - 70) / ((high - low) or 1)
     out, y = [], 6
-    for text, value in zip(labels, numbers, strict=True):
-        out.append(
-            f'<text x="{left - 8}" y="{y + 14}" text-anchor="end">{escape_svg(_short(str(text)))}</text>'
-        )
+    for name, value in zip(names, values, strict=True):
+        out.append(_text(left - 8, y + 14, name, "end"))
         if math.isfinite(value):
             a, b = left + (min(value, 0) - low) * scale, left + (max(value, 0) - low) * scale
-            out.append(
-                f'<g class="sl-s0"><rect class="sl-bar" x="{a:.1f}" y="{y + 2}" '
-                f'width="{b - a:.1f}" height="16" rx="2"/></g>'
-            )
-            out.append(f'<text x="{b + 6:.1f}" y="{y + 14}">{format(value, form)}</text>')
+            bar = _tag("rect", kind="sl-bar", x=float(a), y=y + 2, width=float(b - a), height=16, rx=2)
+            out += [_tag("g", bar, kind="sl-s0"), _text(b + 6, y + 14, format(value, form))]
         y += 22
-    height = y + (22 if x_label else 4)
-    if x_label:
-        out.append(f'<text x="{left}" y="{y + 14}">{escape_svg(x_label)}</text>')
-    return _svg(WIDTH, height, out, x_label or "bar chart")
-
-
-def _short(text: str, n: int = 28) -> str:
-    return text if len(text) <= n else text[: n - 1] + "…"
-
-
-def escape_svg(text: str) -> str:
-    """Text for an SVG element or attribute; SVG text holds no HTML elements."""
-    return html.escape(text)
-
-
-def _axis_labels(x_label: str, y_label: str) -> list[str]:
-    out = []
-    if x_label:
-        middle = (_LEFT + WIDTH - _RIGHT) / 2
-        out.append(
-            f'<text x="{middle:.0f}" y="{HEIGHT - 4}" text-anchor="middle">{escape_svg(x_label)}</text>'
-        )
-    if y_label:
-        out.append(f'<text x="{_LEFT}" y="14">{escape_svg(y_label)}</text>')
-    return out
-
-
-def _empty() -> str:
-    return '<p class="sl-note">Nothing to draw.</p>'
-
-
-def _svg(width: float, height: float, parts: Sequence[str], name: str) -> str:
-    return (
-        f'<svg class="sl-chart" viewBox="0 0 {width} {height}" role="img" aria-label="{escape_svg(name)}">'
-        f"{''.join(parts)}</svg>"
-    )
+    out.append(_text(left, y + 14, x_label))
+    return _svg(y + (22 if x_label else 4), out, x_label or "bar chart")

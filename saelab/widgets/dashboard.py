@@ -10,9 +10,9 @@ import traitlets
 
 from saelab.errors import SaelabError, check_count, check_latent, unknown
 from saelab.interventions import effects
-from saelab.widgets.base import Widget, asset
+from saelab.widgets.base import Widget
 from saelab.widgets.effect_map import most, packed, plain_lines
-from saelab.widgets.latest import Latest
+from saelab.widgets.latest import LatestOnlyWorker
 from saelab.widgets.page import request_key
 from saelab.widgets.payload import examples, payload, payloads, sides, values_at
 from saelab.widgets.prompt import Prompt
@@ -72,10 +72,6 @@ class LatentDashboard(Widget):
         What is drawn, plain JSON; see :func:`saelab.widgets.payload.payloads`.
     """
 
-    module = "dashboard"
-    _esm = asset("dashboard.js")
-    _css = asset("dashboard.css")
-
     latent = traitlets.Int(0, help="the latent shown").tag(sync=True)
     tab = traitlets.Enum(("top", "interval", "random"), "top").tag(sync=True)
     brush = traitlets.List(traitlets.Float(), allow_none=True, default_value=None).tag(sync=True)
@@ -97,13 +93,16 @@ class LatentDashboard(Widget):
     read_only = traitlets.Bool(False).tag(sync=True)
 
     _writing = False
-    _waiting: tuple[Prompt | Latest, ...] = ()
+    _waiting: tuple[Prompt | LatestOnlyWorker, ...] = ()
 
     def __init__(self, index: Any, latent: int = 0, *, n: int = 20, **state: Any):
         latent = check_latent(latent, index.d_sae)
         self._n = n
         check_context(state.get("context"))
-        self._trying, self._ablating = Prompt(self._tried), Latest(self._effects_in, self._shown_effects)
+        self._trying, self._ablating = (
+            Prompt(self._tried),
+            LatestOnlyWorker(self._effects_in, self._shown_effects),
+        )
         self._waiting = self._trying, self._ablating
         self._effects: Effects | None = None
         prompt = state.pop("prompt", "")
@@ -149,7 +148,16 @@ class LatentDashboard(Widget):
             self._load()
 
     def labels_changed(self) -> None:
-        """Called by the index when a label or note was written, wherever that was."""
+        """Called by the index when a label or note was written, wherever that was.
+
+        Examples
+        --------
+        >>> w = index.dashboard(latent)
+        >>> index.set_label(latent, "mine")
+        >>> w.label
+        'mine'
+        >>> index.set_label(latent, "")
+        """
         index = self._held
         if index is not None and not self._writing:
             with self.hold_sync():
@@ -195,6 +203,13 @@ class LatentDashboard(Widget):
         ------
         SaelabError
             If there is no such row, the latent never fires and no row is named, or the SAE or the model is missing.
+
+        Examples
+        --------
+        >>> w = index.dashboard(latent)
+        >>> w.ablate(row=0)
+        >>> w.ablated["row"]
+        0
         """
         index = self._source
         if self.cannot_try:
@@ -308,6 +323,11 @@ class LatentDashboard(Widget):
 
         ``prompt`` gives every latent that fires on the prompt: position, id, token, latent, activation; ``ablation``
         what :meth:`ablate` found, with the columns of :func:`saelab.effects`.
+
+        Examples
+        --------
+        >>> len(index.dashboard(latent, n=3).to_frame())
+        3
         """
         index = self._source
         if kind == "ablation":
@@ -331,7 +351,13 @@ class LatentDashboard(Widget):
         return list(dict.fromkeys(wanted)) or [self.latent]
 
     def replies(self, latents: Iterable[int] | None = None, **options: Any) -> dict[str, dict[str, Any]]:
-        """With ``latents=[…]`` a saved page holds those, and one can go from one to the other."""
+        """With ``latents=[…]`` a saved page holds those, and one can go from one to the other.
+
+        Examples
+        --------
+        >>> len(index.dashboard(latent).replies(latents=[latent, 1]))
+        2
+        """
         super().replies(**options)
         opened = self._opened_states(self._exported(latents))
         return {request_key("open", latent=state["latent"]): state for state in opened}

@@ -10,7 +10,7 @@ import traitlets
 
 from saelab.errors import SaelabError, check_latent
 from saelab.interventions import Effects, effects
-from saelab.widgets.base import Widget, asset
+from saelab.widgets.base import Widget
 from saelab.widgets.tokens import HEAT, MONO, TokenText, escape, frame
 
 MEASURES = ("loss_diff", "kl", "activation")
@@ -47,10 +47,6 @@ class EffectMap(Widget):
     >>> sl.effect_map(model, sae, "The red fox", latent).can_ask  # for other latents
     True
     """
-
-    module = "effect_map"
-    _esm = asset("effect_map.js")
-    _css = asset("effect_map.css")
 
     measure = traitlets.Enum(MEASURES, "loss_diff").tag(sync=True)
     direct = traitlets.Bool(False).tag(sync=True)

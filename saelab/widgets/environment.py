@@ -87,6 +87,7 @@ def check_environment() -> Environment:
 
     Examples
     --------
-    >>> sl.check_environment()              # doctest: +SKIP
+    >>> sl.check_environment().versions["saelab"] == sl.__version__
+    True
     """
     return Environment()

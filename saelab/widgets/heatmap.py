@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 import numpy as np
 import traitlets
 
 from saelab.errors import SaelabError, check_count
-from saelab.widgets.base import Widget, asset
-from saelab.widgets.source import Source
+from saelab.index import LatentIndex
+from saelab.models.hooks import HookedModel
+from saelab.sae import SAE
+from saelab.widgets.base import Widget
+from saelab.widgets.codes_source import CodesSource
 from saelab.widgets.tokens import MONO, TokenText, escape, frame, spans
 
 if TYPE_CHECKING:
@@ -20,8 +23,16 @@ _PAGE_TOKENS = 4096  # drawn at a time: more elements make a notebook slow
 _PAGE_VALUES = 150_000  # float32 sent at a time: one display stays under 1 MB
 
 
-def _number(value: Any) -> float | None:
-    return None if value is None or not np.isfinite(value) else float(value)
+class HeatmapState(TypedDict, total=False):
+    """Traits that a heatmap may begin with."""
+
+    latent: int
+    page: int
+    vmin: float | None
+    vmax: float | None
+    show_whitespace: bool
+    selected_sequence: int | None
+    selected_token: int | None
 
 
 class ActivationHeatmap(Widget):
@@ -55,15 +66,10 @@ class ActivationHeatmap(Widget):
 
     Examples
     --------
-    >>> import numpy as np
-    >>> w = ActivationHeatmap([["The", " cat", " sat"]], [np.array([0.0, 3.0, 1.0])], latents=[7])
+    >>> w = sl.widgets.ActivationHeatmap([["The", " cat", " sat"]], [np.array([0.0, 3.0, 1.0])], latents=[7])
     >>> w.to_frame()["activation"].tolist()
     [0.0, 3.0, 1.0]
     """
-
-    module = "heatmap"
-    _esm = asset("heatmap.js")
-    _css = asset("heatmap.css")
 
     latents = traitlets.List(traitlets.Int(), help="ids of the latents").tag(sync=True)
     names = traitlets.List(traitlets.Unicode(), help="what the latents are called").tag(sync=True)
@@ -93,7 +99,7 @@ class ActivationHeatmap(Widget):
         *,
         percentiles: Sequence[Any] | None = None,
         names: Sequence[str] = (),
-        **state: Any,
+        **state: Unpack[HeatmapState],
     ):
         self._texts = [t if isinstance(t, TokenText) else TokenText.of_strings(t) for t in texts]
         self._values = _columns(self._texts, values, "values")
@@ -106,32 +112,10 @@ class ActivationHeatmap(Widget):
         self._percentiles = None if percentiles is None else _columns(self._texts, percentiles, "percentiles")
         if names and len(names) != len(latents):
             raise SaelabError(f"{len(names)} names for {len(latents)} latents")
-        super().__init__(
-            **{"latents": latents, "names": list(names), "n_sequences": len(self._texts), **state}
-        )
+        super().__init__(latents=latents, names=list(names), n_sequences=len(self._texts), **state)
         if self.latent is None and latents:
             self.latent = latents[0]
         self._refresh()
-
-    @classmethod
-    def of(
-        cls, model: Any, sae: Any, texts: str | Sequence[str], latents: int | Sequence[int] | None = None, *,
-        index: Any = None, **state: Any,
-    ) -> ActivationHeatmap:  # fmt: skip
-        """Run texts through the model and the SAE; see :func:`saelab.heatmap`."""
-        source = Source(model, sae, index)
-        texts = [texts] if isinstance(texts, str) else list(texts)
-        if not texts:
-            raise SaelabError("no text to show; give a string or a list of them")
-        wanted = source.check(latents)
-        source.run(texts)
-        wanted = wanted or source.strongest()
-        shown = cls(
-            source.texts, source.columns(wanted), wanted, percentiles=source.percentiles(wanted),
-            names=source.names(wanted), can_ask=True, **state,
-        )  # fmt: skip
-        shown._held = source
-        return shown
 
     # --------------------------------------------------------------------------------------------- pages
 
@@ -167,7 +151,7 @@ class ActivationHeatmap(Widget):
         stacked = np.concatenate(self._values) if self._values else np.zeros((0, len(self.latents)))
         with self.hold_sync():
             self.n_pages = len(pages)
-            self.maxima = [_number(m) or 0.0 for m in np.nan_to_num(stacked).max(axis=0, initial=0.0)]
+            self.maxima = np.nan_to_num(stacked).max(axis=0, initial=0.0).tolist()
             self._go(min(self.page, len(pages) - 1))
 
     def _go(self, page: int) -> None:
@@ -206,7 +190,15 @@ class ActivationHeatmap(Widget):
         return self._source.span(sequence, start, stop)
 
     def add_latent(self, latent: int) -> None:
-        """Show one more latent. Only for a heatmap that was made from a model and an SAE."""
+        """Show one more latent. Only for a heatmap that was made from a model and an SAE.
+
+        Examples
+        --------
+        >>> w = sl.heatmap(model, sae, texts[0], [latent])
+        >>> w.add_latent(5)
+        >>> w.latents == [latent, 5]
+        True
+        """
         if self._source is None:
             raise SaelabError(
                 "this heatmap was made from numbers alone; make it with saelab.heatmap to add latents"
@@ -228,7 +220,13 @@ class ActivationHeatmap(Widget):
     # -------------------------------------------------------------------------------------------- export
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per text, token and latent: sequence, position, id, token, latent, activation."""
+        """One row per text, token and latent: sequence, position, id, token, latent, activation.
+
+        Examples
+        --------
+        >>> sl.heatmap(model, sae, texts[0], [latent]).to_frame()["latent"].unique().tolist() == [latent]
+        True
+        """
         import pandas as pd
 
         from saelab.display import TextFrame
@@ -275,6 +273,53 @@ class ActivationHeatmap(Widget):
             shown += len(text)
         name = f" {escape(self.names[column])}" if self.names else ""
         return frame(f"<b>Latent {self.latent}</b>{name}, 0 to {high:.4g}", *lines)
+
+
+def heatmap(
+    model: HookedModel,
+    sae: SAE,
+    texts: str | Sequence[str],
+    latents: int | Sequence[int] | None = None,
+    *,
+    index: LatentIndex | None = None,
+    **state: Unpack[HeatmapState],
+) -> ActivationHeatmap:
+    """Heatmap of latents on your own text.
+
+    Parameters
+    ----------
+    texts
+        One text or several, each at most one context long.
+    latents
+        Which latents; None takes the five that fire strongest.
+    index
+        A LatentIndex; with it the tooltip says how strong an activation is among all of the latent's firings.
+    state
+        Traits to begin with, such as ``vmax=5.0`` or ``show_whitespace=True``.
+
+    Raises
+    ------
+    SaelabError
+        For an empty or too long text, or a latent out of range, before the model runs.
+
+    Examples
+    --------
+    >>> sl.heatmap(model, sae, "The red fox", [latent], index=index).latents == [latent]
+    True
+    """
+    source = CodesSource(model, sae, index)
+    texts = [texts] if isinstance(texts, str) else list(texts)
+    if not texts:
+        raise SaelabError("no text to show; give a string or a list of them")
+    wanted = source.check(latents)
+    source.run(texts)
+    wanted = wanted or source.strongest()
+    shown = ActivationHeatmap(
+        source.texts, source.columns(wanted), wanted, percentiles=source.percentiles(wanted),
+        names=source.names(wanted), **state,
+    )  # fmt: skip
+    shown._held, shown.can_ask = source, True
+    return shown
 
 
 def _columns(texts: Sequence[TokenText], values: Sequence[Any], what: str) -> list[np.ndarray]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-class Latest:
+class LatestOnlyWorker:
     """Does jobs one after another in a thread; one that was replaced before its turn came is not done at all.
 
     A forward pass waits for the model's lock, which a cell may hold for long; so it is not run by the thread

@@ -11,7 +11,7 @@ import traitlets
 from saelab.errors import SaelabError, check_latent, unknown
 from saelab.widgets import columns
 from saelab.widgets.all_latents import AllLatents
-from saelab.widgets.base import Packed, Widget, asset
+from saelab.widgets.base import Packed, Widget
 from saelab.widgets.tokens import escape, frame
 
 if TYPE_CHECKING:
@@ -50,13 +50,11 @@ class LatentMap(AllLatents, Widget):
 
     Examples
     --------
-    >>> w = index.map(colour="label")                           # doctest: +SKIP
-    >>> index.to_frame().loc[w.selected]                        # doctest: +SKIP
+    >>> w = index.map(method="pca", colour="label")
+    >>> w.selected = [3, 5]
+    >>> index.to_frame().loc[w.selected].index.tolist()
+    [3, 5]
     """
-
-    module = "map"
-    _esm = asset("map.js")
-    _css = asset("map.css")
 
     colour = traitlets.Enum(COLOURS, "density").tag(sync=True)
     # set by Python alone
@@ -105,7 +103,13 @@ class LatentMap(AllLatents, Widget):
         return pd.DataFrame(self._places, columns=["x", "y"], index=pd.RangeIndex(self.d_sae, name="latent"))
 
     def to_frame(self, *, selected: bool = False) -> pd.DataFrame:
-        """Places beside what the index knows of every latent; with ``selected`` those inside the lasso."""
+        """Places beside what the index knows of every latent; with ``selected`` those inside the lasso.
+
+        Examples
+        --------
+        >>> index.map(method="pca").to_frame().columns[:2].tolist()
+        ['x', 'y']
+        """
         whole = self._source.to_frame()
         whole.insert(0, "x", self._places[:, 0])
         whole.insert(1, "y", self._places[:, 1])
@@ -115,7 +119,13 @@ class LatentMap(AllLatents, Widget):
         return super().replies(**options)
 
     def export_state(self, latents: Iterable[int] | None = None, **options: Any) -> dict[str, Any]:
-        """The points of ``latents`` (None: all)."""
+        """The points of ``latents`` (None: all).
+
+        Examples
+        --------
+        >>> len(index.map(method="pca").export_state(latents=[1, 2])["packed"])  # of each 5 numbers and a place
+        56
+        """
         index = self._source
         chosen = np.arange(self.d_sae) if latents is None else columns.checked(latents, self.d_sae)
         body, tokens = columns.pack(index, chosen)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ import traitlets
 from saelab import files
 from saelab.errors import SaelabError, unknown
 from saelab.widgets import n2g_rows as rows_of
-from saelab.widgets.base import Widget, asset
+from saelab.widgets.base import Widget
 from saelab.widgets.page import plain
 from saelab.widgets.tokens import MONO, escape, frame
 
@@ -58,10 +58,6 @@ class N2GEditor(Widget):
     final
         Score on the test documents and ``done`` at that time, once it was asked for.
     """
-
-    module = "n2g_editor"
-    _esm = asset("n2g_editor.js")
-    _css = asset("n2g_editor.css")
 
     selected = traitlets.Int(None, allow_none=True).tag(sync=True)
     # set by Python alone

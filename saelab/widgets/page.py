@@ -163,7 +163,9 @@ def page(
 
     Examples
     --------
-    >>> page("Latent 7", ["What it *is*.", Facts({"density": "0.1 %"})], "out/latent.html")  # doctest: +SKIP
+    >>> from saelab.widgets import Facts, page
+    >>> page("Latent 7", ["What it is.", Facts({"density": "0.1 %"})], folder / "latent.html").name
+    'latent.html'
     """
     path = Path(path)
     files.write_text(path, document(title, blocks, lang=lang, footer=footer))

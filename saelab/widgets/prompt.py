@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from saelab.widgets.latest import Latest
+from saelab.widgets.codes_source import CodesSource
+from saelab.widgets.latest import LatestOnlyWorker
 from saelab.widgets.page import plain
 from saelab.widgets.payload import short
-from saelab.widgets.source import Source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,8 +28,8 @@ class Prompt:
     """
 
     def __init__(self, done: Callable[[dict[str, Any] | Exception], None]):
-        self.jobs = Latest(self._found, done)
-        self._last: tuple[str, Source] | None = None
+        self.jobs = LatestOnlyWorker(self._found, done)
+        self._last: tuple[str, CodesSource] | None = None
 
     def ask(self, index: Any, text: str) -> None:
         """Try ``text`` as soon as the present one is done."""
@@ -40,11 +40,11 @@ class Prompt:
         self.jobs.forget()
         self._last = None
 
-    def _run(self, index: Any, text: str) -> Source:
+    def _run(self, index: Any, text: str) -> CodesSource:
         last = self._last
         if last is not None and last[0] == text:
             return last[1]
-        source = Source(index.model, index.sae, index)
+        source = CodesSource(index.model, index.sae, index)
         source.run([text])
         self._last = (text, source)
         return source

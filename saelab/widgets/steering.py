@@ -14,7 +14,7 @@ import traitlets
 from saelab.errors import SaelabError, check_latent, check_pair, unknown
 from saelab.index import LatentIndex
 from saelab.interventions import MODES, POSITIONS, Comparison, compare, sweep
-from saelab.widgets.base import Widget, asset
+from saelab.widgets.base import Widget
 from saelab.widgets.page import plain
 from saelab.widgets.payload import top_tokens
 from saelab.widgets.tokens import MONO, TokenText, escape, frame
@@ -62,10 +62,6 @@ class SteeringPanel(Widget):
     ...     temperature=0.8).ids
     True
     """
-
-    module = "steering"
-    _esm = asset("steering.js")
-    _css = asset("steering.css")
 
     prompt = traitlets.Unicode("The").tag(sync=True)
     edits = traitlets.List(traitlets.Dict()).tag(sync=True)

@@ -13,7 +13,7 @@ from saelab.index.examples import Parts, texts
 from saelab.index.firings import Firings
 from saelab.widgets import columns
 from saelab.widgets.all_latents import AllLatents
-from saelab.widgets.base import Packed, Widget, asset
+from saelab.widgets.base import Packed, Widget
 from saelab.widgets.page import plain
 from saelab.widgets.tokens import escape, frame
 
@@ -61,14 +61,10 @@ class LatentTable(AllLatents, Widget):
 
     Examples
     --------
-    >>> table = index.table()                                   # doctest: +SKIP
-    >>> table.query = "HTTP"; table.found_frame().head()        # doctest: +SKIP
-    >>> table.frame[table.frame.density > 0.01]                 # doctest: +SKIP
+    >>> table = index.table(query="fox")
+    >>> table.sort
+    'f1'
     """
-
-    module = "table"
-    _esm = asset("table.js")
-    _css = asset("table.css")
 
     query = traitlets.Unicode("").tag(sync=True)
     mode = traitlets.Enum(MODES, "text").tag(sync=True)
@@ -118,7 +114,13 @@ class LatentTable(AllLatents, Widget):
             self.sort, self.descending = "f1", True
 
     def found_frame(self) -> pd.DataFrame:
-        """What the present search found: latent, hits, precision, recall, mean, f1, best first."""
+        """What the present search found: latent, hits, precision, recall, mean, f1, best first.
+
+        Examples
+        --------
+        >>> index.table(query="fox").found_frame().index.name or "latent"
+        'latent'
+        """
         if not self.query or self.mode == "name":
             raise SaelabError("nothing is searched for: set query, and mode to 'text' or 'regex'")
         return self._source.search(**{self.mode: self.query}, n=_FOUND)
@@ -143,7 +145,13 @@ class LatentTable(AllLatents, Widget):
         return self._source.to_frame()
 
     def to_frame(self, *, selected: bool = False) -> pd.DataFrame:
-        """All latents with their statistics, top token and label; with ``selected`` those that were picked."""
+        """All latents with their statistics, top token and label; with ``selected`` those that were picked.
+
+        Examples
+        --------
+        >>> len(index.table().to_frame())
+        64
+        """
         whole = self.frame
         return whole.loc[self.selected] if selected else whole
 
@@ -151,7 +159,13 @@ class LatentTable(AllLatents, Widget):
         return super().replies(**options)
 
     def export_state(self, latents: Iterable[int] | None = None, **options: Any) -> dict[str, Any]:
-        """The columns of ``latents`` (None: all) and, if there are at most 500, examples to search in."""
+        """The columns of ``latents`` (None: all) and, if there are at most 500, examples to search in.
+
+        Examples
+        --------
+        >>> len(index.table().export_state(latents=[1, 2])["texts"])
+        2
+        """
         index = self._source
         chosen = None if latents is None else columns.checked(latents, index.d_sae)
         body, tokens = columns.pack(index, chosen)

@@ -42,7 +42,14 @@ class TokenText:
 
     @classmethod
     def of_model(cls, model: Any, ids: Sequence[int], name: str = "") -> TokenText:
-        """Tokens of a model's vocabulary."""
+        """Tokens of a model's vocabulary.
+
+        Examples
+        --------
+        >>> ids = sl.models.tokenize(model, "The fox")
+        >>> len(sl.widgets.TokenText.of_model(model, ids)) == len(ids)
+        True
+        """
         numbers = [int(i) for i in ids]
         special = models.special_ids(model)
         return cls(
@@ -55,7 +62,14 @@ class TokenText:
 
     @classmethod
     def of_vocab(cls, vocab: Any, ids: Sequence[int], name: str = "") -> TokenText:
-        """Tokens of an index's vocabulary (:class:`saelab.index.storage.vocab.Vocab`): no model is needed."""
+        """Tokens of an index's vocabulary (:class:`saelab.index.storage.vocab.Vocab`): no model is needed.
+
+        Examples
+        --------
+        >>> text = sl.widgets.TokenText.of_vocab(index.vocab, index.rows[0])
+        >>> sorted(text.special)
+        [0]
+        """
         numbers = [int(i) for i in ids]
         return cls(
             tuple(numbers),
@@ -67,7 +81,13 @@ class TokenText:
 
     @classmethod
     def of_strings(cls, tokens: Sequence[str], ids: Sequence[int] | None = None, name: str = "") -> TokenText:
-        """Tokens given as strings; their ids are their places when none are given."""
+        """Tokens given as strings; their ids are their places when none are given.
+
+        Examples
+        --------
+        >>> sl.widgets.TokenText.of_strings(["The", " fox"]).labels
+        ('The', ' fox')
+        """
         if isinstance(tokens, str):
             raise SaelabError("tokens must be a list of strings, one per token, got one string")
         numbers = range(len(tokens)) if ids is None else ids
@@ -82,7 +102,13 @@ class TokenText:
         return len(self.ids)
 
     def to_dict(self) -> dict[str, Any]:
-        """What the view takes; see ``TokenText`` in widgets/text.js."""
+        """What the view takes; see ``TokenText`` in widgets/text.js.
+
+        Examples
+        --------
+        >>> sl.widgets.TokenText.of_strings(["The", " fox"]).to_dict()
+        {'ids': [0, 1], 'text': ['The', ' fox']}
+        """
         texts, sizes = [text for *_, text in self.groups], [b - a for a, b, _ in self.groups]
         out: dict[str, Any] = {"ids": list(self.ids), **grouped(texts, sizes, self.labels)}
         if self.special:

@@ -12,10 +12,11 @@ import numpy as np
 import traitlets
 
 from saelab.errors import SaelabError
-from saelab.training.monitor import COLUMNS, Meter, from_curves
+from saelab.training.monitor import COLUMNS, Meter
 from saelab.training.run import Run, State
 from saelab.training.text_monitor import SHOWN, duration, sparkline
-from saelab.widgets.base import Widget, asset
+from saelab.widgets.base import Widget
+from saelab.widgets.past_runs import past_of_folder, past_of_sae, target_l0
 from saelab.widgets.tokens import MONO, escape, frame
 
 if TYPE_CHECKING:
@@ -57,14 +58,12 @@ class TrainingMonitor(Widget):
 
     Examples
     --------
-    >>> monitor = sl.training_monitor()                                              # doctest: +SKIP
-    >>> sae = sl.train(model, texts, hook=…, d_sae=4096, monitor=monitor)            # doctest: +SKIP
-    >>> monitor.resume(); monitor.wait()       # after a stop                        # doctest: +SKIP
+    >>> monitor = sl.training_monitor()
+    >>> small = {"hook": "blocks.0.hook_resid_post", "d_sae": 32, "k": 4, "tokens": 500, "batch": 50, "buffer": 200}
+    >>> sae = sl.train(model, texts * 40, monitor=monitor, **small)
+    >>> monitor.phase, monitor.tokens
+    ('ended', 500)
     """
-
-    module = "training_monitor"
-    _esm = asset("training_monitor.js")
-    _css = asset("training_monitor.css")
 
     # all set by Python alone
     phase = traitlets.Enum(list(PHASES), "empty").tag(sync=True)
@@ -91,7 +90,16 @@ class TrainingMonitor(Widget):
     # ------------------------------------------------------------------------------------ what a run tells
 
     def begin(self, run: Run, resume: Callable[[], None]) -> None:
-        """See :class:`saelab.training.monitor.Monitor`."""
+        """See :class:`saelab.training.monitor.Monitor`.
+
+        Examples
+        --------
+        >>> monitor = sl.training_monitor()
+        >>> small = dict(hook="blocks.0.hook_resid_post", d_sae=32, k=4, tokens=500, batch=50, buffer=200)
+        >>> sae = sl.train(model, texts * 40, monitor=monitor, **small)
+        >>> monitor.names
+        ['topk, 32 latents, k = 4']
+        """
         with self._lock:
             if self.phase in ("preparing", "running", "stopping"):
                 raise SaelabError("this monitor watches a run that has not ended; give another to this one")
@@ -103,7 +111,7 @@ class TrainingMonitor(Widget):
                 self.names = [w.label() for w in run.specs]
                 self.heading = _heading(self.names, [str(w.hook) for w in run.specs])
                 self.d_sae = [w.d_sae for w in run.specs]
-                self.target = [_target(w.arch, w.k, w.typed_options) for w in run.specs]
+                self.target = [target_l0(w.arch, w.k, w.typed_options) for w in run.specs]
                 self.dead_after = [t.dead_after for t in run.trainers] or [None] * len(run.specs)
                 self.budget, self.tokens = run.budget, run.tokens
                 self.hints, self.can_resume, self.rate = [], False, None
@@ -111,7 +119,16 @@ class TrainingMonitor(Widget):
                 self.phase = "preparing"
 
     def step(self, run: Run) -> None:
-        """See :class:`saelab.training.monitor.Monitor`."""
+        """See :class:`saelab.training.monitor.Monitor`.
+
+        Examples
+        --------
+        >>> monitor = sl.training_monitor()
+        >>> small = dict(hook="blocks.0.hook_resid_post", d_sae=32, k=4, tokens=500, batch=50, buffer=200)
+        >>> sae = sl.train(model, texts * 40, monitor=monitor, **small)
+        >>> monitor.tokens
+        500
+        """
         if not self._meter.step(run.trainers):
             return
         with self._lock, self.hold_sync():
@@ -121,7 +138,16 @@ class TrainingMonitor(Widget):
                 self.phase, self.dead_after = "running", [t.dead_after for t in run.trainers]
 
     def end(self, run: Run, error: BaseException | None) -> None:
-        """See :class:`saelab.training.monitor.Monitor`."""
+        """See :class:`saelab.training.monitor.Monitor`.
+
+        Examples
+        --------
+        >>> monitor = sl.training_monitor()
+        >>> small = dict(hook="blocks.0.hook_resid_post", d_sae=32, k=4, tokens=500, batch=50, buffer=200)
+        >>> sae = sl.train(model, texts * 40, monitor=monitor, **small)
+        >>> monitor.phase
+        'ended'
+        """
         self._meter.pause(run.trainers)
         with self._lock, self.hold_sync():
             if run.trainers:
@@ -137,9 +163,17 @@ class TrainingMonitor(Widget):
             self.show_error(error)
 
     def finished(self, saes: Sequence[SAE]) -> None:
-        """See :class:`saelab.training.monitor.Monitor`."""
+        """See :class:`saelab.training.monitor.Monitor`.
+
+        Examples
+        --------
+        >>> monitor = sl.training_monitor()
+        >>> monitor.finished([sl.load_sae("zoo")])
+        >>> monitor.phase
+        'ended'
+        """
         self._saes = list(saes)
-        self._show([_past_of_sae(s) for s in saes])
+        self._show([past_of_sae(s) for s in saes])
 
     def _progress(self, run: Run) -> None:
         self.tokens, self.rate = run.tokens, self._meter.rate()
@@ -150,26 +184,6 @@ class TrainingMonitor(Widget):
         self.points = self._meter.array().astype("<f4").tobytes()
 
     # ------------------------------------------------------------------------------------------ past runs
-
-    @classmethod
-    def of(cls, what: SAE | Sequence[SAE] | str | Path) -> TrainingMonitor:
-        """The curves of a run that is over: of an SAE (``sae.history``), of several beside each other, or of
-        the folder ``out`` of a run, which may still have a checkpoint only.
-
-        Raises
-        ------
-        SaelabError
-            If there are no curves.
-        """
-        if isinstance(what, (str, Path)):
-            past = _past_of_folder(Path(what).expanduser())
-        else:
-            past = [_past_of_sae(s) for s in (what if isinstance(what, Sequence) else [what])]
-        if not past or not any(len(p["points"]) for p in past):
-            raise SaelabError(f"there are no training curves in {what!r}: it was not trained by saelab")
-        made = cls()
-        made._show(past)
-        return made
 
     def _show(self, past: Sequence[Mapping[str, Any]]) -> None:
         length = max((len(p["points"]) for p in past), default=0)
@@ -200,7 +214,14 @@ class TrainingMonitor(Widget):
         return {"stop": self.stop, "resume": self.resume}
 
     def stop(self) -> None:
-        """End the run after the step that is under way."""
+        """End the run after the step that is under way.
+
+        Examples
+        --------
+        >>> sl.training_monitor().stop()
+        Traceback (most recent call last):
+        saelab.errors.SaelabError: there is nothing to stop: no run yet
+        """
         with self._lock:
             if self.phase not in ("preparing", "running", "stopping"):
                 raise SaelabError(f"there is nothing to stop: {PHASES[self.phase]}")
@@ -211,6 +232,12 @@ class TrainingMonitor(Widget):
         """Train the rest of a run that was stopped, in a thread of its own; returns at once.
 
         The SAE that ``train`` returned goes on: its weights move, and get their new record at the end.
+
+        Examples
+        --------
+        >>> sl.training_monitor().resume()
+        Traceback (most recent call last):
+        saelab.errors.SaelabError: there is nothing to resume: no run yet
         """
         with self._lock:
             if not self.can_resume:
@@ -234,6 +261,12 @@ class TrainingMonitor(Widget):
         """Wait for a run that goes on in a thread; returns its SAE (of ``train_many``, all).
 
         Interrupting the cell stops the run.
+
+        Examples
+        --------
+        >>> sl.training_monitor(sl.load_sae("zoo")).wait()
+        Traceback (most recent call last):
+        saelab.errors.SaelabError: no SAE was trained: ended
         """
         thread = self._thread
         while thread is not None and thread.is_alive():
@@ -257,7 +290,13 @@ class TrainingMonitor(Widget):
 
     def to_frame(self) -> pd.DataFrame:
         """What is drawn: one row per SAE and point. Numbers are means since the point before, ``aux`` with its
-        coefficient; ``dead`` and ``rare`` are counts of that moment (:mod:`saelab.training.firing`)."""
+        coefficient; ``dead`` and ``rare`` are counts of that moment (:mod:`saelab.training.firing`).
+
+        Examples
+        --------
+        >>> bool(sl.training_monitor(sl.load_sae("zoo")).to_frame()["explained_variance"].iloc[-1] > 0.8)
+        True
+        """
         import pandas as pd
 
         parts = [
@@ -296,6 +335,39 @@ class TrainingMonitor(Widget):
         return frame(head, escape(done), *parts, *(escape(f"! {h}") for h in self.hints))
 
 
+def training_monitor(what: SAE | Sequence[SAE] | str | Path | None = None) -> TrainingMonitor:
+    """Monitor for a run to come, or the curves of one that is over; see :class:`TrainingMonitor`.
+
+    Parameters
+    ----------
+    what
+        None: give the monitor to ``sl.train(…, monitor=monitor)`` and show it wherever you like. Or an SAE that was
+        trained here (``sae.history``), several of them, or the folder ``out`` of a run, which may still have a
+        checkpoint only.
+
+    Raises
+    ------
+    SaelabError
+        If there are no curves.
+
+    Examples
+    --------
+    >>> sl.training_monitor(sl.load_sae("zoo")).phase
+    'ended'
+    """
+    made = TrainingMonitor()
+    if what is None:
+        return made
+    if isinstance(what, (str, Path)):
+        past = past_of_folder(Path(what).expanduser())
+    else:
+        past = [past_of_sae(s) for s in (what if isinstance(what, Sequence) else [what])]
+    if not any(len(p["points"]) for p in past):
+        raise SaelabError(f"there are no training curves in {what!r}: it was not trained by saelab")
+    made._show(past)
+    return made
+
+
 # ---------------------------------------------------------------------------------------------- small parts
 
 
@@ -303,14 +375,6 @@ def _heading(names: Sequence[str], hooks: Sequence[str]) -> str:
     where = ", ".join(dict.fromkeys(h for h in hooks if h))
     what = f"SAE: {names[0]}" if len(names) == 1 else f"{len(names)} SAEs"
     return f"{what} on {where}" if where else what
-
-
-def _target(arch: str, k: int | None, options: Any) -> float | None:
-    from saelab.sae.archs import ARCHS
-
-    led = options.get("target_l0") if isinstance(options, dict) else getattr(options, "target_l0", None)
-    wanted = k if ARCHS[arch].needs_k else led
-    return None if wanted is None else float(wanted)
 
 
 def _of_each(names: Sequence[str], notes: Sequence[Sequence[str]]) -> list[str]:
@@ -328,63 +392,3 @@ def _hints(run: Run) -> list[str]:
 
 def _notes(names: Sequence[str], saes: Sequence[SAE]) -> list[str]:
     return _of_each(names, [s.record.get("notes", []) for s in saes])
-
-
-def _past(config: Any, curves: Any, record: Mapping[str, Any]) -> dict[str, Any]:
-    """What is shown of a run that is over."""
-    from saelab.training.spec import label
-
-    recipe, options = record.get("recipe", {}), record.get("options", {})
-    return {
-        "points": from_curves(curves, recipe.get("aux_coef", math.nan)),
-        "name": label(config.arch, config.d_sae, config.k),
-        "hook": config.hook_in,
-        "d_sae": config.d_sae,
-        "target": _target(config.arch, config.k, options),
-        "dead_after": recipe.get("dead_after"),
-        "budget": int(recipe.get("tokens", 0)),
-        "ended": bool(record.get("ended", True)),
-        "notes": list(record.get("notes", [])),
-    }
-
-
-def _past_of_sae(sae: SAE) -> dict[str, Any]:
-    return _past(sae.config, sae.history.to_dict("records"), sae.record)
-
-
-def _past_of_folder(folder: Path) -> list[dict[str, Any]]:
-    from saelab import files
-    from saelab.sae import SAEConfig
-    from saelab.training import checkpoint
-
-    if not folder.is_dir():
-        raise SaelabError(f"there is no folder {str(folder)!r}")
-    if checkpoint.exists(folder):
-        state = checkpoint.state(folder)
-        out = []
-        for i, job in enumerate(state["jobs"]):
-            own = {
-                n: state["identity"].get(f"sae{i}.{n}", state["identity"].get(n))
-                for n in ("aux_coef", "tokens")
-            }
-            recipe = own | {"dead_after": job["counters"]["dead_after"]}
-            record = {
-                "recipe": recipe, "options": state["identity"].get(f"sae{i}.options") or {}, "ended": False,
-            }  # fmt: skip
-            out.append(_past(SAEConfig.from_dict(job["config"]), job["counters"]["curves"], record))
-        return out
-    places = [folder] if (folder / "config.json").is_file() else _numbered(folder)
-    out = []
-    for place in places:
-        curves = files.read_json(place / "history.json") if (place / "history.json").is_file() else {}
-        record = files.read_json(place / "record.json") if (place / "record.json").is_file() else {}
-        lines = [dict(zip(curves, values, strict=True)) for values in zip(*curves.values(), strict=True)]
-        config = SAEConfig.from_dict(files.read_json(place / "config.json")["sae"])
-        out.append(_past(config, lines, record))
-    return out
-
-
-def _numbered(folder: Path) -> list[Path]:
-    """Subfolders 0, 1, … of a run of ``train_many``."""
-    found = [p for p in folder.iterdir() if p.name.isdigit() and (p / "config.json").is_file()]
-    return sorted(found, key=lambda p: int(p.name))

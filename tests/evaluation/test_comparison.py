@@ -60,7 +60,7 @@ def test_one_frontier_plot(reports):
     assert topk.y[at] + topk.error_y.array[at] == pytest.approx(high)
     assert len(figure.data) == 2 * 2, "two panels, two architectures"
     assert figure.layout.xaxis.title.text.startswith("active latents")
-    assert len(reports.frontier("kl_sae", colour="name").data) == 4
+    assert len(reports.frontier("kl_sae", color="name").data) == 4
     figure.to_json()
 
 
@@ -99,8 +99,8 @@ def test_mistakes_are_said_before_work(tiny, reports):
         sl.evaluate_many(tiny, [random_sae(), random_sae(bos=False)], SENTENCES)
     with pytest.raises(SaelabError, match="Did you mean 'explained_variance'"):
         reports.frontier("explained_varianc")
-    with pytest.raises(SaelabError, match="unknown colour 'arhc'"):
-        reports.frontier(colour="arhc")
+    with pytest.raises(SaelabError, match="unknown color 'arhc'"):
+        reports.frontier(color="arhc")
     with pytest.raises(SaelabError, match="Did you mean 'many'"):
         reports["manny"]
     with pytest.raises(SaelabError, match="resamples"):

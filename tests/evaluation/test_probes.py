@@ -52,7 +52,7 @@ def test_probe_loss_is_the_least_over_all_latents_by_brute_force(world, tiny):
     sae, rows, labels, _ = world
     options = {"concepts": ["even"], "examples": 60, "seed": 4}
     line = sl.evaluation.probe_loss(tiny, sae, rows, labels, progress=False, **options).iloc[0]
-    s = sample(sae, tiny, rows, labels, **options)
+    s = sample(tiny, sae, rows, labels, **options)
     task = s.tasks[0]
     losses = []
     for i in range(64):
@@ -99,7 +99,7 @@ def test_sparse_probing_by_hand(world, tiny):
     sae, rows, labels, _ = world
     options = {"concepts": ["third"], "examples": 60, "seed": 2}
     line = sl.evaluation.sparse_probing(tiny, sae, rows, labels, k=2, progress=False, **options).iloc[0]
-    s = sample(sae, tiny, rows, labels, **options)
+    s = sample(tiny, sae, rows, labels, **options)
     task, z = s.tasks[0], s.codes.dense()
     apart = z[task.train][task.y_train].mean(0) - z[task.train][~task.y_train].mean(0)
     chosen = apart.abs().argsort(descending=True)[:2]

@@ -13,7 +13,7 @@ from saelab.evaluation.sample import pick, sample, written
 def test_it_holds_what_the_model_and_the_sae_say_about_its_tokens(tiny, config):
     rows, labels = corpus()
     sae = random_sae(**config)
-    s = sample(sae, tiny, rows, labels, concepts=["even"], examples=15, batch_tokens=100)
+    s = sample(tiny, sae, rows, labels, concepts=["even"], examples=15, batch_tokens=100)
     x = acts(tiny, rows, s.token)
     torch.testing.assert_close(s.x, x, rtol=1e-4, atol=1e-5)
     assert s.y is not None
@@ -24,7 +24,7 @@ def test_it_holds_what_the_model_and_the_sae_say_about_its_tokens(tiny, config):
 
 def test_tasks_are_balanced_rightly_labelled_and_share_no_document(tiny):
     rows, labels = corpus()
-    s = sample(random_sae(), tiny, rows, labels, examples=15)
+    s = sample(tiny, random_sae(), rows, labels, examples=15)
     assert [t.name for t in s.tasks] == ["even", "third"], "never has no example"
     special = models.special_ids(tiny)
     for task in s.tasks:
@@ -44,7 +44,7 @@ def test_tasks_are_balanced_rightly_labelled_and_share_no_document(tiny):
 
 def test_seeds(tiny):
     rows, labels = corpus()
-    a, b, c = (sample(random_sae(), tiny, rows, labels, examples=10, seed=i) for i in (0, 0, 1))
+    a, b, c = (sample(tiny, random_sae(), rows, labels, examples=10, seed=i) for i in (0, 0, 1))
     assert (a.token == b.token).all()
     assert len(a.token) != len(c.token) or (a.token != c.token).any()
 
@@ -52,7 +52,7 @@ def test_seeds(tiny):
 def test_latents_difference_pick_and_written_by_brute_force(tiny):
     rows, labels = corpus()
     sae = random_sae()
-    s = sample(sae, tiny, rows, labels, examples=15)
+    s = sample(tiny, sae, rows, labels, examples=15)
     z = s.codes.dense()
     some = torch.tensor([5, 0, 5, 2])
     torch.testing.assert_close(pick(s.codes, some).dense(), z[some])
@@ -69,7 +69,7 @@ def test_latents_difference_pick_and_written_by_brute_force(tiny):
 def test_what_a_latent_writes_is_in_the_outputs_units(tiny, config):
     rows, labels = corpus()
     sae = random_sae(**config)
-    s = sample(sae, tiny, rows, labels, examples=10)
+    s = sample(tiny, sae, rows, labels, examples=10)
     chosen = torch.tensor([int(s.codes.indices[0])])
     without = s.codes.dense()
     without[:, chosen] = 0
@@ -81,7 +81,7 @@ def test_a_transcoder_is_compared_with_its_target(tiny):
     rows, labels = corpus()
     out = "blocks.0.hook_mlp_out"
     sae = random_sae(hook_in="blocks.0.mlp.hook_in", hook_out=out, input_bias="none")
-    s = sample(sae, tiny, rows, labels, examples=10)
+    s = sample(tiny, sae, rows, labels, examples=10)
     torch.testing.assert_close(s.y, acts(tiny, rows, s.token, out), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(s.x, acts(tiny, rows, s.token, "blocks.0.mlp.hook_in"), rtol=1e-4, atol=1e-5)
 
@@ -90,16 +90,16 @@ def test_mistakes_are_named(tiny):
     rows, labels = corpus()
     sae = random_sae()
     with pytest.raises(SaelabError, match="Did you mean 'even'"):
-        sample(sae, tiny, rows, labels, concepts=["evne"])
+        sample(tiny, sae, rows, labels, concepts=["evne"])
     with pytest.raises(SaelabError, match=r"use \['even'\]"):
-        sample(sae, tiny, rows, labels, concepts="even")
+        sample(tiny, sae, rows, labels, concepts="even")
     with pytest.raises(SaelabError, match="'never' has 0 examples"):
-        sample(sae, tiny, rows, labels, concepts=["never"])
+        sample(tiny, sae, rows, labels, concepts=["never"])
     with pytest.raises(SaelabError, match="no concept has 10 examples"):
-        sample(sae, tiny, rows, {"never": labels["never"]})
+        sample(tiny, sae, rows, {"never": labels["never"]})
     with pytest.raises(SaelabError, match="examples must be at least 10"):
-        sample(sae, tiny, rows, labels, examples=3)
+        sample(tiny, sae, rows, labels, examples=3)
     with pytest.raises(SaelabError, match="token rows they were made for"):
-        sample(sae, tiny, SENTENCES, labels)
+        sample(tiny, sae, SENTENCES, labels)
     with pytest.raises(SaelabError, match="cover 3 tokens"):
-        sample(sae, tiny, rows, {"a": [True, False, True]})
+        sample(tiny, sae, rows, {"a": [True, False, True]})

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from saelab import widgets
 from saelab.errors import SaelabError
 from saelab.widgets import (
     ActivationHeatmap,
@@ -23,23 +24,12 @@ from saelab.widgets import (
     heatmap,
     training_monitor,
 )
-from saelab.widgets.base import STATIC, Widget, static_text
+from saelab.widgets.base import REGISTRY, STATIC, Widget, static_text
 
 REPO = Path(__file__).parents[2]
 
 
-@pytest.fixture(
-    params=[
-        "heatmap",
-        "dashboard",
-        "table",
-        "map",
-        "n2g_editor",
-        "steering",
-        "effect_map",
-        "training_monitor",
-    ]
-)
+@pytest.fixture(params=REGISTRY)
 def widget(request, tiny, sae, index, latent, graph, trained):
     made = {
         "heatmap": lambda: heatmap(tiny, sae, "def add(a, b):\n", [latent, 1], index=index),
@@ -154,17 +144,7 @@ def test_running_a_cell_again_lets_go_of_what_it_made_before(monkeypatch):  # C5
 
 def test_bundles_are_built_from_these_sources():
     """Each bundle names the sources it was made of; all of them exist, and none is minified or has a map."""
-    for name in (
-        "heatmap",
-        "dashboard",
-        "table",
-        "map",
-        "n2g_editor",
-        "steering",
-        "effect_map",
-        "training_monitor",
-        "standalone",
-    ):
+    for name in (*REGISTRY, "standalone"):
         text = static_text(f"{name}.js")
         named = re.findall(r"^// ([\w./-]+\.js)$", text, re.MULTILINE)
         assert f"{name}.js" in named
@@ -202,5 +182,7 @@ def test_node_modules_are_not_kept():
 
 
 def test_every_widget_says_its_module():
-    for cls in Widget.__subclasses__():
-        assert (STATIC / f"{cls.module}.js").is_file()
+    assert {cls.module: cls.__name__ for cls in Widget.__subclasses__()} == REGISTRY
+    for name, cls in REGISTRY.items():
+        assert getattr(widgets, cls).module == name
+        assert (STATIC / f"{name}.js").is_file()

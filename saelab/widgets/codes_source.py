@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-class Source:
+class CodesSource:
     """Codes of some texts, kept sparse, so that any latent of the SAE can be shown."""
 
     def __init__(self, model: Any, sae: Any, index: Any):
