@@ -242,7 +242,7 @@ class N2GEditor(Widget):
         return plain(rows_of.facts(self._graph, self._indexed(), node, self._split))
 
     def _suggest(self, node: int) -> list[dict[str, Any]]:
-        return plain(self._graph.suggest(node, self._indexed(), k=24).to_dict("records"))
+        return plain(self._graph.suggest(node, self._indexed(), n=24).to_dict("records"))
 
     def _tokens(self, text: str) -> list[dict[str, Any]]:
         return rows_of.tokens_like(self._indexed(), text)
@@ -251,12 +251,7 @@ class N2GEditor(Widget):
         return plain(rows_of.compose(self._graph, self._indexed(), token_index))
 
     def _verify(self, node: int) -> dict[str, float]:
-        index = self._indexed()
-        if index.model is None or index.sae is None:
-            raise SaelabError(
-                "verifying asks the model: attach model and SAE, LatentIndex.open(path, model=model, sae=sae)"
-            )
-        return self._graph.verify(node, index.model, index.sae)
+        return self._graph.verify(node, self._indexed())
 
     def final_score(self) -> None:
         """Score on the test documents, which no number shown before has looked at."""

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from saelab.errors import SaelabError
-from saelab.n2g.corpus import corpus
 from saelab.widgets.dashboard import examples
 
 SHOWN = 12
@@ -89,7 +88,7 @@ def compose(graph: Any, index: Any, token_index: int) -> dict[str, Any]:
 
     That number is the one whose tokens, taken as a pattern, gain most F1 on the train documents.
     """
-    c = corpus(index, graph.seed)
+    c = graph.corpus(index)
     if not 0 <= token_index < len(c.tokens) or c.tokens.place[token_index] < 0:
         raise SaelabError(
             f"token_index must be the place of a token in 0…{len(c.tokens) - 1}, got {token_index}"
