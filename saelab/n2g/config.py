@@ -123,4 +123,5 @@ class N2GConfig:
         for key in data:
             if key not in names:
                 raise unknown("N2G setting", key, names)
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in data.items()})
+        plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
+        return cls(**plain)

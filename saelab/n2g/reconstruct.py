@@ -207,7 +207,9 @@ def _logp(
     """(n, V) log-probabilities of the tokens to predict, with what ``says`` gives at counted positions."""
     part = np.where(batch.flat >= 0, c.part[batch.flat], UNCOUNTED)
     counted = torch.from_numpy(part != UNCOUNTED)[..., None]
-    swap = {hook: lambda x: torch.where(counted.to(x.device), says(x).to(x), x)} if says else {}
+    swap: dict[str, models.HookFn] = {}
+    if says is not None:
+        swap[hook] = lambda x: torch.where(counted.to(x.device), says(x).to(x), x)
     with models.lock(model), torch.no_grad(), models.hooked(model, swap):
         logits = models.forward(model, batch.ids, batch.mask)  # (B, T, V)
     return logits[:, :-1].cpu()[batch.mask[:, 1:]].float().log_softmax(-1)

@@ -17,8 +17,7 @@ from synthetic import (
 )
 
 from saelab.errors import SaelabError
-from saelab.n2g import N2GConfig, PatternGraph, explainability, fit, simulated_loss
-from saelab.n2g import fitting
+from saelab.n2g import N2GConfig, PatternGraph, explainability, fit, fitting, simulated_loss
 from saelab.n2g.fit import probe
 from saelab.n2g.graph import render
 

@@ -18,10 +18,9 @@ def world(tiny):
     rng = np.random.default_rng(0)
     words = " ".join(SENTENCES).split()
     sae = random_sae()
-    index = sl.LatentIndex.build(
+    return sl.LatentIndex.build(
         tiny, sae, [" ".join(rng.choice(words, 9)) for _ in range(24)], progress=False
     )
-    return index
 
 
 def test_perfect_simulation_is_the_sae(world, monkeypatch):

@@ -161,7 +161,7 @@ class Fillers:
         which: list[int] = []
         for place, (kind, ids, lo, hi) in enumerate(items):
             if kind == "tok":
-                tokens.append(int(self._rng.choice(ids)) if len(ids) > 1 else ids[0])
+                tokens.append(int(self._rng.choice(ids)))
                 which.append(place)
             elif kind == "start":
                 pad = 0

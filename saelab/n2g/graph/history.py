@@ -33,7 +33,19 @@ class GraphEdit:
 
 
 class Editable:
-    """A pattern tree that is edited; :class:`saelab.n2g.PatternGraph` adds what it explains."""
+    """A pattern tree that is edited; :class:`saelab.n2g.PatternGraph` adds what it explains.
+
+    Every edit takes a ``note``, is one step of :attr:`history`, and returns the node to look at afterwards.
+
+    Examples
+    --------
+    >>> g = sl.n2g.PatternGraph(labels={1: "Host", 2: ":", 3: "example"})
+    >>> node = g.add_path([1, 2, 3], value=2.0)
+    >>> g.wildcard(2, note="any separator will do")
+    2
+    >>> g.undo()["op"], g.redo()["op"], g.steps()[-1]
+    ('wildcard', 'wildcard', 'any token for `:`')
+    """
 
     def __init__(self, tree: Tree | None, labels: Mapping[int, str] | None):
         self.tree = tree or Tree()
@@ -75,8 +87,8 @@ class Editable:
     def nodes(self) -> list[dict[str, Any]]:
         """One dict per node, parents first: id, parent, kind, ids, text, lo, hi, imp, end, origin, locked.
 
-        >>> graph.nodes()[0]["kind"]
-        'tok'
+        >>> graph.nodes()[0]["id"]
+        1
         """
         return [serial.node_dict(self.labels, node) for node in self.tree.nodes.values()]
 
