@@ -13,6 +13,8 @@ import pytest
 import torch
 
 import saelab as sl
+from saelab.errors import SaelabError
+from saelab.n2g import fitting
 
 FOLDER = before.FOLDER
 EXPECTED = json.loads((FOLDER / "expected.json").read_text(encoding="utf-8"))
@@ -163,9 +165,12 @@ def test_an_empty_graph_keeps_its_reason():
     assert (len(graph), graph.latent, graph.reason) == (0, 3, "it never fires")
 
 
-def test_a_fit_reads_the_graphs_that_are_there(model, sae, index, copy):
-    """Edited ones too. When ``fit`` finds other graphs on purpose, it refuses to replace an edited one."""
+def test_a_fit_reads_the_graphs_that_are_there(model, sae, index, copy, monkeypatch):
+    """Edited ones too. Now that ``fit`` finds other graphs on purpose, it refuses to replace an edited one."""
     folder = copy("graphs")
+    with pytest.raises(SaelabError, match="holds a graph with edits .* of another algorithm"):
+        before.fit_graphs(model, sae, index, [EXPECTED["edited"]], folder)
+    monkeypatch.setattr(fitting, "ALGORITHM", 1)  # the one that found them
     files = {p: p.stat().st_mtime_ns for p in folder.iterdir()}
     graphs = before.fit_graphs(model, sae, index, [int(i) for i in EXPECTED["graphs"]], folder)
     assert {p: p.stat().st_mtime_ns for p in folder.iterdir()} == files

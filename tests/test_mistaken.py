@@ -41,8 +41,8 @@ CALLS = {
     "sweep": lambda m, s, i: sl.sweep(m, s, ["a"], [1], [1.0]),
     "steering_panel": lambda m, s, i: sl.steering_panel(model=m, sae=s),
     "steering_success": lambda m, s, i: sl.steering_success(m, s, {"a": [1]}, str, relative={1: 1.0}),
-    "fit": lambda m, s, i: sl.n2g.fit(m, s, i, [1], progress=False),
-    "simulated_loss": lambda m, s, i: sl.n2g.simulated_loss(m, s, {}, i),
+    "fit": lambda m, s, i: sl.n2g.fit(i, [1], model=m, sae=s, progress=False),
+    "simulated_loss": lambda m, s, i: sl.n2g.simulated_loss(i, {}, model=m, sae=s),
     "probe_loss": lambda m, s, i: sl.evaluation.probe_loss(m, s, i.rows, {}),
     "ablation_sparsity": lambda m, s, i: sl.evaluation.ablation_sparsity(m, s, ["a"]),
 }

@@ -15,10 +15,9 @@ plots and comparisons are pandas:
 | ``probe_perturbation`` | does ablating a concept's latents hurt that concept alone? | labels |
 | ``absorption`` | is a general latent silent where a special one fires? | labels of nested concepts |
 | ``ablation_sparsity`` | does a latent change few logits? | text |
-| ``explainability`` | do token patterns say where a latent fires? | a ``LatentIndex`` |
 
-With the downstream losses of the report, ``probe_loss``, ``explainability`` and ``ablation_sparsity`` are the four
-of Gao et al. 2024. Labels come from ``saelab.zoo.labelled_rows``, or are a dict ``{concept: bool per token}``.
+With the downstream losses of the report, ``probe_loss``, ``ablation_sparsity`` and ``saelab.n2g.explainability`` are the
+four of Gao et al. 2024. Labels come from ``saelab.zoo.labelled_rows``, or are a dict ``{concept: bool per token}``.
 """
 
 from saelab.evaluation.ablation import ablation_sparsity as ablation_sparsity
@@ -26,7 +25,6 @@ from saelab.evaluation.absorption import absorption as absorption
 from saelab.evaluation.comparison import Reports as Reports
 from saelab.evaluation.evaluate import evaluate as evaluate
 from saelab.evaluation.evaluate import evaluate_many as evaluate_many
-from saelab.evaluation.explain import explainability as explainability
 from saelab.evaluation.perturbation import probe_perturbation as probe_perturbation
 from saelab.evaluation.probes import probe_loss as probe_loss
 from saelab.evaluation.probes import sparse_probing as sparse_probing

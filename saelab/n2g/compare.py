@@ -2,45 +2,37 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from itertools import combinations
 
 import numpy as np
+import pandas as pd
 
 from saelab.errors import SaelabError, unknown
-from saelab.n2g.corpus import corpus, part_number
-from saelab.n2g.graph import match, render
+from saelab.index import LatentIndex
+from saelab.n2g.corpus import part_number
+from saelab.n2g.graph import render
+from saelab.n2g.graph.tree import Item
+from saelab.n2g.pattern_graph import PatternGraph
+from saelab.n2g.prediction import Prediction
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from saelab.n2g.pattern_graph import PatternGraph
-
-Graphs = Mapping[int, "PatternGraph"] | Iterable["PatternGraph"]
+Graphs = Mapping[int, PatternGraph] | Iterable[PatternGraph]
 WAYS = ("tokens", "predictions")
 
 
 def _by_latent(graphs: Graphs) -> dict[int, PatternGraph]:
     listed = graphs.values() if isinstance(graphs, Mapping) else graphs
-    out: dict[int, PatternGraph] = {}
-    for i, graph in enumerate(listed):
-        out[i if graph.latent is None else graph.latent] = graph
-    return out
+    return {i if graph.latent is None else graph.latent: graph for i, graph in enumerate(listed)}
 
 
-def activating(graph: PatternGraph) -> frozenset[int]:
-    """Ids of tokens on which some pattern of value > 0 fires."""
-    return frozenset(i for p in graph.patterns() if p.end.value > 0 for i in _named(p.items[:1]))
+def _named(items: Iterable[Item]) -> frozenset[int]:
+    return frozenset(i for kind, ids, *_ in items if kind == "tok" for i in ids)
 
 
-def context(graph: PatternGraph) -> frozenset[int]:
-    """Ids of tokens that some pattern of value > 0 asks for before the one that fires."""
-    return frozenset(i for p in graph.patterns() if p.end.value > 0 for i in _named(p.items[1:]))
-
-
-def _named(items: Iterable[Any]) -> Iterable[int]:
-    return (i for kind, ids, *_ in items if kind == "tok" for i in ids)
+def _sets(graph: PatternGraph) -> tuple[frozenset[int], frozenset[int]]:
+    """Ids on which some pattern of value > 0 fires, and those that one asks for before."""
+    fires = [p.items for p in graph.patterns() if p.end.value > 0]
+    return _named(i for items in fires for i in items[:1]), _named(i for items in fires for i in items[1:])
 
 
 def search(
@@ -61,16 +53,19 @@ def search(
     -------
     DataFrame
         latent, node (that ends the pattern), text, value, n_fire; patterns seen most first.
-    """
-    import pandas as pd
 
+    Examples
+    --------
+    >>> sl.n2g.search([graph], context="dog").columns.tolist()
+    ['latent', 'node', 'text', 'value', 'n_fire']
+    """
     if activating is None and context is None:
         raise SaelabError("say which token to look for: activating=…, context=…, or both")
     found = []
     for latent, graph in _by_latent(graphs).items():
         fires, before = _wanted(graph, activating), _wanted(graph, context)
         for p in graph.patterns():
-            first, rest = set(_named(p.items[:1])), set(_named(p.items[1:]))
+            first, rest = _named(p.items[:1]), _named(p.items[1:])
             if (fires is None or first & fires) and (before is None or rest & before):
                 text = render.pattern(graph.labels, p)
                 found.append((latent, p.node, text, p.end.value, p.end.n_fire))
@@ -78,17 +73,18 @@ def search(
     return table.sort_values(["n_fire", "value"], ascending=False, ignore_index=True)
 
 
-def _wanted(graph: PatternGraph, what: int | str | Iterable[int] | None) -> set[int] | None:
-    if what is None:
+def _wanted(graph: PatternGraph, tokens: int | str | Iterable[int] | None) -> set[int] | None:
+    if tokens is None:
         return None
-    if isinstance(what, str):
-        return {i for i, label in graph.labels.items() if label == what or label.strip() == what.strip()}
-    return {what} if isinstance(what, (int, np.integer)) else set(what)
+    if isinstance(tokens, str):
+        return {i for i, label in graph.labels.items() if label.strip() == tokens.strip()}
+    return {int(tokens)} if isinstance(tokens, (int, np.integer)) else set(tokens)
 
 
 def similar(
-    graphs: Graphs, latent: int, *, by: str = "tokens", n: int = 10, index: Any = None, split: str = "valid"
-) -> pd.DataFrame:
+    graphs: Graphs, latent: int, *, by: str = "tokens", n: int = 10, index: LatentIndex | None = None,
+    split: str = "valid",
+) -> pd.DataFrame:  # fmt: skip
     """Graphs most like that of ``latent``.
 
     Parameters
@@ -102,22 +98,25 @@ def similar(
     -------
     DataFrame
         latent, similarity, text (of the graph's first pattern), most similar first.
-    """
-    import pandas as pd
 
+    Examples
+    --------
+    >>> sl.n2g.similar([graph], latent).columns.tolist()
+    ['latent', 'similarity', 'text']
+    """
     if by not in WAYS:
         raise unknown("way to compare", by, WAYS)
     known = _by_latent(graphs)
     if latent not in known:
         raise SaelabError(f"there is no graph of latent {latent} among these {len(known)}")
     if by == "tokens":
-        sets = {i: (activating(g), context(g)) for i, g in known.items()}
+        mine = _sets(known[latent])
         likeness = {
-            i: min(_overlap(a, b) for a, b in zip(sets[latent], s, strict=True)) for i, s in sets.items()
+            i: min(_overlap(a, b) for a, b in zip(mine, _sets(g), strict=True)) for i, g in known.items()
         }
     else:
         likeness = _shared_predictions(known, latent, index, split)
-    likeness.pop(latent)
+    del likeness[latent]
     best = sorted(likeness, key=lambda i: (-likeness[i], i))[:n]
     rows = [(i, likeness[i], known[i].text(1).split("\n")[0]) for i in best if likeness[i] > 0]
     return pd.DataFrame(rows, columns=["latent", "similarity", "text"])
@@ -127,23 +126,24 @@ def _overlap(a: frozenset[int], b: frozenset[int]) -> float:
     return len(a & b) / max(len(a), len(b)) if a or b else 1.0
 
 
+def _inside(a: frozenset[int], b: frozenset[int]) -> float:
+    return len(a & b) / min(len(a), len(b)) if a and b else float(not a and not b)
+
+
 def _shared_predictions(
-    known: dict[int, PatternGraph], latent: int, index: Any, split: str
+    known: dict[int, PatternGraph], latent: int, index: LatentIndex | None, split: str
 ) -> dict[int, float]:
-    index = known[latent]._index(index)
-    c, part = corpus(index, known[latent].seed), part_number(split)
+    c, part = known[latent].corpus(index), part_number(split)
 
-    def predicted(graph: PatternGraph) -> np.ndarray:
-        at, nodes = match.winners(c.tokens, graph.tree, graph.rule)
-        return at[(c.part[at] == part) & (match.values(graph.tree, nodes) > 0)]
+    def predicted(i: int) -> np.ndarray:
+        at = Prediction.of(c, i, known[i].tree, known[i].rule).firing[0]
+        return at[c.part[at] == part]
 
-    mine = predicted(known[latent])
-    out = {}
-    for i, graph in known.items():
-        other = predicted(graph)
+    mine, out = predicted(latent), {}
+    for i in known:
+        other = predicted(i)
         both = len(np.intersect1d(mine, other, assume_unique=True))
-        either = len(mine) + len(other) - both
-        out[i] = both / either if either else 0.0
+        out[i] = both / max(len(mine) + len(other) - both, 1)
     return out
 
 
@@ -156,27 +156,22 @@ def duplicates(graphs: Graphs, least: float = 0.9) -> pd.DataFrame:
         a, b (latents), similarity (as :func:`similar` by tokens), subset: the same with the smaller set below
         the line, so that it is high where one graph is a part of the other; pairs in which either is at least
         ``least``, most similar first.
-    """
-    import pandas as pd
 
+    Examples
+    --------
+    >>> sl.n2g.duplicates([graph]).empty
+    True
+    """
     if not 0 < least <= 1:
         raise SaelabError(f"least is a share in 0…1, got {least!r}")
-    known = {i: g for i, g in _by_latent(graphs).items() if len(g)}
-    sets = {i: (activating(g), context(g)) for i, g in known.items()}
-    holders: dict[int, list[int]] = defaultdict(list)
-    for i, (first, _) in sets.items():
-        for token in first:
-            holders[token].append(i)
-    pairs: Counter[tuple[int, int]] = Counter()
-    for having in holders.values():  # only graphs with a common activating token can be alike
-        pairs.update((a, b) for n, a in enumerate(having) for b in having[n + 1 :])
+    sets = {i: _sets(g) for i, g in sorted(_by_latent(graphs).items()) if len(g)}
     rows = []
-    for a, b in pairs:
-        both = list(zip(sets[a], sets[b], strict=True))
-        alike = min(_overlap(x, y) for x, y in both)
-        inside = min(len(x & y) / min(len(x), len(y)) if x and y else float(not x and not y) for x, y in both)
-        if max(alike, inside) >= least:
-            rows.append((min(a, b), max(a, b), alike, inside))
+    for a, b in combinations(sets, 2):
+        if sets[a][0] & sets[b][0]:  # graphs without a common activating token are not alike
+            both = list(zip(sets[a], sets[b], strict=True))
+            alike, inside = min(_overlap(x, y) for x, y in both), min(_inside(x, y) for x, y in both)
+            if max(alike, inside) >= least:
+                rows.append((a, b, alike, inside))
     table = pd.DataFrame(rows, columns=["a", "b", "similarity", "subset"])
     return table.sort_values(
         ["similarity", "subset", "a", "b"], ascending=[False, False, True, True], ignore_index=True

@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from saelab.errors import SaelabError, check_count, unknown
-from saelab.n2g.fit.instance import Probing
 from saelab.n2g.graph.match import RULES
 
 SAMPLES = ("weighted", "random", "top")
@@ -98,21 +97,28 @@ class N2GConfig:
 
     @classmethod
     def fast(cls, **changes: Any) -> N2GConfig:
-        """Half the prompts, for models where a forward pass is dear; a little less is explained."""
-        few: dict[str, Any] = {"n_train": 12, "max_len": 12, "fillers": 2, "joint": 4}
-        return cls(**(few | changes))
+        """Half the prompts, for models where a forward pass is dear; a little less is explained.
+
+        >>> sl.n2g.N2GConfig.fast(seed=1).n_train
+        12
+        """
+        return cls(**{"n_train": 12, "max_len": 12, "fillers": 2, "joint": 4, **changes})
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+        """Plain JSON.
 
-    def probing(self, limit: int) -> Probing:
-        """The part that questions to the model need; ``limit`` is the longest prompt it takes."""
-        return Probing(self.keep, self.wild, self.pads, self.fillers, self.joint, self.joint_min, limit)
+        >>> sl.n2g.N2GConfig().to_dict()["rounds"]
+        3
+        """
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> N2GConfig:
-        """The opposite; an unknown key is an error."""
+        """The opposite; an unknown key is an error.
+
+        >>> sl.n2g.N2GConfig.from_dict({"seed": 3}).seed
+        3
+        """
         names = [f.name for f in fields(cls)]
         for key in data:
             if key not in names:

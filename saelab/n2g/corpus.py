@@ -1,4 +1,4 @@
-"""An index as N2G needs it: tokens ready for matching, and who is train, valid and test.
+"""An index as N2G needs it: tokens ready for matching, and which documents are train, valid and test.
 
 Documents are shuffled by the seed and cut into train (50 %), valid (25 %) and test (25 %), so that no
 document is in two parts. With fewer than 8 documents that would leave parts empty or tiny, and rows are
@@ -11,20 +11,23 @@ from __future__ import annotations
 import threading
 import weakref
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from saelab.errors import unknown
+from saelab.errors import SaelabError, check_pair, unknown
+from saelab.index import LatentIndex
+from saelab.models import HookedModel
 from saelab.n2g.graph.match import Tokens
+from saelab.sae import SAE
 
 SPLITS = ("train", "valid", "test")
-_UNCOUNTED = 255
+UNCOUNTED = 255
 _FEWEST_DOCUMENTS = 8
+_REMEMBERED = 256  # latents whose firings are kept
 
 
 class Corpus:
-    """One index, one split.
+    """One index, one split. Make it with :func:`corpus`, once, and hand it on.
 
     Attributes
     ----------
@@ -36,7 +39,7 @@ class Corpus:
         ``document`` or ``row``: what was shuffled.
     """
 
-    def __init__(self, index: Any, seed: int):
+    def __init__(self, index: LatentIndex, seed: int):
         rows = index.rows
         self.tokens = Tokens.of(rows)
         docs, doc_of_row = np.unique(np.asarray(rows.doc), return_inverse=True)
@@ -47,25 +50,35 @@ class Corpus:
         place[np.random.default_rng(seed).permutation(n)] = np.arange(n)
         part = np.searchsorted([n / 2, n * 3 / 4], place, side="right").astype(np.uint8)
         self.part = np.repeat(part[unit_of_row], np.diff(rows.offsets))
-        counted = getattr(index, "counted", None)
-        self.part[self.tokens.place < 0] = _UNCOUNTED
-        if counted is not None:
-            self.part[~np.asarray(counted)] = _UNCOUNTED
+        self.part[(self.tokens.place < 0) | ~np.asarray(index.counted)] = UNCOUNTED
         self._truth: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
         self._index = weakref.ref(index)
 
     def truth(self, latent: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Counted positions where a latent fires (ascending), its activation there, and their part."""
         if latent not in self._truth:
-            if len(self._truth) > 256:
+            if len(self._truth) > _REMEMBERED:
                 self._truth.clear()
             index = self._index()
             assert index is not None
             token, value = index.postings(latent)
             part = self.part[token]
-            keep = part != _UNCOUNTED
+            keep = part != UNCOUNTED
             self._truth[latent] = np.asarray(token)[keep], np.asarray(value)[keep], part[keep]
         return self._truth[latent]
+
+    def fires(self, latent: int, part: int) -> tuple[np.ndarray, np.ndarray]:
+        """Positions of a part where a latent fires, and its activation there."""
+        at, a, where = self.truth(latent)
+        return at[where == part], a[where == part]
+
+    def activation(self, latent: int, positions: np.ndarray) -> np.ndarray:
+        """Activation of a latent at counted positions, 0 where it does not fire."""
+        at, a, _ = self.truth(latent)
+        if not len(at):
+            return np.zeros(len(positions), dtype=np.float32)
+        place = np.minimum(np.searchsorted(at, positions), len(at) - 1)
+        return np.where(at[place] == positions, a[place], 0.0)
 
     @cached_property
     def sizes(self) -> np.ndarray:
@@ -96,11 +109,11 @@ class Corpus:
         return pair.astype(np.int32), (keys % n).astype(np.int32), counts
 
 
-_corpora: weakref.WeakKeyDictionary[Any, dict[int, Corpus]] = weakref.WeakKeyDictionary()
+_corpora: weakref.WeakKeyDictionary[LatentIndex, dict[int, Corpus]] = weakref.WeakKeyDictionary()
 _guard = threading.Lock()
 
 
-def corpus(index: Any, seed: int = 0) -> Corpus:
+def corpus(index: LatentIndex, seed: int = 0) -> Corpus:
     """The corpus of an index, made once per seed."""
     with _guard:
         made = _corpora.setdefault(index, {})
@@ -114,3 +127,31 @@ def part_number(split: str) -> int:
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
     return SPLITS.index(split)
+
+
+def check_index(index: object, call: str, old: tuple[object, ...] = ()) -> None:
+    """Refuse a model or an SAE where the index belongs; ``call`` is what to write."""
+    if old or hasattr(index, "hook_dict") or hasattr(index, "encode_sparse"):
+        raise SaelabError(
+            f"an index is enough, it holds model and SAE: write {call}. For an index that was opened without "
+            "them, model=… and sae=… are keywords"
+        )
+
+
+def model_and_sae(index: LatentIndex, model: HookedModel | None, sae: SAE | None) -> tuple[HookedModel, SAE]:
+    """Those given, or else those the index holds."""
+    model, sae = index.model if model is None else model, index.sae if sae is None else sae
+    if model is None or sae is None:
+        raise SaelabError(
+            "this asks the model, and the index was opened without it: attach model and SAE with "
+            "LatentIndex.open(path, model=model, sae=sae), or pass model=… and sae=…"
+        )
+    check_pair(model, sae)
+    if sae.config.d_sae != index.d_sae:
+        raise SaelabError(f"the index is of {index.d_sae} latents, but this SAE has {sae.config.d_sae}")
+    return model, sae
+
+
+def bos_id(index: LatentIndex) -> int | None:
+    """The token every row begins with, None where rows begin with text."""
+    return index.config["bos_id"] if index.rows.bos else None

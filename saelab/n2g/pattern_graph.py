@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from saelab import files
 from saelab.display import escape
 from saelab.errors import SaelabError
-from saelab.n2g import baselines, ends, examples, score
-from saelab.n2g.graph import edits, match, render, serial, trie
-from saelab.n2g.graph.history import Editable, plain
-from saelab.n2g.graph.tree import Item, Node, Pattern, Tree
+from saelab.index import LatentIndex
+from saelab.models import HookedModel
+from saelab.n2g.corpus import bos_id, check_index, model_and_sae
+from saelab.n2g.fit import verifying
+from saelab.n2g.graph import render, serial, trie
+from saelab.n2g.graph.tree import Tree
+from saelab.n2g.scored import Scored
+from saelab.sae import SAE
 
-if TYPE_CHECKING:
-    import pandas as pd
 
-    from saelab.n2g.score import Score
-
-
-class PatternGraph(Editable):
+class PatternGraph(Scored):
     """Patterns over token ids that say where one latent fires, and how strongly.
 
     Parameters
@@ -67,276 +64,105 @@ class PatternGraph(Editable):
         labels: Mapping[int, str] | None = None,
         reason: str | None = None,
     ):
-        super().__init__(tree, labels)
-        self.target: dict[str, Any] = dict(target or {})
-        self.config: dict[str, Any] = dict(config or {})
+        super().__init__(tree, labels, target, config)
         self.reason = reason
         self.scale: float | None = None
         self.metrics: dict[str, Any] | None = None
         self.fit_info: dict[str, Any] = {}
-        self.index: Any = None
 
     # ------------------------------------------------------------------------------------------ reading
-
-    @property
-    def latent(self) -> int | None:
-        """The latent that is explained."""
-        return self.target.get("latent")
-
-    @property
-    def rule(self) -> str:
-        """The matching rule, see :mod:`saelab.n2g.graph.match`."""
-        return self.config.get("match", "specific")
-
-    @property
-    def dense(self) -> bool:
-        """Whether some pattern says nothing about the activating token."""
-        return any(self.tree.nodes[i].kind in ("any", "not") for i in self.tree.children[0])
-
-    def __len__(self) -> int:
-        return len(self.tree.nodes)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, PatternGraph) and self.to_json() == other.to_json()
 
     __hash__ = None  # type: ignore[assignment]
 
-    def patterns(self) -> tuple[Pattern, ...]:
-        """All patterns, lowest rank first."""
-        return self.tree.patterns
-
-    def paths(self) -> list[dict[str, Any]]:
-        """One dict per pattern: text, value, counts, nodes from the activating token on."""
-        return [
-            {
-                "node": p.node,
-                "text": render.pattern(self.labels, p),
-                "value": p.end.value,
-                "n": p.end.n,
-                "n_fire": p.end.n_fire,
-                "nodes": list(p.path),
-            }
-            for p in reversed(self.tree.patterns)
-        ]
-
-    def nodes(self) -> list[dict[str, Any]]:
-        """One dict per node, parents first: id, parent, kind, ids, text, lo, hi, imp, end, origin, locked."""
-        return [self._node_dict(node) for node in self.tree.nodes.values()]
-
-    def _node_dict(self, node: Node) -> dict[str, Any]:
-        ids = render.ordered(self.labels, node.ids)
-        end = node.end and {"value": node.end.value, "n": node.end.n, "n_fire": node.end.n_fire,
-                            "sum": node.end.sum, "sumsq": node.end.sumsq}  # fmt: skip
-        return {
-            "id": node.id, "parent": node.parent, "kind": node.kind, "ids": ids,
-            "text": [render.label_of(self.labels, i) for i in ids], "lo": node.lo, "hi": node.hi,
-            "imp": node.imp, "end": end, "origin": node.origin, "locked": node.locked,
-        }  # fmt: skip
-
     def text(self, n: int | None = None) -> str:
-        """One readable line per pattern, the one that explains most activation first; ``n`` lines at most."""
+        """One readable line per pattern, the one that explains most activation first; ``n`` lines at most.
+
+        >>> "→" in graph.text(1)
+        True
+        """
         if not self.tree.nodes:
             return f"(empty: {self.reason or 'no patterns'})"
         return render.text(self.tree, self.labels, n=n)
 
-    def to_dot(self) -> str:
-        """Graphviz source."""
-        return render.dot(self.tree, self.labels)
+    def _head(self) -> str:
+        name = "" if self.latent is None else f" of latent {self.latent}"
+        return f"PatternGraph{name}: {len(self.tree.patterns)} patterns, {len(self)} nodes"
 
     def __repr__(self) -> str:
-        name = "" if self.latent is None else f" of latent {self.latent}"
-        head = f"PatternGraph{name}: {len(self.tree.patterns)} patterns, {len(self)} nodes"
-        return f"{head}\n{self.text(12)}"
+        return f"{self._head()}\n{self.text(12)}"
 
     def _repr_html_(self) -> str:
-        name = "" if self.latent is None else f" of latent {self.latent}"
-        head = f"<b>PatternGraph{name}</b>: {len(self.tree.patterns)} patterns, {len(self)} nodes"
-        body = (
-            render.to_html(self.tree, self.labels) if self.tree.nodes else f"<div>{escape(self.text())}</div>"
-        )
-        hint = "<div style='opacity:.7'><code>.edit()</code> opens the editor, <code>.score()</code> scores it</div>"
-        return (
-            f'<div class="tex2jax_ignore mathjax_ignore">{head}{body}{hint if self.tree.nodes else ""}</div>'
-        )
+        head, counts = self._head().split(":")
+        body = f"<div>{escape(self.text())}</div>"
+        if self.tree.nodes:
+            hint = "<code>.edit()</code> opens the editor, <code>.score()</code> scores it"
+            body = f"{render.to_html(self.tree, self.labels)}<div style='opacity:.7'>{hint}</div>"
+        return f'<div class="tex2jax_ignore mathjax_ignore"><b>{head}</b>:{counts}{body}</div>'
 
-    # ----------------------------------------------------------------------------------------- matching
-
-    def predict(self, rows: Any) -> np.ndarray:
-        """Predicted activations.
+    def verify(
+        self, node: int, index: LatentIndex | None = None, *, model: HookedModel | None = None,
+        sae: SAE | None = None, m: int = 16, seed: int = 0,
+    ) -> dict[str, float]:  # fmt: skip
+        """Ask the model: how often does it fire on the pattern ending at ``node``, all else being random?
 
         Parameters
         ----------
-        rows
-            ``TokenRows`` (BOS is honoured), or one sequence of token ids without BOS.
+        model, sae
+            For an index that was opened without them.
+        m
+            Number of random fillings.
 
         Returns
         -------
-        ndarray
-            (n_tokens,) float32; 0 where no pattern matches, and at BOS.
+        dict
+            ``sufficiency``: share of the fillings with activation > 0; ``mean``: their mean activation.
+
+        Examples
+        --------
+        >>> 0 <= graph.verify(graph.paths()[0]["node"])["sufficiency"] <= 1
+        True
         """
-        tokens = match.Tokens.of(rows)
-        positions, nodes = match.winners(tokens, self.tree, self.rule)
-        out = np.zeros(len(tokens), dtype=np.float32)
-        out[positions] = match.values(self.tree, nodes)
-        return out
-
-    def matches(self, rows: Any) -> pd.DataFrame:
-        """Where patterns match: columns ``token_index``, ``node`` (that ends the winning one), ``value``."""
-        import pandas as pd
-
-        positions, nodes = match.winners(match.Tokens.of(rows), self.tree, self.rule)
-        return pd.DataFrame(
-            {"token_index": positions, "node": nodes, "value": match.values(self.tree, nodes)}
+        check_index(index, "graph.verify(node, index)")
+        pattern = next((p for p in self.patterns() if p.node == node), None)
+        if pattern is None:
+            raise SaelabError(f"no pattern ends at node {node}")
+        index = self._attached(index)
+        model, sae = model_and_sae(index, model, sae)
+        return verifying.verify(
+            pattern, self._known_latent(), self.corpus(index), model, sae, bos_id(index), m=m, seed=seed
         )
 
-    # ------------------------------------------------------------------------------------------ scoring
-
-    def _index(self, index: Any) -> Any:
-        index = self.index if index is None else index
-        if index is None:
-            raise SaelabError("this graph is not attached to an index; pass one, or set graph.index")
-        if self.latent is None:
-            raise SaelabError("this graph does not say which latent it explains; set graph.target['latent']")
-        return index
-
-    def score(self, index: Any = None, split: str = "valid", threshold: float = 0.0) -> Score:
-        """How well the patterns say where the latent fires; see :class:`saelab.n2g.Score`."""
-        return score.score(self, self._index(index), split=split, threshold=threshold)
-
-    def baselines(
-        self, index: Any = None, split: str = "valid", learn: Sequence[str] = ("train",)
-    ) -> dict[str, Score]:
-        """``token`` and ``bigram`` lookup learned on the splits ``learn``, and ``always``; scored on ``split``."""
-        index = self._index(index)
-        assert self.latent is not None
-        return baselines.baselines(index, self.latent, split=split, seed=self.seed, learn=learn)
-
-    @property
-    def seed(self) -> int:
-        """Seed of the split into train, valid and test documents."""
-        return int(self.config.get("seed", 0))
-
-    def node_scores(self, index: Any = None, split: str = "valid") -> pd.DataFrame:
-        """Per pattern: matches it wins, of these hits and false alarms, precision, mean activation."""
-        return examples.node_scores(self, self._index(index), split=split)
-
-    def examples(
-        self, index: Any = None, kind: str = "match", *, node: int | None = None, split: str = "valid",
-        n: int = 20, seed: int = 0,
-    ) -> pd.DataFrame:  # fmt: skip
-        """Random positions of one kind: match, hit, miss, false_alarm; ``node`` keeps patterns through it."""
-        return examples.examples(self, self._index(index), kind, node=node, split=split, n=n, seed=seed)
-
-    def preview(self, op: str, index: Any = None, split: str = "valid", **args: Any) -> dict[str, Any]:
-        """What an edit would do to the score, without doing it: ``{"before", "after", "delta"}``."""
-        return score.preview(self, self._index(index), op, args, split=split)
-
-    def suggest(self, node: int, index: Any = None, k: int = 20, split: str = "train") -> pd.DataFrame:
-        """Tokens a node could also match, best first: token, text, tp (hits), fp (false alarms) gained."""
-        return examples.suggest(self, self._index(index), node, k=k, split=split)
-
-    def fitted_ends(self, index: Any = None) -> dict[int, tuple[float, int, int, float, float]]:
-        """Per pattern, by the node that ends it, what :meth:`refit` would set: the mean activation where it wins
-        in train, positions, firings, sum of activations, sum of their squares."""
-        return ends.fitted_ends(self, self._index(index))
-
-    def refit(self, index: Any = None, note: str = "") -> None:
-        """Set every value to the mean activation where its pattern wins in train, zeros included."""
-        fitted = self.fitted_ends(index)
-        self.apply("set_ends", {"ends": {str(k): list(v) for k, v in fitted.items()}}, note)
-
-    def verify(self, node: int, model: Any, sae: Any, *, m: int = 16, seed: int = 0) -> dict[str, float]:
-        """Ask the model: how often does it fire on the pattern ending at ``node``, all else being random?
-
-        Returns ``{"sufficiency": share of m fillings with activation > 0, "mean": their mean activation}``.
-        """
-        from saelab.n2g.fit import verifying
-
-        return verifying.verify(self, node, model, sae, m=m, seed=seed)
-
     def edit(self, **options: Any) -> Any:
-        """The editor widget."""
+        """The editor widget.
+
+        >>> type(graph.edit()).__name__
+        'N2GEditor'
+        """
         from saelab.widgets import N2GEditor
 
         return N2GEditor(self, **options)
 
-    # ------------------------------------------------------------------------------------------ editing
-
-    def dry_run(self, op: str, args: Mapping[str, Any]) -> PatternGraph:
-        """A graph as it would be after an edit; this one stays as it is."""
-        twin = self.copy()
-        twin.apply(op, args)
-        return twin
-
-    def copy(self) -> PatternGraph:
-        """The same graph with a history of its own."""
-        twin = PatternGraph(
-            self.tree, target=self.target, config=self.config, labels=self.labels, reason=self.reason
-        )
-        twin.scale, twin.metrics, twin.index = self.scale, self.metrics, self.index
-        twin.fit_info = dict(self.fit_info)
-        twin._done, twin._undone = list(self._done), list(self._undone)
-        return twin
-
-    def add_path(self, items: Sequence[Any], value: float | None = None, *, note: str = "") -> int:
-        """Add a pattern given in reading order: ids, lists of ids, ``"*"``, ``"^"`` first for the row's
-        start, ``{"not": [ids]}``, ``{"gap": [lo, hi]}``. Without ``value``: the mean activation of its
-        matches on the train split of the attached index, or else of the graph's other patterns, or 1."""
-        items = [plain(i) for i in items]
-        if value is None:
-            value = self.likely_value(items)
-        return self.apply("add_path", {"items": items, "value": float(value)}, note)
-
-    def set_value(self, node: int, value: float | str | None, *, note: str = "") -> int:
-        """Set the predicted activation; ``"refit"``: from the attached index; None: no pattern ends here."""
-        if value == "refit":
-            fitted = self.fitted_ends()
-            if node not in fitted:
-                raise SaelabError(f"no pattern ends at node {node}")
-            return self.apply("set_ends", {"ends": {str(node): list(fitted[node])}}, note)
-        return self.apply("set_value", {"node": node, "value": None if value is None else float(value)}, note)
-
-    def likely_value(self, items: Sequence[Any]) -> float:
-        """The value :meth:`add_path` gives a path when told none."""
-        return self._mean_where(tuple(edits.parse_items([plain(i) for i in items])))
-
-    def value_at(self, node: int) -> float:
-        """The value a pattern that ends at ``node`` would get: the mean activation in train where it matches."""
-        if node not in self.tree.nodes:
-            raise SaelabError(f"no node {node!r} in this graph")
-        path = [self.tree.nodes[i] for i in self.tree.path(node)]
-        return self._mean_where(tuple((n.kind, n.ids, n.lo, n.hi) for n in path))
-
-    def _mean_where(self, items: tuple[Item, ...]) -> float:
-        known = [p.end.value for p in self.tree.patterns if p.end.value > 0]
-        fallback = float(np.mean(known)) if known else 1.0
-        if self.index is None or self.latent is None:
-            return fallback
-        return ends.mean_where(self.index, self.latent, items, self.seed) or fallback
-
     # ------------------------------------------------------------------------------------------- files
 
     def to_json(self) -> dict[str, Any]:
-        """Plain JSON, ``saelab.n2g`` version 1; with a history, the nodes it began with are in ``base``."""
-        out = {
-            "format": serial.FORMAT,
-            "version": serial.VERSION,
-            "target": self.target,
-            "config": self.config,
-            "nodes": self.nodes(),
-            "labels": [[i, text] for i, text in self.labels.items()],
-            "scale": self.scale,
-            "metrics": self.metrics,
-            "fit": self.fit_info,
-            "reason": self.reason,
+        """Plain JSON, ``saelab.n2g`` version 1; with a history, the nodes it began with are in ``base``.
+
+        >>> graph.to_json()["format"]
+        'saelab.n2g'
+        """
+        out: dict[str, Any] = {
+            "format": serial.FORMAT, "version": serial.VERSION, "target": self.target, "config": self.config,
+            "nodes": self.nodes(), "labels": [[i, text] for i, text in self.labels.items()],
+            "scale": self.scale, "metrics": self.metrics, "fit": self.fit_info, "reason": self.reason,
             "edits": self.history,
-        }
+        }  # fmt: skip
         if self._done:
             base = self._done[0][0]
-            out["base"] = {
-                "next_id": base.next_id,
-                "nodes": [self._node_dict(n) for n in base.nodes.values()],
-            }
+            nodes = [serial.node_dict(self.labels, n) for n in base.nodes.values()]
+            out["base"] = {"next_id": base.next_id, "nodes": nodes}
         out["next_id"] = self.tree.next_id
         return out
 
@@ -349,21 +175,56 @@ class PatternGraph(Editable):
         SaelabError
             If the data are of another form or version, break a rule of the tree, or the history does not lead
             to the nodes.
+
+        Examples
+        --------
+        >>> sl.n2g.PatternGraph.from_json(graph.to_json()) == graph
+        True
         """
-        return serial.from_json(cls, data)
+        saved = serial.read(data)
+        graph = cls(
+            saved.begin, target=data.get("target"), config=data.get("config"), labels=saved.labels,
+            reason=data.get("reason"),
+        )  # fmt: skip
+        for step, edit in enumerate(saved.edits):
+            try:
+                graph.apply(edit["op"], edit["args"], edit.get("note", ""), edit.get("delta"))
+            except (KeyError, TypeError, SaelabError) as error:
+                raise SaelabError(f"edit {step} of the history cannot be replayed: {error}") from None
+        if graph.tree != saved.tree:
+            raise SaelabError(
+                "the history does not lead to the nodes of this graph; one of them was changed by hand"
+            )
+        graph.scale, graph.metrics = data.get("scale"), data.get("metrics")
+        graph.fit_info = dict(data.get("fit") or {})
+        return graph
 
     def save(self, path: str | Path) -> Path:
-        """Write the JSON form to a file."""
+        """Write the JSON form to a file.
+
+        >>> graph.save(folder / "graph.json").name
+        'graph.json'
+        """
         files.write_json(path, self.to_json())
         return Path(path)
 
     @classmethod
     def load(cls, path: str | Path) -> PatternGraph:
-        """Read a file written by :meth:`save`."""
+        """Read a file written by :meth:`save`.
+
+        >>> sl.n2g.PatternGraph.load(graph.save(folder / "graph.json")) == graph
+        True
+        """
         return cls.from_json(files.read_json(path))
 
     def to_openai(self) -> dict[str, Any]:
-        """OpenAI's trie of token texts (``NtgExplanation.trie``), which knows no gaps and no exclusions."""
+        """OpenAI's trie of token texts (``NtgExplanation.trie``), which knows no gaps and no exclusions.
+
+        >>> g = sl.n2g.PatternGraph(labels={4: "a", 9: "b"})
+        >>> node = g.add_path([4, 9], value=1.5)
+        >>> g.to_openai()
+        {'b': {'a': {'<saliency>': 1.5}}}
+        """
         return trie.to_trie(self.tree, lambda i: render.label_of(self.labels, i))
 
     @classmethod
@@ -374,7 +235,12 @@ class PatternGraph(Editable):
         *,
         target: Mapping[str, Any] | None = None,
     ) -> PatternGraph:
-        """A graph of OpenAI's trie, with their matching rule. ``vocabulary`` maps token text to id."""
+        """A graph of OpenAI's trie, with their matching rule. ``vocabulary`` maps token text to id.
+
+        >>> g = sl.n2g.PatternGraph.from_openai({"b": {"a": {"<saliency>": 1.5}}}, {"a": 4, "b": 9})
+        >>> g.predict([4, 9]).tolist()
+        [0.0, 1.5]
+        """
 
         def token_id(text: str) -> int:
             if text not in vocabulary:

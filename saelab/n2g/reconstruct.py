@@ -8,9 +8,9 @@ beside a bigram language model of the train documents (Gao et al. 2024, section 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Never
 
 import numpy as np
 import torch
@@ -19,12 +19,13 @@ from tqdm.auto import tqdm
 
 from saelab import models
 from saelab.display import facts_html
-from saelab.errors import SaelabError, check_pair
-from saelab.n2g.corpus import Corpus, corpus, part_number
-from saelab.n2g.graph import match
-
-if TYPE_CHECKING:
-    from saelab.n2g.pattern_graph import PatternGraph
+from saelab.errors import SaelabError
+from saelab.index import LatentIndex
+from saelab.models import HookedModel
+from saelab.n2g.corpus import UNCOUNTED, Corpus, check_index, corpus, model_and_sae, part_number
+from saelab.n2g.pattern_graph import PatternGraph
+from saelab.n2g.prediction import Prediction
+from saelab.sae import SAE
 
 _RUNS = ("clean", "sae", "graphs", "mean")
 
@@ -59,7 +60,12 @@ class SimulatedLoss:
     tokens: int
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON."""
+        """Plain JSON.
+
+        >>> loss = sl.n2g.simulated_loss(index, {latent: graph}, progress=False)
+        >>> loss.to_dict()["latents"]
+        1
+        """
         return asdict(self)
 
     def _repr_html_(self) -> str:
@@ -80,100 +86,105 @@ class SimulatedLoss:
         )
 
 
-def simulate(graphs: Mapping[int, PatternGraph], index: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Every graph's scaled prediction on the index, sparse, in the order of the text.
+def simulate(graphs: Mapping[int, PatternGraph], c: Corpus) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Every graph's scaled prediction on the text, sparse, in the order of the text.
 
     Returns
     -------
     token, latent, value
         Flat token index (m,) int64, latent (m,) int64, simulated activation (m,) float32.
     """
-    tokens, latents, values = [], [], []
+    parts = []
     for latent, graph in graphs.items():
-        c = corpus(index, graph.seed)
-        at, nodes = match.winners(c.tokens, graph.tree, graph.rule)
-        scale = graph.score(index, split="train").scale if len(at) else None
-        s = match.values(graph.tree, nodes) * np.float32(scale or 0.0)
-        keep = (s > 0) & (c.part[at] != 255)
-        tokens.append(at[keep].astype(np.int64))
-        latents.append(np.full(int(keep.sum()), latent, dtype=np.int64))
-        values.append(s[keep])
-    if not tokens:
+        found = Prediction.of(c, latent, graph.tree, graph.rule)
+        at, _, value = found.firing
+        scale = found.score("train").scale or 0.0
+        if scale > 0:
+            parts.append((at.astype(np.int64), np.full(len(at), latent), (value * scale).astype(np.float32)))
+    if not parts:
         return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32)
-    token, latent, value = (np.concatenate(x) for x in (tokens, latents, values))
+    token, latent, value = (np.concatenate(x) for x in zip(*parts, strict=True))
     order = np.argsort(token, kind="stable")
     return token[order], latent[order], value[order]
 
 
 def simulated_loss(
-    model: Any,
-    sae: Any,
+    index: LatentIndex,
     graphs: Mapping[int, PatternGraph],
-    index: Any,
-    *,
+    *old: Never,
+    model: HookedModel | None = None,
+    sae: SAE | None = None,
     split: str = "test",
     tokens: int | str = "50k",
     batch_tokens: int = 2048,
     progress: bool = True,
 ) -> SimulatedLoss:
-    """See the module's docstring.
+    """Loss of the model when its latents are what the graphs say; see the module's docstring.
+
+    Parameters
+    ----------
+    index
+        What the graphs were fitted on.
+    graphs
+        latent -> graph.
+    model, sae
+        For an index that was opened without them.
+    split, tokens
+        Documents to measure on, and about how many of their tokens.
+    batch_tokens
+        Tokens in one forward pass.
 
     Raises
     ------
     SaelabError
         If there are no graphs, they were fitted with different seeds (their train documents differ), the SAE
-        is a transcoder, or it normalises its input (a simulation cannot know the norm).
+        is a transcoder, or it normalizes its input (a simulation cannot know the norm).
+
+    Examples
+    --------
+    >>> loss = sl.n2g.simulated_loss(index, {latent: graph}, progress=False)
+    >>> loss.ce_graphs > 0, loss.latents
+    (True, 1)
     """
-    check_pair(model, sae)
-    c, seed = _checked(sae, graphs, index)
+    check_index(index, "simulated_loss(index, graphs)", old)
+    model, sae = model_and_sae(index, model, sae)
+    c = corpus(index, _checked_seed(sae, graphs))
     chosen = _rows(index, c, part_number(split), models.parse_tokens(tokens))
-    token, latent, value = simulate(graphs, index)
+    token, latent, value = simulate(graphs, c)
     mean = _mean_activation(model, sae, index, c)
     bigram = Bigram.learn(c)
     total = dict.fromkeys([f"{kind}_{run}" for run in _RUNS for kind in ("ce", "kl")], 0.0)
     n = ce_bigram = 0
-    hook = sae.config.hook_in
     widest = max(256, (1 << 25) // models.vocab_size(model))
     with tqdm(total=len(chosen), desc="simulate", unit="row", leave=False, disable=not progress) as bar:
         for batch in index.rows.batches_of(chosen, min(batch_tokens, widest)):
-            counted = torch.from_numpy(np.where(batch.flat >= 0, c.part[batch.flat], 255) != 255)[..., None]
             z = _dense(batch.flat, token, latent, value, sae)  # (B, T, d_sae)
-
-            def swap(new: Any, counted: Tensor = counted) -> dict[str, models.HookFn]:
-                return {hook: lambda x: torch.where(counted.to(x.device), new(x).to(x), x)}
-
-            edits: dict[str, dict[str, models.HookFn]] = {
-                "clean": {},
-                "sae": swap(lambda x: sae.decode(sae.encode_sparse(x.to(sae.W_enc.device)))),
-                "graphs": swap(lambda x, z=z: sae.decode(z.to(sae.W_dec))),
-                "mean": swap(lambda x: mean.expand_as(x)),
+            says: dict[str, Callable[[Tensor], Tensor] | None] = {
+                "clean": None,
+                "sae": lambda x: sae.decode(sae.encode_sparse(x.to(sae.W_enc.device))),
+                "graphs": lambda x, z=z: sae.decode(z.to(sae.W_dec)),
+                "mean": lambda x: mean.expand_as(x),
             }
-            scored = batch.mask[:, 1:]
-            target = batch.ids[:, 1:][scored]  # (n,)
-            clean = None
+            scored, clean = batch.mask[:, 1:], None
+            before, target = batch.ids[:, :-1][scored], batch.ids[:, 1:][scored]  # (n,) each
             for run in _RUNS:
-                with models.lock(model), torch.no_grad(), models.hooked(model, edits[run]):
-                    logits = models.forward(model, batch.ids, batch.mask)  # (B, T, V)
-                logp = logits[:, :-1].cpu()[scored].float().log_softmax(-1)  # (n, V)
+                logp = _logp(model, sae.config.hook_in, batch, says[run], c)  # (n, V)
                 clean = logp if clean is None else clean
                 total[f"ce_{run}"] -= float(logp.gather(-1, target[:, None]).double().sum())
                 total[f"kl_{run}"] += float((clean.exp() * (clean - logp)).double().sum())
-            before = batch.ids[:, :-1][scored]
             ce_bigram -= float(bigram.logp(before.numpy(), target.numpy()).sum())
             n += len(target)
             bar.update(len(batch.row))
     each = {name: x / n for name, x in total.items() if name != "kl_clean"}
     gap = each["kl_mean"] - each["kl_sae"]
     return SimulatedLoss(
-        **each,
-        ce_bigram=ce_bigram / n,
+        **each, ce_bigram=ce_bigram / n, latents=sum(len(g) > 0 for g in graphs.values()), tokens=n,
         explained=(each["kl_mean"] - each["kl_graphs"]) / gap if abs(gap) > 1e-9 else None,
-        latents=sum(len(g) > 0 for g in graphs.values()),
-        tokens=n,
-    )
+    )  # fmt: skip
 
 
-def _checked(sae: Any, graphs: Mapping[int, PatternGraph], index: Any) -> tuple[Corpus, int]:
+def _checked_seed(sae: SAE, graphs: Mapping[int, PatternGraph]) -> int:
+    """The seed of the split into documents, once all is found to fit."""
     if not graphs:
         raise SaelabError("there are no graphs to simulate latents with")
     seeds = {g.seed for g in graphs.values()}
@@ -185,26 +196,37 @@ def _checked(sae: Any, graphs: Mapping[int, PatternGraph], index: Any) -> tuple[
         )
     if sae.config.normalize != "none":
         raise SaelabError(
-            f"this SAE normalises its input ({sae.config.normalize}), which a simulation cannot know"
+            f"this SAE normalizes its input ({sae.config.normalize}), which a simulation cannot know"
         )
-    (seed,) = seeds
-    return corpus(index, seed), seed
+    return seeds.pop()
 
 
-def _rows(index: Any, c: Corpus, part: int, budget: int) -> np.ndarray:
+def _logp(
+    model: HookedModel, hook: str, batch: models.Batch, says: Callable[[Tensor], Tensor] | None, c: Corpus
+) -> Tensor:
+    """(n, V) log-probabilities of the tokens to predict, with what ``says`` gives at counted positions."""
+    part = np.where(batch.flat >= 0, c.part[batch.flat], UNCOUNTED)
+    counted = torch.from_numpy(part != UNCOUNTED)[..., None]
+    swap: dict[str, models.HookFn] = {}
+    if says is not None:
+        swap[hook] = lambda x: torch.where(counted.to(x.device), says(x).to(x), x)
+    with models.lock(model), torch.no_grad(), models.hooked(model, swap):
+        logits = models.forward(model, batch.ids, batch.mask)  # (B, T, V)
+    return logits[:, :-1].cpu()[batch.mask[:, 1:]].float().log_softmax(-1)
+
+
+def _rows(index: LatentIndex, c: Corpus, part: int, budget: int) -> np.ndarray:
     """Rows of a split with something to predict, up to a number of tokens."""
-    first = np.asarray(index.rows.offsets[:-1]) + int(index.rows.bos)
-    lengths = np.diff(index.rows.offsets)
-    rows = np.flatnonzero(
-        (lengths > 1 + int(index.rows.bos)) & (c.part[np.minimum(first, len(c.part) - 1)] == part)
-    )
+    bos, lengths = int(index.rows.bos), np.diff(index.rows.offsets)
+    first = np.minimum(np.asarray(index.rows.offsets[:-1]) + bos, len(c.part) - 1)
+    rows = np.flatnonzero((lengths > 1 + bos) & (c.part[first] == part))
     rows = rows[: int(np.searchsorted(np.cumsum(lengths[rows]), budget)) + 1]
     if not len(rows):
         raise SaelabError("this split has no row of two tokens or more: there is nothing to predict")
     return rows
 
 
-def _dense(flat: np.ndarray, token: np.ndarray, latent: np.ndarray, value: np.ndarray, sae: Any) -> Tensor:
+def _dense(flat: np.ndarray, token: np.ndarray, latent: np.ndarray, value: np.ndarray, sae: SAE) -> Tensor:
     """Simulated latents of a batch, (B, T, d_sae)."""
     z = torch.zeros(flat.size, sae.config.d_sae)
     for row, positions in enumerate(flat):
@@ -215,7 +237,9 @@ def _dense(flat: np.ndarray, token: np.ndarray, latent: np.ndarray, value: np.nd
     return z.reshape(*flat.shape, -1)
 
 
-def _mean_activation(model: Any, sae: Any, index: Any, c: Corpus, budget: int = 20_000) -> Tensor:
+def _mean_activation(
+    model: HookedModel, sae: SAE, index: LatentIndex, c: Corpus, budget: int = 20_000
+) -> Tensor:
     """Mean of the hook point over counted train tokens, (d,)."""
     total, n = 0.0, 0
     for batch in index.rows.batches_of(_rows(index, c, 0, budget), 4096):

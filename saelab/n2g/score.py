@@ -15,18 +15,14 @@ threshold is not 0, is above it. Then
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from saelab.display import facts_html
 from saelab.errors import SaelabError
-from saelab.n2g.corpus import Corpus, corpus, part_number
-from saelab.n2g.graph import match
-
-if TYPE_CHECKING:
-    from saelab.n2g.graph.tree import Tree
-    from saelab.n2g.pattern_graph import PatternGraph
+from saelab.index.stats import wilson
+from saelab.n2g.corpus import Corpus, part_number
 
 Interval = tuple[float, float]
 
@@ -73,191 +69,58 @@ class Score:
     hard_specificity: float | None
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON."""
+        """Plain JSON.
+
+        >>> sorted(graph.score().to_dict())[:3]
+        ['f1', 'f1_interval', 'fn']
+        """
         return asdict(self)
 
     def _repr_html_(self) -> str:
-        def number(x: float | None, interval: Interval | None = None) -> str:
-            if x is None:
-                return "undefined"
-            return f"{x:.3f}" + ("" if interval is None else f"  ({interval[0]:.3f} … {interval[1]:.3f})")
+        def limits(name: str) -> str:
+            found = getattr(self, f"{name}_interval")
+            return "" if found is None else f"  ({found[0]:.3f} … {found[1]:.3f})"
 
+        counts = f"{self.tp:,}, {self.fp:,}, {self.fn:,} of {self.tokens:,} tokens"
         return facts_html(
             f"Score of the graph of latent {self.latent} on the {self.split} documents",
             [
-                ("precision", number(self.precision, self.precision_interval)),
-                ("recall", number(self.recall, self.recall_interval)),
-                ("F1", number(self.f1, self.f1_interval)),
-                (
-                    "right, false alarms, missed",
-                    f"{self.tp:,}, {self.fp:,}, {self.fn:,} of {self.tokens:,} tokens",
-                ),
-                ("recall by activation", number(self.weighted_recall)),
-                ("R² of the activation", number(self.r2)),
-                ("silent on the same token elsewhere", number(self.hard_specificity)),
+                ("precision", _shown(self.precision) + limits("precision")),
+                ("recall", _shown(self.recall) + limits("recall")),
+                ("F1", _shown(self.f1) + limits("f1")),
+                ("right, false alarms, missed", counts),
+                ("recall by activation", _shown(self.weighted_recall)),
+                ("R² of the activation", _shown(self.r2)),
+                ("silent on the same token elsewhere", _shown(self.hard_specificity)),
             ],
         )
 
     def __repr__(self) -> str:
-        def number(x: float | None) -> str:
-            return "undefined" if x is None else f"{x:.3f}"
-
         return (
-            f"Score(latent {self.latent}, {self.split}: precision {number(self.precision)}, "
-            f"recall {number(self.recall)}, F1 {number(self.f1)}; tp {self.tp}, fp {self.fp}, fn {self.fn} "
-            f"of {self.tokens} tokens; R² {number(self.r2)})"
+            f"Score(latent {self.latent}, {self.split}: precision {_shown(self.precision)}, "
+            f"recall {_shown(self.recall)}, F1 {_shown(self.f1)}; tp {self.tp}, fp {self.fp}, fn {self.fn} "
+            f"of {self.tokens} tokens; R² {_shown(self.r2)})"
         )
 
 
-def wilson(hits: int, n: int, z: float = 1.959964) -> Interval | None:
-    """Wilson's 95 % interval of a proportion, None for n = 0."""
-    if n == 0:
-        return None
-    p, zz = hits / n, z * z / n
-    centre, half = (p + zz / 2) / (1 + zz), z * ((p * (1 - p) + zz / 4) / n) ** 0.5 / (1 + zz)
-    return max(0.0, centre - half), min(1.0, centre + half)
+def _shown(x: float | None) -> str:
+    return "undefined" if x is None else f"{x:.3f}"
 
 
-def f1_of(tp: int, fp: int, fn: int) -> float | None:
-    """2 tp / (2 tp + fp + fn), None when all are 0."""
-    return 2 * tp / (2 * tp + fp + fn) if tp + fp + fn else None
+def f1(tp: Any, predicted: Any, fires: Any) -> Any:
+    """F1 from hits, predictions and firings (numbers or arrays); 0 where there is neither of the last two."""
+    return 2 * tp / np.maximum(predicted + fires, 1)
 
 
-@dataclass(frozen=True)
-class Sums:
-    """All a score is made of, so that lookups and graphs are scored by the same formulas."""
+def score(
+    c: Corpus, latent: int, at: np.ndarray, value: np.ndarray, *, split: str, threshold: float = 0.0
+) -> Score:
+    """Score predictions.
 
-    tp: int
-    predicted: int
-    predicted_hard: int  # false alarms on tokens the latent fires on elsewhere
-    sa: float  # sum of s·a
-    ss: float  # sum of s²
-    hit_a: float  # sum of a on predicted positions
-
-
-def finish(c: Corpus, latent: int, split: str, threshold: float, sums: Sums, scale: float | None) -> Score:
-    """The score that sums over a split make."""
-    part = part_number(split)
-    at, a = fires_in(c, latent, part, 0.0)
-    strong = a > threshold
-    n, fires = int(c.sizes[part]), int(strong.sum())
-    tp, fp, fn = sums.tp, sums.predicted - sums.tp, fires - sums.tp
-    total, squares = float(a.sum(dtype=np.float64)), float(np.square(a, dtype=np.float64).sum())
-    n_hard = int(c.token_counts[part][hard_tokens(c, at[strong])].sum()) - fires
-    variance = squares - total**2 / n if n else 0.0
-    factor = scale or 0.0
-    error = squares - 2 * factor * sums.sa + factor**2 * sums.ss
-    jaccard = wilson(tp, tp + fp + fn)
-    strong_total = float(a[strong].sum(dtype=np.float64))
-    return Score(
-        latent=latent, split=split, unit=c.unit, threshold=threshold, tokens=n, tp=tp, fp=fp, fn=fn,
-        precision=tp / (tp + fp) if tp + fp else None,
-        recall=tp / fires if fires else None,
-        f1=f1_of(tp, fp, fn),
-        precision_interval=wilson(tp, tp + fp),
-        recall_interval=wilson(tp, fires),
-        f1_interval=jaccard and (2 * jaccard[0] / (1 + jaccard[0]), 2 * jaccard[1] / (1 + jaccard[1])),
-        weighted_recall=sums.hit_a / strong_total if strong_total else None,
-        r2=1 - error / variance if variance > 0 else None,
-        scale=scale,
-        hard_negatives=n_hard,
-        hard_specificity=1 - sums.predicted_hard / n_hard if n_hard else None,
-    )  # fmt: skip
-
-
-def fires_in(c: Corpus, latent: int, part: int, threshold: float) -> tuple[np.ndarray, np.ndarray]:
-    """Positions of a part where a latent is above the threshold, and its activation there."""
-    at, a, where = c.truth(latent)
-    keep = (where == part) & (a > threshold)
-    return at[keep], a[keep]
-
-
-def hard_tokens(c: Corpus, at: np.ndarray) -> np.ndarray:
-    """(n_vocab,) bool: tokens that stand at one of ``at``."""
-    table = np.zeros(c.tokens.n_vocab, dtype=bool)
-    table[c.tokens.ids[at]] = True
-    return table
-
-
-def activation_at(c: Corpus, latent: int, positions: np.ndarray) -> np.ndarray:
-    """Activation of a latent at ascending counted positions, 0 where it does not fire."""
-    at, a, _ = c.truth(latent)
-    if not len(at):
-        return np.zeros(len(positions), dtype=np.float32)
-    if 16 * len(positions) > len(c.tokens):  # a table of all positions beats looking each of them up
-        table = np.zeros(len(c.tokens), dtype=np.float32)
-        table[at] = a
-        return table[positions]
-    place = np.minimum(np.searchsorted(at, positions), len(at) - 1)
-    return np.where(at[place] == positions, a[place], 0.0)
-
-
-def latent_of(graph: PatternGraph) -> int:
-    """The latent a graph explains."""
-    assert graph.latent is not None  # PatternGraph._index has said so in words
-    return graph.latent
-
-
-@dataclass(frozen=True)
-class _Won:
-    """What each node's patterns win: all of a score is a sum over nodes, so no number is made per position."""
-
-    value: np.ndarray  # (next_id,) predicted activation of each node
-    n: np.ndarray  # (next_id,) positions of the part it wins
-    n_hard: np.ndarray  # (next_id,) of these, on tokens the latent fires on elsewhere in the part
-    a: np.ndarray  # activations of the part that are above 0
-    node: np.ndarray  # the node that wins each of them, 0 where none does
-
-    @classmethod
-    def of(
-        cls,
-        c: Corpus,
-        latent: int,
-        tree: Tree,
-        at: np.ndarray,
-        nodes: np.ndarray,
-        part: int,
-        threshold: float,
-    ) -> _Won:
-        """``at``, ``nodes``: the winners over the whole text."""
-        inside = c.part[at] == part
-        mine, size = nodes[inside], tree.next_id
-        fires, a = fires_in(c, latent, part, 0.0)
-        hard = hard_tokens(c, fires[a > threshold])[c.tokens.ids[at[inside]]]
-        place = np.minimum(np.searchsorted(at, fires), max(len(at) - 1, 0))
-        node = np.where(at[place] == fires, nodes[place], 0) if len(at) else np.zeros(len(fires), np.int64)
-        return cls(
-            match.values(tree, np.arange(size)).astype(np.float64),
-            np.bincount(mine, minlength=size),
-            np.bincount(mine[hard], minlength=size),
-            a.astype(np.float64),
-            node,
-        )
-
-    @property
-    def sa(self) -> float:
-        """Sum of s·a."""
-        return float((self.value[self.node] * self.a).sum())
-
-    @property
-    def ss(self) -> float:
-        """Sum of s²."""
-        return float((self.n * self.value**2).sum())
-
-    def sums(self, scale: float, threshold: float) -> Sums:
-        """The counts of the part."""
-        loud = self.value * scale > threshold if threshold else self.value > 0
-        hit = loud[self.node] & (self.a > threshold)
-        tp = int(hit.sum())
-        # every hit is on a token the latent fires on
-        return Sums(
-            tp=tp, predicted=int(self.n[loud].sum()), predicted_hard=int(self.n_hard[loud].sum()) - tp,
-            sa=self.sa, ss=self.ss, hit_a=float(self.a[hit].sum()),
-        )  # fmt: skip
-
-
-def score(graph: PatternGraph, index: Any, *, split: str = "valid", threshold: float = 0.0) -> Score:
-    """Score a graph; see the module's docstring.
+    Parameters
+    ----------
+    at, value
+        (m,) ascending counted positions of the text on which a firing is predicted, and the activation > 0 that is.
 
     Raises
     ------
@@ -267,23 +130,50 @@ def score(graph: PatternGraph, index: Any, *, split: str = "valid", threshold: f
     part = part_number(split)
     if not threshold >= 0:
         raise SaelabError(f"threshold must be at least 0, got {threshold!r}")
-    c, latent = corpus(index, graph.seed), latent_of(graph)
-    at, nodes = match.winners(c.tokens, graph.tree, graph.rule)
-    train = _Won.of(c, latent, graph.tree, at, nodes, 0, 0.0)
-    scale = train.sa / train.ss if train.ss else None
-    won = _Won.of(c, latent, graph.tree, at, nodes, part, float(threshold))
-    return finish(c, latent, split, float(threshold), won.sums(scale or 0.0, float(threshold)), scale)
+    threshold = float(threshold)
+    actual = c.activation(latent, at).astype(np.float64)
+    learnt = c.part[at] == 0
+    square = float((value[learnt] ** 2).sum())
+    scale = float((value[learnt] * actual[learnt]).sum()) / square if square else None
+
+    inside = c.part[at] == part
+    at, s, a = at[inside], value[inside], actual[inside]
+    fires, strength = c.fires(latent, part)
+    strength = strength.astype(np.float64)
+    strong = strength > threshold
+    loud = s * (scale or 0.0) > threshold if threshold else s > 0
+    hit = loud & (a > threshold)
+    tp, predicted, firing, n = int(hit.sum()), int(loud.sum()), int(strong.sum()), int(c.sizes[part])
+    # a token the latent fires on somewhere in the split
+    hard = np.zeros(c.tokens.n_vocab, dtype=bool)
+    hard[c.tokens.ids[fires[strong]]] = True
+    n_hard = int(c.token_counts[part][hard].sum()) - firing
+    false_hard = int(hard[c.tokens.ids[at[loud]]].sum()) - tp
+    total, squares, strong_total = (float(x.sum()) for x in (strength, strength**2, strength[strong]))
+    factor, variance = scale or 0.0, squares - total**2 / n if n else 0.0
+    error = squares - 2 * factor * float((s * a).sum()) + factor**2 * float((s**2).sum())
+    either = predicted + firing - tp
+    jaccard = interval(tp, either)
+    return Score(
+        latent=latent, split=split, unit=c.unit, threshold=threshold, tokens=n,
+        tp=tp, fp=predicted - tp, fn=firing - tp,
+        precision=tp / predicted if predicted else None,
+        recall=tp / firing if firing else None,
+        f1=float(f1(tp, predicted, firing)) if either else None,
+        precision_interval=interval(tp, predicted),
+        recall_interval=interval(tp, firing),
+        f1_interval=jaccard and (2 * jaccard[0] / (1 + jaccard[0]), 2 * jaccard[1] / (1 + jaccard[1])),
+        weighted_recall=float(a[hit].sum()) / strong_total if strong_total else None,
+        r2=1 - error / variance if variance > 0 else None,
+        scale=scale,
+        hard_negatives=n_hard,
+        hard_specificity=1 - false_hard / n_hard if n_hard else None,
+    )  # fmt: skip
 
 
-def preview(
-    graph: PatternGraph, index: Any, op: str, args: dict[str, Any], split: str = "valid"
-) -> dict[str, Any]:
-    """Scores before and after an edit that is not made, and the change in each number."""
-    before = score(graph, index, split=split)
-    after = score(graph.dry_run(op, args), index, split=split)
-    delta = {
-        name: None if x is None or y is None else y - x
-        for name in ("tp", "fp", "fn", "precision", "recall", "f1")
-        for x, y in [(getattr(before, name), getattr(after, name))]
-    }
-    return {"before": before, "after": after, "delta": delta}
+def interval(hits: int, n: int) -> Interval | None:
+    """Wilson's 95 % interval of a share, None for n = 0."""
+    if n == 0:
+        return None
+    low, high = wilson(np.array(hits), n)
+    return float(low), float(high)

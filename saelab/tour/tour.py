@@ -238,7 +238,7 @@ def _explain(tour: Tour, folder: Path) -> None:
     if not tour.chosen:
         raise SaelabError("no latent of this SAE fires often enough to be explained; train on more tokens")
     config = n2g.N2GConfig() if tour.name == "zoo" else n2g.N2GConfig.fast()
-    tour.graphs = n2g.fit(tour.model, tour.sae, tour.index, tour.chosen, config=config)
+    tour.graphs = n2g.fit(tour.index, tour.chosen, config=config)
     for latent, graph in tour.graphs.items():
         tour.scores[latent] = graph.score(tour.index, split="test").to_dict()
         files.write_json(folder / "n2g" / f"{latent}.json", graph.to_json())

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import pandas as pd
 import traitlets
 
 from saelab import files
 from saelab.errors import SaelabError, unknown
+from saelab.index import LatentIndex
+from saelab.n2g import PatternGraph, Score
 from saelab.widgets import n2g_rows as rows_of
 from saelab.widgets.base import Widget
 from saelab.widgets.page import plain
 from saelab.widgets.tokens import MONO, escape, frame
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-_SCORED = (
-    "split", "tokens", "tp", "fp", "fn", "precision", "recall", "f1", "precision_interval", "recall_interval",
-    "f1_interval",
-)  # fmt: skip
-_COUNTS = ("tp", "fp", "fn")
+_COUNTS, _RATES = ("tp", "fp", "fn"), ("precision", "recall", "f1")
+_SCORED = ("split", "tokens", *_COUNTS, *_RATES, *(f"{rate}_interval" for rate in _RATES))
 FORMATS = ("json", "dot", "text")
+_NO_INDEX = "the graph is attached to no index; pass one: graph.edit(index=index)"
 
 
 class N2GEditor(Widget):
@@ -73,7 +73,9 @@ class N2GEditor(Widget):
     final = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
     read_only = traitlets.Bool(False).tag(sync=True)
 
-    def __init__(self, graph: Any, index: Any = None, *, split: str = "valid", **state: Any):
+    def __init__(
+        self, graph: PatternGraph, index: LatentIndex | None = None, *, split: str = "valid", **state: Any
+    ):
         index = graph.index if index is None else index
         self._split = split
         super().__init__(**{"latent": graph.latent, **state})
@@ -85,40 +87,35 @@ class N2GEditor(Widget):
             self._draw(self.selected)
 
     @property
-    def _graph(self) -> Any:
+    def _graph(self) -> PatternGraph:
         return self._source[0]
 
     @property
-    def _index(self) -> Any:
+    def _index(self) -> LatentIndex | None:
         return self._source[1]
 
-    def _indexed(self) -> Any:
+    def _indexed(self) -> LatentIndex:
         if self._index is None:
-            raise SaelabError("the graph is attached to no index; pass one: graph.edit(index=index)")
+            raise SaelabError(_NO_INDEX)
         return self._index
 
     # ----------------------------------------------------------------------------------------- measuring
 
-    def _measure(self, graph: Any, split: str | None = None) -> dict[str, Any] | None:
+    def _measure(self, graph: PatternGraph, split: str | None = None) -> dict[str, Any] | None:
         if self._index is None:
-            self.score_reason = (
-                "Not scored: the graph is attached to no index. Pass one: graph.edit(index=index)."
-            )
+            self.score_reason = f"Not scored: {_NO_INDEX}"
             return None
         try:
-            found = graph.score(self._index, split=split or self._split)
+            return _numbers(graph.score(self._index, split=split or self._split))
         except SaelabError as error:
             self.score_reason = str(error)
             return None
-        return _short(found)
 
     def _baselines(self) -> dict[str, Any]:
         if self.before is None:
             return {}
         found = self._graph.baselines(self._index, split=self._split)
-        return {
-            name: _short(found[k]) for k, name in (("token", "token lookup"), ("bigram", "bigram lookup"))
-        }
+        return {f"{name} lookup": _numbers(found[name]) for name in ("token", "bigram")}
 
     def _draw(self, focus: int | None = None, score: dict[str, Any] | None = None) -> None:
         """Bring all traits up to date; ``score`` where it is known already."""
@@ -143,11 +140,17 @@ class N2GEditor(Widget):
     # ------------------------------------------------------------------------------------------- editing
 
     def methods(self) -> dict[str, Any]:
+        def on_text(call: Callable[..., Any]) -> Callable[..., Any]:
+            return lambda **params: plain(call(self._graph, self._indexed(), **params))
+
         return {
             "preview": self.preview, "apply": self.apply, "undo": self.undo, "redo": self.redo,
-            "go_to": self.go_to, "annotate": self.annotate, "rows": self._rows, "facts": self._facts,
-            "suggest": self._suggest, "tokens": self._tokens, "compose": self._compose, "verify": self._verify,
-            "final_score": self.final_score, "export": self._export,
+            "go_to": self.go_to, "annotate": self.annotate, "final_score": self.final_score,
+            "export": self._export, "rows": on_text(partial(rows_of.rows, split=self._split)),
+            "facts": on_text(partial(rows_of.facts, split=self._split)), "compose": on_text(rows_of.compose),
+            "tokens": on_text(lambda _, index, text: rows_of.tokens_like(index, text)),
+            "suggest": on_text(lambda graph, index, node: graph.suggest(node, index, n=24).to_dict("records")),
+            "verify": on_text(lambda graph, index, node: graph.verify(node, index)),
         }  # fmt: skip
 
     def _arguments(self, op: str, args: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -160,10 +163,8 @@ class N2GEditor(Widget):
             return "set_ends", {"ends": {str(k): list(v) for k, v in ends.items() if node in (None, k)}}
         if op == "mark":  # a pattern ends here, or not
             on = args.get("on", True)
-            return "set_value", {
-                "node": args["node"],
-                "value": self._graph.value_at(args["node"]) if on else None,
-            }
+            value = self._graph.value_at(args["node"]) if on else None
+            return "set_value", {"node": args["node"], "value": value}
         if op == "add_path" and args.get("value") is None:
             return op, {**args, "value": self._graph.likely_value(args["items"])}
         return op, args
@@ -175,12 +176,10 @@ class N2GEditor(Widget):
         twin = self._graph.dry_run(op, args)
         after = self._measure(twin)
         changed = twin.diff(len(twin.history) - 1)
-        return plain(
-            {
-                "text": twin.steps()[-1], "before": self.score, "after": after,
-                "delta": _delta(self.score, after), "patterns": {k: v[:5] for k, v in changed.items()},
-            }
-        )  # fmt: skip
+        return plain({
+            "text": twin.steps()[-1], "before": self.score, "after": after,
+            "delta": _delta(self.score, after), "patterns": {k: v[:5] for k, v in changed.items()},
+        })  # fmt: skip
 
     def apply(self, op: str, args: dict[str, Any], note: str = "") -> int:
         """Make an edit; returns the node to look at. The change in hits and false alarms goes to its history."""
@@ -228,31 +227,7 @@ class N2GEditor(Widget):
         self._graph.annotate(note, step)
         self.history = self._steps()
 
-    # ------------------------------------------------------------------------------------------- looking
-
-    def _rows(self, kind: str, node: int | None = None, seed: int = 0) -> dict[str, Any]:
-        graph, index = self._graph, self._indexed()
-        return plain(rows_of.rows(graph, index, kind, node=node, split=self._split, seed=seed))
-
-    def _facts(self, node: int) -> list[list[Any]]:
-        return plain(rows_of.facts(self._graph, self._indexed(), node, self._split))
-
-    def _suggest(self, node: int) -> list[dict[str, Any]]:
-        return plain(self._graph.suggest(node, self._indexed(), k=24).to_dict("records"))
-
-    def _tokens(self, text: str) -> list[dict[str, Any]]:
-        return rows_of.tokens_like(self._indexed(), text)
-
-    def _compose(self, token_index: int) -> dict[str, Any]:
-        return plain(rows_of.compose(self._graph, self._indexed(), token_index))
-
-    def _verify(self, node: int) -> dict[str, float]:
-        index = self._indexed()
-        if index.model is None or index.sae is None:
-            raise SaelabError(
-                "verifying asks the model: attach model and SAE, LatentIndex.open(path, model=model, sae=sae)"
-            )
-        return self._graph.verify(node, index.model, index.sae)
+    # ------------------------------------------------------------------------------------------- export
 
     def final_score(self) -> None:
         """Score on the test documents, which no number shown before has looked at."""
@@ -260,15 +235,12 @@ class N2GEditor(Widget):
         found = self._measure(self._graph, "test")
         self.final = found and {**found, "done": self.done}
 
-    # -------------------------------------------------------------------------------------------- export
-
     def _export(self, kind: str) -> str:
         if kind not in FORMATS:
             raise unknown("format", kind, FORMATS)
-        graph = self._graph
-        return {"dot": graph.to_dot, "text": graph.text}.get(
-            kind, lambda: json.dumps(graph.to_json(), ensure_ascii=False, indent=1)
-        )()
+        if kind == "json":
+            return json.dumps(self._graph.to_json(), ensure_ascii=False, indent=1)
+        return self._graph.to_dot() if kind == "dot" else self._graph.text()
 
     def export(self, path: str | Path) -> Path:
         """Write the graph as ``.json`` (with its history; ``PatternGraph.load`` reads it), ``.dot`` or ``.txt``.
@@ -283,19 +255,10 @@ class N2GEditor(Widget):
 
     def to_frame(self) -> pd.DataFrame:
         """One row per node: id, parent, kind, text, ids, imp, value (of the pattern that ends here), n."""
-        import pandas as pd
-
+        columns = ["id", "parent", "kind", "text", "ids", "imp", "value", "n"]
         return pd.DataFrame(
-            [
-                {
-                    "id": n["id"], "parent": n["parent"], "kind": n["kind"], "text": n["text"],
-                    "ids": n["ids"], "imp": n["imp"], "value": n["end"]["value"] if n["end"] else None,
-                    "n": n["end"]["n"] if n["end"] else None,
-                }
-                for n in self.nodes
-            ],
-            columns=["id", "parent", "kind", "text", "ids", "imp", "value", "n"],
-        )  # fmt: skip
+            [{"value": None, "n": None, **n, **(n["end"] or {})} for n in self.nodes], columns=columns
+        )
 
     def export_state(self, **options: Any) -> dict[str, Any]:
         return {**self.state(), "read_only": True, "selected": None, "error": {}}
@@ -308,16 +271,13 @@ class N2GEditor(Widget):
         if not self.nodes:
             return frame(head, escape(f"No patterns. {self.reason}"))
         if self.score:
-            shown = {
-                k: "–" if self.score[k] is None else f"{100 * self.score[k]:.1f} %"
-                for k in ("precision", "recall", "f1")
-            }
+            shown = {k: "–" if self.score[k] is None else f"{100 * self.score[k]:.1f} %" for k in _RATES}
             head += f" precision {shown['precision']}, recall {shown['recall']}, F1 {shown['f1']}"
         lines = self._graph.text(30).split("\n")
         return frame(head, *(f'<bdi style="display:block;{MONO}">{escape(line)}</bdi>' for line in lines))
 
 
-def _short(score: Any) -> dict[str, Any]:
+def _numbers(score: Score) -> dict[str, Any]:
     return plain({k: getattr(score, k) for k in _SCORED})
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from saelab.errors import SaelabError
-from saelab.n2g.corpus import corpus
+from saelab.index import LatentIndex
+from saelab.n2g import PatternGraph
 from saelab.widgets.dashboard import examples
 
 SHOWN = 12
@@ -16,7 +15,13 @@ _FOUND = 12
 
 
 def rows(
-    graph: Any, index: Any, kind: str, *, node: int | None = None, split: str = "valid", seed: int = 0
+    graph: PatternGraph,
+    index: LatentIndex,
+    kind: str,
+    *,
+    node: int | None = None,
+    split: str = "valid",
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Some positions of one kind (see :meth:`PatternGraph.examples`) with their text, and how many there are.
 
@@ -28,14 +33,10 @@ def rows(
         ``before``: the token before the pattern, which an exclusion would name, or why there is none.
     """
     found = graph.examples(index, kind, node=node, split=split, n=1 << 40)
-    total = len(found)
-    if total > SHOWN:
-        chosen = np.sort(np.random.default_rng(seed).choice(total, SHOWN, replace=False))
-        found = found.iloc[chosen]
-    shown = examples(index, graph.latent, found.assign(count=1), before=12, after=4)
-    lines = found.to_dict("records")
+    some = found.sample(min(len(found), SHOWN), random_state=seed).sort_index()
+    shown = examples(index, graph.latent, some.assign(count=1), before=12, after=4)
     return {
-        "total": total,
+        "total": len(found),
         "high": float(index.latent_stats(graph.latent)["max"]),
         "rows": [
             {
@@ -43,12 +44,12 @@ def rows(
                 **{k: line[k] for k in ("value", "predicted", "node", "token_index", "row", "position")},
                 "before": before(graph, index, line) if kind == "false_alarm" else None,
             }
-            for e, line in zip(shown, lines, strict=True)
+            for e, line in zip(shown, some.to_dict("records"), strict=True)
         ],
     }
 
 
-def before(graph: Any, index: Any, line: dict[str, Any]) -> dict[str, Any]:
+def before(graph: PatternGraph, index: LatentIndex, line: dict[str, Any]) -> dict[str, Any]:
     """The token before the pattern that is wrong here: ``{"id", "text"}``, or ``{"reason"}`` if there is none."""
     path = [graph.tree.nodes[i] for i in graph.tree.path(line["node"])]
     if any(n.kind == "gap" for n in path):
@@ -60,7 +61,7 @@ def before(graph: Any, index: Any, line: dict[str, Any]) -> dict[str, Any]:
     return {"id": token, "text": index.vocab.label(token)}
 
 
-def facts(graph: Any, index: Any, node: int, split: str) -> list[list[Any]]:
+def facts(graph: PatternGraph, index: LatentIndex, node: int, split: str) -> list[list[Any]]:
     """What the patterns through a node do, as pairs of name and number."""
     won = graph.node_scores(index, split=split)
     through = [p.node for p in graph.patterns() if node in p.path]
@@ -73,7 +74,7 @@ def facts(graph: Any, index: Any, node: int, split: str) -> list[list[Any]]:
     return said if sufficiency is None else [*said, ["fires on random fillings", sufficiency]]
 
 
-def tokens_like(index: Any, text: str) -> list[dict[str, Any]]:
+def tokens_like(index: LatentIndex, text: str) -> list[dict[str, Any]]:
     """Tokens that are ``text``, then those that are it but for spaces, then those that contain it."""
     wanted = text.encode()
     if not wanted:
@@ -84,16 +85,15 @@ def tokens_like(index: Any, text: str) -> list[dict[str, Any]]:
     return [{"token": i, "text": index.vocab.label(i)} for i in found[:_FOUND]]
 
 
-def compose(graph: Any, index: Any, token_index: int) -> dict[str, Any]:
+def compose(graph: PatternGraph, index: LatentIndex, token_index: int) -> dict[str, Any]:
     """The tokens up to a position, from which a path is made, and how many of the last ones to begin with.
 
     That number is the one whose tokens, taken as a pattern, gain most F1 on the train documents.
     """
-    c = corpus(index, graph.seed)
+    c = graph.corpus(index)
     if not 0 <= token_index < len(c.tokens) or c.tokens.place[token_index] < 0:
-        raise SaelabError(
-            f"token_index must be the place of a token in 0…{len(c.tokens) - 1}, got {token_index}"
-        )
+        last = len(c.tokens) - 1
+        raise SaelabError(f"token_index must be the place of a token in 0…{last}, got {token_index}")
     n = min(_CONTEXT, int(c.tokens.place[token_index]) + 1)
     ids = [int(i) for i in c.tokens.ids[token_index - n + 1 : token_index + 1]]
     gains = []

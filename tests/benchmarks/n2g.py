@@ -31,7 +31,7 @@ import saelab as sl
 from saelab import models
 from saelab.n2g import N2GConfig, PatternGraph, fit
 from saelab.n2g.corpus import corpus
-from saelab.n2g.fit.fitting import example_at
+from saelab.n2g.fit.pool import example_at
 
 
 class Clock:
@@ -194,7 +194,7 @@ def _filled(trie: dict[str, Any]) -> dict[str, Any]:
 def run_ours(model: Any, sae: Any, index: Any, latents: list[int], **options: Any) -> dict[str, Any]:
     """Ours, pooled."""
     clock = Clock()
-    graphs = fit(model, sae, index, latents, config=N2GConfig(**options), progress=False)
+    graphs = fit(index, latents, model=model, sae=sae, config=N2GConfig(**options), progress=False)
     spent = clock.read()
     calls = sum(g.fit_info["forwards"] for g in graphs.values())
     tokens = sum(g.fit_info["probe_tokens"] for g in graphs.values())
@@ -229,7 +229,7 @@ def run_zoo(given: argparse.Namespace) -> None:
           f"({int(c.sizes[2]):,} of test documents), {torch.get_num_threads()} threads", flush=True)  # fmt: skip
     kept = len(list(given.path.glob("*.json"))) if given.path and given.path.is_dir() else 0
     clock = Clock()
-    graphs = fit(model, sae, index, fitting.tolist(), path=given.path)
+    graphs = fit(index, fitting.tolist(), path=given.path)
     spent = clock.read()
     report_scores(index, graphs)
     if kept:

@@ -32,7 +32,7 @@ latents = list(best.values())
 index.set_label(latents[0], "DNA")
 dead = int(index.counts.argmin())
 """
-GRAPH = "graph = sl.n2g.fit(model, sae, index, latents=latents[1:2], progress=False)[latents[1]]"
+GRAPH = "graph = sl.n2g.fit(index, latents[1:2], progress=False)[latents[1]]"
 CELLS = {
     "heatmap": "w = sl.heatmap(model, sae, texts, latents, index=index, selected_sequence=0, selected_token=9); w",
     "dashboard": "w = index.dashboard(latents[0], prompt='> fox gene\\nATGGCGTACCGGTTA\\nthe end')\n"

@@ -33,8 +33,8 @@ class FakeIndex:
         if rows.bos:
             self.counted[rows.offsets[:-1]] = False
         self.n_tokens, self.n_counted = rows.n_tokens, int(self.counted.sum())
-        if vocab is not None:
-            self.vocab = vocab
+        self.vocab = vocab
+        self.model, self.sae = fake_model(), fake_sae(self.d_sae)
         self._a = np.zeros((self.d_sae, rows.n_tokens), dtype=np.float32)
         for r in range(len(rows)):
             ids = rows[r].tolist()[int(rows.bos) :]
@@ -44,10 +44,7 @@ class FakeIndex:
 
     def postings(self, latent):
         token = np.flatnonzero(self._a[latent] > 0).astype(np.int32)
-        return (
-            token,
-            self._a[latent][token],
-        )
+        return token, self._a[latent][token]
 
 
 class FakeVocab:

@@ -8,7 +8,6 @@ import torch
 from synthetic import (
     FakeIndex,
     FakeVocab,
-    fake_model,
     fake_probe,
     fake_sae,
     openai,
@@ -18,8 +17,8 @@ from synthetic import (
 )
 
 from saelab.errors import SaelabError
-from saelab.n2g import N2GConfig, PatternGraph, fit
-from saelab.n2g.fit import fitting, probe
+from saelab.n2g import N2GConfig, PatternGraph, explainability, fit, fitting, simulated_loss
+from saelab.n2g.fit import probe
 from saelab.n2g.graph import render
 
 A, B, C, D = 1, 2, 3, 4
@@ -58,14 +57,7 @@ def world(monkeypatch):
     def make(rules, documents=None, **options):
         monkeypatch.setattr(probe, "activations", fake_probe(rules))
         index = FakeIndex(rules, rows_of(documents or random_documents(240, 20, 8, seed=3)), VOCAB)
-        graphs = fit(
-            fake_model(),
-            fake_sae(len(rules)),
-            index,
-            range(len(rules)),
-            config=N2GConfig(**options),
-            progress=False,
-        )
+        graphs = fit(index, range(len(rules)), config=N2GConfig(**options), progress=False)
         return index, graphs
 
     return make
@@ -145,7 +137,7 @@ def test_the_test_documents_are_never_looked_at(world):
 
     changed = FakeIndex([rule], index.rows, VOCAB)
     changed._a[0, corpus(index, 0).part == 2] = 7.0
-    other = fit(fake_model(), fake_sae(1), changed, [0], progress=False)
+    other = fit(changed, [0], progress=False)
     assert other[0].tree == graphs[0].tree
     assert other[0].score(split="test").f1 < 1.0
 
@@ -164,14 +156,13 @@ def test_pooled_and_single_fits_agree(world):
 
 def test_interrupted_fit_goes_on(world, tmp_path, monkeypatch):
     index, graphs = world([CASES["one token"][0], CASES["joint wildcard"][0]])
-    arguments = (fake_model(), fake_sae(2), index)
-    first = fit(*arguments, [0], path=tmp_path, progress=False)
+    first = fit(index, [0], path=tmp_path, progress=False)
     monkeypatch.setattr(probe, "activations", lambda *a: pytest.fail("asked again"))
-    again = fit(*arguments, [0], path=tmp_path, progress=False)
+    again = fit(index, [0], path=tmp_path, progress=False)
     assert again[0] == first[0]
     assert again[0].score() == first[0].score()
     with pytest.raises(pytest.fail.Exception):
-        fit(*arguments, [0], path=tmp_path, config=N2GConfig(seed=1), progress=False)
+        fit(index, [0], path=tmp_path, config=N2GConfig(seed=1), progress=False)
 
 
 @pytest.mark.parametrize("what", ["text", "settings", "algorithm", "SAE"])
@@ -180,7 +171,7 @@ def test_a_graph_of_something_else_is_made_anew_but_not_over_edits(world, tmp_pa
     config = N2GConfig()
 
     def again():
-        return fit(fake_model(), fake_sae(1), index, 0, path=tmp_path, config=config, progress=False)[0]
+        return fit(index, 0, path=tmp_path, config=config, progress=False)[0]
 
     first = again()
     if what == "text":
@@ -225,12 +216,11 @@ def test_verify_tells_a_cause_from_a_sign(world):
     graph = PatternGraph(target={"latent": 0})
     graph.index = index
     sign, cause = graph.add_path([B], value=1.0), graph.add_path([A, "*"], value=1.0)
-    model, sae = fake_model(), fake_sae(1)
     assert graph.score().f1 == 1.0
-    assert graph.verify(cause, model, sae)["sufficiency"] == 1.0
-    assert graph.verify(sign, model, sae)["sufficiency"] < 0.6
+    assert graph.verify(cause)["sufficiency"] == 1.0
+    assert graph.verify(sign, index)["sufficiency"] < 0.6
     with pytest.raises(SaelabError, match="no pattern ends"):
-        graph.verify(99, model, sae)
+        graph.verify(99)
 
 
 @pytest.mark.parametrize(
@@ -258,9 +248,28 @@ def test_settings_round_trip():
 def test_bad_latents_are_refused_before_work(world):
     index, _ = world([lambda t: 0.0])
     with pytest.raises(SaelabError, match="out of range"):
-        fit(fake_model(), fake_sae(1), index, [0, 1], progress=False)
+        fit(index, [0, 1], progress=False)
     with pytest.raises(SaelabError, match="index is of 1"):
-        fit(fake_model(), fake_sae(2), index, [0], progress=False)
+        fit(index, [0], sae=fake_sae(2), progress=False)
+
+
+def test_the_old_order_says_what_to_write(tiny):
+    from helpers import random_sae
+
+    sae = random_sae()
+    index, graph = FakeIndex([lambda t: 0.0], rows_of([[1]]), VOCAB), PatternGraph(target={"latent": 0})
+    for call, write in [
+        (lambda: fit(tiny, sae, index, [0]), r"write fit\(index, latents\)"),
+        (lambda: fit(tiny, sae), r"write fit\(index, latents\)"),
+        (lambda: simulated_loss(tiny, sae, {}, index), r"write simulated_loss\(index, graphs\)"),
+        (lambda: explainability(tiny, sae, index), r"write explainability\(index, latents\)"),
+        (lambda: graph.verify(1, tiny), r"write graph.verify\(node, index\)"),
+    ]:
+        with pytest.raises(SaelabError, match=write):
+            call()
+    index.model = None
+    with pytest.raises(SaelabError, match="opened without it: attach model and SAE"):
+        fit(index, [0])
 
 
 def test_with_a_real_model(tiny):
@@ -275,7 +284,7 @@ def test_with_a_real_model(tiny):
     sae = random_sae()
     index = sl.LatentIndex.build(tiny, sae, texts, progress=False)
     busy = np.argsort(-index.counts)[:3].tolist()
-    graphs = fit(tiny, sae, index, busy, config=N2GConfig(n_train=4), progress=False)
+    graphs = fit(index, busy, config=N2GConfig(n_train=4), progress=False)
     assert list(graphs) == busy
     for latent, graph in graphs.items():
         assert graph.latent == latent

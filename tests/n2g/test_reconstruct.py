@@ -18,21 +18,20 @@ def world(tiny):
     rng = np.random.default_rng(0)
     words = " ".join(SENTENCES).split()
     sae = random_sae()
-    index = sl.LatentIndex.build(
+    return sl.LatentIndex.build(
         tiny, sae, [" ".join(rng.choice(words, 9)) for _ in range(24)], progress=False
     )
-    return tiny, sae, index
 
 
 def test_perfect_simulation_is_the_sae(world, monkeypatch):
-    model, sae, index = world
+    index = world
     parts = [(index.postings(i), i) for i in range(index.d_sae)]
     token = np.concatenate([p.token for p, _ in parts]).astype(np.int64)
     latent = np.concatenate([np.full(len(p.token), i) for p, i in parts])
     value = np.concatenate([p.value for p, _ in parts])
     order = np.argsort(token, kind="stable")
     monkeypatch.setattr(reconstruct, "simulate", lambda *_: (token[order], latent[order], value[order]))
-    loss = simulated_loss(model, sae, {0: PatternGraph(target={"latent": 0})}, index, progress=False)
+    loss = simulated_loss(index, {0: PatternGraph(target={"latent": 0})}, progress=False)
     assert loss.ce_graphs == pytest.approx(loss.ce_sae, abs=1e-5)
     assert loss.kl_graphs == pytest.approx(loss.kl_sae, abs=1e-5)
     assert loss.explained == pytest.approx(1.0, abs=1e-3)
@@ -41,22 +40,22 @@ def test_perfect_simulation_is_the_sae(world, monkeypatch):
 
 def test_graphs_that_say_nothing(world):
     """Without any prediction the model runs on the decoder's bias."""
-    model, sae, index = world
-    loss = simulated_loss(model, sae, {0: PatternGraph(target={"latent": 0})}, index, progress=False)
+    index = world
+    loss = simulated_loss(index, {0: PatternGraph(target={"latent": 0})}, progress=False)
     assert loss.latents == 0
     assert loss.kl_graphs != pytest.approx(loss.kl_sae, abs=1e-4)
     empty = {0: PatternGraph(target={"latent": 0})}
-    batches = [simulated_loss(model, sae, empty, index, batch_tokens=b, progress=False) for b in (32, 4096)]
+    batches = [simulated_loss(index, empty, batch_tokens=b, progress=False) for b in (32, 4096)]
     for name, number in batches[0].to_dict().items():
         assert number == pytest.approx(batches[1].to_dict()[name], rel=1e-4), name
 
 
 def test_simulation_is_the_scaled_prediction(world):
-    _, _, index = world
+    index = world
     latent = int(np.argmax(index.counts))
     graph = PatternGraph(target={"latent": latent})
     graph.add_path(["*"], value=3.0)
-    token, which, value = reconstruct.simulate({latent: graph}, index)
+    token, which, value = reconstruct.simulate({latent: graph}, corpus(index))
     scale = graph.score(index, split="train").scale
     assert (np.diff(token) >= 0).all()
     assert set(which.tolist()) == {latent}
@@ -77,9 +76,9 @@ def test_bigram_by_hand():
 
 
 def test_what_cannot_be_simulated(world):
-    model, sae, index = world
+    index = world
     with pytest.raises(SaelabError, match="no graphs"):
-        simulated_loss(model, sae, {}, index, progress=False)
+        simulated_loss(index, {}, progress=False)
     one, two = (PatternGraph(target={"latent": 0}, config={"seed": s}) for s in (0, 1))
     with pytest.raises(SaelabError, match="seeds"):
-        simulated_loss(model, sae, {0: one, 1: two}, index, progress=False)
+        simulated_loss(index, {0: one, 1: two}, progress=False)

@@ -16,7 +16,7 @@ from synthetic import (
 
 from saelab.errors import SaelabError
 from saelab.n2g.corpus import corpus
-from saelab.n2g.score import wilson
+from saelab.n2g.score import interval
 
 
 @pytest.fixture(scope="module")
@@ -89,11 +89,11 @@ def test_threshold_splits_weak_and_strong(index):
 
 def test_wilson_by_hand():
     """8 of 10 at z = 1.96: (0.4902, 0.9433), the textbook values."""
-    low, high = wilson(8, 10)
+    low, high = interval(8, 10)
     assert low == pytest.approx(0.4902, abs=1e-4)
     assert high == pytest.approx(0.9433, abs=1e-4)
-    assert wilson(0, 0) is None
-    assert wilson(0, 5)[0] == 0.0
+    assert interval(0, 0) is None
+    assert interval(0, 5)[0] == 0.0
 
 
 def test_split_is_by_document_and_complete():

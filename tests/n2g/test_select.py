@@ -1,12 +1,11 @@
-"""What is chosen: patterns that hold on train and valid together, none that others make needless."""
+"""What is chosen: patterns that hold on train and valid together."""
 
 import numpy as np
 import pytest
 from synthetic import FakeIndex, random_documents, rows_of
 
 from saelab.n2g.corpus import corpus
-from saelab.n2g.fit.rules import Costs
-from saelab.n2g.fit.select import Selector
+from saelab.n2g.fit.select import Costs, Selector
 
 A, B, C = 1, 2, 3
 
@@ -34,7 +33,7 @@ def selector(index, *patterns, changed=None):
 def test_the_right_pattern_wins(index):
     right = (tok(C), tok(A))
     mine = selector(index, (tok(C),), right, (tok(C), tok(A, B)), (tok(C), tok(A), tok(B)))
-    assert [p.items for p in mine.prune(mine.choose())] == [right]
+    assert [p.items for p in mine.choose()] == [right]
 
 
 def test_what_was_chance_on_train_is_not_chosen(index):
@@ -48,20 +47,13 @@ def test_what_was_chance_on_train_is_not_chosen(index):
     assert [p.items for p in mine.choose()] == [(tok(C), tok(A))]
 
 
-def test_pruning_takes_needless_patterns_and_false_alternatives(index):
-    mine = selector(index)
-    wide, same = (tok(C), tok(A, B)), (tok(C), tok(A), tok(4))
-    chosen = [mine.candidate(items, probed=False) for items in (same, wide)]
-    assert [p.items for p in mine.prune(chosen)] == [(tok(C), tok(A))]
-
-
 def test_test_documents_do_not_matter(index):
     c = corpus(index, 0)
     patterns = [(tok(C),), (tok(C), tok(A)), (tok(B), tok(A))]
     y = index._a[0] > 0
     flipped = np.where(c.part == 2, ~y, y)
     chosen = [
-        [p.items for p in s.prune(s.choose())]
+        [p.items for p in s.choose()]
         for s in (selector(index, *patterns, changed=y), selector(index, *patterns, changed=flipped))
     ]
     assert chosen[0] == chosen[1]

@@ -115,19 +115,6 @@ def proposals(c: Corpus, y: np.ndarray, items: Items, negation: bool) -> Iterato
                 yield narrower
 
 
-def lookups(c: Corpus, y: np.ndarray, negation: bool) -> Iterator[Items]:
-    """The tokens on which the latent fires most times they occur, whatever is before them."""
-    train = c.train_positions
-    hits = np.bincount(c.tokens.ids[train[y[train]]], minlength=c.tokens.n_vocab)
-    for rate in (0.5, 0.7, 0.9):
-        ids = np.flatnonzero((hits >= LEAST) & (hits >= rate * c.token_counts[0]))
-        if len(ids):
-            plain: Items = (("tok", tuple(ids.tolist()), 0, 0),)
-            yield plain
-            if negation and (narrower := exclusion(c, y, plain)) is not None:
-                yield narrower
-
-
 def pairs(c: Corpus, y: np.ndarray, d: int) -> Iterator[Items]:
     """For each token that fires at times: the tokens ``d`` before it with which it fires most times."""
     ids, size = c.tokens.ids, c.tokens.n_vocab

@@ -18,12 +18,12 @@ from typing import Any
 
 import numpy as np
 
+from saelab.n2g.config import N2GConfig
 from saelab.n2g.fit.probe import Fillers, Prompt, Question
 from saelab.n2g.graph.tree import Item
 
 _LENGTHS = (1, 1, 1, 1, 4, 8)  # suffix lengths asked together
 _RESTORED = (1, 1, 2, 4, 8)  # numbers of restored wildcards asked together
-_DOUBT = 0.25  # how near the border a kept share must be for more replacements
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,6 @@ class Instance:
         Whether the pattern begins at the row's start.
     value
         Activation on the suffix right after BOS.
-    sufficiency
-        Share of joint fillings that keep ``keep`` of it.
     """
 
     example: Example
@@ -62,7 +60,6 @@ class Instance:
     imp: tuple[float, ...]
     start: bool
     value: float
-    sufficiency: float
 
     @property
     def items(self) -> tuple[Item, ...]:
@@ -74,26 +71,8 @@ class Instance:
         return tuple([*parts, ("start", (), 0, 0)] if self.start else parts)
 
 
-@dataclass(frozen=True)
-class Probing:
-    """The numbers of :class:`saelab.n2g.N2GConfig` that the questions need."""
-
-    keep: float
-    wild: float
-    pads: tuple[int, ...]
-    fillers: int
-    joint: int
-    joint_min: float
-    limit: int  # longest prompt the model takes, BOS not counted
-
-
-def generalise(found: Instance, how: Probing, fillers: Fillers) -> Question[Instance]:
-    """Steps 3 and 4 of the module's docstring: from a minimal suffix to a pattern."""
-    found = yield from _wildcards(found, how, fillers)
-    return (yield from _joint(found, how, fillers))
-
-
-def minimal(example: Example, how: Probing, fillers: Fillers) -> Question[Instance | None]:
+def minimal(example: Example, config: N2GConfig, fillers: Fillers) -> Question[Instance | None]:
+    """Steps 1 and 2 of the module's docstring."""
     tokens = example.tokens
     for lengths in _in_steps(range(1, len(tokens) + 1), _LENGTHS):
         suffixes = [tokens[len(tokens) - n :] for n in lengths]
@@ -101,14 +80,26 @@ def minimal(example: Example, how: Probing, fillers: Fillers) -> Question[Instan
         strong = [
             (s, float(v))
             for s, v in zip(suffixes, values, strict=True)
-            if v > 0 and v >= how.keep * example.value
+            if v > 0 and v >= config.keep * example.value
         ]
-        anywhere = yield from _hold_anywhere(strong, how, fillers)
+        anywhere = yield from _hold_anywhere(strong, config, fillers)
         for (suffix, value), holds in zip(strong, anywhere, strict=True):
             if holds or (example.whole and len(suffix) == len(tokens)):
                 n = len(suffix)
-                return Instance(example, suffix, (False,) * n, (1.0,) * n, not holds, value, 1.0)
+                return Instance(example, suffix, (False,) * n, (1.0,) * n, not holds, value)
     return None
+
+
+def generalise(found: Instance, config: N2GConfig, fillers: Fillers) -> Question[Instance]:
+    """Steps 3 and 4: from a minimal suffix to a pattern."""
+    tokens, m = found.tokens, config.fillers
+    values = yield [
+        (*tokens[:j], *fillers.draw(1), *tokens[j + 1 :]) for j in range(len(tokens)) for _ in range(m)
+    ]
+    kept = np.minimum(values / found.value, 1.0).reshape(-1, m).mean(axis=1)
+    imp = tuple((1 - kept).tolist())
+    found = replace(found, imp=imp, wild=tuple(i < config.wild for i in imp))
+    return (yield from _joint(found, config, fillers))
 
 
 def _in_steps(things: Sequence[Any], sizes: Sequence[int]) -> Iterator[Sequence[Any]]:
@@ -120,72 +111,39 @@ def _in_steps(things: Sequence[Any], sizes: Sequence[int]) -> Iterator[Sequence[
         at += size
 
 
-def _pads(length: int, how: Probing, fillers: Fillers) -> list[Prompt]:
-    lengths = [min(p, how.limit - length) for p in how.pads]
-    return [fillers.draw(p) for p in lengths if p > 0]
-
-
 def _hold_anywhere(
-    strong: Sequence[tuple[Prompt, float]], how: Probing, fillers: Fillers
+    strong: Sequence[tuple[Prompt, float]], config: N2GConfig, fillers: Fillers
 ) -> Question[list[bool]]:
     """Which suffixes keep their activation with random tokens before them."""
-    padded = [[pad + suffix for pad in _pads(len(suffix), how, fillers)] for suffix, _ in strong]
+    lengths = [[min(p, fillers.limit - len(suffix)) for p in config.pads] for suffix, _ in strong]
+    padded = [
+        [fillers.draw(n) + suffix for n in some if n > 0]
+        for (suffix, _), some in zip(strong, lengths, strict=True)
+    ]
     if not any(padded):
         return [True] * len(strong)  # the suffix fills the context: there is nowhere else
     values = iter((yield [p for prompts in padded for p in prompts]))
     out = []
     for (_, value), prompts in zip(strong, padded, strict=True):
-        kept = [next(values) >= how.keep * value for _ in prompts]
+        kept = [next(values) >= config.keep * value for _ in prompts]
         out.append(2 * sum(kept) >= len(kept))
     return out
 
 
-def _wildcards(found: Instance, how: Probing, fillers: Fillers) -> Question[Instance]:
-    """Two replacements of each token; as many more as ``fillers`` allows where those two leave a doubt."""
-    places = list(range(len(found.tokens)))
-    kept: list[list[float]] = [[] for _ in places]
-    for m in (min(2, how.fillers), how.fillers - min(2, how.fillers)):
-        if not places or not m:
-            break
-        values = yield [_replaced(found.tokens, j, fillers) for j in places for _ in range(m)]
-        for j, some in zip(places, np.minimum(values / found.value, 1.0).reshape(-1, m), strict=True):
-            kept[j] += some.tolist()
-        places = [
-            j for j in places if max(kept[j]) > 1 - how.wild - _DOUBT and min(kept[j]) < 1 - how.wild + _DOUBT
-        ]
-    imp = tuple(1 - sum(k) / len(k) for k in kept)
-    return replace(found, imp=imp, wild=tuple(i < how.wild for i in imp))
-
-
-def _replaced(tokens: Prompt, j: int, fillers: Fillers) -> Prompt:
-    return (*tokens[:j], *fillers.draw(1), *tokens[j + 1 :])
-
-
-def fill(
-    tokens: Prompt, wild: Sequence[bool], start: bool, how: Probing, fillers: Fillers, m: int
-) -> list[Prompt]:
-    """``m`` prompts with every wildcard random, and random tokens before unless the start matters."""
-    out = []
-    for i in range(m):
-        body = tuple(fillers.draw(1)[0] if w else t for t, w in zip(tokens, wild, strict=True))
-        lengths = (0, *how.pads)
-        pad = 0 if start else min(lengths[i % len(lengths)], how.limit - len(body))
-        out.append(fillers.draw(pad) + body)
-    return out
-
-
-def _joint(found: Instance, how: Probing, fillers: Fillers) -> Question[Instance]:
+def _joint(found: Instance, config: N2GConfig, fillers: Fillers) -> Question[Instance]:
     """Give wildcards their tokens back, most important first, until enough fillings keep the activation."""
-    wild = list(found.wild)
+    wild = found.wild
     # of equal importance, the nearer to the token that fires
     order = sorted((i for i, w in enumerate(wild) if w), key=lambda i: (found.imp[i], i), reverse=True)
     for counts in _in_steps(range(len(order)), _RESTORED):
-        trials = [[w and i not in order[:n] for i, w in enumerate(wild)] for n in counts]
-        values = yield [
-            p for t in trials for p in fill(found.tokens, t, found.start, how, fillers, how.joint)
+        trials = [
+            replace(found, wild=tuple(w and i not in order[:n] for i, w in enumerate(wild))) for n in counts
         ]
-        kept = (values >= how.keep * found.value).reshape(len(trials), -1).mean(axis=1)
+        values = yield [
+            filled.prompt for t in trials for filled in fillers.fill(t.items, config.joint, config.pads)
+        ]
+        kept = (values >= config.keep * found.value).reshape(len(trials), -1).mean(axis=1)
         for trial, share in zip(trials, kept.tolist(), strict=True):
-            if share >= how.joint_min:
-                return replace(found, wild=tuple(trial), sufficiency=share)
-    return replace(found, wild=(False,) * len(wild), sufficiency=1.0)
+            if share >= config.joint_min:
+                return trial
+    return replace(found, wild=(False,) * len(wild))

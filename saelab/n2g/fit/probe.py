@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from saelab import models
+from saelab.models import HookedModel
+from saelab.n2g.graph.tree import Item
+from saelab.sae import SAE
 
 Prompt = tuple[int, ...]
 Answer = TypeVar("Answer")
@@ -18,10 +23,8 @@ _REMEMBERED = 400_000_000  # bytes of answers
 _SPARE = 256  # tokens of padding that are worth a pass
 
 
-def activations(
-    model: Any, sae: Any, ids: torch.Tensor, last: torch.Tensor, latents: torch.Tensor
-) -> torch.Tensor:
-    """(B, len(latents)) activations at position ``last`` (B,) of each row of ``ids`` (B, T).
+def activations(model: HookedModel, sae: SAE, ids: Tensor, last: Tensor, latents: Tensor) -> Tensor:
+    """(B, n) activations of ``latents`` (n,) at position ``last`` (B,) of each row of ``ids`` (B, T).
 
     A forward pass to the SAE's hook point, no further, and the SAE on one position of each row. What is after
     it in the row is padding: a causal model does not see it, so no mask is needed.
@@ -30,7 +33,7 @@ def activations(
     with models.lock(model), torch.no_grad():
         x = models.run_to_hooks(model, ids, [hook])[hook]  # (B, T, d_in)
         x = x[torch.arange(len(ids)), last.to(x.device)]  # (B, d_in)
-        return sae.encode(x.to(next(sae.parameters()).dtype))[:, latents].float().cpu()  # (B, n)
+        return sae.encode(x.to(next(sae.parameters()).dtype))[:, latents].float().cpu()
 
 
 class Prober:
@@ -38,17 +41,20 @@ class Prober:
 
     Attributes
     ----------
+    limit
+        Longest prompt the model takes, BOS not counted.
     forwards, tokens
         Forward passes made so far, and tokens in them.
     """
 
     def __init__(
-        self, model: Any, sae: Any, latents: Sequence[int], bos: int | None, batch_tokens: int = 4096
+        self, model: HookedModel, sae: SAE, latents: Sequence[int], bos: int | None, batch_tokens: int = 4096
     ):
-        self.model, self.sae, self.bos, self.batch_tokens = model, sae, bos, batch_tokens
+        self.model, self.sae, self.batch_tokens = model, sae, batch_tokens
+        self.head = () if bos is None else (bos,)
         self.latents = torch.tensor(list(latents), dtype=torch.long)
         self.column = {latent: i for i, latent in enumerate(latents)}
-        self.limit = models.context_length(model) - (bos is not None)
+        self.limit = models.context_length(model) - len(self.head)
         self.forwards = self.tokens = 0
         self._known: dict[Prompt, np.ndarray] = {}
 
@@ -56,27 +62,25 @@ class Prober:
         """Find out about all of ``prompts`` (given without BOS) that are not known yet."""
         if len(self._known) * (len(self.latents) * 4 + 200) > _REMEMBERED:
             self._known.clear()
-        new = sorted((p for p in dict.fromkeys(prompts) if p not in self._known), key=len)
-        head, i = int(self.bos is not None), 0
-        while i < len(new):
-            j = i + 1
-            real = head + len(new[i])
-            while j < len(new):
-                width = head + len(new[j])
-                padded = width * (j + 1 - i)
-                # some padding costs less than another pass
-                if padded > self.batch_tokens or padded - real - width > _SPARE + (real + width) // 3:
-                    break
-                real += width
-                j += 1
-            self._run(new[i:j])
-            i = j
+        batch: list[Prompt] = []
+        real = 0  # tokens of the batch that are not padding
+        for prompt in sorted((p for p in dict.fromkeys(prompts) if p not in self._known), key=len):
+            width = len(self.head) + len(prompt)
+            padded = width * (len(batch) + 1)
+            # some padding costs less than another pass
+            spare = _SPARE + (real + width) // 3
+            if batch and (padded > self.batch_tokens or padded - real - width > spare):
+                self._run(batch)
+                batch, real = [], 0
+            batch.append(prompt)
+            real += width
+        if batch:
+            self._run(batch)
 
     def _run(self, prompts: list[Prompt]) -> None:
-        head = () if self.bos is None else (self.bos,)
         width = len(prompts[-1])
-        ids = torch.tensor([head + p + (0,) * (width - len(p)) for p in prompts], dtype=torch.long)  # (B, T)
-        last = torch.tensor([len(head) + len(p) - 1 for p in prompts])  # (B,)
+        ids = torch.tensor([self.head + p + (0,) * (width - len(p)) for p in prompts], dtype=torch.long)
+        last = torch.tensor([len(self.head) + len(p) - 1 for p in prompts])
         found = activations(self.model, self.sae, ids, last, self.latents).numpy()  # (B, n)
         self.forwards += 1
         self.tokens += ids.numel()
@@ -108,12 +112,32 @@ class Prober:
         return results
 
 
-class Fillers:
-    """Random tokens in the frequencies of the text, special tokens left out."""
+@dataclass(frozen=True)
+class Filled:
+    """One filling of a pattern: tokens in reading order, which item each is of (-1: random), tokens before."""
 
-    def __init__(self, counts: np.ndarray, seed: int):
+    tokens: Prompt
+    items: tuple[int, ...]
+    pad: Prompt
+
+    @property
+    def prompt(self) -> Prompt:
+        """What is asked."""
+        return self.pad + self.tokens
+
+    def without(self, item: int, filler: int) -> Prompt:
+        """The prompt with the token of one item replaced."""
+        body = tuple(filler if i == item else t for t, i in zip(self.tokens, self.items, strict=True))
+        return self.pad + body
+
+
+class Fillers:
+    """Random tokens in the frequencies of the text, special tokens left out; ``limit``: longest prompt."""
+
+    def __init__(self, counts: np.ndarray, seed: int | list[int], limit: int):
         self._rng = np.random.default_rng(seed)
         self._cumulative = np.cumsum(counts, dtype=np.float64)
+        self.limit = limit
 
     def draw(self, n: int, without: Sequence[int] = ()) -> Prompt:
         """``n`` tokens, none of ``without`` as far as a few tries can do."""
@@ -126,3 +150,25 @@ class Fillers:
             if not set(drawn) & set(without):
                 break
         return drawn
+
+    def fill(self, items: Sequence[Item], m: int, pads: Sequence[int]) -> list[Filled]:
+        """``m`` fillings of a pattern: all but its exact tokens random, random tokens before it too."""
+        lengths = (0, *pads)
+        return [self._fill(items, lengths[i % len(lengths)]) for i in range(m)]
+
+    def _fill(self, items: Sequence[Item], pad: int) -> Filled:
+        tokens: list[int] = []
+        which: list[int] = []
+        for place, (kind, ids, lo, hi) in enumerate(items):
+            if kind == "tok":
+                tokens.append(int(self._rng.choice(ids)))
+                which.append(place)
+            elif kind == "start":
+                pad = 0
+            else:
+                width = int(self._rng.integers(lo, hi + 1)) if kind == "gap" else 1
+                tokens += self.draw(width, without=ids)
+                which += [-1] * width
+        tokens, which = tokens[: self.limit], which[: self.limit]
+        pad = max(0, min(pad, self.limit - len(tokens)))
+        return Filled(tuple(tokens[::-1]), tuple(which[::-1]), self.draw(pad))

@@ -14,14 +14,29 @@ from functools import cached_property
 import numpy as np
 
 from saelab.n2g.corpus import Corpus
-from saelab.n2g.fit.rules import Costs, f1
 from saelab.n2g.graph.tree import Item
+from saelab.n2g.score import f1
 
-FEW = 10  # firings in a part below which the text neither proposes a pattern nor speaks against one
+FEW = 10  # firings in a part below which the text proposes no pattern
 
 _TRIALS = 8  # broad patterns that the choice is tried without
 
 Items = tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class Costs:
+    """F1 that a node and an alternative must each gain."""
+
+    node: float
+    alternative: float
+
+    def of(self, items: Iterable[Item]) -> float:
+        """Cost of a pattern by itself."""
+        return sum(
+            self.node * (0.5 if kind == "any" else 1.0) + self.alternative * max(0, len(ids) - 1)
+            for kind, ids, _, _ in items
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,13 +77,9 @@ class Selector:
         """Further candidates."""
         for items in patterns:
             if items not in self.pool:
-                self.pool[items] = self.candidate(items, probed)
-
-    def candidate(self, items: Items, probed: bool) -> Candidate:
-        """A pattern with its matches."""
-        at = self.c.tokens.match(items)
-        part = self.c.part[at]
-        return Candidate(items, at[part == 0], at[part == 1], probed)
+                at = self.c.tokens.match(items)
+                part = self.c.part[at]
+                self.pool[items] = Candidate(items, at[part == 0], at[part == 1], probed)
 
     def choose(self) -> list[Candidate]:
         """Greedy choice, made again without one of its broad patterns as long as that is better.
@@ -130,7 +141,7 @@ class Selector:
     def _gain(self, candidate: Candidate, covered: np.ndarray, tp: int, predicted: int) -> float:
         new = candidate.at[~covered[candidate.at]]
         after = f1(tp + int(self.y[new].sum()), predicted + len(new), self.fires_both)
-        return float(after) - float(f1(tp, predicted, self.fires_both)) - self.costs.of(candidate.items)
+        return float(after - f1(tp, predicted, self.fires_both)) - self.costs.of(candidate.items)
 
     def uncovered(self, chosen: Sequence[Candidate]) -> np.ndarray:
         """Train positions where the latent fires and no chosen pattern matches, ascending."""
@@ -139,74 +150,3 @@ class Selector:
         for candidate in chosen:
             left[candidate.train] = False
         return np.flatnonzero(left)
-
-    # ------------------------------------------------------------------------------------------- pruning
-
-    def prune(self, chosen: list[Candidate]) -> list[Candidate]:
-        """Take away patterns and far ends of patterns that the others have made needless, and alternatives
-        that do not hold on valid."""
-        if self.fires_valid < FEW:
-            return [p for p in chosen if 2 * int(self.y[p.valid].sum()) >= len(p.valid)]
-        union = _Union(self, [self._without_false_alternatives(p) for p in chosen])
-        changed = True
-        while changed:
-            changed = False
-            for old in reversed(list(union.patterns)):
-                for new in [None, self._shorter(old)]:
-                    if union.try_instead(old, new):
-                        changed = True
-                        break
-        return union.patterns
-
-    def _shorter(self, p: Candidate) -> Candidate | None:
-        """The pattern without its earliest item."""
-        items = list(p.items[:-1])
-        while len(items) > 1 and items[-1][0] in ("any", "gap"):
-            items.pop()
-        return self.candidate(tuple(items), p.probed) if items else None
-
-    def _without_false_alternatives(self, p: Candidate) -> Candidate:
-        """Without the alternatives that on valid only ever meant false alarms."""
-        kinds = [kind for kind, *_ in p.items]
-        items = list(p.items)
-        for back in range(kinds.index("gap") if "gap" in kinds else len(kinds)):
-            kind, ids, lo, hi = items[back]
-            if kind == "tok" and len(ids) > 1:
-                there = self.c.tokens.ids[p.valid - back]
-                bad = set(np.setdiff1d(there[~self.y[p.valid]], there[self.y[p.valid]]).tolist())
-                left = tuple(i for i in ids if i not in bad)
-                if left:
-                    items[back] = (kind, left, lo, hi)
-        return p if tuple(items) == p.items else self.candidate(tuple(items), p.probed)
-
-
-class _Union:
-    """Several patterns together on train and valid, kept up to date while one is exchanged."""
-
-    def __init__(self, selector: Selector, patterns: list[Candidate]):
-        self.y, self.fires, self.costs = selector.y, selector.fires_both, selector.costs
-        self.patterns = patterns
-        self.times = np.zeros(len(self.y), dtype=np.int32)  # patterns that match at each position
-        for p in patterns:
-            self.times[p.at] += 1
-        at = np.flatnonzero(self.times)
-        self.tp, self.predicted = int(self.y[at].sum()), len(at)
-
-    def try_instead(self, old: Candidate, new: Candidate | None) -> bool:
-        """Put ``new`` (or nothing) in the place of ``old`` if F1 less cost does not fall by it."""
-        lost = old.at[self.times[old.at] == 1]
-        self.times[old.at] -= 1
-        won = new.at[self.times[new.at] == 0] if new else old.at[:0]
-        tp = self.tp - int(self.y[lost].sum()) + int(self.y[won].sum())
-        predicted = self.predicted - len(lost) + len(won)
-        change = float(f1(tp, predicted, self.fires)) - float(f1(self.tp, self.predicted, self.fires))
-        saved = self.costs.of(old.items) - (self.costs.of(new.items) if new else 0.0)
-        if change + saved >= 0:
-            if new:
-                self.times[new.at] += 1
-            at = self.patterns.index(old)
-            self.patterns[at : at + 1] = [new] if new else []
-            self.tp, self.predicted = tp, predicted
-            return True
-        self.times[old.at] += 1
-        return False

@@ -7,11 +7,12 @@ graph it began with and gives the same tree, node ids included.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from saelab.errors import SaelabError, unknown
+from saelab.n2g.graph import render
 from saelab.n2g.graph.tree import (
     ROOT,
     Branch,
@@ -64,12 +65,8 @@ def _ids(ids: Any) -> tuple[int, ...]:
 
 
 def _value(value: Any) -> float:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, (int, float))
-        or not math.isfinite(value)
-        or value < 0
-    ):
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not math.isfinite(value) or value < 0:
         raise SaelabError(f"a value is a finite number ≥ 0, got {value!r}")
     return float(value)
 
@@ -174,11 +171,11 @@ def add_path(work: _Work, items: list[Any], value: float) -> Branch:
 
 
 def _follow(branch: Branch, items: list[Item]) -> Branch:
-    for kind, ids, lo, hi in items:
-        if kind == "tok":  # alternatives may now be spread over several nodes; any of them will do
-            branch = next(c for c in branch.children if c.kind == "tok" and set(c.ids) <= set(ids))
+    for item in items:
+        if item[0] == "tok":  # alternatives may now be spread over several nodes; any of them will do
+            branch = next(c for c in branch.children if c.kind == "tok" and set(c.ids) <= set(item[1]))
         else:
-            branch = next(c for c in branch.children if (c.kind, c.ids, c.lo, c.hi) == (kind, ids, lo, hi))
+            branch = next(c for c in branch.children if c.item == item)
     return branch
 
 
@@ -314,13 +311,52 @@ def lock(work: _Work, node: int, on: bool = True) -> Branch:
     return branch
 
 
-OPS: dict[str, Callable[..., Branch | None]] = {
-    f.__name__: f
-    for f in (
-        delete, wildcard, specialise, add_alternative, remove_alternative, add_path, exclude, gap,
-        anchor_start, set_value, set_ends, merge, split, lock,
+class Op(NamedTuple):
+    """One edit: what it does, and how a history words it.
+
+    ``words`` is a text in which ``{node}`` and ``{ids}`` are the tokens of the node and of the arguments, or a
+    function from the arguments to such a text. The editor's tool for it is in ``widgets/n2g_tools.js``.
+    """
+
+    run: Callable[..., Branch | None]
+    words: str | Callable[[Mapping[str, Any]], str]
+
+
+OPS: dict[str, Op] = {
+    "delete": Op(delete, "delete {node}"),
+    "wildcard": Op(wildcard, "any token for {node}"),
+    "specialise": Op(specialise, "{ids} for {node}"),
+    "add_alternative": Op(add_alternative, "{ids} beside {node}"),
+    "remove_alternative": Op(remove_alternative, "no longer {ids}"),
+    "add_path": Op(add_path, "add {items}"),
+    "exclude": Op(exclude, "not after {ids}: {node}"),
+    "gap": Op(gap, lambda a: f"gap {a.get('lo')}–{a.get('hi')} at {{node}}"),
+    "anchor_start": Op(anchor_start, lambda a: _if_on(a, "only at the start", "anywhere") + ": {node}"),
+    "set_value": Op(set_value, lambda a: "value of {node}: " + _number(a.get("value"))),
+    "set_ends": Op(set_ends, lambda a: f"fit the value{'s' if len(a.get('ends', ())) > 1 else ''} again"),
+    "merge": Op(merge, "merge {node} with its neighbour"),
+    "split": Op(split, "split {node}"),
+    "lock": Op(lock, lambda a: _if_on(a, "lock", "unlock") + " {node}"),
+}
+
+
+def _if_on(args: Mapping[str, Any], yes: str, no: str) -> str:
+    return yes if args.get("on", True) else no
+
+
+def _number(value: float | None) -> str:
+    return "no pattern ends here" if value is None else f"{value:.3g}"
+
+
+def words(labels: Mapping[int, str], before: Tree, op: str, args: Mapping[str, Any]) -> str:
+    """One step of a history in words; ``before``: the tree it was made on."""
+    node, ids = before.nodes.get(args.get("node", args.get("a", 0))), args.get("ids")
+    text = OPS[op].words
+    return (text if isinstance(text, str) else text(args)).format(
+        node=render.item(labels, node.item, 3) if node else "",
+        ids=render.tokens(labels, ids, 3) if isinstance(ids, (list, tuple)) and ids else "",
+        items=render.items(labels, parse_items(args["items"]), 3) if op == "add_path" else "",
     )
-}  # fmt: skip
 
 
 def apply(tree: Tree, op: str, args: dict[str, Any]) -> tuple[Tree, int]:
@@ -336,7 +372,7 @@ def apply(tree: Tree, op: str, args: dict[str, Any]) -> tuple[Tree, int]:
         raise unknown("edit", op, OPS)
     root, by_id = thaw(tree)
     try:
-        focus = OPS[op](_Work(root, by_id), **args)
+        focus = OPS[op].run(_Work(root, by_id), **args)
     except TypeError as error:
         raise SaelabError(f"{op} does not take these arguments: {error}") from None
     after = freeze(root, tree.next_id)

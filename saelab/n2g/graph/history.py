@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
 from saelab.errors import SaelabError
-from saelab.n2g.graph import edits, render
-from saelab.n2g.graph.tree import Tree, check
+from saelab.n2g.graph import edits, render, serial
+from saelab.n2g.graph.tree import Pattern, Tree, check
 
 
 @dataclass(frozen=True)
-class Edit:
+class GraphEdit:
     """One step of a graph's history."""
 
     op: str
@@ -23,26 +24,88 @@ class Edit:
     delta: dict[str, int] | None = None  # change in tp, fp, fn on the valid split, where it was measured
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain JSON."""
+        """As plain JSON.
+
+        >>> sl.n2g.GraphEdit("delete", {"node": 3}).to_dict()["op"]
+        'delete'
+        """
         return {"op": self.op, "args": self.args, "note": self.note, "delta": self.delta}
 
 
 class Editable:
-    """A pattern tree that is edited; :class:`saelab.n2g.PatternGraph` adds what it explains."""
+    """A pattern tree that is edited; :class:`saelab.n2g.PatternGraph` adds what it explains.
+
+    Every edit takes a ``note``, is one step of :attr:`history`, and returns the node to look at afterwards.
+
+    Examples
+    --------
+    >>> g = sl.n2g.PatternGraph(labels={1: "Host", 2: ":", 3: "example"})
+    >>> node = g.add_path([1, 2, 3], value=2.0)
+    >>> g.wildcard(2, note="any separator will do")
+    2
+    >>> g.undo()["op"], g.redo()["op"], g.steps()[-1]
+    ('wildcard', 'wildcard', 'any token for `:`')
+    """
 
     def __init__(self, tree: Tree | None, labels: Mapping[int, str] | None):
         self.tree = tree or Tree()
         check(self.tree)
         self.labels: dict[int, str] = render.Labels(labels or {})
-        self._done: list[tuple[Tree, Edit]] = []  # the tree before each edit
-        self._undone: list[tuple[Tree, Edit]] = []  # the tree after each edit that was taken back
+        self._done: list[tuple[Tree, GraphEdit]] = []  # the tree before each edit
+        self._undone: list[tuple[Tree, GraphEdit]] = []  # the tree after each edit that was taken back
+
+    @property
+    def dense(self) -> bool:
+        """Whether some pattern says nothing about the activating token."""
+        return any(self.tree.nodes[i].kind in ("any", "not") for i in self.tree.children[0])
+
+    def __len__(self) -> int:
+        return len(self.tree.nodes)
+
+    def patterns(self) -> tuple[Pattern, ...]:
+        """All patterns, lowest rank first.
+
+        >>> len(graph.patterns()) == len(graph.paths())
+        True
+        """
+        return self.tree.patterns
+
+    def paths(self) -> list[dict[str, Any]]:
+        """One dict per pattern: text, value, counts, nodes from the activating token on.
+
+        >>> sorted(graph.paths()[0])
+        ['n', 'n_fire', 'node', 'nodes', 'text', 'value']
+        """
+        return [
+            {
+                "node": p.node, "text": render.pattern(self.labels, p), "value": p.end.value, "n": p.end.n,
+                "n_fire": p.end.n_fire, "nodes": list(p.path),
+            }
+            for p in reversed(self.tree.patterns)
+        ]  # fmt: skip
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """One dict per node, parents first: id, parent, kind, ids, text, lo, hi, imp, end, origin, locked.
+
+        >>> graph.nodes()[0]["id"]
+        1
+        """
+        return [serial.node_dict(self.labels, node) for node in self.tree.nodes.values()]
+
+    def to_dot(self) -> str:
+        """Graphviz source.
+
+        >>> graph.to_dot()[:11]
+        'digraph n2g'
+        """
+        return render.dot(self.tree, self.labels)
 
     def apply(
         self, op: str, args: Mapping[str, Any], note: str = "", delta: dict[str, int] | None = None
     ) -> int:
         """Do an edit by name with JSON arguments; returns the id of the node to look at (0 for the root)."""
         after, focus = edits.apply(self.tree, op, dict(args))
-        self._done.append((self.tree, Edit(op, dict(args), note, delta)))
+        self._done.append((self.tree, GraphEdit(op, dict(args), note, delta)))
         self._undone.clear()
         self.tree = after
         return focus
@@ -59,10 +122,10 @@ class Editable:
 
     def steps(self) -> list[str]:
         """Every edit of :attr:`history` and then of :attr:`undone`, in words."""
-        trees = [before for before, _ in self._done] + [self.tree]
-        trees += [after for after, _ in reversed(self._undone)]
-        edits_ = [edit for _, edit in self._done] + [edit for _, edit in reversed(self._undone)]
-        return [render.edit(self.labels, tree, e.op, e.args) for tree, e in zip(trees, edits_, strict=False)]
+        undone = self._undone[::-1]
+        trees = [*(before for before, _ in self._done), self.tree, *(after for after, _ in undone)]
+        made = [edit for _, edit in [*self._done, *undone]]
+        return [edits.words(self.labels, tree, e.op, e.args) for tree, e in zip(trees, made, strict=False)]
 
     @property
     def can_undo(self) -> bool:
@@ -97,7 +160,7 @@ class Editable:
         if not -len(self._done) <= step < len(self._done):
             raise SaelabError(f"there is no edit {step}; the history has {len(self._done)}")
         before, edit = self._done[step]
-        self._done[step] = (before, Edit(edit.op, edit.args, str(note), edit.delta))
+        self._done[step] = (before, GraphEdit(edit.op, edit.args, str(note), edit.delta))
 
     def at(self, step: int) -> Tree:
         """The tree after the first ``step`` edits of the history; 0 is the graph as it was fitted."""
@@ -117,6 +180,26 @@ class Editable:
                 if k in was and was[k].end.value != p.end.value
             ],
         }  # fmt: skip
+
+    def dry_run(self, op: str, args: Mapping[str, Any]) -> Self:
+        """A graph as it would be after an edit; this one stays as it is.
+
+        >>> len(graph.dry_run("delete", {"node": graph.nodes()[0]["id"]})) < len(graph)
+        True
+        """
+        twin = self.copy()
+        twin.apply(op, args)
+        return twin
+
+    def copy(self) -> Self:
+        """The same graph with a history of its own.
+
+        >>> graph.copy() == graph
+        True
+        """
+        twin = copy.copy(self)
+        twin._done, twin._undone = list(self._done), list(self._undone)
+        return twin
 
     def delete(self, node: int, *, note: str = "") -> int:
         """Remove a node with everything below it."""

@@ -17,17 +17,16 @@ exact token and touches nothing else.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 
 from saelab.errors import SaelabError, unknown
+from saelab.models import TokenRows
 from saelab.n2g.graph.tree import ROOT, Item, Tree
 
 RULES = ("specific", "first", "longest")
-_KEPT = 16_000_000  # positions of patterns that are remembered per corpus
+_KEPT = 16_000_000  # positions of patterns that are remembered per text
 
 
 class Tokens:
@@ -53,15 +52,19 @@ class Tokens:
         self._order = inside[order].astype(np.int64 if len(self.ids) >= 1 << 31 else np.int32)
         self._ptr = np.zeros(self.n_vocab + 1, dtype=np.int64)
         np.cumsum(np.bincount(self.ids[inside], minlength=self.n_vocab), out=self._ptr[1:])
-        self._kept: OrderedDict[tuple[Item, ...], np.ndarray] = OrderedDict()
+        self._kept: dict[tuple[Item, ...], np.ndarray] = {}
         self._n_kept = 0
 
     @classmethod
-    def of(cls, rows: Any) -> Tokens:
-        """From ``TokenRows``, or from one sequence of ids, which is then one row without BOS."""
+    def of(cls, rows: Tokens | TokenRows | Sequence[int] | np.ndarray) -> Tokens:
+        """From ``TokenRows``, or from one sequence of ids, which is then one row without BOS.
+
+        >>> len(sl.n2g.Tokens.of([5, 6, 5]))
+        3
+        """
         if isinstance(rows, Tokens):
             return rows
-        if hasattr(rows, "offsets"):
+        if isinstance(rows, TokenRows):
             return cls(rows.ids, rows.offsets, rows.bos)
         ids = np.asarray(rows)
         if ids.ndim != 1 or (len(ids) and not np.issubdtype(ids.dtype, np.integer)):
@@ -74,11 +77,19 @@ class Tokens:
         return len(self.ids)
 
     def count(self, ids: Sequence[int]) -> int:
-        """How often any of ``ids`` occurs."""
+        """How often any of ``ids`` occurs.
+
+        >>> sl.n2g.Tokens.of([5, 6, 5]).count([5])
+        2
+        """
         return sum(int(self._ptr[i + 1] - self._ptr[i]) for i in ids if i < self.n_vocab)
 
     def positions(self, ids: Sequence[int]) -> np.ndarray:
-        """Ascending positions of any of ``ids``, BOS positions left out."""
+        """Ascending positions of any of ``ids``, BOS positions left out.
+
+        >>> sl.n2g.Tokens.of([5, 6, 5]).positions([5]).tolist()
+        [0, 2]
+        """
         parts = [self._order[self._ptr[i] : self._ptr[i + 1]] for i in ids if i < self.n_vocab]
         if len(parts) == 1:
             return parts[0]
@@ -87,16 +98,17 @@ class Tokens:
     # ----------------------------------------------------------------------------------------- matching
 
     def match(self, items: tuple[Item, ...]) -> np.ndarray:
-        """Ascending positions on which a pattern (activating token first) ends; do not write into it."""
-        if items in self._kept:
-            self._kept.move_to_end(items)
-            return self._kept[items]
-        found = self._match(items)
-        self._kept[items] = found
-        self._n_kept += len(found)
-        while self._n_kept > _KEPT and len(self._kept) > 1:
-            self._n_kept -= len(self._kept.popitem(last=False)[1])
-        return found
+        """Ascending positions on which a pattern (activating token first) ends; do not write into it.
+
+        >>> sl.n2g.Tokens.of([5, 6, 5]).match((("tok", (5,), 0, 0), ("tok", (6,), 0, 0))).tolist()
+        [2]
+        """
+        if items not in self._kept:
+            if self._n_kept > _KEPT:
+                self._kept, self._n_kept = {}, 0
+            self._kept[items] = self._match(items)
+            self._n_kept += len(self._kept[items])
+        return self._kept[items]
 
     def _match(self, items: tuple[Item, ...]) -> np.ndarray:
         head = next((i for i, item in enumerate(items) if item[0] == "gap"), len(items))
@@ -150,8 +162,6 @@ class Tokens:
     def _among(self, tokens: np.ndarray, ids: tuple[int, ...]) -> np.ndarray:
         if len(ids) == 1:
             return tokens == ids[0]
-        if len(ids) < 8:
-            return np.isin(tokens, ids)
         table = np.zeros(self.n_vocab + 1, dtype=bool)
         table[[i for i in ids if i < self.n_vocab]] = True
         return table[tokens]
@@ -171,23 +181,11 @@ def winners(tokens: Tokens, tree: Tree, rule: str = "specific") -> tuple[np.ndar
         raise unknown("matching rule", rule, RULES)
     if rule != "specific":
         return _walk(tokens, tree, rule)
-    found = [(p.node, tokens.match(p.items)) for p in tree.patterns]
-    found = [(node, at) for node, at in found if len(at)]
-    if not found:
-        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
-    if len(found) == 1:
-        return found[0][1], np.full(len(found[0][1]), found[0][0])
-    if sum(len(at) for _, at in found) > len(tokens) // 16:  # writing in order of rank beats sorting
-        winner = np.zeros(len(tokens), dtype=np.int32)
-        for node, at in found:
-            winner[at] = node
-        positions = np.flatnonzero(winner)
-        return positions, winner[positions]
-    # the highest rank first, so that np.unique, which keeps the first of equals, keeps the winner
-    everywhere = np.concatenate([at for _, at in reversed(found)])
-    nodes = np.repeat([node for node, _ in reversed(found)], [len(at) for _, at in reversed(found)])
-    positions, first = np.unique(everywhere, return_index=True)
-    return positions, nodes[first]
+    winner = np.zeros(len(tokens), dtype=np.int64)
+    for p in tree.patterns:  # lowest rank first, so that the highest is written last
+        winner[tokens.match(p.items)] = p.node
+    positions = np.flatnonzero(winner)
+    return positions, winner[positions]
 
 
 def values(tree: Tree, nodes: np.ndarray) -> np.ndarray:

@@ -1,14 +1,12 @@
-"""A pattern tree for the eye: text, DOT, and the labels both use."""
+"""A pattern tree for the eye: text, DOT, HTML, and the labels they use."""
 
 from __future__ import annotations
 
 import itertools
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from saelab.display import escape, isolated
-from saelab.n2g.graph.edits import parse_items
 from saelab.n2g.graph.tree import Item, Pattern, Tree
 
 _VISIBLE = {"\n": "↵", "\t": "⇥", "\r": "␍"}
@@ -70,40 +68,15 @@ def item(labels: Mapping[int, str], part: Item, limit: int = 6) -> str:
     return {"any": "*", "start": "^"}[kind]
 
 
-def pattern(labels: Mapping[int, str], p: Pattern, limit: int = 6) -> str:
+def items(labels: Mapping[int, str], parts: Sequence[Item], limit: int = 6) -> str:
     """```Host` `:` * → `example```: context in reading order, then the token the latent fires on."""
-    *context, last = [item(labels, i, limit) for i in reversed(p.items)]
-    return " ".join([*context, "→", last]) if context else f"→ {last}"
+    *context, last = [item(labels, i, limit) for i in reversed(parts)]
+    return " ".join([*context, "→", last])
 
 
-def edit(labels: Mapping[int, str], before: Tree, op: str, args: Mapping[str, Any]) -> str:
-    """One step of a history in words; ``before``: the tree it was made on."""
-    node = before.nodes.get(args.get("node", args.get("a", 0)))
-    named = item(labels, (node.kind, node.ids, node.lo, node.hi), 3) if node else ""
-    ids = args.get("ids")
-    listed = tokens(labels, ids, 3) if isinstance(ids, (list, tuple)) and ids else ""
-    if op == "add_path":
-        parts = [item(labels, part, 3) for part in reversed(parse_items(args["items"]))]
-        return f"add {' '.join([*parts[:-1], '→', parts[-1]])}" if len(parts) > 1 else f"add → {parts[0]}"
-    return {
-        "delete": f"delete {named}",
-        "wildcard": f"any token for {named}",
-        "specialise": f"{listed} for {named}",
-        "add_alternative": f"{listed} beside {named}",
-        "remove_alternative": f"no longer {listed}",
-        "exclude": f"not after {listed}: {named}",
-        "gap": f"gap {args.get('lo')}–{args.get('hi')} at {named}",
-        "anchor_start": f"{'only at the start' if args.get('on', True) else 'anywhere'}: {named}",
-        "set_value": f"value of {named}: {_number(args.get('value'))}",
-        "set_ends": f"fit the value{'s' if len(args.get('ends', ())) > 1 else ''} again",
-        "merge": f"merge {named} with its neighbour",
-        "split": f"split {named}",
-        "lock": f"{'lock' if args.get('on', True) else 'unlock'} {named}",
-    }[op]
-
-
-def _number(value: float | None) -> str:
-    return "no pattern ends here" if value is None else f"{value:.3g}"
+def pattern(labels: Mapping[int, str], p: Pattern, limit: int = 6) -> str:
+    """The items of a pattern as text."""
+    return items(labels, p.items, limit)
 
 
 def best_first(tree: Tree) -> list[Pattern]:
@@ -116,12 +89,8 @@ def text(tree: Tree, labels: Mapping[int, str], *, n: int | None = None, limit: 
     ordered = best_first(tree)
     lines = []
     for p in ordered[:n]:
-        counts = (
-            f"  ({p.end.value:.3g}, fires on {p.end.n_fire} of {p.end.n})"
-            if p.end.n
-            else f"  ({p.end.value:.3g})"
-        )
-        lines.append(pattern(labels, p, limit) + counts)
+        counts = f", fires on {p.end.n_fire} of {p.end.n}" if p.end.n else ""
+        lines.append(f"{pattern(labels, p, limit)}  ({p.end.value:.3g}{counts})")
     if n is not None and len(ordered) > n:
         lines.append(f"… {len(ordered) - n} more")
     return "\n".join(lines)
@@ -142,10 +111,9 @@ def to_html(tree: Tree, labels: Mapping[int, str], *, n: int = 12, limit: int = 
         return shown + (f" +{len(ids) - limit}" if len(ids) > limit else "")
 
     def part(given: Item, strong: bool = False) -> str:
-        kind, ids, lo, hi = given
-        if kind == "tok":
-            return chips(ids, strong)
-        return f"¬ ({chips(ids, False)})" if kind == "not" else escape(item(labels, (kind, ids, lo, hi)))
+        if given[0] == "tok":
+            return chips(given[1], strong)
+        return f"¬ ({chips(given[1], False)})" if given[0] == "not" else escape(item(labels, given))
 
     def run(given: Sequence[Item]) -> str:
         if given[0][0] == "any" and len(given) > 2:
@@ -172,17 +140,13 @@ def dot(tree: Tree, labels: Mapping[int, str], limit: int = 6) -> str:
     largest = max((p.end.value for p in tree.patterns), default=0.0) or 1.0
     lines = ["digraph n2g {", "  rankdir=RL;", '  node [shape=box, style="rounded,filled", fillcolor=white];']
     for node in tree.nodes.values():
-        name = item(labels, (node.kind, node.ids, node.lo, node.hi), limit)
+        name = item(labels, node.item, limit)
         look = [f"label={json.dumps(name, ensure_ascii=False)}"]
         if node.parent == 0:
             look.append('color="#c03030"')
         if node.end is not None:
             shade = 255 - round(120 * min(1.0, node.end.value / largest))
-            look += [
-                "penwidth=2",
-                f'fillcolor="#ff{shade:02x}{shade:02x}"',
-                f'tooltip="{node.end.value:.4g}"',
-            ]
+            look += [f'penwidth=2, fillcolor="#ff{shade:02x}{shade:02x}", tooltip="{node.end.value:.4g}"']
         lines.append(f"  n{node.id} [{', '.join(look)}];")
         if node.parent:
             lines.append(f"  n{node.parent} -> n{node.id} [dir=back];")

@@ -1,49 +1,52 @@
-"""Reading the JSON form of a graph, with errors that say what is wrong."""
+"""The JSON form of a graph: reading it, with errors that say what is wrong, and the form of one node."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from saelab.errors import SaelabError
+from saelab.n2g.graph import render
 from saelab.n2g.graph.tree import End, Node, Tree, check
-
-if TYPE_CHECKING:
-    from saelab.n2g.pattern_graph import PatternGraph
 
 FORMAT, VERSION = "saelab.n2g", 1
 
 
-def from_json(cls: type[PatternGraph], data: Mapping[str, Any]) -> PatternGraph:
-    """See :meth:`PatternGraph.from_json`."""
+@dataclass(frozen=True)
+class Saved:
+    """What a file says of the tree: as it is, as it was before its edits, and the texts of its tokens."""
+
+    tree: Tree
+    begin: Tree
+    edits: list[dict[str, Any]]
+    labels: dict[int, str]
+
+
+def read(data: Mapping[str, Any]) -> Saved:
+    """Check the form and read the trees.
+
+    Raises
+    ------
+    SaelabError
+        If the data are of another form or version, or a tree breaks a rule.
+    """
     if not isinstance(data, Mapping) or data.get("format") != FORMAT:
         raise SaelabError(f"this is not a pattern graph: its format is not {FORMAT!r}")
     if data.get("version") != VERSION:
         raise SaelabError(
             f"the graph has version {data.get('version')!r}; this saelab reads version {VERSION}"
         )
-    labels = _labels(data.get("labels"))
+    try:
+        labels = {int(i): str(text) for i, text in data.get("labels") or []}
+    except (TypeError, ValueError):
+        raise SaelabError("the labels of the graph are not pairs of token id and text") from None
     tree = _tree(data.get("nodes"), data.get("next_id"), labels)
-    base = data.get("base")
-    edits = data.get("edits") or []
+    base, edits = data.get("base"), data.get("edits") or []
     if edits and not base:
         raise SaelabError("the graph has edits but not the nodes they began with ('base')")
     begin = _tree(base.get("nodes"), base.get("next_id"), labels) if base else tree
-    graph = cls(
-        begin, target=data.get("target"), config=data.get("config"), labels=labels, reason=data.get("reason")
-    )
-    for step, edit in enumerate(edits):
-        try:
-            graph.apply(edit["op"], edit["args"], edit.get("note", ""), edit.get("delta"))
-        except (KeyError, TypeError, SaelabError) as error:
-            raise SaelabError(f"edit {step} of the history cannot be replayed: {error}") from None
-    if graph.tree != tree:
-        raise SaelabError(
-            "the history does not lead to the nodes of this graph; one of them was changed by hand"
-        )
-    graph.scale, graph.metrics = data.get("scale"), data.get("metrics")
-    graph.fit_info = dict(data.get("fit") or {})
-    return graph
+    return Saved(tree, begin, edits, labels)
 
 
 def _tree(entries: Any, next_id: Any, labels: dict[int, str]) -> Tree:
@@ -55,20 +58,12 @@ def _tree(entries: Any, next_id: Any, labels: dict[int, str]) -> Tree:
         if node.id in nodes:
             raise SaelabError(f"node {node.id} appears twice")
         nodes[node.id] = node
-        texts = entry.get("text") or []
-        named = zip(entry.get("ids") or [], texts, strict=False)
+        named = zip(entry.get("ids") or [], entry.get("text") or [], strict=False)
         labels |= {i: str(t) for i, t in named if i not in labels and t != f"#{i}"}
     least = max(nodes, default=0) + 1
     tree = Tree(nodes, max(least, next_id if isinstance(next_id, int) else least))
     check(tree)
     return tree
-
-
-def _labels(pairs: Any) -> dict[int, str]:
-    try:
-        return {int(i): str(text) for i, text in pairs or []}
-    except (TypeError, ValueError):
-        raise SaelabError("the labels of the graph are not pairs of token id and text") from None
 
 
 def _node(entry: Any) -> Node:
@@ -88,3 +83,13 @@ def _node(entry: Any) -> Node:
         )  # fmt: skip
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise SaelabError(f"a node of the graph cannot be read ({error!r}): {str(entry)[:120]}") from None
+
+
+def node_dict(labels: Mapping[int, str], node: Node) -> dict[str, Any]:
+    """A node as JSON: id, parent, kind, ids, text, lo, hi, imp, end, origin, locked."""
+    ids = render.ordered(labels, node.ids)
+    return {
+        "id": node.id, "parent": node.parent, "kind": node.kind, "ids": ids,
+        "text": [render.label_of(labels, i) for i in ids], "lo": node.lo, "hi": node.hi,
+        "imp": node.imp, "end": node.end and asdict(node.end), "origin": node.origin, "locked": node.locked,
+    }  # fmt: skip

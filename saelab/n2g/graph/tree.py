@@ -33,6 +33,8 @@ KINDS = ("tok", "any", "gap", "not", "start")
 MAX_GAP = 64  # a gap is matched by trying its widths, so it has to be bounded
 ROOT = 0
 
+Item = tuple[str, tuple[int, ...], int, int]  # kind, ids, lo, hi
+
 
 @dataclass(frozen=True)
 class End:
@@ -70,8 +72,10 @@ class Node:
     origin: str = "fit"
     locked: bool = False
 
-
-Item = tuple[str, tuple[int, ...], int, int]  # kind, ids, lo, hi
+    @property
+    def item(self) -> Item:
+        """What it matches."""
+        return self.kind, self.ids, self.lo, self.hi
 
 
 @dataclass(frozen=True)
@@ -125,16 +129,32 @@ class Tree:
         for node in self.nodes.values():
             if node.end is not None:
                 path = self.path(node.id)
-                items = tuple((n.kind, n.ids, n.lo, n.hi) for n in (self.nodes[i] for i in path))
-                found.append(Pattern(items, path, node.end))
+                found.append(Pattern(tuple(self.nodes[i].item for i in path), path, node.end))
         return tuple(sorted(found, key=lambda p: (p.rank, p.node)))
 
     def with_ends(self, ends: Mapping[int, End]) -> Tree:
-        """The tree with other values at some of its ends."""
+        """The tree with other values at some of its ends.
+
+        >>> node = graph.paths()[0]["node"]
+        >>> graph.tree.with_ends({node: sl.n2g.End(2.0)}).nodes[node].end.value
+        2.0
+        """
         return Tree({i: replace(n, end=ends.get(i, n.end)) for i, n in self.nodes.items()}, self.next_id)
 
+    def with_imps(self, imps: Mapping[int, float]) -> Tree:
+        """The tree with other importances of some of its nodes.
+
+        >>> graph.tree.with_imps({1: 0.5}).nodes[1].imp
+        0.5
+        """
+        return Tree({i: replace(n, imp=imps.get(i, n.imp)) for i, n in self.nodes.items()}, self.next_id)
+
     def path(self, node: int) -> tuple[int, ...]:
-        """Ids from the activating token to ``node``."""
+        """Ids from the activating token to ``node``.
+
+        >>> graph.tree.path(graph.paths()[0]["node"]) == tuple(graph.paths()[0]["nodes"])
+        True
+        """
         path = []
         while node != ROOT:
             path.append(node)
@@ -189,9 +209,10 @@ class Branch:
             twin.put(child.copy())
         return twin
 
-    def same_kind(self, other: Branch) -> bool:
-        """Whether both match the same tokens."""
-        return (self.kind, self.ids, self.lo, self.hi) == (other.kind, other.ids, other.lo, other.hi)
+    @property
+    def item(self) -> Item:
+        """What it matches."""
+        return self.kind, self.ids, self.lo, self.hi
 
 
 def thaw(tree: Tree) -> tuple[Branch, dict[int, Branch]]:
@@ -215,18 +236,8 @@ def freeze(root: Branch, next_id: int = 1) -> Tree:
         if b.id is None:
             b.id, next_id = next_id, next_id + 1
         assert b.parent is not None
-        nodes[b.id] = Node(
-            b.id,
-            b.parent.id or ROOT,
-            b.kind,
-            tuple(sorted(b.ids)),
-            b.lo,
-            b.hi,
-            b.imp,
-            b.end,
-            b.origin,
-            b.locked,
-        )
+        ids, parent = tuple(sorted(b.ids)), b.parent.id or ROOT
+        nodes[b.id] = Node(b.id, parent, b.kind, ids, b.lo, b.hi, b.imp, b.end, b.origin, b.locked)
     tree = Tree(nodes, max([next_id, *(i + 1 for i in nodes)]))
     check(tree)
     return tree
@@ -239,7 +250,7 @@ def attach(parent: Branch, branch: Branch, override: bool = False) -> None:
     cut in two parts with the same patterns below, and the branch joins the part it shares.
     """
     if branch.kind != "tok":
-        twin = next((c for c in parent.children if c.same_kind(branch)), None)
+        twin = next((c for c in parent.children if c.item == branch.item), None)
         if twin is None:
             parent.put(branch)
         else:
@@ -295,20 +306,18 @@ def prune_dangling(branch: Branch | None) -> None:
 
 def chain(items: Iterable[Item], end: End, imps: Iterable[float | None] = (), origin: str = "fit") -> Branch:
     """A pattern as a branch; ``items`` from the activating token to the earliest context."""
-    first: Branch | None = None
-    last: Branch | None = None
-    imps = list(imps)
-    for i, (kind, ids, lo, hi) in enumerate(items):
+    items, imps = list(items), list(imps)
+    branch: Branch | None = None
+    for i, (kind, ids, lo, hi) in reversed(list(enumerate(items))):
         new = Branch(kind, tuple(sorted(ids)), lo, hi, imps[i] if i < len(imps) else None, origin=origin)
-        if last is None:
-            first = new
+        if branch is None:
+            new.end = end
         else:
-            last.put(new)
-        last = new
-    if first is None or last is None:
+            new.put(branch)
+        branch = new
+    if branch is None:
         raise SaelabError("a pattern needs at least the token the latent fires on")
-    last.end = end
-    return first
+    return branch
 
 
 def fold(branch: Branch) -> None:
@@ -326,21 +335,13 @@ def fold(branch: Branch) -> None:
         if first is not child:
             child.detach()
             first.ids = tuple(sorted({*first.ids, *child.ids}))
-            _overlay(first, child)
+            absorb(first, child)
 
 
 def _shape(branch: Branch) -> Any:
-    below = sorted((c.kind, c.ids, c.lo, c.hi, c.locked, _shape(c)) for c in branch.children)
+    below = sorted((*c.item, c.locked, _shape(c)) for c in branch.children)
     zero = branch.end is not None and branch.end.value == 0
     return branch.end is not None, zero, tuple(below)
-
-
-def _overlay(target: Branch, other: Branch) -> None:
-    target.end = join(target.end, other.end)
-    imps = [i for i in (target.imp, other.imp) if i is not None]
-    target.imp = max(imps) if imps else None
-    for child in other.children:
-        _overlay(next(c for c in target.children if c.same_kind(child)), child)
 
 
 # ----------------------------------------------------------------------------------------------- checks
@@ -396,14 +397,9 @@ def _check_connected(tree: Tree) -> None:
 def _check_siblings(siblings: list[Node]) -> None:
     seen: dict[Any, int] = {}
     for node in siblings:
-        keys = (
-            [("tok", i) for i in node.ids]
-            if node.kind == "tok"
-            else [(node.kind, node.ids, node.lo, node.hi)]
-        )
-        for key in keys:
-            if key in seen:
+        for key in [("tok", i) for i in node.ids] if node.kind == "tok" else [node.item]:
+            other = seen.setdefault(key, node.id)
+            if other != node.id:
                 raise SaelabError(
-                    f"nodes {seen[key]} and {node.id} are siblings that match the same token {key[1:]}"
+                    f"nodes {other} and {node.id} are siblings that match the same token {key[1:]}"
                 )
-            seen[key] = node.id

@@ -2,8 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from handmade import corpus
-from helpers import random_sae
+from helpers import SENTENCES, random_sae, shared_tiny
 
 import saelab as sl
 from saelab.errors import SaelabError
@@ -11,21 +10,18 @@ from saelab.errors import SaelabError
 
 @pytest.fixture(scope="module")
 def world():
-    from helpers import shared_tiny
+    rng = np.random.default_rng(0)
+    words = " ".join(SENTENCES).split()
+    texts = [" ".join(rng.choice(words, 12)) for _ in range(60)]
+    return sl.LatentIndex.build(shared_tiny(), random_sae(), texts, progress=False)
 
-    rows, _ = corpus(n=16)
-    sae = random_sae()
-    return sae, sl.LatentIndex.build(shared_tiny(), sae, rows, progress=False)
 
-
-def test_it_is_what_n2g_says(world, tiny):
-    sae, index = world
+def test_it_is_what_n2g_says(world):
+    index = world
     latents = np.argsort(index.counts)[-2:].tolist()
     config = sl.n2g.N2GConfig.fast(n_train=8)
-    frame = sl.evaluation.explainability(
-        tiny, sae, index, latents=latents, config=config, progress=False
-    ).set_index("latent")
-    graphs = sl.n2g.fit(tiny, sae, index, latents, config=config, progress=False)
+    frame = sl.n2g.explainability(index, latents, config=config, progress=False).set_index("latent")
+    graphs = sl.n2g.fit(index, latents, config=config, progress=False)
     for latent in latents:
         score, line = graphs[latent].score(index, split="test"), frame.loc[latent]
         for name in ("precision", "recall", "f1"):
@@ -36,11 +32,11 @@ def test_it_is_what_n2g_says(world, tiny):
         assert line["tp"] + line["fn"] > 0
 
 
-def test_latents_are_drawn_from_those_that_fire_enough(world, tiny):
-    sae, index = world
+def test_latents_are_drawn_from_those_that_fire_enough(world):
+    index = world
     config = sl.n2g.N2GConfig.fast(n_train=4)
-    a = sl.evaluation.explainability(tiny, sae, index, n=3, config=config, progress=False)
+    a = sl.n2g.explainability(index, n=3, config=config, progress=False)
     assert len(a) == 3
     assert (np.asarray(index.counts)[a["latent"]] >= 20).all()
     with pytest.raises(SaelabError, match="latent 64 is out of range"):
-        sl.evaluation.explainability(tiny, sae, index, latents=[64])
+        sl.n2g.explainability(index, [64])
