@@ -11,35 +11,32 @@ from __future__ import annotations
 import datetime
 import gzip
 import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from saelab import files
-from saelab.errors import SaelabError, check_count, check_latent
+from saelab.errors import SaelabError, check_count
 from saelab.index import relations
-from saelab.index.exports.neuronpedia import chosen_examples, logits, texts
-from saelab.index.exports.records import Example
+from saelab.index.exports.neuronpedia import check_names, chosen_examples, logits, texts
+from saelab.index.exports.records import Example, to_json, wanted
 from saelab.index.firings import Firings
-from saelab.index.stats import bars
+from saelab.index.queries import Queries
+from saelab.index.stats import histogram
 from saelab.index.storage.digits import shortest
-
-if TYPE_CHECKING:
-    from saelab.index.latent_index import LatentIndex
 
 _BATCH = 128  # features a file
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def write_neuronpedia_bulk(
-    index: LatentIndex, folder: str | Path, latents: Iterable[int] | None = None, *,
+    index: Queries, folder: str | Path, latents: Iterable[int] | None = None, *,
     model_id: str, layer: int, set_name: str, creator_id: str, creator_name: str = "",
     created: datetime.datetime | None = None, **options: Any,
 ) -> Path:  # fmt: skip
-    """Write the folder for ``latents`` (None: all).
+    """Write Neuronpedia's bulk-import folder for ``latents`` (None: all).
 
     Parameters
     ----------
@@ -56,15 +53,18 @@ def write_neuronpedia_bulk(
     -------
     Path
         ``{folder}/{model_id}/{layer}-{set_name}``.
+
+    Examples
+    --------
+    >>> names = {"model_id": "tiny", "layer": 0, "set_name": "res", "creator_id": "me"}
+    >>> sorted(path.name for path in index.to_neuronpedia_bulk(folder, [latent], **names).glob("s*.jsonl"))
+    ['source.jsonl', 'sourceset.jsonl']
     """
-    for what, name in (("model_id", model_id), ("set_name", set_name)):
-        if not name or name != name.lower() or "/" in name:
-            raise SaelabError(f"{what} must be a lower-case name, got {name!r}")
+    check_names(slash=False, model_id=model_id, set_name=set_name)
     if not creator_id:
         raise SaelabError("creator_id must say whose data these are, got an empty text")
     source = f"{check_count('layer', layer, 0)}-{set_name}"
-    wanted = range(index.d_sae) if latents is None else latents
-    chosen = list(dict.fromkeys(check_latent(i, index.d_sae) for i in wanted))
+    chosen = wanted(index, latents)
     time = (created or datetime.datetime.now(datetime.UTC)).isoformat()
     common = {"modelId": model_id, "layer": source}
     out = Path(folder) / model_id / source
@@ -82,12 +82,12 @@ def write_neuronpedia_bulk(
         _write_lines(out / "activations" / f"batch-{number}.jsonl.gz", activations)
     about = _about(index, model_id, source, set_name, creator_id, creator_name, time)
     for name, line in about.items():
-        files.write_text(out / f"{name}.jsonl", json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+        files.write_text(out / f"{name}.jsonl", to_json(line) + "\n")
     return out
 
 
 def _write_lines(path: Path, lines: list[dict[str, Any]]) -> None:
-    text = "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines)
+    text = "".join(to_json(line) + "\n" for line in lines)
     with files.atomic_write(path) as temporary:
         temporary.write_bytes(gzip.compress(text.encode("utf-8"), 5, mtime=0))
 
@@ -115,25 +115,25 @@ def _activation(
         "maxValueTokenIndex": strongest, "minValue": min(values), "values": values, "creatorId": creator,
         "dataSource": None, "dataIndex": None, "dfaValues": [], "dfaTargetIndex": None, "dfaMaxValue": None,
         "createdAt": time, "lossValues": [], "logitContributions": None, "binMin": low,
-        "binMax": high, "binContains": share, "qualifyingTokenIndex": e.centre, "zIndices": None, "zValues": None,
+        "binMax": high, "binContains": share, "qualifyingTokenIndex": e.center, "zIndices": None, "zValues": None,
     }  # fmt: skip
 
 
 def _features(
-    index: LatentIndex, firings: Firings, common: dict[str, Any], creator: str, time: str, set_name: str
+    index: Queries, firings: Firings, common: dict[str, Any], creator: str, time: str, set_name: str
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
-    near = [None] * len(firings) if index.sae is None else relations.nearest_of(index, firings, "decoder", 50)
-    together, votes = relations.coactive_of(index, firings, 3), logits(index, firings.latents)
+    near = [None] * len(firings) if index.sae is None else relations.nearest(index, firings, "decoder", 50)
+    together, votes = relations.coactive(index, firings, 3), logits(index, firings.latents)
     for i, latent in enumerate(firings.latents.tolist()):
         yield _feature(index, latent, near[i], together[i], votes[i], common, creator, time, set_name)
 
 
 def _feature(
-    index: LatentIndex, latent: int, near: Any, together: Any, votes: dict[str, Any], common: dict[str, Any],
+    index: Queries, latent: int, near: Any, together: Any, votes: dict[str, Any], common: dict[str, Any],
     creator: str, time: str, set_name: str,
 ) -> dict[str, Any]:  # fmt: skip
     largest = float(index.arrays["moments"][latent, 4])
-    edges, heights = bars(index.postings(latent).value, 50)
+    edges, heights = histogram(index.postings(latent).value, 50)
     sides = {key: votes.get(side, [])[:10] for key, side in (("neg", "bottomLogits"), ("pos", "topLogits"))}
     hook = index.config["hook"]
     empty = {
@@ -164,7 +164,7 @@ def _feature(
 
 
 def _about(
-    index: LatentIndex, model: str, source: str, set_name: str, creator: str, name: str, time: str
+    index: Queries, model: str, source: str, set_name: str, creator: str, name: str, time: str
 ) -> dict[str, dict[str, Any]]:
     release = f"{model}-{set_name}"
     rows, longest = len(index.rows), int(np.diff(index.rows.offsets).max(initial=0))

@@ -80,6 +80,11 @@ class GrowingArray:
         self.close()
 
 
+def pointers(counts: np.ndarray) -> np.ndarray:
+    """(n + 1,) int64, where each of the compressed rows of ``counts`` (n,) entries begins, and the last ends."""
+    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+
+
 def ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Concatenation of ``arange(starts[i], starts[i] + counts[i])``: where compressed rows lie."""
     before = np.cumsum(counts) - counts

@@ -64,6 +64,11 @@ class Vocab:
         return [b"" if i in hidden else whole[ends[i] : ends[i + 1]] for i in range(len(self))]
 
     @cached_property
+    def search_table(self) -> list[bytes]:
+        """Bytes of every token as text to search in: special tokens are empty."""
+        return self.table(hide_special=True)
+
+    @cached_property
     def _known(self) -> tuple[np.ndarray, np.ndarray]:
         """Labels of the tokens that were asked for so far, and what they are: 0 not asked for yet, 1 whole, 2 not."""
         return np.full(len(self), None, dtype=object), np.zeros(len(self), np.int8)
