@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from saelab import files
 from saelab.evaluation.intervals import Interval, bootstrap
 from saelab.evaluation.measure import Sums
 from saelab.sae import SAE
@@ -114,15 +115,7 @@ class Report:
 
     def to_json(self) -> str:
         """The same as JSON; undefined and infinite numbers are null."""
-
-        def plain(value: Any) -> Any:
-            if isinstance(value, Mapping):
-                return {k: plain(v) for k, v in value.items()}
-            if isinstance(value, tuple):
-                return [plain(v) for v in value]
-            return None if isinstance(value, float) and not math.isfinite(value) else value
-
-        return json.dumps(plain(self.to_dict()), allow_nan=False)
+        return json.dumps(files.plain(self.to_dict()), allow_nan=False)
 
     def _repr_html_(self) -> str:
         def interval(name: str) -> str:

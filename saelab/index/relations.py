@@ -106,7 +106,7 @@ def logit_lens(index: Columns, latents: Sequence[int] | np.ndarray, n: int) -> l
     check_count("n", n)
     sae, model = index.need_sae("logit_lens"), index.need_model("logit_lens")
     # of a crosscoder's hook points the last is nearest to the logits
-    hook, width = sae.config.hook_out.split("+")[-1], (sae.config.widths or (sae.config.d_out,))[-1]
+    hook, width = sae.config.hook_out.split("+")[-1], (sae.config.widths or (sae.W_dec.shape[1],))[-1]
     wanted = torch.as_tensor(np.asarray(latents, dtype=np.int64), device=sae.W_dec.device)
     n = min(n, models.vocab_size(model))
     out: list[LogitLens] = []

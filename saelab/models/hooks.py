@@ -8,7 +8,6 @@ that takes token ids and ``attention_mask``): a ``TransformerBridge`` of Transfo
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 import threading
 import weakref
@@ -37,15 +36,6 @@ _FLAGGED = {
 def model_name(model: Any) -> str:
     """The name the model was loaded under."""
     return str(getattr(model.cfg, "model_name", type(model).__name__))
-
-
-def digest(model: Any) -> str:
-    """A few numbers of every parameter, hashed: other weights under the same name are noticed."""
-    hashed = hashlib.sha256()
-    for name, p in model.named_parameters():
-        head = p.detach().reshape(-1)[:32].double().cpu().numpy()
-        hashed.update(f"{name} {tuple(p.shape)}".encode() + head.tobytes())
-    return hashed.hexdigest()[:16]
 
 
 _locks: weakref.WeakKeyDictionary[Any, threading.RLock] = weakref.WeakKeyDictionary()

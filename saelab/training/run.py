@@ -25,6 +25,7 @@ from saelab.activations.buffer import ActivationBuffer
 from saelab.activations.harvest import Harvester
 from saelab.activations.store import ActivationStore, Origin, Reader
 from saelab.errors import SaelabError, check_count, check_model, unknown
+from saelab.identity import sae_digest
 from saelab.sae import SAE, SAEConfig
 from saelab.sae.archs import ARCHS
 from saelab.sae.config import PER_ROW
@@ -95,7 +96,7 @@ class Wanted:
     def identity(self) -> dict[str, Any]:
         """What must be the same when a run is resumed."""
         out = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "init"}
-        return out if self.init is None else out | {"init": finetune.digest(self.init)}
+        return out if self.init is None else out | {"init": sae_digest(self.init)}
 
     def sae_config(self, origin: Origin, sample: list[Tensor] | None = None) -> SAEConfig:
         """``sample`` has one (n, d) tensor per hook point that is read, and one for the target."""
@@ -401,7 +402,7 @@ class Run:
             "sample": self.sample_digest,
         }  # fmt: skip
         try:
-            checkpoint.save(self.out, self.trainers[0].done, _plain(state), tensors)
+            checkpoint.save(self.out, self.trainers[0].done, files.plain(state, str), tensors)
         except (OSError, SaelabError) as error:
             note = f"no checkpoint at {self.tokens} tokens: {error}"
             self.notes.append(note)
@@ -423,8 +424,10 @@ class Run:
 
     def compare(self, earlier: dict[str, Any]) -> None:
         """An error that names the first setting in which this run is not the ``earlier`` one."""
-        mine = _plain(self.identity)
+        mine = files.plain(self.identity, str)
         for name in [*mine, *earlier]:
+            if name.endswith(".init") and len(str(earlier.get(name))) == 16:
+                continue  # the digest of an earlier saelab, which says nothing beside today's
             if mine.get(name) != earlier.get(name):
                 shown = name.removeprefix("sae0.") if len(self.wanted) == 1 else name
                 raise SaelabError(
@@ -519,7 +522,7 @@ class Run:
                 "saelab": __version__,
                 "python": platform.python_version(),
             },
-            "identity": _plain(self.identity),
+            "identity": files.plain(self.identity, str),
             **({} if w.init is None else {"init": finetune.origin(w.init)}),
             "notes": notes + trainer.hints(),
         }
@@ -532,17 +535,6 @@ def label(arch: str, d_sae: int, k: int | None) -> str:
 
 def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-
-
-def _plain(value: Any) -> Any:
-    """``value`` as it comes back from a JSON file."""
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if isinstance(value, float) and not np.isfinite(value):
-        return str(value)
-    return value
 
 
 def _has_text(buffer: ActivationBuffer) -> bool:

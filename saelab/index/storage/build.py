@@ -7,7 +7,6 @@ the sort's share.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from tqdm.auto import tqdm
 
 from saelab import __version__, models
 from saelab.errors import SaelabError, check_count, check_pair
+from saelab.identity import digest, sae_digest, weights_digest
 from saelab.index.storage import layout
 from saelab.index.storage.arrays import parse_bytes
 from saelab.index.storage.vocab import Vocab
@@ -126,28 +126,12 @@ def _shard(rows: models.TokenRows, shard: tuple[int, int] | None) -> models.Toke
 # ---------------------------------------------------------------------------------------------- identity
 
 
-def digest(*parts: Any) -> str:
-    h = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        h.update(part if isinstance(part, bytes) else np.ascontiguousarray(part).view(np.uint8).data)
-    return h.hexdigest()
-
-
-def _weights_digest(module: torch.nn.Module, sample: int | None = None) -> str:
-    """Digest of all parameters; with ``sample``, of about that many evenly spaced values of each."""
-    parts: list[Any] = []
-    for name, p in sorted(module.named_parameters()):
-        flat = p.detach().reshape(-1)
-        if sample is not None:
-            flat = flat[:: max(1, flat.numel() // sample)]
-        parts += [name.encode(), flat.float().cpu().numpy()]
-    return digest(*parts)
-
-
 def _identity(model: Any, sae: Any, rows: models.TokenRows, **settings: Any) -> dict[str, str]:
     return {
-        "SAE": digest(_weights_digest(sae).encode(), repr(sorted(sae.config.to_dict().items())).encode()),
-        "model": _weights_digest(model, sample=256),
+        "SAE": sae_digest(sae),
+        "model": weights_digest(
+            model, sample=256
+        ),  # not model_digest: what is in every index since the first
         "text": digest(rows.ids, rows.offsets, rows.doc),
         **{name: repr(value) for name, value in settings.items()},
     }

@@ -12,9 +12,9 @@ import numpy as np
 
 from saelab.errors import SaelabError
 from saelab.files import write_json
+from saelab.identity import digest
 from saelab.index.storage import layout
 from saelab.index.storage.arrays import GrowingArray, parse_bytes
-from saelab.index.storage.build import digest
 from saelab.index.storage.transpose import Run, merge_runs
 from saelab.index.storage.writer import claim, clear, lock_folder
 
