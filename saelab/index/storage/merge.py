@@ -15,7 +15,7 @@ from saelab.files import write_json
 from saelab.identity import digest
 from saelab.index.storage import layout
 from saelab.index.storage.arrays import GrowingArray, parse_bytes
-from saelab.index.storage.transpose import Run, merge_runs
+from saelab.index.storage.transpose import transpose
 from saelab.index.storage.writer import claim, clear, lock_folder
 
 _JOINED = (
@@ -111,8 +111,4 @@ def _join(arrays: list[dict[str, np.ndarray]], out: Path, memory: int, d_sae: in
                     joined.append(chunk + shift[name][i] if name in shift else chunk)
     for name in ("vocab_ptr", "vocab_bytes"):
         layout.save(out, name, arrays[0][name])
-    runs = [
-        Run(a["post_ptr"], a["post_token"], a["post_value"], int(n))
-        for a, n in zip(arrays, n_tokens, strict=False)
-    ]
-    merge_runs(runs, d_sae, out, memory)
+    transpose(out, d_sae, memory)

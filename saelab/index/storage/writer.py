@@ -20,7 +20,7 @@ from saelab.errors import SaelabError
 from saelab.files import read_json, write_json
 from saelab.index.storage import layout, windows
 from saelab.index.storage.arrays import GrowingArray
-from saelab.index.storage.transpose import merge_runs, sort_runs
+from saelab.index.storage.transpose import transpose
 from saelab.index.storage.vocab import Vocab
 from saelab.models.rows import TokenRows
 
@@ -121,13 +121,7 @@ class IndexWriter:
         counts = np.load(self.work / "counts.npy", mmap_mode="r")
         layout.save(self.folder, "code_ptr", np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]))
         del counts
-        code_ptr, latent, value = (
-            np.asarray(np.load(layout.file(self.folder, name), mmap_mode="r"))
-            for name in ("code_ptr", "code_latent", "code_value")
-        )
-        runs = sort_runs(code_ptr, latent, value, self.d_sae, self.work, self.memory, tick)
-        merge_runs(runs, self.d_sae, self.folder, self.memory, tick)
-        del runs
+        transpose(self.folder, self.d_sae, self.memory, tick)
         sizes = {
             "d_sae": self.d_sae, "n_rows": len(self.rows), "n_tokens": self.rows.n_tokens,
             "n_counted": self.n_counted, "n_active": n_active,
