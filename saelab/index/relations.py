@@ -7,13 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from saelab import models
 from saelab.errors import check_count, unknown
 from saelab.index.columns import Columns
 from saelab.index.firings import Firings
-from saelab.index.storage.arrays import blocks, highest_rows, pointers, ranges
+from saelab.index.storage.arrays import blocks, highest, pointers, ranges
 from saelab.models.lens import residual_direction, token_votes
 
 _ENTRIES = 1 << 15  # codes looked at together: they and their sums stay in the cache
@@ -43,7 +42,9 @@ def nearest(index: Columns, firings: Firings, by: str, n: int) -> Near:
             cosine /= norms
             # a latent itself, and those without a direction, which are near to nothing
             cosine[torch.arange(len(wanted)), wanted] = torch.nan
-            out += highest_rows(torch.where(cosine.isnan(), -torch.inf, cosine), n)
+            for row in torch.where(cosine.isnan(), -torch.inf, cosine).cpu().numpy():
+                best = highest(row, n)
+                out.append((best, row[best]))
     return out
 
 
@@ -51,12 +52,18 @@ def coactive(index: Columns, firings: Firings, n: int) -> Near:
     """Of each latent of ``firings`` those that fire at the same positions, by cosine of the activations."""
     _, size = index.code_span(firings.token)
     codes = pointers(size)[firings.ptr]  # codes up to each latent's first firing
+    length = np.sqrt(index.arrays["moments"][:, 1])  # (d_sae)
     out: Near = []
     each = max(1, _CELLS // index.d_sae)
     for start in range(0, len(firings), each):
         for a, b in blocks(codes, _ENTRIES, start, min(start + each, len(firings))):
             few = Firings.of(index, firings.latents[a:b])
-            out += highest_rows(cosines(index, few, products(index, few)), n)
+            for latent, product in zip(few.latents.tolist(), products(index, few), strict=True):
+                other = np.flatnonzero(product)  # activations are above 0
+                other = other[other != latent]
+                cosine = product[other] / (length[other] * length[latent])
+                best = highest(cosine, n)
+                out.append((other[best], cosine[best]))
     return out
 
 
@@ -80,16 +87,6 @@ def meetings(index: Columns, latent: int, others: np.ndarray) -> np.ndarray:
     """(len(others),) at how many positions ``latent`` and each of ``others`` both fire."""
     mine = index.postings(latent).token
     return np.array([np.isin(index.postings(i).token, mine, assume_unique=True).sum() for i in others], int)
-
-
-def cosines(index: Columns, firings: Firings, product: np.ndarray) -> Tensor:
-    """(L, d_sae) cosines from :func:`products`; -inf for the latent itself and where two never meet."""
-    length = np.sqrt(index.arrays["moments"][:, 1])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        cosine = product / (length * length[firings.latents][:, None])
-    cosine[product == 0] = -np.inf  # activations are above 0
-    cosine[np.arange(len(firings)), firings.latents] = -np.inf
-    return torch.from_numpy(cosine)
 
 
 class LogitLens(NamedTuple):
