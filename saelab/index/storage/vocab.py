@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import codecs
-import hashlib
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from saelab import models
 from saelab.errors import SaelabError
-from saelab.index.storage import layout
+from saelab.identity import digest
 
 
 class Vocab:
@@ -39,17 +37,9 @@ class Vocab:
     def __len__(self) -> int:
         return len(self.ptr) - 1
 
-    def save(self, folder: Path) -> None:
-        """Write the two arrays of the index."""
-        layout.save(folder, "vocab_ptr", self.ptr)
-        layout.save(folder, "vocab_bytes", self.data)
-
     def hash(self) -> str:
         """A digest of the bytes and the special ids."""
-        h = hashlib.blake2b(digest_size=16)
-        for part in (self.ptr, self.data, np.array(sorted(self.special), dtype=np.int64)):
-            h.update(np.ascontiguousarray(part).tobytes())
-        return h.hexdigest()
+        return digest(self.ptr, self.data, np.array(sorted(self.special), dtype=np.int64))
 
     def bytes_of(self, token: int) -> bytes:
         """Bytes of one token."""
