@@ -62,13 +62,7 @@ class Columns:
         return np.diff(self.arrays["post_ptr"])
 
     def need_sae(self, what: str) -> SAE:
-        """The SAE, or an error that says how to attach one.
-
-        Examples
-        --------
-        >>> index.need_sae("nearest") is sae
-        True
-        """
+        """The SAE, or an error that says how to attach one."""
         if self.sae is None:
             raise SaelabError(
                 f"{what} needs the SAE: set index.sae, or open with LatentIndex.open(path, sae=…)"
@@ -76,13 +70,7 @@ class Columns:
         return self.sae
 
     def need_model(self, what: str) -> Any:
-        """The model, or an error that says how to attach one.
-
-        Examples
-        --------
-        >>> index.need_model("logit_lens") is model
-        True
-        """
+        """The model, or an error that says how to attach one."""
         if self.model is None:
             raise SaelabError(
                 f"{what} needs the model: set index.model, or open with LatentIndex.open(path, model=…)"
@@ -95,7 +83,7 @@ class Columns:
         Examples
         --------
         >>> token, value = index.postings(latent)
-        >>> len(token) == len(value) == index.counts[latent]
+        >>> len(token) == len(value) == int(index.counts[latent])
         True
         """
         latent = check_latent(latent, self.d_sae)
@@ -103,14 +91,7 @@ class Columns:
         return Postings(self.arrays["post_token"][a:b], self.arrays["post_value"][a:b])
 
     def code_span(self, token: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where the active latents of positions begin in ``code_latent`` and how many there are.
-
-        Examples
-        --------
-        >>> begin, count = index.code_span(np.arange(3))
-        >>> begin.shape, count.shape
-        ((3,), (3,))
-        """
+        """Where the active latents of positions begin in ``code_latent`` and how many there are."""
         ptr, token = self.arrays["code_ptr"], np.asarray(token, dtype=np.int64)
         begin = ptr[token]
         return begin, ptr[token + 1] - begin

@@ -108,7 +108,7 @@ class Parts:
 
     @cached_property
     def _every_key(self) -> np.ndarray:
-        return self.keys(np.repeat(np.arange(len(self)), self.sizes), slice(None))
+        return np.sort(self.keys(np.repeat(np.arange(len(self)), self.sizes), slice(None)))
 
     # ------------------------------------------------------------------------------------------- choosing
 
@@ -144,12 +144,7 @@ class Parts:
     def copies(self, part: np.ndarray, place: np.ndarray) -> np.ndarray:
         """(n,) how many firings of its part have the window of each chosen one."""
         mine = self.keys(part, place)
-        # few have the last bits of one of these: only they are sorted
-        last = np.uint64((1 << (16 * len(mine)).bit_length()) - 1)
-        chosen = np.zeros(int(last) + 1, dtype=bool)
-        chosen[mine & last] = True
-        near = np.sort(self._every_key[chosen[self._every_key & last]])
-        return np.searchsorted(near, mine, "right") - np.searchsorted(near, mine)
+        return np.searchsorted(self._every_key, mine, "right") - np.searchsorted(self._every_key, mine)
 
     def _different(
         self, n: int, candidates: Callable[[int, int], np.ndarray]
