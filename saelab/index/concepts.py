@@ -1,4 +1,4 @@
-"""Latents against labelled concepts: how well each latent says where each concept is."""
+"""Latents against labeled concepts: how well each latent says where each concept is."""
 
 from __future__ import annotations
 

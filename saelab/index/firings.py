@@ -37,7 +37,7 @@ class Firings:
 
     @classmethod
     def of(cls, index: Columns, latents: Sequence[int] | np.ndarray) -> Firings:
-        """Those of ``latents`` (in range), in this order; of neighbours they are views of the files."""
+        """Those of ``latents`` (in range), in this order; of neighbors they are views of the files."""
         wanted = np.asarray(latents, dtype=np.int64)
         begin, count = index.arrays["post_ptr"][wanted], index.counts[wanted]
         place: slice | np.ndarray = (

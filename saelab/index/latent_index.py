@@ -46,7 +46,7 @@ class LatentIndex(Queries):
         (d_sae,) int64, at how many positions each latent fires.
     model, sae
         What it was made from, or what was attached on opening; None otherwise. Only decoder and encoder
-        neighbours and the logit lens need them.
+        neighbors and the logit lens need them.
 
     Examples
     --------

@@ -121,46 +121,35 @@ def _activation(
 
 def _features(
     index: Queries, firings: Firings, common: dict[str, Any], creator: str, time: str, set_name: str
-) -> Iterator[dict[str, Any]]:  # fmt: skip
-    near = [None] * len(firings) if index.sae is None else relations.nearest(index, firings, "decoder", 50)
-    together, votes = relations.coactive(index, firings, 3), logits(index, firings.latents)
-    for i, latent in enumerate(firings.latents.tolist()):
-        yield _feature(index, latent, near[i], together[i], votes[i], common, creator, time, set_name)
-
-
-def _feature(
-    index: Queries, latent: int, near: Any, together: Any, votes: dict[str, Any], common: dict[str, Any],
-    creator: str, time: str, set_name: str,
-) -> dict[str, Any]:  # fmt: skip
-    largest = float(index.arrays["moments"][latent, 4])
-    edges, heights = histogram(index.postings(latent).value, 50)
-    sides = {key: votes.get(side, [])[:10] for key, side in (("neg", "bottomLogits"), ("pos", "topLogits"))}
+) -> Iterator[dict[str, Any]]:
+    nothing = [(np.zeros(0, np.int64), np.zeros(0, np.float32))] * len(firings)
+    near = nothing if index.sae is None else relations.nearest(index, firings, "decoder", 50)
+    of_each = zip(
+        firings.latents.tolist(), near, relations.coactive(index, firings, 3), logits(index, firings.latents),
+        strict=True,
+    )  # fmt: skip
     hook = index.config["hook"]
-    empty = {
-        f"{name}_{part}": []
-        for name, parts in (
-            ("neuron_alignment", ("indices", "values", "l1")),
-            ("correlated_neurons", ("indices", "pearson", "l1")),
-        )
-        for part in parts
-    }
-    return {
-        "modelId": common["modelId"], "layer": common["layer"], "index": latent, "creatorId": creator,
-        "createdAt": time, "maxActApprox": largest, "hasVector": False, "vector": [], "vectorLabel": None,
-        "vectorDefaultSteerStrength": 10, "hookName": hook if hook.startswith("blocks.") else None,
-        "topkCosSimIndices": [] if near is None else near[0].tolist(),
-        "topkCosSimValues": [] if near is None else shortest(near[1]).tolist(),
-        **empty, "correlated_features_indices": together[0].tolist(),
-        "correlated_features_pearson": [],  # what their format calls l1 is the cosine
-        "correlated_features_l1": together[1].tolist(),
-        "neg_str": [x["token"] for x in sides["neg"]], "neg_values": [x["value"] for x in sides["neg"]],
-        "pos_str": [x["token"] for x in sides["pos"]], "pos_values": [x["value"] for x in sides["pos"]],
-        "frac_nonzero": float(index.counts[latent] / max(index.n_counted, 1)),
-        "freq_hist_data_bar_heights": heights.tolist(),
-        "freq_hist_data_bar_values": ((edges[:-1] + edges[1:]) / 2).tolist(),
-        "logits_hist_data_bar_heights": [], "logits_hist_data_bar_values": [], "decoder_weights_dist": [],
-        "sourceSetName": set_name,
-    }  # fmt: skip
+    for latent, (alike, cosines), (together, similarity), ends in of_each:
+        edges, heights = histogram(index.postings(latent).value, 50)
+        up, down = (ends.get(side, [])[:10] for side in ("topLogits", "bottomLogits"))
+        yield {
+            "modelId": common["modelId"], "layer": common["layer"], "index": latent, "creatorId": creator,
+            "createdAt": time, "maxActApprox": float(index.arrays["moments"][latent, 4]), "hasVector": False,
+            "vector": [], "vectorLabel": None, "vectorDefaultSteerStrength": 10,
+            "hookName": hook if hook.startswith("blocks.") else None,
+            "topkCosSimIndices": alike.tolist(), "topkCosSimValues": shortest(cosines).tolist(),
+            "neuron_alignment_indices": [], "neuron_alignment_values": [], "neuron_alignment_l1": [],
+            "correlated_neurons_indices": [], "correlated_neurons_pearson": [], "correlated_neurons_l1": [],
+            "correlated_features_indices": together.tolist(), "correlated_features_pearson": [],
+            "correlated_features_l1": similarity.tolist(),  # what their format calls l1 is the cosine
+            "neg_str": [x["token"] for x in down], "neg_values": [x["value"] for x in down],
+            "pos_str": [x["token"] for x in up], "pos_values": [x["value"] for x in up],
+            "frac_nonzero": float(index.counts[latent] / max(index.n_counted, 1)),
+            "freq_hist_data_bar_heights": heights.tolist(),
+            "freq_hist_data_bar_values": ((edges[:-1] + edges[1:]) / 2).tolist(),
+            "logits_hist_data_bar_heights": [], "logits_hist_data_bar_values": [], "decoder_weights_dist": [],
+            "sourceSetName": set_name,
+        }  # fmt: skip
 
 
 def _about(

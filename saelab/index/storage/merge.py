@@ -75,7 +75,7 @@ def _shard_order(parts: list[tuple[Path, dict[str, Any]]]) -> tuple[list[tuple[P
                 raise SaelabError(f"{path} and {first_path} cannot be merged: they have another {what}")
         if config["bos"] != first["bos"] or config["tokenizer"] != first["tokenizer"]:
             raise SaelabError(
-                f"{path} and {first_path} cannot be merged: their texts were tokenised differently"
+                f"{path} and {first_path} cannot be merged: their texts were tokenized differently"
             )
     shards = [c["shard"] for _, c in parts]
     if None in shards or len({c["identity"]["text"] for _, c in parts}) > 1:
