@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import secrets
 import shutil
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +58,26 @@ def write_text(path: str | Path, text: str) -> None:
 def write_json(path: str | Path, value: Any) -> None:
     """Write ``value`` as JSON (NaN is refused: other readers cannot parse it)."""
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def plain(
+    value: Any,
+    undefined: Callable[[float], Any] = lambda number: None,
+    other: Callable[[Any], Any] = lambda value: value,
+) -> Any:
+    """``value`` as it comes back from JSON: NumPy's numbers and arrays as Python's, tuples as lists, keys as text.
+
+    ``undefined`` says what stands for a number that is not finite, ``other`` for what JSON does not know.
+    """
+    if isinstance(value, Mapping):
+        return {str(k): plain(v, undefined, other) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(v, undefined, other) for v in value]
+    if hasattr(value, "dtype"):
+        return plain(value.tolist(), undefined, other)
+    if isinstance(value, float) and not math.isfinite(value):
+        return undefined(value)
+    return value if value is None or isinstance(value, (str, int, float)) else other(value)
 
 
 def read_json(path: str | Path) -> Any:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from saelab import files
 from saelab.errors import unknown
 from saelab.evaluation.intervals import Interval, bootstrap
 from saelab.evaluation.measure import Sums
@@ -88,15 +89,7 @@ class Report:
         >>> sl.evaluate(model, sae, texts, progress=False).to_json()[:21]
         '{"explained_variance"'
         """
-
-        def plain(value: Any) -> Any:
-            if isinstance(value, Mapping):
-                return {k: plain(v) for k, v in value.items()}
-            if isinstance(value, tuple):
-                return [plain(v) for v in value]
-            return None if isinstance(value, float) and not math.isfinite(value) else value
-
-        return json.dumps(plain(self.to_dict()), allow_nan=False)
+        return json.dumps(files.plain(self.to_dict()), allow_nan=False)
 
     def _repr_html_(self) -> str:
         def line(name: str, meaning: str) -> list[str]:

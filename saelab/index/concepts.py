@@ -1,30 +1,26 @@
-"""Latents against labelled concepts: how well each latent says where each concept is."""
+"""Latents against labeled concepts: how well each latent says where each concept is."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from saelab.errors import SaelabError, check_count
+from saelab.errors import SaelabError
+from saelab.index.columns import Columns
 from saelab.index.spans import f1
-from saelab.index.storage.arrays import blocks, ranges
-
-if TYPE_CHECKING:
-    from saelab.index.queries import Queries
+from saelab.index.storage.arrays import blocks, pointers, ranges
 
 _CELLS = 1 << 22  # latents x concepts counted together
 _ENTRIES = 1 << 21  # postings looked at together
 
 
-def concepts(index: Queries, labels: Any, min_tp: int) -> pd.DataFrame:
-    """See :meth:`LatentIndex.concepts`."""
-    check_count("min_tp", min_tp)
+def concepts(index: Columns, labels: Any, min_tp: int) -> pd.DataFrame:
     names, ptr, concept = compressed(labels, index.n_tokens)
     per_token = np.diff(ptr)
-    carries = np.bincount(concept[np.repeat(index.arrays["counted"], per_token)], minlength=len(names))
+    carries = np.bincount(concept[np.repeat(index.counted, per_token)], minlength=len(names))
     begin, spans = _spans(index, ptr, concept, len(names))
     parts = []
     width = max(1, _CELLS // max(len(names), 1))
@@ -53,7 +49,7 @@ def concepts(index: Queries, labels: Any, min_tp: int) -> pd.DataFrame:
 
 
 def _spans(
-    index: Queries, ptr: np.ndarray, concept: np.ndarray, n_concepts: int
+    index: Columns, ptr: np.ndarray, concept: np.ndarray, n_concepts: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """Runs of tokens of a row that carry the same concept: for each label the token its run begins at (like
     ``concept``), and for each concept how many runs have a counted position."""
@@ -67,12 +63,12 @@ def _spans(
     run = np.cumsum(new) - 1
     begin = np.empty_like(token)
     begin[order] = here[np.flatnonzero(new)][run]
-    counted = np.unique(run[index.arrays["counted"][here]])
+    counted = np.unique(run[index.counted[here]])
     return begin, np.bincount(what[new][counted], minlength=n_concepts)
 
 
 def _pairs(
-    index: Queries, ptr: np.ndarray, concept: np.ndarray, begin: np.ndarray, n_concepts: int, a: int, b: int,
+    index: Columns, ptr: np.ndarray, concept: np.ndarray, begin: np.ndarray, n_concepts: int, a: int, b: int,
     min_tp: int,
 ) -> tuple[np.ndarray, ...]:  # fmt: skip
     """(latent, concept, positions with both, spans it fires in) for latents ``a … b`` wherever the third is at
@@ -125,7 +121,7 @@ def compressed(labels: Any, n_tokens: int) -> tuple[tuple[str, ...], np.ndarray,
     _check_length(len(matrix), n_tokens, "the labels")
     if matrix.ndim != 2 or matrix.shape[1] != len(names):
         raise SaelabError(f"the labels have shape {matrix.shape}, but there are {len(names)} concepts")
-    ptr = np.concatenate([[0], np.cumsum(matrix.sum(1))])
+    ptr = pointers(matrix.sum(1))
     return names, ptr, np.nonzero(matrix)[1]
 
 

@@ -9,22 +9,19 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from saelab.display import TextFrame
 from saelab.errors import SaelabError, check_count
+from saelab.index.columns import Columns
 from saelab.index.firings import Firings
 from saelab.index.storage import windows
-from saelab.index.storage.arrays import highest, ranges, stable_order
+from saelab.index.storage.arrays import highest, pointers, stable_order
 from saelab.index.storage.layout import AFTER, BEFORE
 
-if TYPE_CHECKING:
-    from saelab.index.queries import Queries
-
-COLUMNS = ["token_index", "row", "position", "doc", "token", "value", "text", "count"]
 _KEPT = 1024  # most numbers in a draw that is remembered
 
 
@@ -54,7 +51,7 @@ class Parts:
         Tokens beside the firing one by which two texts are told apart.
     """
 
-    index: Queries
+    index: Columns
     token: np.ndarray
     value: np.ndarray
     ptr: np.ndarray
@@ -62,13 +59,13 @@ class Parts:
     after: int = AFTER
 
     @classmethod
-    def whole(cls, index: Queries, firings: Firings, before: int = BEFORE, after: int = AFTER) -> Parts:
+    def whole(cls, index: Columns, firings: Firings, before: int = BEFORE, after: int = AFTER) -> Parts:
         """One part for each latent: all its firings."""
         before, after = check_count("before", before, 0), check_count("after", after, 0)
         return cls(index, firings.token, firings.value, firings.ptr, before, after)
 
     @classmethod
-    def in_ranges(cls, index: Queries, firings: Firings, edges: np.ndarray) -> Parts:
+    def in_ranges(cls, index: Columns, firings: Firings, edges: np.ndarray) -> Parts:
         """For each latent, one part for each range between its ``edges`` (L, R + 1) ascending, strongest first.
 
         A range is open below. Each of the latent's activations lies above the first of its edges and not above the
@@ -80,8 +77,17 @@ class Parts:
             own = slice(int(firings.ptr[i]), int(firings.ptr[i + 1]))
             part[own] += n - np.clip(np.searchsorted(line, firings.value[own], side="left"), 1, n)
         order = stable_order(part)
-        ptr = np.concatenate([[0], np.cumsum(np.bincount(part, minlength=len(edges) * n))])
+        ptr = pointers(np.bincount(part, minlength=len(edges) * n))
         return cls(index, firings.token[order], firings.value[order], ptr)
+
+    def between(self, low: float, high: float) -> Parts:
+        """Of one part the firings with ``low <= value <= high``."""
+        if not low <= high:
+            raise SaelabError(f"an interval needs lo <= hi, got lo={low!r}, hi={high!r}")
+        exact = self.value.astype(np.float64)
+        inside = np.flatnonzero((exact >= low) & (exact <= high))
+        ptr = np.array([0, len(inside)])
+        return replace(self, token=self.token[inside], value=self.value[inside], ptr=ptr)
 
     def __len__(self) -> int:
         return len(self.ptr) - 1
@@ -102,7 +108,7 @@ class Parts:
 
     @cached_property
     def _every_key(self) -> np.ndarray:
-        return self.keys(np.repeat(np.arange(len(self)), self.sizes), slice(None))
+        return np.sort(self.keys(np.repeat(np.arange(len(self)), self.sizes), slice(None)))
 
     # ------------------------------------------------------------------------------------------- choosing
 
@@ -111,19 +117,20 @@ class Parts:
 
         Returns part and place of each, parts ascending, highest first.
         """
-        return self._enough(check_count("n", n), self._highest, lambda take: 8 * take)
+
+        def best(i: int, take: int) -> np.ndarray:
+            return highest(self.value[self.ptr[i] : self.ptr[i + 1]], take)
+
+        return self._different(check_count("n", n), best)
 
     def at_random(self, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Of each part ``n`` drawn evenly, with different windows, in the order they were drawn in."""
 
-        def drawn(which: np.ndarray, take: int) -> tuple[np.ndarray, np.ndarray]:
-            sizes, first = self.sizes[which].tolist(), 4 * n + 64
-            draws = [_draw(size, min(size, first), seed, take > first) for size in sizes]
-            part = np.repeat(which, [len(d) for d in draws])
-            return part, np.concatenate(draws or [np.zeros(0, np.int64)]) + self.ptr[part]
+        def drawn(i: int, take: int) -> np.ndarray:
+            size, first = int(self.sizes[i]), 4 * n + 64
+            return _draw(size, min(size, first), seed, take > first)
 
-        # what is still missing after the first draw is sought among all
-        return self._enough(check_count("n", n), drawn, lambda take: 1 << 60)
+        return self._different(check_count("n", n), drawn)
 
     def by_value(self, part: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What was chosen, highest first in each part."""
@@ -137,61 +144,50 @@ class Parts:
     def copies(self, part: np.ndarray, place: np.ndarray) -> np.ndarray:
         """(n,) how many firings of its part have the window of each chosen one."""
         mine = self.keys(part, place)
-        # few have the last bits of one of these: only they are sorted
-        last = np.uint64((1 << (16 * len(mine)).bit_length()) - 1)
-        chosen = np.zeros(int(last) + 1, dtype=bool)
-        chosen[mine & last] = True
-        near = np.sort(self._every_key[chosen[self._every_key & last]])
-        return np.searchsorted(near, mine, "right") - np.searchsorted(near, mine)
+        return np.searchsorted(self._every_key, mine, "right") - np.searchsorted(self._every_key, mine)
 
-    def _highest(self, which: np.ndarray, take: int) -> tuple[np.ndarray, np.ndarray]:
-        """Part and place of the ``take`` highest of each, highest first, equal ones in order of place."""
-        large = self.sizes[which] > 4 * take
-        found = [
-            self.ptr[i] + highest(self.value[self.ptr[i] : self.ptr[i + 1]], take)
-            for i in which[large].tolist()
-        ]
-        rest = which[~large]
-        sizes = self.sizes[rest]
-        place, number = ranges(self.ptr[rest], sizes), np.repeat(np.arange(len(rest)), sizes)
-        # activations are above 0, so their bits as an integer are in the same order
-        bits = self.value[place].view(np.uint32).astype(np.int64)
-        order = np.argsort((number << 32) - bits, kind="stable")
-        first = np.arange(len(order)) - (np.cumsum(sizes) - sizes)[number] < take
-        part = np.concatenate([np.repeat(which[large], take), rest[number[first]]])
-        return part, np.concatenate([*found, place[order[first]]])
-
-    def _enough(
-        self,
-        n: int,
-        candidates: Callable[[np.ndarray, int], tuple[np.ndarray, np.ndarray]],
-        more: Callable[[int], int],
+    def _different(
+        self, n: int, candidates: Callable[[int, int], np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """The first ``n`` of each part with different windows; more candidates for those with too many equal ones."""
-        take, which = 4 * n + 64, np.flatnonzero(self.sizes)
-        parts, places = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
-        while len(which):
-            part, place = self._first_of_each(*candidates(which, take), n)
-            got = np.bincount(part, minlength=len(self))
-            short = (got < n) & (self.sizes > take)
-            done = ~short[part]
-            parts.append(part[done])
-            places.append(place[done])
-            which, take = which[short[which]], more(take)
+        """The first ``n`` of each part with different windows, sought among a few candidates, then among all."""
+        parts, places, which = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], np.flatnonzero(self.sizes)
+        for take in (4 * n + 64, 1 << 60):
+            some = [self.ptr[i] + candidates(i, take) for i in which.tolist()]
+            part = np.repeat(which, [len(s) for s in some])
+            part, place = self._first_of_each(part, np.concatenate([places[0], *some]), n)
+            missing = (np.bincount(part, minlength=len(self)) < n) & (self.sizes > take)
+            enough = ~missing[part]
+            parts.append(part[enough])
+            places.append(place[enough])
+            which = np.flatnonzero(missing)
         part, place = np.concatenate(parts), np.concatenate(places)
         order = np.argsort(part, kind="stable")
         return part[order], place[order]
 
     def _first_of_each(self, part: np.ndarray, place: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-        key = self.keys(part, place)
-        order = np.argsort(key, kind="stable")
-        first = np.ones(len(key), dtype=bool)
-        first[order[1:]] = key[order[1:]] != key[order[:-1]]
+        """Of each part (ascending) the first ``n`` with different windows."""
+        _, first = np.unique(self.keys(part, place), return_index=True)
+        first.sort()
         part, place = part[first], place[first]
-        order = np.argsort(part, kind="stable")
-        part, place = part[order], place[order]
         near = np.arange(len(part)) - np.searchsorted(part, part) < n
         return part[near], place[near]
+
+    def frame(self, part: np.ndarray, place: np.ndarray) -> pd.DataFrame:
+        """A line per chosen firing; ``count`` is how many firings of its part have its window."""
+        index, (_, token, value) = self.index, self.found(part, place)
+        row, position = index.rows.locate(token)
+        return TextFrame(
+            {
+                "token_index": token,
+                "row": row,
+                "position": position,
+                "doc": index.rows.doc[row],
+                "token": index.vocab.labels(index.rows.ids[token]),
+                "value": value,
+                "text": texts(index, token, self.before, self.after),
+                "count": self.copies(part, place),
+            }
+        )
 
 
 def _draw(size: int, take: int, seed: int, whole: bool) -> np.ndarray:
@@ -209,64 +205,7 @@ def _remembered(size: int, take: int, seed: int) -> np.ndarray:
     return np.random.default_rng(seed).choice(size, take, replace=False)
 
 
-# ----------------------------------------------------------------------------------- as the index answers
-
-
-def top(index: Queries, latent: int, n: int, before: int, after: int) -> pd.DataFrame:
-    """See :meth:`LatentIndex.top`."""
-    parts = Parts.whole(index, Firings.of(index, [latent]), before, after)
-    return _frame(parts, *parts.strongest(n))
-
-
-def random(index: Queries, latent: int, n: int, seed: int, before: int, after: int) -> pd.DataFrame:
-    """See :meth:`LatentIndex.random`."""
-    parts = Parts.whole(index, Firings.of(index, [latent]), before, after)
-    return _frame(parts, *parts.at_random(n, seed))
-
-
-def interval(
-    index: Queries,
-    latent: int,
-    lo: float | None,
-    hi: float | None,
-    n: int,
-    seed: int,
-    before: int,
-    after: int,
-) -> pd.DataFrame:
-    """See :meth:`LatentIndex.interval`."""
-    low, high = (0.0 if lo is None else float(lo)), (np.inf if hi is None else float(hi))
-    if not low <= high:
-        raise SaelabError(f"an interval needs lo <= hi, got lo={lo!r}, hi={hi!r}")
-    whole = Parts.whole(index, Firings.of(index, [latent]), before, after)
-    exact = whole.value.astype(np.float64)
-    inside = np.flatnonzero((exact >= low) & (exact <= high))
-    part = replace(
-        whole, token=whole.token[inside], value=whole.value[inside], ptr=np.array([0, len(inside)])
-    )
-    return _frame(part, *part.by_value(*part.at_random(n, seed)))
-
-
-def _frame(parts: Parts, part: np.ndarray, place: np.ndarray) -> pd.DataFrame:
-    """A line per chosen firing; ``count`` is how many firings of its part have its window."""
-    index, (_, token, value) = parts.index, parts.found(part, place)
-    row, position = index.rows.locate(token)
-    return TextFrame(
-        {
-            "token_index": token,
-            "row": row,
-            "position": position,
-            "doc": index.rows.doc[row],
-            "token": index.vocab.labels(index.rows.ids[token]),
-            "value": value,
-            "text": texts(index, token, parts.before, parts.after),
-            "count": parts.copies(part, place),
-        },
-        columns=COLUMNS,
-    )
-
-
-def texts(index: Queries, token: np.ndarray, before: int = BEFORE, after: int = AFTER) -> list[str]:
+def texts(index: Columns, token: np.ndarray, before: int = BEFORE, after: int = AFTER) -> list[str]:
     """Text around each of the flat token indices ``token``, BOS left out."""
     row, _ = index.rows.locate(token)
     low, high = windows.bounds(index.rows, token, before, after)

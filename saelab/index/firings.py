@@ -6,14 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from saelab.index.storage.arrays import blocks, ranges
-
-if TYPE_CHECKING:
-    from saelab.index.queries import Queries
+from saelab.index.columns import Columns
+from saelab.index.storage.arrays import blocks, pointers, ranges
 
 _LATENTS, _FIRINGS = 256, 1 << 18  # looked at together: bounds memory
 
@@ -39,8 +36,8 @@ class Firings:
     n_tokens: int
 
     @classmethod
-    def of(cls, index: Queries, latents: Sequence[int] | np.ndarray) -> Firings:
-        """Those of ``latents`` (in range), in this order; of neighbours they are views of the files."""
+    def of(cls, index: Columns, latents: Sequence[int] | np.ndarray) -> Firings:
+        """Those of ``latents`` (in range), in this order; of neighbors they are views of the files."""
         wanted = np.asarray(latents, dtype=np.int64)
         begin, count = index.arrays["post_ptr"][wanted], index.counts[wanted]
         place: slice | np.ndarray = (
@@ -48,17 +45,17 @@ class Firings:
         )
         if (np.diff(wanted) != 1).any():
             place = ranges(begin, count)
-        ptr = np.concatenate([[0], np.cumsum(count)])
+        ptr = pointers(count)
         arrays = index.arrays
         return cls(wanted, ptr, arrays["post_token"][place], arrays["post_value"][place], index.n_tokens)
 
     @classmethod
-    def groups(cls, index: Queries, latents: Sequence[int] | np.ndarray) -> Iterator[Firings]:
+    def groups(cls, index: Columns, latents: Sequence[int] | np.ndarray) -> Iterator[Firings]:
         """Those of many latents, a bounded number at a time."""
         wanted = np.asarray(latents, dtype=np.int64)
         for start in range(0, len(wanted), _LATENTS):
             part = wanted[start : start + _LATENTS]
-            for a, b in blocks(np.concatenate([[0], np.cumsum(index.counts[part])]), _FIRINGS):
+            for a, b in blocks(pointers(index.counts[part]), _FIRINGS):
                 yield cls.of(index, part[a:b])
 
     def __len__(self) -> int:

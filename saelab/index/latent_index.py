@@ -9,19 +9,22 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from saelab import models
-from saelab.display import TextFrame
 from saelab.errors import SaelabError, check_latent, check_model, check_sae
 from saelab.index import summary
+from saelab.index.exports.neuronpedia import write_neuronpedia
+from saelab.index.exports.neuronpedia_bulk import write_neuronpedia_bulk
+from saelab.index.exports.openai import write_openai
+from saelab.index.exports.parquet import write_parquet
 from saelab.index.notes import Notes
 from saelab.index.queries import Queries
 from saelab.index.storage import build as building
 from saelab.index.storage import layout
 from saelab.index.storage import merge as joining
 from saelab.index.storage.vocab import Vocab
+from saelab.sae import SAE
 
 
 class LatentIndex(Queries):
@@ -43,16 +46,16 @@ class LatentIndex(Queries):
         (d_sae,) int64, at how many positions each latent fires.
     model, sae
         What it was made from, or what was attached on opening; None otherwise. Only decoder and encoder
-        neighbours and the logit lens need them.
+        neighbors and the logit lens need them.
 
     Examples
     --------
-    >>> index = sl.LatentIndex.build(model, sae, texts)        # doctest: +SKIP
-    >>> index.search("HTTP").head()                            # doctest: +SKIP
-    >>> index.top(123, n=5)[["token", "value", "text"]]        # doctest: +SKIP
+    >>> index = sl.LatentIndex.build(model, sae, texts, progress=False)
+    >>> index.top(latent, n=3)[["token", "value", "text"]].columns.tolist()
+    ['token', 'value', 'text']
     """
 
-    def __init__(self, path: str | Path, model: Any = None, sae: Any = None):
+    def __init__(self, path: str | Path, model: Any = None, sae: SAE | None = None):
         if sae is not None:
             check_sae(sae)
         if model is not None:
@@ -68,8 +71,7 @@ class LatentIndex(Queries):
             a["vocab_ptr"], a["vocab_bytes"], self.config["special_ids"], self.config["bos_id"]
         )
         self.sae, self.model = sae, model
-        self._notes = Notes(self.path, self.config["identity"]["SAE"])
-        self._watching: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.notes = Notes(self.path, self.config["identity"]["SAE"])
         if sae is not None and sae.config.d_sae != self.d_sae:
             raise SaelabError(f"the index is of {self.d_sae} latents, but this SAE has {sae.config.d_sae}")
 
@@ -79,7 +81,7 @@ class LatentIndex(Queries):
     def build(
         cls,
         model: Any,
-        sae: Any,
+        sae: SAE,
         texts: Iterable[str] | models.TokenRows,
         *,
         path: str | Path | None = None,
@@ -124,6 +126,12 @@ class LatentIndex(Queries):
         SaelabError
             Before any work, if an argument is out of range, the SAE does not fit the model or the text, or
             ``path`` holds something else.
+
+        Examples
+        --------
+        >>> made = sl.LatentIndex.build(model, sae, texts, path=folder / "index", progress=False)
+        >>> made.d_sae, len(made.rows)
+        (64, 8)
         """
         folder = Path(tempfile.mkdtemp(prefix="saelab-index-")) if path is None else Path(path)
         try:
@@ -141,13 +149,18 @@ class LatentIndex(Queries):
         return index
 
     @classmethod
-    def open(cls, path: str | Path, *, model: Any = None, sae: Any = None) -> LatentIndex:
+    def open(cls, path: str | Path, *, model: Any = None, sae: SAE | None = None) -> LatentIndex:
         """Open the index in folder ``path``; ``sae`` and ``model`` may be attached, also later.
 
         Raises
         ------
         SaelabError
             If there is no finished index, or a file of it is missing, cut or foreign (it is named).
+
+        Examples
+        --------
+        >>> len(sl.LatentIndex.open(index.path, sae=sae))
+        64
         """
         return cls(path, model, sae)
 
@@ -170,83 +183,116 @@ class LatentIndex(Queries):
         ------
         SaelabError
             If they are of another SAE, model or tokenizer, or a shard is missing or twice there.
+
+        Examples
+        --------
+        >>> more = sl.LatentIndex.build(model, sae, ["Another text."], progress=False)
+        >>> sl.LatentIndex.merge([index.path, more.path], folder / "both").n_tokens == index.n_tokens + more.n_tokens
+        True
         """
         folders = [Path(p) for p in paths]
         joining.merge(folders, Path(out), spill=spill, overwrite=overwrite)
         index = cls(out)
         for folder in folders:
-            index._notes.update(Notes(folder, index.config["identity"]["SAE"]))
+            index.notes.update(Notes(folder, index.config["identity"]["SAE"]))
         return index
 
     # ------------------------------------------------------------------------------------ labels and notes
 
     def label(self, latent: int) -> str:
-        """The label somebody gave this latent, or an empty text."""
-        return self._notes.get(check_latent(latent, self.d_sae), "label")
+        """The label somebody gave this latent, or an empty text.
 
-    def label_of(self, latents: Iterable[int]) -> list[str]:
-        """:meth:`label` of each of ``latents`` (in range), read once."""
-        notes = self._notes.all()
-        return [notes.get(i, {}).get("label", "") for i in latents]
+        Examples
+        --------
+        >>> index.label(0)
+        ''
+        """
+        return self.notes.get(check_latent(latent, self.d_sae), "label")
 
     def set_label(self, latent: int, text: str | None) -> None:
-        """Label a latent (kept in ``labels.json`` beside the index); None or an empty text removes it."""
-        self._notes.set(check_latent(latent, self.d_sae), "label", text)
-        self._tell()
+        """Label a latent (kept in ``labels.json`` beside the index); None or an empty text removes it.
+
+        Examples
+        --------
+        >>> index.set_label(latent, "articles")
+        >>> index.label(latent)
+        'articles'
+        """
+        self.notes.set(check_latent(latent, self.d_sae), "label", text)
 
     def note(self, latent: int) -> str:
-        """The note somebody made on this latent, or an empty text."""
-        return self._notes.get(check_latent(latent, self.d_sae), "note")
+        """The note somebody made on this latent, or an empty text.
+
+        Examples
+        --------
+        >>> index.note(0)
+        ''
+        """
+        return self.notes.get(check_latent(latent, self.d_sae), "note")
 
     def set_note(self, latent: int, text: str | None) -> None:
-        """Keep a note on a latent; None or an empty text removes it."""
-        self._notes.set(check_latent(latent, self.d_sae), "note", text)
-        self._tell()
+        """Keep a note on a latent; None or an empty text removes it.
 
-    def watch_labels(self, view: Any) -> None:
-        """Call ``view.labels_changed()`` whenever a label or note is written through this object."""
-        self._watching.add(view)
-
-    def _tell(self) -> None:
-        for view in list(self._watching):
-            view.labels_changed()
+        Examples
+        --------
+        >>> index.set_note(latent, "fires on the second word too")
+        >>> index.note(latent)[:5]
+        'fires'
+        """
+        self.notes.set(check_latent(latent, self.d_sae), "note", text)
 
     def labels(self) -> pd.DataFrame:
-        """All latents with a label or a note: latent, label, note."""
-        return self._notes.frame()
+        """All latents with a label or a note: latent, label, note.
+
+        Examples
+        --------
+        >>> index.labels().columns.tolist()
+        ['latent', 'label', 'note']
+        """
+        return self.notes.frame()
 
     # ------------------------------------------------------------------------------------ show and export
 
+    to_openai = write_openai
+    to_neuronpedia = write_neuronpedia
+    to_neuronpedia_bulk = write_neuronpedia_bulk
+    to_parquet = write_parquet
+
     def dashboard(self, latent: int, **state: Any) -> Any:
-        """Widget: everything about one latent; see :class:`saelab.widgets.LatentDashboard`."""
-        latent = check_latent(latent, self.d_sae)
+        """Widget: everything about one latent; see :class:`saelab.widgets.LatentDashboard`.
+
+        Examples
+        --------
+        >>> index.dashboard(latent).latent == latent
+        True
+        """
         from saelab import widgets
 
         return widgets.LatentDashboard(self, latent, **state)
 
     def table(self, latent: int | None = None, **state: Any) -> Any:
-        """Widget: all latents, to sort, filter and search; see :class:`saelab.widgets.LatentTable`."""
+        """Widget: all latents, to sort, filter and search; see :class:`saelab.widgets.LatentTable`.
+
+        Examples
+        --------
+        >>> len(index.table().to_frame())
+        64
+        """
         from saelab import widgets
 
         return widgets.LatentTable(self, latent, **state)
 
     def map(self, latent: int | None = None, **state: Any) -> Any:
-        """Widget: latents as points, near where they are alike; see :class:`saelab.widgets.LatentMap`."""
+        """Widget: latents as points, near where they are alike; see :class:`saelab.widgets.LatentMap`.
+
+        Examples
+        --------
+        >>> len(index.map().to_frame())
+        64
+        """
         from saelab import widgets
 
         return widgets.LatentMap(self, latent, **state)
-
-    def to_frame(self) -> pd.DataFrame:
-        """All latents: :meth:`stats`, the token each is strongest on, and its label."""
-        frame, peak = TextFrame(self.stats()), self.arrays["peak"]
-        alive = np.flatnonzero(peak >= 0)
-        kinds, which = np.unique(self.rows.ids[peak[alive]], return_inverse=True)
-        frame["top_token"] = ""
-        frame.loc[alive, "top_token"] = np.array(self.vocab.labels(kinds), dtype=object)[which]
-        notes = self.labels()
-        frame["label"] = ""
-        frame.loc[notes["latent"], "label"] = notes["label"].to_numpy()
-        return frame
 
     def export_html(
         self, path: str | Path, latents: Iterable[int] | None = None, *, title: str | None = None, n: int = 12
@@ -268,54 +314,15 @@ class LatentIndex(Queries):
         ------
         SaelabError
             If a latent is out of range, before any work.
+
+        Examples
+        --------
+        >>> index.export_html(folder / "index.html", [latent]).name
+        'index.html'
         """
         from saelab.widgets.export import write_index_page
 
         return write_index_page(self, path, latents, title=title, n=n)
-
-    def to_openai(self, folder: str | Path, latents: Iterable[int] | None = None, **options: Any) -> Path:
-        """Write records of OpenAI's SAE viewer; see :mod:`saelab.index.exports.openai`."""
-        from saelab.index.exports.openai import write_openai
-
-        return write_openai(self, folder, latents, **options)
-
-    def to_neuronpedia(
-        self,
-        folder: str | Path,
-        latents: Iterable[int] | None = None,
-        *,
-        model_id: str,
-        source: str,
-        **options: Any,
-    ) -> list[Path]:
-        """Write Neuronpedia's upload JSON; see :mod:`saelab.index.exports.neuronpedia`."""
-        from saelab.index.exports.neuronpedia import write_neuronpedia
-
-        return write_neuronpedia(self, folder, latents, model_id=model_id, source=source, **options)
-
-    def to_neuronpedia_bulk(
-        self, folder: str | Path, latents: Iterable[int] | None = None, *, model_id: str, layer: int,
-        set_name: str, creator_id: str, **options: Any,
-    ) -> Path:  # fmt: skip
-        """Write Neuronpedia's bulk-import folder; see :mod:`saelab.index.exports.neuronpedia_bulk`."""
-        from saelab.index.exports.neuronpedia_bulk import write_neuronpedia_bulk
-
-        return write_neuronpedia_bulk(
-            self,
-            folder,
-            latents,
-            model_id=model_id,
-            layer=layer,
-            set_name=set_name,
-            creator_id=creator_id,
-            **options,
-        )
-
-    def to_parquet(self, folder: str | Path) -> Path:
-        """Write Parquet files for SQL; see :func:`saelab.index.exports.parquet.write_parquet`."""
-        from saelab.index.exports.parquet import write_parquet
-
-        return write_parquet(self, folder)
 
     def __len__(self) -> int:
         return self.d_sae

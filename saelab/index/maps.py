@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -11,9 +10,7 @@ import torch
 from torch import Tensor
 
 from saelab.errors import SaelabError, unknown
-
-if TYPE_CHECKING:
-    from saelab.index.queries import Queries
+from saelab.index.columns import Columns
 
 METHODS = ("pca", "umap")
 _ROWS = 1 << 14  # directions looked at together: bounds memory
@@ -24,8 +21,7 @@ def default_method() -> str:
     return "umap" if importlib.util.find_spec("umap") else "pca"
 
 
-def positions(index: Queries, method: str, by: str, seed: int) -> pd.DataFrame:
-    """See :meth:`LatentIndex.positions`."""
+def positions(index: Columns, method: str, by: str, seed: int) -> pd.DataFrame:
     if method not in METHODS:
         raise unknown("method", method, METHODS)
     if by not in ("decoder", "encoder"):

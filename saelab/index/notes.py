@@ -6,6 +6,8 @@ the old file is set aside on the first write, never lost.
 
 from __future__ import annotations
 
+import weakref
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,11 @@ class Notes:
         self.path, self.sae = folder / "labels.json", sae
         self._seen: tuple[int, int] | None = None
         self._latents: dict[int, dict[str, str]] = {}
+        self._watching: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def watch(self, view: Any) -> None:
+        """Call ``view.labels_changed()`` whenever a label or note is written through this object."""
+        self._watching.add(view)
 
     def all(self) -> dict[int, dict[str, str]]:
         """latent -> {"label": …, "note": …}; absent keys are empty."""
@@ -55,34 +62,33 @@ class Notes:
         """The label or note; empty if there is none."""
         return self.all().get(latent, {}).get(key, "")
 
+    def labels(self, latents: Iterable[int]) -> list[str]:
+        """The label of each, read once."""
+        notes = self.all()
+        return [notes.get(i, {}).get("label", "") for i in latents]
+
     def set(self, latent: int, key: str, text: str | None) -> None:
         """Keep ``text``; None or an empty text removes it."""
         if text is not None and not isinstance(text, str):
             raise SaelabError(f"a {key} is text, got {type(text).__name__}")
         # all() reads a changed file again: another notebook may have added some
-        latents = {k: dict(v) for k, v in self.all().items()}
-        entry = latents.setdefault(latent, {})
-        entry[key] = (text or "").strip()
-        kept = {k: v for k, v in entry.items() if v}
-        if kept:
-            latents[latent] = kept
-        else:
-            del latents[latent]
-        self._write(latents)
+        entry = {**self.all().get(latent, {}), key: (text or "").strip()}
+        self._write({**self.all(), latent: {k: v for k, v in entry.items() if v}})
+        for view in list(self._watching):
+            view.labels_changed()
 
     def _write(self, latents: dict[int, dict[str, str]]) -> None:
         if self.path.exists():
             other = self._read()["sae"]
             if other != self.sae:
                 self.path.rename(self.path.with_name(f"labels-{other[:8]}.json"))
-        ordered = {str(k): latents[k] for k in sorted(latents)}
+        ordered = {str(k): latents[k] for k in sorted(latents) if latents[k]}
         write_json(self.path, {"format": FORMAT, "sae": self.sae, "latents": ordered})
 
     def update(self, other: Notes) -> None:
         """Take over what is not set here yet."""
-        latents = {k: dict(v) for k, v in self.all().items()}
-        for latent, entry in other.all().items():
-            latents[latent] = {**entry, **latents.get(latent, {})}
+        mine, theirs = self.all(), other.all()
+        latents = {latent: {**theirs.get(latent, {}), **mine.get(latent, {})} for latent in {*mine, *theirs}}
         if latents:
             self._write(latents)
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from saelab.errors import check_count
+from saelab.index.columns import Columns
 from saelab.index.firings import Firings
 from saelab.index.storage import windows
-from saelab.index.storage.arrays import ranges
-
-if TYPE_CHECKING:
-    from saelab.index.queries import Queries
+from saelab.index.storage.arrays import pointers, ranges
 
 _MARGIN = 4  # tokens looked at on each side for where a character begins and ends
 Groups = tuple[list[str], list[int]]  # text and number of tokens of each
@@ -25,7 +22,7 @@ class Passages:
 
     Attributes
     ----------
-    row, start, centre
+    row, start, center
         (E,) row of the index, position in it of the first token, and which of the tokens each is about.
     ptr
         (E + 1,) where each one's tokens begin in the next two.
@@ -38,7 +35,7 @@ class Passages:
 
     row: np.ndarray
     start: np.ndarray
-    centre: np.ndarray
+    center: np.ndarray
     ptr: np.ndarray
     ids: np.ndarray
     values: np.ndarray
@@ -49,7 +46,7 @@ class Passages:
 
 
 def around(
-    index: Queries,
+    index: Columns,
     firings: Firings,
     which: np.ndarray,
     token: np.ndarray,
@@ -76,7 +73,7 @@ def around(
     groups = _widened(index, row, low, high) if characters else {}
     begin, end = firings.between(which, low, high)
     sizes = high - low
-    ptr = np.concatenate([[0], np.cumsum(sizes)])
+    ptr = pointers(sizes)
     fires = ranges(begin, end - begin)
     values = np.zeros(int(ptr[-1]), np.float32)
     values[firings.token[fires] + np.repeat(ptr[:-1] - low, end - begin)] = firings.value[fires]
@@ -84,7 +81,7 @@ def around(
     return Passages(row, start, token - low, ptr, rows.ids[ranges(low, sizes)], values, groups)
 
 
-def _widened(index: Queries, row: np.ndarray, low: np.ndarray, high: np.ndarray) -> dict[int, Groups]:
+def _widened(index: Columns, row: np.ndarray, low: np.ndarray, high: np.ndarray) -> dict[int, Groups]:
     """Widen ``low`` and ``high`` in place to whole characters; the groups of stretches with tokens that are none."""
     rows, vocab = index.rows, index.vocab
     begin, end = rows.offsets[row], rows.offsets[row + 1]
@@ -97,7 +94,7 @@ def _widened(index: Queries, row: np.ndarray, low: np.ndarray, high: np.ndarray)
     inside = (place >= low[owner] - 1) & (place < high[owner])
     odd = np.unique(owner[inside & ~is_whole])
     ids, labels, whole = all_ids.tolist(), vocab.labels(all_ids), is_whole.tolist()
-    cuts = np.concatenate([[0], np.cumsum(sizes)]).tolist()
+    cuts = pointers(sizes).tolist()
     out: dict[int, Groups] = {}
     for i, zero, a, b in zip(
         odd.tolist(), first[odd].tolist(), low[odd].tolist(), high[odd].tolist(), strict=True

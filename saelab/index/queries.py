@@ -2,180 +2,113 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from saelab.errors import SaelabError, check_count, check_latent
-from saelab.index import concepts as labelled
-from saelab.index import examples, maps, relations, spans, stats
-from saelab.index.storage import windows
-from saelab.index.storage.arrays import ranges
+from saelab.display import TextFrame
+from saelab.errors import check_count, check_latent
+from saelab.index import concepts as labeled
+from saelab.index import maps, relations, spans, stats
+from saelab.index.columns import Columns
+from saelab.index.examples import Parts
+from saelab.index.firings import Firings
 from saelab.index.storage.layout import AFTER, BEFORE
-from saelab.index.storage.vocab import Vocab
-from saelab.models.rows import TokenRows
 
 
-class Postings(NamedTuple):
-    """Where a latent fires: token (n,) int32, ascending flat token indices; value (n,) float32, positive."""
-
-    token: np.ndarray
-    value: np.ndarray
-
-
-class Queries:
+class Queries(Columns):
     """The questions an index answers; see :class:`saelab.index.LatentIndex`."""
-
-    config: dict[str, Any]
-    arrays: dict[str, np.ndarray]
-    rows: TokenRows
-    vocab: Vocab
-    sae: Any
-    model: Any
-
-    # ------------------------------------------------------------------------------------ sizes and access
-
-    @property
-    def d_sae(self) -> int:
-        """Number of latents."""
-        return self.config["d_sae"]
-
-    @property
-    def n_tokens(self) -> int:
-        """All tokens of the text, special ones included."""
-        return self.config["n_tokens"]
-
-    @property
-    def n_counted(self) -> int:
-        """Positions that statistics are about."""
-        return self.config["n_counted"]
-
-    @property
-    def counted(self) -> np.ndarray:
-        """(n_tokens,) bool, False at positions that were left out."""
-        return self.arrays["counted"]
-
-    @cached_property
-    def counts(self) -> np.ndarray:
-        """(d_sae,) at how many positions each latent fires."""
-        return np.diff(self.arrays["post_ptr"])
-
-    def need_sae(self, what: str) -> Any:
-        """The SAE, or an error that says how to attach one."""
-        if self.sae is None:
-            raise SaelabError(
-                f"{what} needs the SAE: set index.sae, or open with LatentIndex.open(path, sae=…)"
-            )
-        return self.sae
-
-    def need_model(self, what: str) -> Any:
-        """The model, or an error that says how to attach one."""
-        if self.model is None:
-            raise SaelabError(
-                f"{what} needs the model: set index.model, or open with LatentIndex.open(path, model=…)"
-            )
-        return self.model
-
-    def postings(self, latent: int) -> Postings:
-        """Where ``latent`` fires and how strongly; views of the memory-mapped files.
-
-        Raises
-        ------
-        SaelabError
-            If ``latent`` is not an integer in 0 … d_sae - 1.
-        """
-        latent = check_latent(latent, self.d_sae)
-        a, b = self.arrays["post_ptr"][latent : latent + 2].tolist()
-        return Postings(self.arrays["post_token"][a:b], self.arrays["post_value"][a:b])
-
-    def code_span(self, token: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where the active latents of positions begin in ``code_latent`` and how many there are."""
-        ptr, token = self.arrays["code_ptr"], np.asarray(token, dtype=np.int64)
-        begin = ptr[token]
-        return begin, ptr[token + 1] - begin
-
-    def row_length(self, row: int) -> int:
-        """Tokens in a row."""
-        row = check_count("row", row, 0)
-        if row >= len(self.rows):
-            raise SaelabError(f"row {row} is out of range: the index has rows 0…{len(self.rows) - 1}")
-        return int(self.rows.offsets[row + 1] - self.rows.offsets[row])
-
-    def row_codes(self, row: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """All active latents on a row: latent (n,) int64, value (n,) float32, position in the row (n,) int64.
-
-        In order of position, then of latent.
-        """
-        length, begin = self.row_length(row), int(self.rows.offsets[row])
-        start, count = self.code_span(np.arange(begin, begin + length))
-        place = ranges(start, count)
-        position = np.repeat(np.arange(length), count)
-        latent = self.arrays["code_latent"][place].astype(np.int64)
-        order = np.lexsort((latent, position))
-        return latent[order], self.arrays["code_value"][place][order], position[order]
-
-    def activations(self, latents: int | Iterable[int], row: int) -> np.ndarray:
-        """(T, len(latents)) float32: activations on the tokens of a row, 0 where a latent does not fire."""
-        wanted = [latents] if np.ndim(latents) == 0 else list(latents)  # type: ignore[arg-type]
-        wanted = [check_latent(i, self.d_sae) for i in wanted]
-        latent, value, position = self.row_codes(row)
-        out = np.zeros((self.row_length(row), len(wanted)), dtype=np.float32)
-        for column, i in enumerate(wanted):
-            hit = latent == i
-            out[position[hit], column] = value[hit]
-        return out
-
-    def window(
-        self, token_index: int, before: int = BEFORE, after: int = AFTER
-    ) -> tuple[np.ndarray, int, int]:
-        """The tokens around a flat token index, inside its row.
-
-        Returns
-        -------
-        ids, start, centre
-            Token ids; position in the row of the first of them; which of them is the asked one.
-        """
-        token = check_count("token_index", token_index, 0)
-        if token >= self.n_tokens:
-            raise SaelabError(f"token {token} is out of range: the index has tokens 0…{self.n_tokens - 1}")
-        before, after = check_count("before", before, 0), check_count("after", after, 0)
-        (low,), (high,) = windows.bounds(self.rows, np.array([token]), before, after)
-        _, (start,) = self.rows.locate(np.array([low]))
-        return self.rows.ids[low:high], int(start), int(token - low)
 
     # ------------------------------------------------------------------------------------ statistics
 
     def stats(self) -> pd.DataFrame:
-        """One row per latent: n, density with its 95 % interval, mean, mean_sq, skew, kurtosis, max, dead.
+        """One row per latent; a copy: change it as you like.
 
-        See :func:`saelab.index.stats.table` for the definitions. A copy: change it as you like.
+        Returns
+        -------
+        DataFrame
+            n: at how many positions it fires; density: their share, with its 95 % interval density_lo and
+            density_hi (Wilson 1927); mean: over the positions where it fires; mean_sq = E[a²], skew = E[a³] /
+            E[a²]^1.5 and kurtosis = E[a⁴] / E[a²]², over all counted positions and about zero, as in OpenAI's
+            SAE viewer; max; dead. What has no value (the mean of a latent that never fires) is NaN.
+
+        Examples
+        --------
+        >>> index.stats()[["n", "density", "mean"]].shape
+        (64, 3)
         """
         return self._stats.copy()
 
     @cached_property
     def _stats(self) -> pd.DataFrame:
-        return stats.table(self.counts, self.arrays["moments"], self.n_counted)
+        columns = stats.columns(self.counts, self.arrays["moments"], self.n_counted)
+        return pd.DataFrame(columns, index=pd.RangeIndex(self.d_sae, name="latent"))
 
     def latent_stats(self, latent: int) -> dict[str, Any]:
-        """The line of :meth:`stats` of one latent as a dict, without making the others."""
+        """The line of :meth:`stats` of one latent as a dict, without making the others.
+
+        Examples
+        --------
+        >>> int(index.latent_stats(latent)["n"] - index.counts[latent])
+        0
+        """
         latent = check_latent(latent, self.d_sae)
         return {"latent": latent, **self.stats_of(np.array([latent]))[0]}
 
     def stats_of(self, latents: np.ndarray) -> list[dict[str, Any]]:
         """The lines of :meth:`stats` of some latents, without making the others."""
-        return stats.lines(self.counts[latents], self.arrays["moments"][latents], self.n_counted)
+        named = stats.columns(self.counts[latents], self.arrays["moments"][latents], self.n_counted)
+        lines = zip(*(column.tolist() for column in named.values()), strict=True)
+        return [dict(zip(named, line, strict=True)) for line in lines]
 
     def histogram(self, latent: int, bins: int = 40, log: bool = False) -> pd.DataFrame:
-        """Exact counts of positive activations: lo, hi, count; see :func:`saelab.index.stats.histogram`."""
-        return stats.histogram(self.postings(latent).value, check_count("bins", bins), log)
+        """Exact counts of positive activations.
+
+        Bins are equally wide from 0 to the maximum, or with ``log`` equally wide in the logarithm from the
+        minimum to the maximum.
+
+        Returns
+        -------
+        DataFrame
+            lo (included), hi (excluded, but for the last bin), count. A latent that never fires gives no bins;
+            with ``log``, one that has a single value gives one bin.
+
+        Examples
+        --------
+        >>> int(index.histogram(latent, bins=5)["count"].sum() - index.counts[latent])
+        0
+        """
+        edges, counts = stats.histogram(self.postings(latent).value, check_count("bins", bins), log)
+        return pd.DataFrame({"lo": edges[:-1], "hi": edges[1:], "count": counts})
 
     def percentile(self, latent: int, value: float) -> float:
-        """Share of this latent's firings that are weaker than ``value``; NaN if it never fires."""
+        """Share of this latent's firings that are weaker than ``value``; NaN if it never fires.
+
+        Examples
+        --------
+        >>> index.percentile(latent, 1e9)
+        1.0
+        """
         values = self.postings(latent).value
         return float((values < value).mean()) if len(values) else float("nan")
+
+    def to_frame(self) -> pd.DataFrame:
+        """All latents: :meth:`stats`, the token each is strongest on, and its label.
+
+        Examples
+        --------
+        >>> index.to_frame().columns[-2:].tolist()
+        ['top_token', 'label']
+        """
+        frame, peak, notes = TextFrame(self.stats()), self.arrays["peak"], self.notes.frame()
+        alive = np.flatnonzero(peak >= 0)
+        frame["top_token"] = ""
+        frame.loc[alive, "top_token"] = self.vocab.labels(self.rows.ids[peak[alive]])
+        frame["label"] = ""
+        frame.loc[notes["latent"], "label"] = notes["label"].to_numpy()
+        return frame
 
     # ------------------------------------------------------------------------------------ examples
 
@@ -188,21 +121,49 @@ class Queries:
             token_index, row, position (in the row), doc, token (label), value, text (``before`` tokens, the
             token, ``after`` tokens, BOS left out), count. Firings with the same tokens around them are one
             line; ``count`` is how often that text makes the latent fire. No lines if the latent never fires.
+
+        Examples
+        --------
+        >>> bool(index.top(latent, n=1)["value"].iloc[0] == index.latent_stats(latent)["max"])
+        True
         """
-        return examples.top(self, check_latent(latent, self.d_sae), n, before, after)
+        parts = self._parts(latent, before, after)
+        return parts.frame(*parts.strongest(n))
 
     def random(
         self, latent: int, n: int = 20, seed: int = 0, *, before: int = BEFORE, after: int = AFTER
     ) -> pd.DataFrame:
-        """``n`` firings drawn evenly from all of them; columns as :meth:`top`."""
-        return examples.random(self, check_latent(latent, self.d_sae), n, seed, before, after)
+        """``n`` firings drawn evenly from all of them; columns as :meth:`top`.
+
+        Examples
+        --------
+        >>> len(index.random(latent, n=2)) <= 2
+        True
+        """
+        parts = self._parts(latent, before, after)
+        return parts.frame(*parts.at_random(n, seed))
 
     def interval(
         self, latent: int, lo: float | None = None, hi: float | None = None, n: int = 20, seed: int = 0, *,
         before: int = BEFORE, after: int = AFTER,
     ) -> pd.DataFrame:  # fmt: skip
-        """``n`` firings drawn evenly from those with ``lo <= value <= hi``, strongest first."""
-        return examples.interval(self, check_latent(latent, self.d_sae), lo, hi, n, seed, before, after)
+        """``n`` firings drawn evenly from those with ``lo <= value <= hi``, strongest first; as :meth:`top`.
+
+        Examples
+        --------
+        >>> bool((index.interval(latent, lo=0.5)["value"] >= 0.5).all())
+        True
+        """
+        parts = self._parts(latent, before, after).between(
+            0.0 if lo is None else lo, np.inf if hi is None else hi
+        )
+        return parts.frame(*parts.by_value(*parts.at_random(n, seed)))
+
+    def _parts(self, latent: int, before: int, after: int) -> Parts:
+        return Parts.whole(self, self._firings(latent), before, after)
+
+    def _firings(self, latent: int) -> Firings:
+        return Firings.of(self, [check_latent(latent, self.d_sae)])
 
     # ------------------------------------------------------------------------------------ relations
 
@@ -215,12 +176,28 @@ class Queries:
             latent; similarity: cosine of the two activations over all counted positions; both: at how many
             positions both fire; share: of this latent's firings; jaccard: both / either. Highest similarity
             first.
+
+        Examples
+        --------
+        >>> index.coactive(latent, n=3).columns.tolist()
+        ['latent', 'similarity', 'both', 'share', 'jaccard']
         """
-        return relations.coactive(self, check_latent(latent, self.d_sae), n)
+        ((other, similarity),) = relations.coactive(self, self._firings(latent), check_count("n", n))
+        both, mine = relations.meetings(self, latent, other), int(self.counts[latent])
+        jaccard = both / np.maximum(self.counts[other] + mine - both, 1)
+        shares = {"both": both, "share": both / max(mine, 1), "jaccard": jaccard}
+        return pd.DataFrame({"latent": other, "similarity": similarity, **shares})
 
     def nearest(self, latent: int, by: str = "decoder", n: int = 10) -> pd.DataFrame:
-        """Most similar of all latents by cosine of ``"decoder"``, ``"encoder"`` or ``"coactivation"``."""
-        return relations.nearest(self, check_latent(latent, self.d_sae), by, n)
+        """Most similar of all latents by cosine of ``"decoder"``, ``"encoder"`` or ``"coactivation"``.
+
+        Examples
+        --------
+        >>> index.nearest(latent, n=5).shape
+        (5, 2)
+        """
+        ((other, similarity),) = relations.nearest(self, self._firings(latent), by, n)
+        return pd.DataFrame({"latent": other, "similarity": similarity})
 
     def positions(self, method: str = "pca", by: str = "decoder", seed: int = 0) -> pd.DataFrame:
         """A place in the plane for every latent, near where their directions are alike.
@@ -239,22 +216,35 @@ class Queries:
         DataFrame
             x, y in -1 … 1, one row per latent; NaN for a latent without a direction. ``attrs["method"]``;
             of PCA, ``attrs["explained"]`` is the share of the variance that each axis has.
+
+        Examples
+        --------
+        >>> index.positions().shape
+        (64, 2)
         """
         return maps.positions(self, method, by, seed)
 
     def logit_lens(self, latent: int, n: int = 10) -> pd.DataFrame:
-        """What the decoder direction votes for: rank, up_token, up_value, down_token, down_value.
+        """What the decoder direction adds to the logits: rank, up_token, up_value, down_token, down_value.
 
-        Through the final norm's gain and the unembedding, see :func:`saelab.models.lens.token_votes`; a
-        hook point on the MLP's or attention's inner neurons goes through their output matrix first. Of a
-        crosscoder it is the direction at its last hook point.
+        Through the final norm's gain and the unembedding, see :mod:`saelab.models.lens`; a hook point on the
+        MLP's or attention's inner neurons goes through their output matrix first. Of a crosscoder it is the
+        direction at its last hook point.
 
         Raises
         ------
         SaelabError
             If the SAE's hook point does not write to the residual stream.
+
+        Examples
+        --------
+        >>> index.logit_lens(latent, n=3)["rank"].tolist()
+        [1, 2, 3]
         """
-        return relations.logit_lens(self, check_latent(latent, self.d_sae), n)
+        (lens,) = relations.logit_lens(self, [check_latent(latent, self.d_sae)], n)
+        columns = {"up_token": lens.up, "up_value": lens.up_value}
+        columns |= {"down_token": lens.down, "down_value": lens.down_value}
+        return TextFrame({"rank": np.arange(1, len(lens.up) + 1), **columns})
 
     def search(
         self, text: str | None = None, regex: str | None = None, n: int = 20, *, ignore_case: bool = False
@@ -267,16 +257,14 @@ class Queries:
             latent; hits: positions inside a match where it fires; precision: share of its firings that are
             hits; recall: share of the matches on which it fires at least once; mean activation over hits; f1
             of precision and recall, highest first. ``attrs["matches"]`` is the number of matches.
+
+        Examples
+        --------
+        >>> found = index.search(regex="[Tt]he")
+        >>> found["f1"].is_monotonic_decreasing
+        True
         """
-        return spans.search(self, text, regex, n, ignore_case)
-
-    def search_table(self) -> list[bytes]:
-        """Bytes of every token as text to search in: special tokens are empty."""
-        return self._search_table
-
-    @cached_property
-    def _search_table(self) -> list[bytes]:
-        return self.vocab.table(hide_special=True)
+        return spans.search(self, spans.pattern(text, regex, ignore_case), check_count("n", n))
 
     def latents_for(self, row: int, start: int, stop: int, n: int = 10) -> pd.DataFrame:
         """Latents that fire on positions ``start … stop`` of a row and not elsewhere in it.
@@ -287,8 +275,13 @@ class Queries:
             latent; inside, outside: positions of the row where it fires; precision = inside / (inside +
             outside); recall = inside / counted positions of the span; f1, highest first, rarer latents first
             among equals; max activation inside; fires: how often it fires in the whole index.
+
+        Examples
+        --------
+        >>> bool((index.latents_for(row=0, start=1, stop=3)["inside"] > 0).all())
+        True
         """
-        return spans.latents_for(self, row, start, stop, n)
+        return spans.latents_for(self, row, start, stop, check_count("n", n))
 
     def concepts(self, labels: Any, *, min_tp: int = 1) -> pd.DataFrame:
         """How well each latent tells where each concept is.
@@ -309,5 +302,11 @@ class Queries:
             row) in which the latent fires at all, and span_f1 of precision and that (Simon and Zou 2024,
             arXiv 2412.12101, for domains of proteins): the fairer score of a latent that marks one token of a
             longer span. All pairs with tp > 0, by concept, best f1 first.
+
+        Examples
+        --------
+        >>> fires = np.isin(np.arange(index.n_tokens), index.postings(latent).token)
+        >>> float(index.concepts({"mine": fires})["f1"].iloc[0])
+        1.0
         """
-        return labelled.concepts(self, labels, min_tp)
+        return labeled.concepts(self, labels, check_count("min_tp", min_tp))

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from saelab.errors import SaelabError, check_count
-from saelab.index.storage.arrays import blocks, highest, ranges
-
-if TYPE_CHECKING:
-    from saelab.index.queries import Queries
+from saelab.errors import SaelabError
+from saelab.index.columns import Columns
+from saelab.index.storage.arrays import blocks, highest, pointers, ranges
 
 _TOKENS = 1 << 16  # text decoded together
 _ENTRIES = 1 << 22  # codes looked at together
@@ -25,12 +22,12 @@ def f1(precision: np.ndarray, recall: np.ndarray) -> np.ndarray:
     return np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)
 
 
-def search(index: Queries, text: str | None, regex: str | None, n: int, ignore_case: bool) -> pd.DataFrame:
-    """See :meth:`LatentIndex.search`."""
-    check_count("n", n)
-    pattern = _pattern(text, regex, ignore_case)
+def search(index: Columns, pattern: re.Pattern[str], n: int) -> pd.DataFrame:
     first, last = matches(index, pattern)
-    first, last = _drop_uncounted(index, first, last)
+    # matches without a counted position cannot be found by any latent: they are not held against one
+    counted = pointers(index.counted)
+    keep = counted[last + 1] > counted[first]
+    first, last = first[keep], last[keep]
     hits, matched, total = _hits(index, first, last)
     found = np.flatnonzero(hits)
     precision = hits[found] / index.counts[found]
@@ -52,7 +49,8 @@ def search(index: Queries, text: str | None, regex: str | None, n: int, ignore_c
     return out
 
 
-def _pattern(text: str | None, regex: str | None, ignore_case: bool) -> re.Pattern[str]:
+def pattern(text: str | None, regex: str | None, ignore_case: bool) -> re.Pattern[str]:
+    """What to search for: either ``text`` as it stands or ``regex``."""
     if (text is None) == (regex is None):
         raise SaelabError("search needs either text=… or regex=…")
     source = text if regex is None else regex
@@ -64,9 +62,9 @@ def _pattern(text: str | None, regex: str | None, ignore_case: bool) -> re.Patte
         raise SaelabError(f"{source!r} is not a regular expression: {error}") from None
 
 
-def matches(index: Queries, pattern: re.Pattern[str]) -> tuple[np.ndarray, np.ndarray]:
+def matches(index: Columns, pattern: re.Pattern[str]) -> tuple[np.ndarray, np.ndarray]:
     """First and last flat token index that each match touches. A match never leaves its row."""
-    table = index.search_table()
+    table = index.vocab.search_table
     lengths = np.array([len(b) for b in table], dtype=np.int64)
     firsts, lasts = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     offsets = index.rows.offsets
@@ -99,14 +97,7 @@ def _match_bytes(whole: bytes, row_ends: list[int], pattern: re.Pattern[str]) ->
             yield low + a, low + b
 
 
-def _drop_uncounted(index: Queries, first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Matches without a counted position cannot be found by any latent, so they are not held against one."""
-    before = np.concatenate([[0], np.cumsum(index.arrays["counted"], dtype=np.int64)])
-    keep = before[last + 1] > before[first]
-    return first[keep], last[keep]
-
-
-def _hits(index: Queries, first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _hits(index: Columns, first: np.ndarray, last: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Per latent: positions in a match where it fires, matches where it fires, sum over those positions."""
     hits, matched = (np.zeros(index.d_sae, np.int64) for _ in range(2))
     total = np.zeros(index.d_sae)
@@ -117,8 +108,8 @@ def _hits(index: Queries, first: np.ndarray, last: np.ndarray) -> tuple[np.ndarr
     fresh = np.ones(len(token), dtype=bool)
     fresh[1:] = token[1:] > np.maximum.accumulate(token)[:-1]
     begin, count = index.code_span(token)
-    ends = np.concatenate([[0], np.cumsum(sizes)])  # tokens up to each match
-    codes = np.concatenate([[0], np.cumsum(count)])[ends]  # codes up to each match
+    ends = pointers(sizes)  # tokens up to each match
+    codes = pointers(count)[ends]  # codes up to each match
     for a, b in blocks(codes, _ENTRIES):
         part = slice(int(ends[a]), int(ends[b]))
         place = ranges(begin[part], count[part])
@@ -132,16 +123,14 @@ def _hits(index: Queries, first: np.ndarray, last: np.ndarray) -> tuple[np.ndarr
     return hits, matched, total
 
 
-def latents_for(index: Queries, row: int, start: int, stop: int, n: int) -> pd.DataFrame:
-    """See :meth:`LatentIndex.latents_for`."""
-    check_count("n", n)
+def latents_for(index: Columns, row: int, start: int, stop: int, n: int) -> pd.DataFrame:
     length = index.row_length(row)
     if not 0 <= start < stop <= length:
         raise SaelabError(f"the span {start}…{stop} must lie in row {row}, which has positions 0…{length}")
     latent, value, position = index.row_codes(row)
     inside = (position >= start) & (position < stop)
     begin = int(index.rows.offsets[row])
-    counted = int(index.arrays["counted"][begin + start : begin + stop].sum())
+    counted = int(index.counted[begin + start : begin + stop].sum())
     found, place = np.unique(latent, return_inverse=True)
     hits = np.bincount(place[inside], minlength=len(found))
     rest = np.bincount(place[~inside], minlength=len(found))

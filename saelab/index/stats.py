@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-import pandas as pd
 
 Z95 = 1.959963984540054  # 97.5 % point of the normal distribution
 
@@ -28,7 +25,10 @@ def wilson(hits: np.ndarray, n: int, z: float = Z95) -> tuple[np.ndarray, np.nda
 
 
 def columns(n: np.ndarray, moments: np.ndarray, n_counted: int) -> dict[str, np.ndarray]:
-    """The columns of :func:`table`, (d_sae,) each."""
+    """What is known of each latent, (d_sae,) each.
+
+    ``n`` (d_sae,) is how often each fires, ``moments`` (d_sae, 5) its sums of a, a², a³, a⁴ and its maximum.
+    """
     s1, s2, s3, s4, largest = moments.T
     low, high = wilson(n, n_counted)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -48,39 +48,8 @@ def columns(n: np.ndarray, moments: np.ndarray, n_counted: int) -> dict[str, np.
         }
 
 
-def table(n: np.ndarray, moments: np.ndarray, n_counted: int) -> pd.DataFrame:
-    """One row per latent.
-
-    ``n`` (d_sae,) is how often each fires, ``moments`` (d_sae, 5) its sums of a, a², a³, a⁴ and its maximum.
-    ``mean`` is over the positions where the latent fires; ``mean_sq`` = E[a²], ``skew`` = E[a³] / E[a²]^1.5
-    and ``kurtosis`` = E[a⁴] / E[a²]² are over all counted positions and about zero, as in OpenAI's SAE
-    viewer. What has no value (the mean of a latent that never fires) is NaN.
-    """
-    return pd.DataFrame(columns(n, moments, n_counted), index=pd.RangeIndex(len(n), name="latent"))
-
-
-def lines(n: np.ndarray, moments: np.ndarray, n_counted: int) -> list[dict[str, Any]]:
-    """The rows of :func:`table` as dicts of Python's numbers."""
-    named = columns(n, moments, n_counted)
-    return [
-        dict(zip(named, line, strict=True))
-        for line in zip(*(c.tolist() for c in named.values()), strict=True)
-    ]
-
-
-def histogram(value: np.ndarray, bins: int = 40, log: bool = False) -> pd.DataFrame:
-    """Counts of positive activations between ``lo`` (included) and ``hi`` (excluded, but for the last bin).
-
-    Bins are equally wide from 0 to the maximum, or with ``log`` equally wide in the logarithm from the
-    minimum to the maximum. A latent that never fires gives no bins; with ``log``, one that has a single
-    value gives one bin.
-    """
-    edges, counts = bars(value, bins, log)
-    return pd.DataFrame({"lo": edges[:-1], "hi": edges[1:], "count": counts})
-
-
-def bars(value: np.ndarray, bins: int, log: bool = False) -> tuple[np.ndarray, np.ndarray]:
-    """Edges (bins + 1) and counts (bins) of :func:`histogram`."""
+def histogram(value: np.ndarray, bins: int, log: bool = False) -> tuple[np.ndarray, np.ndarray]:
+    """Edges (bins + 1) and counts (bins) of positive activations, from 0 or the smallest to the largest."""
     if len(value) == 0:
         return np.zeros(0), np.zeros(0, np.int64)
     exact = value.astype(np.float64)

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import html
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from saelab.display import isolated
-
-if TYPE_CHECKING:
-    from saelab.index.latent_index import LatentIndex
+from saelab.display import facts_html, isolated
+from saelab.index.queries import Queries
 
 _TABLE = 'style="color:inherit"'  # tables do not inherit it in pages without a doctype
 _CELL = 'style="text-align:left;padding:1px 12px 1px 0"'
-_QUIET = 'style="text-align:left;padding:1px 12px 1px 0;opacity:.7"'
 _WORD = 'style="font-family:monospace;white-space:pre;background:rgba(128,128,128,.16);padding:0 3px"'
 
 
-def facts(index: LatentIndex) -> list[tuple[str, str]]:
+def facts(index: Queries) -> list[tuple[str, str]]:
     """The lines of the summary, as text."""
     config = index.config
     alive = int((index.counts > 0).sum())
@@ -38,22 +34,18 @@ def facts(index: LatentIndex) -> list[tuple[str, str]]:
         ("alive", f"{alive:,} latents fire ({alive / index.d_sae:.1%}); {dead:,} never do on this text"),
         ("active", l0),
     ]
-    labels = len(index.labels())
+    labels = len(index.notes.frame())
     return [*lines, ("labels", f"{labels:,} latents")] if labels else lines
 
 
-def to_text(index: LatentIndex) -> str:
+def to_text(index: Queries) -> str:
     """For ``repr``."""
     width = max(len(a) for a, _ in facts(index))
     return "\n".join(["LatentIndex", *(f"  {a:<{width}}  {b}" for a, b in facts(index))])
 
 
-def to_html(index: LatentIndex, n: int = 5) -> str:
+def to_html(index: Queries, n: int = 5) -> str:
     """For ``_repr_html_``: no script, readable on light and dark, every text escaped."""
-    rows = "".join(
-        f"<tr><td {_QUIET}>{html.escape(a)}</td><td {_CELL}>{html.escape(b)}</td></tr>"
-        for a, b in facts(index)
-    )
     dense = [int(i) for i in np.argsort(-index.counts, kind="stable")[:n] if index.counts[i]]
     head = "".join(f"<th {_CELL}>{name}</th>" for name in ("latent", "fires on", "max", "strongest on"))
     lines = "".join(_line(index, latent) for latent in dense)
@@ -64,12 +56,12 @@ def to_html(index: LatentIndex, n: int = 5) -> str:
     calls = (f"index.dashboard({some})", f"index.top({some})", "index.search('text')", "index.stats()")
     hint = ", ".join(f"<code>{call}</code>" for call in calls)
     return (
-        f'<div class="tex2jax_ignore mathjax_ignore"><b>LatentIndex</b><table {_TABLE}>{rows}</table>'
+        f'{facts_html("LatentIndex", facts(index))}<div class="tex2jax_ignore mathjax_ignore">'
         f"<b>The densest latents</b>{table}<p style='opacity:.7'>Go on with {hint}</p></div>"
     )
 
 
-def _line(index: LatentIndex, latent: int) -> str:
+def _line(index: Queries, latent: int) -> str:
     token, value = index.postings(latent)
     ids = index.rows.ids[token[np.argsort(-value, kind="stable")[:200]]]
     words = list(dict.fromkeys(ids.tolist()))[:5]
@@ -79,9 +71,5 @@ def _line(index: LatentIndex, latent: int) -> str:
 
 
 def _word(label: str) -> str:
-    return isolated(label, _WORD, _visible(label))
-
-
-def _visible(label: str) -> str:
     shown = label.replace("\n", "↵").replace("\t", "→").replace("\r", "␍")
-    return html.escape(shown.replace(" ", "·") if not shown.strip() else shown)
+    return isolated(label, _WORD, html.escape(shown.replace(" ", "·") if not shown.strip() else shown))

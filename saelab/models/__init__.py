@@ -5,10 +5,10 @@ model = models.load_model("zoo")
 models.hook_names(model); models.tokenize(model, "GET / HTTP/1.1")
 """
 
+from saelab import identity
 from saelab.models.hooks import HookedModel as HookedModel
 from saelab.models.hooks import HookFn as HookFn
 from saelab.models.hooks import check_hook as check_hook
-from saelab.models.hooks import digest as digest
 from saelab.models.hooks import forward as forward
 from saelab.models.hooks import hook_layer as hook_layer
 from saelab.models.hooks import hook_names as hook_names
@@ -35,3 +35,5 @@ from saelab.models.tokens import token_groups as token_groups
 from saelab.models.tokens import token_labels as token_labels
 from saelab.models.tokens import tokenize as tokenize
 from saelab.models.tokens import vocab_size as vocab_size
+
+digest = identity.model_digest

@@ -8,7 +8,6 @@ that takes token ids and ``attention_mask``): a ``TransformerBridge`` of Transfo
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 import threading
 import weakref
@@ -60,19 +59,6 @@ def model_name(model: HookedModel) -> str:
     'zoo'
     """
     return str(getattr(model.cfg, "model_name", type(model).__name__))
-
-
-def digest(model: HookedModel) -> str:
-    """A few numbers of every parameter, hashed: other weights under the same name are noticed.
-
-    >>> len(sl.models.digest(model))
-    16
-    """
-    hashed = hashlib.sha256()
-    for name, p in model.named_parameters():
-        head = p.detach().reshape(-1)[:32].double().cpu().numpy()
-        hashed.update(f"{name} {tuple(p.shape)}".encode() + head.tobytes())
-    return hashed.hexdigest()[:16]
 
 
 _locks: weakref.WeakKeyDictionary[Any, threading.RLock] = weakref.WeakKeyDictionary()

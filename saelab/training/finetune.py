@@ -6,7 +6,6 @@ they keep lengths of their own unless the same SAE can be said with rows of leng
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor
 
 from saelab.errors import SaelabError
+from saelab.identity import sae_digest
 from saelab.sae import SAE, SAEConfig, folding
 from saelab.sae.archs import ARCHS
 from saelab.sae.config import HookPoints
@@ -96,15 +96,7 @@ def unit_rows(sae: SAE) -> bool:
     return bool(((sae.W_dec.norm(dim=1) - 1).abs() < 1e-3).all())
 
 
-def digest(sae: SAE) -> str:
-    """Of configuration and weights: another ``init`` is noticed when a run is resumed."""
-    out = hashlib.sha256(repr(sorted(sae.config.to_dict().items())).encode())
-    for name, p in sae.named_parameters():
-        out.update(name.encode() + p.detach().float().cpu().contiguous().numpy().tobytes())
-    return out.hexdigest()[:16]
-
-
 def origin(sae: SAE) -> dict[str, Any]:
     """For the record: what training went on from."""
     kept = {k: v for k, v in sae.record.items() if k in ("loaded", "init", "tokens")}
-    return {"sha256": digest(sae)} | kept
+    return {"digest": sae_digest(sae)} | kept

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from saelab.activations.store import Origin
 from saelab.errors import SaelabError, check_count, unknown
+from saelab.identity import sae_digest
 from saelab.sae import SAE, SAEConfig
 from saelab.sae.archs import ARCHS
 from saelab.sae.config import PER_ROW, HookPoints
@@ -158,7 +159,7 @@ class SAESpec(Recipe):
         """What must be the same when a run is resumed."""
         out = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "init"}
         out["hook"] = str(self.hook)
-        return out if self.init is None else out | {"init": finetune.digest(self.init)}
+        return out if self.init is None else out | {"init": sae_digest(self.init)}
 
     def sae_config(self, origin: Origin, sample: list[Tensor] | None = None) -> SAEConfig:
         """``sample`` has one (n, d) tensor per hook point that is read, and one for the target."""

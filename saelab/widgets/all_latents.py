@@ -33,7 +33,7 @@ class AllLatents(traitlets.HasTraits):
         super().__init__(latent=first, d_sae=index.d_sae, counted=index.n_counted, **state)
         self._held = index
         self.labels = columns.labels(index)
-        index.watch_labels(self)
+        index.notes.watch(self)
 
     @traitlets.validate("latent")
     def _in_range(self, proposal: Any) -> int:

@@ -111,7 +111,7 @@ class LatentDashboard(Widget):
         self.cannot_try = "" if index.sae is not None and index.model is not None else _DETACHED
         self._load()
         self.prompt = prompt
-        index.watch_labels(self)
+        index.notes.watch(self)
 
     # ------------------------------------------------------------------------------------------- opening
 

@@ -79,7 +79,7 @@ def tokens_like(index: LatentIndex, text: str) -> list[dict[str, Any]]:
     wanted = text.encode()
     if not wanted:
         raise SaelabError("write at least one character of the token")
-    table = index.search_table()
+    table = index.vocab.search_table
     found = [i for i, piece in enumerate(table) if wanted in piece]
     found.sort(key=lambda i: (table[i] != wanted, table[i].strip() != wanted.strip(), len(table[i]), i))
     return [{"token": i, "text": index.vocab.label(i)} for i in found[:_FOUND]]

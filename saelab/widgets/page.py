@@ -10,7 +10,6 @@ import base64
 import gzip
 import html
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -218,18 +217,14 @@ def _data_element(text: str) -> str:
 
 
 def plain(value: Any) -> Any:
-    """Numpy numbers as Python's, undefined numbers as None, bytes as ``{"$bytes": base64}``."""
-    if isinstance(value, Mapping):
-        return {str(k): plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [plain(v) for v in value]
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        return {"$bytes": base64.b64encode(bytes(value)).decode()}
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    """Plain JSON: undefined numbers are None, bytes ``{"$bytes": base64}``."""
+
+    def packed(value: Any) -> Any:
+        if isinstance(value, (bytes, bytearray, memoryview)):
+            return {"$bytes": base64.b64encode(bytes(value)).decode()}
+        return value
+
+    return files.plain(value, other=packed)
 
 
 def _script_text(source: str) -> str:

@@ -14,7 +14,7 @@ from saelab.index import relations
 from saelab.index.examples import Found, Parts
 from saelab.index.firings import Firings
 from saelab.index.passages import Passages, around
-from saelab.index.stats import bars
+from saelab.index.stats import histogram
 from saelab.index.storage.digits import significant
 from saelab.index.storage.layout import AFTER, BEFORE
 from saelab.widgets.tokens import grouped
@@ -86,7 +86,7 @@ def _payloads(
         }
         norms = _decoder_norms(index, firings)
         for i, latent in enumerate(firings.latents.tolist()):
-            edges, counts = bars(firings.value[firings.ptr[i] : firings.ptr[i + 1]], bins)
+            edges, counts = histogram(firings.value[firings.ptr[i] : firings.ptr[i + 1]], bins)
             ends = edges.tolist()
             yield {
                 "latent": latent,
@@ -135,7 +135,7 @@ def _examples(
     values, cuts, special = short_list(shown.values), shown.ptr.tolist(), _special(index, shown)
     lines = list(
         zip(
-            cuts, cuts[1:], shown.centre.tolist(), shown.start.tolist(), shown.row.tolist(),
+            cuts, cuts[1:], shown.center.tolist(), shown.start.tolist(), shown.row.tolist(),
             index.rows.doc[shown.row].tolist(), significant(found.value, 4).tolist(), count.tolist(), strict=False,
         )
     )  # fmt: skip
@@ -208,16 +208,16 @@ def _votes(index: Any, firings: Firings) -> list[dict[str, list[list[Any]]]]:
             "up": [list(pair) for pair in zip(v.up, short_list(v.up_value), strict=True)],
             "down": [list(pair) for pair in zip(v.down, short_list(v.down_value), strict=True)],
         }
-        for v in relations.votes_of(index, firings.latents, _VOTES)
+        for v in relations.logit_lens(index, firings.latents, _VOTES)
     ]
 
 
 def _nearest(index: Any, firings: Firings, by: str) -> list[list[dict[str, Any]]]:
-    found = relations.nearest_of(index, firings, by, _NEAR)
+    found = relations.nearest(index, firings, by, _NEAR)
     every = np.concatenate([latent for latent, _ in found])
     about = zip(
         every.tolist(), [short(v) for _, similarity in found for v in similarity.tolist()],
-        index.label_of(every.tolist()), top_tokens(index, every), strict=True,
+        index.notes.labels(every.tolist()), top_tokens(index, every), strict=True,
     )  # fmt: skip
     lines = [{"latent": i, "similarity": v, "label": label, "token": token} for i, v, label, token in about]
     cuts = np.cumsum([0, *(len(latent) for latent, _ in found)]).tolist()

@@ -27,7 +27,7 @@ def with_saelab(folder: Path, latents: list[int]) -> dict[str, Task]:
     """``encode``: model and encoder alone; ``index``: the index of all latents; two kinds of records of some.
 
     ``records`` hold what SAEDashboard's do: statistics, histogram, the top and ten ranges of the activation, every
-    example with its tokens and the activation on each, what the latent votes for and the co-active latents.
+    example with its tokens and the activation on each, the logit lens and the co-active latents.
     ``dashboards`` are what saelab's own draw: no ranges but random examples, and the nearest latents by decoder and
     encoder too. Both make all records at once and drop each when it is made, as the exporters do.
     """
@@ -38,7 +38,7 @@ def with_saelab(folder: Path, latents: list[int]) -> dict[str, Task]:
     from saelab.index import relations
     from saelab.index.exports.neuronpedia import chosen_examples
     from saelab.index.firings import Firings
-    from saelab.index.stats import bars
+    from saelab.index.stats import histogram
     from saelab.index.storage.build import encoded
     from saelab.widgets.payload import payloads
 
@@ -59,13 +59,13 @@ def with_saelab(folder: Path, latents: list[int]) -> dict[str, Task]:
     def described(latents: list[int]) -> Iterator[tuple[Any, ...]]:
         index = built[0]
         for some in Firings.groups(index, latents):
-            heights = (bars(some.value[a:b], BINS) for a, b in pairwise(some.ptr.tolist()))
+            heights = (histogram(some.value[a:b], BINS) for a, b in pairwise(some.ptr.tolist()))
             shown = chosen_examples(
                 index, some, n_top=TOP, intervals=RANGES, n_interval=PER_RANGE, before=AROUND, after=AROUND
             )
-            votes = relations.votes_of(index, some.latents, VOTES)
-            together = relations.coactive_of(index, some, VOTES)
-            yield from zip(index.stats_of(some.latents), heights, shown, votes, together, strict=True)
+            lens = relations.logit_lens(index, some.latents, VOTES)
+            together = relations.coactive(index, some, VOTES)
+            yield from zip(index.stats_of(some.latents), heights, shown, lens, together, strict=True)
 
     def records() -> dict[str, Any]:
         stats = [record[0] for record in described(latents)]

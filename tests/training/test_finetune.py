@@ -7,8 +7,8 @@ from toy import ToyModel, texts
 
 import saelab as sl
 from saelab.errors import SaelabError
+from saelab.identity import sae_digest
 from saelab.sae import SAE, SAEConfig
-from saelab.training import finetune
 
 RUN = {"tokens": 6000, "batch": 100, "buffer": 1000, "progress": False}
 LED = {"relu": {"k": 4}, "gated": {"k": 4}, "jumprelu": {"k": 4}}  # these do not say how sparse they are
@@ -66,7 +66,7 @@ def test_it_goes_on_where_it_was(toy, kind):
     old, new = init.history.iloc[-1], sae.history.iloc[0]
     assert new["explained_variance"] > old["explained_variance"] - 0.05
     assert sae.history.iloc[-1]["explained_variance"] > old["explained_variance"]
-    assert sae.record["init"]["sha256"] == finetune.digest(init)
+    assert sae.record["init"]["digest"] == sae_digest(init)
 
 
 @pytest.mark.parametrize(

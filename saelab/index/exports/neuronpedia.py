@@ -10,61 +10,87 @@ A latent that never fires has no activations, and Neuronpedia wants at least one
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from saelab.errors import SaelabError, check_count, check_latent
+from saelab.errors import SaelabError, check_count
 from saelab.files import read_json, write_text
 from saelab.index import relations
 from saelab.index.examples import Found, Parts
-from saelab.index.exports.records import Example, LatentRecord, examples
+from saelab.index.exports.records import Example, LatentRecord, examples, to_json, wanted
 from saelab.index.firings import Firings
+from saelab.index.queries import Queries
 from saelab.index.storage.digits import shortest
-
-if TYPE_CHECKING:
-    from saelab.index.latent_index import LatentIndex
 
 LIMITS = {"features": 128, "index": 10_000_000, "logits": 20, "explanation": 512, "tokens": 1024}
 _QUANTILE = ("quantileMin", "quantileMax", "quantileFraction")
 
 
-def neuronpedia_features(
-    index: LatentIndex, latents: Iterable[int], *, n_top: int = 20, intervals: int = 5, n_interval: int = 5,
-    before: int = 24, after: int = 23, seed: int = 0,
-) -> Iterator[dict[str, Any]]:  # fmt: skip
-    """Features as plain JSON data.
+def write_neuronpedia(
+    index: Queries, folder: str | Path, latents: Iterable[int] | None = None, *,
+    model_id: str, source: str, **options: Any,
+) -> list[Path]:  # fmt: skip
+    """Write Neuronpedia's upload JSON, ``upload-0.json``, ``upload-1.json`` … into ``folder``.
 
-    The activations of each are the ``n_top`` strongest and ``n_interval`` from each of ``intervals`` equally wide
-    ranges between 0 and the maximum, each inside its range, with the share of all counted tokens that fall
-    into it. The label is the explanation. Logits are there when the SAE and the model are attached and the
-    hook point allows it.
+    Parameters
+    ----------
+    latents
+        Which; None takes all. Those that never fire are left out.
+    model_id, source
+        Neuronpedia's names of the model and of your source (``"{layer}-{set}"``), lower case.
+    options
+        As in :func:`saelab.index.exports.neuronpedia.chosen_examples`.
+
+    Examples
+    --------
+    >>> [path.name for path in index.to_neuronpedia(folder, [latent], model_id="tiny", source="0-res")]
+    ['upload-0.json']
     """
-    wanted = [check_latent(i, index.d_sae) for i in latents]
-    for latent in wanted:
-        if not index.counts[latent]:
-            raise SaelabError(
-                f"latent {latent} never fires, and Neuronpedia takes no feature without activations"
-            )
-    options = {"n_top": n_top, "intervals": intervals, "n_interval": n_interval}
-    sides = {"before": before, "after": after}
-    for firings in Firings.groups(index, wanted):
-        chosen = chosen_examples(index, firings, seed=seed, **options, **sides)
-        stats, votes = index.stats_of(firings.latents), logits(index, firings.latents)
-        for i, latent in enumerate(firings.latents.tolist()):
-            feature: dict[str, Any] = {"index": latent, "density": stats[i]["density"], **votes[i]}
-            label = index.label(latent)
-            if label:
-                feature["explanations"] = [
-                    {"text": label[: LIMITS["explanation"]], "methodName": None, "modelName": None}
-                ]
-            feature["activations"] = [
-                {"tokens": texts(e), "values": list(e.values), **bounds} for e, bounds in next(chosen)
-            ]
-            yield feature
+    paths = []
+    for number, body in enumerate(
+        upload_batches(index, latents, model_id=model_id, source=source, **options)
+    ):
+        paths.append(Path(folder) / f"upload-{number}.json")
+        write_text(paths[-1], to_json(body))
+    return paths
+
+
+def upload_batches(
+    index: Queries, latents: Iterable[int] | None = None, *, model_id: str, source: str, **options: Any
+) -> Iterator[dict[str, Any]]:
+    """The bodies that :func:`write_neuronpedia` writes, of at most 128 features each."""
+    check_names(model_id=model_id, source=source)
+    alive = [i for i in wanted(index, latents) if index.counts[i]]
+    for start in range(0, len(alive), LIMITS["features"]):
+        groups = Firings.groups(index, alive[start : start + LIMITS["features"]])
+        features = [feature for firings in groups for feature in _features(index, firings, options)]
+        body = {"modelId": model_id, "source": source, "features": features}
+        check(body, "the upload")
+        yield body
+
+
+def check_names(slash: bool = True, **names: str) -> None:
+    """Refuse names that are not lower case: Neuronpedia's are; without ``slash``, such as are no folder."""
+    for what, name in names.items():
+        if not name or name != name.lower() or ("/" in name and not slash):
+            raise SaelabError(f"{what} must be a lower-case name, got {name!r}")
+
+
+def _features(index: Queries, firings: Firings, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    of_each = zip(
+        firings.latents.tolist(), index.stats_of(firings.latents), logits(index, firings.latents),
+        chosen_examples(index, firings, **options), strict=True,
+    )  # fmt: skip
+    for latent, stats, ends, shown in of_each:
+        label = index.notes.get(latent, "label")[: LIMITS["explanation"]]
+        explained = (
+            {"explanations": [{"text": label, "methodName": None, "modelName": None}]} if label else {}
+        )
+        activations = [{"tokens": texts(e), "values": list(e.values), **bounds} for e, bounds in shown]
+        yield {"index": latent, "density": stats["density"], **ends, **explained, "activations": activations}
 
 
 def texts(e: Example) -> list[str]:
@@ -73,19 +99,21 @@ def texts(e: Example) -> list[str]:
 
 
 def chosen_examples(
-    index: LatentIndex, firings: Firings, *, n_top: int = 20, intervals: int = 5, n_interval: int = 5,
+    index: Queries, firings: Firings, *, n_top: int = 20, intervals: int = 5, n_interval: int = 5,
     before: int = 24, after: int = 23, seed: int = 0,
 ) -> Iterator[list[tuple[Example, dict[str, float]]]]:  # fmt: skip
-    """Latent by latent the examples of :func:`neuronpedia_features`, each with its range; the strongest have none."""
+    """Latent by latent the examples that are shown, each with its range; the strongest have none.
+
+    They are the ``n_top`` strongest and ``n_interval`` from each of ``intervals`` equally wide ranges between
+    0 and the maximum, each inside its range, with the share of all counted tokens that fall into it.
+    """
     intervals = check_count("intervals", intervals)
     whole = Parts.whole(index, firings)
     top = whole.found(*whole.strongest(n_top))
     largest = index.arrays["moments"][firings.latents, 4]  # (L)
     edges = np.zeros((len(firings), intervals + 1), np.float32)
     edges[largest > 0] = np.linspace(0, largest[largest > 0], intervals + 1, axis=1)
-    ranges = Parts.in_ranges(
-        index, firings, edges
-    )  # open below: an activation on an edge is in one, not in two
+    ranges = Parts.in_ranges(index, firings, edges)
     some = ranges.found(*ranges.by_value(*ranges.at_random(n_interval, seed)))
     owner, range_ = np.divmod(some.part, intervals)
     found = Found(*(np.concatenate(c) for c in zip(top, some._replace(part=owner), strict=True)))
@@ -105,57 +133,23 @@ def chosen_examples(
     return ([(e, bounds(next(kinds))) for e in shown] for shown in of_each)
 
 
-def logits(index: LatentIndex, latents: np.ndarray) -> list[dict[str, Any]]:
-    """What each latent votes for; nothing if it cannot be had."""
+def logits(index: Queries, latents: np.ndarray) -> list[dict[str, Any]]:
+    """The tokens each latent raises and lowers; nothing if it cannot be had."""
     if index.sae is None or index.model is None:
         return [{}] * len(latents)
     try:
-        votes = relations.votes_of(index, latents, LIMITS["logits"])
+        found = relations.logit_lens(index, latents, LIMITS["logits"])
     except SaelabError:  # the hook point does not write to the residual stream
         return [{}] * len(latents)
     return [
-        {
-            key: [{"token": token, "value": value} for token, value in zip(tokens, shortest(values).tolist(), strict=True)
-                  if token]
-            for key, tokens, values in (("topLogits", v.up, v.up_value), ("bottomLogits", v.down, v.down_value))
-        }
-        for v in votes
-    ]  # fmt: skip
+        {"topLogits": _pairs(lens.up, lens.up_value), "bottomLogits": _pairs(lens.down, lens.down_value)}
+        for lens in found
+    ]
 
 
-def upload_batches(
-    index: LatentIndex, latents: Iterable[int] | None = None, *, model_id: str, source: str, **options: Any
-) -> Iterator[dict[str, Any]]:
-    """Bodies of at most 128 features for ``latents`` (None: all); those that never fire are left out.
-
-    ``model_id`` and ``source`` are Neuronpedia's names of the model and of your source
-    (``"{layer}-{set}"``); both are lower case there. ``options`` go to :func:`neuronpedia_features`.
-    """
-    for what, name in (("model_id", model_id), ("source", source)):
-        if not name or name != name.lower():
-            raise SaelabError(f"{what} must be a lower-case name, got {name!r}")
-    wanted = range(index.d_sae) if latents is None else latents
-    chosen = list(dict.fromkeys(check_latent(i, index.d_sae) for i in wanted))
-    alive = [i for i in chosen if index.counts[i]]
-    for i in range(0, len(alive), LIMITS["features"]):
-        features = list(neuronpedia_features(index, alive[i : i + LIMITS["features"]], **options))
-        body = {"modelId": model_id, "source": source, "features": features}
-        check(body, "the upload")
-        yield body
-
-
-def write_neuronpedia(
-    index: LatentIndex, folder: str | Path, latents: Iterable[int] | None = None, *,
-    model_id: str, source: str, **options: Any,
-) -> list[Path]:  # fmt: skip
-    """Write ``upload-0.json``, ``upload-1.json`` … into ``folder``; see :func:`upload_batches`."""
-    paths = []
-    for number, body in enumerate(
-        upload_batches(index, latents, model_id=model_id, source=source, **options)
-    ):
-        paths.append(Path(folder) / f"upload-{number}.json")
-        write_text(paths[-1], json.dumps(body, ensure_ascii=False, allow_nan=False))
-    return paths
+def _pairs(tokens: list[str], values: np.ndarray) -> list[dict[str, Any]]:
+    pairs = zip(tokens, shortest(values).tolist(), strict=True)
+    return [{"token": token, "value": value} for token, value in pairs if token]
 
 
 def read_neuronpedia(source: str | Path | dict[str, Any]) -> list[LatentRecord]:
@@ -169,19 +163,21 @@ def read_neuronpedia(source: str | Path | dict[str, Any]) -> list[LatentRecord]:
     name = "the upload" if isinstance(source, dict) else str(source)
     body = source if isinstance(source, dict) else read_json(source)
     check(body, name)
-    records = []
-    for feature in body["features"]:
-        examples = tuple(_parse(a) for a in feature["activations"])
-        facts = {"modelId": body["modelId"], "source": body["source"], **{k: None if k == "activations" else v
-                 for k, v in feature.items()}}  # fmt: skip
-        records.append(LatentRecord(feature["index"], {"activations": examples}, facts))
-    return records
+    shared = {key: body[key] for key in ("modelId", "source")}
+    return [
+        LatentRecord(
+            feature["index"],
+            {"activations": tuple(_parse(a) for a in feature["activations"])},
+            shared | feature | {"activations": None},
+        )
+        for feature in body["features"]
+    ]
 
 
 def _parse(a: dict[str, Any]) -> Example:
     values = tuple(a["values"])
     extra = {k: v for k, v in a.items() if k not in ("tokens", "values")}
-    return Example(tuple(a["tokens"]), values, centre=int(np.argmax(values)), extra=extra)
+    return Example(tuple(a["tokens"]), values, center=int(np.argmax(values)), extra=extra)
 
 
 def to_neuronpedia(records: Iterable[LatentRecord]) -> dict[str, Any]:
@@ -189,18 +185,15 @@ def to_neuronpedia(records: Iterable[LatentRecord]) -> dict[str, Any]:
     records = list(records)
     if not records:
         raise SaelabError("an upload has at least one feature")
+    shared = {key: records[0].facts[key] for key in ("modelId", "source")}
     features = []
     for r in records:
-        data = {k: v for k, v in r.facts.items() if k not in ("modelId", "source")}
-        data["activations"] = [
+        activations = [
             {"tokens": list(e.tokens), "values": list(e.values), **e.extra} for e in r.groups["activations"]
         ]
-        features.append(data)
-    return {
-        "modelId": records[0].facts["modelId"],
-        "source": records[0].facts["source"],
-        "features": features,
-    }
+        own = {k: v for k, v in r.facts.items() if k not in shared}
+        features.append(own | {"activations": activations})
+    return {**shared, "features": features}
 
 
 # ---------------------------------------------------------------------------------------------- the rules

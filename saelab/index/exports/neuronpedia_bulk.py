@@ -11,35 +11,32 @@ from __future__ import annotations
 import datetime
 import gzip
 import hashlib
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from saelab import files
-from saelab.errors import SaelabError, check_count, check_latent
+from saelab.errors import SaelabError, check_count
 from saelab.index import relations
-from saelab.index.exports.neuronpedia import chosen_examples, logits, texts
-from saelab.index.exports.records import Example
+from saelab.index.exports.neuronpedia import check_names, chosen_examples, logits, texts
+from saelab.index.exports.records import Example, to_json, wanted
 from saelab.index.firings import Firings
-from saelab.index.stats import bars
+from saelab.index.queries import Queries
+from saelab.index.stats import histogram
 from saelab.index.storage.digits import shortest
-
-if TYPE_CHECKING:
-    from saelab.index.latent_index import LatentIndex
 
 _BATCH = 128  # features a file
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 def write_neuronpedia_bulk(
-    index: LatentIndex, folder: str | Path, latents: Iterable[int] | None = None, *,
+    index: Queries, folder: str | Path, latents: Iterable[int] | None = None, *,
     model_id: str, layer: int, set_name: str, creator_id: str, creator_name: str = "",
     created: datetime.datetime | None = None, **options: Any,
 ) -> Path:  # fmt: skip
-    """Write the folder for ``latents`` (None: all).
+    """Write Neuronpedia's bulk-import folder for ``latents`` (None: all).
 
     Parameters
     ----------
@@ -56,15 +53,18 @@ def write_neuronpedia_bulk(
     -------
     Path
         ``{folder}/{model_id}/{layer}-{set_name}``.
+
+    Examples
+    --------
+    >>> names = {"model_id": "tiny", "layer": 0, "set_name": "res", "creator_id": "me"}
+    >>> sorted(path.name for path in index.to_neuronpedia_bulk(folder, [latent], **names).glob("s*.jsonl"))
+    ['source.jsonl', 'sourceset.jsonl']
     """
-    for what, name in (("model_id", model_id), ("set_name", set_name)):
-        if not name or name != name.lower() or "/" in name:
-            raise SaelabError(f"{what} must be a lower-case name, got {name!r}")
+    check_names(slash=False, model_id=model_id, set_name=set_name)
     if not creator_id:
         raise SaelabError("creator_id must say whose data these are, got an empty text")
     source = f"{check_count('layer', layer, 0)}-{set_name}"
-    wanted = range(index.d_sae) if latents is None else latents
-    chosen = list(dict.fromkeys(check_latent(i, index.d_sae) for i in wanted))
+    chosen = wanted(index, latents)
     time = (created or datetime.datetime.now(datetime.UTC)).isoformat()
     common = {"modelId": model_id, "layer": source}
     out = Path(folder) / model_id / source
@@ -82,12 +82,12 @@ def write_neuronpedia_bulk(
         _write_lines(out / "activations" / f"batch-{number}.jsonl.gz", activations)
     about = _about(index, model_id, source, set_name, creator_id, creator_name, time)
     for name, line in about.items():
-        files.write_text(out / f"{name}.jsonl", json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n")
+        files.write_text(out / f"{name}.jsonl", to_json(line) + "\n")
     return out
 
 
 def _write_lines(path: Path, lines: list[dict[str, Any]]) -> None:
-    text = "".join(json.dumps(line, ensure_ascii=False, allow_nan=False) + "\n" for line in lines)
+    text = "".join(to_json(line) + "\n" for line in lines)
     with files.atomic_write(path) as temporary:
         temporary.write_bytes(gzip.compress(text.encode("utf-8"), 5, mtime=0))
 
@@ -115,56 +115,45 @@ def _activation(
         "maxValueTokenIndex": strongest, "minValue": min(values), "values": values, "creatorId": creator,
         "dataSource": None, "dataIndex": None, "dfaValues": [], "dfaTargetIndex": None, "dfaMaxValue": None,
         "createdAt": time, "lossValues": [], "logitContributions": None, "binMin": low,
-        "binMax": high, "binContains": share, "qualifyingTokenIndex": e.centre, "zIndices": None, "zValues": None,
+        "binMax": high, "binContains": share, "qualifyingTokenIndex": e.center, "zIndices": None, "zValues": None,
     }  # fmt: skip
 
 
 def _features(
-    index: LatentIndex, firings: Firings, common: dict[str, Any], creator: str, time: str, set_name: str
-) -> Iterator[dict[str, Any]]:  # fmt: skip
-    near = [None] * len(firings) if index.sae is None else relations.nearest_of(index, firings, "decoder", 50)
-    together, votes = relations.coactive_of(index, firings, 3), logits(index, firings.latents)
-    for i, latent in enumerate(firings.latents.tolist()):
-        yield _feature(index, latent, near[i], together[i], votes[i], common, creator, time, set_name)
-
-
-def _feature(
-    index: LatentIndex, latent: int, near: Any, together: Any, votes: dict[str, Any], common: dict[str, Any],
-    creator: str, time: str, set_name: str,
-) -> dict[str, Any]:  # fmt: skip
-    largest = float(index.arrays["moments"][latent, 4])
-    edges, heights = bars(index.postings(latent).value, 50)
-    sides = {key: votes.get(side, [])[:10] for key, side in (("neg", "bottomLogits"), ("pos", "topLogits"))}
+    index: Queries, firings: Firings, common: dict[str, Any], creator: str, time: str, set_name: str
+) -> Iterator[dict[str, Any]]:
+    nothing = [(np.zeros(0, np.int64), np.zeros(0, np.float32))] * len(firings)
+    near = nothing if index.sae is None else relations.nearest(index, firings, "decoder", 50)
+    of_each = zip(
+        firings.latents.tolist(), near, relations.coactive(index, firings, 3), logits(index, firings.latents),
+        strict=True,
+    )  # fmt: skip
     hook = index.config["hook"]
-    empty = {
-        f"{name}_{part}": []
-        for name, parts in (
-            ("neuron_alignment", ("indices", "values", "l1")),
-            ("correlated_neurons", ("indices", "pearson", "l1")),
-        )
-        for part in parts
-    }
-    return {
-        "modelId": common["modelId"], "layer": common["layer"], "index": latent, "creatorId": creator,
-        "createdAt": time, "maxActApprox": largest, "hasVector": False, "vector": [], "vectorLabel": None,
-        "vectorDefaultSteerStrength": 10, "hookName": hook if hook.startswith("blocks.") else None,
-        "topkCosSimIndices": [] if near is None else near[0].tolist(),
-        "topkCosSimValues": [] if near is None else shortest(near[1]).tolist(),
-        **empty, "correlated_features_indices": together[0].tolist(),
-        "correlated_features_pearson": [],  # what their format calls l1 is the cosine
-        "correlated_features_l1": together[1].tolist(),
-        "neg_str": [x["token"] for x in sides["neg"]], "neg_values": [x["value"] for x in sides["neg"]],
-        "pos_str": [x["token"] for x in sides["pos"]], "pos_values": [x["value"] for x in sides["pos"]],
-        "frac_nonzero": float(index.counts[latent] / max(index.n_counted, 1)),
-        "freq_hist_data_bar_heights": heights.tolist(),
-        "freq_hist_data_bar_values": ((edges[:-1] + edges[1:]) / 2).tolist(),
-        "logits_hist_data_bar_heights": [], "logits_hist_data_bar_values": [], "decoder_weights_dist": [],
-        "sourceSetName": set_name,
-    }  # fmt: skip
+    for latent, (alike, cosines), (together, similarity), ends in of_each:
+        edges, heights = histogram(index.postings(latent).value, 50)
+        up, down = (ends.get(side, [])[:10] for side in ("topLogits", "bottomLogits"))
+        yield {
+            "modelId": common["modelId"], "layer": common["layer"], "index": latent, "creatorId": creator,
+            "createdAt": time, "maxActApprox": float(index.arrays["moments"][latent, 4]), "hasVector": False,
+            "vector": [], "vectorLabel": None, "vectorDefaultSteerStrength": 10,
+            "hookName": hook if hook.startswith("blocks.") else None,
+            "topkCosSimIndices": alike.tolist(), "topkCosSimValues": shortest(cosines).tolist(),
+            "neuron_alignment_indices": [], "neuron_alignment_values": [], "neuron_alignment_l1": [],
+            "correlated_neurons_indices": [], "correlated_neurons_pearson": [], "correlated_neurons_l1": [],
+            "correlated_features_indices": together.tolist(), "correlated_features_pearson": [],
+            "correlated_features_l1": similarity.tolist(),  # what their format calls l1 is the cosine
+            "neg_str": [x["token"] for x in down], "neg_values": [x["value"] for x in down],
+            "pos_str": [x["token"] for x in up], "pos_values": [x["value"] for x in up],
+            "frac_nonzero": float(index.counts[latent] / max(index.n_counted, 1)),
+            "freq_hist_data_bar_heights": heights.tolist(),
+            "freq_hist_data_bar_values": ((edges[:-1] + edges[1:]) / 2).tolist(),
+            "logits_hist_data_bar_heights": [], "logits_hist_data_bar_values": [], "decoder_weights_dist": [],
+            "sourceSetName": set_name,
+        }  # fmt: skip
 
 
 def _about(
-    index: LatentIndex, model: str, source: str, set_name: str, creator: str, name: str, time: str
+    index: Queries, model: str, source: str, set_name: str, creator: str, name: str, time: str
 ) -> dict[str, dict[str, Any]]:
     release = f"{model}-{set_name}"
     rows, longest = len(index.rows), int(np.diff(index.rows.offsets).max(initial=0))

@@ -10,46 +10,56 @@ undefined (the mean of a latent that never fires) is ``null``.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from saelab.errors import SaelabError, check_count, check_latent
+from saelab.errors import SaelabError, check_count
 from saelab.files import read_json, write_text
 from saelab.index.examples import Parts
-from saelab.index.exports.records import Example, LatentRecord, examples
+from saelab.index.exports.records import Example, LatentRecord, examples, to_json, wanted
 from saelab.index.firings import Firings
+from saelab.index.queries import Queries
 
-if TYPE_CHECKING:
-    from saelab.index.latent_index import LatentIndex
-
-KEYS = (
-    "random", "top", "hist", "density", "mean_act", "mean_act_squared", "mean_pos_act", "skew", "kurtosis",
-    "bin_width", "total_count",
-)  # fmt: skip
-_SEQUENCE = ("doc_id", "idx", "acts", "act", "token_ints", "tokens")
 BIN_WIDTH = 0.2
 
 
-def openai_records(
-    index: LatentIndex, latents: Iterable[int], *, n: int = 64, window: int = 64, seed: int = 0
-) -> Iterator[dict[str, Any]]:
-    """The records of latents as plain JSON data.
+def write_openai(
+    index: Queries, folder: str | Path, latents: Iterable[int] | None = None, *,
+    n: int = 64, window: int = 64, seed: int = 0,
+) -> Path:  # fmt: skip
+    """Write records of OpenAI's SAE viewer, ``atoms/{latent}.json``.
 
     Parameters
     ----------
+    latents
+        Which; None takes all that fire.
     n
         Most windows in ``top`` and in ``random`` each; equal texts are there once.
     window
         Tokens per window, fewer where a row is shorter.
+
+    Examples
+    --------
+    >>> (index.to_openai(folder, [latent]) / "atoms" / f"{latent}.json").exists()
+    True
     """
-    wanted = [check_latent(i, index.d_sae) for i in latents]
+    chosen = wanted(index, np.flatnonzero(index.counts) if latents is None else latents)
+    records = openai_records(index, chosen, n=n, window=window, seed=seed)
+    for latent, record in zip(chosen, records, strict=True):
+        write_text(Path(folder) / "atoms" / f"{latent}.json", to_json(record))
+    return Path(folder)
+
+
+def openai_records(
+    index: Queries, latents: Iterable[int], *, n: int = 64, window: int = 64, seed: int = 0
+) -> Iterator[dict[str, Any]]:
+    """The records that :func:`write_openai` writes, as plain JSON data."""
     before = (check_count("window", window) - 1) // 2
     after = window - 1 - before
-    for firings in Firings.groups(index, wanted):
+    for firings in Firings.groups(index, wanted(index, latents)):
         whole = Parts.whole(index, firings)
         random, top = (
             examples(index, firings, whole.found(*chosen), before, after)
@@ -60,33 +70,17 @@ def openai_records(
             yield _record(index, latent, stats, *([_sequence(e) for e in some] for some in lists))
 
 
-def _record(
-    index: LatentIndex,
-    latent: int,
-    stats: dict[str, Any],
-    random: list[dict[str, Any]],
-    top: list[dict[str, Any]],
-) -> dict[str, Any]:
+def _record(index: Queries, latent: int, stats: dict[str, Any], random: list, top: list) -> dict[str, Any]:
     n_counted = index.n_counted
     mean = None if not n_counted else (stats["n"] * stats["mean"] / n_counted if stats["n"] else 0.0)
-    values = {
-        "random": random,
-        "top": top,
-        "hist": _histogram(index.postings(latent).value, n_counted),
-        "density": stats["density"],
-        "mean_act": mean,
-        "mean_act_squared": stats["mean_sq"],
-        "mean_pos_act": stats["mean"],
-        "skew": stats["skew"],
-        "kurtosis": stats["kurtosis"],
-        "bin_width": BIN_WIDTH,
-        "total_count": n_counted,
-    }
-    return {key: _defined(values[key]) for key in KEYS}
-
-
-def _defined(value: Any) -> Any:
-    return None if isinstance(value, float) and not np.isfinite(value) else value
+    record = {
+        "random": random, "top": top, "hist": _histogram(index.postings(latent).value, n_counted),
+        "density": stats["density"], "mean_act": mean, "mean_act_squared": stats["mean_sq"],
+        "mean_pos_act": stats["mean"], "skew": stats["skew"], "kurtosis": stats["kurtosis"],
+        "bin_width": BIN_WIDTH, "total_count": n_counted,
+    }  # fmt: skip
+    undefined = [k for k, v in record.items() if isinstance(v, float) and not np.isfinite(v)]
+    return record | dict.fromkeys(undefined)
 
 
 def _histogram(value: np.ndarray, total: int) -> dict[str, int]:
@@ -96,25 +90,10 @@ def _histogram(value: np.ndarray, total: int) -> dict[str, int]:
 
 
 def _sequence(e: Example) -> dict[str, Any]:
-    own = {
-        "doc_id": e.doc, "idx": e.centre, "acts": list(e.values), "act": e.values[e.centre],
-        "token_ints": None if e.token_ids is None else list(e.token_ids), "tokens": list(e.tokens),
+    return {
+        "doc_id": e.doc, "idx": e.center, "acts": list(e.values), "act": e.values[e.center],
+        "token_ints": None if e.token_ids is None else list(e.token_ids), "tokens": list(e.tokens), **e.extra,
     }  # fmt: skip
-    return {**{k: own[k] for k in _SEQUENCE}, **e.extra}
-
-
-def write_openai(
-    index: LatentIndex, folder: str | Path, latents: Iterable[int] | None = None, **options: Any
-) -> Path:
-    """Write ``atoms/{latent}.json`` for ``latents`` (None: all that fire); see :func:`openai_records`."""
-    chosen = np.flatnonzero(index.counts).tolist() if latents is None else list(latents)
-    chosen = list(dict.fromkeys(check_latent(i, index.d_sae) for i in chosen))
-    folder = Path(folder)
-    for latent, record in zip(chosen, openai_records(index, chosen, **options), strict=True):
-        write_text(
-            folder / "atoms" / f"{latent}.json", json.dumps(record, ensure_ascii=False, allow_nan=False)
-        )
-    return folder
 
 
 def read_openai(source: str | Path | dict[str, Any]) -> LatentRecord:
@@ -156,17 +135,17 @@ def _parse_sequence(data: dict[str, Any], name: str) -> Example:
     for key in ("idx", "acts", "act", "tokens"):
         if key not in data:
             raise SaelabError(f"{name} has no {key!r}")
+    known = ("doc_id", "idx", "acts", "act", "token_ints", "tokens")
+    ids = data.get("token_ints")
     try:
         e = Example(
-            tokens=tuple(data["tokens"]), values=tuple(data["acts"]), centre=data["idx"],
-            token_ids=None if data.get("token_ints") is None else tuple(data["token_ints"]),
-            doc=data.get("doc_id"),
-            extra={k: v for k, v in data.items() if k not in _SEQUENCE},
+            tuple(data["tokens"]), tuple(data["acts"]), data["idx"], None if ids is None else tuple(ids),
+            data.get("doc_id"), {k: v for k, v in data.items() if k not in known},
         )  # fmt: skip
     except SaelabError as error:
         raise SaelabError(f"{name}: {error}") from None
-    if e.values[e.centre] != data["act"]:
-        raise SaelabError(f"{name}: act is {data['act']}, but acts[{e.centre}] is {e.values[e.centre]}")
+    if e.values[e.center] != data["act"]:
+        raise SaelabError(f"{name}: act is {data['act']}, but acts[{e.center}] is {e.values[e.center]}")
     return e
 
 

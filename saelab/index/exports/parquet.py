@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from saelab.errors import SaelabError
 from saelab.files import atomic_write
+from saelab.index.queries import Queries
 from saelab.index.storage.arrays import blocks
-
-if TYPE_CHECKING:
-    from saelab.index.latent_index import LatentIndex
 
 _ENTRIES = 1 << 20  # per row group
 
 
-def write_parquet(index: LatentIndex, folder: str | Path) -> Path:
-    """Write ``postings.parquet``, ``tokens.parquet`` and ``latents.parquet``; needs ``pyarrow``.
+def write_parquet(index: Queries, folder: str | Path) -> Path:
+    """Write Parquet files for SQL, ``postings.parquet``, ``tokens.parquet`` and ``latents.parquet``; needs ``pyarrow``.
 
     ``postings``: latent, token_index, value, sorted by latent (so a query for one latent reads one row
     group); ``tokens``: token_index, row, position, doc, token_id, token, counted; ``latents``:
-    :meth:`LatentIndex.table`.
+    :meth:`LatentIndex.to_frame`.
+
+    Examples
+    --------
+    >>> sorted(path.name for path in index.to_parquet(folder).iterdir())
+    ['latents.parquet', 'postings.parquet', 'tokens.parquet']
     """
     try:
         import pyarrow as pa

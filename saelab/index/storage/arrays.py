@@ -7,7 +7,6 @@ import re
 from pathlib import Path
 
 import numpy as np
-from torch import Tensor
 
 from saelab.errors import SaelabError
 
@@ -80,6 +79,11 @@ class GrowingArray:
         self.close()
 
 
+def pointers(counts: np.ndarray) -> np.ndarray:
+    """(n + 1,) int64, where each of the compressed rows of ``counts`` (n,) entries begins, and the last ends."""
+    return np.concatenate([[0], np.cumsum(counts, dtype=np.int64)])
+
+
 def ranges(starts: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """Concatenation of ``arange(starts[i], starts[i] + counts[i])``: where compressed rows lie."""
     before = np.cumsum(counts) - counts
@@ -98,32 +102,10 @@ def blocks(ptr: np.ndarray, limit: int, first: int = 0, last: int | None = None)
 
 
 def highest(score: np.ndarray, n: int) -> np.ndarray:
-    """Places of the ``n`` highest scores, highest first, equal ones in order of place; no NaN allowed."""
-    if n < len(score):
-        border = np.partition(score, len(score) - n)[len(score) - n]
-        place = np.flatnonzero(score >= border)
-    else:
-        place = np.arange(len(score))
+    """Places of the ``n`` highest scores, highest first, equal ones in order of place; -inf is left out."""
+    border = np.partition(score, len(score) - n)[len(score) - n] if n < len(score) else -np.inf
+    place = np.flatnonzero(score >= border if border > -np.inf else score > border)
     return place[np.argsort(-score[place], kind="stable")][:n]
-
-
-def highest_rows(score: Tensor, n: int) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Of each row of ``score`` (R, N) the places and values of the ``n`` highest, as :func:`highest` gives them.
-
-    What is -inf is left out.
-    """
-    n = min(n, score.shape[1])
-    best = score.topk(min(n + 1, score.shape[1]), dim=1)  # (R, n + 1)
-    values, places = best.values.cpu().numpy(), best.indices.cpu().numpy()
-    order = np.lexsort((places, -values), axis=1)[:, :n]
-    values, places = np.take_along_axis(values, order, 1), np.take_along_axis(places, order, 1)
-    if n < score.shape[1]:  # which of equal values at the border were taken is left open
-        for i in np.flatnonzero(best.values[:, n - 1].cpu().numpy() == best.values[:, n].cpu().numpy()):
-            row = score[i].cpu().numpy()
-            places[i] = highest(row, n)
-            values[i] = row[places[i]]
-    kept = (values > -np.inf).sum(1)
-    return [(p[:k], v[:k]) for p, v, k in zip(places, values, kept, strict=True)]
 
 
 def stable_order(keys: np.ndarray) -> np.ndarray:

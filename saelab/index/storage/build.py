@@ -7,7 +7,6 @@ the sort's share.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,30 +17,22 @@ from tqdm.auto import tqdm
 
 from saelab import __version__, models
 from saelab.errors import SaelabError, check_count, check_pair
+from saelab.identity import digest, sae_digest, weights_digest
 from saelab.index.storage import layout
-from saelab.index.storage.arrays import parse_bytes
+from saelab.index.storage.arrays import parse_bytes, ranges
 from saelab.index.storage.vocab import Vocab
 from saelab.index.storage.writer import IndexWriter, clear
+from saelab.sae import SAE
 
 _BYTES_PER_CODE = 40  # of a stretch of codes while it is put in order
 
 
 def build(
-    folder: Path,
-    model: Any,
-    sae: Any,
-    texts: Iterable[str] | models.TokenRows,
-    *,
-    tokens: int | str | None = None,
-    batch_tokens: int = 8192,
-    progress: bool = True,
-    spill: int | str = "256MB",
-    threshold: float = 0.0,
-    skip_special: bool = True,
-    shard: tuple[int, int] | None = None,
-    overwrite: bool = False,
-) -> None:
-    """Write the index of ``sae`` on ``texts`` into ``folder``; see :meth:`LatentIndex.build`."""
+    folder: Path, model: Any, sae: SAE, texts: Iterable[str] | models.TokenRows, *,
+    tokens: int | str | None, batch_tokens: int, progress: bool, spill: int | str, threshold: float,
+    skip_special: bool, shard: tuple[int, int] | None, overwrite: bool,
+) -> None:  # fmt: skip
+    """Write the index of ``sae`` on ``texts`` into ``folder``; the arguments are those of ``LatentIndex.build``."""
     check_pair(model, sae)
     check_count("batch_tokens", batch_tokens)
     memory = parse_bytes(spill)
@@ -54,8 +45,9 @@ def build(
     if rows.n_tokens >= 1 << 31:
         raise SaelabError(f"{rows.n_tokens} tokens are too many for one index; build shards and merge them")
     vocab = Vocab.of_model(model)
-    special = models.valid_mask(model, rows.ids)  # (n_tokens,) True where not special
-    counted = special if skip_special else np.ones(rows.n_tokens, dtype=bool)
+    counted = models.valid_mask(model, rows.ids)  # (n_tokens,) True where not special
+    if not skip_special:
+        counted = np.ones_like(counted)
     if overwrite:
         clear(folder)
     elif layout.is_index(folder) and layout.read_config(folder)["identity"] == identity:
@@ -76,10 +68,9 @@ def build(
             writer.finish(done.update)
 
 
-def _check_width(model: Any, sae: Any) -> None:
+def _check_width(model: Any, sae: SAE) -> None:
     """The model has every hook point the SAE reads, each as wide as the SAE expects."""
-    hooks = sae.config.hooks
-    for hook, want in zip(hooks, sae.config.widths or (sae.config.d_in,), strict=True):
+    for hook, want in zip(sae.config.hooks, sae.config.widths or (sae.config.d_in,), strict=True):
         width = models.hook_width(model, models.check_hook(model, hook))
         if width != want:
             raise SaelabError(
@@ -88,7 +79,7 @@ def _check_width(model: Any, sae: Any) -> None:
 
 
 def _rows_for(
-    model: Any, sae: Any, texts: Iterable[str] | models.TokenRows, tokens: int | str | None
+    model: Any, sae: SAE, texts: Iterable[str] | models.TokenRows, tokens: int | str | None
 ) -> models.TokenRows:
     rows = models.tokenize_texts(model, texts, context=sae.config.context, bos=sae.config.bos, tokens=tokens)
     longest, limit = int(np.diff(rows.offsets).max(initial=0)), models.context_length(model)
@@ -126,64 +117,39 @@ def _shard(rows: models.TokenRows, shard: tuple[int, int] | None) -> models.Toke
 # ---------------------------------------------------------------------------------------------- identity
 
 
-def digest(*parts: Any) -> str:
-    h = hashlib.blake2b(digest_size=16)
-    for part in parts:
-        h.update(part if isinstance(part, bytes) else np.ascontiguousarray(part).view(np.uint8).data)
-    return h.hexdigest()
-
-
-def _weights_digest(module: torch.nn.Module, sample: int | None = None) -> str:
-    """Digest of all parameters; with ``sample``, of about that many evenly spaced values of each."""
-    parts: list[Any] = []
-    for name, p in sorted(module.named_parameters()):
-        flat = p.detach().reshape(-1)
-        if sample is not None:
-            flat = flat[:: max(1, flat.numel() // sample)]
-        parts += [name.encode(), flat.float().cpu().numpy()]
-    return digest(*parts)
-
-
-def _identity(model: Any, sae: Any, rows: models.TokenRows, **settings: Any) -> dict[str, str]:
+def _identity(model: Any, sae: SAE, rows: models.TokenRows, **settings: Any) -> dict[str, str]:
     return {
-        "SAE": digest(_weights_digest(sae).encode(), repr(sorted(sae.config.to_dict().items())).encode()),
-        "model": _weights_digest(model, sample=256),
+        "SAE": sae_digest(sae),
+        "model": weights_digest(
+            model, sample=256
+        ),  # not model_digest: what is in every index since the first
         "text": digest(rows.ids, rows.offsets, rows.doc),
         **{name: repr(value) for name, value in settings.items()},
     }
 
 
 def _config(
-    model: Any, sae: Any, rows: models.TokenRows, vocab: Vocab, counted: np.ndarray, *,
+    model: Any, sae: SAE, rows: models.TokenRows, vocab: Vocab, counted: np.ndarray, *,
     threshold: float, shard: tuple[int, int] | None,
 ) -> dict[str, Any]:  # fmt: skip
     left_out, times = np.unique(rows.ids[~counted], return_counts=True)
+    kinds = {vocab.label(i): int(n) for i, n in zip(left_out, times, strict=True)}
     return {
-        "sae": sae.config.to_dict(),
-        "model": models.model_name(model),
-        "hook": sae.config.hook_in,
-        "bos": bool(rows.bos),
-        "threshold": float(threshold),
-        "masked": {
-            "positions": int((~counted).sum()),
-            "reason": "special tokens",
-            "tokens": {vocab.label(i): int(n) for i, n in zip(left_out, times, strict=True)},
-        },
-        "window": [layout.BEFORE, layout.AFTER],
-        "shard": None if shard is None else [int(s) for s in shard],
-        "n_docs": len(np.unique(rows.doc)),
-        "special_ids": sorted(vocab.special),
-        "bos_id": vocab.bos,
+        "sae": sae.config.to_dict(), "model": models.model_name(model), "hook": sae.config.hook_in,
+        "bos": bool(rows.bos), "threshold": float(threshold),
+        "masked": {"positions": int((~counted).sum()), "reason": "special tokens", "tokens": kinds},
+        "window": [layout.BEFORE, layout.AFTER], "shard": None if shard is None else [int(s) for s in shard],
+        "n_docs": len(np.unique(rows.doc)), "special_ids": sorted(vocab.special), "bos_id": vocab.bos,
         "tokenizer": vocab.hash(),
         "versions": {"saelab": __version__, "torch": torch.__version__, "numpy": np.__version__},
-    }
+    }  # fmt: skip
 
 
 # ---------------------------------------------------------------------------------------------- encoding
 
 
 def encoded(
-    model: Any, sae: Any, rows: models.TokenRows, counted: np.ndarray, *,
+    model: Any, sae: SAE, rows: models.TokenRows, counted: np.ndarray, *,
     first: int, batch_tokens: int, memory: int, threshold: float = 0.0,
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:  # fmt: skip
     """Codes from position ``first`` (where a row begins) on, in stretches of whole rows, in the text's order.
@@ -191,16 +157,10 @@ def encoded(
     Yields (stop, counts (stop - start,), latent (n,), value (n,)). Rows are batched by length inside a
     stretch; a stretch is as long as its codes fit ``memory``, judged by how many the last one had per token.
     """
-    row, per_token = int(np.searchsorted(rows.offsets, first)), None
+    row, room = int(np.searchsorted(rows.offsets, first)), batch_tokens
     while row < len(rows):
-        room = batch_tokens
-        if per_token is not None:
-            room = max(
-                batch_tokens, min(16 * batch_tokens, int(memory / (_BYTES_PER_CODE * max(per_token, 1))))
-            )
         start = int(rows.offsets[row])
-        last = int(np.searchsorted(rows.offsets, start + room, side="right")) - 1
-        last = max(last, row + 1)
+        last = max(int(np.searchsorted(rows.offsets, start + room, side="right")) - 1, row + 1)
         part = part_of(rows, row, last)
         batches = [
             _encode_batch(model, sae, batch, counted[start:], threshold)
@@ -208,11 +168,12 @@ def encoded(
         ]
         counts, latent, value = _in_order(batches, part.n_tokens)
         yield start + part.n_tokens, counts, latent, value
-        row, per_token = last, len(latent) / part.n_tokens
+        fits = memory / _BYTES_PER_CODE / max(len(latent) / part.n_tokens, 1)  # tokens
+        row, room = last, max(batch_tokens, min(16 * batch_tokens, int(fits)))
 
 
 def _encode_batch(
-    model: Any, sae: Any, batch: models.Batch, counted: np.ndarray, threshold: float
+    model: Any, sae: SAE, batch: models.Batch, counted: np.ndarray, threshold: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(token (m,), count (m,), latent (n,), value (n,)) of the counted positions of one batch."""
     keep = (batch.flat >= 0) & counted[batch.flat]  # (B, T)
@@ -241,16 +202,10 @@ def _in_order(
     batches: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]], n_tokens: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Codes of several batches as (counts (n_tokens,), latent, value) in the order of the text."""
+    token, count, unordered_latent, unordered_value = (np.concatenate(x) for x in zip(*batches, strict=True))
     counts = np.zeros(n_tokens, dtype=np.int64)
-    for token, count, _, _ in batches:
-        counts[token] = count
-    ends = np.cumsum(counts)
-    latent = np.empty(int(ends[-1]), dtype=np.int32)
-    value = np.empty(int(ends[-1]), dtype=np.float32)
-    for token, count, some_latent, some_value in batches:
-        # entry j of a position goes to where the position begins, plus j
-        before = np.cumsum(count) - count
-        place = np.arange(len(some_latent)) + np.repeat(ends[token] - count - before, count)
-        latent[place] = some_latent
-        value[place] = some_value
+    counts[token] = count
+    place = ranges((np.cumsum(counts) - counts)[token], count)
+    latent, value = np.empty(len(place), dtype=np.int32), np.empty(len(place), dtype=np.float32)
+    latent[place], value[place] = unordered_latent, unordered_value
     return counts, latent, value

@@ -113,24 +113,18 @@ def open_arrays(folder: Path, config: dict[str, Any]) -> dict[str, np.ndarray]:
 
 
 def _open(path: Path, want: dict[str, Any]) -> np.ndarray:
-    shape, dtype = tuple(want["shape"]), np.dtype(want["dtype"])
     if not path.is_file():
         raise SaelabError(f"the index is incomplete: {path} is missing")
     size = path.stat().st_size
     try:
-        with path.open("rb") as f:
-            if np.lib.format.read_magic(f) != (1, 0):
-                raise ValueError("not version 1.0")
-            got_shape, _, got_dtype = np.lib.format.read_array_header_1_0(f)
-            begin = f.tell()
+        array = np.lib.format.open_memmap(path, mode="r")
     except ValueError as error:
         raise SaelabError(f"{path} ({size} bytes) is not a NumPy file, or is cut short ({error})") from None
-    if got_shape != shape or got_dtype != dtype:
+    if (list(array.shape), array.dtype.str) != (want["shape"], want["dtype"]):
         raise SaelabError(
-            f"{path} holds {got_dtype} {got_shape}, but index.json says {dtype} {shape}: another index?"
+            f"{path} holds {array.dtype} {array.shape}, but index.json says {want['dtype']} {want['shape']}: "
+            "another index?"
         )
-    expected = begin + int(np.prod(shape)) * dtype.itemsize
-    if size != expected:
-        raise SaelabError(f"{path} has {size} bytes instead of {expected}; it is cut short or was changed")
-    # a plain view of the map: slicing a np.memmap costs ten times as much
-    return np.asarray(np.memmap(path, dtype, mode="r", offset=begin, shape=shape))
+    if size != array.offset + array.nbytes:
+        raise SaelabError(f"{path} has {size} bytes instead of {array.offset + array.nbytes}; it was changed")
+    return np.asarray(array)  # a plain view of the map: slicing a np.memmap costs ten times as much

@@ -12,10 +12,10 @@ import numpy as np
 
 from saelab.errors import SaelabError
 from saelab.files import write_json
+from saelab.identity import digest
 from saelab.index.storage import layout
 from saelab.index.storage.arrays import GrowingArray, parse_bytes
-from saelab.index.storage.build import digest
-from saelab.index.storage.transpose import Run, merge_runs
+from saelab.index.storage.transpose import transpose
 from saelab.index.storage.writer import claim, clear, lock_folder
 
 _JOINED = (
@@ -75,7 +75,7 @@ def _shard_order(parts: list[tuple[Path, dict[str, Any]]]) -> tuple[list[tuple[P
                 raise SaelabError(f"{path} and {first_path} cannot be merged: they have another {what}")
         if config["bos"] != first["bos"] or config["tokenizer"] != first["tokenizer"]:
             raise SaelabError(
-                f"{path} and {first_path} cannot be merged: their texts were tokenised differently"
+                f"{path} and {first_path} cannot be merged: their texts were tokenized differently"
             )
     shards = [c["shard"] for _, c in parts]
     if None in shards or len({c["identity"]["text"] for _, c in parts}) > 1:
@@ -111,8 +111,4 @@ def _join(arrays: list[dict[str, np.ndarray]], out: Path, memory: int, d_sae: in
                     joined.append(chunk + shift[name][i] if name in shift else chunk)
     for name in ("vocab_ptr", "vocab_bytes"):
         layout.save(out, name, arrays[0][name])
-    runs = [
-        Run(a["post_ptr"], a["post_token"], a["post_value"], int(n))
-        for a, n in zip(arrays, n_tokens, strict=False)
-    ]
-    merge_runs(runs, d_sae, out, memory)
+    transpose(out, d_sae, memory)

@@ -1,98 +1,64 @@
 """From the active latents of each position to the positions of each latent, in bounded memory.
 
-An external sort. The codes are read in blocks that fit the memory allowed; each block, sorted by latent, is
-a *run*: posting lists over a stretch of positions. Runs cover ascending stretches, so the posting list of a
-latent is its lists in all runs, one after another. The same merge joins shards that were indexed apart.
+A counting sort: how often each latent fires says where its list lies in the file, and block after block of the
+codes, sorted by latent, goes there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from saelab.errors import SaelabError
 from saelab.index.storage import layout
-from saelab.index.storage.arrays import GrowingArray, blocks, ranges, stable_order
+from saelab.index.storage.arrays import blocks, pointers, ranges, stable_order
 
-_BYTES_PER_ENTRY = 48  # of working memory while a block is sorted or merged (measured)
-
-
-@dataclass(frozen=True)
-class Run:
-    """Posting lists over a stretch of positions: ptr (d_sae + 1,), token (n,) + ``shift``, value (n,)."""
-
-    ptr: np.ndarray
-    token: np.ndarray
-    value: np.ndarray
-    shift: int = 0
+_BYTES_PER_ENTRY = 48  # of working memory while a block is sorted (measured)
 
 
-def sort_runs(
-    code_ptr: np.ndarray, latent: np.ndarray, value: np.ndarray, d_sae: int, folder: Path, memory: int,
-    tick: Callable[[int], object] = lambda n: None,
-) -> list[Run]:  # fmt: skip
-    """Sorted runs of the codes, written to ``folder``; ``tick`` hears how many entries were done."""
-    runs = []
-    for number, (a, b) in enumerate(blocks(code_ptr, max(memory // _BYTES_PER_ENTRY, 1))):
-        begin, end = int(code_ptr[a]), int(code_ptr[b])
-        keys = latent[begin:end]
-        order = stable_order(keys)
-        ptr = np.concatenate([[0], np.cumsum(np.bincount(keys, minlength=d_sae))])
-        token = np.repeat(np.arange(a, b, dtype=np.int32), np.diff(code_ptr[a : b + 1]))
-        for name, array in (("ptr", ptr), ("token", token[order]), ("value", value[begin:end][order])):
-            np.save(folder / f"run{number}_{name}.npy", array)
-        runs.append(_map_run(folder, number))
-        tick(end - begin)
-    return runs
-
-
-def _map_run(folder: Path, number: int) -> Run:
-    names = ("ptr", "token", "value")
-    ptr, token, value = (np.load(folder / f"run{number}_{name}.npy", mmap_mode="r") for name in names)
-    return Run(np.asarray(ptr), np.asarray(token), np.asarray(value))
-
-
-def merge_runs(
-    runs: Sequence[Run], d_sae: int, folder: Path, memory: int, tick: Callable[[int], object] = lambda n: None
-) -> None:
-    """Write ``post_*``, ``moments`` and ``peak`` of runs that are in ascending order of position."""
+def transpose(folder: Path, d_sae: int, memory: int, tick: Callable[[int], object] = lambda n: None) -> None:
+    """Write ``post_*``, ``moments`` and ``peak`` of the codes in ``folder``; ``tick`` hears of each entry twice."""
+    code_ptr, latent, value = (
+        np.asarray(np.load(layout.file(folder, name), mmap_mode="r"))
+        for name in ("code_ptr", "code_latent", "code_value")
+    )
+    entries = max(memory // _BYTES_PER_ENTRY, 1)
+    if shutil.disk_usage(folder).free < 8 * len(
+        latent
+    ):  # a map of a full disk ends the process, not the call
+        raise SaelabError(f"{folder}: the posting lists need {8 * len(latent):,} bytes, which are not free")
     counts = np.zeros(d_sae, dtype=np.int64)
-    for run in runs:
-        counts += np.diff(run.ptr)
-    ptr = np.concatenate([[0], np.cumsum(counts)])
+    for i in range(0, len(latent), entries):
+        counts += np.bincount(latent[i : i + entries], minlength=d_sae)
+    ptr = pointers(counts)
+    post_token, post_value = (
+        np.lib.format.open_memmap(layout.file(folder, name), "w+", dtype, (len(latent),))
+        for name, dtype in (("post_token", np.int32), ("post_value", np.float32))
+    )
+    end = ptr[:-1]  # of what each latent has so far
+    for a, b in blocks(code_ptr, entries):
+        part = slice(int(code_ptr[a]), int(code_ptr[b]))
+        order = stable_order(latent[part])
+        count = np.bincount(latent[part], minlength=d_sae)
+        place = ranges(end, count)
+        post_token[place] = np.repeat(np.arange(a, b, dtype=np.int32), np.diff(code_ptr[a : b + 1]))[order]
+        post_value[place] = value[part][order]
+        end = end + count
+        tick(len(order))
     moments, peak = np.zeros((d_sae, 5)), np.full(d_sae, -1, dtype=np.int32)
-    with (
-        GrowingArray(layout.file(folder, "post_token"), np.int32) as tokens,
-        GrowingArray(layout.file(folder, "post_value"), np.float32) as values,
-    ):
-        for a, b in blocks(ptr, max(memory // _BYTES_PER_ENTRY, 1)):
-            token, value = _merge_block(runs, ptr, a, b)
-            local = ptr[a : b + 1] - ptr[a]
-            moments[a:b] = sums(local, value)
-            alive, place = strongest(local, value)
-            peak[a + alive] = token[place]
-            tokens.append(token)
-            values.append(value)
-            tick(len(token))
-    layout.save(folder, "post_ptr", ptr)
-    layout.save(folder, "moments", moments)
-    layout.save(folder, "peak", peak)
-
-
-def _merge_block(runs: Sequence[Run], ptr: np.ndarray, a: int, b: int) -> tuple[np.ndarray, np.ndarray]:
-    size = int(ptr[b] - ptr[a])
-    token, value = np.empty(size, np.int32), np.empty(size, np.float32)
-    cursor = ptr[a:b] - ptr[a]
-    for run in runs:
-        begin, end = int(run.ptr[a]), int(run.ptr[b])
-        count = np.diff(run.ptr[a : b + 1])
-        place = ranges(cursor, count) if len(runs) > 1 else slice(None)
-        token[place] = run.token[begin:end] + np.int32(run.shift)
-        value[place] = run.value[begin:end]
-        cursor = cursor + count
-    return token, value
+    for a, b in blocks(ptr, entries):
+        part, local = slice(int(ptr[a]), int(ptr[b])), ptr[a : b + 1] - ptr[a]
+        moments[a:b] = sums(local, post_value[part])
+        alive, place = strongest(local, post_value[part])
+        peak[a + alive] = post_token[part][place]
+        tick(int(local[-1]))
+    post_token.flush()
+    post_value.flush()
+    for name, array in (("post_ptr", ptr), ("moments", moments), ("peak", peak)):
+        layout.save(folder, name, array)
 
 
 def sums(ptr: np.ndarray, value: np.ndarray) -> np.ndarray:

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import codecs
-import hashlib
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from saelab import models
 from saelab.errors import SaelabError
-from saelab.index.storage import layout
+from saelab.identity import digest
 
 
 class Vocab:
@@ -39,17 +37,9 @@ class Vocab:
     def __len__(self) -> int:
         return len(self.ptr) - 1
 
-    def save(self, folder: Path) -> None:
-        """Write the two arrays of the index."""
-        layout.save(folder, "vocab_ptr", self.ptr)
-        layout.save(folder, "vocab_bytes", self.data)
-
     def hash(self) -> str:
         """A digest of the bytes and the special ids."""
-        h = hashlib.blake2b(digest_size=16)
-        for part in (self.ptr, self.data, np.array(sorted(self.special), dtype=np.int64)):
-            h.update(np.ascontiguousarray(part).tobytes())
-        return h.hexdigest()
+        return digest(self.ptr, self.data, np.array(sorted(self.special), dtype=np.int64))
 
     def bytes_of(self, token: int) -> bytes:
         """Bytes of one token."""
@@ -62,6 +52,11 @@ class Vocab:
         whole, ends = self.data.tobytes(), self.ptr.tolist()
         hidden = self.special if hide_special else frozenset()
         return [b"" if i in hidden else whole[ends[i] : ends[i + 1]] for i in range(len(self))]
+
+    @cached_property
+    def search_table(self) -> list[bytes]:
+        """Bytes of every token as text to search in: special tokens are empty."""
+        return self.table(hide_special=True)
 
     @cached_property
     def _known(self) -> tuple[np.ndarray, np.ndarray]:

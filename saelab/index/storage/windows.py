@@ -41,7 +41,7 @@ def _hash(rows: TokenRows, token: np.ndarray, before: int, after: int) -> np.nda
 
 
 def mix(h: np.ndarray) -> np.ndarray:
-    """The finaliser of SplitMix64 (Steele, Lea and Flood 2014): every input bit moves every output bit."""
+    """The finalizer of SplitMix64 (Steele, Lea and Flood 2014): every input bit moves every output bit."""
     h = (h ^ (h >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     h = (h ^ (h >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return h ^ (h >> np.uint64(31))

@@ -19,8 +19,8 @@ import numpy as np
 from saelab.errors import SaelabError
 from saelab.files import read_json, write_json
 from saelab.index.storage import layout, windows
-from saelab.index.storage.arrays import GrowingArray
-from saelab.index.storage.transpose import merge_runs, sort_runs
+from saelab.index.storage.arrays import GrowingArray, pointers
+from saelab.index.storage.transpose import transpose
 from saelab.index.storage.vocab import Vocab
 from saelab.models.rows import TokenRows
 
@@ -58,8 +58,13 @@ class IndexWriter:
                 self._write_text(counted, vocab)
                 journal = {"identity": identity, "positions": 0, "active": 0}
                 write_json(self.work / "journal.json", journal)
-            self.positions = journal["positions"]  # everything before this position is on disk
-            self._open(journal)
+            self.positions, active = journal["positions"], journal["active"]  # what is before is on disk
+            self._counts = GrowingArray(self.work / "counts.npy", np.int32, keep=self.positions)
+            latent_type = layout.latent_type(d_sae)
+            self._latent = GrowingArray(layout.file(folder, "code_latent"), latent_type, keep=active)
+            self._value = GrowingArray(layout.file(folder, "code_value"), np.float32, keep=active)
+            self._arrays = self._counts, self._latent, self._value
+            self._synced = time.monotonic()
         except BaseException:
             self._lock.close()
             raise
@@ -69,28 +74,15 @@ class IndexWriter:
         for name, array, dtype in (
             ("tokens", rows.ids, np.int32), ("counted", counted, np.bool_),
             ("row_offsets", rows.offsets, np.int64), ("row_doc", rows.doc, np.int32),
-            ("row_start", rows.start, np.int32),
+            ("row_start", rows.start, np.int32), ("vocab_ptr", vocab.ptr, np.int64),
+            ("vocab_bytes", vocab.data, np.uint8),
             ("window", windows.fingerprints(rows, np.arange(rows.n_tokens)), np.uint64),
         ):  # fmt: skip
             layout.save(self.folder, name, np.asarray(array, dtype=dtype))
-        vocab.save(self.folder)
-
-    def _open(self, journal: dict[str, Any]) -> None:
-        active = journal["active"]
-        self._counts = GrowingArray(self.work / "counts.npy", np.int32, keep=journal["positions"])
-        self._latent = GrowingArray(
-            layout.file(self.folder, "code_latent"), layout.latent_type(self.d_sae), keep=active
-        )
-        self._value = GrowingArray(layout.file(self.folder, "code_value"), np.float32, keep=active)
-        self._synced = time.monotonic()
 
     def append(self, stop: int, counts: np.ndarray, latent: np.ndarray, value: np.ndarray) -> None:
         """Codes of the positions up to ``stop``: how many each has (0 where not counted), and all of them."""
-        if (
-            len(counts) != stop - self.positions
-            or int(counts.sum()) != len(latent)
-            or len(latent) != len(value)
-        ):
+        if len(counts) != stop - self.positions or not int(counts.sum()) == len(latent) == len(value):
             raise SaelabError(f"codes of positions {self.positions}…{stop} do not fit together")
         self._counts.append(counts)
         self._latent.append(latent)
@@ -101,33 +93,22 @@ class IndexWriter:
 
     def checkpoint(self) -> None:
         """Force what was appended to disk and say so in the journal."""
-        for array in self._arrays():
+        for array in self._arrays:
             array.sync()
         state = {"identity": self.identity, "positions": self.positions, "active": self._latent.length}
         write_json(self.work / "journal.json", state)
         self._synced = time.monotonic()
-
-    def _arrays(self) -> tuple[GrowingArray, ...]:
-        return self._counts, self._latent, self._value
 
     def finish(self, tick: Callable[[int], object] = lambda n: None) -> None:
         """Sort by latent and complete the index; ``tick`` hears of each entry twice."""
         if self.positions != self.rows.n_tokens:
             raise SaelabError(f"only {self.positions} of {self.rows.n_tokens} positions were written")
         self.checkpoint()
-        for array in self._arrays():
+        for array in self._arrays:
             array.close()
         n_active = self._latent.length
-        counts = np.load(self.work / "counts.npy", mmap_mode="r")
-        layout.save(self.folder, "code_ptr", np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]))
-        del counts
-        code_ptr, latent, value = (
-            np.asarray(np.load(layout.file(self.folder, name), mmap_mode="r"))
-            for name in ("code_ptr", "code_latent", "code_value")
-        )
-        runs = sort_runs(code_ptr, latent, value, self.d_sae, self.work, self.memory, tick)
-        merge_runs(runs, self.d_sae, self.folder, self.memory, tick)
-        del runs
+        layout.save(self.folder, "code_ptr", pointers(np.load(self.work / "counts.npy")))
+        transpose(self.folder, self.d_sae, self.memory, tick)
         sizes = {
             "d_sae": self.d_sae, "n_rows": len(self.rows), "n_tokens": self.rows.n_tokens,
             "n_counted": self.n_counted, "n_active": n_active,
@@ -138,7 +119,7 @@ class IndexWriter:
 
     def close(self) -> None:
         """Release files; what was checkpointed stays for the next attempt."""
-        for array in self._arrays():
+        for array in self._arrays:
             array.close()
         self._lock.close()
 
