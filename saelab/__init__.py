@@ -12,6 +12,51 @@ Names are loaded when first used, so ``import saelab`` costs nothing and pulls i
 from __future__ import annotations
 
 import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:  # what a type checker and an editor see; at run time a name is loaded when it is first used
+    from saelab import evaluation as evaluation
+    from saelab import index as index
+    from saelab import models as models
+    from saelab import n2g as n2g
+    from saelab import widgets as widgets
+    from saelab import zoo as zoo
+    from saelab.activations.store import ActivationStore as ActivationStore
+    from saelab.errors import HookError as HookError
+    from saelab.errors import SaelabError as SaelabError
+    from saelab.evaluation import evaluate as evaluate
+    from saelab.evaluation import evaluate_many as evaluate_many
+    from saelab.formats import load_sae as load_sae
+    from saelab.formats import save_sae as save_sae
+    from saelab.formats.catalog import catalog as catalog
+    from saelab.formats.catalog import load_model_for as load_model_for
+    from saelab.formats.publish import push_to_hub as push_to_hub
+    from saelab.formats.selfcheck import self_check as self_check
+    from saelab.index import LatentIndex as LatentIndex
+    from saelab.interventions import Edit as Edit
+    from saelab.interventions import Intervention as Intervention
+    from saelab.interventions import attach as attach
+    from saelab.interventions import attribute as attribute
+    from saelab.interventions import compare as compare
+    from saelab.interventions import effects as effects
+    from saelab.interventions import generate as generate
+    from saelab.interventions import steer as steer
+    from saelab.interventions import steering_success as steering_success
+    from saelab.interventions import sweep as sweep
+    from saelab.models import load_model as load_model
+    from saelab.models import tokenize_texts as tokenize_texts
+    from saelab.sae import SAE as SAE
+    from saelab.sae import Codes as Codes
+    from saelab.sae import SAEConfig as SAEConfig
+    from saelab.texts import package_texts as package_texts
+    from saelab.training import grid as grid
+    from saelab.training import train as train
+    from saelab.training import train_many as train_many
+    from saelab.widgets import effect_map as effect_map
+    from saelab.widgets import heatmap as heatmap
+    from saelab.widgets import steering_panel as steering_panel
+    from saelab.widgets import training_monitor as training_monitor
+    from saelab.widgets.environment import check_environment as check_environment
 
 __version__ = "0.1.0"
 
@@ -65,14 +110,16 @@ _MODULES = (
 __all__ = ["__version__", *_WHERE, "n2g", "zoo", "widgets"]
 
 
-def __getattr__(name: str):
-    if name in _WHERE:
-        value = getattr(importlib.import_module(_WHERE[name]), name)
-        globals()[name] = value
-        return value
-    if name in _MODULES:
-        return importlib.import_module(f"saelab.{name}")
-    raise AttributeError(f"module 'saelab' has no attribute {name!r}")
+if not TYPE_CHECKING:  # else a type checker takes every name for one that exists
+
+    def __getattr__(name: str) -> Any:
+        if name in _WHERE:
+            value = getattr(importlib.import_module(_WHERE[name]), name)
+            globals()[name] = value
+            return value
+        if name in _MODULES:
+            return importlib.import_module(f"saelab.{name}")
+        raise AttributeError(f"module 'saelab' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

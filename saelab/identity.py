@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 
 def digest(*parts: Any) -> str:
@@ -40,7 +40,7 @@ def model_digest(model: Any) -> str:
     return hashed.hexdigest()[:16]
 
 
-def weights_digest(module: torch.nn.Module, sample: int | None = None) -> str:
+def weights_digest(module: Any, sample: int | None = None) -> str:
     """Of all parameters; with ``sample``, of about that many evenly spaced values of each."""
     parts: list[Any] = []
     for name, p in sorted(module.named_parameters()):

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from saelab import models
 from saelab.errors import SaelabError, check_count
+from saelab.models import HookedModel
 
 Part = tuple[list[Tensor], Tensor]  # per hook point (n, d); document and position of each row (n, 2) int32
 
@@ -81,7 +82,7 @@ class Harvester:
 
     def __init__(
         self,
-        model: Any,
+        model: HookedModel,
         texts: Iterable[str],
         hooks: Sequence[str],
         *,

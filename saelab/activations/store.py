@@ -23,6 +23,7 @@ from saelab import files, models
 from saelab.activations.harvest import Harvester, Part
 from saelab.activations.shards import Shard, write_shard
 from saelab.errors import SaelabError, check_count, check_dtype, check_model, unknown
+from saelab.models import HookedModel
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Origin:
 
     @classmethod
     def of_model(
-        cls, model: Any, hooks: Sequence[str], context: int | None = None, bos: bool | None = None
+        cls, model: HookedModel, hooks: Sequence[str], context: int | None = None, bos: bool | None = None
     ) -> Origin:
         for hook in hooks:
             models.check_hook(model, hook)
@@ -105,7 +106,7 @@ class ActivationStore:
     @classmethod
     def write(
         cls,
-        model: Any,
+        model: HookedModel,
         texts: Iterable[str],
         hooks: str | Sequence[str],
         path: str | Path,

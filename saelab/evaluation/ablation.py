@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,11 +14,12 @@ from saelab import models
 from saelab.errors import SaelabError, check_count
 from saelab.evaluation.head import _CELLS, Head
 from saelab.interventions import SAEAtHook
+from saelab.models import HookedModel
 from saelab.sae import SAE
 
 
 def ablation_sparsity(
-    model: Any,
+    model: HookedModel,
     sae: SAE,
     texts: Iterable[str] | models.TokenRows,
     *,

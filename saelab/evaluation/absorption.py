@@ -14,6 +14,7 @@ from saelab.errors import SaelabError, check_count, unknown
 from saelab.evaluation.probes import best_latents, probe
 from saelab.evaluation.sample import Sample, Task, pick, sample
 from saelab.index.concepts import compressed
+from saelab.models import HookedModel
 from saelab.sae import SAE
 
 # SAEBench's settings
@@ -21,7 +22,7 @@ GAIN, MOST, COSINE, SHARE = 0.03, 10, 0.025, 0.4
 
 
 def absorption(
-    model: Any,
+    model: HookedModel,
     sae: SAE,
     rows: models.TokenRows,
     labels: Any,

@@ -8,7 +8,6 @@ look good beside it.) Sums are kept in float64 and divided once, so nothing depe
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from tqdm.auto import tqdm
 
@@ -18,11 +17,12 @@ from saelab.evaluation.comparison import Reports, named
 from saelab.evaluation.measure import measure
 from saelab.evaluation.report import Report, report
 from saelab.interventions import hook_points
+from saelab.models import HookedModel
 from saelab.sae import SAE
 
 
 def evaluate(
-    model: Any,
+    model: HookedModel,
     sae: SAE,
     texts: Iterable[str] | models.TokenRows,
     *,
@@ -67,7 +67,7 @@ def evaluate(
 
 
 def evaluate_many(
-    model: Any,
+    model: HookedModel,
     saes: Sequence[SAE] | Mapping[str, SAE],
     texts: Iterable[str] | models.TokenRows,
     *,

@@ -8,7 +8,6 @@ at a time.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +15,7 @@ from torch import Tensor
 
 from saelab import models
 from saelab.errors import HookError
+from saelab.models import HookedModel
 from saelab.models.lens import kl_divergence
 
 _BEFORE, _AFTER = "unembed.hook_in", "unembed.hook_out"
@@ -30,7 +30,7 @@ class Head:
     model without that hook point): then complete passes are made, of as few tokens as memory asks for.
     """
 
-    def __init__(self, model: Any, ids: Tensor, mask: Tensor):
+    def __init__(self, model: HookedModel, ids: Tensor, mask: Tensor):
         """``ids`` and ``mask`` (B, T): a few real tokens, to see whether the short way gives the model's logits."""
         self.model = model
         points = model.hook_dict
@@ -103,7 +103,7 @@ class Head:
         return [slice(i, min(i + step, size)) for i in range(0, size, step)]
 
 
-def _device(model: Any) -> torch.device:
+def _device(model: HookedModel) -> torch.device:
     return next(model.parameters()).device
 
 

@@ -20,6 +20,7 @@ from saelab import models
 from saelab.errors import SaelabError
 from saelab.evaluation.head import Head, losses
 from saelab.interventions import SAEAtHook
+from saelab.models import HookedModel
 from saelab.sae import SAE
 
 Hooks = tuple[str, ...]
@@ -69,7 +70,7 @@ class Sums:
 
 @torch.no_grad()
 def measure(
-    model: Any, saes: Sequence[SAE], rows: models.TokenRows, batch_tokens: int, bar: tqdm
+    model: HookedModel, saes: Sequence[SAE], rows: models.TokenRows, batch_tokens: int, bar: tqdm
 ) -> list[Sums]:
     """The sums of each SAE over all ``rows``; ``bar`` is told of every token of every pass."""
     sites = [SAEAtHook(model, sae) for sae in saes]
@@ -127,7 +128,7 @@ def _replaced(
 
 
 def _means(
-    model: Any, rows: models.TokenRows, hooks: list[str], batch_tokens: int, bar: tqdm
+    model: HookedModel, rows: models.TokenRows, hooks: list[str], batch_tokens: int, bar: tqdm
 ) -> dict[str, tuple[Tensor, Tensor]]:
     """hook -> mean activation (d,) over counted tokens, and over special ones as well, float64 on the CPU."""
     total: dict[str, list[Any]] = {h: [0.0, 0.0] for h in hooks}

@@ -13,11 +13,12 @@ from saelab import models
 from saelab.errors import SaelabError, check_count
 from saelab.evaluation.probes import probe
 from saelab.evaluation.sample import Sample, pick, sample, written
+from saelab.models import HookedModel
 from saelab.sae import SAE
 
 
 def probe_perturbation(
-    model: Any,
+    model: HookedModel,
     sae: SAE,
     rows: models.TokenRows,
     labels: Any,

@@ -15,6 +15,7 @@ from saelab import models
 from saelab.errors import SaelabError, check_count
 from saelab.evaluation import logistic
 from saelab.evaluation.sample import Sample, Task, sample
+from saelab.models import HookedModel
 from saelab.sae import SAE
 
 _CELLS = 1 << 19  # tokens x latents fitted together: few enough to stay in a processor's cache
@@ -23,7 +24,7 @@ _ROUGH, _FINAL = 5, 64  # Newton steps for every latent; how many latents are th
 
 @torch.no_grad()
 def probe_loss(
-    model: Any,
+    model: HookedModel,
     sae: SAE,
     rows: models.TokenRows,
     labels: Any,
@@ -101,7 +102,7 @@ def _best(x: Tensor, weight: Tensor | None, task: Task) -> tuple[float, int, flo
 
 @torch.no_grad()
 def sparse_probing(
-    model: Any,
+    model: HookedModel,
     sae: SAE,
     rows: models.TokenRows,
     labels: Any,

@@ -14,6 +14,7 @@ from saelab import models
 from saelab.errors import SaelabError, check_count, check_pair, unknown
 from saelab.index.concepts import compressed
 from saelab.interventions import SAEAtHook
+from saelab.models import HookedModel
 from saelab.sae import SAE, Codes, ops
 
 LEAST = 10  # examples of a class, in each half of the documents, without which a concept is no task
@@ -82,7 +83,7 @@ class Sample:
 
 
 def sample(
-    model: Any,
+    model: HookedModel,
     sae: SAE,
     rows: models.TokenRows,
     labels: Any,
@@ -169,7 +170,7 @@ def _task(name: str, halves: list[tuple[np.ndarray, np.ndarray]], token: np.ndar
 
 @torch.no_grad()
 def _run(
-    model: Any, sae: SAE, rows: models.TokenRows, token: np.ndarray, batch_tokens: int
+    model: HookedModel, sae: SAE, rows: models.TokenRows, token: np.ndarray, batch_tokens: int
 ) -> tuple[Tensor, Tensor, Codes]:
     site = SAEAtHook(model, sae)
     places = list(dict.fromkeys([*site.reads, *site.writes]))

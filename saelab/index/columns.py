@@ -14,6 +14,7 @@ from saelab.index.storage import windows
 from saelab.index.storage.arrays import ranges
 from saelab.index.storage.layout import AFTER, BEFORE
 from saelab.index.storage.vocab import Vocab
+from saelab.models import HookedModel
 from saelab.models.rows import TokenRows
 from saelab.sae import SAE
 
@@ -34,7 +35,7 @@ class Columns:
     vocab: Vocab
     notes: Notes
     sae: SAE | None
-    model: Any
+    model: HookedModel | None
 
     @property
     def d_sae(self) -> int:

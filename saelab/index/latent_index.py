@@ -24,6 +24,7 @@ from saelab.index.storage import build as building
 from saelab.index.storage import layout
 from saelab.index.storage import merge as joining
 from saelab.index.storage.vocab import Vocab
+from saelab.models import HookedModel
 from saelab.sae import SAE
 
 
@@ -55,7 +56,7 @@ class LatentIndex(Queries):
     ['token', 'value', 'text']
     """
 
-    def __init__(self, path: str | Path, model: Any = None, sae: SAE | None = None):
+    def __init__(self, path: str | Path, model: HookedModel | None = None, sae: SAE | None = None):
         if sae is not None:
             check_sae(sae)
         if model is not None:
@@ -80,7 +81,7 @@ class LatentIndex(Queries):
     @classmethod
     def build(
         cls,
-        model: Any,
+        model: HookedModel,
         sae: SAE,
         texts: Iterable[str] | models.TokenRows,
         *,
@@ -149,7 +150,9 @@ class LatentIndex(Queries):
         return index
 
     @classmethod
-    def open(cls, path: str | Path, *, model: Any = None, sae: SAE | None = None) -> LatentIndex:
+    def open(
+        cls, path: str | Path, *, model: HookedModel | None = None, sae: SAE | None = None
+    ) -> LatentIndex:
         """Open the index in folder ``path``; ``sae`` and ``model`` may be attached, also later.
 
         Raises

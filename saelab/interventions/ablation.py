@@ -17,6 +17,7 @@ from saelab.errors import SaelabError, check_count, check_latent, check_pair
 from saelab.interventions.passes import watched
 from saelab.interventions.sites import hook_points, sum_into
 from saelab.interventions.steering import attach, steer
+from saelab.models import HookedModel
 from saelab.models.lens import kl_divergence, residual_direction
 from saelab.sae import SAE, Codes
 
@@ -75,7 +76,7 @@ class Effects:
         return table_html(caption, self.frame.iloc[order[:20]], float_format="{:.4g}".format)
 
 
-def text_ids(model: Any, sae: SAE, text: str | Sequence[int]) -> Tensor:
+def text_ids(model: HookedModel, sae: SAE, text: str | Sequence[int]) -> Tensor:
     """(1, T) a text as the SAE wants it, token ids as they are; one that does not fit the model is an error."""
     if isinstance(text, str) or not isinstance(text, (Sequence, np.ndarray)):
         ids = models.tokenize(model, text, bos=sae.config.bos)
@@ -91,7 +92,7 @@ def text_ids(model: Any, sae: SAE, text: str | Sequence[int]) -> Tensor:
 
 
 def effects(
-    model: Any,
+    model: HookedModel,
     sae: SAE,
     text: str | Sequence[int],
     latent: int,
@@ -175,7 +176,7 @@ def effects(
     return Effects(pd.DataFrame(columns), latent, listed, models.token_groups(model, listed), places)
 
 
-def _logp(model: Any, ids: Tensor) -> Tensor:
+def _logp(model: HookedModel, ids: Tensor) -> Tensor:
     """(1, T) -> (T, V) log-probabilities of the next token."""
     return models.forward(model, ids)[0].float().log_softmax(-1).cpu()
 
@@ -185,7 +186,7 @@ def _loss(logp: Tensor, ids: Tensor) -> Tensor:
     return torch.cat([-logp[:-1].gather(-1, ids[1:, None])[:, 0], torch.tensor([torch.nan])])
 
 
-def _residual_write(model: Any, sae: SAE, latent: int) -> Tensor:
+def _residual_write(model: HookedModel, sae: SAE, latent: int) -> Tensor:
     """(d_model) what one unit of the latent adds to the residual stream."""
     if len(hook_points(sae.config.hook_out)) > 1:
         raise SaelabError("a crosscoder writes at several layers: its direct effect is not one direction")
@@ -198,7 +199,7 @@ def output_scale(codes: Codes) -> Tensor:
     return codes.values.new_ones(codes.n_rows, 1) if codes.stats is None else codes.stats[1].float()
 
 
-def _votes(model: Any, gain: Tensor, top: int, sign: int) -> list[list[tuple[str, float]]]:
+def _votes(model: HookedModel, gain: Tensor, top: int, sign: int) -> list[list[tuple[str, float]]]:
     """(T, V) -> at each position the tokens that gain most in this direction, and how much."""
     best = (sign * gain).topk(min(top, gain.shape[1]), dim=-1)  # (T, top)
     rows = []
@@ -208,6 +209,6 @@ def _votes(model: Any, gain: Tensor, top: int, sign: int) -> list[list[tuple[str
     return rows
 
 
-def allowed(model: Any, ids: Tensor, special: bool) -> Tensor:
+def allowed(model: HookedModel, ids: Tensor, special: bool) -> Tensor:
     """(T,) bool where latents of the one text ``ids`` (1, T) count."""
     return torch.ones_like(ids[0], dtype=torch.bool) if special else models.valid_mask(model, ids)[0]

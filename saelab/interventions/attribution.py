@@ -18,6 +18,7 @@ from saelab.interventions.ablation import allowed, output_scale, text_ids
 from saelab.interventions.passes import Pass, watched
 from saelab.interventions.sites import SAEAtHook, sum_into
 from saelab.interventions.steering import attach
+from saelab.models import HookedModel
 from saelab.sae import SAE, Codes
 
 Metric = Callable[[Tensor], Tensor]
@@ -79,7 +80,7 @@ class Attribution:
 
 
 def attribute(
-    model: Any,
+    model: HookedModel,
     sae: SAE,
     text: str,
     *,
@@ -148,7 +149,7 @@ def attribute(
     return Attribution(pd.DataFrame(frame[columns]), entries, _rank_correlation(frame), value, name)
 
 
-def _one_token(model: Any, token: int | str | None, name: str) -> int | None:
+def _one_token(model: HookedModel, token: int | str | None, name: str) -> int | None:
     if token is None:
         return None
     if isinstance(token, str):
@@ -164,7 +165,7 @@ def _one_token(model: Any, token: int | str | None, name: str) -> int | None:
     return token
 
 
-def _token_metric(model: Any, target: int, versus: int | None, position: int) -> tuple[Metric, str]:
+def _token_metric(model: HookedModel, target: int, versus: int | None, position: int) -> tuple[Metric, str]:
     """The metric of a token at a position, and what it is called."""
     (label,) = models.token_labels(model, [target])
     if versus is None:
@@ -175,7 +176,7 @@ def _token_metric(model: Any, target: int, versus: int | None, position: int) ->
     return lambda logits: logits[position, target] - logits[position, versus], name
 
 
-def _gradient(model: Any, sae: SAE, ids: Tensor, metric: Metric) -> tuple[float, Tensor]:
+def _gradient(model: HookedModel, sae: SAE, ids: Tensor, metric: Metric) -> tuple[float, Tensor]:
     """The metric, and its slope (T, d_out) along what is added at the places the SAE writes to.
 
     A crosscoder writes at several: each slope is that of something added there alone, and together they are
@@ -202,7 +203,9 @@ def _gradient(model: Any, sae: SAE, ids: Tensor, metric: Metric) -> tuple[float,
 
 
 @torch.no_grad()
-def _entries(model: Any, sae: SAE, ids: Tensor, grad: Tensor, codes: Codes, special: bool) -> pd.DataFrame:
+def _entries(
+    model: HookedModel, sae: SAE, ids: Tensor, grad: Tensor, codes: Codes, special: bool
+) -> pd.DataFrame:
     pull = grad.to(sae.W_dec.device).float() * output_scale(codes)  # (T, d_out)
     rows = codes.rows()  # (nnz,)
     keep = allowed(model, ids, special).to(rows.device)[rows]
@@ -235,7 +238,7 @@ def _by_latent(entries: pd.DataFrame) -> pd.DataFrame:
 
 @torch.no_grad()
 def _ablated(
-    model: Any, sae: SAE, ids: Tensor, codes: Codes, latents: list[int], metric: Metric, special: bool
+    model: HookedModel, sae: SAE, ids: Tensor, codes: Codes, latents: list[int], metric: Metric, special: bool
 ) -> np.ndarray:
     """The metric with each latent at 0, as rows of one batch."""
     where, scale = allowed(model, ids, special).to(codes.values.device), output_scale(codes)

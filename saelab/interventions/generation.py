@@ -29,6 +29,7 @@ from saelab import models
 from saelab.display import escape
 from saelab.errors import SaelabError, check_count, check_model, unknown
 from saelab.interventions.steering import interventions, paired, steer
+from saelab.models import HookedModel
 from saelab.models.load import repair
 from saelab.sae import SAE
 
@@ -152,7 +153,7 @@ class Comparison:
 
 
 def generate(
-    model: Any,
+    model: HookedModel,
     sae: SAE | Sequence[tuple[SAE, Any]] | None,
     prompt: str | Sequence[int],
     edits: Any = None,
@@ -232,7 +233,7 @@ def generate(
 
 
 def compare(
-    model: Any,
+    model: HookedModel,
     sae: SAE | Sequence[tuple[SAE, Any]],
     prompt: str | Sequence[int],
     edits: Any = None,
@@ -318,7 +319,7 @@ class Decoder:
     the same numbers.
     """
 
-    def __init__(self, model: Any, *, cache: bool = True):
+    def __init__(self, model: HookedModel, *, cache: bool = True):
         self.model = model
         self.cached = cache and hasattr(model, "original_model")
         self._kept: Any = None
@@ -353,7 +354,7 @@ class Decoder:
 class _Picker:
     """Chooses one token per sample."""
 
-    def __init__(self, model: Any, n: int, seed: Any, temperature: Any, top_k: Any):
+    def __init__(self, model: HookedModel, n: int, seed: Any, temperature: Any, top_k: Any):
         seed = check_count("seed", seed, 0)
         number = isinstance(temperature, int | float | np.number) and not isinstance(temperature, bool)
         if not number or not 0 <= temperature < float("inf"):
@@ -377,7 +378,7 @@ class _Picker:
         return (score - torch.log(-torch.log(noise.clamp_min(1e-300)))).argmax(-1)
 
 
-def _sample(model: Any, ids: list[int], logprobs: list[float], end: int | None) -> Sample:
+def _sample(model: HookedModel, ids: list[int], logprobs: list[float], end: int | None) -> Sample:
     shown = ids[:-1] if end is not None and end in ids[-1:] else ids
     text, groups = models.decode(model, shown), models.token_groups(model, shown)
     return Sample(ids, models.token_labels(model, ids), text, logprobs, groups)
@@ -391,7 +392,7 @@ def _bos(sae: Any, bos: bool | None) -> bool | None:
     return (first if isinstance(first, SAE) else first[0]).config.bos
 
 
-def _prompt_ids(model: Any, prompt: Any, bos: bool | None) -> list[int]:
+def _prompt_ids(model: HookedModel, prompt: Any, bos: bool | None) -> list[int]:
     if isinstance(prompt, str):
         return models.tokenize(model, prompt, bos=models.default_bos(model) if bos is None else bos)
     ids = [check_count("token id", i, 0) for i in prompt]

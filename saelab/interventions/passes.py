@@ -21,6 +21,7 @@ from torch import Tensor
 
 from saelab import models
 from saelab.errors import HookError, SaelabError
+from saelab.models import HookedModel
 from saelab.models.load import repair
 
 
@@ -87,7 +88,7 @@ class Watch:
 
 @contextlib.contextmanager
 def watched(
-    model: Any, hooks: Mapping[str, PassHook], begin: Callable[[Pass, Watch], None] | None = None
+    model: HookedModel, hooks: Mapping[str, PassHook], begin: Callable[[Pass, Watch], None] | None = None
 ) -> Iterator[Watch]:
     """Run ``fn(x (B, T, d), pass)`` at each hook in every forward pass this thread makes inside the block.
 
@@ -151,7 +152,7 @@ def watched(
         raise HookError(f"hook point {silent[0]!r} never fired: no pass inside the block reached it")
 
 
-def read_pass(model: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pass:
+def read_pass(model: HookedModel, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pass:
     """The :class:`Pass` of a forward call's arguments."""
     ids: Any = kwargs.get("input_ids", args[0] if args else None)
     if kwargs.get("past_kv_cache") is not None:

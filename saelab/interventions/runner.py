@@ -17,6 +17,7 @@ from saelab.errors import SaelabError
 from saelab.interventions.edits import Edit, Intervention, directions
 from saelab.interventions.passes import Pass, Watch
 from saelab.interventions.sites import EditSchedule, SAEAtHook
+from saelab.models import HookedModel
 from saelab.sae import SAE
 from saelab.sae.config import PER_ROW
 
@@ -24,7 +25,7 @@ from saelab.sae.config import PER_ROW
 class EditRunner(SAEAtHook):
     """One SAE's edits at work."""
 
-    def __init__(self, model: Any, sae: SAE, intervention: Intervention, schedule: EditSchedule):
+    def __init__(self, model: HookedModel, sae: SAE, intervention: Intervention, schedule: EditSchedule):
         super().__init__(model, sae)
         self.edits, self.schedule = intervention.edits, schedule
         schedule.needs_prompt |= any(e.needs_prompt for e in self.edits)

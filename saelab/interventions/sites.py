@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -13,6 +13,7 @@ from saelab import models
 from saelab.errors import HookError, SaelabError, check_pair
 from saelab.interventions.edits import Edit
 from saelab.interventions.passes import Pass, Watch
+from saelab.models import HookedModel
 from saelab.sae import SAE
 
 
@@ -23,7 +24,7 @@ class SAEAtHook:
     is reached, behind the first place it writes to, so its latents come from a clean pass made beforehand.
     """
 
-    def __init__(self, model: Any, sae: SAE):
+    def __init__(self, model: HookedModel, sae: SAE):
         check_pair(model, sae)
         self.model, self.sae = model, sae
         self.reads, self.writes = hook_points(sae.config.hook_in), hook_points(sae.config.hook_out)
@@ -119,7 +120,7 @@ class EditSchedule:
         (B, T) bool of the present pass: positions that may be edited.
     """
 
-    def __init__(self, model: Any, *, special: bool = False, prompt_tokens: int | None = None):
+    def __init__(self, model: HookedModel, *, special: bool = False, prompt_tokens: int | None = None):
         self.model, self.special, self.fixed = model, special, prompt_tokens
         special_ids = models.special_ids(model)
         size = max((models.vocab_size(model), *(i + 1 for i in special_ids)))

@@ -22,6 +22,7 @@ from saelab.interventions.edits import Edit, Intervention
 from saelab.interventions.passes import Pass, Watch, watched
 from saelab.interventions.runner import EditRunner
 from saelab.interventions.sites import EditSchedule, SAEAtHook, by_hook
+from saelab.models import HookedModel
 from saelab.sae import SAE, Codes
 
 
@@ -71,7 +72,7 @@ class Steering:
 
 
 def checked(
-    model: Any, sae: Any, edits: Any = None, relative: Any = None, **common: Any
+    model: HookedModel, sae: Any, edits: Any = None, relative: Any = None, **common: Any
 ) -> list[tuple[SAE, Intervention]]:
     """The edits of :func:`steer` as they are kept; whether the model has the SAE's hook points is not asked."""
     check_model(model)
@@ -80,7 +81,7 @@ def checked(
 
 
 def interventions(
-    model: Any, sae: SAE | Sequence[tuple[SAE, Any]], edits: Any = None, **options: Any
+    model: HookedModel, sae: SAE | Sequence[tuple[SAE, Any]], edits: Any = None, **options: Any
 ) -> list[tuple[SAE, Intervention]]:
     """The checked edits of :func:`steer`, without running anything; ``[0][1].save(path)`` keeps them."""
     return [(SAEAtHook(model, s).sae, i) for s, i in checked(model, sae, edits, **options)]
@@ -88,7 +89,7 @@ def interventions(
 
 @contextlib.contextmanager
 def steer(
-    model: Any,
+    model: HookedModel,
     sae: SAE | Sequence[tuple[SAE, Any]],
     edits: Any = None,
     *,
@@ -182,7 +183,7 @@ class Attached:
 
 @contextlib.contextmanager
 def attach(
-    model: Any,
+    model: HookedModel,
     sae: SAE | Sequence[SAE],
     *,
     error: bool = False,

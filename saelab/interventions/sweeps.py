@@ -22,6 +22,7 @@ from saelab.errors import SaelabError, check_count, check_latent, check_pair
 from saelab.interventions.edits import Edit, Intervention
 from saelab.interventions.generation import Generation, generate
 from saelab.interventions.steering import attach
+from saelab.models import HookedModel
 from saelab.sae import SAE
 
 Judge = Callable[[str], "str | None"]
@@ -85,7 +86,7 @@ def _means(some: Any) -> pd.DataFrame:
 
 
 def sweep(
-    model: Any,
+    model: HookedModel,
     sae: SAE,
     prompts: str | Iterable[str | Sequence[int]],
     latents: Iterable[int],
@@ -151,7 +152,7 @@ def sweep(
     )
 
 
-def reading(model: Any, sae: SAE, done: Generation, latent: int) -> list[dict[str, float]]:
+def reading(model: HookedModel, sae: SAE, done: Generation, latent: int) -> list[dict[str, float]]:
     """Perplexity, activation and repetition of each sample, by the model as it is now."""
     latent = check_latent(latent, sae.config.d_sae)
     start = len(done.prompt_ids)
@@ -236,7 +237,7 @@ class Success:
 
 
 def steering_success(
-    model: Any,
+    model: HookedModel,
     sae: SAE,
     candidates: Mapping[str, int | Sequence[int]],
     judge: Judge,
@@ -373,7 +374,7 @@ def _pushed(schedule: tuple[float, ...] | None) -> str:
     return ", ".join(f"{s:g}" for s in schedule)
 
 
-def _perplexity(model: Any, sae: SAE, made: Generation) -> float:
+def _perplexity(model: HookedModel, sae: SAE, made: Generation) -> float:
     """Geometric mean over the texts, read by the model as it is."""
     values = np.array([line["perplexity"] for line in reading(model, sae, made, 0)])
     return float(np.exp(np.nanmean(np.log(values))))

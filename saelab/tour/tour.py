@@ -20,6 +20,7 @@ from saelab import files, models, n2g, zoo
 from saelab.errors import SaelabError
 from saelab.evaluation import Report, evaluate
 from saelab.index import LatentIndex
+from saelab.models import HookedModel
 from saelab.sae import SAE
 from saelab.texts import package_texts
 from saelab.training import train
@@ -51,7 +52,7 @@ ZOO = Plan("blocks.0.mlp.hook_post", 4096, 32, 2_500_000, 300_000, 40_000, 24, 1
 QUICK_ZOO = Plan("blocks.0.mlp.hook_post", 2048, 32, 300_000, 100_000, 10_000, 6, 128, lr=4e-3, floor=0.38)
 
 
-def plan_for(model: Any, name: str, hook: str | None, quick: bool) -> Plan:
+def plan_for(model: HookedModel, name: str, hook: str | None, quick: bool) -> Plan:
     """What to do with a model; ``hook`` overrides where to read."""
     if name == "zoo":
         plan = QUICK_ZOO if quick else ZOO
@@ -74,7 +75,7 @@ class Tour:
     sae: SAE
     report: Report
     index: LatentIndex
-    model: Any
+    model: HookedModel
     concepts: pd.DataFrame | None = None  # see genre_table; only where the text is labelled
     chosen: list[int] = field(default_factory=list)
     titles: dict[int, str] = field(default_factory=dict)
@@ -176,7 +177,7 @@ def _texts(name: str, seed: int) -> tuple[Iterator[str], Iterator[str]]:
 
 
 def _indexed_rows(
-    model: Any, name: str, plan: Plan, bos: bool, held_out: Iterator[str], seed: int
+    model: HookedModel, name: str, plan: Plan, bos: bool, held_out: Iterator[str], seed: int
 ) -> tuple[models.TokenRows, Any]:
     if name != "zoo":
         rows = models.tokenize_texts(model, held_out, context=plan.context, bos=bos, tokens=plan.index_tokens)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from saelab.activations.store import ActivationStore
 from saelab.errors import SaelabError, unknown
+from saelab.models import HookedModel
 from saelab.sae import SAE
 from saelab.training import checkpoint
 from saelab.training.monitor import Monitor
@@ -21,7 +22,7 @@ from saelab.training.text_monitor import TextMonitor
 
 
 def _trained(
-    model: Any, texts: Iterable[str] | None, specs: list[SAESpec], settings: RunSettings,
+    model: HookedModel, texts: Iterable[str] | None, specs: list[SAESpec], settings: RunSettings,
     progress: bool, on_log: OnLog | None, monitor: bool | str | Monitor,
 ) -> list[SAE]:  # fmt: skip
     run, watch = Run(model, texts, specs, settings), _monitor(monitor)
@@ -73,13 +74,13 @@ def _monitor(wanted: bool | str | Monitor) -> Monitor | None:
     return wanted
 
 
-def _only_hook(model: Any) -> str | None:
+def _only_hook(model: HookedModel) -> str | None:
     """The hook point of a store that has just one."""
     return model.hooks[0] if isinstance(model, ActivationStore) and len(model.hooks) == 1 else None
 
 
 def train(
-    model: Any,
+    model: HookedModel,
     texts: Iterable[str] | None = None,
     *,
     hook: str | Sequence[str] | None = None,
@@ -208,7 +209,7 @@ def train(
 
 
 def train_many(
-    model: Any,
+    model: HookedModel,
     texts: Iterable[str] | None,
     configs: Sequence[dict[str, Any]],
     *,
@@ -265,7 +266,7 @@ def train_many(
 
 
 def grid(
-    model: Any, texts: Iterable[str] | None, *, shared: dict[str, Any] | None = None, **settings: Any
+    model: HookedModel, texts: Iterable[str] | None, *, shared: dict[str, Any] | None = None, **settings: Any
 ) -> pd.DataFrame:
     """Train an SAE for every combination of settings, from one pass over the model.
 

@@ -23,6 +23,7 @@ from saelab.activations.harvest import Harvester
 from saelab.activations.reader import Reader
 from saelab.activations.store import ActivationStore, Origin
 from saelab.errors import SaelabError, check_count, check_model, unknown
+from saelab.models import HookedModel
 from saelab.sae import SAE, SAEConfig
 from saelab.training import finetune, record, start
 from saelab.training.folder import RunFolder
@@ -53,7 +54,7 @@ class Run:
 
     def __init__(
         self,
-        model: Any,
+        model: HookedModel,
         texts: Iterable[str] | None,
         specs: Sequence[SAESpec],
         settings: RunSettings,
@@ -292,7 +293,11 @@ class Run:
 
 
 def _origin(
-    model: Any, texts: Iterable[str] | None, hooks: list[str], specs: Sequence[SAESpec], s: RunSettings
+    model: HookedModel,
+    texts: Iterable[str] | None,
+    hooks: list[str],
+    specs: Sequence[SAESpec],
+    s: RunSettings,
 ) -> Origin:
     """Of a model's activations; rows begin as those did that the SAEs to go on from were trained on."""
     check_model(model)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, overload
 
+from saelab.models import HookedModel
 from saelab.widgets.dashboard import LatentDashboard
 from saelab.widgets.effect_map import EffectMap
 from saelab.widgets.heatmap import ActivationHeatmap, heatmap
@@ -44,7 +45,11 @@ __all__ = [
 
 
 def steering_panel(
-    index: LatentIndex | None = None, *old_order: None, model: Any = None, sae: Any = None, **state: Any
+    index: LatentIndex | None = None,
+    *old_order: None,
+    model: HookedModel | None = None,
+    sae: Any = None,
+    **state: Any,
 ) -> SteeringPanel:
     """Panel to steer generation with latents; see :class:`SteeringPanel`.
 
@@ -59,7 +64,7 @@ def steering_panel(
 @overload
 def effect_map(effects: Effects, /, **state: Any) -> EffectMap: ...
 @overload
-def effect_map(model: Any, /, sae: Any, text: str, latent: int, **options: Any) -> EffectMap: ...
+def effect_map(model: HookedModel, /, sae: Any, text: str, latent: int, **options: Any) -> EffectMap: ...
 def effect_map(effects: Any, /, *what: Any, **options: Any) -> EffectMap:
     """What taking a latent away changes at each position of a text; see :class:`EffectMap`.
 

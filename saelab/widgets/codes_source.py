@@ -9,6 +9,7 @@ import numpy as np
 
 from saelab import models
 from saelab.errors import SaelabError, check_latent, check_pair
+from saelab.models import HookedModel
 from saelab.widgets.tokens import TokenText
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 class CodesSource:
     """Codes of some texts, kept sparse, so that any latent of the SAE can be shown."""
 
-    def __init__(self, model: Any, sae: Any, index: Any):
+    def __init__(self, model: HookedModel, sae: Any, index: Any):
         check_pair(model, sae)
         self.model, self.sae, self.index = model, sae, index
         self.texts: list[TokenText] = []

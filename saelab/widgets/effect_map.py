@@ -10,6 +10,7 @@ import traitlets
 
 from saelab.errors import SaelabError, check_latent
 from saelab.interventions import Effects, effects
+from saelab.models import HookedModel
 from saelab.widgets.base import Widget
 from saelab.widgets.tokens import HEAT, MONO, TokenText, escape, frame
 
@@ -76,7 +77,7 @@ class EffectMap(Widget):
 
     @classmethod
     def of(
-        cls, model: Any, sae: Any, text: str, latent: int, *, direct: bool = False, **options: Any
+        cls, model: HookedModel, sae: Any, text: str, latent: int, *, direct: bool = False, **options: Any
     ) -> EffectMap:
         """Compute the effects; the view can then ask for those of other latents. See :func:`saelab.effects`.
 

@@ -14,6 +14,7 @@ import traitlets
 from saelab.errors import SaelabError, check_latent, check_pair, unknown
 from saelab.index import LatentIndex
 from saelab.interventions import MODES, POSITIONS, Comparison, compare, sweep
+from saelab.models import HookedModel
 from saelab.widgets.base import Widget
 from saelab.widgets.page import plain
 from saelab.widgets.payload import top_tokens
@@ -90,7 +91,7 @@ class SteeringPanel(Widget):
         self,
         index: LatentIndex | None = None,
         *old_order: None,
-        model: Any = None,
+        model: HookedModel | None = None,
         sae: Any = None,
         edits: Mapping[int, float] | Sequence[int] = (),
         **state: Any,
@@ -228,7 +229,7 @@ class SteeringPanel(Widget):
         if wait:
             self._thread.join()
 
-    def _compare(self, model: Any, sae: Any, edits: dict[int, float], job: dict[str, Any]) -> None:
+    def _compare(self, model: HookedModel, sae: Any, edits: dict[int, float], job: dict[str, Any]) -> None:
         result = self.result = compare(
             model, sae, edits=edits, on_baseline=self._stream("baseline", model),
             on_token=self._stream("steered", model), **job,
@@ -241,7 +242,7 @@ class SteeringPanel(Widget):
             self.said = plain({**job, "edits": list(edits.items())})
             self.status = "cancelled" if cancelled else ""
 
-    def _stream(self, side: str, model: Any) -> Callable[[int, list[list[int]]], bool]:
+    def _stream(self, side: str, model: HookedModel) -> Callable[[int, list[list[int]]], bool]:
         name, last = "as it is" if side == "baseline" else "steered", 0.0
 
         def on_token(step: int, ids: list[list[int]]) -> bool:
@@ -259,7 +260,7 @@ class SteeringPanel(Widget):
         return on_token
 
     def _sweep(
-        self, factors: list[float], model: Any, sae: Any, edits: dict[int, float], job: dict[str, Any]
+        self, factors: list[float], model: HookedModel, sae: Any, edits: dict[int, float], job: dict[str, Any]
     ) -> None:
         prompt, runs = job.pop("prompt"), [(i, f, f * s) for i, s in edits.items() for f in factors]
         self._swept = []
@@ -324,7 +325,7 @@ class SteeringPanel(Widget):
         return frame(head, *texts)
 
 
-def _written(model: Any, ids: Sequence[int], differs: Sequence[bool]) -> dict[str, Any]:
+def _written(model: HookedModel, ids: Sequence[int], differs: Sequence[bool]) -> dict[str, Any]:
     text = TokenText.of_model(model, ids).to_dict()
     return {**text, "differs": [i for i, d in enumerate(differs) if d]}
 

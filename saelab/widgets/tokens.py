@@ -11,6 +11,7 @@ import numpy as np
 
 from saelab import display, models
 from saelab.errors import SaelabError
+from saelab.models import HookedModel
 
 HEAT = (245, 147, 33)  # the same orange as --sl-heat
 _MARKS: dict[str, str] = {"\n": "↵\n", "\r": "␍", "\t": "⇥\t"}
@@ -41,7 +42,7 @@ class TokenText:
     name: str = ""
 
     @classmethod
-    def of_model(cls, model: Any, ids: Sequence[int], name: str = "") -> TokenText:
+    def of_model(cls, model: HookedModel, ids: Sequence[int], name: str = "") -> TokenText:
         """Tokens of a model's vocabulary.
 
         Examples

@@ -22,13 +22,14 @@ from saelab.index.storage import layout
 from saelab.index.storage.arrays import parse_bytes, ranges
 from saelab.index.storage.vocab import Vocab
 from saelab.index.storage.writer import IndexWriter, clear
+from saelab.models import HookedModel
 from saelab.sae import SAE
 
 _BYTES_PER_CODE = 40  # of a stretch of codes while it is put in order
 
 
 def build(
-    folder: Path, model: Any, sae: SAE, texts: Iterable[str] | models.TokenRows, *,
+    folder: Path, model: HookedModel, sae: SAE, texts: Iterable[str] | models.TokenRows, *,
     tokens: int | str | None, batch_tokens: int, progress: bool, spill: int | str, threshold: float,
     skip_special: bool, shard: tuple[int, int] | None, overwrite: bool,
 ) -> None:  # fmt: skip
@@ -68,7 +69,7 @@ def build(
             writer.finish(done.update)
 
 
-def _check_width(model: Any, sae: SAE) -> None:
+def _check_width(model: HookedModel, sae: SAE) -> None:
     """The model has every hook point the SAE reads, each as wide as the SAE expects."""
     for hook, want in zip(sae.config.hooks, sae.config.widths or (sae.config.d_in,), strict=True):
         width = models.hook_width(model, models.check_hook(model, hook))
@@ -79,7 +80,7 @@ def _check_width(model: Any, sae: SAE) -> None:
 
 
 def _rows_for(
-    model: Any, sae: SAE, texts: Iterable[str] | models.TokenRows, tokens: int | str | None
+    model: HookedModel, sae: SAE, texts: Iterable[str] | models.TokenRows, tokens: int | str | None
 ) -> models.TokenRows:
     rows = models.tokenize_texts(model, texts, context=sae.config.context, bos=sae.config.bos, tokens=tokens)
     longest, limit = int(np.diff(rows.offsets).max(initial=0)), models.context_length(model)
@@ -117,7 +118,7 @@ def _shard(rows: models.TokenRows, shard: tuple[int, int] | None) -> models.Toke
 # ---------------------------------------------------------------------------------------------- identity
 
 
-def _identity(model: Any, sae: SAE, rows: models.TokenRows, **settings: Any) -> dict[str, str]:
+def _identity(model: HookedModel, sae: SAE, rows: models.TokenRows, **settings: Any) -> dict[str, str]:
     return {
         "SAE": sae_digest(sae),
         "model": weights_digest(
@@ -129,7 +130,7 @@ def _identity(model: Any, sae: SAE, rows: models.TokenRows, **settings: Any) -> 
 
 
 def _config(
-    model: Any, sae: SAE, rows: models.TokenRows, vocab: Vocab, counted: np.ndarray, *,
+    model: HookedModel, sae: SAE, rows: models.TokenRows, vocab: Vocab, counted: np.ndarray, *,
     threshold: float, shard: tuple[int, int] | None,
 ) -> dict[str, Any]:  # fmt: skip
     left_out, times = np.unique(rows.ids[~counted], return_counts=True)
@@ -149,7 +150,7 @@ def _config(
 
 
 def encoded(
-    model: Any, sae: SAE, rows: models.TokenRows, counted: np.ndarray, *,
+    model: HookedModel, sae: SAE, rows: models.TokenRows, counted: np.ndarray, *,
     first: int, batch_tokens: int, memory: int, threshold: float = 0.0,
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:  # fmt: skip
     """Codes from position ``first`` (where a row begins) on, in stretches of whole rows, in the text's order.
@@ -173,7 +174,7 @@ def encoded(
 
 
 def _encode_batch(
-    model: Any, sae: SAE, batch: models.Batch, counted: np.ndarray, threshold: float
+    model: HookedModel, sae: SAE, batch: models.Batch, counted: np.ndarray, threshold: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(token (m,), count (m,), latent (n,), value (n,)) of the counted positions of one batch."""
     keep = (batch.flat >= 0) & counted[batch.flat]  # (B, T)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterable, Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from saelab import models
 from saelab.errors import SaelabError
 from saelab.identity import digest
+from saelab.models import HookedModel
 
 
 class Vocab:
@@ -27,7 +27,7 @@ class Vocab:
         self.special, self.bos = frozenset(special), bos
 
     @classmethod
-    def of_model(cls, model: Any) -> Vocab:
+    def of_model(cls, model: HookedModel) -> Vocab:
         """The vocabulary of a model's tokenizer."""
         table = models.token_bytes(model)
         ptr = np.cumsum([0, *map(len, table)], dtype=np.int64)
