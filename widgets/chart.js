@@ -2,26 +2,6 @@
 import { clamp, column, count, h, show, svg } from "./dom.js";
 import { facts } from "./tip.js";
 
-/**
- * @typedef {{ lo: number[], hi: number[], count: number[] }} Histogram
- *
- * @typedef {object} Line
- * @property {string} name
- * @property {string} [key] the name in the chart's key, if it is another one
- * @property {boolean} [minor] a small part of the others: it may stretch the axis by one decade, not more
- * @property {ArrayLike<number>} y a gap where a value is not finite
- * @property {number} color number of a colour, 0 to 5
- * @property {boolean} [dashed]
- *
- * @typedef {object} Chart
- * @property {string} title
- * @property {ArrayLike<number>[]} x one for each line
- * @property {Line[]} lines
- * @property {boolean} [log]
- * @property {boolean} [zero] the y axis begins at 0
- * @property {number | null} [mark] a value to aim at
- */
-
 const RIGHT = 8, BOTTOM = 22;
 
 /**
@@ -55,7 +35,7 @@ export const logHeight = (n, most) => (n <= 0 ? 0 : (Math.log10(n) + 0.4) / (Mat
 /**
  * A histogram with a brush; dragging gives a range that snaps to the edges of the bins.
  * @param {Histogram} data
- * @param {{ brush: [number, number] | null, onBrush(range: [number, number] | null): void, tip: import("./tip.js").Tip }} options
+ * @param {{ brush: [number, number] | null, onBrush(range: [number, number] | null): void, tip: Tip }} options
  */
 export function histogram(data, { brush, onBrush, tip }) {
   const at = frame(320, 132, 34, 6, "sl-histogram");

@@ -4,16 +4,6 @@ import { onKeys, tableRow } from "./controls.js";
 import { button, clamp, count, floats, grow, h, show } from "./dom.js";
 import { widget } from "./mount.js";
 
-/**
- * The traits of TrainingMonitor; lists have one item per SAE, `points` is float32, (SAEs, points, columns).
- * @typedef {"empty" | "preparing" | "running" | "stopping" | "stopped" | "ended" | "failed"} Phase
- * @typedef {{ phase: Phase, heading: string, names: string[], d_sae: number[], dead_after: (number | null)[],
- *   target: (number | null)[], columns: string[], points: DataView, tokens: number, budget: number, seconds: number,
- *   rate: number | null, hints: string[], can_resume: boolean, read_only: boolean }} State
- * @typedef {import("./mount.js").Ui<State>} Ui
- * @typedef {Record<string, Float32Array>} Curves the columns of one SAE by name
- */
-
 const SAID = /** @type {Record<Phase, string>} */ ({
   empty: "no run yet", preparing: "reading activations", running: "training", stopping: "stopping after this step",
   stopped: "stopped", ended: "ended", failed: "failed",
@@ -41,7 +31,7 @@ export function unpack(points, columns, n) {
     [name, Float32Array.from({ length }, (__, j) => flat[(i * length + j) * columns.length + c])])));
 }
 
-/** Buttons to stop a run and to go on. @param {Ui} ui */
+/** Buttons to stop a run and to go on. @param {Ui<Training>} ui */
 function buttons({ state, request, say, atEnd }) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let unheard;
@@ -66,7 +56,7 @@ function buttons({ state, request, say, atEnd }) {
   return { nodes: [stop, resume], draw };
 }
 
-/** What is going on, how far it is, and hints. @param {Ui} ui @param {Node} pick */
+/** What is going on, how far it is, and hints. @param {Ui<Training>} ui @param {Node} pick */
 function head(ui, pick) {
   const { state } = ui;
   const heading = h("h2", {}), phase = h("span", { class: "sl-phase", role: "status" });
@@ -102,9 +92,9 @@ function head(ui, pick) {
   return { nodes: [h("div", { class: "sl-bar sl-head" }, heading, phase, grow(), pick, ...does.nodes), bar, counts, hints], draw };
 }
 
-/** Four charts of one SAE. @param {State} state @param {Curves} s @param {number} i @returns {import("./chart.js").Chart[]} */
+/** Four charts of one SAE. @param {Training} state @param {Curves} s @param {number} i @returns {Chart[]} */
 function chartsOfOne({ target, d_sae }, s, i) {
-  const chart = (/** @type {string} */ title, /** @type {import("./chart.js").Line[]} */ ...lines) =>
+  const chart = (/** @type {string} */ title, /** @type {Line[]} */ ...lines) =>
     ({ title, lines, x: lines.map(() => s.tokens) });
   const line = (/** @type {string} */ name, /** @type {string} */ column, /** @type {number} */ color, more = {}) =>
     ({ name, y: s[column], color, ...more });
@@ -117,7 +107,7 @@ function chartsOfOne({ target, d_sae }, s, i) {
   ];
 }
 
-/** Four charts of several SAEs; the table is their key. @param {State} state @param {Curves[]} all @returns {import("./chart.js").Chart[]} */
+/** Four charts of several SAEs; the table is their key. @param {Training} state @param {Curves[]} all @returns {Chart[]} */
 function chartsOfAll({ names }, all) {
   const chart = (/** @type {string} */ title, /** @type {string} */ column, more = {}) => ({
     title, x: all.map((s) => s.tokens), ...more,
@@ -127,7 +117,7 @@ function chartsOfAll({ names }, all) {
     chart("L0, latents per token", "l0", { log: true }), chart("Dead latents", "dead", { zero: true })];
 }
 
-/** The newest values. @param {State} state @param {Curves[]} all */
+/** The newest values. @param {Training} state @param {Curves[]} all */
 function newest({ names, d_sae }, all) {
   const cell = (/** @type {string} */ column, /** @type {number} */ i) => {
     const value = lastOf(all[i][column]);
@@ -144,7 +134,7 @@ function newest({ names, d_sae }, all) {
   return h("table", {}, h("thead", {}, head), h("tbody", {}, ...rows));
 }
 
-/** @param {Ui} ui */
+/** @param {Ui<Training>} ui */
 function curves({ state }) {
   const picker = h("select", { class: "sl-input", "aria-label": "SAE to show" });
   const pick = h("label", { class: "sl-field sl-muted" }, "show ", picker);
@@ -195,7 +185,7 @@ function curves({ state }) {
   return { pick, nodes: [table, grid], draw };
 }
 
-/** @param {Ui} ui */
+/** @param {Ui<Training>} ui */
 function build(ui) {
   const lines = curves(ui), top = head(ui, lines.pick);
   const draw = () => { top.draw(); lines.draw(); };
