@@ -6,11 +6,7 @@ let made = 0;
 // crypto.randomUUID does not exist on a page served by plain http
 const uuid = () => `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}-${(made += 1)}`;
 
-/**
- * @param {Port} model
- * @param {AbortSignal} signal
- * @returns {Ask} rejects with the message of an error raised in Python
- */
+/** @param {Port} model @param {AbortSignal} signal @returns {Ask} rejects with the message of an error raised in Python */
 export function requests(model, signal) {
   /** @type {Map<string, { resolve(value: any): void, reject(reason: Error): void }>} */
   const waiting = new Map();

@@ -1,5 +1,5 @@
 /** TrainingMonitor: the curves of a run while it trains, with buttons to stop it and to go on. */
-import { lastOf, lineChart, seriesClass } from "./chart.js";
+import { lastOf, lineChart, series } from "./chart.js";
 import { onKeys, tableRow } from "./controls.js";
 import { button, clamp, count, floats, grow, h, show } from "./dom.js";
 import { widget } from "./mount.js";
@@ -128,7 +128,7 @@ function newest({ names, d_sae }, all) {
   const head = tableRow("th", ["SAE", ...COLUMNS.map(([label]) => label)], () => ({ scope: "col" }));
   const rows = names.map((name, i) => {
     const row = tableRow("td", COLUMNS.map(([, column]) => cell(column, i)));
-    row.prepend(h("th", { scope: "row", class: seriesClass(i % 6, i >= 6) }, h("i", { "aria-hidden": "true" }), name));
+    row.prepend(h("th", { scope: "row", ...series(i % 6, i >= 6) }, h("i", { "aria-hidden": "true" }), name));
     return row;
   });
   return h("table", {}, h("thead", {}, head), h("tbody", {}, ...rows));
@@ -152,10 +152,10 @@ function curves({ state }) {
   grid.append(...charts.map((c) => c.node));
   let chosen = "all";
   picker.addEventListener("change", () => { chosen = picker.value; draw(); });
-  const series = () => unpack(state.points, state.columns, state.names.length);
+  const all = () => unpack(state.points, state.columns, state.names.length);
 
   function draw() {
-    const { names, dead_after: after } = state, all = series();
+    const { names, dead_after: after } = state, found = all();
     const options = names.length > 1 ? ["all", ...names.keys()].map(String) : [];
     if (picker.children.length !== options.length) {
       picker.replaceChildren(...options.map((value) => h("option", { value }, value === "all" ? "all SAEs" : names[Number(value)])));
@@ -163,11 +163,11 @@ function curves({ state }) {
       picker.value = chosen;
     }
     pick.hidden = names.length < 2;
-    grid.hidden = table.hidden = !all.length || !all[0].tokens.length;
+    grid.hidden = table.hidden = !found.length || !found[0].tokens.length;
     if (grid.hidden) return;
-    table.replaceChildren(newest(state, all));
+    table.replaceChildren(newest(state, found));
     const one = names.length === 1 ? 0 : chosen === "all" ? null : Number(chosen);
-    const shown = one === null ? chartsOfAll(state, all) : chartsOfOne(state, all[one], one);
+    const shown = one === null ? chartsOfAll(state, found) : chartsOfOne(state, found[one], one);
     charts.forEach((chart, i) => chart.update(shown[i]));
     const silent = one !== null && after[one] ? `${count(after[one])} tokens` : "dead_after tokens";
     charts[3].node.title = one === null ? ""
@@ -175,7 +175,7 @@ function curves({ state }) {
     cross(at);
   }
   onKeys(grid, (event) => {
-    const tokens = series()[0]?.tokens ?? new Float32Array(0);
+    const tokens = all()[0]?.tokens ?? new Float32Array(0);
     const step = event.key === "ArrowLeft" ? -1 : event.key === "ArrowRight" ? 1 : 0;
     if (event.key === "Escape" && at !== null) return () => cross(null);
     if (!step || !tokens.length) return undefined;
