@@ -3,14 +3,12 @@ import { onKeys } from "./controls.js";
 import { button, h } from "./dom.js";
 import { effectsPicture } from "./effects.js";
 
-/** @typedef {import("./effects.js").Effects & { latent: number, row: number, selected: number | null, running?: boolean }} Ablated */
-
 /**
- * @param {import("./dashboard.js").Ui} ui
+ * @param {Ui<Dashboard>} ui
  * @param {() => { row: number, position: number, chosen: boolean } | null} example the one that was clicked, else the strongest
  */
 export function ablationBox({ state, ask, say }, example) {
-  /** @type {import("./effects.js").Shown} */
+  /** @type {Shown} */
   let shown = { measure: "loss_diff", direct: false, selected_token: null, vmax: null, show_whitespace: false };
   /** @type {Ablated | undefined} */
   let drawn;

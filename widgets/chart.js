@@ -2,26 +2,6 @@
 import { clamp, column, count, h, show, svg } from "./dom.js";
 import { facts } from "./tip.js";
 
-/**
- * @typedef {{ lo: number[], hi: number[], count: number[] }} Histogram
- *
- * @typedef {object} Line
- * @property {string} name
- * @property {string} [key] the name in the chart's key, if it is another one
- * @property {boolean} [minor] a small part of the others: it may stretch the axis by one decade, not more
- * @property {ArrayLike<number>} y a gap where a value is not finite
- * @property {number} color number of a colour, 0 to 5
- * @property {boolean} [dashed]
- *
- * @typedef {object} Chart
- * @property {string} title
- * @property {ArrayLike<number>[]} x one for each line
- * @property {Line[]} lines
- * @property {boolean} [log]
- * @property {boolean} [zero] the y axis begins at 0
- * @property {number | null} [mark] a value to aim at
- */
-
 const RIGHT = 8, BOTTOM = 22;
 
 /**
@@ -55,7 +35,7 @@ export const logHeight = (n, most) => (n <= 0 ? 0 : (Math.log10(n) + 0.4) / (Mat
 /**
  * A histogram with a brush; dragging gives a range that snaps to the edges of the bins.
  * @param {Histogram} data
- * @param {{ brush: [number, number] | null, onBrush(range: [number, number] | null): void, tip: import("./tip.js").Tip }} options
+ * @param {{ brush: [number, number] | null, onBrush(range: [number, number] | null): void, tip: Tip }} options
  */
 export function histogram(data, { brush, onBrush, tip }) {
   const at = frame(320, 132, 34, 6, "sl-histogram");
@@ -231,11 +211,11 @@ export function lineChart(onCross) {
     cross.setAttribute("visibility", x === null ? "hidden" : "visible");
     if (x !== null) for (const end of ["x1", "x2"]) cross.setAttribute(end, String(px(x)));
     const { lines, x: xs, mark } = chart;
-    const entry = (/** @type {string} */ kind, /** @type {string} */ name, /** @type {number} */ value) =>
-      h("span", { class: kind }, h("i", { "aria-hidden": "true" }), name && `${name} `, h("b", {}, show(value)));
-    key.replaceChildren(...lines.map((line, i) => entry(seriesClass(line.color, line.dashed), line.key ?? line.name,
+    const entry = (/** @type {Attributes} */ kind, /** @type {string} */ name, /** @type {number} */ value) =>
+      h("span", kind, h("i", { "aria-hidden": "true" }), name && `${name} `, h("b", {}, show(value)));
+    key.replaceChildren(...lines.map((line, i) => entry(series(line.color, line.dashed), line.key ?? line.name,
       x === null ? lastOf(line.y) : line.y[nearest(xs[i], x)])));
-    if (mark !== null && mark !== undefined) key.append(entry("sl-aim", "wanted", mark));
+    if (mark !== null && mark !== undefined) key.append(entry({ class: "sl-aim" }, "wanted", mark));
   }
 
   frm.node.addEventListener("pointermove", (event) => {
@@ -246,8 +226,8 @@ export function lineChart(onCross) {
   return { node, update, place };
 }
 
-/** Class of a series by its number. @param {number} color @param {boolean} [dashed] */
-export const seriesClass = (color, dashed) => `sl-c${color}${dashed ? " sl-dashed" : ""}`;
+/** How a series looks, by its number. @param {number} color @param {boolean} [dashed] @param {string} [kind] */
+export const series = (color, dashed, kind = "") => ({ class: `${kind}${dashed ? " sl-dashed" : ""}`, style: `--c: var(--sl-c${color})` });
 
 /** Grid and lines of a chart; nothing if no value is known. @param {ReturnType<typeof frame>} at @param {Chart} chart @param {(v: number) => number} px */
 function curves(at, chart, px) {
@@ -259,7 +239,7 @@ function curves(at, chart, px) {
   const grid = yTicks(low, high, !!chart.log).flatMap((tick) => [at.across("sl-grid", py(tick.at)), at.yLabel(py(tick.at), tick.text)]);
   const aim = chart.mark === null || chart.mark === undefined ? [] : [at.across("sl-mark", py(up(chart.mark)))];
   return [...grid, ...aim, ...chart.lines.map((line, i) => svg("path", {
-    class: `sl-series ${seriesClass(line.color, line.dashed)}`, d: path(chart.x[i], line.y, px, (v) => py(up(v)), up),
+    ...series(line.color, line.dashed, "sl-series"), d: path(chart.x[i], line.y, px, (v) => py(up(v)), up),
   }))];
 }
 

@@ -1,18 +1,6 @@
 /** The columns of many latents, as saelab/widgets/columns.py packs them. */
 import { chip } from "./text.js";
 
-/**
- * @typedef {object} Columns
- * @property {number} n
- * @property {Uint32Array} latent
- * @property {Uint32Array} count at how many positions each fires
- * @property {Float32Array} mean
- * @property {Float32Array} max
- * @property {Uint32Array} token place in `tokens`; 0: none
- * @property {string[]} tokens
- * @property {Float32Array} rest what follows them
- */
-
 /** @param {DataView} view @param {string[]} tokens @param {number} extra numbers per latent after the columns @returns {Columns} */
 export function unpack(view, tokens, extra = 0) {
   const whole = view.buffer.slice(view.byteOffset, view.byteOffset + view.byteLength); // aligned
@@ -27,7 +15,7 @@ export function unpack(view, tokens, extra = 0) {
 /**
  * The columns of a widget: in a saved page they are in its state, else they are asked for once.
  * @param {{ packed: DataView, read_only: boolean, tokens: string[] }} state
- * @param {import("./rpc.js").Request} request @param {number} [extra]
+ * @param {Ask} request @param {number} [extra]
  * @returns {Promise<Columns>}
  */
 export async function load({ packed, read_only: fixed, tokens }, request, extra = 0) {

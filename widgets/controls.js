@@ -19,14 +19,14 @@ export function tabs(label, names, choose, role = "tablist") {
   return { node: h("span", { class: "sl-tabs", role, "aria-label": label }, ...all), mark };
 }
 
-/** A tick. @param {string} text @param {(on: boolean) => void} set @param {import("./dom.js").Attributes} [more] */
+/** A tick. @param {string} text @param {(on: boolean) => void} set @param {Attributes} [more] */
 export function check(text, set, more = {}) {
   const input = h("input", { type: "checkbox" });
   input.addEventListener("change", () => set(input.checked));
   return { input, node: h("label", { class: "sl-check sl-small", ...more }, input, text) };
 }
 
-/** A field for a number. @param {string} label @param {import("./dom.js").Attributes} [more] */
+/** A field for a number. @param {string} label @param {Attributes} [more] */
 export const numberField = (label, more = {}) =>
   h("input", { class: "sl-input sl-number", type: "text", inputmode: "decimal", "aria-label": label, ...more });
 
@@ -75,5 +75,5 @@ export function onKeys(node, find) {
 /** A list with an item taken in, or out if it is there. @param {number[]} list @param {number} item */
 export const toggled = (list, item) => (list.includes(item) ? list.filter((x) => x !== item) : [...list, item]);
 
-/** Cells of a table's row. @param {"td" | "th"} tag @param {(Node | string)[]} cells @param {(i: number) => import("./dom.js").Attributes} [more] */
+/** Cells of a table's row. @param {"td" | "th"} tag @param {(Node | string)[]} cells @param {(i: number) => Attributes} [more] */
 export const tableRow = (tag, cells, more = () => ({})) => h("tr", {}, ...cells.map((cell, i) => h(tag, more(i), cell)));

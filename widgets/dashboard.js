@@ -13,34 +13,7 @@ import { scale } from "./scale.js";
 import { fires, statistics } from "./stats.js";
 import { votes } from "./votes.js";
 
-/**
- * @typedef {import("./text.js").TokenText} TokenText
- * @typedef {{ text: TokenText, values: number[], centre: number, start: number, row: number, position: number, doc: number,
- *   value: number, count: number }} Example
- * @typedef {{ latent: number, similarity: number, label: string, token: string | null }} Neighbour
- * @typedef {{ reason: string }} Reason
- * @typedef {object} Payload
- * @property {number} latent
- * @property {number} d_sae
- * @property {number} counted
- * @property {number} excluded
- * @property {Record<string, number | null>} stats
- * @property {number | null} [decoder_norm]
- * @property {import("./chart.js").Histogram} histogram
- * @property {{ top: Example[], random: Example[] }} examples
- * @property {{ up: [string, number][], down: [string, number][] } | Reason} logits
- * @property {Record<"decoder" | "encoder" | "coactivation", Neighbour[] | Reason>} nearest
- *
- * The traits of LatentDashboard; `available`, in a saved page, are the latents it holds.
- * @typedef {{ latent: number, payload: Payload, tab: "top" | "interval" | "random", brush: [number, number] | null,
- *   selected_sequence: number | null, selected_token: number | null, show_whitespace: boolean, vmin: number | null,
- *   vmax: number | null, prompt: string, tried: import("./prompt.js").Tried,
- *   ablated: Partial<import("./ablation.js").Ablated>, cannot_try: string, label: string, note: string,
- *   available: number[] | null, read_only: boolean }} State
- * @typedef {import("./mount.js").Ui<State>} Ui
- */
-
-/** The number of the latent, with buttons to others. @param {Ui} ui */
+/** The number of the latent, with buttons to others. @param {Ui<Dashboard>} ui */
 function chooser({ state, ask, say, view }) {
   const box = numberField("Latent", { inputmode: "numeric", title: "Latent; press / to come here" });
   const back = () => { box.value = String(state.latent); };
@@ -80,7 +53,7 @@ function chooser({ state, ask, say, view }) {
   return { node: h("div", { class: "sl-head" }, h("h2", {}, "Latent"), box, of, grow(), ...steps), box, open, step, draw };
 }
 
-/** The histogram; what is marked in it is the range of the examples. @param {Ui} ui */
+/** The histogram; what is marked in it is the range of the examples. @param {Ui<Dashboard>} ui */
 function activations({ state, set, tip }) {
   const node = h("div");
   const draw = () => {
@@ -92,7 +65,7 @@ function activations({ state, set, tip }) {
   return { node, draw };
 }
 
-/** @param {Ui} ui */
+/** @param {Ui<Dashboard>} ui */
 function build(ui) {
   const { state, set, view, tip, on, soon } = ui;
   const most = () => Math.max(state.payload.stats.max ?? 0, state.vmin ?? 0);

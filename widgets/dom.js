@@ -1,7 +1,5 @@
 /** Small helpers every widget uses. Children are text nodes or elements, never markup. */
 
-/** @typedef {Record<string, string | number | boolean | null | undefined>} Attributes */
-
 /**
  * @template {Element} E
  * @param {E} node

@@ -5,9 +5,7 @@ import { effectsPicture } from "./effects.js";
 import { figureMenu } from "./figure.js";
 import { widget } from "./mount.js";
 
-/** @typedef {import("./effects.js").Effects & import("./effects.js").Shown & { latent: number, d_sae: number, can_ask: boolean }} State */
-
-/** @param {import("./mount.js").Ui<State>} ui */
+/** @param {Ui<EffectMap>} ui */
 function build(ui) {
   const { state, view, say, ask, set, soon } = ui;
   const picture = effectsPicture(() => state, set);

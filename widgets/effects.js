@@ -4,15 +4,6 @@ import { clamp, closest, floats, grow, h, link, show, signed } from "./dom.js";
 import { chip, covers, groups, labelOf, paragraph, select, shade, tokens } from "./text.js";
 import { facts } from "./tip.js";
 
-/**
- * @typedef {"loss_diff" | "kl" | "activation"} Measure
- * What the effects of ablating a latent on a text are, and how they are shown; see saelab/widgets/effects.py.
- * @typedef {{ text: import("./text.js").TokenText, following: (string | null)[], edited: number[], numbers: Record<string, DataView>,
- *   votes: Record<string, string[][]>, weights: Record<string, DataView>, has_direct: boolean }} Effects
- * @typedef {{ measure: Measure, direct: boolean, selected_token: number | null, vmax: number | null, show_whitespace: boolean }} Shown
- * @typedef {() => Effects & Shown} Get
- */
-
 const NAMES = /** @type {[Measure, string][]} */ ([["loss_diff", "loss difference"], ["kl", "KL"], ["activation", "activation"]]);
 const NOTES = /** @type {Record<Measure, string>} */ ({
   loss_diff: "Loss without the latent minus loss with it, in nats, about the token after each one. "
@@ -21,10 +12,10 @@ const NOTES = /** @type {Record<Measure, string>} */ ({
   activation: "How strongly the latent fires at each token.",
 });
 
-/** @param {Effects & Shown} of @param {string} name */
+/** @param {Shows} of @param {string} name */
 const numbers = ({ numbers: all, direct }, name) => floats(all[direct && name === "kl" ? "direct_kl" : name]);
 
-/** Tokens and values voted up or down. @param {Effects & Shown} of @param {"up" | "down"} way @param {number} position @returns {[string, number][]} */
+/** Tokens and values voted up or down. @param {Shows} of @param {"up" | "down"} way @param {number} position @returns {[string, number][]} */
 function voted({ text, direct, votes, weights }, way, position) {
   const key = direct ? `direct_${way}` : way;
   const all = floats(weights[key]);
@@ -32,7 +23,7 @@ function voted({ text, direct, votes, weights }, way, position) {
   return (votes[key]?.[position] ?? []).map((name, i) => [name, all[position * width + i]]);
 }
 
-/** What is shown, and how. @param {Get} get @param {(changes: Partial<Shown>) => void} set */
+/** What is shown, and how. @param {GetShows} get @param {(changes: Partial<Shown>) => void} set */
 function head(get, set) {
   const measures = tabs("What colours the text", NAMES, (measure) => set({ measure, vmax: null }));
   const direct = check("direct effect", (on) => set({ direct: on }), {
@@ -52,7 +43,7 @@ function head(get, set) {
   return { node: h("div", { class: "sl-bar" }, measures.node, direct.node, white.node, grow(), ramp), ramp, note, draw };
 }
 
-/** Colour a token by the strongest of its values. @param {HTMLElement} span @param {Effects & Shown} of @param {Float32Array} values @param {number} high */
+/** Colour a token by the strongest of its values. @param {HTMLElement} span @param {Shows} of @param {Float32Array} values @param {number} high */
 function paint(span, of, values, high) {
   let value = 0;
   for (let i = Number(span.dataset.start); i < Number(span.dataset.stop); i += 1) {
@@ -69,7 +60,7 @@ function paint(span, of, values, high) {
   span.title = `${name} ${of.measure === "loss_diff" ? signed(value) : show(value)}`;
 }
 
-/** What is known of one place. @param {Effects & Shown} of @param {number} at */
+/** What is known of one place. @param {Shows} of @param {number} at */
 function detail(of, at) {
   const next = of.following[at];
   const [loss, change] = [numbers(of, "loss")[at], numbers(of, "loss_diff")[at]];
@@ -91,7 +82,7 @@ function detail(of, at) {
   ], "sl-place"), votes("up"), votes("down")];
 }
 
-/** All positions, when asked for. @param {Get} get @param {(changes: Partial<Shown>) => void} set @param {() => void} drawSelection */
+/** All positions, when asked for. @param {GetShows} get @param {(changes: Partial<Shown>) => void} set @param {() => void} drawSelection */
 function positions(get, set, drawSelection) {
   const body = h("tbody", {});
   const kind = (/** @type {number} */ i) => ({ class: [0, 2, 3, 4].includes(i) ? "sl-num" : "" });
@@ -123,7 +114,7 @@ function positions(get, set, drawSelection) {
   return { node, more, body, draw };
 }
 
-/** @param {Get} get @param {(changes: Partial<Shown>) => void} set who calls draw or drawSelection then */
+/** @param {GetShows} get @param {(changes: Partial<Shown>) => void} set who calls draw or drawSelection then */
 export function effectsPicture(get, set) {
   const top = head(get, set);
   const strip = h("div", { class: "sl-strip", role: "listbox", tabindex: "0", "aria-label": "Text; arrow keys move" });

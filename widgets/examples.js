@@ -5,10 +5,7 @@ import { fires } from "./stats.js";
 import { chip, direction, groupAt, labelOf, paragraph, select, tokens } from "./text.js";
 import { tokenTip } from "./tip.js";
 
-/** @typedef {import("./dashboard.js").Ui} Ui */
-/** @typedef {import("./dashboard.js").Example} Example */
-
-/** Which examples are shown. @param {Ui} ui @param {() => void} draw */
+/** Which examples are shown. @param {Ui<Dashboard>} ui @param {() => void} draw */
 function sources({ state, ask }, draw) {
   /** @type {{ latent: number, range: string, examples: Example[], said: string } | null} */
   let interval = null;
@@ -48,7 +45,7 @@ function sources({ state, ask }, draw) {
   return { shown, resample, load, said, waiting: () => state.tab === "interval" && !interval };
 }
 
-/** The ends of the range, to be typed. @param {Ui} ui */
+/** The ends of the range, to be typed. @param {Ui<Dashboard>} ui */
 function rangeFields({ state, set }) {
   const [low, high] = [numberField("Lowest activation", { inputmode: null }), numberField("Highest activation", { inputmode: null })];
   const draw = () => [low, high].forEach((field, i) => { field.value = state.brush ? show(state.brush[i]) : ""; });
@@ -60,7 +57,7 @@ function rangeFields({ state, set }) {
   return { node: h("span", { class: "sl-range" }, low, "to", high), draw };
 }
 
-/** @param {Example} e @param {number} i @param {{ low: number, high: number }} range */
+/** @param {Example} e @param {number} i @param {Span} range */
 function exampleRow(e, i, range) {
   const dir = direction(e.text.text.join(""));
   const line = (/** @type {number} */ from, /** @type {number} */ to) =>
@@ -78,7 +75,7 @@ function exampleRow(e, i, range) {
       again ? h("b", {}, `×${count(e.count)}`) : null, `doc ${e.doc}`));
 }
 
-/** Unfold or fold the whole row of an example. @param {Ui} ui @param {Element | null} node @param {Example} e @param {() => { low: number, high: number }} range */
+/** Unfold or fold the whole row of an example. @param {Ui<Dashboard>} ui @param {Element | null} node @param {Example} e @param {() => Span} range */
 function unfold({ state, ask }, node, e, range) {
   const whole = () => (node?.nextElementSibling?.classList.contains("sl-whole") ? node.nextElementSibling : null);
   if (whole()) return whole()?.remove();
@@ -88,13 +85,13 @@ function unfold({ state, ask }, node, e, range) {
   });
 }
 
-/** @param {Ui} ui @param {ReturnType<typeof import("./scale.js").scale>} ends @param {Node} figure */
+/** @param {Ui<Dashboard>} ui @param {ReturnType<typeof import("./scale.js").scale>} ends @param {Node} figure */
 export function examples(ui, ends, figure) {
   const { state, set, tip, view } = ui;
   const list = h("div", { class: "sl-examples", role: "listbox", "aria-label": "Examples" });
   const from = sources(ui, draw);
   const range = rangeFields(ui);
-  const names = /** @type {[import("./dashboard.js").State["tab"], string][]} */ ([["top", "Top"], ["interval", "Interval"], ["random", "Random"]]);
+  const names = /** @type {[Dashboard["tab"], string][]} */ ([["top", "Top"], ["interval", "Interval"], ["random", "Random"]]);
   const kinds = tabs("Examples", names, (tab) => {
     const max = state.payload.stats.max ?? 0;
     set(tab === "interval" && !state.brush ? { tab, brush: [max / 4, max / 2] } : { tab });

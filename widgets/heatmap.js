@@ -6,16 +6,7 @@ import { widget } from "./mount.js";
 import { scale } from "./scale.js";
 import { place, sequences } from "./sequences.js";
 
-/**
- * The traits of ActivationHeatmap; `values` and `percentiles` are float32, (latents, tokens of the page), or empty.
- * @typedef {{ latents: number[], latent: number | null, names: string[], sequences: import("./text.js").TokenText[], first: number,
- *   n_sequences: number, page: number, n_pages: number, values: DataView, percentiles: DataView, maxima: number[],
- *   vmin: number | null, vmax: number | null, show_whitespace: boolean, selected_sequence: number | null,
- *   selected_token: number | null, selected_span: number[] | null, can_ask: boolean }} State
- * @typedef {import("./mount.js").Ui<State>} Ui
- */
-
-/** The latents to choose from, and a field for another one. @param {Ui} ui @param {() => void} leave */
+/** The latents to choose from, and a field for another one. @param {Ui<Heatmap>} ui @param {() => void} leave */
 function latents({ state, set, ask, say }, leave) {
   const chips = h("div", { class: "sl-latents", role: "group", "aria-label": "Latent" });
   const add = h("input", {
@@ -38,7 +29,7 @@ function latents({ state, set, ask, say }, leave) {
   return { chips, add, draw };
 }
 
-/** @param {Ui} ui */
+/** @param {Ui<Heatmap>} ui */
 function pager({ state, ask }) {
   const node = h("div", { class: "sl-bar" });
   const to = (/** @type {string} */ sign, /** @type {string} */ name, /** @type {number} */ page) => {
@@ -55,7 +46,7 @@ function pager({ state, ask }) {
   return { node, draw };
 }
 
-/** The latents that fire in the marked span and least elsewhere. @param {Ui} ui */
+/** The latents that fire in the marked span and least elsewhere. @param {Ui<Heatmap>} ui */
 function firing({ state, request, ask, signal }) {
   const node = h("div", { class: "sl-found", hidden: true });
   const says = (/** @type {string} */ text) => node.append(h("span", { class: "sl-muted" }, text));
@@ -78,7 +69,7 @@ function firing({ state, request, ask, signal }) {
   return { node, draw };
 }
 
-/** @param {Ui} ui */
+/** @param {Ui<Heatmap>} ui */
 function build(ui) {
   const { state, set, view, on, soon } = ui;
   const most = () => Math.max(state.maxima[place(state)] ?? 0, state.vmin ?? 0);

@@ -8,21 +8,9 @@ import { pointer } from "./map_pointer.js";
 import { widget } from "./mount.js";
 import { inline } from "./tip.js";
 
-/**
- * The traits of LatentMap.
- * @typedef {{ latent: number, selected: number[], colour: "density" | "max" | "label", show_dead: boolean, d_sae: number,
- *   counted: number, labels: Record<string, string>, groups: Record<string, string>, about: string, read_only: boolean,
- *   packed: DataView, tokens: string[] }} State
- * @typedef {import("./mount.js").Ui<State>} Ui
- *
- * What is drawn: `placeOf` is latent -> place, `bucket` the colour of each point (255: not drawn), `lasso` is in pixels.
- * @typedef {{ columns: import("./columns.js").Columns | null, placeOf: Int32Array, bucket: Uint8Array, colours: string[],
- *   camera: import("./map_points.js").Camera, lasso: [number, number][], moving: boolean }} Scene
- */
-
 const HEIGHT = 430;
 
-/** The canvas and its legend. @param {Ui} ui @param {Scene} scene */
+/** The canvas and its legend. @param {Ui<LatentMap>} ui @param {Scene} scene */
 function picture({ state, view, signal }, scene) {
   const canvas = h("canvas", { class: "sl-canvas", role: "img" });
   const pin = h("span", { class: "sl-pin", "aria-hidden": "true" }); // what the tip is shown at
@@ -67,11 +55,11 @@ function picture({ state, view, signal }, scene) {
   return { canvas, pin, stage, legend, redraw, recolour, resize };
 }
 
-/** What is known of a point. @param {State} state @param {Scene} scene @param {number} place */
+/** What is known of a point. @param {LatentMap} state @param {Scene} scene @param {number} place */
 function about({ counted, labels, groups }, { columns }, place) {
   if (!columns || place < 0) return [];
   const latent = columns.latent[place], n = columns.count[place], token = topToken(columns, place);
-  /** @type {import("./tip.js").Pairs} */
+  /** @type {Pairs} */
   const pairs = [["latent", String(latent)]];
   if (token) pairs.push(["strongest on", token]);
   pairs.push(["density", n ? `${show((100 * n) / Math.max(1, counted))} %` : "never fires"]);
@@ -94,7 +82,7 @@ function cameraman({ camera }, redraw) {
   return { zoom, whole };
 }
 
-/** What is coloured and drawn, and the tools. @param {Ui} ui @param {Scene} scene @param {ReturnType<typeof picture>} map @param {ReturnType<typeof cameraman>} man */
+/** What is coloured and drawn, and the tools. @param {Ui<LatentMap>} ui @param {Scene} scene @param {ReturnType<typeof picture>} map @param {ReturnType<typeof cameraman>} man */
 function controls(ui, scene, map, { zoom, whole }) {
   const { state, set, say } = ui;
   const box = h("input", {
@@ -113,7 +101,7 @@ function controls(ui, scene, map, { zoom, whole }) {
   }, () => map.stage.focus());
   const colour = h("select", { class: "sl-input sl-colour", "aria-label": "Colour" }, h("option", { value: "density" }, "density"),
     h("option", { value: "max" }, "largest activation"), h("option", { value: "label" }, Object.keys(state.groups).length ? "group" : "label"));
-  colour.addEventListener("change", () => set({ colour: /** @type {State["colour"]} */ (colour.value) }));
+  colour.addEventListener("change", () => set({ colour: /** @type {LatentMap["colour"]} */ (colour.value) }));
   const dead = check("dead too", (show_dead) => set({ show_dead }));
   const tools = tabs("What dragging does", [["lasso", "lasso"], ["move", "move"]], (mode) => {
     tools.mark(mode);
@@ -128,7 +116,7 @@ function controls(ui, scene, map, { zoom, whole }) {
   return { box, node, draw };
 }
 
-/** @param {Ui} ui */
+/** @param {Ui<LatentMap>} ui */
 function build(ui) {
   const { state, set, view, tip, on, atEnd, request, say } = ui;
   /** @type {Scene} */

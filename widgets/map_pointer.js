@@ -2,12 +2,10 @@
 import { nearest, within } from "./map_points.js";
 import { facts } from "./tip.js";
 
-/** @typedef {import("./columns.js").Columns} Columns */
-
 /**
- * @param {import("./map.js").Ui} ui @param {import("./map.js").Scene} scene
+ * @param {Ui<LatentMap>} ui @param {Scene} scene
  * @param {{ canvas: HTMLCanvasElement, pin: HTMLElement, stage: HTMLElement, redraw(): void }} map
- * @param {{ zoom(by: number, at: [number, number]): void, toggle(latent: number): void, about(place: number): import("./tip.js").Pairs }} does
+ * @param {{ zoom(by: number, at: [number, number]): void, toggle(latent: number): void, about(place: number): Pairs }} does
  */
 export function pointer({ state, set, tip }, scene, { canvas, pin, stage, redraw }, { zoom, toggle, about }) {
   const { camera } = scene;

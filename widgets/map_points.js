@@ -1,11 +1,6 @@
 /** Points of a map: their colours, where they are on the screen, and which are near or inside. */
 import { clamp, h } from "./dom.js";
 
-/**
- * @typedef {import("./columns.js").Columns} Columns
- * @typedef {{ x: number, y: number, zoom: number, width: number, height: number }} Camera centre of the view, in the places' own units
- */
-
 export const STEPS = 10; // shades of a ramp
 const HIDDEN = 255;
 const mix = (/** @type {number} */ percent) => `color-mix(in srgb, var(--sl-fg) ${percent}%, var(--sl-bg))`;

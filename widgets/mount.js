@@ -6,22 +6,6 @@ import { tooltip } from "./tip.js";
 
 /**
  * @template S
- * @typedef {object} Ui
- * @property {HTMLElement} view the root; what a widget shows is appended to it
- * @property {S} state the traits, each read from the model when it is asked for
- * @property {(changes: Partial<S>) => void} set change traits, and tell Python
- * @property {(keys: (keyof S)[], draw: () => void) => void} on draw at once whenever one of the traits changes
- * @property {(keys: (keyof S)[], draw: () => void) => void} soon the same, once for all traits of one update
- * @property {import("./rpc.js").Request} request
- * @property {(method: string, params?: Record<string, unknown>, done?: (answer: any) => void) => void} ask a request that shows its error
- * @property {(message: string) => void} say show what went wrong; nothing: take it away
- * @property {import("./tip.js").Tip} tip
- * @property {AbortSignal} signal
- * @property {(undo: () => void) => void} atEnd undo something when the view goes
- */
-
-/**
- * @template S
  * @param {any} model @param {HTMLElement} el @param {AbortSignal | undefined} outer @param {string} name @param {string} label
  * @returns {Ui<S> & { end(): void }}
  */

@@ -8,22 +8,7 @@ import { details, history, scores } from "./n2g_panels.js";
 import { examples } from "./n2g_rows.js";
 import { tools } from "./n2g_tools.js";
 
-/**
- * The traits of N2GEditor. `before` is the score without any edit; `history` has the edits that were taken back, too, and
- * `done` of them are in effect.
- * @typedef {import("./tree.js").PatternNode} PatternNode
- * @typedef {"precision" | "recall" | "f1"} Measure
- * @typedef {Record<Measure, number | null> & { tp: number, fp: number, fn: number, split?: string, tokens?: number,
- *   precision_interval?: [number, number] | null, recall_interval?: [number, number] | null, f1_interval?: [number, number] | null }} Score
- * @typedef {Record<"tp" | "fp" | "fn", number>} Delta
- * @typedef {{ op: string, text: string, note: string, delta: Delta | null, f1: number | null }} Step
- * @typedef {{ latent: number | null, nodes: PatternNode[], reason: string, selected: number | null, score: Score | null,
- *   before: Score | null, baselines: Record<string, Score>, score_reason: string, history: Step[], done: number,
- *   final: (Score & { done: number }) | null, read_only: boolean }} State
- * @typedef {import("./mount.js").Ui<State>} Ui
- */
-
-/** Undo, redo, and the ways to save the graph. @param {Ui} ui @param {HTMLElement} picture */
+/** Undo, redo, and the ways to save the graph. @param {Ui<N2G>} ui @param {HTMLElement} picture */
 function toolbar({ state, ask }, picture) {
   const undo = button("Undo", "Undo (Ctrl+Z)", () => ask("undo"));
   const redo = button("Redo", "Redo (Ctrl+Shift+Z)", () => ask("redo"));
@@ -43,7 +28,7 @@ function toolbar({ state, ask }, picture) {
 
 /**
  * What a key does.
- * @param {Ui} ui @param {KeyboardEvent} event @param {ReturnType<typeof canvas>} drawing @param {ReturnType<typeof tools>} editing
+ * @param {Ui<N2G>} ui @param {KeyboardEvent} event @param {ReturnType<typeof canvas>} drawing @param {ReturnType<typeof tools>} editing
  * @returns {(() => void) | undefined}
  */
 function keyOf({ state, set, ask }, event, drawing, editing) {
@@ -62,7 +47,7 @@ function keyOf({ state, set, ask }, event, drawing, editing) {
   return look ?? (state.read_only ? undefined : editing.forKey(event.key));
 }
 
-/** @param {Ui} ui */
+/** @param {Ui<N2G>} ui */
 function build(ui) {
   const { state, view, on, soon, signal } = ui;
   const fixed = state.read_only;

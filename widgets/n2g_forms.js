@@ -3,13 +3,9 @@ import { check, numberField } from "./controls.js";
 import { button, count, h, note, show } from "./dom.js";
 import { chip } from "./text.js";
 
-/** @typedef {import("./n2g_editor.js").Ui} Ui */
-/** @typedef {import("./tree.js").PatternNode} PatternNode */
-/** @typedef {import("./n2g_tools.js").Stage} Stage */
-
 /**
  * Tokens from a list with what each would gain, or found in the vocabulary.
- * @param {Ui} ui @param {string} name @param {(ids: number[]) => void} chosen
+ * @param {Ui<N2G>} ui @param {string} name @param {(ids: number[]) => void} chosen
  * @param {number | null} node of which the text suggests some
  */
 function tokenList({ ask }, name, chosen, node) {
@@ -39,7 +35,7 @@ function tokenList({ ask }, name, chosen, node) {
   return [h("h3", {}, name), search, list];
 }
 
-/** @param {string} name @param {string} value @param {import("./dom.js").Attributes} more @param {() => void} changed */
+/** @param {string} name @param {string} value @param {Attributes} more @param {() => void} changed */
 function amount(name, value, more, changed) {
   const input = numberField(name, { type: "number", inputmode: null, min: 0, ...more });
   input.value = value;
@@ -47,7 +43,7 @@ function amount(name, value, more, changed) {
   return input;
 }
 
-/** @param {Ui} ui @param {Stage} stage @param {() => void} cancel */
+/** @param {Ui<N2G>} ui @param {Stage} stage @param {() => void} cancel */
 export function forms(ui, stage, cancel) {
   const node = h("div", { class: "sl-form" });
   let open = ""; // which form is open, and on which node

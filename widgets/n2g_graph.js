@@ -3,9 +3,6 @@ import { button, clamp, closest, h, svg } from "./dom.js";
 import { edge, nodeBox, pictureOf } from "./n2g_nodes.js";
 import { BESIDE, fold, layout } from "./tree.js";
 
-/** @typedef {import("./n2g_editor.js").Ui} Ui */
-/** @typedef {import("./tree.js").Placed} Placed */
-
 /** What is seen of the drawing: its place and size on the stage. @param {SVGSVGElement} graph @param {SVGGElement} content */
 function camera(graph, content) {
   let at = { x: 0, y: 0, k: 1 };
@@ -41,7 +38,7 @@ function camera(graph, content) {
   };
 }
 
-/** What of a graph is laid out, and what is folded away. @param {import("./n2g_editor.js").State} state */
+/** What of a graph is laid out, and what is folded away. @param {N2G} state */
 function folding(state) {
   let plan = layout([]);
   /** @type {Map<number, boolean>} */
@@ -83,7 +80,7 @@ function folding(state) {
   return { plan: () => plan, folded, place, arrange, toggle };
 }
 
-/** Drag to move, click to select, double-click to fold, wheel to zoom. @param {Ui} ui @param {SVGSVGElement} graph @param {ReturnType<typeof camera>} look @param {(id: number) => void} toggle */
+/** Drag to move, click to select, double-click to fold, wheel to zoom. @param {Ui<N2G>} ui @param {SVGSVGElement} graph @param {ReturnType<typeof camera>} look @param {(id: number) => void} toggle */
 function pointer({ state, set, signal }, graph, look, toggle) {
   const idAt = (/** @type {Event} */ event) => {
     const id = closest(event, ".sl-node")?.dataset.id;
@@ -121,7 +118,7 @@ function pointer({ state, set, signal }, graph, look, toggle) {
   }, { passive: false });
 }
 
-/** @param {Ui} ui */
+/** @param {Ui<N2G>} ui */
 export function canvas(ui) {
   const { state, set, atEnd } = ui;
   const content = svg("g");

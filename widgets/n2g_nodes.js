@@ -3,8 +3,6 @@ import { show, svg } from "./dom.js";
 import { styled } from "./figure.js";
 import { shade } from "./text.js";
 
-/** @typedef {import("./tree.js").Placed} Placed */
-
 /** The line from a node to its parent. @param {Placed} p @param {Placed | undefined} parent */
 export function edge(p, parent) {
   if (!parent) return [];

@@ -3,12 +3,8 @@ import { tableRow } from "./controls.js";
 import { button, count, h, link, note, show, signed } from "./dom.js";
 import { facts } from "./tip.js";
 
-/** @typedef {import("./n2g_editor.js").Ui} Ui */
-/** @typedef {import("./n2g_editor.js").Score} Score */
-/** @typedef {import("./n2g_editor.js").Measure} Measure */
-
 const WHAT = { tok: "one of these tokens", not: "any token but these", any: "any token", gap: "a gap", start: "the start of the text", more: "" };
-const KEYS = /** @type {Measure[]} */ (["precision", "recall", "f1"]);
+const KEYS = /** @type {Quality[]} */ (["precision", "recall", "f1"]);
 
 export const percent = (/** @type {number | null | undefined} */ v) => (v === null || v === undefined ? "–" : `${(100 * v).toFixed(1)} %`);
 
@@ -46,7 +42,7 @@ function gains(was, now) {
   });
 }
 
-/** @param {Ui} ui */
+/** @param {Ui<N2G>} ui */
 export function scores({ state, ask }) {
   const node = h("section");
   const test = button("Test score", "Score on the test documents. Ask once, at the end: who edits until it looks good has made it worthless",
@@ -66,7 +62,7 @@ export function scores({ state, ask }) {
   return { node, draw };
 }
 
-/** The selected node. @param {Ui} ui @param {ReturnType<typeof import("./n2g_tools.js").tools>} editing */
+/** The selected node. @param {Ui<N2G>} ui @param {ReturnType<typeof import("./n2g_tools.js").tools>} editing */
 export function details({ state, ask }, editing) {
   const node = h("section", { class: "sl-detail" });
   function draw() {
@@ -89,7 +85,7 @@ export function details({ state, ask }, editing) {
   return { node, draw };
 }
 
-/** The edits, with notes; a click goes to one. @param {Ui} ui */
+/** The edits, with notes; a click goes to one. @param {Ui<N2G>} ui */
 export function history({ state, ask }) {
   const node = h("section");
   const muted = (/** @type {string} */ text, more = "") => h("span", { class: `sl-muted${more}` }, text);
@@ -100,7 +96,7 @@ export function history({ state, ask }) {
     return state.read_only ? h("span", {}, text) : link(text, () => ask("go_to", { step }),
       { title: here ? "The graph is here" : "Go here", "aria-current": here ? "step" : null });
   }
-  /** @param {import("./n2g_editor.js").Step} step @param {number} i */
+  /** @param {Step} step @param {number} i */
   function item(step, i) {
     const inEffect = i < state.done, { delta } = step;
     const made = h("li", { class: inEffect ? "" : "sl-undone" }, jump(i + 1, h("bdi", {}, step.text)), f1(step.f1));

@@ -3,17 +3,10 @@ import { onEnter } from "./controls.js";
 import { button, grow, h } from "./dom.js";
 import { change, percent } from "./n2g_panels.js";
 
-/**
- * @typedef {import("./n2g_editor.js").Score} Score
- * @typedef {{ text: string, before: Score | null, after: Score | null, delta: import("./n2g_editor.js").Delta | null,
- *   patterns: Record<"added" | "removed" | "revalued", string[]> }} Preview
- * @typedef {{ op: string, args: Record<string, unknown> }} Pending
- */
-
 /** What an edit does to the scores. @param {Preview} found */
 function effects({ before, after, delta }) {
   if (!delta) return [h("span", { class: "sl-muted" }, "not scored")];
-  const measures = /** @type {[import("./n2g_editor.js").Measure, string][]} */ ([["precision", "precision"], ["recall", "recall"], ["f1", "F1"]]);
+  const measures = /** @type {[Quality, string][]} */ ([["precision", "precision"], ["recall", "recall"], ["f1", "F1"]]);
   return [change("hits", delta.tp, 1), change("false alarms", delta.fp, -1), change("misses", delta.fn, -1), ...measures.map(([key, name]) => {
     const [a, b] = [before?.[key] ?? NaN, after?.[key] ?? NaN];
     const kind = !(Math.abs(a - b) >= 5e-5) ? "" : b > a ? "sl-up" : "sl-down";
@@ -28,7 +21,7 @@ function difference(patterns) {
     h("li", { class: `sl-${kind}` }, h("span", { "aria-label": kind }, sign), " ", h("bdi", {}, text)))));
 }
 
-/** @param {import("./n2g_editor.js").Ui} ui @param {() => void} applied */
+/** @param {Ui<N2G>} ui @param {() => void} applied */
 export function staging({ request, ask, say }, applied) {
   const strip = h("div", { class: "sl-pending", role: "status", "aria-live": "polite", hidden: true });
   const note = h("input", {
@@ -47,7 +40,7 @@ export function staging({ request, ask, say }, applied) {
     strip.setAttribute("aria-busy", String(on));
     apply.disabled = on;
   }
-  /** @type {import("./n2g_tools.js").Stage} */
+  /** @type {Stage} */
   function stage(op, args) {
     const mine = (pending = { op, args });
     wait(!strip.hidden);

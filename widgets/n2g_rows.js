@@ -3,11 +3,7 @@ import { tabs } from "./controls.js";
 import { button, count, grow, h, note, show } from "./dom.js";
 import { chip, tokens } from "./text.js";
 
-/** @typedef {import("./n2g_editor.js").Ui} Ui */
-/** @typedef {import("./n2g_tools.js").Stage} Stage */
 /** @typedef {"hit" | "false_alarm" | "miss"} Kind */
-/** @typedef {{ text: import("./text.js").TokenText, values: number[], centre: number, value: number, predicted: number, node: number,
- *   token_index: number, row: number, position: number, before: { id?: number, text?: string, reason?: string } | null }} Row */
 
 const KINDS = /** @type {[Kind, string][]} */ ([["hit", "Hits"], ["false_alarm", "False alarms"], ["miss", "Misses"]]);
 
@@ -42,7 +38,7 @@ function composer(into, found, value, stage) {
     const items = found.tokens.slice(first).map((token, i) => (wild.has(first + i) ? "*" : token.id));
     stage("add_path", { items: [...(start ? ["^"] : []), ...items], value });
   }
-  /** @param {string} kind @param {Node | string} text @param {string} title @param {import("./dom.js").Attributes} more @param {() => void} does */
+  /** @param {string} kind @param {Node | string} text @param {string} title @param {Attributes} more @param {() => void} does */
   function step(kind, text, title, more, does) {
     const node = h("button", { type: "button", class: `sl-step ${kind}`, title, ...more }, text);
     node.addEventListener("click", () => { does(); draw(); });
@@ -52,7 +48,7 @@ function composer(into, found, value, stage) {
   draw();
 }
 
-/** @param {Ui} ui @param {Stage} stage */
+/** @param {Ui<N2G>} ui @param {Stage} stage */
 export function examples({ state, set, request, ask }, stage) {
   let kind = /** @type {Kind} */ ("miss");
   let seed = 0;
@@ -74,7 +70,7 @@ export function examples({ state, set, request, ask }, stage) {
       said.textContent = error.message;
     });
   }
-  /** @param {{ total: number, high: number, rows: Row[] }} found @param {number | null} node */
+  /** @param {{ total: number, high: number, rows: Sample[] }} found @param {number | null} node */
   function draw(found, node) {
     const where = kind === "miss" ? "firings that no pattern matches" : node === null ? "all patterns" : `patterns through node ${node}`;
     said.textContent = `${count(found.total)} · ${where}`;
@@ -84,7 +80,7 @@ export function examples({ state, set, request, ask }, stage) {
     if (open) list.querySelector(`[data-at="${at}"] .sl-compose`)?.replaceWith(open);
     if (!found.rows.length) list.append(note("none"));
   }
-  /** @param {Row} row @param {number} high */
+  /** @param {Sample} row @param {number} high */
   function line(row, high) {
     const text = h("bdi", { class: "sl-line", dir: "auto" }, ...tokens(row.text, row.values, { high }));
     text.querySelector(`[data-start="${row.centre}"]`)?.classList.add("sl-centre");
@@ -95,7 +91,7 @@ export function examples({ state, set, request, ask }, stage) {
     return h("div", { class: "sl-row", role: "listitem", "data-at": row.token_index }, value, h("div", { class: "sl-sample" }, text),
       h("span", { class: "sl-todo" }, ...todo(row, below)), below);
   }
-  /** What can be made of a row. @param {Row} row @param {HTMLElement} below */
+  /** What can be made of a row. @param {Sample} row @param {HTMLElement} below */
   function todo(row, below) {
     if (kind === "hit") return [];
     if (kind === "miss") return [button("path …", "Add a path from this miss", () => compose(row, below, null))];
@@ -106,7 +102,7 @@ export function examples({ state, set, request, ask }, stage) {
       : [h("span", { class: "sl-muted sl-small", title: b?.reason }, "no token before")];
     return [...exclude, button("exception …", "Add a longer path on which the latent does not fire", () => compose(row, below, 0))];
   }
-  /** Open the making of a path, or close it. @param {Row} row @param {HTMLElement} place @param {number | null} value */
+  /** Open the making of a path, or close it. @param {Sample} row @param {HTMLElement} place @param {number | null} value */
   function compose(row, place, value) {
     if (!place.hidden) {
       place.hidden = true;

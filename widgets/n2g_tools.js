@@ -4,8 +4,6 @@ import { forms } from "./n2g_forms.js";
 import { staging } from "./n2g_pending.js";
 import { chip } from "./text.js";
 
-/** @typedef {import("./tree.js").PatternNode} PatternNode */
-/** @typedef {(op: string, args: Record<string, unknown>) => void} Stage shows what an edit would change */
 /** @typedef {{ key: string, label: string, name: string, fits(n: PatternNode): boolean, run(n: PatternNode): void, on?(n: PatternNode): boolean }} Action */
 
 const named = (/** @type {PatternNode} */ n) => n.kind === "tok" || n.kind === "not";
@@ -43,7 +41,7 @@ function actionsOf(nodes, stage, form) {
   ];
 }
 
-/** @param {import("./n2g_editor.js").Ui} ui */
+/** @param {Ui<N2G>} ui */
 export function tools(ui) {
   const { state } = ui;
   const node = () => state.nodes.find((n) => n.id === state.selected);

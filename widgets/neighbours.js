@@ -4,7 +4,7 @@ import { tabs } from "./controls.js";
 import { h, link, note } from "./dom.js";
 import { chip } from "./text.js";
 
-/** @param {import("./dashboard.js").Ui} ui @param {(latent: number) => void} open */
+/** @param {Ui<Dashboard>} ui @param {(latent: number) => void} open */
 export function neighbours({ state }, open) {
   let by = /** @type {"decoder" | "encoder" | "coactivation"} */ ("decoder");
   const kinds = tabs("Kind of neighbour", [["decoder", "decoder"], ["encoder", "encoder"], ["coactivation", "co-activation"]],
@@ -12,7 +12,7 @@ export function neighbours({ state }, open) {
   const list = h("div");
   const node = h("section", {}, h("div", { class: "sl-bar" }, h("h3", {}, "Nearest latents by"), kinds.node), list);
 
-  /** @param {import("./dashboard.js").Neighbour} n */
+  /** @param {Neighbour} n */
   function row({ latent, similarity, label, token }) {
     const here = !state.available || state.available.includes(latent);
     return barRow(h("span", {},

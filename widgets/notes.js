@@ -1,7 +1,7 @@
 /** Label and note of a latent. */
 import { focused, h, throttle } from "./dom.js";
 
-/** @param {import("./dashboard.js").Ui} ui */
+/** @param {Ui<Dashboard>} ui */
 export function notes({ state, ask, signal }) {
   const label = h("input", { class: "sl-input", type: "text", placeholder: "Label", "aria-label": "Label of this latent", maxlength: 200 });
   const text = h("textarea", { class: "sl-input", rows: 2, placeholder: "Note", "aria-label": "Note on this latent" });

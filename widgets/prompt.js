@@ -4,11 +4,7 @@ import { closest, focused, h, link, note, show, throttle } from "./dom.js";
 import { chip, covers, labelOf, paragraph, select, tokens } from "./text.js";
 import { tokenTip } from "./tip.js";
 
-/** @typedef {import("./dashboard.js").Ui} Ui */
-/** @typedef {{ prompt?: string, text?: import("./text.js").TokenText, strongest?: [number, number][][],
- *   labels?: Record<string, string>, latent?: number, values?: number[] }} Tried */
-
-/** The field to type in. @param {Ui} ui */
+/** The field to type in. @param {Ui<Dashboard>} ui */
 function promptField({ state, set, signal }) {
   const field = h("textarea", {
     class: "sl-input", rows: 1, placeholder: "Type a text and see what fires on it", "aria-label": "A text of your own", spellcheck: "false",
@@ -42,7 +38,7 @@ function lastStrong({ values = [], strongest = [] }) {
   return last < 0 ? strongest.length - 1 : last;
 }
 
-/** @param {Ui} ui @param {(latent: number) => void} open @param {() => { low: number, high: number }} range */
+/** @param {Ui<Dashboard>} ui @param {(latent: number) => void} open @param {() => Span} range */
 export function promptBox(ui, open, range) {
   const { state, tip } = ui;
   const { field, draw: drawField } = promptField(ui);

@@ -1,17 +1,12 @@
 /** Requests from a view to Python (or to the answers stored in a saved page) by custom messages. */
 
 /** @typedef {{ on(name: string, fn: (message: any, buffers?: any) => void): void, off(name?: string | null, fn?: any): void, send(content: any): void }} Port */
-/** @typedef {(method: string, params?: Record<string, unknown>) => Promise<any>} Request */
 
 let made = 0;
 // crypto.randomUUID does not exist on a page served by plain http
 const uuid = () => `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}-${(made += 1)}`;
 
-/**
- * @param {Port} model
- * @param {AbortSignal} signal
- * @returns {Request} rejects with the message of an error raised in Python
- */
+/** @param {Port} model @param {AbortSignal} signal @returns {Ask} rejects with the message of an error raised in Python */
 export function requests(model, signal) {
   /** @type {Map<string, { resolve(value: any): void, reject(reason: Error): void }>} */
   const waiting = new Map();

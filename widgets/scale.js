@@ -3,7 +3,7 @@ import { button, h, show } from "./dom.js";
 
 /**
  * The colour bar with its two ends; they follow the data until they are locked (the traits `vmin` and `vmax`).
- * @param {Pick<import("./mount.js").Ui<{ vmin: number | null, vmax: number | null }>, "state" | "set">} ui
+ * @param {Pick<Ui<{ vmin: number | null, vmax: number | null }>, "state" | "set">} ui
  * @param {() => number} most the data's maximum
  * @param {string} promise what locking does, for the button
  */

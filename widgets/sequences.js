@@ -4,20 +4,17 @@ import { alone, onKeys } from "./controls.js";
 import { chip, covers, direction, labelOf, paragraph, tokens } from "./text.js";
 import { facts, inline, tokenTip } from "./tip.js";
 
-/** @typedef {import("./heatmap.js").Ui} Ui */
-/** @typedef {{ row: HTMLElement, spans: HTMLElement[], values: Float32Array, offset: number }} Row */
-/** @typedef {{ node: HTMLElement, rows: Row[], drawSelection(): void, describe(row: number, position: number): import("./tip.js").Pairs }} Grid */
 
-/** Place of the drawn latent among the latents. @param {import("./heatmap.js").State} state */
+/** Place of the drawn latent among the latents. @param {Heatmap} state */
 export const place = ({ latents, latent }) => Math.max(0, latents.indexOf(latent ?? -1));
 
-/** Tokens on the page. @param {import("./heatmap.js").State} state */
+/** Tokens on the page. @param {Heatmap} state */
 const tokensOn = ({ sequences: all }) => all.reduce((n, s) => n + s.ids.length, 0);
 
 /** @param {HTMLElement} span */
 const ends = ({ dataset }) => /** @type {[number, number]} */ ([Number(dataset.start), Number(dataset.stop)]);
 
-/** @param {Ui} ui @param {() => { low: number, high: number }} range */
+/** @param {Ui<Heatmap>} ui @param {() => Span} range */
 export function sequences(ui, range) {
   const { state } = ui;
   const node = h("div", {
@@ -25,7 +22,7 @@ export function sequences(ui, range) {
     "aria-label": "Tokens. Arrow keys move, shift and arrow keys mark a span, Enter pins the facts of a token, Escape clears.",
   });
   const status = h("div", { class: "sl-status sl-muted", "aria-live": "polite" });
-  /** @type {Grid} */
+  /** @type {TextGrid} */
   const grid = { node, rows: [], drawSelection, describe };
 
   function draw() {
@@ -49,11 +46,11 @@ export function sequences(ui, range) {
     drawSelection();
   }
 
-  /** Facts of one token, for the tip and the status line. @type {Grid["describe"]} */
+  /** Facts of one token, for the tip and the status line. @type {TextGrid["describe"]} */
   function describe(row, position) {
     const text = state.sequences[row], { values, offset } = grid.rows[row];
     const percentile = floats(state.percentiles)[place(state) * tokensOn(state) + offset + position] ?? NaN;
-    /** @type {import("./tip.js").Pairs} */
+    /** @type {Pairs} */
     const pairs = [["token", chip(labelOf(text, position))], ["id", String(text.ids[position])], ["position", String(position)],
       ["activation", show(values[position])]];
     if (!Number.isNaN(percentile)) pairs.push(["percentile", show(100 * percentile, 4)]);
@@ -82,7 +79,7 @@ export function sequences(ui, range) {
   return { node, status, draw, drawSelection };
 }
 
-/** A click selects a token, dragging marks a span. @param {Ui} ui @param {Grid} grid */
+/** A click selects a token, dragging marks a span. @param {Ui<Heatmap>} ui @param {TextGrid} grid */
 function pointer({ state, set, tip, signal }, grid) {
   /** @type {{ row: number, start: number, stop: number, from: HTMLElement } | null} */
   let drag = null;
@@ -116,7 +113,7 @@ function pointer({ state, set, tip, signal }, grid) {
 
 const STEPS = /** @type {Record<string, [number, number]>} */ ({ ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] });
 
-/** Arrow keys move, with the shift key they mark a span. @param {Ui} ui @param {Grid} grid */
+/** Arrow keys move, with the shift key they mark a span. @param {Ui<Heatmap>} ui @param {TextGrid} grid */
 function keyboard({ state, set, tip }, grid) {
   const spanAt = (/** @type {number} */ row, /** @type {number} */ position) => grid.rows[row]?.spans.find((s) => covers(s, position));
   const chosen = () => (state.selected_sequence ?? -1) - state.first;

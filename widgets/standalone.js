@@ -31,10 +31,8 @@ export function requestKey(method, params) {
 
 /** What a widget needs of a model, kept in memory. */
 export class Model {
-  /** @type {Map<string, Set<(...args: any[]) => void>>} */
-  #listeners = new Map();
-  /** @type {Record<string, any>} */
-  #state;
+  #listeners = /** @type {Record<string, Set<(...args: any[]) => void>>} */ ({});
+  #state = /** @type {Record<string, any>} */ ({});
   #replies;
 
   /** @param {Record<string, any>} state @param {Stored["replies"]} [replies] */
@@ -57,20 +55,19 @@ export class Model {
 
   /** @param {string} name @param {(...args: any[]) => void} fn */
   on(name, fn) {
-    if (!this.#listeners.has(name)) this.#listeners.set(name, new Set());
-    this.#listeners.get(name)?.add(fn);
+    (this.#listeners[name] ??= new Set()).add(fn);
   }
 
   /** @param {string | null} [name] @param {((...args: any[]) => void) | null} [fn] */
   off(name, fn) {
-    if (!name) this.#listeners.clear();
-    else if (fn) this.#listeners.get(name)?.delete(fn);
-    else this.#listeners.delete(name);
+    if (!name) this.#listeners = {};
+    else if (fn) this.#listeners[name]?.delete(fn);
+    else delete this.#listeners[name];
   }
 
   /** @param {string} name @param {unknown} value */
   #emit(name, value) {
-    for (const fn of [...(this.#listeners.get(name) ?? [])]) fn(value);
+    for (const fn of [...(this.#listeners[name] ?? [])]) fn(value);
   }
 
   /** Whether the page has an answer. @param {string} method @param {Record<string, unknown>} params */

@@ -1,7 +1,7 @@
 /** Statistics of a latent, each with what it means. */
 import { count, h, show } from "./dom.js";
 
-/** Whether the latent fires at all. @param {import("./dashboard.js").State} state */
+/** Whether the latent fires at all. @param {Dashboard} state */
 export const fires = (state) => (state.payload.stats.n ?? 0) > 0;
 
 const percent = (/** @type {number | null} */ v) => (v === null ? "–" : show(100 * v));
@@ -13,7 +13,7 @@ function unit(length) {
     "Public dashboards may show activations times this length: sae.fold_norms() does that"];
 }
 
-/** @param {import("./dashboard.js").Ui} ui */
+/** @param {Ui<Dashboard>} ui */
 export function statistics({ state }) {
   const node = h("dl", { class: "sl-stats" });
   function draw() {

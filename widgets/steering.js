@@ -7,21 +7,7 @@ import { edits } from "./steering_edits.js";
 import { field, settings } from "./steering_settings.js";
 import { sweepTable, texts } from "./steering_texts.js";
 
-/**
- * The traits of SteeringPanel; `said` are the settings of the texts that are shown.
- * @typedef {import("./text.js").TokenText & { differs: number[] }} Written
- * @typedef {{ latent: number, strength: number }} Edit
- * @typedef {{ latent: number, strength: number, perplexity: number | null, activation: number | null, repetition: number | null,
- *   text: string }} Swept
- * @typedef {{ prompt: string, edits: Edit[], mode: string, modes: Record<string, { title: string, unit: string, sign: string }>,
- *   positions: "all" | "prompt" | "generated" | "last", max_new_tokens: number, temperature: number, factors: number[],
- *   swept: Swept[], seed: number, d_sae: number, running: boolean, status: string, baseline: Written | null,
- *   steered: Written | null, said: Record<string, any>,
- *   about: Record<string, { label: string, token: string | null, max: number }>, read_only: boolean }} State
- * @typedef {import("./mount.js").Ui<State>} Ui
- */
-
-/** Buttons that write, and what is being done. @param {Ui} ui @param {ReturnType<typeof settings>} of */
+/** Buttons that write, and what is being done. @param {Ui<Steering>} ui @param {ReturnType<typeof settings>} of */
 function running({ state, ask, say }, of) {
   const go = button("Run", "Write both texts (Ctrl+Enter)", () => {
     of.sendPrompt();
@@ -46,7 +32,7 @@ function running({ state, ask, say }, of) {
   return { node, go, stop, draw };
 }
 
-/** @param {Ui} ui */
+/** @param {Ui<Steering>} ui */
 function build(ui) {
   const { view, on, soon } = ui;
   const list = edits(ui), of = settings(ui), both = texts(ui), sweep = sweepTable(ui);

@@ -3,8 +3,6 @@ import { latentIn, numberField, onEnter } from "./controls.js";
 import { button, h, show, throttle } from "./dom.js";
 import { chip } from "./text.js";
 
-/** @typedef {import("./steering.js").Ui} Ui */
-
 /** Which latent it is. @param {number} latent @param {{ label: string, token: string | null, max: number }} about */
 function who(latent, { label, token, max }) {
   const node = h("span", { class: "sl-who" }, h("b", {}, String(latent)), " ");
@@ -14,7 +12,7 @@ function who(latent, { label, token, max }) {
   return node;
 }
 
-/** @param {Ui} ui */
+/** @param {Ui<Steering>} ui */
 export function edits({ state, set, ask, say, signal }) {
   const list = h("div", { class: "sl-edits" });
   const box = numberField("Latent to add", { inputmode: "numeric", placeholder: "latent" });
@@ -29,7 +27,7 @@ export function edits({ state, set, ask, say, signal }) {
     set({ edits: state.edits.map((e) => (e.latent === latent ? { ...e, strength } : e)) });
   const strengthenSoon = throttle(strengthen, 80, signal);
 
-  /** @param {import("./steering.js").Edit} edit */
+  /** @param {Edit} edit */
   function row({ latent, strength }) {
     const about = state.about[String(latent)] ?? { label: "", token: null, max: 5 };
     const { unit } = state.modes[state.mode];

@@ -2,14 +2,12 @@
 import { numberField } from "./controls.js";
 import { focused, h, throttle } from "./dom.js";
 
-/** @typedef {import("./steering.js").Ui} Ui */
-
 const POSITIONS = { all: "all tokens", prompt: "the prompt", generated: "generated tokens", last: "the newest token" };
 
 /** A control with its name. @param {string} name @param {Node} input */
 export const field = (name, input) => h("label", { class: "sl-field" }, name, input);
 
-/** @param {Ui} ui @param {"mode" | "positions"} key @param {[string, string][]} names */
+/** @param {Ui<Steering>} ui @param {"mode" | "positions"} key @param {[string, string][]} names */
 function choice({ set }, key, names) {
   const options = names.map(([value, text]) => h("option", { value }, text));
   const node = h("select", { class: "sl-input", "aria-label": key }, ...options);
@@ -17,7 +15,7 @@ function choice({ set }, key, names) {
   return node;
 }
 
-/** A number that is not negative. @param {Ui} ui @param {"max_new_tokens" | "temperature" | "seed"} key @param {string} label */
+/** A number that is not negative. @param {Ui<Steering>} ui @param {"max_new_tokens" | "temperature" | "seed"} key @param {string} label */
 function setting({ state, set }, key, label) {
   const whole = key !== "temperature";
   const node = numberField(label, { inputmode: whole ? "numeric" : "decimal" });
@@ -29,7 +27,7 @@ function setting({ state, set }, key, label) {
   return node;
 }
 
-/** @param {Ui} ui */
+/** @param {Ui<Steering>} ui */
 export function settings(ui) {
   const { state, set, say, signal } = ui;
   const fields = {

@@ -3,8 +3,6 @@ import { tableRow } from "./controls.js";
 import { count, h, show } from "./dom.js";
 import { direction, marked, tokens } from "./text.js";
 
-/** @typedef {import("./steering.js").Ui} Ui */
-
 const MEANING = /** @type {[string, string | null][]} */ ([
   ["latent", null], ["strength", null],
   ["activation", "of the latent, the mean over the new text as the unsteered model reads it"],
@@ -18,7 +16,7 @@ function done(sign, latent, strength) {
   return sign ? `${latent} ${sign} ${show(strength)}` : `${latent} off`;
 }
 
-/** @param {import("./steering.js").State} state @param {string} name @param {import("./steering.js").Written | null} text @param {boolean} plain @param {boolean} wait */
+/** @param {Steering} state @param {string} name @param {Written | null} text @param {boolean} plain @param {boolean} wait */
 function side({ prompt, said, running }, name, text, plain, wait) {
   const dir = direction(prompt + (text?.text.join("") ?? ""));
   const body = h("bdi", { class: `sl-text${wait ? " sl-wait" : ""}`, dir, style: "display: block" });
@@ -34,7 +32,7 @@ function side({ prompt, said, running }, name, text, plain, wait) {
   return h("div", { class: `sl-side${plain ? " sl-plain" : ""}` }, h("h3", {}, name), body);
 }
 
-/** @param {Ui} ui */
+/** @param {Ui<Steering>} ui */
 export function texts({ state }) {
   const node = h("div", { class: "sl-texts", "aria-live": "off" });
   const sample = (/** @type {string} */ text, more = "") => h("span", { class: `sl-side${more}`, style: "border:0;padding:0;min-height:0" },
@@ -53,7 +51,7 @@ export function texts({ state }) {
   return { node, legend, draw };
 }
 
-/** @param {Ui} ui */
+/** @param {Ui<Steering>} ui */
 export function sweepTable({ state }) {
   const node = h("div", { class: "sl-swept", role: "region", "aria-label": "Sweep", tabindex: "0" });
   const kind = (/** @type {number} */ i) => (i < 5 ? "sl-num" : "");

@@ -8,18 +8,9 @@ import { controls } from "./table_controls.js";
 import { columnsOf, grid, head } from "./table_grid.js";
 import { Rows } from "./table_rows.js";
 
-/**
- * The traits of LatentTable; rows of `found` are latent, hits, precision, recall, f1.
- * @typedef {{ query?: string, mode?: string, rows?: [number, number, number, number, number][], matches?: number }} Found
- * @typedef {{ latent: number, selected: number[], query: string, mode: "text" | "regex" | "name", sort: string, descending: boolean,
- *   density: number[] | null, show_dead: boolean, only_labelled: boolean, d_sae: number, counted: number,
- *   labels: Record<string, string>, found: Found, read_only: boolean, packed: DataView, tokens: string[], texts: string[] | null }} State
- * @typedef {import("./mount.js").Ui<State>} Ui
- */
-
 const MOST = 20_000; // rows that can be picked at once
 
-/** How many are picked, with buttons to pick none or all. @param {Ui} ui @param {Rows} rows */
+/** How many are picked, with buttons to pick none or all. @param {Ui<Table>} ui @param {Rows} rows */
 function picks({ state, set }, rows) {
   const node = h("div", { class: "sl-bar sl-foot" });
   function draw() {
@@ -33,7 +24,7 @@ function picks({ state, set }, rows) {
   return { node, draw };
 }
 
-/** A field in the place of a row's label. @param {Ui} ui @param {Element | null | undefined} cell @param {() => void} after */
+/** A field in the place of a row's label. @param {Ui<Table>} ui @param {Element | null | undefined} cell @param {() => void} after */
 function rename({ state, ask }, cell, after) {
   if (state.read_only || !cell) return;
   const latent = state.latent;
@@ -53,7 +44,7 @@ function rename({ state, ask }, cell, after) {
   field.select();
 }
 
-/** Rows by pointer and by keys. @param {Ui} ui @param {Rows} rows @param {import("./table_grid.js").Grid} body @param {HTMLInputElement} search */
+/** Rows by pointer and by keys. @param {Ui<Table>} ui @param {Rows} rows @param {import("./table_grid.js").Grid} body @param {HTMLInputElement} search */
 function choosing(ui, rows, body, search) {
   const { state, set, view } = ui;
   let anchor = 0; // where a range of rows begins
@@ -91,7 +82,7 @@ function choosing(ui, rows, body, search) {
   });
 }
 
-/** @param {Ui} ui */
+/** @param {Ui<Table>} ui */
 function build(ui) {
   const { state, view, on, soon, request, say, atEnd } = ui;
   const rows = new Rows(), pick = picks(ui, rows), headings = head(ui, rows);

@@ -2,9 +2,7 @@
 import { check, numberField } from "./controls.js";
 import { focused, h, show, throttle } from "./dom.js";
 
-/** @typedef {import("./table.js").Ui} Ui */
-
-/** Searching in texts, patterns or names. @param {Ui} ui @param {HTMLElement} body @param {HTMLElement} status */
+/** Searching in texts, patterns or names. @param {Ui<Table>} ui @param {HTMLElement} body @param {HTMLElement} status */
 function searching({ state, set, signal }, body, status) {
   const box = h("input", { class: "sl-input sl-query", type: "search", "aria-label": "Search", title: "Search; press / to come here" });
   const mode = h("select", { class: "sl-input sl-mode", "aria-label": "What is searched" },
@@ -34,7 +32,7 @@ function searching({ state, set, signal }, body, status) {
   return { box, node: h("span", { class: "sl-search" }, box, mode), draw };
 }
 
-/** The range of densities, in percent. @param {Ui} ui */
+/** The range of densities, in percent. @param {Ui<Table>} ui */
 function densities({ state, set, say }) {
   const fields = ["Lowest", "Highest"].map((name) => numberField(`${name} density in percent`));
   for (const field of fields) field.addEventListener("change", () => {
@@ -49,7 +47,7 @@ function densities({ state, set, say }) {
   return { node: h("span", { class: "sl-small sl-range" }, "density", fields[0], "to", fields[1], "%"), draw };
 }
 
-/** @param {Ui} ui @param {HTMLElement} body @param {HTMLElement} status */
+/** @param {Ui<Table>} ui @param {HTMLElement} body @param {HTMLElement} status */
 export function controls(ui, body, status) {
   const { state, set } = ui;
   const search = searching(ui, body, status), density = densities(ui);

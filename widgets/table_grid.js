@@ -2,7 +2,6 @@
 import { topToken } from "./columns.js";
 import { column, count, h, show } from "./dom.js";
 
-/** @typedef {import("./table.js").Ui} Ui */
 /** @typedef {import("./table_rows.js").Rows} Rows */
 
 const ROW = 26, TALL = 8_000_000; // px; a taller element is cut by some browsers
@@ -25,14 +24,14 @@ const SEARCH = /** @type {Column[]} */ ([
 const HERE = /** @type {Column[]} */ ([["hits", "examples", "Examples of it in this page that have the text"]]);
 const TEXTS = ["token", "label"];
 
-/** Columns shown: with a search, what it found. @param {import("./table.js").State} state @param {Rows} rows */
+/** Columns shown: with a search, what it found. @param {Table} state @param {Rows} rows */
 export const columnsOf = (state, rows) =>
   (rows.scores.size || state.found.mode ? [...BASE.slice(0, 5), ...(state.read_only ? HERE : SEARCH), BASE[5]] : BASE);
 
 /** @param {string} key */
 const cellClass = (key) => `sl-c-${key}${TEXTS.includes(key) ? "" : " sl-num"}`;
 
-/** Headings that sort. @param {Ui} ui @param {Rows} rows */
+/** Headings that sort. @param {Ui<Table>} ui @param {Rows} rows */
 export function head({ state, set }, rows) {
   const node = h("div", { class: "sl-row sl-headrow", role: "row" });
   const draw = () => node.replaceChildren(...columnsOf(state, rows).map(([key, name, title]) => {
@@ -47,7 +46,7 @@ export function head({ state, set }, rows) {
   return { node, draw };
 }
 
-/** Cells of a row. @param {import("./table.js").State} state @param {Rows} rows @param {number} i */
+/** Cells of a row. @param {Table} state @param {Rows} rows @param {number} i */
 function cells(state, rows, i) {
   const columns = rows.columns, place = rows.order[i];
   if (!columns) return [];
@@ -67,7 +66,7 @@ function cells(state, rows, i) {
 /** @typedef {ReturnType<typeof grid>} Grid */
 let made = 0;
 
-/** @param {Ui} ui @param {Rows} rows @param {HTMLElement} headings @param {() => void} marked */
+/** @param {Ui<Table>} ui @param {Rows} rows @param {HTMLElement} headings @param {() => void} marked */
 export function grid({ state }, rows, headings, marked) {
   const uid = `saelab-row-${(made += 1)}`;
   const tall = h("div", { class: "sl-tall", role: "presentation" });

@@ -1,8 +1,5 @@
 /** Which rows of a table are shown, and in which order: numbers alone, nothing drawn. */
 
-/** @typedef {import("./columns.js").Columns} Columns */
-/** @typedef {import("./table.js").State} State */
-
 /**
  * Places of the rows to show, in order of latent.
  * @param {Columns} columns
@@ -73,7 +70,7 @@ export function arrange(columns, rows, { key, descending, labels, scores }) {
 
 /**
  * In a saved page: latents among whose examples the text is.
- * @param {State} state @param {Columns} columns @param {(message: string) => void} say @returns {import("./table.js").Found}
+ * @param {Table} state @param {Columns} columns @param {(message: string) => void} say @returns {Found}
  */
 function searchHere({ query, mode, texts }, columns, say) {
   let test = (/** @type {string} */ t) => t.includes(query);
@@ -110,7 +107,7 @@ export class Rows {
     return Array.from(this.order.subarray(Math.min(a, b), Math.max(a, b) + 1), (place) => this.columns?.latent[place] ?? 0);
   }
 
-  /** Rows anew, as the traits ask for them; what was searched and found. @param {State} state @param {(message: string) => void} say */
+  /** Rows anew, as the traits ask for them; what was searched and found. @param {Table} state @param {(message: string) => void} say */
   arrange(state, say) {
     const columns = /** @type {Columns} */ (this.columns);
     const { query, labels, counted, density } = state;

@@ -1,18 +1,6 @@
 /** Tokens as text: one element per whole piece, indices kept per token, nothing ever parsed as markup. */
 import { clamp, h } from "./dom.js";
 
-/**
- * A piece of text as tokens. `text` has one string per group of tokens that together are whole characters;
- * `size` says how many tokens each group has (absent: one each); `labels` names the tokens of larger groups.
- * @typedef {object} TokenText
- * @property {number[]} ids
- * @property {string[]} text
- * @property {number[]} [size]
- * @property {Record<string, string>} [labels] position -> label, where it is not the group's text
- * @property {number[]} [special] positions that statistics leave out
- * @property {string} [name]
- */
-
 const MARKS = /** @type {Record<string, string>} */ ({ "\n": "↵", "\r": "␍", "\t": "⇥", " ": "·", "\u00a0": "⍽" });
 const WHITE = /([\n\r\t \u00a0])/;
 const RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/g;

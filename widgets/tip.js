@@ -1,8 +1,5 @@
 import { clamp, closest, h } from "./dom.js";
 
-/** @typedef {{ show(anchor: Element, ...content: (Node | string)[]): void, hide(): void }} Tip */
-/** @typedef {[string, string | Node][]} Pairs names and values */
-
 /**
  * A tooltip that nothing clips: it is shown in the browser's top layer, because a notebook's cells contain
  * and cut what is painted in them.

@@ -1,18 +1,8 @@
 /** TrainingMonitor: the curves of a run while it trains, with buttons to stop it and to go on. */
-import { lastOf, lineChart, seriesClass } from "./chart.js";
+import { lastOf, lineChart, series } from "./chart.js";
 import { onKeys, tableRow } from "./controls.js";
 import { button, clamp, count, floats, grow, h, show } from "./dom.js";
 import { widget } from "./mount.js";
-
-/**
- * The traits of TrainingMonitor; lists have one item per SAE, `points` is float32, (SAEs, points, columns).
- * @typedef {"empty" | "preparing" | "running" | "stopping" | "stopped" | "ended" | "failed"} Phase
- * @typedef {{ phase: Phase, heading: string, names: string[], d_sae: number[], dead_after: (number | null)[],
- *   target: (number | null)[], columns: string[], points: DataView, tokens: number, budget: number, seconds: number,
- *   rate: number | null, hints: string[], can_resume: boolean, read_only: boolean }} State
- * @typedef {import("./mount.js").Ui<State>} Ui
- * @typedef {Record<string, Float32Array>} Curves the columns of one SAE by name
- */
 
 const SAID = /** @type {Record<Phase, string>} */ ({
   empty: "no run yet", preparing: "reading activations", running: "training", stopping: "stopping after this step",
@@ -41,7 +31,7 @@ export function unpack(points, columns, n) {
     [name, Float32Array.from({ length }, (__, j) => flat[(i * length + j) * columns.length + c])])));
 }
 
-/** Buttons to stop a run and to go on. @param {Ui} ui */
+/** Buttons to stop a run and to go on. @param {Ui<Training>} ui */
 function buttons({ state, request, say, atEnd }) {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let unheard;
@@ -66,7 +56,7 @@ function buttons({ state, request, say, atEnd }) {
   return { nodes: [stop, resume], draw };
 }
 
-/** What is going on, how far it is, and hints. @param {Ui} ui @param {Node} pick */
+/** What is going on, how far it is, and hints. @param {Ui<Training>} ui @param {Node} pick */
 function head(ui, pick) {
   const { state } = ui;
   const heading = h("h2", {}), phase = h("span", { class: "sl-phase", role: "status" });
@@ -102,9 +92,9 @@ function head(ui, pick) {
   return { nodes: [h("div", { class: "sl-bar sl-head" }, heading, phase, grow(), pick, ...does.nodes), bar, counts, hints], draw };
 }
 
-/** Four charts of one SAE. @param {State} state @param {Curves} s @param {number} i @returns {import("./chart.js").Chart[]} */
+/** Four charts of one SAE. @param {Training} state @param {Curves} s @param {number} i @returns {Chart[]} */
 function chartsOfOne({ target, d_sae }, s, i) {
-  const chart = (/** @type {string} */ title, /** @type {import("./chart.js").Line[]} */ ...lines) =>
+  const chart = (/** @type {string} */ title, /** @type {Line[]} */ ...lines) =>
     ({ title, lines, x: lines.map(() => s.tokens) });
   const line = (/** @type {string} */ name, /** @type {string} */ column, /** @type {number} */ color, more = {}) =>
     ({ name, y: s[column], color, ...more });
@@ -117,7 +107,7 @@ function chartsOfOne({ target, d_sae }, s, i) {
   ];
 }
 
-/** Four charts of several SAEs; the table is their key. @param {State} state @param {Curves[]} all @returns {import("./chart.js").Chart[]} */
+/** Four charts of several SAEs; the table is their key. @param {Training} state @param {Curves[]} all @returns {Chart[]} */
 function chartsOfAll({ names }, all) {
   const chart = (/** @type {string} */ title, /** @type {string} */ column, more = {}) => ({
     title, x: all.map((s) => s.tokens), ...more,
@@ -127,7 +117,7 @@ function chartsOfAll({ names }, all) {
     chart("L0, latents per token", "l0", { log: true }), chart("Dead latents", "dead", { zero: true })];
 }
 
-/** The newest values. @param {State} state @param {Curves[]} all */
+/** The newest values. @param {Training} state @param {Curves[]} all */
 function newest({ names, d_sae }, all) {
   const cell = (/** @type {string} */ column, /** @type {number} */ i) => {
     const value = lastOf(all[i][column]);
@@ -138,13 +128,13 @@ function newest({ names, d_sae }, all) {
   const head = tableRow("th", ["SAE", ...COLUMNS.map(([label]) => label)], () => ({ scope: "col" }));
   const rows = names.map((name, i) => {
     const row = tableRow("td", COLUMNS.map(([, column]) => cell(column, i)));
-    row.prepend(h("th", { scope: "row", class: seriesClass(i % 6, i >= 6) }, h("i", { "aria-hidden": "true" }), name));
+    row.prepend(h("th", { scope: "row", ...series(i % 6, i >= 6) }, h("i", { "aria-hidden": "true" }), name));
     return row;
   });
   return h("table", {}, h("thead", {}, head), h("tbody", {}, ...rows));
 }
 
-/** @param {Ui} ui */
+/** @param {Ui<Training>} ui */
 function curves({ state }) {
   const picker = h("select", { class: "sl-input", "aria-label": "SAE to show" });
   const pick = h("label", { class: "sl-field sl-muted" }, "show ", picker);
@@ -162,10 +152,10 @@ function curves({ state }) {
   grid.append(...charts.map((c) => c.node));
   let chosen = "all";
   picker.addEventListener("change", () => { chosen = picker.value; draw(); });
-  const series = () => unpack(state.points, state.columns, state.names.length);
+  const all = () => unpack(state.points, state.columns, state.names.length);
 
   function draw() {
-    const { names, dead_after: after } = state, all = series();
+    const { names, dead_after: after } = state, found = all();
     const options = names.length > 1 ? ["all", ...names.keys()].map(String) : [];
     if (picker.children.length !== options.length) {
       picker.replaceChildren(...options.map((value) => h("option", { value }, value === "all" ? "all SAEs" : names[Number(value)])));
@@ -173,11 +163,11 @@ function curves({ state }) {
       picker.value = chosen;
     }
     pick.hidden = names.length < 2;
-    grid.hidden = table.hidden = !all.length || !all[0].tokens.length;
+    grid.hidden = table.hidden = !found.length || !found[0].tokens.length;
     if (grid.hidden) return;
-    table.replaceChildren(newest(state, all));
+    table.replaceChildren(newest(state, found));
     const one = names.length === 1 ? 0 : chosen === "all" ? null : Number(chosen);
-    const shown = one === null ? chartsOfAll(state, all) : chartsOfOne(state, all[one], one);
+    const shown = one === null ? chartsOfAll(state, found) : chartsOfOne(state, found[one], one);
     charts.forEach((chart, i) => chart.update(shown[i]));
     const silent = one !== null && after[one] ? `${count(after[one])} tokens` : "dead_after tokens";
     charts[3].node.title = one === null ? ""
@@ -185,7 +175,7 @@ function curves({ state }) {
     cross(at);
   }
   onKeys(grid, (event) => {
-    const tokens = series()[0]?.tokens ?? new Float32Array(0);
+    const tokens = all()[0]?.tokens ?? new Float32Array(0);
     const step = event.key === "ArrowLeft" ? -1 : event.key === "ArrowRight" ? 1 : 0;
     if (event.key === "Escape" && at !== null) return () => cross(null);
     if (!step || !tokens.length) return undefined;
@@ -195,7 +185,7 @@ function curves({ state }) {
   return { pick, nodes: [table, grid], draw };
 }
 
-/** @param {Ui} ui */
+/** @param {Ui<Training>} ui */
 function build(ui) {
   const lines = curves(ui), top = head(ui, lines.pick);
   const draw = () => { top.draw(); lines.draw(); };

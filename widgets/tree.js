@@ -10,22 +10,6 @@
 /** Layout of a pattern tree: the activating tokens at the right, earlier context to the left. */
 import { hierarchy, tree as tidy } from "d3-hierarchy";
 
-/**
- * @typedef {object} PatternNode
- * @property {number} id
- * @property {number} parent 0 for the root, which is not drawn
- * @property {"tok" | "any" | "gap" | "not" | "start" | "more"} kind `more` stands for nodes that are not drawn
- * @property {number[]} ids
- * @property {string[]} text
- * @property {number} lo
- * @property {number} hi
- * @property {number | null} imp
- * @property {{ value: number, n: number, n_fire?: number, sum?: number } | null} end
- * @property {boolean} locked
- * @typedef {{ node: PatternNode, lines: string[], x: number, y: number, width: number, height: number, depth: number }} Placed
- * @typedef {{ placed: Placed[], width: number, height: number }} Layout
- */
-
 const CHARACTER = 7.9, GAP_X = 28, VALUE = 58, LINE = 19, PAD = 9, GAP_Y = 9, MAX_LINES = 4, MAX_CHARS = 22;
 const VISIBLE = /** @type {Record<string, string>} */ ({ "\n": "↵", "\t": "⇥", "\r": "␍", " ": "·" });
 
@@ -111,7 +95,7 @@ export function fold(nodes, opened = new Map(), beside = new Map()) {
 const WIDE = /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\u{1f300}-\u{1faff}]/u;
 const columns = (/** @type {string} */ s) => [...s].reduce((n, c) => n + (WIDE.test(c) ? 2 : 1), 0);
 
-/** @param {PatternNode[]} nodes @returns {Layout} */
+/** @param {PatternNode[]} nodes @returns {Plan} */
 export function layout(nodes) {
   if (!nodes.length) return { placed: [], width: 0, height: 0 };
   /** @type {Map<number, PatternNode[]>} */

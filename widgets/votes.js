@@ -3,7 +3,7 @@ import { barRow } from "./chart.js";
 import { h, note } from "./dom.js";
 import { chip } from "./text.js";
 
-/** @param {import("./dashboard.js").Ui} ui */
+/** @param {Ui<Dashboard>} ui */
 export function votes({ state }) {
   const node = h("section");
   function draw() {

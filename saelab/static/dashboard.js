@@ -683,7 +683,7 @@ function examples(ui, ends, figure) {
   const from = sources(ui, draw);
   const range = rangeFields(ui);
   const names = (
-    /** @type {[import("./dashboard.js").State["tab"], string][]} */
+    /** @type {[Dashboard["tab"], string][]} */
     [["top", "Top"], ["interval", "Interval"], ["random", "Random"]]
   );
   const kinds = tabs("Examples", names, (tab) => {

@@ -791,7 +791,7 @@ function controls(ui, scene, map, { zoom, whole }) {
     h("option", { value: "label" }, Object.keys(state.groups).length ? "group" : "label")
   );
   colour.addEventListener("change", () => set({ colour: (
-    /** @type {State["colour"]} */
+    /** @type {LatentMap["colour"]} */
     colour.value
   ) }));
   const dead = check("dead too", (show_dead) => set({ show_dead }));

@@ -1253,7 +1253,7 @@ function canvas(ui) {
 // n2g_panels.js
 var WHAT = { tok: "one of these tokens", not: "any token but these", any: "any token", gap: "a gap", start: "the start of the text", more: "" };
 var KEYS = (
-  /** @type {Measure[]} */
+  /** @type {Quality[]} */
   ["precision", "recall", "f1"]
 );
 var percent = (v) => v === null || v === void 0 ? "–" : `${(100 * v).toFixed(1)} %`;
@@ -1606,7 +1606,7 @@ function forms(ui, stage, cancel) {
 function effects({ before, after, delta }) {
   if (!delta) return [h("span", { class: "sl-muted" }, "not scored")];
   const measures = (
-    /** @type {[import("./n2g_editor.js").Measure, string][]} */
+    /** @type {[Quality, string][]} */
     [["precision", "precision"], ["recall", "recall"], ["f1", "F1"]]
   );
   return [change("hits", delta.tp, 1), change("false alarms", delta.fp, -1), change("misses", delta.fn, -1), ...measures.map(([key, name]) => {

@@ -16,10 +16,14 @@ function requestKey(method, params) {
   return `${method} ${JSON.stringify(Object.fromEntries(Object.entries(params).sort(([a], [b]) => a < b ? -1 : 1)))}`;
 }
 var Model = class {
-  /** @type {Map<string, Set<(...args: any[]) => void>>} */
-  #listeners = /* @__PURE__ */ new Map();
-  /** @type {Record<string, any>} */
-  #state;
+  #listeners = (
+    /** @type {Record<string, Set<(...args: any[]) => void>>} */
+    {}
+  );
+  #state = (
+    /** @type {Record<string, any>} */
+    {}
+  );
   #replies;
   /** @param {Record<string, any>} state @param {Stored["replies"]} [replies] */
   constructor(state, replies = {}) {
@@ -40,18 +44,17 @@ var Model = class {
   }
   /** @param {string} name @param {(...args: any[]) => void} fn */
   on(name, fn) {
-    if (!this.#listeners.has(name)) this.#listeners.set(name, /* @__PURE__ */ new Set());
-    this.#listeners.get(name)?.add(fn);
+    (this.#listeners[name] ??= /* @__PURE__ */ new Set()).add(fn);
   }
   /** @param {string | null} [name] @param {((...args: any[]) => void) | null} [fn] */
   off(name, fn) {
-    if (!name) this.#listeners.clear();
-    else if (fn) this.#listeners.get(name)?.delete(fn);
-    else this.#listeners.delete(name);
+    if (!name) this.#listeners = {};
+    else if (fn) this.#listeners[name]?.delete(fn);
+    else delete this.#listeners[name];
   }
   /** @param {string} name @param {unknown} value */
   #emit(name, value) {
-    for (const fn of [...this.#listeners.get(name) ?? []]) fn(value);
+    for (const fn of [...this.#listeners[name] ?? []]) fn(value);
   }
   /** Whether the page has an answer. @param {string} method @param {Record<string, unknown>} params */
   holds(method, params) {

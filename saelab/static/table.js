@@ -767,7 +767,7 @@ var Rows = class {
   latents(a, b) {
     return Array.from(this.order.subarray(Math.min(a, b), Math.max(a, b) + 1), (place) => this.columns?.latent[place] ?? 0);
   }
-  /** Rows anew, as the traits ask for them; what was searched and found. @param {State} state @param {(message: string) => void} say */
+  /** Rows anew, as the traits ask for them; what was searched and found. @param {Table} state @param {(message: string) => void} say */
   arrange(state, say) {
     const columns = (
       /** @type {Columns} */

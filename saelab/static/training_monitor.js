@@ -185,13 +185,13 @@ function lineChart(onCross) {
     cross.setAttribute("visibility", x === null ? "hidden" : "visible");
     if (x !== null) for (const end of ["x1", "x2"]) cross.setAttribute(end, String(px(x)));
     const { lines, x: xs, mark } = chart;
-    const entry = (kind, name, value) => h("span", { class: kind }, h("i", { "aria-hidden": "true" }), name && `${name} `, h("b", {}, show(value)));
+    const entry = (kind, name, value) => h("span", kind, h("i", { "aria-hidden": "true" }), name && `${name} `, h("b", {}, show(value)));
     key.replaceChildren(...lines.map((line, i) => entry(
-      seriesClass(line.color, line.dashed),
+      series(line.color, line.dashed),
       line.key ?? line.name,
       x === null ? lastOf(line.y) : line.y[nearest(xs[i], x)]
     )));
-    if (mark !== null && mark !== void 0) key.append(entry("sl-aim", "wanted", mark));
+    if (mark !== null && mark !== void 0) key.append(entry({ class: "sl-aim" }, "wanted", mark));
   }
   frm.node.addEventListener("pointermove", (event) => {
     const xs = chart?.x[0];
@@ -200,7 +200,7 @@ function lineChart(onCross) {
   frm.node.addEventListener("pointerleave", () => onCross(null));
   return { node, update, place };
 }
-var seriesClass = (color, dashed) => `sl-c${color}${dashed ? " sl-dashed" : ""}`;
+var series = (color, dashed, kind = "") => ({ class: `${kind}${dashed ? " sl-dashed" : ""}`, style: `--c: var(--sl-c${color})` });
 function curves(at, chart, px) {
   const up = (v) => chart.log ? v > 0 ? Math.log10(v) : NaN : v;
   const bounds = range(chart, up);
@@ -210,7 +210,7 @@ function curves(at, chart, px) {
   const grid = yTicks(low, high, !!chart.log).flatMap((tick) => [at.across("sl-grid", py(tick.at)), at.yLabel(py(tick.at), tick.text)]);
   const aim = chart.mark === null || chart.mark === void 0 ? [] : [at.across("sl-mark", py(up(chart.mark)))];
   return [...grid, ...aim, ...chart.lines.map((line, i) => svg("path", {
-    class: `sl-series ${seriesClass(line.color, line.dashed)}`,
+    ...series(line.color, line.dashed, "sl-series"),
     d: path(chart.x[i], line.y, px, (v) => py(up(v)), up)
   }))];
 }
@@ -501,7 +501,7 @@ function newest({ names, d_sae }, all) {
   const head2 = tableRow("th", ["SAE", ...COLUMNS.map(([label]) => label)], () => ({ scope: "col" }));
   const rows = names.map((name, i) => {
     const row = tableRow("td", COLUMNS.map(([, column2]) => cell(column2, i)));
-    row.prepend(h("th", { scope: "row", class: seriesClass(i % 6, i >= 6) }, h("i", { "aria-hidden": "true" }), name));
+    row.prepend(h("th", { scope: "row", ...series(i % 6, i >= 6) }, h("i", { "aria-hidden": "true" }), name));
     return row;
   });
   return h("table", {}, h("thead", {}, head2), h("tbody", {}, ...rows));
@@ -528,9 +528,9 @@ function curves2({ state }) {
     chosen = picker.value;
     draw();
   });
-  const series = () => unpack(state.points, state.columns, state.names.length);
+  const all = () => unpack(state.points, state.columns, state.names.length);
   function draw() {
-    const { names, dead_after: after } = state, all = series();
+    const { names, dead_after: after } = state, found = all();
     const options = names.length > 1 ? ["all", ...names.keys()].map(String) : [];
     if (picker.children.length !== options.length) {
       picker.replaceChildren(...options.map((value) => h("option", { value }, value === "all" ? "all SAEs" : names[Number(value)])));
@@ -538,18 +538,18 @@ function curves2({ state }) {
       picker.value = chosen;
     }
     pick.hidden = names.length < 2;
-    grid.hidden = table.hidden = !all.length || !all[0].tokens.length;
+    grid.hidden = table.hidden = !found.length || !found[0].tokens.length;
     if (grid.hidden) return;
-    table.replaceChildren(newest(state, all));
+    table.replaceChildren(newest(state, found));
     const one = names.length === 1 ? 0 : chosen === "all" ? null : Number(chosen);
-    const shown = one === null ? chartsOfAll(state, all) : chartsOfOne(state, all[one], one);
+    const shown = one === null ? chartsOfAll(state, found) : chartsOfOne(state, found[one], one);
     charts.forEach((chart, i) => chart.update(shown[i]));
     const silent = one !== null && after[one] ? `${count(after[one])} tokens` : "dead_after tokens";
     charts[3].node.title = one === null ? "" : `dead: silent for ${silent}; rare: not dead, but fires on fewer than 1 in 100,000 tokens`;
     cross(at);
   }
   onKeys(grid, (event) => {
-    const tokens = series()[0]?.tokens ?? new Float32Array(0);
+    const tokens = all()[0]?.tokens ?? new Float32Array(0);
     const step = event.key === "ArrowLeft" ? -1 : event.key === "ArrowRight" ? 1 : 0;
     if (event.key === "Escape" && at !== null) return () => cross(null);
     if (!step || !tokens.length) return void 0;

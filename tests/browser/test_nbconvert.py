@@ -26,7 +26,7 @@ from saelab.widgets import ActivationHeatmap
 from toy import ToyModel, texts
 H = {HOSTILE!r}
 model, sae = tiny_model(), random_sae(k=6)
-index = sl.LatentIndex.build(sae, model, H * 2, path=tempfile.mkdtemp() + "/i", progress=False)
+index = sl.LatentIndex.build(model, sae, H * 2, path=tempfile.mkdtemp() + "/i", progress=False)
 latent = int(index.counts.argmax())
 index.set_label(latent, {TEXT!r}); index.set_note(latent, {TEXT!r})
 graph = sl.n2g.PatternGraph(target={{"latent": latent}}, labels={{i: index.vocab.label(i) for i in range(len(index.vocab))}})
