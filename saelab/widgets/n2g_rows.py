@@ -32,6 +32,7 @@ def rows(
         heat map, value, predicted, node (that ends the winning pattern), token_index, and for a false alarm
         ``before``: the token before the pattern, which an exclusion would name, or why there is none.
     """
+    assert graph.latent is not None  # or there are no examples
     found = graph.examples(index, kind, node=node, split=split, n=1 << 40)
     some = found.sample(min(len(found), SHOWN), random_state=seed).sort_index()
     shown = examples(index, graph.latent, some.assign(count=1), before=12, after=4)
