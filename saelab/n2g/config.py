@@ -38,7 +38,7 @@ class N2GConfig:
     offsets
         Distances before the token at which alternatives are always looked for, beside those probing found.
     gaps
-        Windows (in tokens) in which a token may stand anywhere; () for none.
+        () forbids gaps; a gap is as wide as the run of wildcards it takes the place of allows, whatever is here.
     negation
         Whether a pattern may exclude tokens.
     max_patterns

@@ -156,11 +156,9 @@ class _Fit:
     def _learn_rules(self) -> None:
         """Let the text propose rules for what is not explained."""
         salient = {d for i in self.instances for d, wild in enumerate(reversed(i.wild)) if not wild and d > 0}
-        learner = Learner(
-            self.c, self.latent, self.costs, offsets=sorted({*self.config.offsets, *salient})[:8],
-            windows=self.config.gaps, negation=self.config.negation,
-            rng=np.random.default_rng([self.config.seed, self.latent, 1]),
-        )  # fmt: skip
+        offsets = sorted({*self.config.offsets, *salient})[:8]
+        rng = np.random.default_rng([self.config.seed, self.latent, 1])
+        learner = Learner(self.c, self.latent, self.costs, offsets, rng)
         learner.explain_already(p.train for p in self.chosen)
         self.selector.add([items_of(r) for r in learner.learn(self.config.max_patterns)], probed=False)
 
