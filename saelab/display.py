@@ -1,12 +1,13 @@
-"""What objects show at the end of a notebook cell: small tables of facts, and frames that hold text of a model."""
+"""What objects show at the end of a notebook cell."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
+if TYPE_CHECKING:
+    import pandas as pd
 
 _QUIET = 'style="text-align:left;opacity:.7;white-space:nowrap"'
 _VALUE = 'style="text-align:left;white-space:pre-wrap"'
@@ -37,15 +38,3 @@ def isolated(label: str, look: str, inner: str) -> str:
     # an escaped byte beside a right-to-left letter would be shown with its backslash on the wrong side
     direction = ' dir="ltr"' if "\\x" in label else ""
     return f"<bdi {look}{direction}>{inner}</bdi>"
-
-
-class TextFrame(pd.DataFrame):
-    """A DataFrame whose cells a notebook shows as they are: what stands between two ``$`` is not drawn as maths."""
-
-    @property
-    def _constructor(self) -> Any:
-        return TextFrame
-
-    def _repr_html_(self) -> str | None:
-        with pd.option_context("display.html.use_mathjax", False):
-            return super()._repr_html_()  # type: ignore[operator]

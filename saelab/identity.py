@@ -21,10 +21,7 @@ def digest(*parts: Any) -> str:
 
 def sae_digest(sae: Any) -> str:
     """Of an SAE: all its weights, and its configuration."""
-    hashed = hashlib.sha256(repr(sorted(sae.config.to_dict().items())).encode())
-    for name, p in sae.named_parameters():
-        hashed.update(name.encode() + p.detach().float().cpu().contiguous().numpy().tobytes())
-    return hashed.hexdigest()[:16]
+    return digest(weights_digest(sae).encode(), repr(sorted(sae.config.to_dict().items())).encode())
 
 
 def model_digest(model: Any) -> str:

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from saelab.display import TextFrame
 from saelab.errors import SaelabError, check_count
+from saelab.frames import TextFrame
 from saelab.index.columns import Columns
 from saelab.index.firings import Firings
 from saelab.index.storage import windows

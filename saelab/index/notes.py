@@ -13,9 +13,9 @@ from typing import Any
 
 import pandas as pd
 
-from saelab.display import TextFrame
 from saelab.errors import SaelabError
 from saelab.files import read_json, write_json
+from saelab.frames import TextFrame
 
 FORMAT = "saelab-labels"
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from saelab.display import TextFrame
 from saelab.errors import check_count, check_latent
+from saelab.frames import TextFrame
 from saelab.index import concepts as labeled
 from saelab.index import maps, relations, spans, stats
 from saelab.index.columns import Columns

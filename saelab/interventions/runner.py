@@ -58,7 +58,7 @@ class EditRunner(SAEAtHook):
         if not keys:
             return None
         rows = directions(self.sae, keys)
-        return rows / self.sae.output_factor(rows) if self.sae.config.normalize == "scale" else rows
+        return rows / self.sae._target_scale(rows) if self.sae.config.normalize == "scale" else rows
 
     def _fixed(self) -> list[tuple[Edit, Tensor]]:
         """(edit, (d_out) what it adds), for edits to which nothing in the pass matters but the position."""

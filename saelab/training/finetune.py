@@ -99,4 +99,4 @@ def unit_rows(sae: SAE) -> bool:
 def origin(sae: SAE) -> dict[str, Any]:
     """For the record: what training went on from."""
     kept = {k: v for k, v in sae.record.items() if k in ("loaded", "init", "tokens")}
-    return {"sha256": sae_digest(sae)} | kept
+    return {"digest": sae_digest(sae)} | kept

@@ -54,7 +54,7 @@ class CodesSource:
         """One line per text, position and latent that fires there: sequence, position, id, token, latent, activation."""
         import pandas as pd
 
-        from saelab.display import TextFrame
+        from saelab.frames import TextFrame
 
         parts = []
         for sequence, (text, codes) in enumerate(zip(self.texts, self.codes, strict=True)):

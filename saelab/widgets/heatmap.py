@@ -229,7 +229,7 @@ class ActivationHeatmap(Widget):
         """
         import pandas as pd
 
-        from saelab.display import TextFrame
+        from saelab.frames import TextFrame
 
         parts = [
             TextFrame(

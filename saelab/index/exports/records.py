@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from saelab.display import TextFrame
 from saelab.errors import SaelabError, check_latent
+from saelab.frames import TextFrame
 from saelab.index.examples import Found
 from saelab.index.firings import Firings
 from saelab.index.passages import around
