@@ -171,7 +171,12 @@ class N2GEditor(Widget):
 
     def preview(self, op: str, args: dict[str, Any]) -> dict[str, Any]:
         """What an edit would change: ``delta`` (tp, fp, fn), scores ``before`` and ``after``, and patterns
-        ``added``, ``removed`` and ``revalued`` as text (the first five of each). The graph stays as it is."""
+        ``added``, ``removed`` and ``revalued`` as text (the first five of each). The graph stays as it is.
+
+        >>> editor = graph.copy().edit(index=index)
+        >>> sorted(editor.preview("delete", {"node": graph.nodes()[-1]["id"]}))[:3]
+        ['after', 'before', 'delta']
+        """
         op, args = self._arguments(op, args)
         twin = self._graph.dry_run(op, args)
         after = self._measure(twin)
@@ -182,7 +187,13 @@ class N2GEditor(Widget):
         })  # fmt: skip
 
     def apply(self, op: str, args: dict[str, Any], note: str = "") -> int:
-        """Make an edit; returns the node to look at. The change in hits and false alarms goes to its history."""
+        """Make an edit; returns the node to look at. The change in hits and false alarms goes to its history.
+
+        >>> editor = graph.copy().edit(index=index)
+        >>> focus = editor.apply("delete", {"node": graph.nodes()[-1]["id"]}, note="too rare")
+        >>> len(editor.history)
+        1
+        """
         op, args = self._arguments(op, args)
         graph, before = self._graph, self.score
         after = self._measure(graph.dry_run(op, args))
@@ -192,21 +203,49 @@ class N2GEditor(Widget):
         return focus
 
     def delete(self, node: int, note: str = "") -> None:
-        """Delete a node with everything to its left."""
+        """Delete a node with everything to its left.
+
+        >>> editor = graph.copy().edit(index=index)
+        >>> editor.delete(graph.nodes()[-1]["id"])
+        >>> len(editor.history)
+        1
+        """
         self.apply("delete", {"node": node}, note)
 
     def undo(self) -> None:
-        """Take back the last edit."""
+        """Take back the last edit.
+
+        >>> editor = graph.copy().edit(index=index)
+        >>> editor.delete(graph.nodes()[-1]["id"])
+        >>> editor.undo()
+        >>> editor.done
+        0
+        """
         self._graph.undo()
         self._draw(self.selected)
 
     def redo(self) -> None:
-        """Do the edit again that was last taken back."""
+        """Do the edit again that was last taken back.
+
+        >>> editor = graph.copy().edit(index=index)
+        >>> editor.delete(graph.nodes()[-1]["id"])
+        >>> editor.undo()
+        >>> editor.redo()
+        >>> editor.done
+        1
+        """
         self._graph.redo()
         self._draw(self.selected)
 
     def go_to(self, step: int) -> None:
-        """Go back or forward in the history, to after its first ``step`` edits."""
+        """Go back or forward in the history, to after its first ``step`` edits.
+
+        >>> editor = graph.copy().edit(index=index)
+        >>> editor.delete(graph.nodes()[-1]["id"])
+        >>> editor.go_to(0)
+        >>> editor.done
+        0
+        """
         graph = self._graph
         total = len(graph.history) + len(graph.undone)
         if not 0 <= step <= total:
@@ -218,19 +257,34 @@ class N2GEditor(Widget):
         self._draw(self.selected)
 
     def refresh(self) -> None:
-        """Draw the graph again after it was edited by other means."""
+        """Draw the graph again after it was edited by other means.
+
+        >>> editor = graph.copy().edit(index=index)
+        >>> editor.refresh()
+        """
         self._f1 = {}
         self._draw(self.selected)
 
     def annotate(self, step: int, note: str) -> None:
-        """Write a note to an edit of the history."""
+        """Write a note to an edit of the history.
+
+        >>> editor = graph.copy().edit(index=index)
+        >>> editor.delete(graph.nodes()[-1]["id"])
+        >>> editor.annotate(0, "a rare token")
+        """
         self._graph.annotate(note, step)
         self.history = self._steps()
 
     # ------------------------------------------------------------------------------------------- export
 
     def final_score(self) -> None:
-        """Score on the test documents, which no number shown before has looked at."""
+        """Score on the test documents, which no number shown before has looked at.
+
+        >>> editor = graph.copy().edit(index=index)
+        >>> editor.final_score()
+        >>> editor.final is not None
+        True
+        """
         self._indexed()
         found = self._measure(self._graph, "test")
         self.final = found and {**found, "done": self.done}
@@ -246,6 +300,10 @@ class N2GEditor(Widget):
         """Write the graph as ``.json`` (with its history; ``PatternGraph.load`` reads it), ``.dot`` or ``.txt``.
 
         The picture (SVG) is made by the view: its export button.
+
+        >>> editor = graph.copy().edit(index=index)
+        >>> editor.export(folder / "latent.txt").name
+        'latent.txt'
         """
         kind = {".txt": "text"}.get(Path(path).suffix, Path(path).suffix[1:])
         text = self._export(kind)
@@ -254,7 +312,11 @@ class N2GEditor(Widget):
         return Path(path)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per node: id, parent, kind, text, ids, imp, value (of the pattern that ends here), n."""
+        """One row per node: id, parent, kind, text, ids, imp, value (of the pattern that ends here), n.
+
+        >>> list(graph.edit(index=index).to_frame().columns[:3])
+        ['id', 'parent', 'kind']
+        """
         columns = ["id", "parent", "kind", "text", "ids", "imp", "value", "n"]
         return pd.DataFrame(
             [{"value": None, "n": None, **n, **(n["end"] or {})} for n in self.nodes], columns=columns
