@@ -18,7 +18,9 @@ from saelab.n2g import fitting
 
 FOLDER = before.FOLDER
 # fvu was called unexplained then
-EXPECTED = json.loads((FOLDER / "expected.json").read_text(encoding="utf-8").replace('"unexplained"', '"fvu"'))
+EXPECTED = json.loads(
+    (FOLDER / "expected.json").read_text(encoding="utf-8").replace('"unexplained"', '"fvu"')
+)
 CLOSE = 1e-6
 
 

@@ -68,3 +68,15 @@ def test_C46_the_global_random_state_is_unchanged_by_a_whole_small_run(tiny, tmp
     assert torch.equal(torch.get_rng_state(), before[0])
     assert (np.random.get_state()[1] == before[1]).all()  # noqa: NPY002
     assert random.getstate() == before[2]
+
+
+def test_the_face_for_type_checkers_has_the_same_names():
+    import ast
+    from pathlib import Path
+
+    tree = ast.parse(Path(saelab.__file__).read_text())
+    block = next(n for n in tree.body if isinstance(n, ast.If) and isinstance(n.test, ast.Name))
+    seen = {
+        a.name: node.module for node in block.body if isinstance(node, ast.ImportFrom) for a in node.names
+    }
+    assert seen == saelab._WHERE | dict.fromkeys(saelab._MODULES, "saelab")
