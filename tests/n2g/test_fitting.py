@@ -207,6 +207,19 @@ def test_same_seed_same_graph_and_no_global_randomness(world):
     assert before == after
 
 
+def test_importance_is_the_share_of_the_activation_that_a_token_is_worth(world):
+    """Without `a` a quarter is left, without `c` nothing."""
+    partly = lambda t: (4.0 if len(t) > 1 and t[-2] == A else 1.0) * (t[-1] == C)  # noqa: E731
+    whole = lambda t: 4.0 * (t[-2:] == (A, C))  # noqa: E731
+    _, graphs = world([partly, whole])
+    imps = [
+        {n["ids"][0]: n["imp"] for n in g.nodes() if n["kind"] == "tok" and n["imp"]} for g in graphs.values()
+    ]
+    # a random filler is now and then the token itself
+    assert min(imps[0][C], imps[1][C], imps[1][A]) > 0.7
+    assert 0.5 < imps[0].get(A, 0.75) < 0.8
+
+
 def test_verify_tells_a_cause_from_a_sign(world):
     """`b` always comes with `a` before it in the text, but only `a` makes the latent fire."""
     rng = np.random.default_rng(0)

@@ -151,6 +151,25 @@ def test_resampling_gives_dead_latents_the_badly_reconstructed():
     assert (moment[10:] != 0).any()
 
 
+def test_a_newcomer_is_a_fifth_as_long_and_has_no_past():
+    t = trainer("relu", options={"l1": 0.1, "resample": 1}, n_steps=8, dead_after=100)
+    x = rows(64, d=16)
+    for _ in range(2):
+        t.step(x)
+    with torch.no_grad():
+        t.sae.b_enc[:10] = -1e6
+    t.step(x)
+    moments = [
+        t.adam.state[p][name] for p in (t.leaves.dec, t.leaves.enc) for name in ("exp_avg", "exp_avg_sq")
+    ]
+    assert all((m[:10] != 0).any() for m in moments), "they have learned"
+    t.step(x)
+    assert t.resampled == 10
+    assert all((m[:10] == 0).all() and (m[10:] != 0).any() for m in moments)
+    length = t.leaves.enc.detach().norm(dim=1)
+    assert torch.allclose(length[:10], 0.2 * length[10:].mean(), rtol=1e-4)
+
+
 def test_C77_centering_keeps_latents_alive_at_the_beginning():
     g = torch.Generator().manual_seed(0)
     offset = torch.randn(16, generator=g)

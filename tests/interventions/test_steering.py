@@ -619,11 +619,9 @@ def test_c10_the_identities_hold_for_every_architecture(model, arch):
     torch.testing.assert_close(change(model, sae, [latent], mode="ablate"), expected, atol=1e-5, rtol=0)
 
 
-crosscoders = pytest.mark.skipif("widths" not in SAEConfig.__dataclass_fields__, reason="no crosscoders yet")
 LATE = "blocks.1.hook_resid_post"
 
 
-@crosscoders
 @pytest.mark.parametrize("scale", [None, (0.5, 2.0)])
 def test_a_crosscoder_writes_each_part_at_its_own_hook_point(model, scale):
     extra = {} if scale is None else {"normalize": "scale", "scale": scale}
@@ -648,7 +646,6 @@ def test_a_crosscoder_writes_each_part_at_its_own_hook_point(model, scale):
     torch.testing.assert_close(spliced.codes.dense(), old)
 
 
-@crosscoders
 def test_a_crosscoders_latents_need_the_whole_text(model):
     from saelab.interventions import generate
 
