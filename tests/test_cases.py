@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 HERE = Path(__file__).parent
-CODE = re.compile(r"(?<![A-Za-z0-9\\])c(\d\d)(?![A-Za-z0-9])", re.IGNORECASE)  # not the \xc3 of a byte
+CODE = re.compile(r"(?<![A-Za-z0-9\\])([Cc]|D)(\d\d)(?![A-Za-z0-9])")  # not the \xc3 of a byte
 
 
 def all_tests() -> str:
@@ -18,14 +18,14 @@ def all_tests() -> str:
 def lines() -> dict[str, str]:
     """id -> its line of the table."""
     table = (HERE / "CASES.md").read_text(encoding="utf-8").splitlines()
-    found = [line for line in table if line.startswith("| C")]
+    found = [line for line in table if re.match(r"\| [CD]\d", line)]
     named = {line.split("|")[1].strip(): line for line in found}
     assert len(named) == len(found), "an id has two lines"
     return named
 
 
 def test_every_code_has_a_line_and_every_line_a_test():
-    assert {f"C{n}" for n in CODE.findall(all_tests())} == set(lines())
+    assert {f"{kind.upper()}{n}" for kind, n in CODE.findall(all_tests())} == set(lines())
 
 
 def test_the_tests_that_are_named_exist():

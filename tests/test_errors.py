@@ -61,7 +61,7 @@ def test_check_count():
         check_count("n", 2.5)
 
 
-def test_a_notebook_shows_the_sentence_alone_and_the_traceback_on_request(capsys):
+def test_D45_a_notebook_shows_the_sentence_alone_and_the_traceback_on_request(capsys):
     from IPython.core.interactiveshell import InteractiveShell
 
     shell = InteractiveShell.instance()
