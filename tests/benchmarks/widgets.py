@@ -23,7 +23,7 @@ ZOO = """
 import warnings; warnings.simplefilter("ignore")
 import saelab as sl
 model, sae = sl.load_model("zoo"), sl.zoo.load_sae()
-index = sl.LatentIndex.build(sae, model, sl.zoo.texts(1500, seed=3), path={path!r}, progress=False)
+index = sl.LatentIndex.build(model, sae, sl.zoo.texts(1500, seed=3), path={path!r}, progress=False)
 index.dashboard(int(index.counts.argmax()))
 """
 MANY = """
