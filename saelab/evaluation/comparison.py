@@ -8,7 +8,7 @@ from typing import Any, overload
 import pandas as pd
 
 from saelab.errors import SaelabError, check_sae, unknown
-from saelab.evaluation.metrics import BY_NAME, METRICS
+from saelab.evaluation.metrics import BY_NAME
 from saelab.evaluation.report import Report, html_table, show
 from saelab.sae import SAE
 
@@ -93,12 +93,11 @@ class Reports(Mapping[str, Report]):
         return pd.DataFrame(lines).set_index("name").convert_dtypes()
 
     def _repr_html_(self) -> str:
-        shown = [m.name for m in METRICS if m.shown]
-        lines = [[name, *(show(r.values[m]) for m in shown)] for name, r in self._reports.items()]
         first = next(iter(self._reports.values()))
+        lines = [[name, *(show(r.values[m]) for m in first.shown)] for name, r in self._reports.items()]
         return (
             f"<b>{len(self)} SAEs</b> on the same {first.tokens:,} tokens of {first.documents:,} documents"
-            + html_table(["SAE", *shown], lines)
+            + html_table(["SAE", *first.shown], lines)
         )
 
     def frontier(

@@ -19,8 +19,6 @@ from saelab.evaluation.measure import Sums
 from saelab.evaluation.metrics import BY_NAME, METRICS, counts, ratios
 from saelab.sae import SAE
 
-MEANING = {m.name: m.meaning for m in METRICS}
-
 
 @dataclass(frozen=True)
 class Report:
@@ -53,6 +51,11 @@ class Report:
         if name in self.__dict__.get("values", ()):
             return self.values[name]
         raise AttributeError(str(unknown("metric of a report", name, BY_NAME)))
+
+    @property
+    def shown(self) -> list[str]:
+        """The metrics to show where there is room for a few."""
+        return [m.name for m in METRICS if m.shown]
 
     def __dir__(self) -> list[str]:
         return [*super().__dir__(), *self.values]

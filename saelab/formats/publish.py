@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 class Measured(Protocol):
     """A report of :func:`saelab.evaluate`, as the card reads it."""
 
+    @property
+    def shown(self) -> list[str]:
+        """The metrics a card has room for."""
+        ...
+
     def to_frame(self) -> pd.DataFrame:
         """Per metric: value and meaning."""
         ...
@@ -35,11 +40,6 @@ class Measured(Protocol):
         ...
 
 
-# what the card shows of an evaluation, in this order
-SHOWN = (
-    "explained_variance", "l0", "cosine", "dead", "ce_clean", "ce_sae", "ce_zero", "loss_recovered_zero",
-    "kl_sae",
-)  # fmt: skip
 NAME = re.compile(r"[\w.-]+/[\w.-]+")
 CARD = "README.md"
 
@@ -210,7 +210,7 @@ def _metrics(sae: SAE, report: Measured) -> list[str]:
         f"On {of['tokens']:,} tokens of {of['documents']:,} documents ({of['excluded']:,} special tokens left "
         "out):", "", "| metric | value | meaning |", "|---|---|---|",
     ]  # fmt: skip
-    for name, row in report.to_frame().loc[list(SHOWN)].iterrows():
+    for name, row in report.to_frame().loc[report.shown].iterrows():
         value = "undefined" if row["value"] is None else f"{row['value']:.4g}"
         lines.append(f"| {name} | {value} | {_plain(row['meaning'])} |")
     return [*lines, "", *(f"- {_plain(note)}" for note in of["notes"])]
