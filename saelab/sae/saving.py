@@ -8,9 +8,8 @@ cut off between two files is noticed."""
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -34,18 +33,9 @@ def save(sae: SAE, folder: str | Path, *, store: torch.dtype | None = None) -> P
     # weights first: a folder with a config but no weights must not look whole
     files.write_tensors(folder / WEIGHTS, tensors, {"format": FORMAT, "config": json.dumps(config)})
     for name, value in (("history", sae.history.to_dict(orient="list")), ("record", sae.record)):
-        if value:
-            files.write_json(folder / f"{name}.json", _finite(value))
+        if value:  # NaN and infinity as null: a run that diverged is saved too
+            files.write_json(folder / f"{name}.json", files.plain(value))
         else:  # one of an SAE that was here before would pass for this one's
             (folder / f"{name}.json").unlink(missing_ok=True)
     files.write_json(folder / CONFIG, {"format": FORMAT, "version": VERSION, "sae": config})
     return folder
-
-
-def _finite(value: Any) -> Any:
-    """``value`` with NaN and infinity as None: a run that diverged is saved too."""
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

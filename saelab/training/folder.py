@@ -14,7 +14,6 @@ from saelab.activations.buffer import ActivationBuffer
 from saelab.errors import SaelabError
 from saelab.sae import SAE
 from saelab.training import checkpoint
-from saelab.training.record import json_form
 from saelab.training.trainer import Trainer
 
 
@@ -51,7 +50,7 @@ class RunFolder:
             jobs.append({"config": trainer.sae.config.to_dict(), "counters": own["counters"]})
         state = {"identity": self.identity, "buffer": held["counters"], "jobs": jobs, "sample": sample}
         try:
-            checkpoint.save(self.path, trainers[0].done, json_form(state), tensors)
+            checkpoint.save(self.path, trainers[0].done, files.plain(state, str), tensors)
         except (OSError, SaelabError) as error:
             note = f"no checkpoint at {trainers[0].tokens} tokens: {error}"
             warnings.warn(f"{note}; training goes on in memory", stacklevel=2)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import platform
 from dataclasses import asdict
 from importlib import metadata
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
 import pandas as pd
 
 from saelab import __version__
@@ -52,14 +51,3 @@ def _notes(run: Run, trainer: Trainer) -> list[str]:
     if found.too_large:
         notes.append(f"{found.too_large:,} rows were left out: norm above {found.outlier:g} times the median")
     return notes
-
-
-def json_form(value: Any) -> Any:
-    """``value`` as it comes back from a JSON file."""
-    if isinstance(value, dict):
-        return {str(k): json_form(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [json_form(v) for v in value]
-    if isinstance(value, float) and not np.isfinite(value):
-        return str(value)
-    return value

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from saelab import models
+from saelab import files, models
 from saelab.activations.buffer import ActivationBuffer
 from saelab.activations.harvest import Harvester
 from saelab.activations.reader import Reader
@@ -73,13 +73,13 @@ class Run:
         self.recipes = [w.recipe(self.budget, s.batch) for w in specs]
         for spec in specs:
             spec.sae_config(self.origin)
-        self.identity = record.json_form({
+        self.identity = files.plain({
             **{f"sae{i}.{n}": v for i, w in enumerate(specs) for n, v in w.identity().items()},
             "tokens": self.budget, "batch": s.batch, "context": self.origin.context, "bos": self.origin.bos,
             "buffer": s.buffer, "seed": s.seed, "epochs": s.epochs, "outlier": s.outlier,
             "model": self.origin.model, "model_weights": self.origin.weights,
             "store": None if store is None else store.digest,
-        })  # fmt: skip
+        }, str)  # fmt: skip
         if s.out is None and (s.resume or self.every is not None):
             raise SaelabError("resume and checkpoint_every need out, the folder that holds the run")
         self.folder = (
