@@ -100,6 +100,26 @@ def check_count(name: str, value: object, low: int = 1) -> int:
     return number
 
 
+def check_device(name: object) -> torch.device:
+    """The device of this name, if numbers can be put on it here."""
+    import torch
+
+    here = ["cpu", *(f"cuda:{i}" for i in range(torch.cuda.device_count()))]
+    here += ["mps"] if torch.backends.mps.is_available() else []
+    try:
+        device = torch.device(name)  # type: ignore[arg-type]
+    except (RuntimeError, TypeError):
+        raise unknown("device", name, here) from None
+    try:
+        torch.zeros(1, device=device).cpu()  # "meta" has no numbers to give back
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        why = str(error).splitlines()[0]
+        raise SaelabError(
+            f"device {str(device)!r} is not available here; available: {', '.join(here)} ({why})"
+        ) from None
+    return device
+
+
 def check_dtype(name: object) -> torch.dtype:
     """The number format of this name, one of ``DTYPES``."""
     import torch

@@ -32,7 +32,7 @@ def model_digest(model: Any) -> str:
     """
     hashed = hashlib.sha256()
     for name, p in model.named_parameters():
-        head = p.detach().reshape(-1)[:32].double().cpu().numpy()
+        head = p.detach().reshape(-1)[:32].cpu().double().numpy()  # not every device has float64
         hashed.update(f"{name} {tuple(p.shape)}".encode() + head.tobytes())
     return hashed.hexdigest()[:16]
 

@@ -173,7 +173,7 @@ class Harvester:
         for batch in rows.batches(self.harvest_tokens):
             found = models.run_to_hooks(self.model, batch.ids, self.hooks, batch.mask)
             keep = models.valid_mask(self.model, batch.ids, batch.mask)  # (B, T)
-            acts = [found[h].float().cpu()[keep] for h in self.hooks]  # each (n, d)
+            acts = [found[h].cpu()[keep].float() for h in self.hooks]  # each (n, d)
             row, position = keep.nonzero(as_tuple=True)  # (n,)
             begins = torch.stack(
                 [torch.from_numpy(a[batch.row]) for a in (rows.doc, rows.start)], -1

@@ -85,7 +85,7 @@ def ablation_sparsity(
         row, position = int(where[token]), int(place[token])
         ids = torch.from_numpy(rows[row][: position + ahead].astype(np.int64))[None]  # (1, T)
         x, y = _activations(site, ids, position)
-        codes = sae.encode_sparse(x.to(sae.W_enc.device))
+        codes = sae.encode_sparse(x)
         latents = -codes.values.float()[:, None] * sae.W_dec.detach().float()[codes.indices]  # (m, d_out)
         if codes.stats is not None:  # from the SAE's units to the activations'
             latents = latents * codes.stats[1].float()

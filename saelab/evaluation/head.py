@@ -42,7 +42,7 @@ class Head:
         if not self.whole:
             few, real = ids[:1, :8], mask[:1, :8]
             with torch.no_grad():
-                want = models.forward(model, few, real)[real.to(_device(model))]
+                want = models.forward(model, few, real)[real.to(models.device(model))]
                 rows, _ = self.run(few, real, real)
                 # bitwise equal on most machines; a matrix product of other shape may round another way
                 self.whole = not torch.allclose(self.logits(rows), want, rtol=1e-3, atol=1e-3)
@@ -63,7 +63,7 @@ class Head:
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """One pass: (n, w) what :meth:`logits` wants for the n positions where ``scored`` (B, T), and the
         activations at ``capture``, each (B, T, d)."""
-        scored = scored.to(_device(self.model))
+        scored = scored.to(models.device(self.model))
         with models.lock(self.model), torch.no_grad(), models.hooked(self.model, dict(edits or {})) as fired:
             if not self.whole:
                 found = models.run_to_hooks(self.model, ids, [*capture, _BEFORE], mask)
@@ -101,10 +101,6 @@ class Head:
         linear = self.whole or isinstance(self.model.unembed.original_component, torch.nn.Linear)
         step = _TILE if linear else size
         return [slice(i, min(i + step, size)) for i in range(0, size, step)]
-
-
-def _device(model: HookedModel) -> torch.device:
-    return next(model.parameters()).device
 
 
 @torch.no_grad()

@@ -157,7 +157,7 @@ def _reconstruct(
     first = found[site.writes[0]]
     on = mask.to(first.device)
     x = torch.cat([found[h][on] for h in site.reads], -1)  # (m, d_in) of all real tokens
-    codes = sae.encode_sparse(x.to(sae.W_enc.device))
+    codes = sae.encode_sparse(x)
     recon = sae.decode(codes).to(first.device).float()  # (m, d_out)
     y = torch.cat([found[h][on] for h in site.writes], -1).float()  # (m, d_out)
     where = doc[mask.numpy()]  # (m,)

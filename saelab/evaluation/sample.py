@@ -182,7 +182,7 @@ def _run(
         at, on = torch.from_numpy(place[wanted]), torch.from_numpy(wanted)
         for out, hooks in ((x, site.reads), (y, site.writes)):
             out[at] = torch.cat([found[h][on.to(found[h].device)].float().cpu() for h in hooks], -1)
-    parts = [sae.encode_sparse(part.to(sae.W_enc.device)) for part in x.split(batch_tokens)]
+    parts = [sae.encode_sparse(part) for part in x.split(batch_tokens)]
     return x, y, _joined(parts)
 
 

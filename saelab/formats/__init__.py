@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from saelab import bundled
-from saelab.errors import SaelabError, check_dtype, unknown
+from saelab import bundled, models
+from saelab.errors import SaelabError, check_device, check_dtype, unknown
 from saelab.formats import hub, readers
 from saelab.formats.common import check_given
 from saelab.formats.format import Format, Writable
@@ -34,7 +34,7 @@ def load_sae(
     given: dict[str, Any] | None = None,
     model: HookedModel | None = None,
     check: bool = True,
-    device: str = "cpu",
+    device: str | None = None,
     dtype: str | None = None,
 ) -> SAE:
     """Load an SAE: saelab's own, or one that another library published.
@@ -57,7 +57,7 @@ def load_sae(
     check
         Whether checksums of archives are verified and, with ``model``, the reconstruction tried.
     device
-        Where to put it.
+        Where to put it; None: where ``model`` is, if that is given, else the CPU.
     dtype
         ``float32``, ``bfloat16`` or ``float16``; None: as stored.
 
@@ -74,6 +74,7 @@ def load_sae(
     if format is not None and format not in FORMATS:
         raise unknown("format", format, FORMATS)
     number_format = check_dtype(dtype) if dtype is not None else None
+    here = models.device(model) if device is None and model is not None else check_device(device or "cpu")
     given = {key: tuple(v) if isinstance(v, list) else v for key, v in (given or {}).items()}
     check_given(given)
     name = str(bundled.ZOO_SAE if str(source) == "zoo" else source)
@@ -100,7 +101,7 @@ def load_sae(
     if dtype is not None:
         sae = sae.to(number_format)
         sae.config = replace(sae.config, dtype=dtype)
-    sae = sae.to(device)
+    sae = sae.to(here)
     if check and model is not None:
         self_check(model, sae)
     return sae

@@ -154,7 +154,7 @@ def load_model_for(sae: SAE, **options: Any) -> HookedModel:
     """The model ``sae`` reads, as :func:`saelab.load_model` gives it: weights as published, neither centered
     nor folded.
 
-    ``options`` are those of ``load_model``.
+    ``options`` are those of ``load_model``; the device is the SAE's, if nothing else is said.
 
     Raises
     ------
@@ -173,4 +173,4 @@ def load_model_for(sae: SAE, **options: Any) -> HookedModel:
         raise SaelabError(
             f"this crosscoder reads several models ({name}); load each with sl.load_model(name)"
         )
-    return models.load_model(MODELS.get(name, name), **options)
+    return models.load_model(MODELS.get(name, name), **{"device": str(sae.W_dec.device), **options})

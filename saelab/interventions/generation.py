@@ -335,7 +335,7 @@ class Decoder:
             return self._step(ids) if self.cached else models.forward(self.model, ids)[:, -1]
 
     def _step(self, ids: Tensor) -> Tensor:
-        device = next(self.model.parameters()).device
+        device = models.device(self.model)
         options: dict[str, Any] = {"use_cache": True, "return_type": "logits_and_cache"}
         if self._kept is not None:
             options[self._name] = self._kept

@@ -9,6 +9,7 @@ from saelab import identity
 from saelab.models.hooks import HookedModel as HookedModel
 from saelab.models.hooks import HookFn as HookFn
 from saelab.models.hooks import check_hook as check_hook
+from saelab.models.hooks import device as device
 from saelab.models.hooks import forward as forward
 from saelab.models.hooks import hook_layer as hook_layer
 from saelab.models.hooks import hook_names as hook_names

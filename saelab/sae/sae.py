@@ -34,7 +34,8 @@ class SAE(nn.Module):
     (``config.input_bias``). ``W_enc`` is stored with each latent's column contiguous; a ``tied`` SAE has
     none and shows ``W_dec``'s transpose. With ``skip``, ``W_skip (d_out, d_in)`` adds ``x W_skipᵀ`` to the
     output. A crosscoder's input and output are the activations of several hook points side by side. Nothing
-    is kept between calls.
+    is kept between calls. Activations may come from a model on another device: what is given goes to the SAE's,
+    and what comes back is there.
 
     Examples
     --------
@@ -152,7 +153,8 @@ class SAE(nn.Module):
                 f"the last axis of the input must be d_in={self.config.d_in}, got shape {tuple(x.shape)}; "
                 f"this SAE reads {self.config.hook_in or 'an unnamed hook point'}"
             )
-        return x.reshape(-1, self.config.d_in).to(self.W_enc.dtype)  # (rows, d_in)
+        # the one place where activations of a model on another device come to the SAE; models.hooked takes them back
+        return x.reshape(-1, self.config.d_in).to(self.W_enc.device, self.W_enc.dtype)  # (rows, d_in)
 
     def encode(self, x: Tensor) -> Tensor:
         """(\\*, d_in) -> dense latents (\\*, d_sae).
@@ -203,6 +205,7 @@ class SAE(nn.Module):
             out = ops.weighted_rows(self.W_dec, codes.indices, codes.offsets, codes.values) + self.b_dec
         else:
             lead, flat = codes.shape[:-1], codes.reshape(-1, self.config.d_sae)  # (rows, d_sae)
+            flat = flat.to(self.W_dec.device)
             if self.config.normalize in PER_ROW and stats is None:
                 raise SaelabError(
                     "this SAE normalizes each row: decode needs the row's stats, or codes of encode_sparse"
@@ -242,7 +245,7 @@ class SAE(nn.Module):
             raise SaelabError(
                 "a transcoder's error needs its target: compare decode(encode_sparse(x)) with it"
             )
-        return SAEOutput(recon, codes, x - recon)
+        return SAEOutput(recon, codes, x.to(recon.device) - recon)
 
     # ------------------------------------------------------------------------------------------- reshaping
 

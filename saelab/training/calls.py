@@ -36,6 +36,7 @@ def _trained(
         if checkpoint.exists(run.folder.path):
             run.restore(run.folder)
         elif (saes := run.folder.finished()) is not None:
+            saes = [sae.to(run.device) for sae in saes]
             if watch is not None:
                 watch.finished(saes)
             return saes
@@ -102,6 +103,7 @@ def train(
     buffer: int = 1 << 16,
     seed: int = 0,
     epochs: int = 1,
+    device: str | None = None,
     out: str | Path | None = None,
     progress: bool = True,
     on_log: OnLog | None = None,
@@ -146,6 +148,9 @@ def train(
         Row length and whether rows begin with BOS; None: the model's own.
     buffer
         Activations held in memory for shuffling.
+    device
+        Where the SAE is trained and stays; None: where the model is, and the CPU with a store. Its first weights
+        do not depend on it.
     normalize
         ``"none"``, ``"scale"`` (mean norm of the counted tokens becomes sqrt(d); ``sae.fold()`` takes it
         out again), ``"layer_norm"`` or ``"constant_norm"`` (each row by itself); None: ``"none"`` for the
@@ -221,6 +226,7 @@ def train_many(
     buffer: int = 1 << 16,
     seed: int = 0,
     epochs: int = 1,
+    device: str | None = None,
     outlier: float | None = 20.0,
     out: str | Path | None = None,
     checkpoint_every: int | float | str | None = None,

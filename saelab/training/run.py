@@ -22,7 +22,7 @@ from saelab.activations.buffer import ActivationBuffer
 from saelab.activations.harvest import Harvester
 from saelab.activations.reader import Reader
 from saelab.activations.store import ActivationStore, Origin
-from saelab.errors import SaelabError, check_count, check_model, unknown
+from saelab.errors import SaelabError, check_count, check_device, check_model, unknown
 from saelab.models import HookedModel
 from saelab.sae import SAE, SAEConfig
 from saelab.training import finetune, record, start
@@ -66,9 +66,10 @@ class Run:
         self.every = None if s.checkpoint_every is None else models.parse_tokens(s.checkpoint_every)
         store = model if isinstance(model, ActivationStore) else None
         if store is not None:
-            self.origin = _store_origin(store, texts, self.hooks, s)
+            self.origin, here = _store_origin(store, texts, self.hooks, s), "cpu"
         else:
-            self.origin = _origin(model, texts, self.hooks, specs, s)
+            self.origin, here = _origin(model, texts, self.hooks, specs, s), models.device(model)
+        self.device = check_device(here if s.device is None else s.device)
         self.budget = self._budget(s, store)
         self.recipes = [w.recipe(self.budget, s.batch) for w in specs]
         for spec in specs:
@@ -215,7 +216,7 @@ class Run:
         """A trainer for the next SAE of the run."""
         i = len(self.trainers)
         n_steps, spec = -(-self.budget // self.batch), self.specs[i]
-        trainer = Trainer(sae, self.recipes[i], variance, n_steps, spec.typed_options)
+        trainer = Trainer(sae.to(self.device), self.recipes[i], variance, n_steps, spec.typed_options)
         if spec.init is not None:
             trainer.unit = trainer.unit and finetune.unit_rows(sae)
         trainer.name = str(i) if len(self.specs) > 1 else ""

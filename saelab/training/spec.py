@@ -34,6 +34,7 @@ class RunSettings:
     seed: int = 0  # of the order of the rows
     epochs: int = 1
     outlier: float | None = 20.0
+    device: str | None = None  # None: the model's
     out: str | Path | None = None
     checkpoint_every: int | float | str | None = None
     resume: bool = False

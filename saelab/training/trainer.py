@@ -156,8 +156,9 @@ class Trainer:
         """The batch as the loss wants it: ``x`` (B, d_in) and the target ``y`` (B, d_out) in the model's
         units."""
         c = self.sae.config
-        x, _ = self.sae.normalize(x)
-        y = x if y is None else self.sae.normalize_target(y)
+        here = self.sae.W_dec.device
+        x, _ = self.sae.normalize(x.to(here))
+        y = x if y is None else self.sae.normalize_target(y.to(here))
         return Task(
             self.leaves, x, y, c.k, self.variance, self.options, progress=self.progress,
             sparsity_coef=self.options.sparsity_coef(self.sparsity_coef, self.progress),
@@ -320,6 +321,6 @@ class Trainer:
         for name, p in self.learnt.items():
             keys = [n for n in t if n.startswith(f"adam.{name}.")]
             if keys:
-                self.adam.state[p] = {n.rsplit(".", 1)[1]: t[n].clone() for n in keys}
+                self.adam.state[p] = {n.rsplit(".", 1)[1]: t[n].clone().to(p.device) for n in keys}
         for name, mean in self.average.items():
             mean.copy_(t[f"average.{name}"])

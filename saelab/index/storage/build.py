@@ -190,7 +190,7 @@ def _encode_batch(
             raise SaelabError(
                 f"activations at {sae.config.hook_in!r} hold NaN or infinity; load the model in float32 or bfloat16"
             )
-        codes = sae.encode_sparse(x.to(sae.W_enc.device))
+        codes = sae.encode_sparse(x)
         counts, latent, value = codes.offsets.diff(), codes.indices, codes.values.float()
         if threshold > 0:
             strong = value > threshold

@@ -33,7 +33,7 @@ def activations(model: HookedModel, sae: SAE, ids: Tensor, last: Tensor, latents
     with models.lock(model), torch.no_grad():
         x = models.run_to_hooks(model, ids, [hook])[hook]  # (B, T, d_in)
         x = x[torch.arange(len(ids)), last.to(x.device)]  # (B, d_in)
-        return sae.encode(x.to(next(sae.parameters()).dtype))[:, latents].float().cpu()
+        return sae.encode(x)[:, latents].float().cpu()
 
 
 class Prober:
