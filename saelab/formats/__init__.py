@@ -59,7 +59,8 @@ def load_sae(
     device
         Where to put it; None: where ``model`` is, if that is given, else the CPU.
     dtype
-        ``float32``, ``bfloat16`` or ``float16``; None: as stored.
+        ``float32``, ``bfloat16`` or ``float16``; None: what the library that owns the format computes in, which for
+        most is float32 even where weights are stored in half precision.
 
     Raises
     ------
@@ -78,9 +79,9 @@ def load_sae(
     given = {key: tuple(v) if isinstance(v, list) else v for key, v in (given or {}).items()}
     check_given(given)
     name = str(bundled.ZOO_SAE if str(source) == "zoo" else source)
-    path, hint, facts, known = hub.locate(name, sae_id)
-    src = SAEFiles(path, {**facts, **given}, hint)
-    named = format or known
+    place = hub.locate(name, sae_id)
+    src = SAEFiles(place.path, given, place.hint, place.listed, place.fetched)
+    named = format or place.form
     reader = FORMATS[named] if named is not None else _detect(src)
     try:
         sae = _read(reader, src, check)
@@ -154,7 +155,8 @@ def save_sae(sae: SAE, path: str | Path, *, format: str = "saelab") -> Path:
     Raises
     ------
     SaelabError
-        With the reason, if the format cannot express this SAE exactly; nothing is written then.
+        With the reason, if the format cannot express this SAE exactly; nothing is written then. Where weights change
+        on the way (a scale, another input bias), half precision is written as float32, so that nothing is rounded.
 
     Examples
     --------
@@ -174,7 +176,9 @@ def save_sae(sae: SAE, path: str | Path, *, format: str = "saelab") -> Path:
         if sae.config.floor:
             raise SaelabError(
                 f"format {format!r} has no place for a floor ({sae.config.floor:.3g}): it would come back with "
-                "more latents on"
+                "more latents on. format='saelab' holds it. For saelens and dictionary_learning write "
+                "sae.as_jumprelu(), whose threshold is the floor: the same latents wherever at most "
+                f"k={sae.config.k} exceed it"
             )
         sae = sae.fold() if sae.config.normalize == "scale" else sae
     return WRITABLE[format].write(sae, path)

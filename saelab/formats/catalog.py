@@ -71,6 +71,32 @@ def _by_release() -> dict[str, dict[str, dict[str, Any]]]:
     return out
 
 
+@functools.cache
+def _by_place() -> dict[tuple[str, str], dict[str, Any]]:
+    """(repository, path in it) -> facts; of releases that list the same files, the first."""
+    out: dict[tuple[str, str], dict[str, Any]] = {}
+    for entry in entries().values():
+        out.setdefault((entry["repo"], entry["path"]), entry)
+    return out
+
+
+def at(repo: str, path: str) -> dict[str, Any] | None:
+    """The facts of the SAE at this place of the hub; None if it is not of the catalog."""
+    return _by_place().get((repo, path))
+
+
+def facts(entry: dict[str, Any] | None) -> dict[str, Any]:
+    """What an entry says about an SAE where its files do not: architecture, model, hook points, scale."""
+    if entry is None:
+        return {}
+    out = {"arch": entry["arch"], "model": entry["model"]} | entry["given"]
+    if entry["format"] != "circuit_tracer_clt":  # it writes to every later layer, which its config lists
+        out["hook_in"] = entry["hook"]
+        if entry["hook"].endswith("mlp.hook_in"):
+            out["hook_out"] = entry["hook"].removesuffix("mlp.hook_in") + "hook_mlp_out"
+    return {key: value for key, value in out.items() if value}
+
+
 def find(source: str, sae_id: str | None = None) -> dict[str, Any] | None:
     """The facts of one SAE, by its name or by release and id; None if ``source`` is not of the catalog.
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from saelab.errors import SaelabError, unknown
 from saelab.formats.source import SAEFiles
-from saelab.formats.weights import Weights, build, stored_dtype
+from saelab.formats.weights import Keys, Weights, build, stored_dtype
 from saelab.sae import SAE, SAEConfig
 
 # facts a user may give because a file does not hold them
@@ -26,31 +26,53 @@ def check_given(given: dict[str, Any]) -> None:
 
 
 def need(src: SAEFiles, key: str, why: str) -> Any:
-    """What the user must say because the file cannot: ``given[key]``, or an error with the reason."""
-    if key not in src.given:
+    """What the user (or the catalog) must say because the file cannot, or an error with the reason."""
+    value = src.fact(key)
+    if value is None:
         raise SaelabError(f"{src}: {why}. Say it: load_sae(…, given={{{key!r}: …}})")
-    return src.given[key]
+    return value
+
+
+def said_dtype(keys: Keys, name: str = "dtype") -> str:
+    """The dtype that a config says its library computes in; float32 where it says none."""
+    value = keys.text(name) or "float32"
+    value = value.removeprefix("torch.")
+    return {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16", "float64": "float32"}.get(value, value)
 
 
 def assemble(
     src: SAEFiles, w: Weights, tensors: dict[str, Tensor], form: str, *, arch: str,
-    record: dict[str, Any] | None = None, **facts: Any,
+    dtype: str | None = "float32", record: dict[str, Any] | None = None, **facts: Any,
 ) -> SAE:  # fmt: skip
     """The SAE of ``tensors``, once every tensor of the file is accounted for and no fact contradicts
-    another."""
+    another.
+
+    ``dtype`` is what the library that owns the format computes in, however it stores: most load everything into
+    float32. None: as stored, in torch's linear layers, which add the bias before they round.
+    """
     w.finish()
     facts = {key: value for key, value in ({"arch": arch} | facts).items() if value is not None}
     for key, value in src.given.items():
         if facts.get(key, value) != value:
             raise SaelabError(f"you say {key}={value!r}, but {w.where} says {key}={facts[key]!r}")
         facts[key] = value
-    dtype = stored_dtype(tensors.values(), w.where)
+    scaled = facts.get("normalize") == "scale"
+    facts = {key: value for key, value in src.listed.items() if key != "scale" or scaled} | facts
+    stored = stored_dtype(tensors.values(), w.where)
     config = SAEConfig(
-        d_in=w.sizes["d_in"], d_sae=w.sizes["d_sae"], d_out=w.sizes.get("d_out"), dtype=dtype, **facts
-    )
+        d_in=w.sizes["d_in"], d_sae=w.sizes["d_sae"], d_out=w.sizes.get("d_out"), dtype=dtype or stored,
+        split_bias=dtype not in (None, "float32"), **facts,
+    )  # fmt: skip
     sae = build(config, tensors, w.where)
     sae.record = {"loaded": {"format": form, "source": src.hint, **(record or {})}}
     return sae
+
+
+def by_length(threshold: Tensor | float, rows: Tensor) -> Tensor:
+    """(d_sae): a threshold that a library compares in units of the decoder ``rows``' lengths (d_sae, d_out); a latent
+    whose row has length 0 is never on."""
+    length = rows.float().norm(dim=1)
+    return torch.where(length > 0, threshold / length, torch.finfo(torch.float32).max)
 
 
 # ------------------------------------------------------------------------------------------------ hook points
@@ -104,8 +126,9 @@ def parameters(sae: SAE, *, input_bias: str) -> dict[str, Tensor]:
     p.setdefault("W_enc", sae.W_enc.detach().clone())
     if sae.config.input_bias == input_bias:
         return p
+    p = {name: t.float() for name, t in p.items()}  # half precision would round what is added up here
     wanted = sae.b_dec if input_bias == "decoder" else torch.zeros_like(sae.b_in)
-    shift = (wanted - sae.b_in) @ sae.W_enc  # (d_sae)
+    shift = (wanted.float() - sae.b_in.float()) @ p["W_enc"]  # (d_sae)
     p["b_enc"] = p["b_enc"] + shift
     if "b_mag" in p:
         p["b_mag"] = p["b_mag"] + p["r_mag"].exp() * shift

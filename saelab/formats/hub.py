@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 from saelab.errors import SaelabError, nearest
 from saelab.formats import catalog
@@ -22,18 +22,30 @@ OFFLINE = {
 }  # fmt: skip
 
 
-def locate(source: str, sae_id: str | None) -> tuple[Path, str, dict[str, Any], str | None]:
-    """(path, name it is known by, facts the catalog knows, format the catalog knows)."""
+class Place(NamedTuple):
+    """Where the files of an SAE are, the name they are known by, and what the catalog knows about them."""
+
+    path: Path
+    hint: str
+    listed: dict[str, Any]
+    form: str | None = None
+    fetched: bool = True
+
+
+def locate(source: str, sae_id: str | None) -> Place:
+    """Find the SAE, and fetch it if it is on the hub."""
     path = Path(source).expanduser()
     if path.exists():
-        return _inside(path, sae_id), source if sae_id is None else f"{source}/{sae_id}", {}, None
+        hint = source if sae_id is None else f"{source}/{sae_id}"
+        return Place(_inside(path, sae_id), hint, {}, fetched=False)
     entry = catalog.find(source, sae_id)
     if entry is not None:
         repo, inner = entry["repo"], entry["path"]
-        return _fetch(repo, inner), f"{repo}/{inner}", entry["given"], entry["format"]
+        return Place(_fetch(repo, inner), f"{repo}/{inner}", catalog.facts(entry), entry["format"])
     if re.fullmatch(r"[\w.-]+/[\w.-]+", source) and not source.startswith("."):
         chosen = _choose(source, ids_of(_files(source)), sae_id)
-        return _fetch(source, chosen), f"{source}/{chosen}".rstrip("/."), {}, None
+        listed = catalog.facts(catalog.at(source, chosen))
+        return Place(_fetch(source, chosen), f"{source}/{chosen}".rstrip("/."), listed)
     close = catalog.suggest(source)
     hint = f" Did you mean {' or '.join(map(repr, close))} of the catalog?" if close else ""
     raise SaelabError(f"no folder or file {source!r}, and it is no org/repo name of the hub.{hint}")

@@ -62,16 +62,32 @@ class SAEFiles:
         What the user says about the SAE because the file does not, such as ``{"k": 50}``.
     hint
         Name the files are known by, such as the hub repository; formats that keep facts in names read it.
+    fetched
+        Whether they are from the hub.
+    listed
+        What the catalog says about the SAE; it yields to the files and to the user.
     """
 
-    def __init__(self, path: Path, given: dict[str, Any] | None = None, hint: str = ""):
+    def __init__(
+        self,
+        path: Path,
+        given: dict[str, Any] | None = None,
+        hint: str = "",
+        listed: dict[str, Any] | None = None,
+        fetched: bool = False,
+    ):
         self.path = path
         self.folder = path if path.is_dir() else path.parent
         self.given, self.hint = dict(given or {}), hint or str(path)
+        self.listed, self.fetched = dict(listed or {}), fetched
         self._read: dict[tuple[str, Path], Any] = {}
 
     def __str__(self) -> str:
         return str(self.path)
+
+    def fact(self, key: str, default: Any = None) -> Any:
+        """What the user says about the SAE, or else the catalog."""
+        return self.given.get(key, self.listed.get(key, default))
 
     @property
     def names(self) -> str:

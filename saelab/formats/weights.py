@@ -69,7 +69,8 @@ class Weights:
             raise SaelabError(f"{self.where}: {name} must have shape {shape}, got {tuple(t.shape)}")
         for axis, size in zip(axes, t.shape, strict=True):
             self._fits(name, axis, size, shape, tuple(t.shape))
-        return t
+        # what readers calculate with (biases, thresholds) is calculated in float32 at least
+        return t.float() if t.ndim < 2 and t.dtype in (torch.bfloat16, torch.float16) else t
 
     def map(self, names: Mapping[str, str], *, out: str = "d_in") -> dict[str, Tensor]:
         """Parameters of ours, taken by the names they have in the file; see :data:`PARAMETERS`.
@@ -205,8 +206,9 @@ class Keys:
 
 
 def stored_dtype(tensors: Iterable[Tensor], where: object) -> str:
-    """The dtype an SAE of these weights computes in: theirs; double precision becomes single."""
-    widest = max((t.dtype for t in tensors), key=lambda d: torch.finfo(d).bits)
+    """The dtype in which these weights are stored (their matrices); double precision becomes single."""
+    matrices = [t.dtype for t in tensors if t.ndim > 1]
+    widest = max(matrices, key=lambda d: torch.finfo(d).bits)
     name = str(widest).removeprefix("torch.")
     if name == "float64":
         return "float32"

@@ -32,7 +32,8 @@ def scale(sae: SAE) -> SAE:
     c = sae.config
     if c.normalize in PER_ROW:
         raise SaelabError(f"{c.normalize} divides each row by its own size: it cannot be folded into weights")
-    s_in, s_out = sae._input_scale(sae.W_dec), sae._target_scale(sae.W_dec)
+    wide = sae.b_dec.new_empty(0, dtype=torch.promote_types(sae.b_dec.dtype, torch.float32))
+    s_in, s_out = sae._input_scale(wide), sae._target_scale(wide)
     if c.normalize == "none":
         s_in, s_out = torch.ones_like(s_in), torch.ones_like(s_out)
     # the encoder and the decoder are multiplied by different factors, so they are not tied any more; a
@@ -76,12 +77,37 @@ def norms(sae: SAE) -> SAE:
         raise SaelabError(
             "a tied SAE has one matrix: its decoder rows cannot be shortened without the encoder's"
         )
-    if sae.arch.trained_as:
-        new = _copy(sae, arch=sae.arch.trained_as, k=None, prefixes=None)
-        new.threshold.copy_(sae.threshold.clamp_min(0))
-    else:
-        new = _copy(sae, floor=c.floor * float(n.max()) if c.floor else 0.0)
+    new = (
+        jumprelu(sae)
+        if sae.arch.trained_as
+        else _copy(sae, floor=c.floor * float(n.max()) if c.floor else 0.0)
+    )
     shorten(new, n)
+    return new
+
+
+@torch.no_grad()
+def jumprelu(sae: SAE) -> SAE:
+    """A JumpReLU copy with the threshold that ``sae`` has for all latents.
+
+    BatchTopK and Matryoshka: the same SAE once it is trained. TopK with a floor: the floor becomes the threshold and
+    the limit of k is lost, so a token on which more than k latents exceed the floor has more of them on; every other
+    token has the same latents.
+
+    Raises
+    ------
+    SaelabError
+        For an SAE without such a threshold.
+    """
+    c = sae.config
+    if c.arch == "jumprelu":
+        return _copy(sae)
+    if not (sae.arch.trained_as or c.floor):
+        raise SaelabError(
+            f"a {c.arch} SAE{' without a floor' * (c.arch == 'topk')} has no threshold that would make it JumpReLU"
+        )
+    new = _copy(sae, arch="jumprelu", k=None, prefixes=None, floor=0.0)
+    new.threshold.copy_(torch.full((), c.floor) if c.floor else sae.threshold.clamp_min(0))
     return new
 
 
@@ -102,9 +128,10 @@ def row_lengths(sae: SAE) -> Tensor:
 
 
 def _copy(sae: SAE, **changes: object) -> SAE:
-    """A new SAE with the same numbers under a changed configuration."""
-    new = type(sae)(replace(sae.config, **changes))  # type: ignore[arg-type]
-    new = new.to(sae.W_dec.device, sae.W_dec.dtype)
+    """A new SAE with the same numbers under a changed configuration, in float32: half precision would round what is
+    multiplied next."""
+    new = type(sae)(replace(sae.config, dtype="float32", **changes))  # type: ignore[arg-type]
+    new = new.to(sae.W_dec.device, torch.promote_types(sae.W_dec.dtype, torch.float32))
     own = dict(new.named_parameters())
     for name, parameter in sae.named_parameters():
         if name in own and own[name].shape == parameter.shape:

@@ -145,6 +145,8 @@ class SAE(nn.Module):
         >>> sae.pre_activations(torch.zeros(2, sae.config.d_in)).shape
         torch.Size([2, 64])
         """
+        if self.config.split_bias:
+            return (x - self.b_in) @ self.W_enc + self.b_enc  # (rows, d_sae)
         return F.linear(x - self.b_in, self.W_enc.T, self.b_enc)  # (rows, d_sae)
 
     def _flat(self, x: Tensor) -> Tensor:
@@ -281,6 +283,18 @@ class SAE(nn.Module):
         True
         """
         return folding.norms(self)
+
+    def as_jumprelu(self) -> SAE:
+        """A JumpReLU copy of an SAE with one threshold (BatchTopK, Matryoshka, TopK with a floor), for libraries that
+        have no such SAE; see :func:`saelab.sae.folding.jumprelu` for what changes.
+
+        Examples
+        --------
+        >>> zoo = sl.load_sae("zoo")
+        >>> sl.save_sae(zoo.as_jumprelu(), folder / "export", format="saelens").name
+        'export'
+        """
+        return folding.jumprelu(self)
 
     # -------------------------------------------------------------------------------------- keep and show
 

@@ -33,6 +33,8 @@ SAE_ID = {
     "circuit_tracer_clt/relu": "W_enc_1.safetensors",
     "circuit_tracer_clt/jumprelu": "W_enc_1.safetensors",
 }
+GIVEN |= {f"{name}_half": facts for name, facts in GIVEN.items()}
+SAE_ID |= {f"{name}_half": sae_id for name, sae_id in SAE_ID.items()}
 READ = sorted(f"{p.parent.name}/{p.stem}" for p in FIXTURES.glob("*/*.npz"))
 FOREIGN = tuple(name for name in WRITABLE if name != "saelab")
 

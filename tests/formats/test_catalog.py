@@ -158,3 +158,88 @@ def test_embeddings_are_refused(tmp_path):
     shutil.copytree(FIXTURES / "gemma_scope/res", place)
     with pytest.raises(SaelabError, match="token embeddings, in units that the files do not say"):
         load_sae(tmp_path / "gemma-scope-2b-pt-res", sae_id="embedding/width_4k/average_l0_6")
+
+
+# ------------------------------------------------------------------- what only the catalog knows (D07)
+
+# release and id, fixture in its place, what is left out of the files, what the files say themselves
+LISTED = {
+    "linear_pair": ("deepseek-r1-distill-llama-8b-qresearch", None, "linear_pair/relu", (), {}),
+    "saelens": ("gpt2-small-res-jb", "blocks.8.hook_resid_pre", "saelens/v2_relu",
+                ("model_name", "hook_point", "activation_fn_str"), {}),
+    "gemma_scope_2": ("gemma-scope-2-12b-it-att", "layer_12_width_16k_l0_big", "gemma_scope_2/res", (),
+                      {"model": "gemma-3-1b-pt"}),
+    "gemma_scope": ("gemma-scope-27b-pt-res", "layer_10/width_131k/average_l0_106", "gemma_scope/res", (), {}),
+    "goodfire": ("goodfire-llama-3.1-8b-instruct", None, "goodfire/relu", (), {}),
+    "dictionary_learning": ("gpt-oss-20b-andyrdt", "resid_post_layer_3_trainer_0",
+                            "dictionary_learning/BatchTopKSAE", ("trainer.lm_name", "trainer.submodule_name"), {}),
+    "llama_scope": ("llama_scope_lxa_32x", "l0a_32x", "llama_scope/jumprelu", (),
+                    {"hook_in": "blocks.8.hook_resid_post"}),
+    "r1_distill": ("llama_scope_r1_distill", "l15r_800m_slimpajama", "llama_scope/distilled", (), {}),
+    "circuit_tracer": ("mwhanna-qwen3-14b-transcoders", "layer_3", "circuit_tracer/relu", ("config.yaml",), {}),
+    "qwen_scope": ("qwen-scope-3-1.7b-base-w32k-l100", "layer7", None, (), {}),
+}  # fmt: skip
+
+
+@pytest.fixture
+def listed(cache):
+    """Put files where an entry of the catalog says that they are, without the keys ``left_out``."""
+    import shutil
+
+    def put(entry, fixture, left_out):
+        target = cache / f"models--{entry['repo'].replace('/', '--')}"
+        place = target / "snapshots" / ("0" * 40) / entry["path"]
+        place.parent.mkdir(parents=True)
+        (target / "refs").mkdir()
+        (target / "refs" / "main").write_text("0" * 40)
+        if fixture is None:  # Qwen Scope's: k = 100 needs more latents than a fixture has
+            shapes = {"W_enc": (128, 8), "W_dec": (8, 128), "b_enc": (128,), "b_dec": (8,)}
+            torch.save({name: torch.zeros(shape) for name, shape in shapes.items()}, place)
+            return
+        single = place.suffix in (".pt", ".pth", ".safetensors")
+        folder = place.parent if single else place
+        shutil.copytree(FIXTURES / fixture, folder, dirs_exist_ok=True)
+        if single:
+            next(p for p in folder.iterdir() if p.suffix == place.suffix).rename(place)
+        for path in [p for p in folder.iterdir() if p.suffix in (".json", ".yaml")]:
+            if path.name in left_out:
+                path.unlink()
+                continue
+            config = json.loads(path.read_text())
+            for key in left_out:
+                part, _, last = key.rpartition(".")
+                (config[part] if part else config).pop(last)
+            path.write_text(json.dumps(config))
+
+    return put
+
+
+def test_D07_every_format_of_the_catalog_is_tried():
+    tried = {(catalog.find(release, sae_id) or {})["format"] for release, sae_id, *_ in LISTED.values()}
+    # numbered files say both; those of cross-layer transcoders have a config.yaml that does
+    assert tried | {"numbered", "circuit_tracer_clt"} == set(sl.catalog()["format"])
+
+
+@pytest.mark.parametrize("by", ["name", "repository"])
+@pytest.mark.parametrize("case", LISTED)
+def test_D07_model_and_hook_point_come_from_the_catalog(case, by, listed):
+    release, sae_id, fixture, left_out, said = LISTED[case]
+    entry = catalog.find(release, sae_id)
+    assert entry is not None
+    listed(entry, fixture, left_out)
+    where = (release, sae_id) if by == "name" else (entry["repo"], entry["path"])
+    config = load_sae(where[0], sae_id=where[1]).config
+    wanted = {"model": entry["model"], "hook_in": entry["hook"]} | said  # files outrank the catalog
+    assert {key: getattr(config, key) for key in wanted} == wanted
+    if entry["hook"].endswith("mlp.hook_in"):
+        assert config.hook_out == "blocks.3.hook_mlp_out"
+    other = "blocks.5.hook_resid_post"
+    if "hook_in" not in said and case not in (
+        "gemma_scope",
+        "goodfire",
+        "linear_pair",
+        "r1_distill",
+        "qwen_scope",
+    ):
+        facts = {"hook_in": other, "hook_out": other}  # the user outranks the catalog
+        assert load_sae(where[0], sae_id=where[1], given=facts).config.hook_in == other

@@ -109,3 +109,40 @@ def test_tied_is_refused_and_a_silent_row_stays():
 def test_an_sae_says_how_long_its_rows_are():  # C25
     assert "fold_norms() makes them 1" in make("relu")._repr_html_()
     assert "fold_norms" not in make("relu").fold_norms()._repr_html_()
+
+
+# ------------------------------------------------------------------------------------------ half precision (D13)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("way", ["fold", "fold_norms", "as_jumprelu"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_D13_folding_does_not_round_half_precision(kind, way, dtype):
+    narrow = make(kind, dtype)
+    wide = make(kind, dtype).to(torch.float32)  # the same rounded weights, computed with in float32
+    try:
+        folded, want = getattr(narrow, way)(), getattr(wide, way)()
+    except SaelabError:
+        return  # refused whatever the dtype is
+    assert folded.config.dtype == "float32"
+    assert all(p.dtype == torch.float32 for p in folded.parameters())
+    for (name, a), b in zip(folded.named_parameters(), want.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-6, msg=name)
+
+
+def test_D15_one_threshold_becomes_one_for_each_latent():
+    x = rows(200)
+    for kind in ("batchtopk", "matryoshka"):
+        sae = make(kind)
+        torch.testing.assert_close(sae.as_jumprelu().encode(x), sae.encode(x))
+    sae = make("topk_floor")
+    x = x * torch.linspace(0, 1, len(x))[:, None]  # weak rows too
+    on = (sae.pre_activations(x) > sae.config.floor).sum(1)
+    few = on <= sae.config.k
+    assert 0 < int(few.sum()) < len(x)
+    same = sae.as_jumprelu().encode(x)
+    torch.testing.assert_close(same[few], sae.encode(x)[few])
+    assert torch.equal((same > 0).sum(1), on)
+    for kind in ("topk", "relu", "gated"):
+        with pytest.raises(SaelabError, match="has no threshold that would make it JumpReLU"):
+            make(kind).as_jumprelu()

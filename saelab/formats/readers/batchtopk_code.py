@@ -7,7 +7,7 @@ BatchTopK keeps no threshold, so what a token's latents are would depend on the 
 
 from __future__ import annotations
 
-from saelab.formats.common import assemble
+from saelab.formats.common import assemble, said_dtype
 from saelab.formats.format import Layout
 from saelab.formats.source import SAEFiles
 from saelab.formats.weights import SAME
@@ -40,5 +40,5 @@ def read(src: SAEFiles) -> SAE:
         src, w, tensors, NAME, arch=arch, k=keys.take("top_k", kind=int) if arch == "topk" else None,
         normalize="layer_norm" if keys.take("input_unit_norm", False, kind=bool) else "none",
         input_bias="none" if arch == "jumprelu" else "decoder",
-        hook_in=keys.text("hook_point"), model=keys.text("model_name"), record=keys.rest(),
+        hook_in=keys.text("hook_point"), model=keys.text("model_name"), dtype=said_dtype(keys), record=keys.rest(),
     )  # fmt: skip

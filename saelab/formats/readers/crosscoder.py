@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from saelab.formats.common import assemble, need
+from saelab.formats.common import assemble, need, said_dtype
 from saelab.formats.format import Layout
 from saelab.formats.source import SAEFiles
 from saelab.sae import SAE
@@ -49,4 +49,5 @@ def read(src: SAEFiles) -> SAE:
     return assemble(
         src, w, tensors, NAME, arch="relu", input_bias="none", widths=(width,) * models, normalize="scale",
         hook_in="+".join([hook] * models) if hook else names, model=names, scale=scale,
+        dtype=said_dtype(keys, "enc_dtype"),
     )  # fmt: skip

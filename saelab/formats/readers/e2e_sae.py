@@ -61,6 +61,6 @@ def read(src: SAEFiles) -> SAE:
     begins = points[hook] + "."
     w = Weights({name.removeprefix(begins): t for name, t in data.items() if name.startswith(begins)}, path)
     tensors = w.map(TENSORS)
-    tensors["W_dec"] = F.normalize(tensors["W_dec"], dim=1)
+    tensors["W_dec"] = F.normalize(tensors["W_dec"].float(), dim=1)
     model = src.config(CONFIG, needed=False).text("tlens_model_name")
     return assemble(src, w, tensors, NAME, arch="relu", input_bias="none", hook_in=hook, model=model)

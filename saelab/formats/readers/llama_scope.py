@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from saelab.errors import SaelabError
-from saelab.formats.common import assemble, need
+from saelab.formats.common import assemble, by_length, need
 from saelab.formats.format import Layout
 from saelab.formats.source import SAEFiles
 from saelab.formats.weights import LINEAR, Keys, Weights
@@ -62,8 +62,8 @@ def _original(src: SAEFiles, keys: Keys, w: Weights) -> tuple[dict[str, Tensor],
     tensors = w.map(LINEAR, out="d_out")
     threshold = tensors["b_enc"].new_full((w.sizes["d_sae"],), jump)
     if keys.take("sparsity_include_decoder_norm", False):  # compared in units of the row's length
-        threshold = jump / tensors["W_dec"].float().norm(dim=1)
-    tensors["threshold"] = threshold.to(tensors["b_enc"].dtype)
+        threshold = by_length(jump, tensors["W_dec"])
+    tensors["threshold"] = threshold
     return tensors, {
         "normalize": "scale", "scale": scale, "scale_out": None if scale_out == scale else scale_out
     }  # fmt: skip

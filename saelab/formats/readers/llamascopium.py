@@ -14,7 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from saelab.errors import SaelabError, unknown
-from saelab.formats.common import assemble
+from saelab.formats.common import assemble, by_length, said_dtype
 from saelab.formats.format import Layout
 from saelab.formats.source import SAEFiles
 from saelab.formats.weights import Weights
@@ -66,14 +66,14 @@ def read(src: SAEFiles) -> SAE:
     w.skip(*(AVERAGE + hook for hook in hooks.values()))
     return assemble(
         src, w, tensors, NAME, arch=arch, k=keys.take("top_k", kind=int) if arch == "topk" else None,
-        input_bias="none", normalize=normalize, record=keys.rest(), **hooks, **scales,
+        input_bias="none", normalize=normalize, dtype=said_dtype(keys), record=keys.rest(), **hooks, **scales,
     )  # fmt: skip
 
 
 def _in_units(tensors: dict[str, Tensor], arch: str, src: SAEFiles) -> None:
-    length = tensors["W_dec"].float().norm(dim=1).to(tensors["W_dec"].dtype)  # (d_sae)
+    length = tensors["W_dec"].float().norm(dim=1)  # (d_sae)
     if arch == "jumprelu":
-        tensors["threshold"] = tensors["threshold"] / length
+        tensors["threshold"] = by_length(tensors["threshold"], tensors["W_dec"])
     elif arch == "topk" and not bool(((length - 1).abs() < 1e-2).all()):
         raise SaelabError(
             f"{src} picks its k latents by how far they move the output, with decoder rows of different "

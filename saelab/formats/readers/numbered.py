@@ -5,7 +5,7 @@ subtracted from the input. The config gives ``act_size`` and ``dict_size``, and 
 from __future__ import annotations
 
 from saelab.errors import SaelabError
-from saelab.formats.common import assemble
+from saelab.formats.common import assemble, said_dtype
 from saelab.formats.format import Layout
 from saelab.formats.source import SAEFiles
 from saelab.formats.weights import SAME
@@ -42,5 +42,5 @@ def read(src: SAEFiles) -> SAE:
     w.expect(str(keys.where), d_in=d_in, d_sae=keys.take("dict_size", None, kind=(int, type(None))))
     return assemble(
         src, w, w.map(SAME), NAME, arch="relu", hook_in=keys.text("act_name"), model=keys.text("model_name"),
-        record=keys.rest(),
+        dtype=said_dtype(keys, "enc_dtype"), record=keys.rest(),
     )  # fmt: skip

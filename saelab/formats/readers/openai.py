@@ -86,7 +86,7 @@ def _activation(src: SAEFiles, data: dict[str, Any], path: Path) -> dict[str, An
             f"{path}: TopK followed by {post!r}; only ReLU is known, without it latents may be negative"
         )
     # not stored: TopK means layer norm, unless the user knows that training went without
-    return {"arch": "topk", "k": k, "normalize": src.given.get("normalize", "layer_norm")}
+    return {"arch": "topk", "k": k, "normalize": src.fact("normalize", "layer_norm")}
 
 
 def _where(path: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from saelab import files
 from saelab.errors import SaelabError, unknown
-from saelab.formats.common import assemble, check_can, is_transcoder, need, parameters, renamed
+from saelab.formats.common import assemble, check_can, is_transcoder, need, parameters, renamed, said_dtype
 from saelab.formats.format import Layout
 from saelab.formats.source import SAEFiles
 from saelab.formats.weights import SAME, Keys, Weights
@@ -51,7 +51,7 @@ NORMALIZE = {
 REFUSED = {"finetuning_scaling_factor": "what it does differs between versions"}
 # keys that only steered training, or say where things ran
 TRAINING = (
-    "device", "dtype", "l1_coefficient", "l1_warm_up_steps", "lp_norm", "noise_scale", "mse_loss_normalization",
+    "device", "l1_coefficient", "l1_warm_up_steps", "lp_norm", "noise_scale", "mse_loss_normalization",
     "decoder_init_norm", "aux_loss_coefficient", "topk_threshold_lr", "jumprelu_init_threshold",
     "jumprelu_bandwidth", "jumprelu_sparsity_loss_mode", "jumprelu_tanh_scale", "l0_coefficient",
     "l0_warm_up_steps", "pre_act_loss_coefficient", "use_sparse_activations", "sae_lens_version",
@@ -98,11 +98,12 @@ def read(src: SAEFiles) -> SAE:
     widths = keys.take("matryoshka_widths", None)
     if arch == "matryoshka":
         facts["prefixes"] = _prefixes(widths, w.sizes["d_sae"], where)
+    said = said_dtype(keys)  # which the library follows where it loads from a disk, and not from the hub
     record = {"saelens": meta.rest()}
     if not flat:
         keys.skip(*TRAINING)
         keys.finish()
-    return assemble(src, w, tensors, NAME, record=record, **facts)
+    return assemble(src, w, tensors, NAME, record=record, dtype="float32" if src.fetched else said, **facts)
 
 
 def _architecture(src: SAEFiles, keys: Keys, flat: bool) -> tuple[str, int | None]:
@@ -140,9 +141,7 @@ def _architecture(src: SAEFiles, keys: Keys, flat: bool) -> tuple[str, int | Non
 def _inputs(src: SAEFiles, keys: Keys, flat: bool) -> dict[str, Any]:
     # flat configs from before the keys existed always subtracted it; what normalize would say may be known elsewhere
     subtracts = keys.take("apply_b_dec_to_input", *((True,) if flat else ()), kind=bool)
-    normalize = keys.choose(
-        "normalize_activations", NORMALIZE, *((src.given.get("normalize"),) if flat else ())
-    )
+    normalize = keys.choose("normalize_activations", NORMALIZE, *((src.fact("normalize"),) if flat else ()))
     keys.choose("reshape_activations", {"none": True, "hook_z": True}, "none")
     keys.refuse(REFUSED)
     return {"input_bias": "decoder" if subtracts else "none", "normalize": normalize}
@@ -192,10 +191,10 @@ def _prefixes(widths: Any, d_sae: int, where: Path) -> tuple[int, ...]:
 
 def _fold_norms(tensors: dict[str, Tensor]) -> None:
     """Latents were compared, and are given out, in units of their decoder row's length."""
-    norm = tensors["W_dec"].norm(dim=1)  # (d_sae)
+    norm = tensors["W_dec"].float().norm(dim=1)  # (d_sae)
     tensors["W_enc"] = tensors["W_enc"] * norm
-    tensors["b_enc"] = tensors["b_enc"] * norm
-    tensors["W_dec"] = tensors["W_dec"] / norm[:, None]
+    tensors["b_enc"] = tensors["b_enc"] * norm  # a row of length 0: a latent that is never on
+    tensors["W_dec"] = tensors["W_dec"] / torch.where(norm > 0, norm, 1.0)[:, None]
 
 
 def write(sae: SAE, path: Path) -> Path:
@@ -232,7 +231,7 @@ def write(sae: SAE, path: Path) -> Path:
     config = {
         "d_in": c.d_in,
         "d_sae": c.d_sae,
-        "dtype": c.dtype,
+        "dtype": str(tensors["W_enc"].dtype).removeprefix("torch."),
         "device": "cpu",
         "apply_b_dec_to_input": subtracts,
         "normalize_activations": "constant_norm_rescale" if c.normalize == "constant_norm" else c.normalize,

@@ -50,7 +50,7 @@ def read(src: SAEFiles) -> SAE:
     tensors = w.map(TENSORS | (SKIP if skip else {}), out="d_out")
     module = src.folder.name
     return assemble(
-        src, w, tensors, NAME, arch="topk", k=k, input_bias="none" if transcode else "decoder", skip=skip,
+        src, w, tensors, NAME, arch="topk", dtype=None, k=k, input_bias="none" if transcode else "decoder", skip=skip,
         hook_in=hook_of_module(module, reads=transcode), hook_out=hook_of_module(module) if transcode else None,
         record={"module": module},
     )  # fmt: skip

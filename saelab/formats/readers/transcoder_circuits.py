@@ -8,7 +8,7 @@ refused. Load such a file there and save ``{"cfg": vars(sae.cfg), "state_dict": 
 from __future__ import annotations
 
 from saelab.errors import SaelabError
-from saelab.formats.common import assemble
+from saelab.formats.common import assemble, said_dtype
 from saelab.formats.format import Layout
 from saelab.formats.source import SAEFiles
 from saelab.formats.weights import SAME, Keys, Weights
@@ -40,4 +40,5 @@ def read(src: SAEFiles) -> SAE:
         src, w, w.map(TENSORS, out="d_out"), NAME, arch="relu", input_bias="own",
         hook_in=cfg.take("hook_point", None), hook_out=cfg.take("out_hook_point", None),
         model=cfg.take("model_name", None), context=cfg.take("context_size", None),
+        dtype=said_dtype(cfg),
     )  # fmt: skip
