@@ -79,8 +79,12 @@ def faulty(size: float) -> Iterator[None]:
 def _count(kind: str) -> None:
     if not _heard:
         return
-    lines = [f for f in traceback.extract_stack() if f.filename.startswith(str(ROOT / "saelab"))]
-    where = f"{Path(lines[-1].filename).name}:{lines[-1].lineno}" if lines else "outside"
+    where = "outside"
+    for frame in traceback.extract_stack():
+        if frame.filename.startswith(str(ROOT / "saelab")):
+            where = f"{Path(frame.filename).name}:{frame.lineno}"
+        elif {"transformers", "transformer_lens"} & set(Path(frame.filename).parts):
+            where = "the model"  # which asks once a pass whether a mask is all true
     for count in _heard:
         count[f"{kind} at {where}"] += 1
 
@@ -151,7 +155,7 @@ def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     if func is aten.is_pinned.default:
         return False
     _check_mixed(func, args, kwargs)
-    if func in _ASKED:
+    if func in _ASKED and kwargs.get("output_size") is None:
         _count(_ASKED[func])
     if func in _INDEX and any(
         i is not None and i.dtype == torch.bool and isinstance(i, Pretended) for i in args[1]

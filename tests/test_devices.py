@@ -15,6 +15,9 @@ from helpers import SENTENCES, random_sae, tiny_folder, tiny_model
 import saelab as sl
 from saelab.evaluation import ablation_sparsity, absorption, probe_loss, probe_perturbation, sparse_probing
 from saelab.interventions.edits import MODES
+from saelab.n2g.fit.probe import Prober
+from saelab.sae.archs import ARCHS
+from saelab.training.spec import make_options
 
 HOOK = "blocks.0.hook_resid_post"
 WORDS = " ".join(SENTENCES).split()
@@ -253,3 +256,66 @@ def test_D28_a_device_whose_numbers_are_not_the_cpus_is_named():
             sl.load_model(tiny_folder(), device="pretend", dtype=dtype)
         with pretended.faulty(5.0), pytest.raises(sl.SaelabError, match="device 'pretend'"):
             sl.load_model(tiny_folder(), device="pretend", dtype=dtype)
+
+
+# ------------------------------------------------------------------------------------------------- who waits for it
+
+# waits for the device in a training step, until latents can be dead; from then on one more where dead ones are revived
+STEP = {"topk": 1, "batchtopk": 1, "matryoshka": 1, "relu": 1, "gated": 2, "jumprelu": 2}
+REVIVED = {"topk", "batchtopk", "matryoshka", "jumprelu"}
+
+
+@pytest.mark.parametrize("arch", STEP)
+def test_D42_a_training_step_waits_for_the_device_no_more_than_it_needs(arch):
+    pretended.install()
+    config = sl.SAEConfig(arch, d_in=8, d_sae=24, k=3 if ARCHS[arch].needs_k else None)
+    recipe = sl.training.TrainConfig(tokens=1000, batch=20, dead_after=200, precision="float32")
+    options = make_options(arch, {"resample": 0} if arch in ("relu", "gated") else {}, 3)
+    trainer = sl.training.Trainer(random_like(config).to("pretend"), recipe, 1.0, 50, options)
+    for step in range(20):
+        with pretended.waits() as count:
+            trainer.step(torch.randn(20, 8, generator=torch.Generator().manual_seed(step)))
+        later = int(arch in REVIVED and step > 10)
+        assert sum(count.values()) == STEP[arch] + later, count
+
+
+def random_like(config: sl.SAEConfig) -> sl.SAE:
+    sae = sl.SAE(config)
+    with torch.no_grad():
+        for p in (sae.W_enc, sae.W_dec):
+            p.copy_(torch.randn(p.shape, generator=torch.Generator().manual_seed(0)))
+    return sae
+
+
+def own(count: Any) -> int:
+    """Waits in the library itself."""
+    return sum(n for where, n in count.items() if "the model" not in where)
+
+
+def test_D42_indexing_waits_for_the_device_four_times_a_batch():
+    w = world(("pretend", "pretend"))
+    counts, batches = [], []
+    for n in (20, 40):
+        with pretended.waits() as count:
+            sl.LatentIndex.build(w.model, w.sae, TEXTS[:n], batch_tokens=128, **QUIET)
+        counts.append(own(count))
+        batches.append(sum("codes" in where for where in count.elements()))
+    assert counts[1] - counts[0] == 4 * (batches[1] - batches[0]) > 0
+
+
+def test_D42_probing_waits_for_the_device_once_a_pass():
+    w = world(("pretend", "pretend"))
+    prober = Prober(w.model, w.sae, [w.latent, 1], bos=0, batch_tokens=64)
+    with pretended.waits() as count:
+        prober.ask([tuple(range(1, n)) for n in range(2, 20)])
+    assert own(count) == prober.forwards > 1
+
+
+def test_D42_generation_waits_for_the_device_twice_a_token():
+    w = world(("pretend", "pretend"))
+    counts = []
+    for n in (4, 8):
+        with pretended.waits() as count:
+            sl.generate(w.model, w.sae, "The red fox", {w.latent: 4.0}, max_new_tokens=n, stop_at_end=False)
+        counts.append(own(count))
+    assert counts[1] - counts[0] == 2 * 4

@@ -67,16 +67,18 @@ def largest(task: Task, count: int) -> tuple[Entries, Tensor]:
     if task.fast:
         values = task.exact(rows, indices)  # (nnz,)
     keep = values.topk(min(count, len(values)), sorted=False).indices.sort().values  # row order again
-    keep = keep[values[keep] > 0]
+    if task.fast:  # else all of them are above the floor
+        keep = keep[values[keep] > 0]
     return Entries(rows[keep], indices[keep], (pre.shape[0], pre.shape[1])), values[keep]
 
 
-def _floor(pre: Tensor, count: int) -> float:
+def _floor(pre: Tensor, count: int) -> Tensor:
     flat = pre.reshape(-1)
     step = max(1, len(flat) // (1 << 17)) | 1  # odd, so that it does not always meet the same latents
     sample = flat[::step].float()
     rank = int(1.3 * count / step) + 16
-    return 0.0 if rank >= len(sample) else max(0.0, float(sample.topk(rank, sorted=False).values.min()))
+    none = sample.new_zeros(())
+    return none if rank >= len(sample) else sample.topk(rank, sorted=False).values.min().clamp_min(0)
 
 
 def chosen(task: Task) -> tuple[Entries, Tensor, dict[str, Tensor]]:
@@ -89,7 +91,7 @@ def chosen(task: Task) -> tuple[Entries, Tensor, dict[str, Tensor]]:
         return entries, z, {}
     old = task.p.extra["threshold"].detach()
     smallest = values.min().to(old.dtype)
-    new = smallest if old < 0 else old + options.threshold_rate * (smallest - old)
+    new = torch.where(old < 0, smallest, old + options.threshold_rate * (smallest - old))
     return entries, z, {"threshold": new}
 
 

@@ -87,7 +87,8 @@ class Codes:
         tensor([0, 0, 1])
         """
         counts = self.offsets.diff()
-        return torch.repeat_interleave(torch.arange(self.n_rows, device=counts.device), counts)
+        row = torch.arange(self.n_rows, device=counts.device)
+        return torch.repeat_interleave(row, counts, output_size=len(self.values))
 
     def dense(self) -> Tensor:
         """(\\*lead, d_sae) with zeros filled in.
@@ -136,7 +137,7 @@ class Codes:
         """
         flat = z.reshape(-1, z.shape[-1])  # (rows, d_sae)
         row, index = (flat > 0).nonzero(as_tuple=True)
-        counts = torch.bincount(row, minlength=len(flat))
+        counts = (flat > 0).sum(-1)
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         return cls(flat[row, index], index, offsets, tuple(z.shape[:-1]), z.shape[-1], stats, skip)
 
@@ -155,4 +156,5 @@ class Codes:
         active = values > 0  # (rows, k)
         counts = active.sum(-1)
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-        return cls(values[active], indices[active], offsets, lead, d_sae, stats, skip)
+        place = active.flatten().nonzero().squeeze(1)  # once for both: a GPU is waited for each time
+        return cls(values.flatten()[place], indices.flatten()[place], offsets, lead, d_sae, stats, skip)

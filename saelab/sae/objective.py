@@ -118,7 +118,7 @@ class Task:
     options: Any
     progress: float = 0.0  # share of the run that is done
     sparsity_coef: float = 0.0
-    dead: Tensor | None = None  # (d_sae,) bool
+    dead: Tensor | None = None  # (d_sae,) bool; None where none can be
     aux_k: int = 0
     aux_coef: float = 0.0
     fast: bool = False  # look for candidates in bfloat16
@@ -158,8 +158,9 @@ class Task:
     @functools.cached_property
     def dead_ids(self) -> Tensor:
         """(n,) ids of the latents that the auxiliary loss is to revive."""
-        dead = self.dead if self.dead is not None and self.aux_coef > 0 else self.p.b_enc.new_zeros(0)
-        return dead.nonzero().squeeze(-1)
+        if self.dead is None or self.aux_coef == 0:
+            return self.p.b_enc.new_zeros(0, dtype=torch.long)
+        return self.dead.nonzero().squeeze(-1)
 
     def strongest_dead(self, pre: Tensor) -> tuple[Tensor, Tensor]:
         """The up to ``aux_k`` largest values in ``pre`` (rows, d_sae) of dead latents, and their ids: (rows, k)."""
@@ -217,17 +218,15 @@ def aux_loss(task: Task, recon: Tensor, strongest: tuple[Tensor, Tensor] | None 
     ``mean ‖e - ê‖² / Var(e)`` with ``e = y - ŷ`` held fixed, and ``ê`` made from the ``aux_k`` largest dead
     latents, without a bias: ``b_dec`` is already in ``ŷ``. 0 when no latent is dead. ``strongest`` is what
     :meth:`Task.strongest_dead` gave, where that is known."""
-    zero = task.y.new_zeros(())
     if len(task.dead_ids) == 0:
-        return zero
+        return task.y.new_zeros(())
     residual = (task.y - recon).detach()  # (B, d_out)
     batch = len(residual)
     spread = (residual - residual.mean(0)).square().sum() / batch  # ()
     # a batch of one, or of equal rows, has no spread but for rounding: to divide by that would drown the step
-    if spread <= 1e-9 * residual.square().sum() / batch:
-        return zero
+    real = spread > 1e-9 * residual.square().sum() / batch  # (), never asked for: a GPU would be waited for
     values, ids = task.strongest_dead(task.pre) if strongest is None else strongest  # (B, k)
     entries = Entries.per_row(ids, len(task.p.dec))
     z = task.encode(entries, values.reshape(-1)).relu()  # (B * k,)
     miss = ops.decode_at(z, task.p.dec, entries) - residual  # (B, d_out)
-    return miss.square().sum() / batch / spread
+    return miss.square().sum() / batch / torch.where(real, spread, 1) * real

@@ -162,7 +162,8 @@ class Trainer:
         return Task(
             self.leaves, x, y, c.k, self.variance, self.options, progress=self.progress,
             sparsity_coef=self.options.sparsity_coef(self.sparsity_coef, self.progress),
-            dead=self.dead(), aux_k=self.aux_k, aux_coef=self.config.aux_coef, fast=self.fast, floor=c.floor,
+            dead=self.dead() if self.tokens > self.dead_after else None, aux_k=self.aux_k,
+            aux_coef=self.config.aux_coef, fast=self.fast, floor=c.floor,
             prefixes=c.prefixes or (), widths=c.widths or (), room=self._room,
         )  # fmt: skip
 

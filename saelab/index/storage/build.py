@@ -184,19 +184,22 @@ def _encode_batch(
     with models.lock(model), torch.no_grad():
         hooks = sae.config.hooks  # a crosscoder reads several, side by side
         found = models.run_to_hooks(model, batch.ids, hooks, batch.mask)
-        where = torch.from_numpy(keep).to(found[hooks[0]].device)
-        x = torch.cat([found[h][where] for h in hooks], dim=-1)  # (m, d_in)
-        if not bool(torch.isfinite(x).all()):
-            raise SaelabError(
-                f"activations at {sae.config.hook_in!r} hold NaN or infinity; load the model in float32 or bfloat16"
-            )
+        place = torch.from_numpy(np.flatnonzero(keep)).to(
+            found[hooks[0]].device
+        )  # (m,) a mask would be waited for
+        x = torch.cat([found[h].flatten(0, 1)[place] for h in hooks], dim=-1)  # (m, d_in)
         codes = sae.encode_sparse(x)
         counts, latent, value = codes.offsets.diff(), codes.indices, codes.values.float()
         if threshold > 0:
             strong = value > threshold
             counts = torch.bincount(codes.rows()[strong], minlength=len(x))
             latent, value = latent[strong], value[strong]
-    return token, counts.cpu().numpy(), latent.cpu().numpy(), value.cpu().numpy()
+        counts = torch.cat([counts, x.isfinite().all().to(counts)[None]]).cpu().numpy()
+    if not counts[-1]:
+        raise SaelabError(
+            f"activations at {sae.config.hook_in!r} hold NaN or infinity; load the model in float32 or bfloat16"
+        )
+    return token, counts[:-1], latent.cpu().numpy(), value.cpu().numpy()
 
 
 def _in_order(
