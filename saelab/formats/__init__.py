@@ -36,14 +36,16 @@ def load_sae(
     check: bool = True,
     device: str | None = None,
     dtype: str | None = None,
+    revision: str | None = None,
+    token: str | None = None,
 ) -> SAE:
     """Load an SAE: saelab's own, or one that another library published.
 
     Parameters
     ----------
     source
-        A folder or file, ``org/repo`` on the Hugging Face hub, a name of ``saelab.catalog()``, or ``"zoo"``
-        for the bundled one.
+        A folder or file, a name of ``saelab.catalog()``, ``"zoo"`` for the bundled one, or an address of the Hugging
+        Face hub: ``org/repo``, ``org/repo/folder``, ``org/repo@revision``, ``hf://…``, or a page of huggingface.co.
     format
         One of ``saelab.formats.FORMATS``; None finds out from the files.
     sae_id
@@ -61,6 +63,10 @@ def load_sae(
     dtype
         ``float32``, ``bfloat16`` or ``float16``; None: what the library that owns the format computes in, which for
         most is float32 even where weights are stored in half precision.
+    revision
+        Branch, tag or commit of a repository of the hub; None: its main branch.
+    token
+        Of the hub; None: the one of ``hf auth login``.
 
     Raises
     ------
@@ -79,7 +85,7 @@ def load_sae(
     given = {key: tuple(v) if isinstance(v, list) else v for key, v in (given or {}).items()}
     check_given(given)
     name = str(bundled.ZOO_SAE if str(source) == "zoo" else source)
-    place = hub.locate(name, sae_id)
+    place = hub.locate(name, sae_id, revision, token)
     src = SAEFiles(place.path, given, place.hint, place.listed, place.fetched)
     named = format or place.form
     reader = FORMATS[named] if named is not None else _detect(src)
@@ -99,6 +105,8 @@ def load_sae(
         # files nobody here wrote can be wrong in ways no reader foresees
         why = f"{src} cannot be read as {reader.NAME} ({type(error).__name__}: {error})"
         raise SaelabError(why) from error
+    if place.commit and "loaded" in sae.record:
+        sae.record["loaded"]["revision"] = place.commit
     if dtype is not None:
         sae = sae.to(number_format)
         sae.config = replace(sae.config, dtype=dtype)

@@ -5,17 +5,22 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 from saelab.errors import SaelabError, nearest
+from saelab.files import write_text
 from saelab.formats import catalog
 from saelab.formats.readers import FORMATS
 
 LAYOUTS = [form.LAYOUT for form in FORMATS]
 WEIGHTS = {name for layout in LAYOUTS for name in layout.weights}
+FILES = WEIGHTS | {name for layout in LAYOUTS for name in layout.beside}
 SCAN = 20_000
+SECONDS = 5  # to wait for the hub
 OFFLINE = {
     "ConnectionError", "ConnectError", "Timeout", "TimeoutException", "OfflineModeIsEnabled", "TransportError",
     "ProxyError",
@@ -29,26 +34,74 @@ class Place(NamedTuple):
     hint: str
     listed: dict[str, Any]
     form: str | None = None
-    fetched: bool = True
+    commit: str | None = None  # of the repository they were fetched from
+
+    @property
+    def fetched(self) -> bool:
+        return self.commit is not None
 
 
-def locate(source: str, sae_id: str | None) -> Place:
+def locate(source: str, sae_id: str | None, revision: str | None = None, token: str | None = None) -> Place:
     """Find the SAE, and fetch it if it is on the hub."""
     path = Path(source).expanduser()
     if path.exists():
+        if revision is not None:
+            raise SaelabError(f"{source} is here, and not on the hub: it has no revision {revision!r}")
         hint = source if sae_id is None else f"{source}/{sae_id}"
-        return Place(_inside(path, sae_id), hint, {}, fetched=False)
+        return Place(_inside(path, sae_id), hint, {})
     entry = catalog.find(source, sae_id)
     if entry is not None:
-        repo, inner = entry["repo"], entry["path"]
-        return Place(_fetch(repo, inner), f"{repo}/{inner}", catalog.facts(entry), entry["format"])
-    if re.fullmatch(r"[\w.-]+/[\w.-]+", source) and not source.startswith("."):
-        chosen = _choose(source, ids_of(_files(source)), sae_id)
-        listed = catalog.facts(catalog.at(source, chosen))
-        return Place(_fetch(source, chosen), f"{source}/{chosen}".rstrip("/."), listed)
+        repo, inner = Repo(entry["repo"], revision, token), entry["path"]
+        found, commit = repo.fetch(inner)
+        return Place(found, f"{repo.name}/{inner}", catalog.facts(entry), entry["format"], commit)
+    address = parse(source)
     close = catalog.suggest(source)
     hint = f" Did you mean {' or '.join(map(repr, close))} of the catalog?" if close else ""
-    raise SaelabError(f"no folder or file {source!r}, and it is no org/repo name of the hub.{hint}")
+    if address is None:
+        raise SaelabError(
+            f"no folder or file {source!r}, and it is no address of the hub: org/repo, org/repo/folder, "
+            f"org/repo@revision, or a page of huggingface.co.{hint}"
+        )
+    name, said, inside = address
+    if said and revision and said != revision:
+        raise SaelabError(f"{source!r} names the revision {said!r}, revision={revision!r} another one")
+    wanted = "/".join(part.strip("/") for part in (inside, sae_id) if part) or None
+    try:
+        repo = Repo(name, said or revision, token)
+        chosen = _choose(name, ids_of(repo.files), wanted)
+        found, commit = repo.fetch(chosen)
+    except SaelabError as error:
+        if not (inside and close):
+            raise
+        raise SaelabError(f"{error}.{hint}") from error
+    return Place(
+        found, f"{name}/{chosen}".rstrip("/."), catalog.facts(catalog.at(name, chosen)), None, commit
+    )
+
+
+# what comes before org/repo in an address
+SCHEMES = re.compile(r"hf://(?:models/)?|(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/")
+# a branch, tag or commit; those the hub makes by itself have slashes
+ADDRESS = re.compile(r"([\w-][\w.-]*/[\w.-]+)(?:/([^@]+))?(?:@((?:refs/\w+/)?[^/@]+)(?:/(.+))?)?")
+
+
+def parse(source: str) -> tuple[str, str | None, str] | None:
+    """(org/repo, revision, path in it) of an address of the hub; None if it is none.
+
+    >>> parse("org/repo@v1"), parse("https://huggingface.co/org/repo/tree/main/layer_3")
+    (('org/repo', 'v1', ''), ('org/repo', 'main', 'layer_3'))
+    """
+    scheme = SCHEMES.match(source)
+    rest = unquote(source[scheme.end() :] if scheme else source).split("?")[0].split("#")[0].rstrip("/")
+    if scheme and rest.startswith(("datasets/", "spaces/")):
+        raise SaelabError(f"{source} is no model repository; SAEs are read from those")
+    if not scheme and "://" in source:
+        raise SaelabError(f"{source} is not of huggingface.co; download it, and give the folder it is in")
+    page = re.fullmatch(r"([^/@]+/[^/@]+)/(?:tree|blob|resolve|raw)/((?:refs/\w+/)?[^/]+)(?:/(.+))?", rest)
+    if page is not None and scheme:
+        return page[1], page[2], page[3] or ""
+    match = ADDRESS.fullmatch(rest)
+    return None if match is None else (match[1], match[3], match[2] or match[4] or "")
 
 
 def _inside(path: Path, sae_id: str | None) -> Path:
@@ -89,8 +142,11 @@ def ids_of(files: Iterable[str]) -> list[str]:
 def _choose(repo: str, ids: list[str], sae_id: str | None) -> str:
     """The one SAE that is meant, or an error that lists what there is."""
     if sae_id is not None:
-        if sae_id.strip("/") in ids:
-            return sae_id.strip("/")
+        wanted = PurePosixPath(sae_id.strip("/"))
+        if wanted.name in FILES:  # a file of the SAE in that folder
+            wanted = wanted.parent
+        if wanted.as_posix() in ids:
+            return wanted.as_posix()
         raise _no_id(repo, sae_id, ids)
     if len(ids) == 1:
         return ids[0]
@@ -113,41 +169,87 @@ def _no_id(repo: str, sae_id: str, ids: list[str]) -> SaelabError:
 # -------------------------------------------------------------------------------------------------- the hub
 
 
-def _files(repo: str) -> list[str]:
-    """The files of a repository; offline, those in the cache."""
-    from huggingface_hub import HfApi, constants, snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+class Repo:
+    """A repository at one revision. The hub is asked once, for a few seconds; where it does not answer, what the cache
+    holds is used, and a warning says so.
 
-    if not constants.HF_HUB_OFFLINE:
+    Attributes
+    ----------
+    files
+        The files there; of the cache's copy, those it holds.
+    commit
+        The commit they are of.
+    """
+
+    def __init__(self, name: str, revision: str | None = None, token: str | None = None):
+        from huggingface_hub import HfApi, constants
+
+        self.name, self.revision, self.token = name, revision, token
+        self.fresh = False  # whether the hub has said what is there
+        if constants.HF_HUB_OFFLINE:
+            self._use_cache("(offline)")
+            return
         try:
-            return HfApi().list_repo_files(repo)
+            info = HfApi(token=token).model_info(name, revision=revision, timeout=SECONDS)
         except Exception as error:
-            if not _kinds(error) & OFFLINE:
-                raise explain(repo, error) from error
-    try:
-        cached = Path(snapshot_download(repo, local_files_only=True))
-    except (LocalEntryNotFoundError, OSError, ValueError) as error:
-        raise SaelabError(
-            f"{repo} is not a folder here, the hub cannot be reached (offline), and the cache does not hold it. "
-            "Download it once with a connection, or pass a local folder"
-        ) from error
-    return [p.relative_to(cached).as_posix() for p in cached.rglob("*") if p.is_file()]
+            if not _unreachable(error):
+                raise explain(name, error, revision) from error
+            self._use_cache(_why(error), error)
+            return
+        self.files = [file.rfilename for file in info.siblings or ()]
+        self.commit, self.fresh = str(info.sha), True
+
+    def _use_cache(self, why: str, error: Exception | None = None) -> None:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import LocalEntryNotFoundError
+
+        try:
+            cached = Path(snapshot_download(self.name, revision=self.revision, local_files_only=True))
+        except (LocalEntryNotFoundError, OSError, ValueError) as missing:
+            at = f" at {self.revision}" if self.revision else ""
+            raise SaelabError(
+                f"{self.name}{at} is not a folder here, the hub cannot be reached {why}, and the cache does not hold "
+                "it. Download it once with a connection, or pass a local folder"
+            ) from missing
+        self.files = [p.relative_to(cached).as_posix() for p in cached.rglob("*") if p.is_file()]
+        self.commit = cached.name
+        if error is not None:
+            warnings.warn(
+                f"the hub cannot be reached {why}: {self.name} is read from the cache, at revision {self.commit[:12]}",
+                stacklevel=2,
+            )
+
+    def fetch(self, sae_id: str) -> tuple[Path, str]:
+        """The folder or file of one SAE here, and the commit it is of."""
+        from huggingface_hub import hf_hub_download
+
+        parts = parts_of(self.files, sae_id)
+        if not parts:
+            raise _no_id(self.name, sae_id, ids_of(self.files))
+        try:
+            for path in parts:  # those in the cache are not asked for again: a commit does not change
+                got = Path(hf_hub_download(self.name, path, revision=self.commit, token=self.token))
+        except Exception as error:
+            raise explain(self.name, error, self.revision) from error
+        top = got.parents[len(PurePosixPath(parts[-1]).parts) - 1]  # …/snapshots/<commit>
+        if self.revision != self.commit and self.fresh:  # so that the cache knows what the name stands for
+            write_text(top.parents[1] / "refs" / (self.revision or "main"), self.commit)
+        return top / sae_id, self.commit
 
 
-def _fetch(repo: str, sae_id: str) -> Path:
-    from huggingface_hub import hf_hub_download
+def _unreachable(error: BaseException) -> bool:
+    """Whether another try might succeed: no connection, too many requests, or an answer of the 500s."""
+    status = _status(error) or 0
+    return bool(_kinds(error) & OFFLINE) or status == 429 or status >= 500
 
-    files = _files(repo)
-    parts = parts_of(files, sae_id)
-    if not parts:
-        raise _no_id(repo, sae_id, ids_of(files))
-    try:
-        for path in parts:
-            got = Path(hf_hub_download(repo, path))
-    except Exception as error:
-        raise explain(repo, error) from error
-    top = got.parents[len(PurePosixPath(parts[-1]).parts) - 1]
-    return top / sae_id
+
+def _status(error: BaseException) -> int | None:
+    return getattr(getattr(error, "response", None), "status_code", None)
+
+
+def _why(error: BaseException) -> str:
+    status = _status(error)
+    return f"(it answers {status})" if status else "(offline)"
 
 
 def parts_of(files: Iterable[str], sae_id: str) -> list[str]:
@@ -165,16 +267,20 @@ def _kinds(error: BaseException) -> set[str]:
     return {kind.__name__ for kind in type(error).__mro__}
 
 
-def explain(repo: str, error: BaseException) -> SaelabError:
+def explain(repo: str, error: BaseException, revision: str | None = None) -> SaelabError:
     """Which of not found, gated and offline it was."""
-    kinds = _kinds(error)
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if "GatedRepoError" in kinds:
-        why = "is gated: accept its terms on its hub page, then log in with `hf auth login` (or set HF_TOKEN)"
+    kinds, status = _kinds(error), _status(error)
+    if "RevisionNotFoundError" in kinds:
+        why = f"has no branch, tag or commit {revision!r} on the hub"
+    elif "GatedRepoError" in kinds:
+        why = (
+            "is gated: accept its terms on its hub page, then log in with `hf auth login` (or set HF_TOKEN, or give "
+            "token=…)"
+        )
     elif status in (401, 403) and "RepositoryNotFoundError" not in kinds:
         why = (
             f"is closed: the hub does not let you read or write it (status {status}). Log in with "
-            "`hf auth login`, or set HF_TOKEN to a token that may"
+            "`hf auth login`, set HF_TOKEN to a token that may, or give token=…"
         )
     elif kinds & {"RepositoryNotFoundError", "HFValidationError"}:
         why = (
@@ -183,8 +289,8 @@ def explain(repo: str, error: BaseException) -> SaelabError:
         )
     elif "EntryNotFoundError" in kinds and "LocalEntryNotFoundError" not in kinds:
         why = f"has no such file on the hub ({error})"
-    elif kinds & OFFLINE or "LocalEntryNotFoundError" in kinds:
-        why = "is not whole in the cache, and the hub cannot be reached (offline)"
+    elif _unreachable(error) or "LocalEntryNotFoundError" in kinds:
+        why = f"is not whole in the cache, and the hub cannot be reached {_why(error)}"
     else:
         why = f"could not be fetched from the hub ({type(error).__name__}: {error})"
     return SaelabError(f"{repo} {why}")

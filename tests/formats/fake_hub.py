@@ -12,11 +12,16 @@ from urllib.parse import unquote, urlsplit
 
 
 class FakeHub:
-    """``repos``: name -> {path: bytes}; ``token``: what it asks for; ``gated``: names that are."""
+    """``repos``: name -> {path: bytes}; ``token``: what it asks for; ``gated``: names that are; ``private``: names that
+    it shows with the token only; ``versions``: (name, branch, tag or commit) -> (commit, {path: bytes}); ``status``: what it
+    answers to everything, unless 0; ``asked``: the paths of all requests."""
 
     def __init__(self, token: str = "hf_secret"):
         self.repos: dict[str, dict[str, bytes]] = {}
         self.token, self.gated, self.commits = token, set(), []
+        self.private: set[str] = set()
+        self.versions: dict[tuple[str, str], tuple[str, dict[str, bytes]]] = {}
+        self.status, self.asked = 0, []
         hub = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -75,12 +80,26 @@ class FakeHub:
                 )
 
             def do_GET(self):
-                path = unquote(urlsplit(self.path).path)
-                parts = path.removeprefix("/api/models/").strip("/").split("/")
+                raw = urlsplit(self.path).path
+                path = unquote(raw)
+                hub.asked.append(path)
+                if hub.status:
+                    return self.answer(hub.status, {"error": "busy"})
+                parts = [unquote(part) for part in raw.removeprefix("/api/models/").strip("/").split("/")]
                 name = "/".join(parts[:2])
-                if name not in hub.repos:
+                known = name in hub.repos
+                if not known or (
+                    name in hub.private and self.headers.get("Authorization") != f"Bearer {hub.token}"
+                ):
                     return self.missing()
-                held = hub.repos[name]
+                revision = (
+                    parts[3] if len(parts) > 3 and parts[2] in ("revision", "resolve", "tree") else "main"
+                )
+                commit, held = "1" * 40, hub.repos[name]
+                if revision not in ("main", commit):
+                    if (name, revision) not in hub.versions:
+                        return self.answer(404, {"error": "no"}, X_Error_Code="RevisionNotFound")
+                    commit, held = hub.versions[name, revision]
                 if path.startswith("/api/models/") and "tree" in parts:
                     return self.answer(200, [
                         {"type": "file", "path": p, "size": len(d), "oid": hashlib.sha1(d).hexdigest()}
@@ -88,7 +107,7 @@ class FakeHub:
                     ])  # fmt: skip
                 if path.startswith("/api/models/"):
                     files = [{"rfilename": p} for p in sorted(held)]
-                    return self.answer(200, {"id": name, "sha": "1" * 40, "siblings": files, "private": False,
+                    return self.answer(200, {"id": name, "sha": commit, "siblings": files, "private": False,
                                              "downloads": 0, "likes": 0, "tags": [], "modelId": name})  # fmt: skip
                 if name in hub.gated:
                     return self.answer(403, {"error": "no"}, X_Error_Code="GatedRepo")
@@ -96,7 +115,7 @@ class FakeHub:
                 if file not in held:
                     return self.answer(404, {"error": "no"}, X_Error_Code="EntryNotFound")
                 etag = f'"{hashlib.sha1(held[file]).hexdigest()}"'
-                return self.answer(200, held[file], ETag=etag, X_Repo_Commit="1" * 40)
+                return self.answer(200, held[file], ETag=etag, X_Repo_Commit=commit)
 
             do_HEAD = do_GET
 
