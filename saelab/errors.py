@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import inspect
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -118,6 +120,22 @@ def check_device(name: object) -> torch.device:
             f"device {str(device)!r} is not available here; available: {', '.join(here)} ({why})"
         ) from None
     return device
+
+
+_NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory", re.IGNORECASE)
+
+
+@contextlib.contextmanager
+def memory(what: str, size: float | None, hint: str) -> Iterator[None]:
+    """Say what did not fit and what to do, not what an allocator says; ``size``: bytes that ``what`` takes at least."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and not _NO_MEMORY.search(str(error)):
+            raise
+        takes = "" if size is None else f", which takes at least {size / 1e9:.3g} GB"
+        said = str(error).strip().splitlines() or [type(error).__name__]
+        raise SaelabError(f"out of memory: {what}{takes}. {hint} ({said[0][:200]})") from error
 
 
 def check_dtype(name: object) -> torch.dtype:

@@ -238,6 +238,54 @@ def test_D43_a_device_that_is_not_there_is_named_before_files_are_read(device, t
             calls[name]()
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 1 GiB free."),
+        RuntimeError(
+            "[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes."
+        ),
+        RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"),
+        MemoryError(),
+    ],
+    ids=["cuda", "cpu", "mps", "numpy"],
+)
+def test_D43_no_memory_is_said_with_what_it_takes_and_what_to_do(error, monkeypatch, tmp_path):
+    w = World(("cpu", "cpu"))
+    w.sae.save(tmp_path / "sae")
+
+    def fail(*_: Any, **__: Any) -> Any:
+        raise error
+
+    ids = torch.tensor([[0, 5]])
+    from transformer_lens.model_bridge import TransformerBridge
+
+    doors = {  # what fails, in whom, and the setting that is to be named
+        "load_model": (TransformerBridge, "boot_transformers", lambda: sl.load_model(tiny_folder()), "dtype"),
+        "load_sae": (sl.formats, "_read", lambda: sl.load_sae(tmp_path / "sae"), "dtype"),
+        "move": (sl.SAE, "to", lambda: sl.load_sae(tmp_path / "sae"), r"at least .*dtype"),
+        "model": (type(w.model), "forward", lambda: sl.models.forward(w.model, ids), "at least .*batch_tokens"),
+        "encode": (sl.SAE, "pre_activations", lambda: w.sae.encode(torch.ones(2, 16)), "at least .*batch_tokens"),
+        "index": (
+            sl.SAE, "pre_activations", lambda: sl.LatentIndex.build(w.model, w.sae, TEXTS, **QUIET), "batch_tokens",
+        ),
+        "evaluate": (sl.SAE, "pre_activations", lambda: sl.evaluate(w.model, w.sae, TEXTS, **QUIET), "batch_tokens"),
+        "evaluate's losses": (
+            sl.evaluation.head, "_losses", lambda: sl.evaluate(w.model, w.sae, TEXTS, **QUIET), "batch_tokens",
+        ),
+        "train": (
+            sl.training.Trainer, "step", lambda: sl.train(w.model, TEXTS, init=w.sae, tokens=64, batch=16, **QUIET),
+            "at least .*d_sae",
+        ),
+    }  # fmt: skip
+    for name, (owner, what, call, hint) in doors.items():
+        with monkeypatch.context() as patch:
+            patch.setattr(owner, what, fail)
+            with pytest.raises(sl.SaelabError, match=f"(?s)^out of memory.*{hint}"):
+                call()
+            assert name
+
+
 def test_D28_a_device_whose_numbers_are_not_the_cpus_is_named():
     pretended.install()
     with (

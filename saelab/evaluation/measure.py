@@ -17,7 +17,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from saelab import models
-from saelab.errors import SaelabError
+from saelab.errors import SaelabError, memory
 from saelab.evaluation.head import Head, losses
 from saelab.interventions import SAEAtHook
 from saelab.models import HookedModel
@@ -103,7 +103,8 @@ def measure(
         for i, (site, sums) in enumerate(zip(sites, all_sums, strict=True)):
             recon = _reconstruct(site, sums, found, means, batch.mask, keep, doc)
             runs[f"sae{i}"] = _replaced(head, batch, scored, keep, recon)
-        each = losses(head, clean, runs, target)
+        with memory(f"losses at {len(target):,} positions", None, "Take a smaller batch_tokens"):
+            each = losses(head, clean, runs, target)
         where = doc[scored.numpy()]
         for i, (site, sums) in enumerate(zip(sites, all_sums, strict=True)):
             place = writes.index(tuple(site.writes))

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from saelab import bundled, models
-from saelab.errors import SaelabError, check_device, check_dtype, unknown
+from saelab.errors import SaelabError, check_device, check_dtype, memory, unknown
 from saelab.formats import hub, readers
 from saelab.formats.common import check_given
 from saelab.formats.format import Format, Writable
@@ -89,8 +89,10 @@ def load_sae(
     src = SAEFiles(place.path, given, place.hint, place.listed, place.fetched)
     named = format or place.form
     reader = FORMATS[named] if named is not None else _detect(src)
+    room = memory(f"{src} is loaded", None, "Load it with dtype='bfloat16', or an SAE of fewer latents")
     try:
-        sae = _read(reader, src, check)
+        with room:
+            sae = _read(reader, src, check)
     except SaelabError:
         raise
     except (
@@ -110,7 +112,9 @@ def load_sae(
     if dtype is not None:
         sae = sae.to(number_format)
         sae.config = replace(sae.config, dtype=dtype)
-    sae = sae.to(here)
+    size = sum(p.numel() * p.element_size() for p in sae.parameters())
+    with memory(f"the SAE is brought to {here}", size, "Load it with dtype='bfloat16', or on device='cpu'"):
+        sae = sae.to(here)
     if check and model is not None:
         self_check(model, sae)
     return sae

@@ -19,7 +19,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from saelab.errors import HookError, nearest, unknown
+from saelab.errors import HookError, memory, nearest, unknown
+
+_FEWER = "Take fewer tokens at a time (batch_tokens, n, or a shorter text), or load the model with dtype='bfloat16'"
 
 HookFn = Callable[[Tensor], "Tensor | None"]
 
@@ -259,7 +261,9 @@ def _call(model: HookedModel, ids: Tensor, mask: Tensor | None) -> Tensor:
     options: dict[str, Any] = {} if mask is None else {"attention_mask": mask.to(here).long()}
     if hasattr(model, "original_model"):  # a bridge passes this on to Hugging Face: no cache is needed here
         options["use_cache"] = False
-    return model(ids.to(here), **options)
+    size = ids.numel() * 4 * int(getattr(model.cfg, "d_mlp", 0) or getattr(model.cfg, "d_model", 0))
+    with memory(f"{len(ids)} × {ids.shape[1]} tokens go through the model at once", size, _FEWER):
+        return model(ids.to(here), **options)
 
 
 def hook_width(model: HookedModel, hook: str) -> int:

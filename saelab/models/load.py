@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from saelab import bundled
-from saelab.errors import SaelabError, check_device, check_dtype, nearest
+from saelab.errors import SaelabError, check_device, check_dtype, memory, nearest
 from saelab.models.hooks import HookedModel, forward
 from saelab.models.tokens import context_length, default_bos, tokenize
 
@@ -60,7 +60,8 @@ def load_model(
     from transformer_lens.model_bridge import TransformerBridge
 
     # transformers draws initial weights, that the file's then replace, from the global generator
-    with quiet_loading(), explained(name), torch.random.fork_rng(devices=[]):
+    room = memory(f"the model {str(name)!r} is loaded as {dtype}", _size(source), _SMALLER)
+    with quiet_loading(), explained(name), room, torch.random.fork_rng(devices=[]):
         model = TransformerBridge.boot_transformers(str(source), device="cpu", dtype=number_format)
     model.eval()
     repair(model)  # else model.generate writes wrong text with some versions of transformers
@@ -68,6 +69,14 @@ def load_model(
         _move(model, place, check)
     model.cfg.model_name = str(name)  # the name that loads it again, not the folder it was found in
     return model
+
+
+_SMALLER = "Load it with dtype='bfloat16', which takes half of float32, or take a smaller model"
+
+
+def _size(source: str | Path) -> int | None:
+    """Bytes of the weights in a folder."""
+    return sum(f.stat().st_size for f in source.glob("*.safetensors")) if isinstance(source, Path) else None
 
 
 _SHORT = "The red fox ran over the hill, and 12 ants sat on a log."
@@ -79,7 +88,9 @@ def _move(model: HookedModel, device: torch.device, check: bool) -> None:
     ids = torch.tensor([tokenize(model, _SHORT, bos=default_bos(model))[: context_length(model)]])
     with torch.no_grad():
         want = forward(model, ids) if check else None
-        model.to(device, print_details=False)
+        size = sum(p.numel() * p.element_size() for p in model.parameters())
+        with memory(f"the model is brought to {device}", size, _SMALLER):
+            model.to(device, print_details=False)
         if want is None:
             return
         got = forward(model, ids).cpu()

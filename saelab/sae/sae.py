@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from saelab.display import facts_html
-from saelab.errors import SaelabError, check_dtype
+from saelab.errors import SaelabError, check_dtype, memory
 from saelab.sae import folding, ops, saving
 from saelab.sae.archs import ARCHS
 from saelab.sae.codes import Codes, Stats
@@ -158,6 +159,12 @@ class SAE(nn.Module):
         # the one place where activations of a model on another device come to the SAE; models.hooked takes them back
         return x.reshape(-1, self.config.d_in).to(self.W_enc.device, self.W_enc.dtype)  # (rows, d_in)
 
+    def _memory(self, x: Tensor) -> AbstractContextManager[None]:
+        rows = x.numel() // max(self.config.d_in, 1)
+        size = rows * self.config.d_sae * self.W_dec.element_size()
+        hint = "Encode fewer rows at a time (batch_tokens where a call has it), or load the SAE with dtype='bfloat16'"
+        return memory(f"{rows:,} rows are encoded to {self.config.d_sae:,} latents at once", size, hint)
+
     def encode(self, x: Tensor) -> Tensor:
         """(\\*, d_in) -> dense latents (\\*, d_sae).
 
@@ -167,8 +174,9 @@ class SAE(nn.Module):
         >>> z.shape, bool((z >= 0).all())
         (torch.Size([2, 5, 64]), True)
         """
-        flat, _ = self.normalize(self._flat(x))
-        z = self.arch.activate(self, self.pre_activations(flat))  # (rows, d_sae)
+        with self._memory(x):
+            flat, _ = self.normalize(self._flat(x))
+            z = self.arch.activate(self, self.pre_activations(flat))  # (rows, d_sae)
         return z.reshape(*x.shape[:-1], self.config.d_sae)
 
     def encode_sparse(self, x: Tensor) -> Codes:
@@ -180,14 +188,15 @@ class SAE(nn.Module):
         >>> torch.equal(sae.encode_sparse(x).dense(), sae.encode(x))
         True
         """
-        flat, stats = self.normalize(self._flat(x))
-        pre, lead = self.pre_activations(flat), tuple(x.shape[:-1])
-        skip = flat @ self.W_skip.T if self.config.skip else None  # (rows, d_out)
-        if self.arch.select is None:
-            z = self.arch.activate(self, pre).reshape(*lead, self.config.d_sae)
-            return Codes.from_dense(z, stats, skip)
-        values, indices = self.arch.select(self, pre)
-        return Codes.from_topk(values, indices, lead, self.config.d_sae, stats, skip)
+        with self._memory(x):
+            flat, stats = self.normalize(self._flat(x))
+            pre, lead = self.pre_activations(flat), tuple(x.shape[:-1])
+            skip = flat @ self.W_skip.T if self.config.skip else None  # (rows, d_out)
+            if self.arch.select is None:
+                z = self.arch.activate(self, pre).reshape(*lead, self.config.d_sae)
+                return Codes.from_dense(z, stats, skip)
+            values, indices = self.arch.select(self, pre)
+            return Codes.from_topk(values, indices, lead, self.config.d_sae, stats, skip)
 
     def decode(self, codes: Codes | Tensor, stats: Stats | None = None, skip: Tensor | None = None) -> Tensor:
         """Latents -> reconstruction (\\*, d_out), in the units of the original input.

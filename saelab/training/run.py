@@ -22,7 +22,7 @@ from saelab.activations.buffer import ActivationBuffer
 from saelab.activations.harvest import Harvester
 from saelab.activations.reader import Reader
 from saelab.activations.store import ActivationStore, Origin
-from saelab.errors import SaelabError, check_count, check_device, check_model, unknown
+from saelab.errors import SaelabError, check_count, check_device, check_model, memory, unknown
 from saelab.models import HookedModel
 from saelab.sae import SAE, SAEConfig
 from saelab.training import finetune, record, start
@@ -127,12 +127,15 @@ class Run:
         """Train until the budget, the text, or patience ends; returns the SAEs with their records."""
         error: BaseException | None = None
         try:
-            if not self.trainers:
-                self._begin()
-            try:
-                self._loop(progress and monitor is None, on_log, monitor)
-            finally:  # a callback that fails must not take the weights with it
-                saes = self.finalize()
+            with memory(
+                "training", self._least(), "Take fewer latents (d_sae), a smaller batch or a smaller buffer"
+            ):
+                if not self.trainers:
+                    self._begin()
+                try:
+                    self._loop(progress and monitor is None, on_log, monitor)
+                finally:  # a callback that fails must not take the weights with it
+                    saes = self.finalize()
         except BaseException as raised:
             error = raised
             raise
@@ -140,6 +143,12 @@ class Run:
             if monitor is not None:
                 monitor.end(self, error)
         return saes
+
+    def _least(self) -> float:
+        """Bytes: weights, gradients and Adam's two moments of each SAE, and the buffer."""
+        configs = [spec.sae_config(self.origin) for spec in self.specs]
+        weights = sum(4 * c.d_sae * (c.d_in * (not c.tied) + int(c.d_out or c.d_in)) for c in configs)
+        return 4.0 * (weights + self.buffer.capacity * sum(self.origin.widths[h] for h in self.hooks))
 
     def step(self, batch: list[Tensor]) -> None:
         """One update of each SAE from a batch of the buffer: (B, d) per hook point of the run."""
