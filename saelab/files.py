@@ -307,7 +307,7 @@ def map_array(path: Path, dtype: Any, shape: tuple[int | None, ...]) -> Any:
             version = np.lib.format.read_magic(f)
             if version != (1, 0):
                 raise ValueError(f"version {version}")
-            has, fortran, found = np.lib.format.read_array_header_1_0(f)
+            found, fortran, has = np.lib.format.read_array_header_1_0(f)
             offset = f.tell()
     except Exception as error:  # the header is Python source, and each of the parser's errors can come
         raise SaelabError(f"{path} ({size} bytes) is not a NumPy file, or is cut short ({error})") from None

@@ -33,7 +33,8 @@ class LatentIndex(Queries):
 
     Make one with :meth:`build`, open one with :meth:`open`. Arrays are memory-mapped, so opening is instant
     however large the index, and a query touches only what it needs. Every number is exact: from all counted
-    positions, never from a sample, whatever batches or shards it was made in.
+    positions, never from a sample. Shards and builds that were broken off give the same bits; other
+    ``batch_tokens`` sum in another order, which moves the last bits of an activation.
 
     Attributes
     ----------
@@ -120,7 +121,8 @@ class LatentIndex(Queries):
         shard
             ``(i, n)``: index only part ``i`` of ``n`` of the text; see :meth:`merge`.
         overwrite
-            Replace an index that is already at ``path``.
+            Replace an index that is already at ``path``: it stays until the new one is whole, and who has it open
+            keeps it.
 
         Raises
         ------
@@ -158,7 +160,8 @@ class LatentIndex(Queries):
         Raises
         ------
         SaelabError
-            If there is no finished index, or a file of it is missing, cut or foreign (it is named).
+            If there is no finished index, or a file of it is missing, cut or foreign (it is named). Damage inside an
+            array is found by :meth:`verify`, which reads them all; opening reads none.
 
         Examples
         --------
@@ -166,6 +169,22 @@ class LatentIndex(Queries):
         64
         """
         return cls(path, model, sae)
+
+    def verify(self) -> None:
+        """Read every array whole and compare it with its checksum.
+
+        An index of before checksums is only checked for values that point outside it.
+
+        Raises
+        ------
+        SaelabError
+            That names the first damaged file.
+
+        Examples
+        --------
+        >>> index.verify()
+        """
+        layout.verify(self.path, self.config, self.arrays)
 
     @classmethod
     def merge(
@@ -178,8 +197,8 @@ class LatentIndex(Queries):
     ) -> LatentIndex:
         """Join indexes of one SAE and model, made apart, into a new one.
 
-        Shards of one text (``build(..., shard=(i, n))``) give exactly the index of the whole, in whatever
-        order they are named. Indexes of different texts are put one after another and their documents are
+        Shards of one text (``build(..., shard=(i, n))``, the same ``batch_tokens``, on one machine) give exactly the
+        index of the whole, in whatever order they are named. Indexes of different texts are put one after another and their documents are
         numbered on.
 
         Raises

@@ -178,7 +178,7 @@ def stop_after(monkeypatch, n):
 
 
 @pytest.mark.parametrize("n", [0, 1, 3, 7])
-def test_an_interrupted_build_goes_on(tiny, tmp_path, monkeypatch, n):
+def test_D56_an_interrupted_build_goes_on_to_the_same_bits(tiny, tmp_path, monkeypatch, n):
     monkeypatch.setattr("saelab.index.storage.writer._SYNC_SECONDS", 0.0)
     sae = random_sae()
     build(sae, tiny, path=tmp_path / "whole", batch_tokens=32)
@@ -193,10 +193,8 @@ def test_an_interrupted_build_goes_on(tiny, tmp_path, monkeypatch, n):
     resumed = len(calls)
     calls.clear()
     build(sae, tiny, path=tmp_path / "again", batch_tokens=32)
-    assert (resumed < len(calls)) == (n > 0)
-    one, two = LatentIndex.open(tmp_path / "part"), LatentIndex.open(tmp_path / "whole")
-    np.testing.assert_allclose(index_dense(one), index_dense(two), atol=1e-5)
-    assert one.config == two.config
+    assert (resumed < len(calls)) == (n > 4)  # a stretch is four batches
+    assert files(tmp_path / "part") == files(tmp_path / "whole")
 
 
 def test_a_finished_build_is_opened(tiny, tmp_path, monkeypatch):
@@ -240,13 +238,13 @@ def test_temporary_folder_lives_with_the_object(tiny):
     assert not folder.exists()
 
 
-def test_shards_of_a_real_build(tiny, tmp_path):
+def test_D56_shards_of_a_real_build_give_the_same_bits(tiny, tmp_path):
     sae = random_sae()
     whole = build(sae, tiny, path=tmp_path / "whole")
     for i in range(3):
         build(sae, tiny, path=tmp_path / f"s{i}", shard=(i, 3))
     merged = LatentIndex.merge([tmp_path / f"s{i}" for i in (2, 0, 1)], tmp_path / "merged")
-    np.testing.assert_allclose(index_dense(merged), index_dense(whole), atol=1e-5)
+    assert files(tmp_path / "merged") == files(tmp_path / "whole")
     assert merged.config == whole.config
 
 

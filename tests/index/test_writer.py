@@ -102,7 +102,7 @@ def test_cut_missing_and_foreign_files_are_named(tmp_path, name):
             LatentIndex.open(tmp_path / "i")
         path.write_bytes(whole)
     np.save(path, np.zeros(3, np.float16))
-    with pytest.raises(SaelabError, match=rf"{name}.npy holds float16 \(3,\), but index.json says"):
+    with pytest.raises(SaelabError, match=rf"{name}.npy holds float16 \(3,\), but .* belongs there"):
         LatentIndex.open(tmp_path / "i")
 
 
@@ -114,6 +114,7 @@ def test_wrong_folders_and_descriptions(tmp_path):
     write(tmp_path / "i", ROWS, Z)
     path = tmp_path / "i" / "index.json"
     good = json.loads(path.read_text())
+    del good["crc32"]  # of one edited by hand
     for change, message in [
         ("{", "not valid JSON"),
         ("[]", "not the description"),

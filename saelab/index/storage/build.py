@@ -1,8 +1,12 @@
 """Build an index in one pass over the text.
 
 Per batch: the model up to the hook point, the SAE's encoder on counted positions, and the codes go to the
-writer. No logits, no second pass, no dense (tokens, d_sae) array; memory is a batch, a stretch of codes and
-the sort's share.
+writer. No logits, no second pass, no dense (tokens, d_sae) array beyond the encoder's share of rows; memory is a
+batch, a stretch of codes and the sort's share.
+
+A stretch is four times ``batch_tokens``, counted from the beginning of the text, and its rows are batched by length.
+So the batches, and with them the last bits of every value, are the same when a build goes on after a kill and in each
+shard, which encodes the stretches at its two ends whole.
 """
 
 from __future__ import annotations
@@ -21,11 +25,11 @@ from saelab.identity import digest, sae_digest, weights_digest
 from saelab.index.storage import layout
 from saelab.index.storage.arrays import parse_bytes, ranges
 from saelab.index.storage.vocab import Vocab
-from saelab.index.storage.writer import IndexWriter, clear
+from saelab.index.storage.writer import IndexWriter
 from saelab.models import HookedModel
 from saelab.sae import SAE
 
-_BYTES_PER_CODE = 40  # of a stretch of codes while it is put in order
+_STRETCH = 4  # batches
 
 
 def build(
@@ -42,29 +46,28 @@ def build(
     _check_width(model, sae)
     rows = _rows_for(model, sae, texts, tokens)
     identity = _identity(model, sae, rows, threshold=threshold, skip_special=skip_special, shard=shard)
-    rows = _shard(rows, shard)
+    whole, rows, begin = rows, *_shard(rows, shard)
     if rows.n_tokens >= 1 << 31:
         raise SaelabError(f"{rows.n_tokens} tokens are too many for one index; build shards and merge them")
     vocab = Vocab.of_model(model)
     counted = models.valid_mask(model, rows.ids)  # (n_tokens,) True where not special
     if not skip_special:
         counted = np.ones_like(counted)
-    if overwrite:
-        clear(folder)
-    elif layout.is_index(folder) and layout.read_config(folder)["identity"] == identity:
+    if not overwrite and layout.is_index(folder) and layout.read_config(folder)["identity"] == identity:
         return  # the same index, finished before
     config = _config(model, sae, rows, vocab, counted, threshold=threshold, shard=shard)
     with IndexWriter(
-        folder, rows, counted, sae.config.d_sae, vocab, config=config, identity=identity, memory=memory
-    ) as writer:
+        folder, rows, counted, sae.config.d_sae, vocab, config=config, identity=identity, memory=memory,
+        overwrite=overwrite,
+    ) as writer:  # fmt: skip
         bar = {"desc": "index", "unit": "tok", "unit_scale": True, "leave": False, "disable": not progress}
         with tqdm(total=rows.n_tokens, initial=writer.positions, **bar) as done:
             for stop, *codes in encoded(
-                model, sae, rows, counted,
-                first=writer.positions, batch_tokens=batch_tokens, memory=memory, threshold=threshold,
+                model, sae, whole, begin + writer.positions, begin + rows.n_tokens,
+                skip_special=skip_special, batch_tokens=batch_tokens, threshold=threshold,
             ):  # fmt: skip
-                done.update(stop - writer.positions)
-                writer.append(stop, *codes)
+                done.update(stop - begin - writer.positions)
+                writer.append(stop - begin, *codes)
         with tqdm(total=2 * writer._latent.length, **{**bar, "desc": "sort", "unit": "entry"}) as done:
             writer.finish(done.update)
 
@@ -102,17 +105,17 @@ def part_of(rows: models.TokenRows, a: int, b: int) -> models.TokenRows:
     )
 
 
-def _shard(rows: models.TokenRows, shard: tuple[int, int] | None) -> models.TokenRows:
-    """Shard ``i`` of ``n``: whole rows, about the same number of tokens in each."""
+def _shard(rows: models.TokenRows, shard: tuple[int, int] | None) -> tuple[models.TokenRows, int]:
+    """Shard ``i`` of ``n``: whole rows, about the same number of tokens in each; and where it begins."""
     if shard is None:
-        return rows
+        return rows, 0
     i, n = (check_count("shard", s, 0) for s in shard)
     if not i < n:
         raise SaelabError(f"shard must be (i, n) with i in 0…n-1, got {shard}")
     cuts = np.searchsorted(rows.offsets, [rows.n_tokens * i / n, rows.n_tokens * (i + 1) / n])
     if cuts[0] == cuts[1]:
         raise SaelabError(f"shard {i} of {n} is empty: there are only {len(rows)} rows")
-    return part_of(rows, int(cuts[0]), int(cuts[1]))
+    return part_of(rows, int(cuts[0]), int(cuts[1])), int(rows.offsets[cuts[0]])
 
 
 # ---------------------------------------------------------------------------------------------- identity
@@ -150,27 +153,29 @@ def _config(
 
 
 def encoded(
-    model: HookedModel, sae: SAE, rows: models.TokenRows, counted: np.ndarray, *,
-    first: int, batch_tokens: int, memory: int, threshold: float = 0.0,
+    model: HookedModel, sae: SAE, rows: models.TokenRows, first: int, last: int, *,
+    skip_special: bool, batch_tokens: int, threshold: float = 0.0,
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:  # fmt: skip
-    """Codes from position ``first`` (where a row begins) on, in stretches of whole rows, in the text's order.
+    """Codes of positions ``first … last`` (where rows begin), in stretches of whole rows, in the text's order.
 
-    Yields (stop, counts (stop - start,), latent (n,), value (n,)). Rows are batched by length inside a
-    stretch; a stretch is as long as its codes fit ``memory``, judged by how many the last one had per token.
+    Yields (stop, counts (stop - start,), latent (n,), value (n,)).
     """
-    row, room = int(np.searchsorted(rows.offsets, first)), batch_tokens
-    while row < len(rows):
-        start = int(rows.offsets[row])
-        last = max(int(np.searchsorted(rows.offsets, start + room, side="right")) - 1, row + 1)
-        part = part_of(rows, row, last)
+    ends = np.arange(0, rows.n_tokens, _STRETCH * batch_tokens)
+    cuts = np.unique([*np.searchsorted(rows.offsets, ends), len(rows)])  # rows where stretches begin
+    begins = rows.offsets[cuts]
+    for i in range(int(np.searchsorted(begins, first, side="right")) - 1, len(cuts) - 1):
+        start, stop = int(begins[i]), int(begins[i + 1])
+        if start >= last:
+            return
+        part = part_of(rows, int(cuts[i]), int(cuts[i + 1]))
+        counted = models.valid_mask(model, part.ids) if skip_special else np.ones(part.n_tokens, np.bool_)
         batches = [
-            _encode_batch(model, sae, batch, counted[start:], threshold)
-            for batch in part.batches(batch_tokens)
+            _encode_batch(model, sae, batch, counted, threshold) for batch in part.batches(batch_tokens)
         ]
         counts, latent, value = _in_order(batches, part.n_tokens)
-        yield start + part.n_tokens, counts, latent, value
-        fits = memory / _BYTES_PER_CODE / max(len(latent) / part.n_tokens, 1)  # tokens
-        row, room = last, max(batch_tokens, min(16 * batch_tokens, int(fits)))
+        a, b = max(first - start, 0), min(last, stop) - start
+        low, high = int(counts[:a].sum()), int(counts[:b].sum())
+        yield start + b, counts[a:b], latent[low:high], value[low:high]
 
 
 def _encode_batch(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from saelab.errors import SaelabError
-from saelab.files import write_json
+from saelab.files import folder_lock, write_json, writing
 from saelab.identity import digest
 from saelab.index.storage import layout
 from saelab.index.storage.arrays import GrowingArray, parse_bytes
 from saelab.index.storage.transpose import transpose
-from saelab.index.storage.writer import claim, clear, lock_folder
+from saelab.index.storage.writer import claim, clear
 
 _JOINED = (
     "tokens", "counted", "window", "row_offsets", "row_doc", "row_start",
@@ -37,20 +36,18 @@ def merge(folders: Sequence[Path], out: Path, *, spill: int | str = "256MB", ove
     parts, whole = _shard_order([(f, layout.read_config(Path(f))) for f in folders])
     arrays = [layout.open_arrays(Path(f), c) for f, c in parts]
     configs = [c for _, c in parts]
-    if overwrite:
-        clear(out)
     identity = {"merge of": repr([c["identity"] for c in configs])}
-    claim(out, identity)
-    with lock_folder(out / ".build"):
-        write_json(out / ".build" / "journal.json", {"identity": identity})
-        _join(arrays, out, memory, configs[0]["d_sae"], renumber=not whole)
-        layout.seal(out, _joined_config(configs, whole, out))
-    shutil.rmtree(out / ".build", ignore_errors=True)
+    with folder_lock(out, "building an index"), writing(out):
+        _, place = claim(out, identity, overwrite)
+        write_json(out / ".build" / "journal.json", {"identity": identity}, checked=True)
+        _join(arrays, place, memory, configs[0]["d_sae"], renumber=not whole)
+        layout.seal(out, place, _joined_config(configs, whole, place))
+        clear(out, keep=place)
 
 
-def _joined_config(configs: list[dict[str, Any]], whole: bool, out: Path) -> dict[str, Any]:
+def _joined_config(configs: list[dict[str, Any]], whole: bool, place: Path) -> dict[str, Any]:
     first = configs[0]
-    config = {k: v for k, v in first.items() if k not in ("files", "format", "version")}
+    config = {k: v for k, v in first.items() if k not in ("files", "format", "version", "arrays")}
     for key in ("n_rows", "n_tokens", "n_counted", "n_active"):
         config[key] = sum(c[key] for c in configs)
     times: Counter[str] = Counter()
@@ -58,7 +55,7 @@ def _joined_config(configs: list[dict[str, Any]], whole: bool, out: Path) -> dic
         times.update(c["masked"]["tokens"])
     left_out = config["n_tokens"] - config["n_counted"]
     config["masked"] = {**first["masked"], "positions": left_out, "tokens": dict(times)}
-    config["n_docs"] = len(np.unique(np.load(layout.file(out, "row_doc"), mmap_mode="r")))
+    config["n_docs"] = len(np.unique(np.load(layout.file(place, "row_doc"), mmap_mode="r")))
     config["shard"] = None
     texts = [c["identity"]["text"] for c in configs]
     text = texts[0] if whole else digest(*(t.encode() for t in texts))

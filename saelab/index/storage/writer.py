@@ -3,11 +3,13 @@
 Codes of stretches of positions are appended, in order, to the files ``code_latent`` and ``code_value``;
 after each stretch the data is forced to disk and the journal says how far it reaches. A build that was
 killed goes on there. When all positions are written the codes are sorted by latent, and ``index.json`` is
-written last.
+written last. An index that is to be replaced stays whole until then.
 """
 
 from __future__ import annotations
 
+import contextlib
+import secrets
 import shutil
 import time
 from collections.abc import Callable
@@ -17,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from saelab.errors import SaelabError
-from saelab.files import read_json, write_json
+from saelab.files import folder_lock, read_json, write_json, writing
 from saelab.index.storage import layout, windows
 from saelab.index.storage.arrays import GrowingArray, pointers
 from saelab.index.storage.transpose import transpose
@@ -25,6 +27,7 @@ from saelab.index.storage.vocab import Vocab
 from saelab.models.rows import TokenRows
 
 _SYNC_SECONDS = 2.0
+_JOURNAL = {"identity": {str: str}}
 
 
 class IndexWriter:
@@ -41,33 +44,36 @@ class IndexWriter:
         same.
     memory
         Bytes to sort in.
+    overwrite
+        Begin anew, and replace an index that is there when this one is whole.
     """
 
     def __init__(
         self, folder: Path, rows: TokenRows, counted: np.ndarray, d_sae: int, vocab: Vocab, *,
-        config: dict[str, Any], identity: dict[str, str], memory: int,
+        config: dict[str, Any], identity: dict[str, str], memory: int, overwrite: bool = False,
     ):  # fmt: skip
         self.folder, self.rows, self.d_sae, self.memory = folder, rows, d_sae, memory
         self.config, self.identity = config, identity
         self.work = folder / ".build"
         self.n_counted = int(counted.sum())
-        journal = claim(folder, identity)
-        self._lock = lock_folder(self.work)
-        try:
-            if journal is None:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(folder_lock(folder, "building an index"))
+            stack.enter_context(writing(folder))
+            journal, self.place = claim(folder, identity, overwrite)
+            if "positions" not in journal:
                 self._write_text(counted, vocab)
-                journal = {"identity": identity, "positions": 0, "active": 0}
-                write_json(self.work / "journal.json", journal)
+                journal |= {"positions": 0, "active": 0}
+                write_json(self.work / "journal.json", journal, checked=True)
             self.positions, active = journal["positions"], journal["active"]  # what is before is on disk
             self._counts = GrowingArray(self.work / "counts.npy", np.int32, keep=self.positions)
             latent_type = layout.latent_type(d_sae)
-            self._latent = GrowingArray(layout.file(folder, "code_latent"), latent_type, keep=active)
-            self._value = GrowingArray(layout.file(folder, "code_value"), np.float32, keep=active)
+            self._latent = GrowingArray(layout.file(self.place, "code_latent"), latent_type, keep=active)
+            self._value = GrowingArray(layout.file(self.place, "code_value"), np.float32, keep=active)
             self._arrays = self._counts, self._latent, self._value
+            for array in self._arrays:
+                stack.callback(array.close)
             self._synced = time.monotonic()
-        except BaseException:
-            self._lock.close()
-            raise
+            self._held = stack.pop_all()
 
     def _write_text(self, counted: np.ndarray, vocab: Vocab) -> None:
         rows = self.rows
@@ -78,7 +84,7 @@ class IndexWriter:
             ("vocab_bytes", vocab.data, np.uint8),
             ("window", windows.fingerprints(rows, np.arange(rows.n_tokens)), np.uint64),
         ):  # fmt: skip
-            layout.save(self.folder, name, np.asarray(array, dtype=dtype))
+            layout.save(self.place, name, np.asarray(array, dtype=dtype))
 
     def append(self, stop: int, counts: np.ndarray, latent: np.ndarray, value: np.ndarray) -> None:
         """Codes of the positions up to ``stop``: how many each has (0 where not counted), and all of them."""
@@ -96,7 +102,7 @@ class IndexWriter:
         for array in self._arrays:
             array.sync()
         state = {"identity": self.identity, "positions": self.positions, "active": self._latent.length}
-        write_json(self.work / "journal.json", state)
+        write_json(self.work / "journal.json", state, checked=True)
         self._synced = time.monotonic()
 
     def finish(self, tick: Callable[[int], object] = lambda n: None) -> None:
@@ -107,79 +113,71 @@ class IndexWriter:
         for array in self._arrays:
             array.close()
         n_active = self._latent.length
-        layout.save(self.folder, "code_ptr", pointers(np.load(self.work / "counts.npy")))
-        transpose(self.folder, self.d_sae, self.memory, tick)
+        layout.save(self.place, "code_ptr", pointers(np.load(self.work / "counts.npy")))
+        transpose(self.place, self.d_sae, self.memory, tick)
         sizes = {
             "d_sae": self.d_sae, "n_rows": len(self.rows), "n_tokens": self.rows.n_tokens,
             "n_counted": self.n_counted, "n_active": n_active,
         }  # fmt: skip
-        layout.seal(self.folder, {**self.config, "identity": self.identity, **sizes})
+        layout.seal(self.folder, self.place, {**self.config, "identity": self.identity, **sizes})
+        clear(self.folder, keep=self.place)
         self.close()
-        shutil.rmtree(self.work, ignore_errors=True)
 
     def close(self) -> None:
         """Release files; what was checkpointed stays for the next attempt."""
-        for array in self._arrays:
-            array.close()
-        self._lock.close()
+        self._held.close()
 
     def __enter__(self) -> IndexWriter:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        self.close()
+    def __exit__(self, *error: Any) -> None:
+        self._held.__exit__(*error)
 
 
-def claim(folder: Path, identity: dict[str, str]) -> dict[str, Any] | None:
-    """The journal to go on with, or None for a fresh folder, which is made.
+def claim(folder: Path, identity: dict[str, str], overwrite: bool) -> tuple[dict[str, Any], Path]:
+    """The journal to go on with, without ``positions`` if work begins, and where the arrays go; in a folder one holds.
 
     Raises
     ------
     SaelabError
         If the folder holds a finished index, a half-written one of something else, or other files.
     """
-    if folder.exists() and not folder.is_dir():
-        raise SaelabError(f"{folder} is a file; an index is a folder")
-    if layout.is_index(folder):
+    finished, work = layout.is_index(folder), folder / ".build"
+    if finished and not overwrite:
         raise SaelabError(
             f"{folder} already holds an index; open it with LatentIndex.open, or pass overwrite=True"
         )
-    work = folder / ".build"
-    others = [p for p in folder.iterdir() if not p.match("labels*.json")] if folder.is_dir() else []
-    if others and not work.is_dir():
+    others = [p for p in folder.iterdir() if not p.match("labels*.json") and not p.name.startswith(".")]
+    if others and not work.is_dir() and not finished:
         raise SaelabError(f"{folder} is not empty and holds no index; choose another folder")
-    work.mkdir(parents=True, exist_ok=True)
-    try:
-        journal = read_json(work / "journal.json")
-    except SaelabError:  # killed before its first journal: nothing to go on with
-        return None
+    if overwrite:
+        keep = None
+        with contextlib.suppress(SaelabError):  # one that cannot be read needs no keeping
+            keep = layout.place_of(folder, layout.read_config(folder))
+        clear(folder, keep)
+    work.mkdir(exist_ok=True)
+    place = folder / f"arrays-{secrets.token_hex(4)}" if finished else folder
+    place.mkdir(exist_ok=True)
+    if not (work / "journal.json").exists():  # killed before its first journal: nothing to go on with
+        return {"identity": identity}, place
+    journal = read_json(work / "journal.json", _JOURNAL)
     differs = [k for k in identity if journal["identity"].get(k) != identity[k]]
     if differs:
         raise SaelabError(
             f"{folder} holds an unfinished index with another {', '.join(differs)}; pass overwrite=True to "
             "start anew, or choose another folder"
         )
-    return journal
+    return journal, place
 
 
-def lock_folder(work: Path) -> Any:
-    """An open file that nobody else holds: two builds into one folder would mix their codes."""
-    handle = (work / "lock").open("w")
-    try:
-        import fcntl
-    except ImportError:  # Windows refuses a second writer of an open file by itself
-        return handle
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        handle.close()
-        raise SaelabError(f"another process is building an index in {work.parent} at this moment") from None
-    return handle
-
-
-def clear(folder: Path) -> None:
-    """Remove an index (finished or not) and nothing else; ``index.json`` first: no half index can open."""
-    (folder / "index.json").unlink(missing_ok=True)
-    for name in layout.ARRAYS:
-        layout.file(folder, name).unlink(missing_ok=True)
+def clear(folder: Path, keep: Path | None) -> None:
+    """Remove what belongs to an index, finished or not, but ``index.json`` and the arrays in ``keep``."""
     shutil.rmtree(folder / ".build", ignore_errors=True)
+    for place in (folder, *folder.glob("arrays-*")):
+        if place != keep:
+            for name in layout.ARRAYS:
+                with contextlib.suppress(PermissionError):  # Windows: somebody has it open
+                    layout.file(place, name).unlink(missing_ok=True)
+            if place != folder:
+                with contextlib.suppress(OSError):
+                    place.rmdir()
