@@ -6,7 +6,6 @@ import contextlib
 import json
 import math
 import os
-import secrets
 import shutil
 import zlib
 from collections.abc import Callable, Iterator, Mapping

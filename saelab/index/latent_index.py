@@ -198,8 +198,8 @@ class LatentIndex(Queries):
         """Join indexes of one SAE and model, made apart, into a new one.
 
         Shards of one text (``build(..., shard=(i, n))``, the same ``batch_tokens``, on one machine) give exactly the
-        index of the whole, in whatever order they are named. Indexes of different texts are put one after another and their documents are
-        numbered on.
+        index of the whole, in whatever order they are named. Indexes of different texts are put one after another
+        and their documents are numbered on.
 
         Raises
         ------
