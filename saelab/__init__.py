@@ -43,6 +43,7 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time a name i
     from saelab.interventions import steer as steer
     from saelab.interventions import steering_success as steering_success
     from saelab.interventions import sweep as sweep
+    from saelab.matching import match as match
     from saelab.models import load_model as load_model
     from saelab.models import tokenize_texts as tokenize_texts
     from saelab.sae import SAE as SAE
@@ -93,6 +94,7 @@ _WHERE = {
     "steering_success": "saelab.interventions",
     "Edit": "saelab.interventions",
     "Intervention": "saelab.interventions",
+    "match": "saelab.matching",
     "heatmap": "saelab.widgets",
     "steering_panel": "saelab.widgets",
     "effect_map": "saelab.widgets",

@@ -1,0 +1,184 @@
+"""``match``: the partner of every latent of one SAE in another, with what chance would have given."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from saelab.errors import SaelabError, check_count, check_sae, unknown
+from saelab.index import LatentIndex
+from saelab.matching import chance
+from saelab.matching.partners import Best, Blocks, best_of, correlations, cosines
+from saelab.matching.result import LatentMatch
+from saelab.matching.substitution import substitute
+from saelab.matching.text import align, shuffled
+from saelab.sae import SAE
+
+_SCORES, _MOST = 4000, 20  # best scores of chance that are wanted, and draws that may be made for them
+BY = ("decoder", "encoder", "activation", "substitution")
+
+
+class Compared(NamedTuple):
+    """What is compared: similarities in blocks, and both sides' best partners under chance, a draw at a time."""
+
+    blocks: Callable[[], Blocks]
+    sizes: tuple[int, int]
+    draw: Callable[[np.random.Generator], tuple[Best, Best]]
+    of: str
+    null: str
+
+
+def match(
+    a: SAE | LatentIndex,
+    b: SAE | LatentIndex,
+    *,
+    by: str = "decoder",
+    fdr: float = 0.05,
+    draws: int | None = None,
+    latents: Any = None,
+    n: int = 8,
+    seed: int = 0,
+) -> LatentMatch:
+    """The most similar latent of ``b`` for every latent of ``a``, and whether it is more than chance.
+
+    Parameters
+    ----------
+    a, b
+        SAEs, or indexes. An index brings firing rates, so the share that is matched can be seen by rate.
+    by
+        ``"decoder"`` or ``"encoder"``: cosine of the directions, of SAEs on the same hook point of one model. Chance
+        is random directions with the mean and covariance of the other SAE's, normalized.
+        ``"activation"``: Pearson's correlation on the same text, of two indexes; the models may differ, and so may
+        their tokenizers (then text is compared between the cuts of either). Chance is the same text with the
+        documents of one index in another order.
+        ``"substitution"``: how much of what ablating a latent does to the prediction is undone by its partner (found
+        by activation) in its place, of indexes with their model and SAE. Chance is a partner of a similar rate.
+    fdr
+        Latents with a false-discovery rate up to this are called matched.
+    draws
+        How often chance is drawn; None: as often as gives 4,000 best scores, which costs one comparison of all latents
+        for large SAEs and 20 for small ones; 4 partners for substitution. Few draws of few latents find less.
+    latents
+        Only of substitution: which latents of ``a``; None draws 64 of those that fire.
+    n
+        Only of substitution: on how many rows each is tried, those where it is strongest.
+    seed
+        Of chance, and of the latents drawn.
+
+    Returns
+    -------
+    LatentMatch
+        ``frame`` has a line per latent of ``a``; see :class:`LatentMatch`.
+
+    Raises
+    ------
+    SaelabError
+        Before any work: directions of different models or hook points, different texts, or an SAE where an index
+        is needed.
+
+    Examples
+    --------
+    >>> same = sl.match(index, index, by="activation")
+    >>> bool(same.frame["partner"].dropna().eq(same.frame.index[same.frame["partner"].notna()]).all())
+    True
+    """
+    if by not in BY:
+        raise unknown("by", by, BY)
+    if isinstance(fdr, bool) or not isinstance(fdr, (int, float)) or not 0 < fdr < 1:
+        raise SaelabError(f"fdr is a share between 0 and 1, such as 0.05; got {fdr!r}")
+    rng = np.random.default_rng(check_count("seed", seed, 0))
+    draws = draws if draws is None else check_count("draws", draws)
+    if by in ("activation", "substitution"):
+        compared = _on_text(_index("a", a, by), _index("b", b, by))
+    else:
+        compared = _directions(_sae("a", a), _sae("b", b), by)
+    forth, back = best_of(compared.blocks(), *compared.sizes)
+    enough = min(_MOST, max(1, -(-_SCORES // max(min(compared.sizes), 1))))
+    nulls = [compared.draw(rng) for _ in range(enough if draws is None else draws)]
+    sides = []
+    for side, (best, thing) in enumerate(((forth, a), (back, b))):
+        rate = thing.counts / max(thing.n_counted, 1) if isinstance(thing, LatentIndex) else None
+        null = np.stack([pair[side].score for pair in nulls])
+        group = chance.groups_of(rate, len(best.score))
+        sides.append((best, null, group, rate))
+    result = LatentMatch.make(
+        a, b, sides[0], sides[1], by=by if by != "substitution" else "activation", fdr=float(fdr), blocks=compared.blocks,
+        of=compared.of, null=compared.null,
+    )  # fmt: skip
+    return (
+        result if by != "substitution" else substitute(result, latents, check_count("n", n), draws or 4, rng)
+    )
+
+
+def _index(name: str, thing: Any, by: str) -> LatentIndex:
+    if not isinstance(thing, LatentIndex):
+        raise SaelabError(
+            f"by={by!r} compares firings, so {name} must be a LatentIndex; got {type(thing).__name__}. Make one with "
+            "LatentIndex.build(model, sae, texts)"
+        )
+    return thing
+
+
+def _sae(name: str, thing: Any) -> SAE:
+    if isinstance(thing, LatentIndex):
+        return thing.need_sae(f"match, of {name},")
+    check_sae(thing)
+    return thing
+
+
+def _directions(a: SAE, b: SAE, by: str) -> Compared:
+    where = "hook_out" if by == "decoder" else "hook_in"
+    tables = [x.W_dec if by == "decoder" else x.W_enc.T for x in (a, b)]
+    for what, (x, y) in {
+        "models": (a.config.model, b.config.model),
+        "hook points": (getattr(a.config, where), getattr(b.config, where)),
+        "widths": (tables[0].shape[1], tables[1].shape[1]),
+    }.items():
+        if x != y:
+            raise SaelabError(
+                f"{by} directions live in one space, but the SAEs are of different {what}: {x!r} and {y!r}; "
+                "compare by='activation' on the same text"
+            )
+    with torch.no_grad():
+        table_a, table_b = (t.detach().float() for t in tables)
+
+    def draw(rng: np.random.Generator) -> tuple[Best, Best]:
+        forth, _ = best_of(cosines(table_a, _random_like(table_b, rng)), len(table_a), len(table_b))
+        _, back = best_of(cosines(_random_like(table_a, rng), table_b), len(table_a), len(table_b))
+        return forth, back
+
+    return Compared(
+        lambda: cosines(table_a, table_b), (len(table_a), len(table_b)), draw, f"cosine of {by} directions",
+        "random directions with the mean and covariance of the other SAE's",
+    )  # fmt: skip
+
+
+def _random_like(table: Tensor, rng: np.random.Generator) -> Tensor:
+    """(n, d) normal directions of the mean and covariance of ``table``'s, each brought to length 1."""
+    unit = torch.nn.functional.normalize(table, dim=1).double().cpu()
+    mean = unit.mean(0)
+    values, vectors = torch.linalg.eigh((unit - mean).T @ (unit - mean) / max(len(unit), 1))
+    noise = torch.from_numpy(rng.standard_normal(unit.shape))
+    return (mean + noise * values.clamp_min(0).sqrt() @ vectors.T).to(table)
+
+
+def _on_text(a: LatentIndex, b: LatentIndex) -> Compared:
+    aligned = align(a, b)
+    documents = len(np.unique(aligned.doc))
+    if documents < 2:
+        raise SaelabError(
+            "chance is drawn by putting documents in another order: at least 2 documents are needed, got 1"
+        )
+
+    def draw(rng: np.random.Generator) -> tuple[Best, Best]:
+        return best_of(correlations(aligned.a, aligned.b[shuffled(aligned.doc, rng)]), a.d_sae, b.d_sae)
+
+    return Compared(
+        lambda: correlations(aligned.a, aligned.b), (a.d_sae, b.d_sae), draw,
+        f"correlation on {len(aligned.doc):,} {aligned.unit} of {documents:,} documents",
+        "the same text with its documents in another order",
+    )  # fmt: skip

@@ -1,0 +1,358 @@
+"""What matching found, and what it means by firing rate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from scipy.optimize import linear_sum_assignment
+
+from saelab.display import table_html
+from saelab.errors import SaelabError, check_count, unknown
+from saelab.frames import TextFrame
+from saelab.index import LatentIndex
+from saelab.index.stats import Z95, wilson
+from saelab.matching import chance
+from saelab.matching.partners import Best, Blocks, dense
+
+_ASSIGNED = 8192  # latents of the larger SAE up to which an assignment of all to all is made (256 MB)
+
+Side = tuple[Best, np.ndarray, np.ndarray, "np.ndarray | None"]  # best, chance's scores, group, rate
+
+
+class Estimate(NamedTuple):
+    """A mean over latents with its 95 % interval (latents taken as independent), and how many they are."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] over {self.n:,} latents"
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> Estimate:
+        """Of the defined ones among ``values``."""
+        values = values[np.isfinite(values)]
+        if len(values) < 2:
+            return cls(float(values.mean()) if len(values) else np.nan, np.nan, np.nan, len(values))
+        half = Z95 * values.std(ddof=1) / len(values) ** 0.5
+        return cls(
+            float(values.mean()), float(values.mean() - half), float(values.mean() + half), len(values)
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class LatentMatch:
+    """What :func:`saelab.match` gives.
+
+    Attributes
+    ----------
+    frame
+        A line per latent of ``a``: ``partner``, its most similar latent of ``b`` (missing where it has none); their
+        ``score``; ``second``, the score of the next best; ``null_quantile``, the share of the best scores under
+        chance, of latents that fire about as often, that are lower; ``q``, the false-discovery rate of this score;
+        ``matched`` (``q`` up to ``fdr``); ``mutual``, whether it is its partner's best too. Of an index also ``density``
+        and the ``token`` either is strongest on, and their labels.
+    back
+        The same for the latents of ``b``.
+    by, of, null
+        What was compared, in words, and what chance was.
+    fdr
+        The false-discovery rate that ``matched`` is about.
+
+    Examples
+    --------
+    >>> found = sl.match(sae, sae)
+    >>> bool((found.frame["partner"] == found.frame.index).all()), found.by
+    (True, 'decoder')
+    """
+
+    a: Any
+    b: Any
+    frame: pd.DataFrame
+    back: pd.DataFrame
+    by: str
+    of: str
+    null: str
+    fdr: float
+    null_frame: pd.DataFrame  # latent, score, matched: of a's latents under chance, all draws
+    blocks: Callable[[], Blocks] | None
+
+    @classmethod
+    def make(
+        cls, a: Any, b: Any, forth: Side, back: Side, *, by: str, of: str, null: str, fdr: float,
+        blocks: Callable[[], Blocks],
+    ) -> LatentMatch:  # fmt: skip
+        """From the best partners on both sides and those of chance."""
+        frames = []
+        for (best, scores, group, rate), (other, *_), one, two in ((forth, back, a, b), (back, forth, b, a)):
+            found = chance.verdict(best.score, scores, group)
+            has = best.partner >= 0
+            mutual = has & (other.partner[best.partner] == np.arange(len(has)))
+            columns = {
+                "partner": pd.array(np.where(has, best.partner, 0), "Int64"), "score": best.score, "second": best.second,
+                "null_quantile": found.quantile, "q": found.q, "matched": has & (found.q <= fdr), "mutual": mutual,
+            }  # fmt: skip
+            columns["partner"][~has] = pd.NA
+            if rate is not None:
+                columns["density"] = rate
+            frame = TextFrame(columns, index=pd.RangeIndex(len(has), name="latent"))
+            frames.append(_named(frame, one, two))
+        _, scores, group, _ = forth
+        drawn = {"latent": np.tile(np.arange(len(group)), len(scores)), "score": scores.ravel()}
+        drawn["matched"] = _passes(scores, frames[0], group).ravel()
+        return cls(a, b, frames[0], frames[1], by, of, null, fdr, pd.DataFrame(drawn), blocks)
+
+    # ------------------------------------------------------------------------------------ numbers
+
+    def coverage(self, bins: int = 6) -> pd.DataFrame:
+        """The share of ``a``'s latents that is matched, by how often they fire; dead latents are left out.
+
+        Returns
+        -------
+        DataFrame
+            low, high: densities of the bin; latents; matched: share, with its 95 % Wilson interval matched_lo and
+            matched_hi (latents taken as independent); null: share of chance's best scores that would pass the same
+            score; score, null_score: medians.
+
+        Raises
+        ------
+        SaelabError
+            If SAEs were matched, which do not know how often latents fire.
+
+        Examples
+        --------
+        >>> share = sl.match(index, index, by="activation").coverage(bins=2)
+        >>> share[["latents", "matched", "null"]].shape
+        (2, 3)
+        """
+        if "density" not in self.frame:
+            raise SaelabError(
+                "coverage is by firing rate, which SAEs do not know: match two indexes (by='decoder' too)"
+            )
+        frame: Any = self.frame
+        drawn_all: Any = self.null_frame
+        alive = frame[frame["density"] > 0]
+        bins = min(check_count("bins", bins), max(len(alive), 1))
+        if not len(alive):
+            raise SaelabError("no latent of a fires on this text, so there is no rate to go by")
+        order = (
+            np.argsort(np.argsort(alive["density"].to_numpy(), kind="stable"), kind="stable")
+            * bins
+            // len(alive)
+        )
+        lines = []
+        for i in range(bins):
+            part = alive[order == i]
+            low, high = wilson(np.array([part["matched"].sum()]), len(part))
+            drawn = drawn_all[drawn_all["latent"].isin(part.index)]
+            lines.append({
+                "low": part["density"].min(), "high": part["density"].max(), "latents": len(part),
+                "matched": part["matched"].mean(), "matched_lo": low[0], "matched_hi": high[0],
+                "null": drawn["matched"].mean(), "score": part["score"].median(), "null_score": drawn["score"].median(),
+            })  # fmt: skip
+        return pd.DataFrame(lines)
+
+    @property
+    def mmcs(self) -> Estimate:
+        """Mean of the best scores (of directions: mean maximum cosine similarity). Several latents may share a partner,
+        and chance alone gives much: see ``null_mmcs``."""
+        return Estimate.of(self.frame["score"].to_numpy())
+
+    @property
+    def null_mmcs(self) -> Estimate:
+        """The same under chance."""
+        return Estimate.of(self.null_frame["score"].to_numpy())
+
+    def pw_mcc(self) -> Estimate:
+        """Mean of |score| over a one-to-one assignment that makes it largest (pairwise dictionary consistency, Song et
+        al. 2025, arXiv 2505.20254; Hungarian method).
+
+        Raises
+        ------
+        SaelabError
+            If there are more than 8,192 latents: the assignment needs the whole array of pairs.
+
+        Examples
+        --------
+        >>> round(sl.match(sae, sae).pw_mcc().value, 4)
+        1.0
+        """
+        sizes = len(self.frame), len(self.back)
+        if self.blocks is None or max(sizes) > _ASSIGNED:
+            raise SaelabError(
+                f"pw_mcc assigns all latents at once, for up to {_ASSIGNED:,} of them; these SAEs have {sizes[0]:,} and "
+                f"{sizes[1]:,}. mmcs and coverage() have no such limit"
+            )
+        similar = np.abs(dense(self.blocks, *sizes))
+        return Estimate.of(similar[linear_sum_assignment(similar, maximize=True)].astype(np.float64))
+
+    # ------------------------------------------------------------------------------------ what differs
+
+    def unmatched(self, of: str = "a") -> pd.DataFrame:
+        """Latents without a partner beyond chance, those that fire most first (or that are least alike).
+
+        Examples
+        --------
+        >>> len(sl.match(sae, sae).unmatched())
+        0
+        """
+        frame: Any = self._side(of)
+        alone = frame[~frame["matched"]]
+        if "density" in alone:
+            return alone[alone["density"] > 0].sort_values("density", ascending=False, kind="stable")
+        return alone.sort_values("score", kind="stable")
+
+    def splits(self, of: str = "a") -> pd.DataFrame:
+        """Latents that are the best partner of several matched latents of the other side: one here, several there.
+        ``splits("b")`` are the merges: latents of b into which several of a went together.
+
+        Returns
+        -------
+        DataFrame
+            latent; parts: the latents of the other side; scores: of each with it; covered (activation only): the
+            share of its firings at which at least one of them fires, and most: the largest share of one alone. Most
+            parts first.
+
+        Examples
+        --------
+        >>> sl.match(sae, sae).splits().columns.tolist()[:3]
+        ['latent', 'parts', 'scores']
+        """
+        other: Any = self._side("b" if of == "a" else "a")
+        self._side(of)
+        lines = []
+        for latent, group in other[other["matched"]].groupby("partner"):
+            if len(group) > 1:
+                group = group.sort_values("score", ascending=False)
+                lines.append(
+                    {"latent": int(latent), "parts": group.index.tolist(), "scores": group["score"].tolist()}
+                )
+        frame: Any = pd.DataFrame(lines, columns=pd.Index(["latent", "parts", "scores"]))
+        if self.by == "activation":
+            shares = [
+                self._covered(of, i, parts) for i, parts in zip(frame["latent"], frame["parts"], strict=True)
+            ]
+            frame["covered"], frame["most"] = [s[0] for s in shares], [s[1] for s in shares]
+        return frame.sort_values("parts", key=lambda p: -p.map(len), kind="stable", ignore_index=True)
+
+    def _covered(self, of: str, latent: int, parts: list[int]) -> tuple[float, float]:
+        one, two = (self.a, self.b) if of == "a" else (self.b, self.a)
+        if not np.array_equal(one.rows.offsets, two.rows.offsets):
+            return np.nan, np.nan  # of two tokenizers: the same token has no number in the other index
+        mine = one.postings(latent).token
+        hits = np.stack([np.isin(mine, two.postings(p).token) for p in parts])
+        return float(hits.any(0).mean()), float(hits.mean(1).max())
+
+    def _side(self, of: str) -> pd.DataFrame:
+        if of not in ("a", "b"):
+            raise unknown("side", of, ("a", "b"))
+        return self.frame if of == "a" else self.back
+
+    # ------------------------------------------------------------------------------------ show
+
+    def plot(self) -> Any:
+        """A plotly figure: the share matched by firing rate (of indexes), and the best scores beside chance's.
+
+        Examples
+        --------
+        >>> len(sl.match(sae, sae).plot().data)
+        2
+        """
+        from plotly.subplots import make_subplots
+
+        rates = "density" in self.frame and bool((self.frame["density"] > 0).any())
+        figure = make_subplots(1, 2 if rates else 1, horizontal_spacing=0.12)
+        scores = {"found": (self.frame["score"], "#0089d8"), "chance": (self.null_frame["score"], "#8a8f98")}
+        for name, (values, color) in scores.items():
+            figure.add_histogram(
+                x=values.dropna(), name=f"best score, {name}", histnorm="probability", nbinsx=50, opacity=0.65,
+                marker_color=color, row=1, col=1,
+            )  # fmt: skip
+        if rates:
+            share = self.coverage()
+            middle = np.sqrt(share["low"] * share["high"])
+            bars = {
+                "type": "data", "array": share["matched_hi"] - share["matched"],
+                "arrayminus": share["matched"] - share["matched_lo"],
+            }  # fmt: skip
+            figure.add_scatter(
+                x=middle,
+                y=share["matched"],
+                error_y=bars,
+                name="share matched",
+                line_color="#0089d8",
+                row=1,
+                col=2,
+            )
+            figure.add_scatter(
+                x=middle,
+                y=share["null"],
+                name="the same of chance",
+                line={"color": "#8a8f98", "dash": "dot"},
+                row=1,
+                col=2,
+            )
+            figure.update_xaxes(type="log", title_text="firing rate of the latent", row=1, col=2)
+            figure.update_yaxes(range=[0, 1.02], title_text="share with a partner", row=1, col=2)
+        figure.update_xaxes(title_text=self.of.split(" on ")[0], row=1, col=1)
+        figure.update_yaxes(title_text="share of latents", row=1, col=1)
+        figure.update_layout(
+            template="none", paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", barmode="overlay", height=360,
+            font={"color": "#7d838c", "size": 13}, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
+            margin={"l": 70, "r": 20, "t": 50, "b": 60},
+        )  # fmt: skip
+        return figure
+
+    def _facts(self) -> str:
+        frame: Any = self.frame
+        able = frame["score"].notna()
+        if "density" in self.frame:
+            able |= self.frame["density"] > 0
+        matched, n = int(frame["matched"].sum()), int(able.sum())
+        low, high = wilson(np.array([matched]), n)
+        share = f"{matched / n:.1%} [{low[0]:.1%}, {high[0]:.1%}]" if n else "none"
+        return (
+            f"{matched:,} of {n:,} latents ({share}) have a partner beyond chance at a false-discovery rate of "
+            f"{self.fdr:g}; mean best score {self.mmcs.value:.3f}, by chance {self.null_mmcs.value:.3f}. "
+            f"Score: {self.of}. Chance: {self.null}."
+        )
+
+    def __repr__(self) -> str:
+        return f"LatentMatch by {self.by}: {self._facts()}\n{self.frame}"
+
+    def _repr_html_(self) -> str:
+        best = self.frame.sort_values("score", ascending=False, kind="stable").head(20).reset_index()
+        return table_html(
+            f"Match by {self.by}. {self._facts()} The 20 best:", best, float_format="{:.4g}".format
+        )
+
+    def _with(self, **changes: Any) -> LatentMatch:
+        return replace(self, **changes)
+
+
+def _passes(scores: np.ndarray, frame: pd.DataFrame, group: np.ndarray) -> np.ndarray:
+    """(draws, n) whether a best score of chance reaches the lowest matched score of its group."""
+    out = np.zeros(scores.shape, bool)
+    for g in np.unique(group):
+        hits = frame["score"][(group == g) & frame["matched"].to_numpy()]
+        if len(hits):
+            out[:, group == g] = scores[:, group == g] >= hits.min()
+    return out
+
+
+def _named(frame: pd.DataFrame, one: Any, two: Any) -> pd.DataFrame:
+    """With the token that either latent is strongest on, and labels, where they are known."""
+    for name, thing, latents in (("", one, pd.Series(frame.index)), ("partner_", two, frame["partner"])):
+        if isinstance(thing, LatentIndex):
+            known: Any = thing.to_frame()[["top_token", "label"]]
+            for column, source in (("token", "top_token"), ("label", "label")):
+                text = known[source].reindex(latents.fillna(-1).astype(int)).fillna("").to_numpy()
+                if source == "top_token" or any(text):
+                    frame[name + column] = text
+    return frame

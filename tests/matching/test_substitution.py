@@ -1,0 +1,67 @@
+"""Substitution: a partner that is the latent itself changes nothing, one that does nothing changes as ablation does."""
+
+import numpy as np
+import pytest
+import torch
+
+import saelab as sl
+from tests.helpers import random_sae, shared_tiny
+
+HOOK = "blocks.0.hook_resid_post"
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    model = shared_tiny()
+    saes = [random_sae(hook_in=HOOK), random_sae(hook_in=HOOK)]
+    with torch.no_grad():
+        saes[1].W_dec[5:] = 0  # latents from 5 on write nothing
+    rng = np.random.default_rng(0)
+    texts = ["".join(rng.choice(list("abcdefgh "), 30)) for _ in range(24)]
+    folder = tmp_path_factory.mktemp("pair")
+    return [
+        sl.LatentIndex.build(model, s, texts, path=folder / str(i), progress=False)
+        for i, s in enumerate(saes)
+    ]
+
+
+def test_an_identical_pair_changes_the_loss_by_nothing(pair):
+    a, _ = pair
+    frame = sl.match(a, a, by="substitution", n=4).frame
+    assert (frame["partner"] == frame.index).all()
+    assert frame["loss_substituted"].abs().max() == 0
+    assert frame["kl_substituted"].abs().max() < 1e-6
+    assert (frame["kl_ablated"] > 0).any()
+    assert frame["score"].to_numpy() == pytest.approx(1, abs=1e-3)
+
+
+def test_a_partner_that_writes_nothing_is_an_ablation(pair):
+    a, b = pair
+    silent = [i for i in np.flatnonzero(a.counts).tolist() if i >= 5]
+    frame = sl.match(a, b, by="substitution", latents=silent, n=4, draws=2).frame
+    nothing = frame[frame["partner"] >= 5]
+    assert len(nothing)
+    np.testing.assert_allclose(nothing["kl_substituted"], nothing["kl_ablated"], rtol=1e-5)
+    np.testing.assert_allclose(nothing["loss_substituted"], nothing["loss_ablated"], atol=1e-6)
+    assert nothing["score"].abs().max() < 1e-4
+
+
+def test_ablation_is_that_of_effects(pair):
+    """Where a latent fires in one text alone, its KL here is that of :func:`saelab.effects` at those positions."""
+    a, _ = pair
+    latent = int(np.argmax(a.counts))
+    row = int(a.rows.locate(a.postings(latent).token[[np.argmax(a.postings(latent).value)]])[0][0])
+    found = sl.match(a, a, by="substitution", latents=[latent], n=1).frame.loc[latent]
+    effects = sl.effects(a.model, a.sae, a.rows[row].tolist(), latent).frame
+    assert found["kl_ablated"] == pytest.approx(effects["kl"][effects["edited"]].mean(), rel=1e-4)
+
+
+def test_what_substitution_needs_is_said(pair):
+    a, b = pair
+    bare = sl.LatentIndex.open(a.path)
+    with pytest.raises(sl.SaelabError, match="needs the model"):
+        sl.match(bare, b, by="substitution")
+    with pytest.raises(sl.SaelabError, match="out of range"):
+        sl.match(a, b, by="substitution", latents=[99])
+    with pytest.raises(sl.SaelabError, match="assigns all latents at once"):
+        sl.match(a, b, by="substitution", n=1).pw_mcc()
