@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -61,7 +62,8 @@ class Harvester:
     Parameters
     ----------
     model, texts
-        A list (read again when it ends, at most ``epochs`` times) or an iterator (read once).
+        As for :func:`saelab.models.tokenize_texts`; an iterator is read once, all else again when it ends, at
+        most ``epochs`` times.
     hooks
         One or several hook points; all are read in the same forward pass.
     limit
@@ -83,7 +85,7 @@ class Harvester:
     def __init__(
         self,
         model: HookedModel,
-        texts: Iterable[str],
+        texts: models.Texts,
         hooks: Sequence[str],
         *,
         limit: int | None = None,
@@ -95,9 +97,12 @@ class Harvester:
     ):
         for hook in hooks:
             models.check_hook(model, hook)
-        if isinstance(texts, str):
-            raise SaelabError("texts must be a list or iterator of strings, got one string; use [text]")
-        self.model, self.texts, self.hooks = model, texts, list(hooks)
+        # rows go by as documents of one row; what they were is looked up at the end
+        self.given = (
+            models.checked_rows(model, texts, bos=bos) if isinstance(texts, models.TokenRows) else None
+        )
+        bos = bos if self.given is None else self.given.bos
+        self.model, self.texts, self.hooks = model, models.each_text(texts), list(hooks)
         self.limit, self.context = limit, context
         self.harvest_tokens = check_count("harvest_tokens", harvest_tokens)
         self.bos = models.default_bos(model) if bos is None else bos
@@ -142,7 +147,7 @@ class Harvester:
         )
         self._rows = (r for r in rows if (r[0], r[1]) > resumed)
 
-    def _watched(self) -> Iterator[str]:
+    def _watched(self) -> Iterator[Any]:
         """The texts, hashed as they go by; those before a checkpoint must be the ones it saw."""
         self._hash = hashlib.sha256()
         last, wanted = self._resumed
@@ -150,6 +155,8 @@ class Harvester:
         for number, text in enumerate(self.texts):
             if isinstance(text, str):
                 self._hash.update(f"{len(text)} ".encode() + text.encode("utf-8", "surrogatepass"))
+            elif text is not None:
+                self._hash.update(np.asarray(models.text_ids(self.model, text, bos=self.bos)).tobytes())
             if number == last and self._hash.hexdigest() != wanted:
                 raise SaelabError(
                     "cannot resume: the texts differ from those of the checkpoint "
@@ -175,9 +182,10 @@ class Harvester:
             keep = models.valid_mask(self.model, batch.ids, batch.mask)  # (B, T)
             acts = [found[h].cpu()[keep].float() for h in self.hooks]  # each (n, d)
             row, position = keep.nonzero(as_tuple=True)  # (n,)
-            begins = torch.stack(
-                [torch.from_numpy(a[batch.row]) for a in (rows.doc, rows.start)], -1
-            )  # (B, 2)
+            begins = rows.doc[batch.row], rows.start[batch.row]
+            if self.given is not None:
+                begins = self.given.doc[begins[0]], self.given.start[begins[0]] + begins[1]
+            begins = torch.from_numpy(np.stack(begins, -1))  # (B, 2)
             place = begins.int()[row]  # (n, 2)
             place[:, 1] += (position - int(self.bos)).int()
             acts, place = self.outliers(acts, place)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from tqdm.auto import tqdm
 from saelab import files, models
 from saelab.activations.harvest import Harvester, Part
 from saelab.activations.shards import Shard, write_shard
-from saelab.errors import SaelabError, check_count, check_dtype, check_model, unknown
+from saelab.errors import SaelabError, check_count, check_dtype, check_model, check_tensor, door, unknown
 from saelab.models import HookedModel
 
 
@@ -51,6 +51,9 @@ class Origin:
         )
 
 
+_HASHED_ROWS = 1 << 14  # at a time, so that a mapped array is not held whole
+
+
 class ActivationStore:
     """Activations of one or several hook points, rows aligned.
 
@@ -69,13 +72,15 @@ class ActivationStore:
         self.shards = shards
 
     @classmethod
-    def of(cls, arrays: dict[str, Tensor], *, where: Tensor | None = None) -> ActivationStore:
+    @door
+    def of(cls, arrays: Mapping[str, Any], *, where: Any = None) -> ActivationStore:
         """A store in memory from arrays you have.
 
         Parameters
         ----------
         arrays
-            Name (what ``hook`` will be called) to (n, d) activations; several must be aligned row by row.
+            Name (what ``hook`` will be called) to (n, d) activations, tensors or arrays of numpy; several must be aligned
+            row by row. They are not copied: a memory-mapped array stays on disk, in the type of number it has there.
         where
             (n, 2) document and position of each row, if they have one; -1 otherwise.
 
@@ -85,29 +90,31 @@ class ActivationStore:
         ['first', 'second']
         """
         if not arrays:
-            raise SaelabError("no arrays: give a dict such as {'my_layer': activations}")
-        sizes = {name: tuple(a.shape) for name, a in arrays.items()}
-        n = len(next(iter(arrays.values())))
-        if any(len(s) != 2 or s[0] != n for s in sizes.values()) or n < 2:
+            raise SaelabError("arrays is empty: give a dict such as {'my_layer': activations}")
+        if bad := [name for name in arrays if not isinstance(name, str) or "+" in name or not name]:
+            raise SaelabError(f"{bad[0]!r} is no name for a hook point: '+' joins those of a crosscoder")
+        acts = [check_tensor(name, a).detach().cpu() for name, a in arrays.items()]
+        sizes = {name: tuple(a.shape) for name, a in zip(arrays, acts, strict=True)}
+        n = acts[0].shape[0] if acts[0].ndim else 0
+        if any(len(s) != 2 or s[0] != n or not s[1] for s in sizes.values()) or n < 2:
             raise SaelabError(f"each array must be (rows, width) with the same number of rows, got {sizes}")
-        acts = [a.detach().cpu().float() for a in arrays.values()]
-        place = torch.full((n, 2), -1, dtype=torch.int32) if where is None else where.int()
+        place = torch.full((n, 2), -1) if where is None else check_tensor("where", where, "i").cpu()
         if place.shape != (n, 2):
             raise SaelabError(f"where must be ({n}, 2), got {tuple(place.shape)}")
-        if bad := [name for name in arrays if "+" in name or not name]:
-            raise SaelabError(f"{bad[0]!r} is no name for a hook point: '+' joins those of a crosscoder")
         hashed = hashlib.sha256()
         for name, a in zip(arrays, acts, strict=True):
-            hashed.update(f"{name} {tuple(a.shape)}".encode() + a.contiguous().numpy().tobytes())
+            hashed.update(f"{name} {tuple(a.shape)}".encode())
+            for part in a.split(_HASHED_ROWS):  # in float32, as the rows are read
+                hashed.update(part.float().contiguous().numpy().tobytes())
         digest = hashed.hexdigest()
         widths = {name: s[1] for name, s in sizes.items()}
-        return cls(Origin("", digest, widths, None, False), [Shard(n, acts, place)], digest)
+        return cls(Origin("", digest, widths, None, False), [Shard(n, acts, place.int())], digest)
 
     @classmethod
     def write(
         cls,
         model: HookedModel,
-        texts: Iterable[str],
+        texts: models.Texts,
         hooks: str | Sequence[str],
         path: str | Path,
         *,
@@ -124,6 +131,8 @@ class ActivationStore:
 
         Parameters
         ----------
+        texts
+            As for :func:`saelab.tokenize_texts`: strings, token ids, rows.
         hooks
             One hook point or several; all are read in the same forward pass.
         tokens
@@ -154,6 +163,7 @@ class ActivationStore:
         hooks = [hooks] if isinstance(hooks, str) else list(hooks)
         check_dtype(dtype)
         check_count("shard_rows", shard_rows)
+        bos = texts.bos if bos is None and isinstance(texts, models.TokenRows) else bos
         source = Harvester(
             model, texts, hooks, limit=limit, context=context, bos=bos, epochs=epochs,
             harvest_tokens=harvest_tokens, outlier=None,

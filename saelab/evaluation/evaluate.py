@@ -7,7 +7,7 @@ look good beside it.) Sums are kept in float64 and divided once, so nothing depe
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from tqdm.auto import tqdm
 
@@ -24,7 +24,7 @@ from saelab.sae import SAE
 def evaluate(
     model: HookedModel,
     sae: SAE,
-    texts: Iterable[str] | models.TokenRows,
+    texts: models.Texts,
     *,
     tokens: int | str | None = "100k",
     batch_tokens: int = 4096,
@@ -37,7 +37,8 @@ def evaluate(
     Parameters
     ----------
     texts
-        Strings, or rows made before (taken whole). Use text the SAE was not trained on.
+        As for :func:`saelab.tokenize_texts`: strings, token ids, or rows made before (taken whole). Use text the
+        SAE was not trained on.
     tokens
         Stop after this many tokens; None takes all.
     batch_tokens
@@ -69,7 +70,7 @@ def evaluate(
 def evaluate_many(
     model: HookedModel,
     saes: Sequence[SAE] | Mapping[str, SAE],
-    texts: Iterable[str] | models.TokenRows,
+    texts: models.Texts,
     *,
     tokens: int | str | None = "100k",
     batch_tokens: int = 4096,

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from saelab.errors import SaelabError, check_count, check_latent
+from saelab.errors import SaelabError, check_count, check_latent, check_latents
 from saelab.index.notes import Notes
 from saelab.index.storage import windows
 from saelab.index.storage.arrays import ranges
@@ -137,8 +137,7 @@ class Columns:
         >>> index.activations([latent, 0], row=1).shape == (index.row_length(1), 2)
         True
         """
-        wanted = [latents] if np.ndim(latents) == 0 else list(latents)  # type: ignore[arg-type]
-        wanted = [check_latent(i, self.d_sae) for i in wanted]
+        wanted = check_latents(latents, self.d_sae, once=False)
         latent, value, position = self.row_codes(row)
         out = np.zeros((self.row_length(row), len(wanted)), dtype=np.float32)
         for column, i in enumerate(wanted):

@@ -84,7 +84,7 @@ class LatentIndex(Queries):
         cls,
         model: HookedModel,
         sae: SAE,
-        texts: Iterable[str] | models.TokenRows,
+        texts: models.Texts,
         *,
         path: str | Path | None = None,
         tokens: int | str | None = None,
@@ -104,7 +104,7 @@ class LatentIndex(Queries):
         Parameters
         ----------
         texts
-            Strings, or rows made before.
+            As for :func:`saelab.tokenize_texts`: strings, token ids, or rows made before.
         path
             Folder to make; None is a temporary folder that lives as long as the returned object.
         tokens

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,25 +75,10 @@ class Effects:
         return table_html(caption, self.frame.iloc[order[:20]], float_format="{:.4g}".format)
 
 
-def text_ids(model: HookedModel, sae: SAE, text: str | Sequence[int]) -> Tensor:
-    """(1, T) a text as the SAE wants it, token ids as they are; one that does not fit the model is an error."""
-    if isinstance(text, str) or not isinstance(text, (Sequence, np.ndarray)):
-        ids = models.tokenize(model, text, bos=sae.config.bos)
-    else:
-        ids = [check_count("a token id", i, 0) for i in text]
-        models.token_labels(model, ids)  # one outside the vocabulary is named
-        if not ids:
-            raise SaelabError("text must be a text or at least one token id, got an empty list")
-    limit = models.context_length(model)
-    if len(ids) > limit:
-        raise SaelabError(f"the text has {len(ids)} tokens and the model's context {limit}; shorten it")
-    return torch.tensor([ids])  # (1, T)
-
-
 def effects(
     model: HookedModel,
     sae: SAE,
-    text: str | Sequence[int],
+    text: models.Text,
     latent: int,
     *,
     top: int = 5,
@@ -109,7 +93,7 @@ def effects(
     Parameters
     ----------
     text
-        A text, or its token ids, which are taken as they are.
+        A text, its token ids, which are taken as they are, or what :func:`saelab.generate` wrote.
     top
         How many tokens to list as voted up and down.
     direct
@@ -140,7 +124,7 @@ def effects(
     """
     check_pair(model, sae)
     latent, top = check_latent(latent, sae.config.d_sae), check_count("top", top, 0)
-    ids = text_ids(model, sae, text)
+    ids = torch.tensor([models.one_text(model, text, bos=sae.config.bos)])  # (1, T)
     written = _residual_write(model, sae, latent) if direct else None  # (d_model)
     with models.lock(model), torch.no_grad():
         with attach(model, sae, error=True) as spliced:

@@ -14,7 +14,7 @@ from torch import Tensor
 from saelab import models
 from saelab.display import table_html
 from saelab.errors import SaelabError, check_count, check_pair
-from saelab.interventions.ablation import allowed, output_scale, text_ids
+from saelab.interventions.ablation import allowed, output_scale
 from saelab.interventions.passes import Pass, watched
 from saelab.interventions.sites import SAEAtHook, sum_into
 from saelab.interventions.steering import attach
@@ -82,7 +82,7 @@ class Attribution:
 def attribute(
     model: HookedModel,
     sae: SAE,
-    text: str,
+    text: models.Text,
     *,
     target: int | str | None = None,
     versus: int | str | None = None,
@@ -122,7 +122,7 @@ def attribute(
     """
     check_pair(model, sae)
     check, batch = check_count("check", check, 0), check_count("batch", batch)
-    ids = text_ids(model, sae, text)
+    ids = torch.tensor([models.one_text(model, text, bos=sae.config.bos)])  # (1, T)
     length = ids.shape[1]
     if not -length <= position < length:
         raise SaelabError(f"position {position} is outside the text's {length} tokens")

@@ -141,6 +141,19 @@ class Edit:
         back = not isinstance(self.positions, str) and min(self.positions) < 0
         return named or back or self.schedule is not None
 
+    def check_reach(self, prompt: int, length: int) -> None:
+        """Refuse a place that no text of ``length`` tokens has, ``prompt`` of which are given."""
+        never = (
+            []
+            if isinstance(self.positions, str)
+            else [p for p in self.positions if not -prompt <= p < length]
+        )
+        if never:
+            raise SaelabError(
+                f"positions {never} are never reached: the prompt has {prompt} tokens, and with the new ones the model "
+                f"reads {length} (the last one it writes is not read)"
+            )
+
     def __str__(self) -> str:
         text = f"latent {self.latent}: {self.mode}"
         if self.how.unit:

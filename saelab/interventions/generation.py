@@ -28,7 +28,8 @@ from torch import Tensor
 from saelab import models
 from saelab.display import escape
 from saelab.errors import SaelabError, check_count, check_model, unknown
-from saelab.interventions.steering import interventions, paired, steer
+from saelab.interventions.edits import Intervention
+from saelab.interventions.steering import Steering, interventions, paired, steer
 from saelab.models import HookedModel
 from saelab.models.load import repair
 from saelab.sae import SAE
@@ -155,7 +156,7 @@ class Comparison:
 def generate(
     model: HookedModel,
     sae: SAE | Sequence[tuple[SAE, Any]] | None,
-    prompt: str | Sequence[int],
+    prompt: models.Text,
     edits: Any = None,
     *,
     max_new_tokens: int = 40,
@@ -174,7 +175,8 @@ def generate(
     Parameters
     ----------
     prompt
-        Text, or token ids that are used as they are (``[bos]`` alone lets the model begin by itself).
+        Text, token ids that are used as they are (``[bos]`` alone lets the model begin by itself), or what this
+        function wrote before, to be continued.
     sae, edits, steering
         As for :func:`saelab.steer`: ``mode``, ``positions``, ``relative``, ``when``, ``schedule``, …
     temperature
@@ -188,7 +190,8 @@ def generate(
     stop_at_end
         A sample ends at the tokenizer's end-of-text token, which is kept in its ids and left out of its text.
     cache
-        Keep keys and values between steps; the text is the same without, only slower.
+        Keep keys and values between steps; the text is the same without, only slower. A model that has none, such as
+        Mamba, runs on the whole text at every step.
     on_token
         Called as ``on_token(step, ids)`` after each step with the new ids of every sample so far; False
         cancels. What was written until then is returned.
@@ -212,18 +215,15 @@ def generate(
         raise SaelabError("edits need the sae whose latents they change")
     max_new_tokens, n = check_count("max_new_tokens", max_new_tokens), check_count("n", n)
     pick = _Picker(model, n, seed, temperature, top_k)
-    ids = _prompt_ids(model, prompt, _bos(sae, bos))
-    room = models.context_length(model) - len(ids)
-    if max_new_tokens > room:
-        raise SaelabError(
-            f"the prompt has {len(ids)} tokens and the model's context {models.context_length(model)}: there "
-            f"is room for {max(room, 0)} new ones, not {max_new_tokens}"
-        )
+    ids = prompt_ids(model, sae, prompt, max_new_tokens, bos)
     end = model.tokenizer.eos_token_id if stop_at_end else None
     steered = contextlib.nullcontext("")
     if sae is not None and not (edits is None and isinstance(sae, SAE)):
         steered = steer(model, sae, edits, **{"prompt_tokens": len(ids), **steering})
     with steered as state, torch.no_grad():
+        if isinstance(state, Steering):
+            check_reach(state.interventions, len(ids), max_new_tokens)
+            state.schedule.planned = True
         new, logprobs, cancelled = _write(
             Decoder(model, cache=cache), ids, n, max_new_tokens, pick, end, on_token
         )
@@ -235,7 +235,7 @@ def generate(
 def compare(
     model: HookedModel,
     sae: SAE | Sequence[tuple[SAE, Any]],
-    prompt: str | Sequence[int],
+    prompt: models.Text,
     edits: Any = None,
     *,
     on_baseline: OnToken | None = None,
@@ -260,7 +260,9 @@ def compare(
     plain = {k: options.pop(k) for k in _PLAIN if k in options}
     passes = {k: options.pop(k) for k in _PASSES if k in options}
     pairs = interventions(model, sae, edits, **options)  # checked before the baseline costs time
-    plain["bos"] = _bos(sae, plain.get("bos"))
+    new = check_count("max_new_tokens", plain.setdefault("max_new_tokens", 40))
+    prompt = prompt_ids(model, sae, prompt, new, plain.pop("bos", None))
+    check_reach(pairs, len(prompt), new)
     baseline = generate(model, None, prompt, on_token=on_baseline, **plain)
     if baseline.cancelled:
         nothing = tuple(Sample([], [], "", [], []) for _ in baseline.samples)
@@ -315,13 +317,15 @@ def _write(
 class Decoder:
     """Logits of the next token for rows that grow; feeds only what is new when ``cache`` is on.
 
-    A model without Hugging Face's cache (TransformerLens 3) is run on the whole rows each time: slower, and
-    the same numbers.
+    A model without Hugging Face's cache of keys and values (TransformerLens 3, Mamba) is run on the whole rows each
+    time: slower, and the same numbers.
     """
 
     def __init__(self, model: HookedModel, *, cache: bool = True):
         self.model = model
-        self.cached = cache and hasattr(model, "original_model")
+        inner = getattr(model, "original_model", None)
+        # a recurrent state (Mamba) has no positions: what of the text it holds cannot be checked
+        self.cached = cache and inner is not None and not getattr(inner, "_is_stateful", False)
         self._kept: Any = None
         self._seen = 0
         if self.cached:
@@ -342,7 +346,10 @@ class Decoder:
             options["attention_mask"] = torch.ones_like(ids, device=device)
         logits, self._kept = self.model(ids[:, self._seen :].to(device), **options)
         self._seen = ids.shape[1]
-        held = None if self._kept is None else int(self._kept.get_seq_length())
+        try:
+            held = None if self._kept is None else int(self._kept.get_seq_length())
+        except (ValueError, AttributeError):  # of another kind
+            held = None
         if held != self._seen:
             raise SaelabError(
                 f"the model's key-value cache holds {held} positions after {self._seen} tokens: its text "
@@ -384,23 +391,20 @@ def _sample(model: HookedModel, ids: list[int], logprobs: list[float], end: int 
     return Sample(ids, models.token_labels(model, ids), text, logprobs, groups)
 
 
-def _bos(sae: Any, bos: bool | None) -> bool | None:
-    """Whether to begin with BOS, as far as the SAE says; None leaves it to the tokenizer."""
-    if bos is not None or sae is None:
-        return bos
-    first = sae if isinstance(sae, SAE) else next(iter(sae))
-    return (first if isinstance(first, SAE) else first[0]).config.bos
+def prompt_ids(
+    model: HookedModel, sae: Any, prompt: models.Text, new: int, bos: bool | None = None
+) -> list[int]:
+    """Ids of a prompt with room for ``new`` ones; it begins as the SAE says, or without one the tokenizer."""
+    if bos is None:
+        bos = models.default_bos(model) if sae is None else paired(sae)[0][0].config.bos
+    return models.one_text(model, prompt, bos=bos, new=new, name="prompt")
 
 
-def _prompt_ids(model: HookedModel, prompt: Any, bos: bool | None) -> list[int]:
-    if isinstance(prompt, str):
-        return models.tokenize(model, prompt, bos=models.default_bos(model) if bos is None else bos)
-    ids = [check_count("token id", i, 0) for i in prompt]
-    if not ids:
-        raise SaelabError("the prompt is empty; give text, or [bos] to let the model begin by itself")
-    if max(ids) >= models.vocab_size(model):
-        raise SaelabError(f"token id {max(ids)} is outside the vocabulary 0…{models.vocab_size(model) - 1}")
-    return ids
+def check_reach(pairs: list[tuple[SAE, Intervention]], prompt: int, new: int) -> None:
+    """Refuse edits at places that no text with that prompt and as many new tokens has."""
+    for _, intervention in pairs:
+        for edit in intervention.edits:
+            edit.check_reach(prompt, prompt + new - 1)
 
 
 _DIFFERS = "background:rgba(255,140,0,.28);border-radius:2px"

@@ -118,6 +118,9 @@ class EditSchedule:
         (B,) or (1,) tokens before generation begins; None when no pass has shown it.
     allowed
         (B, T) bool of the present pass: positions that may be edited.
+    planned
+        Whether it was asked before that every listed place is reached. Then the text is not lost to a sample that
+        ends early, or to a special token that the model writes at such a place (which is not edited).
     """
 
     def __init__(self, model: HookedModel, *, special: bool = False, prompt_tokens: int | None = None):
@@ -127,6 +130,7 @@ class EditSchedule:
         self.ordinary = torch.ones(size, dtype=torch.bool)  # a look-up: torch.isin takes ten times as long
         self.ordinary[list(special_ids)] = False
         self.needs_prompt = False  # set by the edits that do
+        self.planned = False
         self.prompt: Tensor | None = None
         self.over: dict[
             tuple[float, ...], int
@@ -183,6 +187,9 @@ class EditSchedule:
             if here.any():
                 self.reached.add(place)
             barred = here & ~self.allowed
+            if self.planned:
+                assert self.prompt is not None
+                barred &= self.p.position < self.prompt[:, None]
             if barred.any():
                 label = models.token_labels(self.model, self.p.ids[barred][:1].tolist())[0]
                 raise SaelabError(
@@ -206,6 +213,6 @@ class EditSchedule:
 
     def check_reached(self) -> None:
         """Refuse a place in the text that no pass came to."""
-        never = sorted(self.wanted - self.reached)
+        never = [] if self.planned else sorted(self.wanted - self.reached)
         if never:
             raise SaelabError(f"positions {never} were never reached: every text in the block was shorter")

@@ -18,9 +18,9 @@ from tqdm.auto import tqdm
 
 from saelab import models
 from saelab.display import table_html
-from saelab.errors import SaelabError, check_count, check_latent, check_pair
+from saelab.errors import SaelabError, check_count, check_latent, check_latents, check_pair
 from saelab.interventions.edits import Edit, Intervention
-from saelab.interventions.generation import Generation, generate
+from saelab.interventions.generation import Generation, check_reach, generate, prompt_ids
 from saelab.interventions.steering import attach
 from saelab.models import HookedModel
 from saelab.sae import SAE
@@ -88,7 +88,7 @@ def _means(some: Any) -> pd.DataFrame:
 def sweep(
     model: HookedModel,
     sae: SAE,
-    prompts: str | Iterable[str | Sequence[int]],
+    prompts: models.Texts,
     latents: Iterable[int],
     strengths: Iterable[float],
     *,
@@ -123,8 +123,10 @@ def sweep(
     [0.0, 4.0, 8.0]
     """
     check_pair(model, sae)
-    prompts = [prompts] if isinstance(prompts, str) else list(prompts)
-    latents = [check_latent(i, sae.config.d_sae) for i in latents]
+    new = check_count("max_new_tokens", options.setdefault("max_new_tokens", 40))
+    bos = options.pop("bos", None)
+    prompts = list(models.each_text(prompts, "prompts"))
+    latents = check_latents(latents, sae.config.d_sae)
     strengths = list(strengths)
     for name, values in (("prompts", prompts), ("latents", latents), ("strengths", strengths)):
         if not values:
@@ -137,6 +139,9 @@ def sweep(
         edit = Edit(strength, mode, latent, control=None if control < 0 else control, **common)
         edits = Intervention.make(sae, edit, relative=relative if edit.how.unit == "activation" else None)
         runs.append(({"latent": latent, "strength": float(strength), "control": control}, edits))
+    prompts = [prompt_ids(model, sae, [p], new, bos) for p in prompts]
+    for prompt in prompts:  # all before the first costs time
+        check_reach([(sae, edits) for _, edits in runs], len(prompt), new)
     frames = []
     with tqdm(total=len(prompts) * len(runs), desc="sweep", disable=not progress, leave=False) as bar:
         for prompt, (setting, edits) in product(prompts, runs):
@@ -243,7 +248,7 @@ def steering_success(
     judge: Judge,
     *,
     relative: Any,
-    prompt: str | Sequence[int] | None = None,
+    prompt: models.Text | None = None,
     strengths: Iterable[float] = (2, 4, 8, 16),
     schedules: Iterable[Sequence[float] | None] = (FIRST_TEN, None),
     n: int = 50,
@@ -360,10 +365,10 @@ def steering_success(
 
 
 def _latents(concept: str, found: int | Sequence[int], sae: SAE) -> list[int]:
-    many = [found] if hasattr(found, "__index__") else list(found)  # type: ignore[arg-type]
-    if not many:
-        raise SaelabError(f"there is no candidate latent for {concept!r}")
-    return [check_latent(i, sae.config.d_sae) for i in many]
+    try:
+        return check_latents(found, sae.config.d_sae)
+    except SaelabError as error:
+        raise SaelabError(f"candidates[{concept!r}]: {error}") from None
 
 
 def _pushed(schedule: tuple[float, ...] | None) -> str:

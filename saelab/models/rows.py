@@ -22,7 +22,16 @@ from torch import Tensor
 from saelab.display import facts_html
 from saelab.errors import SaelabError
 from saelab.models.hooks import HookedModel
-from saelab.models.tokens import bos_id, context_length, default_bos, special_ids, tokenize
+from saelab.models.tokens import (
+    Texts,
+    beginning,
+    context_length,
+    default_bos,
+    each_text,
+    special_ids,
+    text_ids,
+    vocab_size,
+)
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9}
 
@@ -194,7 +203,7 @@ class TokenRows:
 
 def stream_rows(
     model: HookedModel,
-    texts: Iterable[str],
+    texts: Texts,
     *,
     context: int | None = None,
     bos: bool | None = None,
@@ -209,15 +218,13 @@ def stream_rows(
     bos = default_bos(model) if bos is None else bos
     if not 2 <= context <= limit:
         raise SaelabError(f"context must be between 2 and the model's {limit} tokens, got {context}")
-    if isinstance(texts, str):
-        raise SaelabError("texts must be a list or iterator of strings, got one string; use [text]")
-    body = context - bos
-    begin_id = bos_id(model)
-    first = [begin_id] if bos and begin_id is not None else []
-    for number, text in enumerate(texts):
-        if number < skip or not text:
+    first = beginning(model, bos)
+    body = context - len(first)
+    for number, text in enumerate(each_text(texts)):
+        if number < skip or text is None or (hasattr(text, "__len__") and not len(text)):
             continue
-        ids = tokenize(model, text, bos=bos)[int(bos) :]
+        ids = text_ids(model, text, bos=bos, name="texts")
+        ids = ids[1:] if bos and ids[0] == first[0] else ids
         for begin in range(0, len(ids), body):
             yield number, begin, [*first, *ids[begin : begin + body]]
 
@@ -239,7 +246,7 @@ def rows_from(parts: Iterable[tuple[int, int, list[int]]], bos: bool) -> TokenRo
 
 def tokenize_texts(
     model: HookedModel,
-    texts: Iterable[str] | TokenRows,
+    texts: Texts,
     *,
     context: int | None = None,
     bos: bool | None = None,
@@ -250,7 +257,10 @@ def tokenize_texts(
     Parameters
     ----------
     texts
-        Strings; rows that were made before are passed through whole, if they agree with ``bos``.
+        One text or many: strings (a list, an iterator, a column of a data set), token ids (a list, a list of lists,
+        an array or a tensor of one or two axes, ``{"input_ids": …}``), or what :func:`saelab.generate` wrote. Ids are
+        cut into rows as texts are, and a BOS they begin with counts once. Rows that were made before are passed
+        through whole, if they agree with ``bos``.
     context
         Longest row in tokens, BOS included; None is the model's own limit.
     bos
@@ -268,9 +278,7 @@ def tokenize_texts(
     True
     """
     if isinstance(texts, TokenRows):
-        if bos is not None and bos != texts.bos:
-            raise SaelabError(f"bos={bos} was asked for, but these rows were made with bos={texts.bos}")
-        return texts
+        return checked_rows(model, texts, bos=bos)
     bos = default_bos(model) if bos is None else bos
     budget = None if tokens is None else parse_tokens(tokens)
     parts, seen = [], 0
@@ -282,6 +290,23 @@ def tokenize_texts(
     if not parts:
         raise SaelabError("there is no text: every document was empty, or the iterator was already used up")
     return rows_from(parts, bos)
+
+
+def checked_rows(model: HookedModel, rows: TokenRows, *, bos: bool | None = None) -> TokenRows:
+    """Rows that were made before, if the model can read them.
+
+    >>> rows = sl.tokenize_texts(model, texts)
+    >>> sl.models.checked_rows(model, rows) is rows
+    True
+    """
+    if bos is not None and bos != rows.bos:
+        raise SaelabError(f"bos={bos} was asked for, but these rows were made with bos={rows.bos}")
+    longest, limit = int(np.diff(rows.offsets).max(initial=0)), context_length(model)
+    if longest > limit:
+        raise SaelabError(f"a row of {longest} tokens is longer than the model's context of {limit}")
+    if len(rows.ids) and not 0 <= int(rows.ids.min()) <= int(rows.ids.max()) < vocab_size(model):
+        raise SaelabError(f"the rows hold token ids outside the vocabulary 0…{vocab_size(model) - 1}")
+    return rows
 
 
 def valid_mask(model: HookedModel, ids: Any, mask: Any = None) -> Any:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import functools
+import itertools
 import re
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from saelab.errors import SaelabError
+import numpy as np
+
+from saelab.errors import SaelabError, called, is_scalar
 from saelab.models.hooks import HookedModel
 
 
@@ -61,18 +65,132 @@ def tokenize(model: HookedModel, text: str, *, bos: bool = True) -> list[int]:
     True
     """
     if not isinstance(text, str):
-        raise SaelabError(f"text must be a string, got {type(text).__name__}")
+        raise SaelabError(f"text must be a string, got {called(text)}")
     if not text:
         raise SaelabError("the text is empty; give at least one character")
     begin = bos_id(model)
     ids = _plain_ids(model.tokenizer, text)
     while begin is not None and ids and ids[0] == begin:  # a chat template may bring its own
         ids = ids[1:]
+    return [*beginning(model, bos), *ids]
+
+
+def beginning(model: HookedModel, bos: bool) -> list[int]:
+    """The ids that a text begins with: BOS, or none.
+
+    >>> sl.models.tokens.beginning(model, True)
+    [0]
+    """
     if not bos:
-        return list(ids)
-    if begin is None:
+        return []
+    if bos_id(model) is None:
         raise SaelabError("this model's tokenizer has no BOS token; use bos=False")
-    return [begin, *ids]
+    return [bos_id(model)]
+
+
+Text = Any  # one text: a string, token ids (a list, an array, {"input_ids": …}), or what sl.generate gave
+Texts = Any  # many: an iterable of them, a column of a data set, (texts, positions) ids, token rows
+
+
+def each_text(texts: Texts, name: str = "texts") -> Iterable[Any]:
+    """The texts of whatever was given, one after another: each a string or token ids.
+
+    What is none of all this is refused before work starts: a number, bytes, a set, a table where its column is meant.
+
+    >>> list(sl.models.each_text("The fox")), list(sl.models.each_text([5, 7]))
+    (['The fox'], [array([5, 7])])
+    """
+    if isinstance(texts, str):
+        return [texts]
+    if hasattr(texts, "prompt_ids") and hasattr(texts, "samples"):  # a Generation, with all its samples
+        return [np.array([*texts.prompt_ids, *s.ids]) for s in texts.samples]
+    if isinstance(texts, Mapping):
+        return _of_mapping(texts, name)
+    if hasattr(texts, "columns") and hasattr(texts, "iloc"):
+        raise SaelabError(f"{name} is a table with the columns {list(texts.columns)}: give one of them")
+    if isinstance(texts, (bytes, bytearray, set, frozenset)) or is_scalar(texts):
+        raise SaelabError(f"{name} must be strings or token ids, got {called(texts)}")
+    kind = str(getattr(texts, "dtype", ""))
+    if isinstance(texts, (list, tuple)) and len(texts) and (isinstance(texts[0], int) or is_scalar(texts[0])):
+        return [_ids(texts, name)]
+    if (
+        kind
+        and getattr(texts, "ndim", 1) == 1
+        and kind not in ("object", "str", "string")
+        and "U" not in kind
+    ):
+        return [_ids(texts, name)]  # an array or a tensor of ids
+    if not isinstance(texts, Iterable) and not hasattr(texts, "__getitem__"):
+        raise SaelabError(f"{name} must be strings or token ids, got {called(texts)}")
+    return texts
+
+
+def _of_mapping(texts: Mapping[Any, Any], name: str) -> Iterable[Any]:
+    if "input_ids" not in texts:
+        keys = ", ".join(map(repr, list(texts)[:6])) or "none"
+        raise SaelabError(f"{name} is a dict without 'input_ids' (its keys: {keys}): give strings or ids")
+    rows, mask = each_text(texts["input_ids"], name), texts.get("attention_mask")
+    if mask is None:
+        return rows
+    masks = each_text(mask, "attention_mask")
+    return [_ids(r, name)[_ids(m, "attention_mask") != 0] for r, m in zip(rows, masks, strict=True)]
+
+
+def _ids(values: Any, name: str) -> np.ndarray:
+    """(T,) token ids of a list, an array or a tensor."""
+    array = None
+    if (
+        not is_scalar(values)
+        and hasattr(values, "__len__")
+        and not isinstance(values, (bytes, str, set, Mapping))
+    ):
+        with contextlib.suppress(ValueError, TypeError, OverflowError):
+            array = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+    if array is None or array.ndim != 1 or (array.dtype.kind not in "iu" and array.size):
+        raise SaelabError(f"{name} must be strings or lists of token ids, got {called(values)}")
+    return array.astype(np.int64)
+
+
+def text_ids(model: HookedModel, text: Text, *, bos: bool, name: str = "text") -> list[int]:
+    """Token ids of one of :func:`each_text`: a string as :func:`tokenize` makes them, ids as they are.
+
+    Raises
+    ------
+    SaelabError
+        For what is neither, an empty text, and an id outside the vocabulary.
+
+    >>> sl.models.text_ids(model, torch.tensor([0, 5, 7]), bos=True)
+    [0, 5, 7]
+    """
+    if isinstance(text, str):
+        return tokenize(model, text, bos=bos)
+    if isinstance(text, Mapping) or hasattr(text, "prompt_ids"):
+        (text,) = each_text(text, name)
+    ids = _ids(text, name)
+    if not len(ids):
+        raise SaelabError(f"{name}: a text is empty; give at least one character or token id")
+    outside = ids[(ids < 0) | (ids >= vocab_size(model))]
+    if len(outside):
+        raise SaelabError(f"token id {outside[0]} is outside the vocabulary 0…{vocab_size(model) - 1}")
+    return ids.tolist()
+
+
+def one_text(model: HookedModel, text: Text, *, bos: bool, new: int = 0, name: str = "text") -> list[int]:
+    """Token ids of the one text that was given, in any form, if it fits the context with ``new`` more tokens.
+
+    >>> sl.models.one_text(model, ["The fox"], bos=True) == sl.models.tokenize(model, "The fox")
+    True
+    """
+    found = list(itertools.islice(each_text(text, name), 2))
+    if len(found) != 1:
+        raise SaelabError(f"{name} must be one text, got several" if found else f"the {name} is empty")
+    ids, limit = text_ids(model, found[0], bos=bos, name=name), context_length(model)
+    if len(ids) + new > limit:
+        room = (
+            f": there is room for {max(limit - len(ids), 0)} new ones, not {new}" if new else "; shorten it"
+        )
+        raise SaelabError(f"the {name} has {len(ids)} tokens and the model's context {limit}{room}")
+    return ids
 
 
 @functools.cache

@@ -30,7 +30,7 @@ from typing import Any, Never
 import numpy as np
 from tqdm.auto import tqdm
 
-from saelab.errors import SaelabError, check_latent
+from saelab.errors import SaelabError, check_latents
 from saelab.index import LatentIndex
 from saelab.models import HookedModel
 from saelab.n2g.config import N2GConfig
@@ -89,9 +89,7 @@ def fit(
     config = config or N2GConfig()
     if latents is None:
         latents = np.flatnonzero(index.counts).tolist()
-    elif hasattr(latents, "__index__"):
-        latents = [latents]  # type: ignore[list-item]
-    wanted = list(dict.fromkeys(check_latent(i, index.d_sae) for i in latents))  # type: ignore[union-attr]
+    wanted = check_latents(latents, index.d_sae)
     folder = Path(path) if path is not None else None
     done = _read(folder, wanted, config, index)
     todo = [i for i in wanted if i not in done]

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from saelab import models
 from saelab.activations.store import ActivationStore
 from saelab.errors import SaelabError, unknown
 from saelab.models import HookedModel
@@ -22,7 +23,7 @@ from saelab.training.text_monitor import TextMonitor
 
 
 def _trained(
-    model: HookedModel, texts: Iterable[str] | None, specs: list[SAESpec], settings: RunSettings,
+    model: HookedModel, texts: models.Texts | None, specs: list[SAESpec], settings: RunSettings,
     progress: bool, on_log: OnLog | None, monitor: bool | str | Monitor,
 ) -> list[SAE]:  # fmt: skip
     run, watch = Run(model, texts, specs, settings), _monitor(monitor)
@@ -82,7 +83,7 @@ def _only_hook(model: HookedModel) -> str | None:
 
 def train(
     model: HookedModel,
-    texts: Iterable[str] | None = None,
+    texts: models.Texts | None = None,
     *,
     hook: str | Sequence[str] | None = None,
     d_sae: int | None = None,
@@ -127,8 +128,9 @@ def train(
     model
         From :func:`saelab.load_model`; or an :class:`saelab.ActivationStore`, which holds activations already.
     texts
-        Strings (none with a store). A list is read again up to ``epochs`` times; an iterator is read once. If
-        the text ends before ``tokens`` are seen, training ends there and the record says so.
+        As for :func:`saelab.tokenize_texts`: strings, token ids, rows (none with a store). A list is read again up
+        to ``epochs`` times; an iterator is read once. If the text ends before ``tokens`` are seen, training ends
+        there and the record says so.
     hook
         Hook point to read, such as ``"blocks.0.mlp.hook_post"``; a store of one hook point needs none.
         Several make a crosscoder, which reads and writes them side by side.
@@ -215,7 +217,7 @@ def train(
 
 def train_many(
     model: HookedModel,
-    texts: Iterable[str] | None,
+    texts: models.Texts | None,
     configs: Sequence[dict[str, Any]],
     *,
     hook: str | Sequence[str] | None = None,
@@ -272,7 +274,7 @@ def train_many(
 
 
 def grid(
-    model: HookedModel, texts: Iterable[str] | None, *, shared: dict[str, Any] | None = None, **settings: Any
+    model: HookedModel, texts: models.Texts | None, *, shared: dict[str, Any] | None = None, **settings: Any
 ) -> pd.DataFrame:
     """Train an SAE for every combination of settings, from one pass over the model.
 

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import signal
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
@@ -55,7 +55,7 @@ class Run:
     def __init__(
         self,
         model: HookedModel,
-        texts: Iterable[str] | None,
+        texts: models.Texts | None,
         specs: Sequence[SAESpec],
         settings: RunSettings,
     ):
@@ -304,7 +304,7 @@ class Run:
 
 def _origin(
     model: HookedModel,
-    texts: Iterable[str] | None,
+    texts: models.Texts | None,
     hooks: list[str],
     specs: Sequence[SAESpec],
     s: RunSettings,
@@ -316,7 +316,9 @@ def _origin(
     inits = [w.init.config for w in specs if w.init is not None]
     if s.bos is None and len({c.bos for c in inits}) > 1:
         raise SaelabError("some of the SAEs to go on from were trained with BOS and some without: say bos=…")
-    origin = Origin.of_model(model, hooks, s.context, inits[0].bos if s.bos is None and inits else s.bos)
+    bos = inits[0].bos if s.bos is None and inits else s.bos
+    bos = texts.bos if bos is None and isinstance(texts, models.TokenRows) else bos
+    origin = Origin.of_model(model, hooks, s.context, bos)
     own = [c.context for c in inits if c.context]
     if s.context is None and own:
         origin = replace(origin, context=min([*own, origin.context or own[0]]))
@@ -324,7 +326,7 @@ def _origin(
 
 
 def _store_origin(
-    store: ActivationStore, texts: Iterable[str] | None, hooks: Sequence[str], s: RunSettings
+    store: ActivationStore, texts: models.Texts | None, hooks: Sequence[str], s: RunSettings
 ) -> Origin:
     if texts is not None:
         raise SaelabError("an ActivationStore has its activations already: give no texts with it")

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import traitlets
 
-from saelab.errors import check_latent
+from saelab.errors import check_latent, check_latents
 from saelab.widgets import columns
 
 
@@ -41,7 +41,7 @@ class AllLatents(traitlets.HasTraits):
 
     @traitlets.validate("selected")
     def _all_in_range(self, proposal: Any) -> list[int]:
-        return columns.checked(proposal.value, self.d_sae) if self.d_sae else proposal.value
+        return check_latents(proposal.value, self.d_sae, least=0) if self.d_sae else proposal.value
 
     def labels_changed(self) -> None:
         """Called by the index when a label was written, wherever that was."""

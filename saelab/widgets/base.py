@@ -279,9 +279,12 @@ def in_notebook() -> bool:
 
 
 def _running_cell() -> tuple[str, str] | None:
-    """Id of the notebook cell that is being run and of this run of it; None outside a notebook."""
+    """The notebook cell that is being run and the id of this run of it; None outside a notebook.
+
+    A cell is known by its id, or by its text where the front end sends none.
+    """
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython else None
     parent = getattr(shell, "get_parent", dict)()
-    cell = (parent.get("metadata") or {}).get("cellId")
+    cell = (parent.get("metadata") or {}).get("cellId") or (parent.get("content") or {}).get("code")
     return (cell, parent["header"]["msg_id"]) if cell else None

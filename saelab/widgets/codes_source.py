@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saelab import models
-from saelab.errors import SaelabError, check_latent, check_pair
+from saelab.errors import SaelabError, check_pair
 from saelab.models import HookedModel
 from saelab.widgets.tokens import TokenText
 
@@ -25,23 +25,15 @@ class CodesSource:
         self.texts: list[TokenText] = []
         self.codes: list[Any] = []
 
-    def check(self, latents: int | Sequence[int] | None) -> list[int]:
-        if latents is None:
-            return []
-        many = [latents] if hasattr(latents, "__index__") else list(latents)  # type: ignore[arg-type]
-        return list(dict.fromkeys(check_latent(i, self.sae.config.d_sae) for i in many))
-
-    def run(self, texts: Sequence[str]) -> None:
+    def run(self, texts: models.Texts) -> None:
         import torch
 
-        longest = models.context_length(self.model)
-        rows = [models.tokenize(self.model, text, bos=self.sae.config.bos) for text in texts]
-        for text, ids in zip(texts, rows, strict=True):
-            if len(ids) > longest:
-                raise SaelabError(
-                    f"a text has {len(ids)} tokens, but the model's context is {longest}; cut it. "
-                    f"It begins {text[:40]!r}"
-                )
+        bos = self.sae.config.bos
+        if isinstance(texts, models.TokenRows):
+            models.checked_rows(self.model, texts, bos=bos)
+        rows = [models.one_text(self.model, [t], bos=bos) for t in models.each_text(texts)]
+        if not rows:
+            raise SaelabError("there is no text: texts is empty; give a string or a list of them")
         hooks = self.sae.config.hooks  # a crosscoder reads several, side by side
         for ids in rows:
             with models.lock(self.model), torch.no_grad():

@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from saelab.errors import SaelabError, check_latent
-
 
 def pack(index: Any, latents: Sequence[int] | None = None) -> tuple[bytes, list[str]]:
     """The columns of the table and the map.
@@ -43,10 +41,3 @@ def labels(index: Any) -> dict[str, str]:
     """Latent -> label, of those that have one."""
     frame = index.labels()
     return {str(i): text for i, text in zip(frame["latent"], frame["label"], strict=True) if text}
-
-
-def checked(latents: Any, d_sae: int) -> list[int]:
-    """Latents as distinct integers in range."""
-    if isinstance(latents, (str, bytes)) or not hasattr(latents, "__iter__"):
-        raise SaelabError(f"latents must be a list of integers in 0…{d_sae - 1}, got {latents!r}")
-    return list(dict.fromkeys(check_latent(i, d_sae) for i in latents))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets
 
-from saelab.errors import SaelabError, check_count, check_latent, unknown
+from saelab.errors import SaelabError, check_count, check_latent, check_latents, unknown
 from saelab.interventions import effects
 from saelab.widgets.base import Widget
 from saelab.widgets.effect_map import most, packed, plain_lines
@@ -347,8 +347,7 @@ class LatentDashboard(Widget):
         return ("latents",)
 
     def _exported(self, latents: Iterable[int] | None) -> list[int]:
-        wanted = [] if latents is None else [check_latent(i, self._source.d_sae) for i in latents]
-        return list(dict.fromkeys(wanted)) or [self.latent]
+        return [self.latent] if latents is None else check_latents(latents, self._source.d_sae)
 
     def replies(self, latents: Iterable[int] | None = None, **options: Any) -> dict[str, dict[str, Any]]:
         """With ``latents=[…]`` a saved page holds those, and one can go from one to the other.

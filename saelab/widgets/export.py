@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from saelab.errors import SaelabError, check_count
-from saelab.widgets import columns
+from saelab.errors import SaelabError, check_count, check_latents
 from saelab.widgets.dashboard import LatentDashboard
 from saelab.widgets.page import Paragraph, Show, page
 from saelab.widgets.table import LatentTable
@@ -25,7 +24,7 @@ def write_index_page(
         dense = np.argsort(-index.counts, kind="stable")[:MOST]
         chosen = [int(i) for i in dense if index.counts[i]] or [0]
     else:
-        chosen = columns.checked(latents, index.d_sae)
+        chosen = check_latents(latents, index.d_sae)
     if not chosen:
         raise SaelabError("no latents to export; name some, or leave latents out for the densest")
     table = LatentTable(index, chosen[0], show_dead=True)

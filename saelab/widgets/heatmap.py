@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 import numpy as np
 import traitlets
 
-from saelab.errors import SaelabError, check_count
+from saelab import models
+from saelab.errors import SaelabError, check_count, check_latent, check_latents
 from saelab.index import LatentIndex
 from saelab.models.hooks import HookedModel
 from saelab.sae import SAE
@@ -171,7 +172,7 @@ class ActivationHeatmap(Widget):
     def _known(self, proposal: Any) -> Any:
         if proposal.value is not None and self.latents and proposal.value not in self.latents:
             if self._held is not None:  # made from a model: what a linked widget opens is shown here too
-                self._add(*self._held.check([proposal.value]))
+                self._add(check_latent(proposal.value, self._held.sae.config.d_sae))
                 return proposal.value
             shown = ", ".join(map(str, self.latents))
             raise SaelabError(
@@ -203,7 +204,7 @@ class ActivationHeatmap(Widget):
             raise SaelabError(
                 "this heatmap was made from numbers alone; make it with saelab.heatmap to add latents"
             )
-        (latent,) = self._source.check([latent])
+        latent = check_latent(latent, self._source.sae.config.d_sae)
         self._add(latent)
         self.latent = latent
 
@@ -278,7 +279,7 @@ class ActivationHeatmap(Widget):
 def heatmap(
     model: HookedModel,
     sae: SAE,
-    texts: str | Sequence[str],
+    texts: models.Texts,
     latents: int | Sequence[int] | None = None,
     *,
     index: LatentIndex | None = None,
@@ -289,7 +290,8 @@ def heatmap(
     Parameters
     ----------
     texts
-        One text or several, each at most one context long.
+        One text or several, each at most one context long: strings, token ids, which are shown as they are, or what
+        :func:`saelab.generate` wrote.
     latents
         Which latents; None takes the five that fire strongest.
     index
@@ -308,10 +310,7 @@ def heatmap(
     True
     """
     source = CodesSource(model, sae, index)
-    texts = [texts] if isinstance(texts, str) else list(texts)
-    if not texts:
-        raise SaelabError("no text to show; give a string or a list of them")
-    wanted = source.check(latents)
+    wanted = [] if latents is None else check_latents(latents, sae.config.d_sae)
     source.run(texts)
     wanted = wanted or source.strongest()
     shown = ActivationHeatmap(

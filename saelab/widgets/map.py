@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets
 
-from saelab.errors import SaelabError, check_latent, unknown
+from saelab.errors import SaelabError, check_latent, check_latents, unknown
 from saelab.widgets import columns
 from saelab.widgets.all_latents import AllLatents
 from saelab.widgets.base import Packed, Widget
@@ -127,7 +127,7 @@ class LatentMap(AllLatents, Widget):
         56
         """
         index = self._source
-        chosen = np.arange(self.d_sae) if latents is None else columns.checked(latents, self.d_sae)
+        chosen = np.arange(self.d_sae) if latents is None else check_latents(latents, self.d_sae)
         body, tokens = columns.pack(index, chosen)  # type: ignore[arg-type]
         return {
             **self.state(), "packed": body + self._places[chosen].tobytes(), "tokens": tokens,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets
 
-from saelab.errors import SaelabError, unknown
+from saelab.errors import SaelabError, check_latents, unknown
 from saelab.index.examples import Parts, texts
 from saelab.index.firings import Firings
 from saelab.widgets import columns
@@ -167,7 +167,7 @@ class LatentTable(AllLatents, Widget):
         2
         """
         index = self._source
-        chosen = None if latents is None else columns.checked(latents, index.d_sae)
+        chosen = None if latents is None else check_latents(latents, index.d_sae)
         body, tokens = columns.pack(index, chosen)
         held = range(index.d_sae) if chosen is None else chosen
         shown = _examples(index, held) if len(held) <= _TEXTS else None

@@ -152,7 +152,7 @@ class TrainingMonitor(Widget):
         with self._lock, self.hold_sync():
             if run.trainers:
                 self._progress(run)
-                self._saes = [t.sae for t in run.trainers]
+                self._saes = [] if self._released else [t.sae for t in run.trainers]
                 self.hints = _notes(self.names, self._saes)
             diverged = any(t.curves and not math.isfinite(t.curves[-1]["loss"]) for t in run.trainers)
             self.can_resume = run.state is State.STOPPED and not (diverged or self._released)
@@ -281,7 +281,7 @@ class TrainingMonitor(Widget):
     def release(self) -> None:
         held = self._held
         super().release()
-        self.can_resume = False
+        self.can_resume, self._saes = False, []
         # the view of a run that was resumed is gone, and with it the way to stop it
         if held is not None and self._thread is not None and self._thread.is_alive():
             held[0].stop()

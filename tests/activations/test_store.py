@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from helpers import SENTENCES
@@ -283,3 +284,44 @@ def test_what_a_store_cannot_do_is_said(tiny, stored):
         ActivationStore.of({"a": torch.zeros(3, 2), "b": torch.zeros(4, 2)})
     with pytest.raises(SaelabError, match="joins those of a crosscoder"):
         ActivationStore.of({"a+b": torch.zeros(3, 2)})
+
+
+def test_D38_a_store_takes_arrays_and_copies_none(tmp_path):
+    data = np.random.default_rng(0).normal(size=(60_000, 64)).astype(np.float16)
+    np.save(tmp_path / "acts.npy", data)
+    mapped = np.load(tmp_path / "acts.npy", mmap_mode="r")
+    store = sl.ActivationStore.of({"mine": mapped})
+    assert store.shards[0].acts[0].data_ptr() == mapped.ctypes.data
+    torch.testing.assert_close(store.rows(5, 9), torch.from_numpy(data[5:9]).float())
+    assert sl.ActivationStore.of({"mine": torch.from_numpy(data)}).digest == store.digest
+    sl.train(store, d_sae=8, k=2, tokens=2048, batch=512, progress=False)
+    for kind in (
+        data.astype(np.float64),
+        torch.from_numpy(data).bfloat16(),
+        data[::-1],
+        data.astype(">f4"),
+        data[:, ::2],
+    ):
+        store = sl.ActivationStore.of({"mine": kind}, where=np.zeros((60_000, 2), int))
+        wanted = (
+            torch.as_tensor(np.ascontiguousarray(kind).astype(np.float32))
+            if isinstance(kind, np.ndarray)
+            else kind.float()
+        )
+        assert torch.equal(store.rows(0, 7), wanted[:7])
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        None, [], {}, {"a": None}, {"a": [[1.0]]}, {"a": "abc"}, {"a": np.ones((3, 2), int)},
+        {"a": np.ones((3, 2), complex)},
+        {"a": np.ones(3)}, {"a": np.ones((3, 2, 2))}, {"a": np.ones((0, 2))}, {"a": np.array([["x"]])}, {"a": np.float32(1)},
+        {3: np.ones((3, 2))}, {"a": np.ones((3, 2)), "b": np.ones((4, 2))}, {"a": np.ones((3, 2), bool)}, np.ones((3, 2)),
+    ],
+)  # fmt: skip
+def test_D38_what_is_no_array_of_rows_is_refused(wrong):
+    with pytest.raises(SaelabError):
+        sl.ActivationStore.of(wrong)
+    with pytest.raises(SaelabError, match="where"):
+        sl.ActivationStore.of({"a": np.ones((3, 2))}, where=np.zeros((3, 2)))

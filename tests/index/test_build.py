@@ -266,7 +266,7 @@ def test_bad_arguments_are_refused_before_work(tiny, tmp_path, monkeypatch):
         ("is a file", SaelabError, {"path": tmp_path / "full" / "mine.txt"}),
         (r"shard must be \(i, n\)", SaelabError, {"shard": (3, 3)}),
         ("there is no text", SaelabError, {"texts": []}),
-        ("got one string", SaelabError, {"texts": "the ant"}),
+        ("texts must be strings or token ids", SaelabError, {"texts": 3}),
     ]:
         arguments = {"texts": TEXTS, **arguments}
         with pytest.raises(error, match=message):

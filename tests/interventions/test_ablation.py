@@ -131,9 +131,9 @@ def test_token_ids_are_taken_as_they_are(tiny):
     assert from_text.frame.equals(from_ids.frame)
     assert effects(tiny, sae, ids[1:], 3).ids == ids[1:]  # no BOS is put before them
     for wrong, message in (
-        ([], "at least one token id"),
+        ([], "the text is empty"),
         ([1, 10**6], "token id 1000000 is outside"),
-        ([1, -2], "at least 0"),
+        ([1, -2], "token id -2 is outside"),
     ):
         with pytest.raises(SaelabError, match=message):
             effects(tiny, sae, wrong, 3)

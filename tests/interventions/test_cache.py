@@ -2,12 +2,12 @@
 
 import pytest
 import torch
-from helpers import random_sae, tiny_model
+from helpers import random_sae, tiny_folder, tiny_model
 
 from saelab import models
 from saelab.errors import HookError, SaelabError
 from saelab.interventions import steer
-from saelab.interventions.generation import Decoder
+from saelab.interventions.generation import Decoder, generate
 from saelab.models.load import repair
 
 
@@ -65,3 +65,28 @@ def test_steering_notices_a_cache_that_stays_empty(generate):
     break_cache(model)
     with pytest.raises(HookError, match="does not fill its cache"), steer(model, random_sae(), {3: 1.0}):
         getattr(model, generate)("The red fox", max_new_tokens=3, do_sample=False)
+
+
+def test_D40_a_model_with_a_recurrent_state_writes(tmp_path):
+    from transformers import AutoTokenizer, MambaConfig, MambaForCausalLM
+
+    from saelab.models.load import quiet_loading
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_folder())
+    small = {"hidden_size": 16, "state_size": 4, "num_hidden_layers": 2, "expand": 2}
+    ids = dict.fromkeys(("bos_token_id", "eos_token_id", "pad_token_id"), 0)
+    with quiet_loading():
+        MambaForCausalLM(MambaConfig(vocab_size=len(tokenizer), **small, **ids)).save_pretrained(tmp_path)
+        tokenizer.save_pretrained(tmp_path)
+    model = models.load_model(tmp_path)
+    sae = random_sae(hook_in="blocks.0.hook_out")
+    for edits in (None, {3: 8.0}):
+        texts = [
+            generate(model, sae, "The fox", edits, max_new_tokens=5, stop_at_end=False, cache=c).ids
+            for c in (True, False)
+        ]
+        assert texts[0] == texts[1]
+        assert len(texts[0]) == 5
+    model.original_model.__class__ = type("Unmarked", (type(model.original_model),), {"_is_stateful": False})
+    with pytest.raises(SaelabError, match="use cache=False"):  # a cache that cannot be checked is not trusted
+        generate(model, None, "The fox", max_new_tokens=3)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from helpers import random_sae, tiny_model
 
+import saelab as sl
 from saelab import models
 from saelab.errors import SaelabError
 from saelab.interventions import (
@@ -424,3 +425,38 @@ def test_c05_a_character_of_several_tokens_is_one_piece(model):
     assert sample.tokens == ["\\xe6", "\\x97", "\\xa5", "\\xe6"]
     page = Comparison(replace(made("x"), samples=(sample,)), made("x"))._repr_html_()
     assert ">日</span>" in page
+
+
+@pytest.mark.parametrize("way", ["generate", "compare", "sweep"])
+def test_D41_a_position_out_of_reach_is_refused_before_any_step(way, tiny, monkeypatch):
+    sae, steps = random_sae(), []
+
+    def call(positions, prompts=("The red fox",), **options):
+        count = lambda step, ids: steps.append(step)  # noqa: E731
+        options = {"max_new_tokens": 5, "positions": positions, "on_token": count, **options}
+        if way == "sweep":
+            return sl.sweep(tiny, sae, prompts, [3], [2.0], progress=False, **options).frame["text"].tolist()
+        if way == "compare":
+            return sl.compare(tiny, sae, prompts[0], {3: 2.0}, on_baseline=count, **options).steered.texts
+        return sl.generate(tiny, sae, prompts[0], {3: 2.0}, **options).texts
+
+    n = len(models.tokenize(tiny, "The red fox"))
+    for place in (n + 4, -n - 1, 1000):
+        with pytest.raises(SaelabError, match=rf"positions \[{place}\] are never reached"):
+            call([1, place])
+        assert steps == []
+    assert call([n + 3, -1]), "the last place that is read"
+    if way == "sweep":  # the second prompt is shorter than the first
+        steps.clear()
+        with pytest.raises(SaelabError, match="never reached"):
+            call([n + 3], prompts=["The red fox", "The"])
+        assert steps == []
+    with pytest.raises(SaelabError, match="special token"):
+        call([0])
+    # a sample that ends before it comes to the place keeps its text, and so does one whose place is a special token
+    end = tiny.tokenizer.eos_token_id
+    monkeypatch.setattr(
+        "saelab.interventions.generation._Picker.__call__", lambda self, p: torch.full((len(p),), end)
+    )
+    assert call([n + 3]) == [""]
+    assert call([n], stop_at_end=False)

@@ -90,7 +90,7 @@ def test_wrong_arguments_are_refused_before_anything_runs(tiny, sae):
     try:
         for candidates, options, said in [
             ({}, {}, "nothing to try"),
-            ({"a": []}, {}, "no candidate latent for 'a'"),
+            ({"a": []}, {}, r"candidates\['a'\]: latents is empty"),
             ({"a": [64]}, {}, "out of range"),
             ({"a": 3}, {"relative": {4: 1.0}}, "no maximum"),
             ({"a": 3}, {"strengths": []}, "nothing to try"),

@@ -112,7 +112,7 @@ def test_options_of_steering_are_passed_on(tiny, sae):
     ("change", "said"),
     [
         ({"prompts": []}, "no prompts"),
-        ({"latents": []}, "no latents"),
+        ({"latents": []}, "latents is empty"),
         ({"strengths": []}, "no strengths"),
         ({"latents": [64]}, "out of range"),
         ({"mode": "ad"}, "unknown mode"),

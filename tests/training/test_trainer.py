@@ -166,7 +166,7 @@ def test_C49_no_text_is_an_error(tiny):
         ({"precision": "float8"}, "unknown precision 'float8'"),
         ({"warmup": 2}, "warmup is a share of the steps"),
         ({"lr": -1}, "lr must be positive"),
-        ({"texts": "one string"}, r"use \[text\]"),
+        ({"texts": b"bytes"}, "texts must be strings or token ids, got the bytes"),
     ],
 )
 def test_C71_what_cannot_work_is_refused_before_any_step(tiny, options, message):

@@ -51,7 +51,7 @@ def test_latents_are_checked_before_the_model_runs(tiny, sae, monkeypatch):  # C
         heatmap(tiny, sae, ["a", ""], [1])
     with pytest.raises(SaelabError, match="no text"):
         heatmap(tiny, sae, [], [1])
-    with pytest.raises(SaelabError, match="tokens, but the model's context is 32"):
+    with pytest.raises(SaelabError, match="tokens and the model's context 32"):
         heatmap(tiny, sae, ["a", "x " * 100], [1])
 
 

@@ -257,7 +257,7 @@ def test_true_shows_one_in_a_notebook_and_writes_text_elsewhere(toy, trained, mo
 
 
 def test_running_the_cell_again_ends_a_run_that_goes_on_in_a_thread(toy, monitor, monkeypatch):
-    train(toy, monitor=monitor, on_log=stop_at(10, monitor))
+    sae = train(toy, monitor=monitor, on_log=stop_at(10, monitor))
     go, step = threading.Event(), monitor.step
 
     def slow(run):
@@ -269,7 +269,7 @@ def test_running_the_cell_again_ends_a_run_that_goes_on_in_a_thread(toy, monitor
     monitor.release()
     go.set()
     monitor._thread.join(20)
-    assert monitor.wait().record["steps"] < 40
+    assert sae.record["steps"] < 40
     assert not monitor.can_resume
     with pytest.raises(SaelabError, match="nothing to resume"):
         monitor.resume()
@@ -290,3 +290,31 @@ def test_an_empty_one(monitor):
     assert "no run yet" in monitor.fallback()
     with pytest.raises(SaelabError, match="no run yet"):
         monitor.wait()
+
+
+@pytest.mark.parametrize(
+    "sent", [{"metadata": {"cellId": "a"}}, {"content": {"code": "sl.train(…)"}, "metadata": {}}]
+)
+def test_D44_a_cell_run_again_lets_go_of_its_saes(toy, monkeypatch, sent):
+    import gc
+    import types
+    import weakref
+
+    import IPython
+    from IPython import display
+
+    shown, run = [], [0]  # Jupyter keeps every widget
+    shell = types.SimpleNamespace(
+        kernel=None, get_parent=lambda: {**sent, "header": {"msg_id": f"run {run[0]}"}}
+    )
+    monkeypatch.setattr(IPython, "get_ipython", lambda: shell)
+    monkeypatch.setattr(display, "display", shown.append)
+    earlier = []
+    for run[0] in range(3):
+        sae = train(toy, monitor=True)
+        assert shown[-1].wait() is sae
+        earlier.append(weakref.ref(sae))
+        del sae
+    gc.collect()
+    assert [e() is None for e in earlier] == [True, True, False]
+    assert len(shown) == 3

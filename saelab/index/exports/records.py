@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from saelab.errors import SaelabError, check_latent
+from saelab.errors import SaelabError, check_latents
 from saelab.frames import TextFrame
 from saelab.index.examples import Found
 from saelab.index.firings import Firings
@@ -69,8 +69,7 @@ class LatentRecord:
 
 def wanted(index: Queries, latents: Iterable[int] | None) -> list[int]:
     """``latents`` once each and in range; None: all."""
-    every = range(index.d_sae) if latents is None else latents
-    return list(dict.fromkeys(check_latent(i, index.d_sae) for i in every))
+    return check_latents(range(index.d_sae) if latents is None else latents, index.d_sae)
 
 
 def to_json(value: Any) -> str:

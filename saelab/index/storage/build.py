@@ -11,7 +11,7 @@ shard, which encodes the stretches at its two ends whole.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ _STRETCH = 4  # batches
 
 
 def build(
-    folder: Path, model: HookedModel, sae: SAE, texts: Iterable[str] | models.TokenRows, *,
+    folder: Path, model: HookedModel, sae: SAE, texts: models.Texts, *,
     tokens: int | str | None, batch_tokens: int, progress: bool, spill: int | str, threshold: float,
     skip_special: bool, shard: tuple[int, int] | None, overwrite: bool,
 ) -> None:  # fmt: skip
@@ -83,12 +83,9 @@ def _check_width(model: HookedModel, sae: SAE) -> None:
 
 
 def _rows_for(
-    model: HookedModel, sae: SAE, texts: Iterable[str] | models.TokenRows, tokens: int | str | None
+    model: HookedModel, sae: SAE, texts: models.Texts, tokens: int | str | None
 ) -> models.TokenRows:
     rows = models.tokenize_texts(model, texts, context=sae.config.context, bos=sae.config.bos, tokens=tokens)
-    longest, limit = int(np.diff(rows.offsets).max(initial=0)), models.context_length(model)
-    if longest > limit:
-        raise SaelabError(f"a row of {longest} tokens is longer than the model's context of {limit}")
     if isinstance(texts, models.TokenRows) and tokens is not None:
         keep = int(np.searchsorted(rows.offsets, models.parse_tokens(tokens)))
         rows = part_of(rows, 0, min(keep, len(rows)))
