@@ -142,7 +142,14 @@ class Edit:
         return named or back or self.schedule is not None
 
     def check_reach(self, prompt: int, length: int) -> None:
-        """Refuse a place that no text of ``length`` tokens has, ``prompt`` of which are given."""
+        """Refuse a place that no text of ``length`` tokens has, ``prompt`` of which are given.
+
+        Examples
+        --------
+        >>> sl.Edit(2.0, positions=[9]).check_reach(4, 8)
+        Traceback (most recent call last):
+        saelab.errors.SaelabError: positions [9] are never reached: the prompt has 4 tokens, and with the new ones ...
+        """
         never = (
             []
             if isinstance(self.positions, str)
