@@ -5,7 +5,8 @@ import torch
 from kinds import D_SAE, KINDS, OPTIONS, make, rows
 
 from saelab.sae import ops
-from saelab.sae.batchtopk import largest
+from saelab.sae.archs import ARCHS
+from saelab.sae.batchtopk import _floor, largest
 from saelab.sae.objective import Leaves, Task
 from saelab.training.spec import make_options
 
@@ -160,6 +161,42 @@ def test_batch_selection_is_exact(count):
     torch.testing.assert_close(values.sort(descending=True).values, expected, atol=0, rtol=0)
     assert torch.equal(task.pre[entries.rows, entries.indices], values)
     assert (entries.rows.diff() >= 0).all()
+
+
+class _Given:
+    """What ``largest`` reads of a batch, with pre-activations of one's own."""
+
+    fast = False
+
+    def __init__(self, pre):
+        self.pre, self.x_in = pre, torch.zeros(1)
+
+
+@pytest.mark.parametrize("case", ["as usual", "the sample is too high", "mostly negative"])
+def test_batch_selection_of_a_large_batch_is_exact_and_sorts_few(case):
+    """Above 131,072 places a floor comes from a sample; whatever it says, the largest are found."""
+    g = torch.Generator().manual_seed(0)
+    pre = torch.randn(600, 1024, generator=g)
+    if case == "the sample is too high":
+        pre = pre.abs() * 0.01
+        pre.view(-1)[::5] += 50.0  # every place the sample meets is large
+    if case == "mostly negative":
+        pre -= 4.0
+    count = 200_000 if case == "the sample is too high" else 3000
+    floor = _floor(pre, count)
+    assert floor >= 0
+    if case == "as usual":
+        assert count <= (pre > floor).sum() <= 2 * count
+    entries, values = largest(_Given(pre), count)
+    expected = pre.flatten().topk(count).values
+    torch.testing.assert_close(values.sort(descending=True).values, expected[expected > 0], atol=0, rtol=0)
+    assert torch.equal(pre[entries.rows, entries.indices], values)
+
+
+def test_a_given_penalty_rises_over_its_share_of_the_run_and_stays():
+    options = ARCHS["relu"].options(l1=0.4, warm=0.1)
+    assert [options.sparsity_coef(9.0, p) for p in (0.0, 0.05, 0.1, 1.0)] == [0.0, 0.2, 0.4, 0.4]
+    assert ARCHS["relu"].options(target_l0=5.0).sparsity_coef(9.0, 0.01) == 9.0
 
 
 def test_the_batch_threshold_follows_the_smallest_value_kept():
