@@ -144,6 +144,13 @@ def _detect(src: SAEFiles) -> Format:
             problems.append(str(error))
     if problems:  # a file that should have told could not be read
         raise SaelabError(problems[0])
+    checkpoints = sorted(src.folder.glob("checkpoints/*/state.json"))
+    if checkpoints:
+        raise SaelabError(
+            f"{src} holds a training run that did not end; its last checkpoint is of step "
+            f"{int(checkpoints[-1].parent.name):,}. Call sl.train (or train_many) again as it was called, with "
+            f"out={str(src)!r} and resume=True: it goes on from there, and the SAE is then here"
+        )
     ids = hub.ids_in(src.path) if src.path.is_dir() else []
     hint = f". It holds SAEs in folders: sae_id may be {', '.join(map(repr, ids[:6]))}" if ids else ""
     raise SaelabError(

@@ -1,9 +1,10 @@
 """Published SAEs by name, from ``catalog.json``, which ``tests/formats/catalog_build.py`` makes.
 
 The file has one object per release: ``release``, ``repo``, ``model``, ``format``, ``arch`` ("" where that is
-not public), perhaps ``given`` (facts the files do not hold) and ``note``, ``hook`` with ``{layer}`` in it,
-perhaps ``d_sae`` and ``l0`` for all, and ``saes``: each with ``id``, and where they differ ``path``,
-``hook``, ``d_sae``, ``l0`` and ``scale``.
+not public), perhaps ``given`` (facts the files do not hold), ``model_options`` (what the model was loaded with) and
+``note``, ``hook`` with ``{layer}`` in it, perhaps ``d_sae`` and ``l0`` for all, ``pages`` (Neuronpedia ids with
+``{layer}`` in them), and ``saes``: each with ``id``, and where they differ ``path``, ``hook``, ``d_sae``, ``l0``,
+``scale`` and ``page`` (a number in ``pages``).
 
 An SAE is called ``<model>/<release>/<id>``; the release alone, with ``sae_id``, does as well."""
 
@@ -23,7 +24,20 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DATA = Path(__file__).with_name("catalog.json")
-COLUMNS = ("name", "release", "model", "hook", "d_sae", "l0", "arch", "format", "repo", "path", "note")
+COLUMNS = (
+    "name",
+    "release",
+    "model",
+    "hook",
+    "d_sae",
+    "l0",
+    "arch",
+    "format",
+    "repo",
+    "path",
+    "neuronpedia",
+    "note",
+)
 # names other libraries use for a model, and the one it is loaded by
 MODELS = {
     "gpt2-small": "gpt2",
@@ -47,16 +61,18 @@ def entries() -> dict[str, dict[str, Any]]:
     out: dict[str, dict[str, Any]] = {}
     for release in files.read_json(DATA):
         shared = {key: release[key] for key in ("release", "repo", "model", "format", "arch")}
-        shared["note"] = release.get("note", "")
+        shared |= {"note": release.get("note", ""), "model_options": release.get("model_options", {})}
         for sae in release["saes"]:
             path = sae.get("path", sae["id"])
             layer = LAYER.search(sae["id"]) or LAYER.search(path)
             hook = sae.get("hook", release["hook"])
             given = dict(release.get("given", {})) | ({"scale": sae["scale"]} if "scale" in sae else {})
+            page, number = release.get("pages", ()), sae.get("page", release.get("page"))
             name = f"{_short(release['model'])}/{release['release']}/{sae['id']}"
             out[name] = shared | {
                 "name": name, "id": sae["id"], "path": path, "given": given,
                 "hook": hook.replace("{layer}", layer[1] if layer else ""),
+                "neuronpedia": "" if number is None else page[number].replace("{layer}", layer[1] if layer else ""),
                 "d_sae": sae.get("d_sae", release.get("d_sae")), "l0": sae.get("l0", release.get("l0")),
             }  # fmt: skip
     return out
@@ -89,7 +105,9 @@ def facts(entry: dict[str, Any] | None) -> dict[str, Any]:
     """What an entry says about an SAE where its files do not: architecture, model, hook points, scale."""
     if entry is None:
         return {}
-    out = {"arch": entry["arch"], "model": entry["model"]} | entry["given"]
+    out = {"arch": entry["arch"], "model": entry["model"], "model_options": entry["model_options"]} | entry[
+        "given"
+    ]
     if entry["format"] != "circuit_tracer_clt":  # it writes to every later layer, which its config lists
         out["hook_in"] = entry["hook"]
         if entry["hook"].endswith("mlp.hook_in"):
@@ -138,7 +156,8 @@ def catalog(query: str = "") -> pd.DataFrame:
     ``query`` occurs.
 
     ``l0`` is the published mean number of active latents, ``d_sae`` their number; both may be missing, as may
-    ``arch``. ``sl.load_sae(name)`` loads one.
+    ``arch``. ``neuronpedia`` is the id of its public dashboards, at ``https://neuronpedia.org/<id>``, "" where there are
+    none. ``sl.load_sae(name)`` loads one.
 
     Raises
     ------
@@ -170,7 +189,7 @@ def _table() -> pd.DataFrame:
     table = pd.DataFrame([{key: e[key] for key in COLUMNS} for e in entries().values()])
     table["d_sae"], table["l0"] = table["d_sae"].astype("Int64"), table["l0"].astype("Float64")
     text = table["name"]
-    for key in ("model", "hook", "arch", "format", "repo"):
+    for key in ("model", "hook", "arch", "format", "repo", "neuronpedia"):
         text = text + " " + table[key]
     text = text + " " + table["d_sae"].astype("string").fillna("")
     return table.assign(text=text.str.lower())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -57,7 +58,8 @@ def assemble(
             raise SaelabError(f"you say {key}={value!r}, but {w.where} says {key}={facts[key]!r}")
         facts[key] = value
     scaled = facts.get("normalize") == "scale"
-    facts = {key: value for key, value in src.listed.items() if key != "scale" or scaled} | facts
+    unused = {"model_options"} if scaled else {"model_options", "scale"}
+    facts = {key: value for key, value in src.listed.items() if key not in unused} | facts
     stored = stored_dtype(tensors.values(), w.where)
     config = SAEConfig(
         d_in=w.sizes["d_in"], d_sae=w.sizes["d_sae"], d_out=w.sizes.get("d_out"), dtype=dtype or stored,
@@ -65,7 +67,27 @@ def assemble(
     )  # fmt: skip
     sae = build(config, tensors, w.where)
     sae.record = {"loaded": {"format": form, "source": src.hint, **(record or {})}}
+    options = sae.record["loaded"].pop("model_options", None) or src.listed.get("model_options")
+    if options:
+        sae.record["loaded"]["model_options"] = options
+        _warn_of(options, sae)
     return sae
+
+
+# what a model may be loaded with and still give the activations of its weights as published
+NO_MATTER = ("device", "dtype", "n_devices", "cache_dir", "revision", "trust_remote_code", "center_unembed",
+             "move_to_device", "local_files_only", "token", "output_logits_soft_cap", "tokenizer", "hf_model")  # fmt: skip
+
+
+def _warn_of(options: dict[str, Any], sae: SAE) -> None:
+    """Warn where the model was loaded with options that change its activations."""
+    said = ", ".join(f"{key}={value!r}" for key, value in options.items() if value and key not in NO_MATTER)
+    if said:
+        warnings.warn(
+            f"this SAE was trained on {sae.config.model or 'a model'} loaded with {said}: activations of sl.load_model, "
+            "which takes weights as they are published, are others",
+            stacklevel=2,
+        )
 
 
 def by_length(threshold: Tensor | float, rows: Tensor) -> Tensor:

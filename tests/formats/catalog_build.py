@@ -53,6 +53,9 @@ WIDTHS = {
     "goodfire-llama-3.3-70b-instruct": 65536, "deepseek-r1-distill-llama-8b-qresearch": 65536,
 }  # fmt: skip
 
+# Neuronpedia ids of that list that are another SAE's: the id names layer 20 and eight times as many latents
+NOT_THIS_ONE = {("gemma-scope-9b-pt-res", "layer_2/width_16k/average_l0_8")}
+
 
 def model_of(name: str, repo: str) -> str:
     """Where the model is on the hub."""
@@ -122,12 +125,15 @@ def entry_of(name: str, release: dict[str, Any]) -> dict[str, Any]:
     out: dict[str, Any] = {
         "release": name, "repo": repo, "model": model_of(release["model"], repo), "format": form, "arch": arch,
     }  # fmt: skip
-    if (overrides.get("model_from_pretrained_kwargs") or {}).get("center_writing_weights"):
+    if options := overrides.get("model_from_pretrained_kwargs"):
+        out["model_options"] = options
+    if (options or {}).get("center_writing_weights"):
         out["note"] = "trained on the model with centered writing weights"
     if overrides.get("normalize_activations") == "constant_norm_rescale":
         out["given"] = {"normalize": "constant_norm"}
     layered = "{layer}"
-    rows = []
+    rows: list[dict[str, Any]] = []
+    pages: list[str] = []  # Neuronpedia ids with {layer} in them
     for sae in release["saes"]:
         if "embedding/" in str(sae["path"]):  # see saelab.formats.readers.gemma_scope
             continue
@@ -148,8 +154,15 @@ def entry_of(name: str, release: dict[str, Any]) -> dict[str, Any]:
         scale = sae.get("norm_scaling_factor")
         if scale is not None and (kind is None or kind == "llama_scope_r1_distill"):
             row["scale"] = scale  # Llama Scope's own files hold it
+        page = sae.get("neuronpedia")
+        if page and (name, sae_id) not in NOT_THIS_ONE:
+            page = page.replace(f"/{layer}-", f"/{layered}-")
+            pages.extend({page} - set(pages))
+            row["page"] = pages.index(page)
         rows.append({k: v for k, v in row.items() if v is not None})
-    for key in ("d_sae", "l0"):
+    if pages:
+        out["pages"] = pages
+    for key in ("d_sae", "l0", "page"):
         values = {row.get(key) for row in rows}
         if len(values) == 1 and None not in values:
             out[key] = values.pop()

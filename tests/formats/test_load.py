@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from helpers import random_sae
 from safetensors.torch import load_file, save_file
 
 from saelab.errors import SaelabError
-from saelab.formats import hub, load_sae, save_sae
+from saelab.formats import catalog, hub, load_sae, save_sae
 from saelab.formats.common import hook_of_module
 from saelab.models import hook_layer
 
@@ -436,3 +437,41 @@ def test_a_floor_cannot_be_written_where_it_would_be_lost(tmp_path):
     with pytest.raises(SaelabError, match="no place for a floor"):
         save_sae(sae, tmp_path / "sae", format="saelens")
     assert not (tmp_path / "sae").exists()
+
+
+# --------------------------------------------------------------------- what the model was loaded with (D14)
+
+
+@pytest.mark.parametrize("name", ["saelens/topk", "saelens/v2_relu"])
+@pytest.mark.parametrize(
+    ("options", "warned"),
+    [
+        ({"center_writing_weights": True}, "center_writing_weights=True"),
+        ({"fold_ln": True, "center_unembed": True}, "fold_ln=True:"),
+        ({"refactor_factored_attn_matrices": True}, "refactor_factored_attn_matrices=True"),
+        ({"center_writing_weights": False}, None),
+        ({"n_devices": 2, "dtype": "bfloat16"}, None),
+        ({}, None),
+    ],
+)
+def test_D14_what_the_model_was_loaded_with_is_kept_and_said(copy, tmp_path, name, options, warned):
+    folder = copy(name)
+    config = json.loads((folder / "cfg.json").read_text())
+    config.get("metadata", config)["model_from_pretrained_kwargs"] = options
+    (folder / "cfg.json").write_text(json.dumps(config))
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        sae = load_sae(folder)
+    assert [warned in str(w.message) for w in seen] == ([True] if warned else [])
+    for again in (sae, sae.fold(), native(sae, tmp_path / "own")):  # through our own form as well
+        written = json.loads((save_sae(again, tmp_path / "again", format="saelens") / "cfg.json").read_text())
+        assert written["metadata"].get("model_from_pretrained_kwargs", {}) == options
+
+
+def native(sae, folder):
+    return load_sae(sae.save(folder))
+
+
+def test_D14_the_catalog_knows_what_the_model_was_loaded_with(cache):
+    listed = catalog.facts(catalog.find("gpt2-small-res-jb", "blocks.8.hook_resid_pre"))
+    assert listed["model_options"] == {"center_writing_weights": True}

@@ -1,4 +1,5 @@
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -206,3 +207,14 @@ def run_and_kill(folder, module, function):
 @pytest.mark.parametrize("name", ["org-name run", "a:b", "deep/er/folder", "..x"])
 def test_C50_odd_names_are_folders_like_others(tmp_path, name):
     assert torch.equal(sl.load_sae(random_sae().save(tmp_path / name)).b_enc, random_sae().b_enc)
+
+
+@pytest.mark.parametrize(("run", "step"), [("text", 27), ("store", 13)])
+def test_D14_a_run_that_was_killed_says_how_to_go_on(run, step, tmp_path):
+    """What a killed training leaves behind is its checkpoints."""
+    whole = Path(__file__).parents[1] / "fixtures/before/runs" / run
+    shutil.copytree(whole / "checkpoints", tmp_path / "out/checkpoints")
+    with pytest.raises(
+        SaelabError, match=rf"did not end; its last checkpoint is of step {step}\..*resume=True"
+    ):
+        sl.load_sae(tmp_path / "out")

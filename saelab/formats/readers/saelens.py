@@ -99,7 +99,7 @@ def read(src: SAEFiles) -> SAE:
     if arch == "matryoshka":
         facts["prefixes"] = _prefixes(widths, w.sizes["d_sae"], where)
     said = said_dtype(keys)  # which the library follows where it loads from a disk, and not from the hub
-    record = {"saelens": meta.rest()}
+    record = {"model_options": meta.take("model_from_pretrained_kwargs", None), "saelens": meta.rest()}
     if not flat:
         keys.skip(*TRAINING)
         keys.finish()
@@ -228,6 +228,8 @@ def write(sae: SAE, path: Path) -> Path:
         "context_size": c.context,
         "exclude_special_tokens": False,
     } | ({"hook_name_out": c.hook_out} if transcodes else {})
+    if options := sae.record.get("loaded", {}).get("model_options"):
+        metadata["model_from_pretrained_kwargs"] = options
     config = {
         "d_in": c.d_in,
         "d_sae": c.d_sae,
