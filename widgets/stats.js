@@ -22,8 +22,8 @@ export function statistics({ state }) {
     const lines = [
       ["tokens counted", count(counted), excluded ? `+ ${count(excluded)} special, left out` : "", "Positions all numbers are about"],
       ["fires on", count(s.n ?? 0), "", "Positions with an activation above 0"],
-      ["density", `${percent(s.density)} %`, `${percent(s.density_lo)} – ${percent(s.density_hi)}`,
-        "Share of the counted tokens, with its 95 % interval (Wilson)"],
+      ["density", `${percent(s.density)} %`, s.density_lo === null ? "no interval" : `${percent(s.density_lo)} – ${percent(s.density_hi)}`,
+        "Share of the counted tokens, with its 95 % interval, if there are 20 documents and it fires in 5 of them"],
     ];
     if (fires(state)) lines.push(
       ["mean, max", `${show(s.mean)}, ${show(s.max)}`, "", "mean activation where it fires"],

@@ -28,8 +28,6 @@ def evaluate(
     *,
     tokens: int | str | None = "100k",
     batch_tokens: int = 4096,
-    resamples: int = 1000,
-    seed: int = 0,
     progress: bool = True,
 ) -> Report:
     """Measure an SAE, a transcoder or a crosscoder on ``texts``.
@@ -43,14 +41,12 @@ def evaluate(
         Stop after this many tokens; None takes all.
     batch_tokens
         Tokens in one forward pass. Logits are made for a few positions at a time, whatever the vocabulary.
-    resamples, seed
-        The 95 % intervals: percentiles over this many sets of documents drawn with replacement, from this
-        seed; 0 makes none.
 
     Returns
     -------
     Report
-        Shown as a table; ``to_frame()``, ``to_json()``. More metrics are in :mod:`saelab.evaluation`.
+        Shown as a table; ``to_frame()``, ``to_json()``. More metrics are in :mod:`saelab.evaluation`. Intervals are of
+        95 % and stand from 20 documents up, of what few documents decide from 300 up (``notes`` says so).
 
     Raises
     ------
@@ -63,7 +59,7 @@ def evaluate(
     True
     """
     return evaluate_many(
-        model, [sae], texts, tokens=tokens, batch_tokens=batch_tokens, resamples=resamples, seed=seed, progress=progress
+        model, [sae], texts, tokens=tokens, batch_tokens=batch_tokens, progress=progress
     )[0]  # fmt: skip
 
 
@@ -74,8 +70,6 @@ def evaluate_many(
     *,
     tokens: int | str | None = "100k",
     batch_tokens: int = 4096,
-    resamples: int = 1000,
-    seed: int = 0,
     progress: bool = True,
 ) -> Reports:
     """Measure several SAEs on the same tokens, sharing the passes that do not depend on the SAE.
@@ -102,7 +96,6 @@ def evaluate_many(
     names, saes = named(saes)
     check_model(model)
     check_count("batch_tokens", batch_tokens)
-    check_count("resamples", resamples, 0)
     for sae in saes:
         for hook in (*hook_points(sae.config.hook_in), *hook_points(sae.config.hook_out)):
             models.check_hook(model, hook)
@@ -120,7 +113,5 @@ def evaluate_many(
         total=2 * rows.n_tokens, unit="tok", unit_scale=True, desc="evaluate", disable=not progress, leave=False
     ) as bar:  # fmt: skip
         found = measure(model, saes, rows, batch_tokens, bar)
-    reports = [
-        report(sae, sums, resamples=resamples, seed=seed) for sae, sums in zip(saes, found, strict=True)
-    ]
+    reports = [report(sae, sums) for sae, sums in zip(saes, found, strict=True)]
     return Reports(dict(zip(names, reports, strict=True)), dict(zip(names, saes, strict=True)))

@@ -14,9 +14,9 @@ import pandas as pd
 
 from saelab import files
 from saelab.errors import unknown
-from saelab.evaluation.intervals import Interval, bootstrap
 from saelab.evaluation.measure import Sums
 from saelab.evaluation.metrics import BY_NAME, METRICS, counts, ratios
+from saelab.intervals import LEAST, Interval, of_sums
 from saelab.sae import SAE
 
 
@@ -43,7 +43,7 @@ class Report:
     hook: str  # where it reads
     hook_out: str  # what it predicts, and where its reconstruction was put
     notes: tuple[str, ...] = ()
-    intervals: Mapping[str, Interval] = field(default_factory=dict)  # 95 %, documents drawn with replacement
+    intervals: Mapping[str, Interval] = field(default_factory=dict)  # 95 %, see saelab.intervals
     by_hook: Mapping[str, float | None] = field(default_factory=dict)  # a crosscoder's explained variances
     density: np.ndarray = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)  # (d_sae,)
 
@@ -131,11 +131,11 @@ def show(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
-def report(sae: SAE, sums: Sums, *, resamples: int, seed: int) -> Report:
+def report(sae: SAE, sums: Sums) -> Report:
     """The report of what was measured."""
     total = {name: values.sum() for name, values in sums.per_document.items()}
     found = {name: None if np.isnan(v) else float(v) for name, v in ratios(total).items()}
-    intervals = bootstrap(sums.per_document, ratios, resamples=resamples, seed=seed) if resamples else {}
+    intervals = of_sums(sums.per_document, ratios)
     n, m = int(total["n"]), int(total["predictions"])
     by_hook = {name[1:]: found.pop(name) for name in list(found) if name[0] == "@"}
     values = found | counts(sums)
@@ -144,7 +144,7 @@ def report(sae: SAE, sums: Sums, *, resamples: int, seed: int) -> Report:
         d_sae=sae.config.d_sae, tokens=n, excluded=sums.special, predictions=m, documents=sums.documents,
         hook=sae.config.hook_in, hook_out=sae.config.hook_out,
         notes=tuple(_notes(found, total, m, sums.documents)),
-        intervals={k: v for k, v in intervals.items() if found.get(k) is not None},
+        intervals={k: v for k, v in intervals.items() if k in found and sums.documents >= BY_NAME[k].least},
         by_hook=by_hook, density=sums.fires / n,
     )  # fmt: skip
 
@@ -166,6 +166,11 @@ def _notes(value: Mapping[str, float | None], total: Mapping[str, Any], m: int, 
             )
         elif total[f"ce_{run}"] < total["ce_clean"]:
             notes.append(f"{run} ablation lowers the loss: loss recovered against it says little")
-    if documents == 1:
-        notes.append("there are no intervals: they come from drawing documents, and this is one")
+    if documents < LEAST:
+        notes.append(f"there are no intervals: they take {LEAST} documents, and these are {documents}")
+    elif without := [m for m in METRICS if m.least > documents]:
+        names, most = ", ".join(m.name for m in without), max(m.least for m in without)
+        notes.append(
+            f"a few documents decide {names}: their intervals take {most} documents, and these are {documents}"
+        )
     return notes

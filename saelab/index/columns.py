@@ -11,7 +11,7 @@ import numpy as np
 from saelab.errors import SaelabError, check_count, check_latent, check_latents
 from saelab.index.notes import Notes
 from saelab.index.storage import windows
-from saelab.index.storage.arrays import ranges
+from saelab.index.storage.arrays import pointers, ranges
 from saelab.index.storage.layout import AFTER, BEFORE
 from saelab.index.storage.vocab import Vocab
 from saelab.models import HookedModel
@@ -61,6 +61,14 @@ class Columns:
     def counts(self) -> np.ndarray:
         """(d_sae,) int64, at how many positions each latent fires."""
         return np.diff(self.arrays["post_ptr"])
+
+    @cached_property
+    def documents(self) -> tuple[np.ndarray, np.ndarray]:
+        """Which document each row is of, numbered from 0 (n_rows,), and each document's counted positions (n_docs,)."""
+        names, of_row = np.unique(self.rows.doc, return_inverse=True)
+        before = pointers(self.counted)
+        counted = before[self.rows.offsets[1:]] - before[self.rows.offsets[:-1]]  # (n_rows,)
+        return of_row, np.bincount(of_row, counted, minlength=len(names)).astype(np.int64)
 
     def need_sae(self, what: str) -> SAE:
         """The SAE, or an error that says how to attach one."""

@@ -30,7 +30,8 @@ class Queries(Columns):
         -------
         DataFrame
             n: at how many positions it fires; density: their share, with its 95 % interval density_lo and
-            density_hi (Wilson 1927); mean: over the positions where it fires; mean_sq = E[a²], skew = E[a³] /
+            density_hi (documents are counted, see :mod:`saelab.intervals`; NaN below 20 documents, or 5 in which it
+            fires); mean: over the positions where it fires; mean_sq = E[a²], skew = E[a³] /
             E[a²]^1.5 and kurtosis = E[a⁴] / E[a²]², over all counted positions and about zero, as in OpenAI's
             SAE viewer; max; dead. What has no value (the mean of a latent that never fires) is NaN.
 
@@ -43,7 +44,7 @@ class Queries(Columns):
 
     @cached_property
     def _stats(self) -> pd.DataFrame:
-        columns = stats.columns(self.counts, self.arrays["moments"], self.n_counted)
+        columns = stats.columns(self, np.arange(self.d_sae))
         return pd.DataFrame(columns, index=pd.RangeIndex(self.d_sae, name="latent"))
 
     def latent_stats(self, latent: int) -> dict[str, Any]:
@@ -59,7 +60,7 @@ class Queries(Columns):
 
     def stats_of(self, latents: np.ndarray) -> list[dict[str, Any]]:
         """The lines of :meth:`stats` of some latents, without making the others."""
-        named = stats.columns(self.counts[latents], self.arrays["moments"][latents], self.n_counted)
+        named = stats.columns(self, latents)
         lines = zip(*(column.tolist() for column in named.values()), strict=True)
         return [dict(zip(named, line, strict=True)) for line in lines]
 

@@ -4,45 +4,68 @@ from __future__ import annotations
 
 import numpy as np
 
-Z95 = 1.959963984540054  # 97.5 % point of the normal distribution
+from saelab import intervals
+from saelab.index.columns import Columns
+from saelab.index.storage.arrays import blocks, pointers, ranges
+
+_ENTRIES = 1 << 22  # postings looked at together
 
 
-def wilson(hits: np.ndarray, n: int, z: float = Z95) -> tuple[np.ndarray, np.ndarray]:
-    """Wilson's interval (1927) for a share of ``hits`` out of ``n``; NaN when ``n`` is 0.
-
-    Unlike the normal approximation it never leaves 0…1 and says something about a latent that was never seen.
-    """
-    hits = np.asarray(hits, dtype=np.float64)
-    if n == 0:
-        nothing = np.full(hits.shape, np.nan)
+def density_intervals(index: Columns, latents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """95 % intervals of the densities of ``latents`` (m,), documents being what is counted; NaN where none holds."""
+    doc, size = index.documents
+    documents = int((size > 0).sum())
+    if documents < intervals.LEAST:
+        nothing = np.full(len(latents), np.nan)
         return nothing, nothing.copy()
-    share, scale = hits / n, 1 + z * z / n
-    middle = (share + z * z / (2 * n)) / scale
-    half = z / scale * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    # at the ends the formula is exactly 0 or 1; rounding must not leave 1e-19
-    low = np.where(hits == 0, 0.0, np.maximum(middle - half, 0))
-    return low, np.where(hits == n, 1.0, np.minimum(middle + half, 1))
+    in_order = bool((np.diff(doc) >= 0).all())
+    ptr, tokens = index.arrays["post_ptr"], index.arrays["post_token"]
+    counts = index.counts[latents]
+    found = np.zeros(
+        (4, len(latents)), np.int64
+    )  # hits², hits · size, documents with a hit, with nothing else
+    for a, b in blocks(pointers(counts), _ENTRIES):
+        token = tokens[ranges(ptr[latents[a:b]], counts[a:b])]
+        row = np.searchsorted(index.rows.offsets, token, side="right") - 1
+        key = np.repeat(np.arange(a, b), counts[a:b]) * len(size) + doc[row]
+        if not in_order:
+            key.sort()
+        begin = np.flatnonzero(np.diff(key, prepend=-1))
+        hits = np.diff(begin, append=len(key))  # of a latent in a document
+        latent, where = np.divmod(key[begin], len(size))
+        for line, values in zip(
+            found, (hits**2, hits * size[where], hits > 0, hits == size[where]), strict=True
+        ):
+            line += np.bincount(latent, values, minlength=len(latents)).astype(np.int64)
+    return intervals.of_shares(
+        counts,
+        size.sum(),
+        found[0],
+        found[1],
+        int((size**2).sum()),
+        documents,
+        found[2],
+        documents - found[3],
+    )
 
 
-def columns(n: np.ndarray, moments: np.ndarray, n_counted: int) -> dict[str, np.ndarray]:
-    """What is known of each latent, (d_sae,) each.
-
-    ``n`` (d_sae,) is how often each fires, ``moments`` (d_sae, 5) its sums of a, a², a³, a⁴ and its maximum.
-    """
-    s1, s2, s3, s4, largest = moments.T
-    low, high = wilson(n, n_counted)
+def columns(index: Columns, latents: np.ndarray) -> dict[str, np.ndarray]:
+    """What :meth:`LatentIndex.stats` says of ``latents`` (m,), (m,) each."""
+    n, counted = index.counts[latents], index.n_counted
+    s1, s2, s3, s4, largest = index.arrays["moments"][latents].T  # sums of a, a², a³, a⁴, and the maximum
+    low, high = density_intervals(index, latents)
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean_sq = s2 / n_counted if n_counted else np.full(len(n), np.nan)
+        mean_sq = s2 / counted if counted else np.full(len(n), np.nan)
         fires = n > 0
         return {
             "n": n,
-            "density": n / n_counted if n_counted else np.full(len(n), np.nan),
+            "density": n / counted if counted else np.full(len(n), np.nan),
             "density_lo": low,
             "density_hi": high,
             "mean": np.where(fires, s1 / n, np.nan),
             "mean_sq": mean_sq,
-            "skew": np.where(fires, s3 / n_counted / mean_sq**1.5, np.nan),
-            "kurtosis": np.where(fires, s4 / n_counted / mean_sq**2, np.nan),
+            "skew": np.where(fires, s3 / counted / mean_sq**1.5, np.nan),
+            "kurtosis": np.where(fires, s4 / counted / mean_sq**2, np.nan),
             "max": largest,
             "dead": ~fires,
         }

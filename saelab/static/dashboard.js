@@ -575,8 +575,8 @@ function statistics({ state }) {
       [
         "density",
         `${percent(s.density)} %`,
-        `${percent(s.density_lo)} – ${percent(s.density_hi)}`,
-        "Share of the counted tokens, with its 95 % interval (Wilson)"
+        s.density_lo === null ? "no interval" : `${percent(s.density_lo)} – ${percent(s.density_hi)}`,
+        "Share of the counted tokens, with its 95 % interval, if there are 20 documents and it fires in 5 of them"
       ]
     ];
     if (fires(state)) lines2.push(

@@ -7,6 +7,9 @@ import saelab as sl
 from saelab.errors import SaelabError
 
 
+TEXTS = [*SENTENCES, *(" ".join(s.split()[::-1]) for s in SENTENCES)] * 4  # documents enough for intervals
+
+
 @pytest.fixture(scope="module")
 def reports():
     from helpers import shared_tiny
@@ -17,13 +20,13 @@ def reports():
         "relu": random_sae("relu", k=None),
         "elsewhere": random_sae(hook_in="blocks.1.hook_mlp_out"),
     }
-    return sl.evaluate_many(shared_tiny(), saes, SENTENCES, progress=False)
+    return sl.evaluate_many(shared_tiny(), saes, TEXTS, progress=False)
 
 
 def test_together_they_get_the_numbers_they_get_alone(reports, tiny):
     assert list(reports) == ["few", "many", "relu", "elsewhere"]
     for name, r in reports.items():
-        alone = sl.evaluate(tiny, reports.saes[name], SENTENCES, progress=False).to_dict()
+        alone = sl.evaluate(tiny, reports.saes[name], TEXTS, progress=False).to_dict()
         for key, value in r.to_dict().items():
             if isinstance(value, float):
                 assert value == pytest.approx(alone[key], rel=1e-5, abs=1e-7), (name, key)
@@ -40,7 +43,7 @@ def test_one_table(reports):
     assert frame.loc["few", "k"] == 2
     assert frame.loc["relu", "arch"] == "relu"
     assert frame["k"].isna().tolist() == [False, False, True, False]
-    low, value, high = (frame.loc["many", f"explained_variance{x}"] for x in ("_low", "", "_high"))
+    low, value, high = (frame.loc["many", f"cosine{x}"] for x in ("_low", "", "_high"))
     assert low < value < high
     shown = reports._repr_html_()
     assert shown.count("<tr>") == 5
@@ -48,15 +51,15 @@ def test_one_table(reports):
 
 
 def test_one_frontier_plot(reports):
-    figure = reports.frontier()
+    figure = reports.frontier(["cosine", "explained_variance"])
     frame = reports.to_frame()
     topk = figure.data[0]
     assert topk.name == "topk"
     assert list(topk.x) == sorted(topk.x)
     assert list(topk.x) == pytest.approx(sorted(frame[frame.arch == "topk"].l0))
     at = list(topk.text).index("many")
-    assert topk.y[at] == pytest.approx(reports["many"].explained_variance)
-    high = reports["many"].intervals["explained_variance"][1]
+    assert topk.y[at] == pytest.approx(reports["many"].cosine)
+    high = reports["many"].intervals["cosine"][1]
     assert topk.y[at] + topk.error_y.array[at] == pytest.approx(high)
     assert len(figure.data) == 2 * 2, "two panels, two architectures"
     assert figure.layout.xaxis.title.text.startswith("active latents")
@@ -66,7 +69,7 @@ def test_one_frontier_plot(reports):
 
 def test_sizes_of_one_architecture_are_not_joined(tiny):
     saes = [random_sae(k=2), random_sae(k=4, d_sae=32), random_sae(k=8)]
-    reports = sl.evaluate_many(tiny, saes, SENTENCES, progress=False, resamples=0)
+    reports = sl.evaluate_many(tiny, saes, SENTENCES, progress=False)
     traces = reports.frontier("explained_variance").data
     assert [(t.name, len(t.x)) for t in traces] == [("topk ×64", 2), ("topk ×32", 1)]
     assert traces[0].error_y.array is None
@@ -103,5 +106,3 @@ def test_mistakes_are_said_before_work(tiny, reports):
         reports.frontier(color="arhc")
     with pytest.raises(SaelabError, match="Did you mean 'many'"):
         reports["manny"]
-    with pytest.raises(SaelabError, match="resamples"):
-        sl.evaluate(tiny, random_sae(), SENTENCES, resamples=-1)

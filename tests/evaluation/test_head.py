@@ -192,7 +192,7 @@ def test_C53_a_vocabulary_of_256_000_takes_little_memory(wide_vocabulary):
     sae = random_sae(d_in=8, d_sae=32)
     rows = models.tokenize_texts(wide_vocabulary, SENTENCES * 6)
     with Largest() as largest:
-        report = sl.evaluate(wide_vocabulary, sae, rows, progress=False, resamples=0)
+        report = sl.evaluate(wide_vocabulary, sae, rows, progress=False)
     assert report.predictions > 200
     weights = 8 * 256_000
     assert largest.numel <= max(module._TILE * module._ROWS, weights) + 256_000

@@ -1,5 +1,7 @@
 """Answers worked out by hand: edges that peers get wrong."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +11,8 @@ from helpers import random_sae
 from index.makers import rows_of, write
 from saelab import models
 from saelab.errors import SaelabError
-from saelab.index import LatentIndex, stats
+from saelab.index import LatentIndex
+from saelab.intervals import of_share
 from saelab.models.lens import residual_direction, token_votes
 
 
@@ -28,15 +31,8 @@ def small(tmp_path):
 def test_dead_latents_answer_everything(small):
     """C55, C44."""
     line = small.latent_stats(0)
-    assert (line["n"], line["density"], line["density_lo"], line["max"], line["dead"]) == (
-        0,
-        0.0,
-        0.0,
-        0.0,
-        True,
-    )
-    assert line["density_hi"] > 0
-    assert np.isnan([line["mean"], line["skew"], line["kurtosis"]]).all()
+    assert (line["n"], line["density"], line["max"], line["dead"]) == (0, 0.0, 0.0, True)
+    assert np.isnan([line[name] for name in ("density_lo", "density_hi", "mean", "skew", "kurtosis")]).all()
     for frame in (small.top(0), small.random(0), small.interval(0, 1, 2)):
         assert list(frame.columns) == [
             "token_index",
@@ -334,11 +330,24 @@ def test_logit_lens_where_it_has_no_meaning(tiny):
     assert residual_direction(tiny, d, "blocks.1.hook_resid_mid") is d
 
 
-def test_wilson_interval():
-    """10 of 50 by the formula: centre (0.2 + z²/100) / (1 + z²/50), half width as in Wilson (1927)."""
-    low, high = stats.wilson(np.array([10, 0, 50]), 50)
-    np.testing.assert_allclose([low[0], high[0]], [0.112436, 0.330372], atol=5e-6)
-    assert low[1] == 0
-    np.testing.assert_allclose(high[1], 3.8414588 / (50 + 3.8414588), rtol=1e-6)  # z² / (n + z²)
-    assert high[2] == 1
-    assert np.isnan(stats.wilson(np.array([0]), 0)[0]).all()
+def test_D30_density_intervals_count_documents(tmp_path):
+    """By hand from each document's firings; documents come in any order and in several rows."""
+    g = np.random.default_rng(0)
+    lengths, docs = g.integers(2, 9, 90), g.permutation(np.repeat(np.arange(30), 3))
+    rows = dataclasses.replace(
+        rows_of([[0, *g.integers(1, 14, n)] for n in lengths]), doc=docs.astype(np.int32)
+    )
+    doc = np.repeat(docs, lengths + 1)
+    bursts = (g.random(30) < 0.4)[doc] & (g.random(len(doc)) < 0.8)  # often, in some documents
+    z = np.stack([bursts, g.random(len(doc)) < 0.2, doc < 4, doc < 0], 1).astype(np.float32)
+    z[rows.offsets[:-1]] = 0
+    index = write(tmp_path / "i", rows, z)
+    stats, size = index.stats(), np.bincount(doc[index.counted])
+    for latent in range(4):
+        by_hand = of_share(np.bincount(doc, z[:, latent]).astype(int), size)
+        got = stats.loc[latent, ["density_lo", "density_hi"]].tolist()
+        assert np.isnan(got).all() if by_hand is None else got == pytest.approx(by_hand)
+        assert index.latent_stats(latent)["density_hi"] == pytest.approx(got[1], nan_ok=True)
+    assert stats["density_lo"].notna().tolist() == [True, True, False, False]
+    wide = stats["density_hi"] - stats["density_lo"]
+    assert wide[0] > 3 * wide[1]  # as many tokens, but they come together

@@ -21,7 +21,7 @@ const state = (more = {}) => ({
   latent: 5, payload: payload(5), tab: "top", brush: null, selected_sequence: null, selected_token: null, show_whitespace: false,
   vmax: null, label: "", note: "", available: null, read_only: false, ...more,
 });
-const dead = { stats: { n: 0, density: 0, density_lo: 0, density_hi: 0.0038, mean: null, mean_sq: 0, skew: null, kurtosis: null, max: 0, dead: true },
+const dead = { stats: { n: 0, density: 0, density_lo: null, density_hi: null, mean: null, mean_sq: 0, skew: null, kurtosis: null, max: 0, dead: true },
   histogram: { lo: [], hi: [], count: [] }, examples: { top: [], random: [] } };
 const values = (el) => all(el, ".sl-example .sl-act").map((n) => n.textContent);
 
@@ -55,6 +55,7 @@ test("the activating token begins the right half of its row, and a right-to-left
 test("a dead latent is a clear empty state", () => { // C55
   const { el } = mount(widget, state({ payload: payload(5, dead) }));
   assert.match(el.querySelector(".sl-empty").textContent, /0 of 1,000 tokens: never active/);
+  assert.match(el.querySelector(".sl-stats").textContent, /density0 % no interval/); // D30
   assert.equal(all(el, ".sl-example, .sl-histogram").length, 0);
 });
 
