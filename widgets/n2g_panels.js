@@ -22,10 +22,10 @@ function scoreRow(name, score, kind = "") {
   return row;
 }
 
-/** The intervals of the measures, if all are known. @param {Score} now */
+/** The intervals of the measures, where one stands. @param {Score} now */
 function intervals(now) {
   const all = KEYS.map((k) => now[`${k}_interval`]);
-  if (!all.every((range) => range)) return [];
+  if (!all.some((range) => range)) return [];
   const row = tableRow("td", ["95 %", ...all.map((range) => range?.map((v) => (100 * v).toFixed(0)).join("–") ?? "")], () => ({ class: "sl-muted" }));
   row.setAttribute("class", "sl-range");
   return [row];
@@ -55,7 +55,7 @@ export function scores({ state, ask }) {
     node.append(h("table", { class: "sl-scores" }, tableRow("th", ["", "precision", "recall", "F1"]), scoreRow("graph", now, "sl-now"),
       ...intervals(now), ...(was && done ? [gains(was, now)] : []),
       ...Object.entries(state.baselines).map(([name, score]) => scoreRow(name, score)), ...last));
-    const within = now.tokens ? ` in ${count(now.tokens)} tokens` : "";
+    const within = now.tokens ? ` in ${count(now.tokens)} tokens of ${now.on}` : "";
     node.append(note(`${count(now.tp)} hits, ${count(now.fp)} false alarms, ${count(now.fn)} misses${within}`));
     if (!state.read_only) node.append(test);
   }

@@ -150,8 +150,8 @@ type Plan = { placed: Placed[]; width: number; height: number };
 type Quality = "precision" | "recall" | "f1";
 type Interval = [number, number] | null;
 type Score = Record<Quality, number | null> & {
-  tp: number; fp: number; fn: number; split?: string; tokens?: number;
-  precision_interval?: Interval; recall_interval?: Interval; f1_interval?: Interval;
+  tp: number; fp: number; fn: number; split?: string; on?: string; tokens?: number;
+  precision_interval?: Interval | null; recall_interval?: Interval | null; f1_interval?: Interval | null;
 };
 type Delta = Record<"tp" | "fp" | "fn", number>;
 type Step = { op: string; text: string; note: string; delta: Delta | null; f1: number | null };

@@ -3,7 +3,7 @@
 >>> graph = sl.n2g.fit(index, [latent], progress=False)[latent]
 >>> "→" in graph.text(1)  # context in reading order, then the token it fires on
 True
->>> graph.score(split="valid").split  # held-out documents; the test split only when asked for
+>>> graph.score(split="valid").split  # these helped to choose the patterns; the test split only when asked for
 'valid'
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -10,16 +11,13 @@ from saelab.n2g.corpus import UNCOUNTED, Corpus, part_number
 from saelab.n2g.score import Score, f1, score
 
 
-def baselines(
-    c: Corpus, latent: int, *, split: str = "valid", learn: Sequence[str] = ("train",)
-) -> dict[str, Score]:
+def baselines(c: Corpus, latent: int, *, split: str, learn: Sequence[str]) -> dict[str, Score]:
     """What simple tables reach on the same split.
 
     ``token``: fires on the tokens whose rate of firing in the documents it learns from is highest, as many of
     them as give the best F1 there; the value is the token's mean activation. ``bigram``: the same over pairs
     with the token before; a pair that was never seen there is decided by its second token. ``always``: fires
-    everywhere. They learn from the train split; ``learn=("train", "valid")`` gives them all documents that a
-    fit chooses by.
+    everywhere. They learn from the splits ``learn``.
     """
     parts = [part_number(name) for name in learn]
     pair, second, pair_counts = c.pairs
@@ -35,7 +33,8 @@ def baselines(
     out = {}
     for name, (value, keys) in tables.items():
         on = np.flatnonzero((value > 0)[keys] & (c.part != UNCOUNTED))
-        out[name] = score(c, latent, on, value[keys[on]], split=split)
+        found = score(c, latent, on, value[keys[on]], split=split)
+        out[name] = replace(found, chosen_on=tuple(learn))
     return out
 
 

@@ -35,8 +35,8 @@ class Corpus:
         For matching.
     part
         (n,) uint8: 0 train, 1 valid, 2 test, 255 where statistics do not count.
-    unit
-        ``document`` or ``row``: what was shuffled.
+    unit, unit_of
+        ``document`` or ``row``: what was shuffled; and the number of each position's (n,).
     """
 
     def __init__(self, index: LatentIndex, seed: int):
@@ -49,7 +49,8 @@ class Corpus:
         place = np.empty(n, dtype=np.int64)
         place[np.random.default_rng(seed).permutation(n)] = np.arange(n)
         part = np.searchsorted([n / 2, n * 3 / 4], place, side="right").astype(np.uint8)
-        self.part = np.repeat(part[unit_of_row], np.diff(rows.offsets))
+        lengths = np.diff(rows.offsets)
+        self.part, self.unit_of = np.repeat(part[unit_of_row], lengths), np.repeat(unit_of_row, lengths)
         self.part[(self.tokens.place < 0) | ~np.asarray(index.counted)] = UNCOUNTED
         self._truth: dict[int, tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
         self._index = weakref.ref(index)
@@ -84,6 +85,16 @@ class Corpus:
     def sizes(self) -> np.ndarray:
         """(3,) counted tokens of train, valid, test."""
         return np.bincount(self.part, minlength=256)[:3]
+
+    @cached_property
+    def members(self) -> tuple[np.ndarray, ...]:
+        """Of each part, the units that have a counted position in it."""
+        return tuple(np.unique(self.unit_of[self.part == p]) for p in range(3))
+
+    def per_unit(self, part: int, at: np.ndarray) -> np.ndarray:
+        """How many of the positions ``at`` each of the part's units has."""
+        members = self.members[part]
+        return np.bincount(self.unit_of[at], minlength=int(members.max(initial=-1)) + 1)[members]
 
     @cached_property
     def train_positions(self) -> np.ndarray:

@@ -48,7 +48,7 @@ def explainability(
     DataFrame
         One line per latent: ``latent``, ``density``, ``precision``, ``recall``, ``f1`` (undefined ones are NaN:
         precision when the graph predicts nothing), ``lookup_f1`` of the best pattern made of single tokens alone,
-        ``tp``, ``fp``, ``fn``.
+        ``tp``, ``fp``, ``fn``; ``chosen_on``, the documents that chose graph and lookup alike, and ``scored_on``.
 
     Examples
     --------
@@ -79,8 +79,22 @@ def explainability(
                 score.tp,
                 score.fp,
                 score.fn,
+                " + ".join(score.chosen_on),
+                score.on,
             )
         )
-    columns = ["latent", "density", "precision", "recall", "f1", "lookup_f1", "tp", "fp", "fn"]
+    columns = [
+        "latent",
+        "density",
+        "precision",
+        "recall",
+        "f1",
+        "lookup_f1",
+        "tp",
+        "fp",
+        "fn",
+        "chosen_on",
+        "scored_on",
+    ]
     frame = pd.DataFrame(lines, columns=columns)
     return frame.astype(dict.fromkeys(["precision", "recall", "f1", "lookup_f1"], float))

@@ -68,7 +68,6 @@ class PatternGraph(Scored):
         self.reason = reason
         self.scale: float | None = None
         self.metrics: dict[str, Any] | None = None
-        self.fit_info: dict[str, Any] = {}
 
     # ------------------------------------------------------------------------------------------ reading
 

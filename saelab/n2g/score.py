@@ -1,4 +1,4 @@
-"""How well a pattern graph says where a latent fires, on documents it was not fitted to.
+"""How well a pattern graph says where a latent fires, on the train, the valid or the test documents.
 
 A position counts if the index counts it (no special tokens). The latent *fires* there if its activation is
 above ``threshold``; the graph *predicts* it if the value of the winning pattern, times the scale when the
@@ -8,8 +8,8 @@ threshold is not 0, is above it. Then
   firing; None (not 1) when it predicts none,
 - recall = tp / (tp + fn), None when the latent never fires there,
 - F1 = 2 tp / (2 tp + fp + fn),
-- intervals are Wilson's at 95 %, F1's through tp / (tp + fp + fn), of which it is a function. Tokens of one
-  document are not independent, so read them as the least uncertainty there is.
+- intervals are of 95 % and count documents (:mod:`saelab.intervals`), F1's through tp / (tp + fp + fn), of which it
+  is a function. There is none below 20 documents, or where fewer than 5 have a hit, or a miss.
 """
 
 from __future__ import annotations
@@ -21,10 +21,8 @@ import numpy as np
 
 from saelab.display import facts_html
 from saelab.errors import SaelabError
-from saelab.index.stats import wilson
+from saelab.intervals import Interval, of_share
 from saelab.n2g.corpus import Corpus, part_number
-
-Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
@@ -33,8 +31,11 @@ class Score:
 
     Attributes
     ----------
-    split, unit, tokens
-        Which part, what was shuffled to make it (``document`` or ``row``), its counted tokens.
+    split, unit, units, tokens
+        Which part, what was shuffled to make it (``document`` or ``row``), how many of them it has, and its counted
+        tokens.
+    chosen_on
+        The parts that the patterns were made from or chosen by, or a lookup was learned from. Empty: not known.
     tp, fp, fn
         Positions: fires and predicted, predicted alone, fires alone.
     weighted_recall
@@ -67,6 +68,19 @@ class Score:
     scale: float | None
     hard_negatives: int
     hard_specificity: float | None
+    units: int
+    chosen_on: tuple[str, ...] = ()
+
+    @property
+    def on(self) -> str:
+        """What was scored, in words; "held out" only where it is.
+
+        >>> graph.score(split="test").on
+        '1 test document, held out'
+        """
+        plural = "" if self.units == 1 else "s"
+        used = ", which the patterns were chosen on" if self.split in self.chosen_on else ", held out"
+        return f"{self.units:,} {self.split} {self.unit}{plural}{used if self.chosen_on else ''}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON.
@@ -83,7 +97,7 @@ class Score:
 
         counts = f"{self.tp:,}, {self.fp:,}, {self.fn:,} of {self.tokens:,} tokens"
         return facts_html(
-            f"Score of the graph of latent {self.latent} on the {self.split} documents",
+            f"Score of the graph of latent {self.latent} on {self.on}",
             [
                 ("precision", _shown(self.precision) + limits("precision")),
                 ("recall", _shown(self.recall) + limits("recall")),
@@ -97,7 +111,7 @@ class Score:
 
     def __repr__(self) -> str:
         return (
-            f"Score(latent {self.latent}, {self.split}: precision {_shown(self.precision)}, "
+            f"Score(latent {self.latent}, {self.on}: precision {_shown(self.precision)}, "
             f"recall {_shown(self.recall)}, F1 {_shown(self.f1)}; tp {self.tp}, fp {self.fp}, fn {self.fn} "
             f"of {self.tokens} tokens; R² {_shown(self.r2)})"
         )
@@ -153,15 +167,20 @@ def score(
     factor, variance = scale or 0.0, squares - total**2 / n if n else 0.0
     error = squares - 2 * factor * float((s * a).sum()) + factor**2 * float((s**2).sum())
     either = predicted + firing - tp
-    jaccard = interval(tp, either)
+
+    def interval(tries: np.ndarray) -> Interval | None:
+        return of_share(right, c.per_unit(part, tries)) if c.unit == "document" else None
+
+    right, guessed, true = c.per_unit(part, at[hit]), at[loud], fires[strong]
+    jaccard = interval(np.union1d(guessed, true))
     return Score(
-        latent=latent, split=split, unit=c.unit, threshold=threshold, tokens=n,
+        latent=latent, split=split, unit=c.unit, units=len(c.members[part]), threshold=threshold, tokens=n,
         tp=tp, fp=predicted - tp, fn=firing - tp,
         precision=tp / predicted if predicted else None,
         recall=tp / firing if firing else None,
         f1=float(f1(tp, predicted, firing)) if either else None,
-        precision_interval=interval(tp, predicted),
-        recall_interval=interval(tp, firing),
+        precision_interval=interval(guessed),
+        recall_interval=interval(true),
         f1_interval=jaccard and (2 * jaccard[0] / (1 + jaccard[0]), 2 * jaccard[1] / (1 + jaccard[1])),
         weighted_recall=float(a[hit].sum()) / strong_total if strong_total else None,
         r2=1 - error / variance if variance > 0 else None,
@@ -169,11 +188,3 @@ def score(
         hard_negatives=n_hard,
         hard_specificity=1 - false_hard / n_hard if n_hard else None,
     )  # fmt: skip
-
-
-def interval(hits: int, n: int) -> Interval | None:
-    """Wilson's 95 % interval of a share, None for n = 0."""
-    if n == 0:
-        return None
-    low, high = wilson(np.array(hits), n)
-    return float(low), float(high)

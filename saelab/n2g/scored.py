@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,7 @@ class Scored(Editable):
         self.target: dict[str, Any] = dict(target or {})
         self.config: dict[str, Any] = dict(config or {})
         self.index: LatentIndex | None = None
+        self.fit_info: dict[str, Any] = {}
 
     @property
     def latent(self) -> int | None:
@@ -111,19 +113,31 @@ class Scored(Editable):
     def score(self, index: LatentIndex | None = None, split: str = "valid", threshold: float = 0.0) -> Score:
         """How well the patterns say where the latent fires; see :class:`saelab.n2g.Score`.
 
+        The valid documents helped a fit to choose the patterns; the test documents did not, and are for the end.
+
         >>> graph.score(index, split="test").split
         'test'
         """
-        return self._prediction(index).score(split, threshold)
+        found = self._prediction(index).score(split, threshold)
+        return replace(found, chosen_on=self._chosen_on(index))
+
+    def _chosen_on(self, index: LatentIndex | None) -> tuple[str, ...]:
+        """The parts of the index that a fit made and chose the patterns by; none of a text it was not made from."""
+        identity = self._attached(index).config.get("identity") or {}
+        fitted = self.fit_info and self.fit_info.get("text") == identity.get("text")
+        return ("train", "valid") if fitted else ()
 
     def baselines(
-        self, index: LatentIndex | None = None, split: str = "valid", learn: Sequence[str] = ("train",)
+        self, index: LatentIndex | None = None, split: str = "valid", learn: Sequence[str] | None = None
     ) -> dict[str, Score]:
         """``token`` and ``bigram`` lookup learned on the splits ``learn``, and ``always``; scored on ``split``.
+
+        None learns from what a fit had, train and valid; of a graph that was not fitted on this text, from train.
 
         >>> list(graph.baselines())
         ['token', 'bigram', 'always']
         """
+        learn = self._chosen_on(index) or ("train",) if learn is None else learn
         return baselines.baselines(self.corpus(index), self._known_latent(), split=split, learn=learn)
 
     def node_scores(self, index: LatentIndex | None = None, split: str = "valid") -> pd.DataFrame:

@@ -1268,7 +1268,7 @@ function scoreRow(name, score, kind = "") {
 }
 function intervals(now) {
   const all = KEYS.map((k) => now[`${k}_interval`]);
-  if (!all.every((range) => range)) return [];
+  if (!all.some((range) => range)) return [];
   const row = tableRow("td", ["95 %", ...all.map((range) => range?.map((v) => (100 * v).toFixed(0)).join("–") ?? "")], () => ({ class: "sl-muted" }));
   row.setAttribute("class", "sl-range");
   return [row];
@@ -1304,7 +1304,7 @@ function scores({ state, ask }) {
       ...Object.entries(state.baselines).map(([name, score]) => scoreRow(name, score)),
       ...last
     ));
-    const within = now.tokens ? ` in ${count(now.tokens)} tokens` : "";
+    const within = now.tokens ? ` in ${count(now.tokens)} tokens of ${now.on}` : "";
     node.append(note(`${count(now.tp)} hits, ${count(now.fp)} false alarms, ${count(now.fn)} misses${within}`));
     if (!state.read_only) node.append(test);
   }

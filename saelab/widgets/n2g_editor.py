@@ -21,7 +21,7 @@ from saelab.widgets.page import plain
 from saelab.widgets.tokens import MONO, escape, frame
 
 _COUNTS, _RATES = ("tp", "fp", "fn"), ("precision", "recall", "f1")
-_SCORED = ("split", "tokens", *_COUNTS, *_RATES, *(f"{rate}_interval" for rate in _RATES))
+_SCORED = ("split", "on", "tokens", *_COUNTS, *_RATES, *(f"{rate}_interval" for rate in _RATES))
 FORMATS = ("json", "dot", "text")
 _NO_INDEX = "the graph is attached to no index; pass one: graph.edit(index=index)"
 
@@ -334,7 +334,7 @@ class N2GEditor(Widget):
             return frame(head, escape(f"No patterns. {self.reason}"))
         if self.score:
             shown = {k: "–" if self.score[k] is None else f"{100 * self.score[k]:.1f} %" for k in _RATES}
-            head += f" precision {shown['precision']}, recall {shown['recall']}, F1 {shown['f1']}"
+            head += f" precision {shown['precision']}, recall {shown['recall']}, F1 {shown['f1']} on {self.score['on']}"
         lines = self._graph.text(30).split("\n")
         return frame(head, *(f'<bdi style="display:block;{MONO}">{escape(line)}</bdi>' for line in lines))
 

@@ -5,6 +5,7 @@ import pytest
 from synthetic import (
     LETTERS,
     A,
+    B,
     C,
     FakeIndex,
     after_a,
@@ -15,8 +16,8 @@ from synthetic import (
 )
 
 from saelab.errors import SaelabError
+from saelab.intervals import of_share
 from saelab.n2g.corpus import corpus
-from saelab.n2g.score import interval
 
 
 @pytest.fixture(scope="module")
@@ -87,13 +88,46 @@ def test_threshold_splits_weak_and_strong(index):
         graph.score(split="valdi")
 
 
-def test_wilson_by_hand():
-    """8 of 10 at z = 1.96: (0.4902, 0.9433), the textbook values."""
-    low, high = interval(8, 10)
-    assert low == pytest.approx(0.4902, abs=1e-4)
-    assert high == pytest.approx(0.9433, abs=1e-4)
-    assert interval(0, 0) is None
-    assert interval(0, 5)[0] == 0.0
+def test_D31_a_score_says_what_it_is_on(index):
+    graph = graph_for(index, [([C], 1.0)])
+    assert "held out" not in graph.score().on + graph.score(split="test").on  # made by hand: nothing is known
+    graph.fit_info = {"text": None}  # as a fit on this index leaves it
+    assert "valid" in graph.score().on
+    assert "chosen on" in graph.score().on
+    assert "chosen on" in graph.score(split="train").on
+    held_out = graph.score(split="test")
+    assert held_out.on.endswith("held out")
+    assert held_out.chosen_on == ("train", "valid")
+    for shown in (repr(held_out), held_out._repr_html_()):
+        assert held_out.on in shown
+    graph.fit_info = {"text": "another"}
+    assert graph.score().chosen_on == ()
+
+
+def test_D31_lookups_learn_from_what_the_fit_had(index):
+    graph = graph_for(index, [([C], 1.0)])
+    assert graph.baselines()["token"].chosen_on == ("train",)
+    graph.fit_info = {"text": None}
+    for split in ("valid", "test"):
+        fair = graph.baselines(split=split, learn=("train", "valid"))
+        assert graph.baselines(split=split) == fair
+        assert fair["bigram"].chosen_on == graph.score(split=split).chosen_on
+
+
+def test_D30_intervals_of_a_score_count_documents():
+    """Forty valid documents; by hand from what each has."""
+    index = FakeIndex([lambda t: float(t[-1] == C and (len(t) < 2 or t[-2] != B))],
+                      rows_of(random_documents(160, 12, 5, seed=3)), LETTERS)  # fmt: skip
+    score, c = graph_for(index, [([C], 1.0)]).score(), corpus(index, 0)
+    row, _ = index.rows.locate(np.arange(index.n_tokens))
+    inside = c.part == 1
+    says, fires = (c.tokens.ids == C) & inside, (index._a[0] > 0) & inside
+    docs = np.unique(row[inside])
+    tp, predicted = (np.bincount(row[on], minlength=160)[docs] for on in (says & fires, says))
+    assert score.units == len(docs) == 40
+    assert score.precision_interval == pytest.approx(of_share(tp, predicted))
+    assert score.precision_interval[0] < score.precision < score.precision_interval[1]
+    assert score.recall_interval is None  # nothing is missed: no document tells how much could be
 
 
 def test_split_is_by_document_and_complete():

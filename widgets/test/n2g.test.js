@@ -9,7 +9,7 @@ const { fold, layout, lines } = await import("../tree.js");
 const node = (id, parent, text, more = {}) => ({ id, parent, kind: text.length ? "tok" : "any", ids: text.map((_, i) => i), text, lo: 0, hi: 0, imp: 0.5, end: null, locked: false, ...more });
 const end = (value) => ({ end: { value, n: 10, n_fire: 9, sum: value } });
 const nodes = [node(1, 0, [" school"]), node(2, 1, []), node(3, 2, ["high", "<b>prim</b>"], end(3)), node(4, 1, ["art"], end(1)), node(5, 0, ["x"], end(2))];
-const score = { split: "valid", tokens: 1000, precision: 0.9, recall: 0.5, f1: 0.643, tp: 9, fp: 1, fn: 9, precision_interval: [0.8, 0.95], recall_interval: [0.3, 0.7], f1_interval: [0.5, 0.75] };
+const score = { split: "valid", on: "9 valid documents, which the patterns were chosen on", tokens: 1000, precision: 0.9, recall: 0.5, f1: 0.643, tp: 9, fp: 1, fn: 9, precision_interval: [0.8, 0.95], recall_interval: [0.3, 0.7], f1_interval: [0.5, 0.75] };
 const step = (more = {}) => ({ op: "delete", text: "delete `x`", note: "", delta: { tp: -1, fp: -2, fn: 1 }, f1: 0.5, ...more });
 const state = (more = {}) => ({
   latent: 12, nodes, reason: "", selected: null, score, before: score, baselines: { "token lookup": { ...score, f1: 0.4 } }, score_reason: "",
@@ -326,6 +326,9 @@ test("the change against before is written with its sign", () => {
 });
 
 test("precision that is undefined is not 100 %", () => {
+  const some = draw({ score: { ...score, precision_interval: null } }).el; // D30
+  assert.match(all(some, ".sl-scores tr")[2].textContent, /^95 %30–7050–75$/);
+  assert.match(some.textContent, /in 1,000 tokens of 9 valid documents, which the patterns were chosen on/); // D31
   const { el } = draw({ score: { ...score, precision: null } });
   assert.match(el.querySelector(".sl-now").textContent, /graph–50\.0 %/);
 });
