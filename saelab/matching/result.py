@@ -14,7 +14,7 @@ from saelab.display import table_html
 from saelab.errors import SaelabError, check_count, unknown
 from saelab.frames import TextFrame
 from saelab.index import LatentIndex
-from saelab.index.stats import Z95, wilson
+from saelab.intervals import of_sums, of_trials
 from saelab.matching import chance
 from saelab.matching.partners import Best, Blocks, dense
 
@@ -24,7 +24,7 @@ Side = tuple[Best, np.ndarray, np.ndarray, "np.ndarray | None"]  # best, chance'
 
 
 class Estimate(NamedTuple):
-    """A mean over latents with its 95 % interval (latents taken as independent), and how many they are."""
+    """A mean over latents with its 95 % interval (latents taken as independent; NaN below 20), and how many they are."""
 
     value: float
     low: float
@@ -32,18 +32,16 @@ class Estimate(NamedTuple):
     n: int
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}] over {self.n:,} latents"
+        bounds = "no interval" if np.isnan(self.low) else f"{self.low:.3f}, {self.high:.3f}"
+        return f"{self.value:.3f} [{bounds}] over {self.n:,} latents"
 
     @classmethod
     def of(cls, values: np.ndarray) -> Estimate:
         """Of the defined ones among ``values``."""
         values = values[np.isfinite(values)]
-        if len(values) < 2:
-            return cls(float(values.mean()) if len(values) else np.nan, np.nan, np.nan, len(values))
-        half = Z95 * values.std(ddof=1) / len(values) ** 0.5
-        return cls(
-            float(values.mean()), float(values.mean() - half), float(values.mean() + half), len(values)
-        )
+        sums = {"all": values, "n": np.ones(len(values))}
+        bounds = of_sums(sums, lambda s: {"mean": s["all"] / s["n"]}).get("mean", (np.nan, np.nan))
+        return cls(float(values.mean()) if len(values) else np.nan, *bounds, len(values))
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,8 +115,8 @@ class LatentMatch:
         -------
         DataFrame
             low, high: densities of the bin; latents; matched: share, with its 95 % Wilson interval matched_lo and
-            matched_hi (latents taken as independent); null: share of chance's best scores that would pass the same
-            score; score, null_score: medians.
+            matched_hi (latents taken as independent; NaN below 20); null: share of chance's best scores that would
+            pass the same score; score, null_score: medians.
 
         Raises
         ------
@@ -149,11 +147,11 @@ class LatentMatch:
         lines = []
         for i in range(bins):
             part = alive[order == i]
-            low, high = wilson(np.array([part["matched"].sum()]), len(part))
+            low, high = of_trials(int(part["matched"].sum()), len(part)) or (np.nan, np.nan)
             drawn = drawn_all[drawn_all["latent"].isin(part.index)]
             lines.append({
                 "low": part["density"].min(), "high": part["density"].max(), "latents": len(part),
-                "matched": part["matched"].mean(), "matched_lo": low[0], "matched_hi": high[0],
+                "matched": part["matched"].mean(), "matched_lo": low, "matched_hi": high,
                 "null": drawn["matched"].mean(), "score": part["score"].median(), "null_score": drawn["score"].median(),
             })  # fmt: skip
         return pd.DataFrame(lines)
@@ -315,8 +313,9 @@ class LatentMatch:
         if "density" in self.frame:
             able |= self.frame["density"] > 0
         matched, n = int(frame["matched"].sum()), int(able.sum())
-        low, high = wilson(np.array([matched]), n)
-        share = f"{matched / n:.1%} [{low[0]:.1%}, {high[0]:.1%}]" if n else "none"
+        bounds = of_trials(matched, n)
+        share = f"{matched / n:.1%}" if n else "none"
+        share += f" [{bounds[0]:.1%}, {bounds[1]:.1%}]" if bounds else ""
         return (
             f"{matched:,} of {n:,} latents ({share}) have a partner beyond chance at a false-discovery rate of "
             f"{self.fdr:g}; mean best score {self.mmcs.value:.3f}, by chance {self.null_mmcs.value:.3f}. "
