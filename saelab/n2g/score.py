@@ -85,7 +85,7 @@ class Score:
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON.
 
-        >>> sorted(graph.score().to_dict())[:3]
+        >>> sorted(graph.score().to_dict())[1:4]
         ['f1', 'f1_interval', 'fn']
         """
         return asdict(self)
