@@ -36,6 +36,13 @@ SAE_ID = {
 GIVEN |= {f"{name}_half": facts for name, facts in GIVEN.items()}
 SAE_ID |= {f"{name}_half": sae_id for name, sae_id in SAE_ID.items()}
 READ = sorted(f"{p.parent.name}/{p.stem}" for p in FIXTURES.glob("*/*.npz"))
+# stored in half precision (sparsify names a folder by the module it reads)
+HALF = {name for name in READ if name.endswith("_half")} | {"sparsify/layers.12"}
+# what the library that owns the format computes in once it has loaded these; all others: float32
+COMPUTES = {
+    "saelens/jumprelu_in_half": "bfloat16", "saelens/topk_in_half": "bfloat16", "sparsify/layers.12": "bfloat16",
+    "crosscoder/relu_half": "bfloat16",
+}  # fmt: skip
 FOREIGN = tuple(name for name in WRITABLE if name != "saelab")
 
 WRITE: dict[str, dict] = {

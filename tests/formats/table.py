@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import torch
-from cases import FIXTURES, FOREIGN, READ, WRITE, load, make, outputs, refusal, structure
+from cases import FIXTURES, FOREIGN, HALF, READ, WRITE, load, make, outputs, refusal, structure
 
 from saelab.formats import FORMATS
 
@@ -50,6 +50,18 @@ ORACLE = {
     "linear_pair": "SAELens's converter",
 }
 
+# what a library computes in once it has loaded its files; those not named here: float32, however it is stored
+LOADS = {
+    "saelab": "as saved",
+    "saelens": "its config's; float32 from the hub",
+    "sparsify": "as stored",
+    "llamascopium": "its config's",
+    "batchtopk_code": "its config's",
+    "transcoder_circuits": "its config's",
+    "crosscoder": "its config's",
+    "numbered": "its config's",
+}
+
 
 def column(config) -> str:
     """Where an SAE stands in the table."""
@@ -62,19 +74,19 @@ def column(config) -> str:
     return "transcoder" if config.hook_in != config.hook_out or config.d_in != config.d_out else config.arch
 
 
-def readable() -> dict[tuple[str, str], bool]:
-    """(format, column) -> whether all its fixtures are read with the outputs of the library that made
-    them."""
+def readable() -> dict[tuple[str, str, str], bool]:
+    """(format, column, "R" or, for files in half precision, "h") -> whether all its fixtures are read with the outputs
+    of the library that made them."""
     import numpy as np
 
-    out: dict[tuple[str, str], bool] = {}
+    out: dict[tuple[str, str, str], bool] = {}
     for name in READ:
         want = np.load(FIXTURES / f"{name}.npz")
         sae = load(name)
         z, recon = (t.float().numpy() for t in outputs(sae, torch.from_numpy(want["x"])))
         near = 1e-5 if sae.config.dtype == "float32" else 2**-5  # of reconstructions: see test_original.py
         good = np.abs(z - want["latents"]).max() < 1e-5 and np.abs(recon - want["recon"]).max() < near
-        cell = (name.split("/")[0], column(sae.config))
+        cell = (name.split("/")[0], column(sae.config), "h" if name in HALF else "R")
         out[cell] = out.get(cell, True) and bool(good)
     return out
 
@@ -111,9 +123,14 @@ NOT_READ = {
     ("transcoder_circuits", "relu"): "not read: only its transcoders are",
 }
 INTRO = """\
-**R**: read, with the latents (to 1e-5, the same ones active) and reconstructions of the code in the last column.
-**W**: written, and read back with equal outputs by that library. **·**: not possible, the format has no such SAE.
-A number alone: not possible, for the reason below; beside a letter: what is left out.
+**R**: a float32 file is read; latents (the same ones active, to 1e-5) and reconstructions (to 1e-5) are those of the code
+in the last column. **h**: so is a file in half precision: the same latents, in the dtype that the library loads it into
+(column *computes in*; there reconstructions agree to the last place of that dtype). **W**: written, and read back by that
+library with equal latents and reconstructions, in float32; of half precision nothing is rounded. **·**: not possible, the
+format has no such SAE. A number alone: not possible, for the reason below; beside a letter: what is left out.
+<!-- test: tests/formats/test_original.py::test_table_is_current tests/formats/test_original.py::test_read_equal
+tests/formats/test_original.py::test_write tests/formats/test_half.py::test_D13_a_write_rounds_nothing
+tests/formats/test_half.py::test_D13_the_dtype_is_that_of_the_librarys_own_loader -->
 """
 
 
@@ -127,18 +144,22 @@ def generate() -> str:
             notes.append(why)
         return f"<sup>{notes.index(why) + 1}</sup>"
 
-    lines = ["| format | " + " | ".join(COLUMNS) + " | checked against |", "|---" * (len(COLUMNS) + 2) + "|"]
+    lines = [
+        "| format | " + " | ".join(COLUMNS) + " | computes in | checked against |",
+        "|---" * (len(COLUMNS) + 3) + "|",
+    ]
     for form in FORMATS:
         if form == "saelab":
-            lines.append("| saelab | " + " | ".join(["R W"] * len(COLUMNS)) + " | itself |")
+            lines.append("| saelab | " + " | ".join(["R W"] * len(COLUMNS)) + f" | {LOADS[form]} | itself |")
             continue
         cells = []
         for name in COLUMNS:
-            found = read.get((form, name))
+            found = [(letter, read.get((form, name, letter))) for letter in ("R", "h")]
             kinds = write.get((form, name), [])
             refused = {why: [kind for kind, w in kinds if w == why] for _, why in kinds if why is not None}
             written = any(why is None for _, why in kinds)
-            letters = [{True: "R", False: "**wrong**", None: ""}[found], "W" if written else ""]
+            letters = [{True: letter, False: "**wrong**", None: ""}[good] for letter, good in found]
+            letters.append("W" if written else "")
             if not written:
                 marks = [note(why) for why in refused] if refused else []
             else:
@@ -149,9 +170,12 @@ def generate() -> str:
         known = (
             form if form in FOREIGN else form + note("read only: no other library writes or needs this form")
         )
-        lines.append(f"| {known} | " + " | ".join(cells) + f" | {ORACLE[form]} |")
+        lines.append(
+            f"| {known} | " + " | ".join(cells) + f" | {LOADS.get(form, 'float32')} | {ORACLE[form]} |"
+        )
     listed = [f"{i}. {why}" for i, why in enumerate(notes, 1)]
-    last = "BatchTopK and Matryoshka SAEs are written to SAELens as JumpReLU, as SAELens itself does."
+    last = "BatchTopK and Matryoshka SAEs are written to SAELens as JumpReLU, as SAELens itself does.\n"
+    last += "<!-- test: tests/formats/test_original.py::test_write -->"
     return "\n".join([INTRO, *lines, "", *listed, "", last, ""])
 
 

@@ -1,21 +1,26 @@
 """Half precision: each file is read as its own library loads it, and nothing is rounded where weights are changed."""
 
+import json
 import shutil
 
 import pytest
+import table
 import torch
-from cases import FIXTURES, FOREIGN, READ, WRITE, inputs, load, make, outputs, refusal
+from cases import COMPUTES, FIXTURES, FOREIGN, HALF, READ, WRITE, inputs, load, make, outputs, refusal
 from safetensors.torch import load_file, save_file
 
 import saelab as sl
 from saelab.errors import SaelabError
 
-HALF = ("bfloat16", "float16")
-# what the library that owns the format computes in after it has loaded the file; all others: float32
-COMPUTES = {
-    "saelens/jumprelu_in_half": "bfloat16", "saelens/topk_in_half": "bfloat16", "sparsify/layers.12": "bfloat16",
-    "crosscoder/relu_half": "bfloat16",
-}  # fmt: skip
+DTYPES = ("bfloat16", "float16")
+# key of a format's config that names a dtype which its library follows
+NAMED = {
+    "saelens/topk": ("cfg.json", "dtype", "bfloat16"),
+    "llamascopium/relu": ("config.json", "dtype", "torch.bfloat16"),
+    "batchtopk_code/topk_normed": ("config.json", "dtype", "torch.bfloat16"),
+    "crosscoder/relu": ("cfg.json", "enc_dtype", "bf16"),
+    "numbered/relu": ("25_cfg.json", "enc_dtype", "bf16"),
+}
 
 
 @pytest.mark.parametrize("name", READ)
@@ -27,7 +32,7 @@ def test_D13_the_dtype_is_that_of_the_librarys_own_loader(name):
 
 
 def test_D13_there_are_half_precision_fixtures():
-    stored = {name.split("/")[0] for name in READ if name.endswith("_half") or name in COMPUTES}
+    stored = {name.split("/")[0] for name in HALF}
     assert stored >= {
         *FOREIGN,
         "circuit_tracer",
@@ -38,7 +43,17 @@ def test_D13_there_are_half_precision_fixtures():
     }
 
 
-@pytest.mark.parametrize("dtype", HALF)
+@pytest.mark.parametrize("name", NAMED)
+def test_D13_a_config_that_names_a_dtype_is_followed(name, tmp_path):
+    folder = shutil.copytree(FIXTURES / name, tmp_path / "sae")
+    file, key, value = NAMED[name]
+    config = json.loads((folder / file).read_text())
+    (folder / file).write_text(json.dumps(config | {key: value}))
+    assert load(name, folder).config.dtype == "bfloat16"
+    assert "config" in table.LOADS[name.split("/")[0]]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("form", FOREIGN)
 @pytest.mark.parametrize("kind", WRITE)
 def test_D13_a_write_rounds_nothing(kind, form, dtype, tmp_path):

@@ -114,6 +114,15 @@ def test_D14_the_commit_is_on_record(repo, tmp_path):
     assert load_sae("me/theirs").record["loaded"]["revision"] == "1" * 40
 
 
+def test_D13_saelens_computes_in_float32_what_is_from_the_hub(repo, tmp_path):
+    """Its own loader takes the config's dtype from a disk, and float32 from the hub."""
+    half = load_sae(make("relu").save(tmp_path / "own"), dtype="bfloat16")
+    theirs = sl.save_sae(half, tmp_path / "theirs", format="saelens")
+    assert load_sae(theirs).config.dtype == "bfloat16"
+    repo.repos["me/theirs"] = {path.name: path.read_bytes() for path in theirs.iterdir()}
+    assert load_sae("me/theirs").config.dtype == "float32"
+
+
 def test_D14_a_token_opens_what_is_private(repo, monkeypatch):
     repo.private.add("me/sae")
     monkeypatch.delenv("HF_TOKEN")
