@@ -6,6 +6,7 @@ an error."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -14,8 +15,8 @@ from typing import Any
 from saelab import bundled, models
 from saelab.errors import SaelabError, check_device, check_dtype, memory, unknown
 from saelab.formats import hub, readers
-from saelab.formats.common import check_given
 from saelab.formats.format import Format, Writable
+from saelab.formats.keys import check_given
 from saelab.formats.readers import native
 from saelab.formats.selfcheck import self_check
 from saelab.formats.source import SAEFiles, check_crc
@@ -32,6 +33,7 @@ def load_sae(
     format: str | None = None,
     sae_id: str | None = None,
     given: dict[str, Any] | None = None,
+    ignore: Iterable[str] = (),
     model: HookedModel | None = None,
     check: bool = True,
     device: str | None = None,
@@ -52,7 +54,12 @@ def load_sae(
         Which SAE, where the source holds several: a folder or file in it.
     given
         Facts the files do not hold, such as ``{"k": 50}`` or ``{"arch": "relu"}``; the message says which
-        are needed. A fact that contradicts the file is an error.
+        are needed. The file outranks it: a contradiction is an error. It outranks the catalog, which outranks what
+        names of files and folders say.
+    ignore
+        Keys of its config (or tensors) to leave out of account, where you know what they are: every key that
+        saelab does not know or cannot follow is an error, and one message names them all. They are kept in
+        ``sae.record["loaded"]["ignored"]``.
     model
         The model it reads, if at hand: reconstruction is then tried on a short text, with a warning that
         names likely causes if it fails (:func:`saelab.self_check`).
@@ -82,19 +89,21 @@ def load_sae(
         raise unknown("format", format, FORMATS)
     number_format = check_dtype(dtype) if dtype is not None else None
     here = models.device(model) if device is None and model is not None else check_device(device or "cpu")
-    given = {key: tuple(v) if isinstance(v, list) else v for key, v in (given or {}).items()}
-    check_given(given)
+    given = check_given(given or {})
+    left_out = (ignore,) if isinstance(ignore, str) else tuple(ignore)
     name = str(bundled.ZOO_SAE if str(source) == "zoo" else source)
     place = hub.locate(name, sae_id, revision, token)
-    src = SAEFiles(place.path, given, place.hint, place.listed, place.fetched)
+    src = SAEFiles(place.path, given, place.hint, place.listed, place.fetched, left_out)
     named = format or place.form
     reader = FORMATS[named] if named is not None else _detect(src)
     room = memory(f"{src} is loaded", None, "Load it with dtype='bfloat16', or an SAE of fewer latents")
     try:
         with room:
             sae = _read(reader, src, check)
-    except SaelabError:
-        raise
+    except SaelabError as error:
+        if not src.obstacles.found:
+            raise
+        raise src.obstacles.error(str(error)) from None
     except (
         ArithmeticError,
         LookupError,
@@ -104,6 +113,7 @@ def load_sae(
         RuntimeError,
         OSError,
     ) as error:
+        src.obstacles.check()  # where something is missing, reading stumbles over it later
         # files nobody here wrote can be wrong in ways no reader foresees
         why = f"{src} cannot be read as {reader.NAME} ({type(error).__name__}: {error})"
         raise SaelabError(why) from error

@@ -10,66 +10,56 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saelab.errors import SaelabError, unknown
+from saelab.errors import SaelabError
+from saelab.formats.catalog import MODELS
+from saelab.formats.keys import FACTS
 from saelab.formats.source import SAEFiles
-from saelab.formats.weights import Keys, Weights, build, stored_dtype
+from saelab.formats.weights import Weights, build, stored_dtype
 from saelab.sae import SAE, SAEConfig
-
-# facts a user may give because a file does not hold them
-GIVEN = ("arch", "k", "hook_in", "hook_out", "model", "normalize", "scale", "bos", "context")
-
-
-def check_given(given: dict[str, Any]) -> None:
-    """Refuse facts that no reader knows."""
-    for key in given:
-        if key not in GIVEN:
-            raise unknown("fact in given", key, GIVEN)
 
 
 def need(src: SAEFiles, key: str, why: str) -> Any:
-    """What the user (or the catalog) must say because the file cannot, or an error with the reason."""
+    """What the user or the catalog must say because the file cannot; an obstacle where neither does."""
     value = src.fact(key)
     if value is None:
-        raise SaelabError(f"{src}: {why}. Say it: load_sae(…, given={{{key!r}: …}})")
+        src.obstacles.add(f"{src}: {why}. Say it: load_sae(…, given={{{key!r}: …}})")
     return value
 
 
-def said_dtype(keys: Keys, name: str = "dtype") -> str:
-    """The dtype that a config says its library computes in; float32 where it says none."""
-    value = keys.text(name) or "float32"
-    value = value.removeprefix("torch.")
-    return {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16", "float64": "float32"}.get(value, value)
-
-
 def assemble(
-    src: SAEFiles, w: Weights, tensors: dict[str, Tensor], form: str, *, arch: str,
-    dtype: str | None = "float32", record: dict[str, Any] | None = None, **facts: Any,
+    src: SAEFiles, w: Weights, tensors: dict[str, Tensor], form: str, *, arch: str | None,
+    dtype: str | None = "float32", guess: Mapping[str, Any] | None = None, record: Mapping[str, Any] | None = None,
+    **facts: Any,
 ) -> SAE:  # fmt: skip
-    """The SAE of ``tensors``, once every tensor of the file is accounted for and no fact contradicts
-    another.
+    """The SAE of ``tensors``, once every key and tensor of the files is accounted for.
+
+    ``facts`` are what the files say, or what the format means whatever they say; they outrank the user, whose
+    contradiction is an obstacle. The user outranks the catalog, and that ``guess``: what names say, and what the
+    library takes where nothing is said.
 
     ``dtype`` is what the library that owns the format computes in, however it stores: most load everything into
-    float32. None: as stored, in torch's linear layers, which add the bias before they round.
-    """
+    float32. None: as stored, in torch's linear layers, which add the bias before they round."""
     w.finish()
-    facts = {key: value for key, value in ({"arch": arch} | facts).items() if value is not None}
-    for key, value in src.given.items():
-        if facts.get(key, value) != value:
-            raise SaelabError(f"you say {key}={value!r}, but {w.where} says {key}={facts[key]!r}")
-        facts[key] = value
-    scaled = facts.get("normalize") == "scale"
-    unused = {"model_options"} if scaled else {"model_options", "scale"}
-    facts = {key: value for key, value in src.listed.items() if key not in unused} | facts
+    settled = _settle(
+        src, {key: v for key, v in ({"arch": arch} | facts).items() if v is not None}, guess or {}
+    )
+    src.obstacles.check()
     stored = stored_dtype(tensors.values(), w.where)
     config = SAEConfig(
-        d_in=w.sizes["d_in"], d_sae=w.sizes["d_sae"], d_out=w.sizes.get("d_out"), dtype=dtype or stored,
-        split_bias=dtype not in (None, "float32"), **facts,
-    )  # fmt: skip
+        d_in=w.sizes["d_in"],
+        d_sae=w.sizes["d_sae"],
+        d_out=w.sizes.get("d_out"),
+        dtype=dtype or stored,
+        split_bias=dtype not in (None, "float32"),
+        **settled,
+    )
     sae = build(config, tensors, w.where)
-    sae.record = {"loaded": {"format": form, "source": src.hint, **(record or {})}}
-    options = sae.record["loaded"].pop("model_options", None) or src.listed.get("model_options")
+    rest = {name: value for c in src.configs for name, value in c.record.items()}
+    kept = {"config": rest, "given": src.given, "ignored": src.obstacles.ignored}
+    options = (record or {}).get("model_options") or src.listed.get("model_options")
+    loaded = {"format": form, "source": src.hint, **(record or {}), **kept, "model_options": options}
+    sae.record = {"loaded": {key: value for key, value in loaded.items() if value}}
     if options:
-        sae.record["loaded"]["model_options"] = options
         _warn_of(options, sae)
     return sae
 
@@ -88,6 +78,39 @@ def _warn_of(options: dict[str, Any], sae: SAE) -> None:
             "which takes weights as they are published, are others",
             stacklevel=2,
         )
+
+
+def _settle(src: SAEFiles, said: dict[str, Any], guess: Mapping[str, Any]) -> dict[str, Any]:
+    """Each fact from the highest authority that states it."""
+    for config in src.configs:
+        for theirs, ours in FACTS.items():
+            value = config[theirs]
+            value = (hook_of_module(value) or value) if value and ours.startswith("hook") else value
+            if value not in (None, "") and _differ(ours, said.setdefault(ours, value), value):
+                why = f"{config.where}: {theirs} {value!r} is not the {ours} {said[ours]!r} that is also said"
+                src.obstacles.add(why)
+    for key, value in src.given.items():
+        if key in said and _differ(key, said[key], value):
+            src.obstacles.add(f"you say {key}={value!r}, but {src} says {key}={said[key]!r}")
+    listed = {key: value for key, value in src.listed.items() if key != "model_options"}
+    settled = {**guess, **listed, **src.given, **said}
+    if settled.get("normalize", "none") != "scale" and settled.pop("scale", None) and "scale" in src.given:
+        src.obstacles.add(f"you say a scale, but {src} does not scale its input: it would have no effect")
+    return settled
+
+
+def _differ(key: str, one: Any, other: Any) -> bool:
+    if key == "model":  # one model has several names
+        one, other = MODELS.get(one, one), MODELS.get(other, other)
+    return one != other
+
+
+def unit_rows(tensors: dict[str, Tensor]) -> None:
+    """Bring decoder rows to length 1 and latents into their units, in which the library gives them out."""
+    norm = tensors["W_dec"].float().norm(dim=1)  # (d_sae)
+    tensors["W_enc"] = tensors["W_enc"] * norm
+    tensors["b_enc"] = tensors["b_enc"] * norm  # a row of length 0: a latent that is never on
+    tensors["W_dec"] = tensors["W_dec"] / torch.where(norm > 0, norm, 1.0)[:, None]
 
 
 def by_length(threshold: Tensor | float, rows: Tensor) -> Tensor:
@@ -163,6 +186,15 @@ def renamed(p: Mapping[str, Tensor], names: Mapping[str, str]) -> dict[str, Tens
         theirs.removesuffix(".T"): (p[ours].T if theirs.endswith(".T") else p[ours]).contiguous().cpu()
         for ours, theirs in names.items()
     }
+
+
+def facts_of(sae: SAE) -> dict[str, Any]:
+    """What a format has no place for, as :data:`saelab.formats.keys.FACTS` calls it: the libraries pass over keys
+    they do not know."""
+    c = sae.config
+    said = {"model_name": c.model, "hook_name": c.hook_in, "prepend_bos": c.bos, "context_size": c.context}
+    said |= {"hook_name_out": c.hook_out} if c.hook_out != c.hook_in else {}
+    return {name: value for name, value in said.items() if value not in (None, "")}
 
 
 def is_transcoder(sae: SAE) -> bool:

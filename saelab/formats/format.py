@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from saelab.formats.keys import Key
 from saelab.formats.source import SAEFiles
 from saelab.sae import SAE
 
@@ -40,9 +42,10 @@ class Layout:
 class Format(Protocol):
     """What each module of :mod:`saelab.formats.readers` is.
 
-    A new format is such a module and its place in ``readers.FORMATS``. Most read as: ``src.config()`` gives the
-    keys of the config and ``src.weights()`` the tensors; each key is taken, chosen from a table, refused or left
-    out, each tensor mapped to a parameter of ours, and ``assemble`` refuses what is left over.
+    A new format is such a module and its place in ``readers.FORMATS``. Most read as: ``src.config()`` gives what
+    the keys of the config mean, each of them declared in ``KEYS``, and ``src.weights()`` the tensors; each tensor is
+    mapped to a parameter of ours, and ``assemble`` refuses what is left over. What stands in the way is added to
+    ``src.obstacles``, so that one message names it all.
     """
 
     @property
@@ -50,6 +53,11 @@ class Format(Protocol):
 
     @property
     def LAYOUT(self) -> Layout: ...
+
+    @property
+    def KEYS(self) -> Mapping[str, Key]:
+        """Every key of its config."""
+        ...
 
     def detect(self, src: SAEFiles) -> bool:
         """Whether the files are of this format, by what is in them; nothing is guessed from a name alone."""

@@ -4,6 +4,7 @@ mode). How the files of an SAE are called is said by the formats (:class:`saelab
 from __future__ import annotations
 
 import os
+import posixpath
 import re
 import warnings
 from collections.abc import Iterable
@@ -260,7 +261,7 @@ def parts_of(files: Iterable[str], sae_id: str) -> list[str]:
     names = {target.name} if single else set(WEIGHTS)
     for layout in LAYOUTS:
         names |= set(layout.beside_file(target.name) if single else layout.beside)
-    return sorted(files & {(folder / name).as_posix() for name in names})
+    return sorted(files & {posixpath.normpath((folder / name).as_posix()) for name in names})
 
 
 def _kinds(error: BaseException) -> set[str]:

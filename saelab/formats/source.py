@@ -13,7 +13,7 @@ import struct
 import warnings
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,8 @@ from torch import Tensor
 
 from saelab import files
 from saelab.errors import SaelabError
-from saelab.formats.weights import Keys, Weights
+from saelab.formats.keys import Config, Key, Obstacles
+from saelab.formats.weights import Weights
 
 PICKLE_BYTES = 1 << 24  # a state dict's names and shapes take kilobytes
 SQUEEZE = 20  # floats do not compress to a twentieth; a file that says so would only fill the memory
@@ -62,24 +63,25 @@ class SAEFiles:
         What the user says about the SAE because the file does not, such as ``{"k": 50}``.
     hint
         Name the files are known by, such as the hub repository; formats that keep facts in names read it.
-    fetched
-        Whether they are from the hub.
     listed
         What the catalog says about the SAE; it yields to the files and to the user.
+    fetched
+        Whether they are from the hub.
+    obstacles
+        What stands in the way so far.
+    configs
+        The configs that were checked so far.
     """
 
     def __init__(
-        self,
-        path: Path,
-        given: dict[str, Any] | None = None,
-        hint: str = "",
-        listed: dict[str, Any] | None = None,
-        fetched: bool = False,
-    ):
+        self, path: Path, given: Mapping[str, Any] | None = None, hint: str = "",
+        listed: Mapping[str, Any] | None = None, fetched: bool = False, ignore: tuple[str, ...] = (),
+    ):  # fmt: skip
         self.path = path
         self.folder = path if path.is_dir() else path.parent
-        self.given, self.hint = dict(given or {}), hint or str(path)
-        self.listed, self.fetched = dict(listed or {}), fetched
+        self.given, self.listed, self.hint = dict(given or {}), dict(listed or {}), hint or str(path)
+        self.fetched = fetched
+        self.obstacles, self.configs = Obstacles(self, ignore), list[Config]()
         self._read: dict[tuple[str, Path], Any] = {}
 
     def __str__(self) -> str:
@@ -129,10 +131,15 @@ class SAEFiles:
         value = self._once(_read_yaml if str(name).endswith(".yaml") else files.read_json, name)
         return value if isinstance(value, dict) else {}
 
-    def config(self, name: str | Path, *, needed: bool = True) -> Keys:
-        """The same, for keys to be taken from; unless ``needed``, a missing file has none."""
+    def config(self, name: str | Path, keys: Mapping[str, Key], *, needed: bool = True) -> Config:
+        """The same, each key checked; unless ``needed``, a missing file has none."""
         there = needed or (self.folder / name).is_file()
-        return Keys(self.values(name) if there else {}, self.folder / name)
+        return self.table(self.values(name) if there else {}, self.folder / name, keys)
+
+    def table(self, values: Any, where: object, keys: Mapping[str, Key]) -> Config:
+        """Keys that stand in a file beside others."""
+        self.configs.append(Config(values, where, keys, self.obstacles))
+        return self.configs[-1]
 
     def tensors(self, name: str | Path) -> dict[str, Any]:
         """What a safetensors, ``.npz`` or ``torch.save`` file holds, by name."""
@@ -141,7 +148,7 @@ class SAEFiles:
 
     def weights(self, name: str | Path) -> Weights:
         """The same, for tensors to be taken from."""
-        return Weights(self.tensors(name), self.folder / name)
+        return Weights(self.tensors(name), self.folder / name, self.obstacles)
 
     def keys(self, name: str | Path) -> set[str]:
         """Names of a file's tensors; of a safetensors file only the header is read."""

@@ -3,17 +3,15 @@ used."""
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from saelab.errors import DTYPES, SaelabError, unknown
+from saelab.formats.keys import Obstacles
 from saelab.sae import SAE, SAEConfig
-
-T = TypeVar("T")
-
 
 # the parameters of an SAE and their axes. In a reader's table of names, "encoder.weight.T" is a tensor
 # encoder.weight that is stored transposed
@@ -38,9 +36,11 @@ class Weights:
     """The named tensors of one file.
 
     ``take(name, "d_sae", "d_in")`` hands one out after checking its shape: the first use of an axis name
-    fixes its size, every later use must agree. ``finish()`` refuses tensors that nobody asked for."""
+    fixes its size, every later use must agree. Tensors that nobody asked for, and numbers that are none, are
+    obstacles."""
 
-    def __init__(self, tensors: Mapping[str, Any], where: object):
+    def __init__(self, tensors: Mapping[str, Any], where: object, obstacles: Obstacles):
+        self.obstacles = obstacles
         self._tensors = dict(tensors)
         self._names = sorted(map(str, self._tensors))
         self._by: dict[str, str] = {}  # axis -> tensor that fixed it
@@ -69,6 +69,8 @@ class Weights:
             raise SaelabError(f"{self.where}: {name} must have shape {shape}, got {tuple(t.shape)}")
         for axis, size in zip(axes, t.shape, strict=True):
             self._fits(name, axis, size, shape, tuple(t.shape))
+        if broken := not_finite(t):
+            self.obstacles.add(f"{self.where}: {name} holds {broken}")
         # what readers calculate with (biases, thresholds) is calculated in float32 at least
         return t.float() if t.ndim < 2 and t.dtype in (torch.bfloat16, torch.float16) else t
 
@@ -100,11 +102,9 @@ class Weights:
         for axis, size in sizes.items():
             if size is None:
                 continue
-            if not isinstance(size, int) or isinstance(size, bool) or size < 1:
-                raise SaelabError(f"{source}: {axis} must be a whole number of at least 1, got {size!r}")
             if self.sizes.setdefault(axis, size) != size:
                 by = self._by.get(axis, "the file")
-                raise SaelabError(f"{source} says {axis} = {size}, {by} says {self.sizes[axis]}")
+                self.obstacles.add(f"{source} says {axis} = {size}, {by} says {self.sizes[axis]}")
             self._by.setdefault(axis, source)
 
     def number(self, name: str) -> float:
@@ -127,82 +127,21 @@ class Weights:
             self._tensors.pop(name, None)
 
     def finish(self) -> None:
-        """Refuse what is left: a tensor that is ignored may be the one that matters."""
-        if self._tensors:
-            left = ", ".join(repr(str(n)) for n in sorted(map(str, self._tensors)))
-            raise SaelabError(
-                f"{self.where} holds {left}, which this architecture has no use for; "
+        """What is left is an obstacle: a tensor that is left out may be the one that matters."""
+        left = [name for name in sorted(map(str, self._tensors)) if not self.obstacles.passes(name)]
+        if left:
+            self.obstacles.add(
+                f"{self.where} holds {', '.join(map(repr, left))}, which this architecture has no use for; "
                 "refusing to load it without knowing what it is for"
             )
 
 
-class Keys:
-    """The keys of a foreign config; as with :class:`Weights`, none may be left over."""
-
-    def __init__(self, values: Any, where: object):
-        if not isinstance(values, dict):
-            raise SaelabError(f"{where} must hold an object with named values, got {type(values).__name__}")
-        self._values, self.where = dict(values), where
-        self._known: list[str] = []
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._values
-
-    def take(self, name: str, *default: Any, kind: type | tuple[type, ...] | None = None) -> Any:
-        """The value of ``name``; without a default it must be there."""
-        self._known.append(name)
-        if name not in self._values:
-            if default:
-                return default[0]
-            raise SaelabError(
-                f"{self.where} has no {name!r}; refusing to guess it. It has: "
-                f"{', '.join(map(str, self._values))}"
-            )
-        value = self._values.pop(name)
-        if kind is not None and (
-            not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool)
-        ):
-            kinds = " or ".join(k.__name__ for k in (kind if isinstance(kind, tuple) else (kind,)))
-            raise SaelabError(f"{self.where}: {name} must be of type {kinds}, got {value!r}")
-        return value
-
-    def text(self, name: str) -> str | None:
-        """The value of ``name`` if it is a text, else None."""
-        value = self.take(name, None)
-        return value if isinstance(value, str) else None
-
-    def choose(
-        self, name: str, known: Mapping[Any, T], *default: Any, refused: Mapping[str, str] | None = None
-    ) -> T:
-        """What the value of ``name`` means; one that is ``refused`` is an error with the reason, any other too."""
-        value = self.take(name, *default)
-        if isinstance(value, str) and value in (refused or {}):
-            raise SaelabError(f"{self.where}: {name} {value!r} {(refused or {})[value]}")
-        if not isinstance(value, Hashable) or value not in known:
-            raise unknown(f"{name} in {self.where}:", value, known)
-        return known[value]
-
-    def refuse(self, reasons: Mapping[str, str]) -> None:
-        """An error with the reason, where one of these keys is there and not false."""
-        for name, why in reasons.items():
-            if self.take(name, False):
-                raise SaelabError(f"{self.where}: {name} is set; {why}")
-
-    def rest(self) -> dict[str, Any]:
-        """What is left, for the record."""
-        left, self._values = self._values, {}
-        return {name: value for name, value in left.items() if value is not None}
-
-    def skip(self, *names: str) -> None:
-        """Leave out keys that say nothing about how the SAE computes."""
-        for name in names:
-            self._known.append(name)
-            self._values.pop(name, None)
-
-    def finish(self) -> None:
-        """Refuse keys that nobody asked for."""
-        for name in self._values:
-            raise unknown(f"key in {self.where}:", name, self._known)
+def not_finite(t: Tensor) -> str:
+    """What ``t`` holds that is no finite number, in words; "" if nothing."""
+    ends = torch.stack(torch.aminmax(t))
+    if bool(ends.isfinite().all()):
+        return ""
+    return "NaN" if bool(ends.isnan().any()) else "infinite numbers"
 
 
 def stored_dtype(tensors: Iterable[Tensor], where: object) -> str:

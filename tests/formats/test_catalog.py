@@ -191,7 +191,7 @@ LISTED = {
     "saelens": ("gpt2-small-res-jb", "blocks.8.hook_resid_pre", "saelens/v2_relu",
                 ("model_name", "hook_point", "activation_fn_str"), {}),
     "gemma_scope_2": ("gemma-scope-2-12b-it-att", "layer_12_width_16k_l0_big", "gemma_scope_2/res", (),
-                      {"model": "gemma-3-1b-pt"}),
+                      {"model": "google/gemma-3-1b-pt", "hook_in": "blocks.7.hook_resid_post"}),
     "gemma_scope": ("gemma-scope-27b-pt-res", "layer_10/width_131k/average_l0_106", "gemma_scope/res", (), {}),
     "goodfire": ("goodfire-llama-3.1-8b-instruct", None, "goodfire/relu", (), {}),
     "dictionary_learning": ("gpt-oss-20b-andyrdt", "resid_post_layer_3_trainer_0",

@@ -49,7 +49,8 @@ def test_c01_topk_in_an_old_config(copy):
 
 def test_c01_without_an_activation_nothing_is_assumed(copy):
     folder = copy("saelens/v4_topk")
-    edit(folder / "cfg.json", architecture=None, activation_fn_str=None, activation_fn_kwargs=None)
+    lost = dict.fromkeys(("architecture", "activation_fn_str", "activation_fn_kwargs", "hook_point"))
+    edit(folder / "cfg.json", **lost, hook_name="blocks.3.hook_resid_pre")  # as TopK was already known
     with pytest.raises(SaelabError, match="names neither an 'architecture' nor an activation"):
         load_sae(folder)
     folder = copy("openai/relu_first_version")

@@ -7,8 +7,9 @@ BatchTopK keeps no threshold, so what a token's latents are would depend on the 
 
 from __future__ import annotations
 
-from saelab.formats.common import assemble, said_dtype
+from saelab.formats.common import assemble
 from saelab.formats.format import Layout
+from saelab.formats.keys import COUNT, DTYPE, FLAG, TEXT, choice, unused
 from saelab.formats.source import SAEFiles
 from saelab.formats.weights import SAME
 from saelab.sae import SAE
@@ -16,9 +17,17 @@ from saelab.sae import SAE
 NAME = "batchtopk_code"
 CONFIG, WEIGHTS = "config.json", "sae.pt"
 LAYOUT = Layout(weights=(WEIGHTS,), beside=(CONFIG,))
-KINDS = {"vanilla": "relu", "topk": "topk", "jumprelu": "jumprelu"}
 REFUSED = {"batchtopk": "stores no threshold, so a token's latents depend on the batch it is in; measure one there "
            "and save it as jumprelu"}  # fmt: skip
+KEYS = {
+    "sae_type": choice({"vanilla": "relu", "topk": "topk", "jumprelu": "jumprelu"}, refused=REFUSED).needed,
+    "act_size": COUNT.needed, "dict_size": COUNT.needed, "top_k": COUNT, "input_unit_norm": FLAG.absent(False),
+    "hook_point": TEXT, "seq_len": COUNT, "dtype": DTYPE,
+} | unused(
+    "seed batch_size lr num_tokens l1_coeff beta1 beta2 max_grad_norm site layer device model_batch_size "
+    "num_batches_in_buffer dataset_path wandb_project perf_log_freq checkpoint_freq n_batches_to_dead top_k_aux "
+    "aux_penalty bandwidth name"
+)  # fmt: skip
 
 
 def detect(src: SAEFiles) -> bool:
@@ -28,17 +37,21 @@ def detect(src: SAEFiles) -> bool:
 
 def read(src: SAEFiles) -> SAE:
     """Read a folder."""
-    keys, w = src.config(CONFIG), src.weights(WEIGHTS)
-    arch = keys.choose("sae_type", KINDS, refused=REFUSED)
-    w.expect(str(keys.where), d_in=keys.take("act_size", kind=int), d_sae=keys.take("dict_size", kind=int))
+    config, w = src.config(CONFIG, KEYS), src.weights(WEIGHTS)
+    arch, k = config["sae_type"], config["top_k"]
+    if arch == "topk" and k is None:
+        src.obstacles.add(f"{config.where} has no 'top_k'; refusing to guess it")
+    if arch != "topk" and k:
+        config.record["top_k"] = k
+    w.expect(str(config.where), d_in=config["act_size"], d_sae=config["dict_size"])
     tensors = w.map(SAME)
     if arch == "topk":
         tensors["b_enc"] = tensors["b_enc"].new_zeros(w.sizes["d_sae"])
     if arch == "jumprelu":
         tensors["threshold"] = w.take("jumprelu.log_threshold", "d_sae").exp()
     return assemble(
-        src, w, tensors, NAME, arch=arch, k=keys.take("top_k", kind=int) if arch == "topk" else None,
-        normalize="layer_norm" if keys.take("input_unit_norm", False, kind=bool) else "none",
+        src, w, tensors, NAME, arch=arch, k=k if arch == "topk" else None,
+        normalize="layer_norm" if config["input_unit_norm"] else "none",
         input_bias="none" if arch == "jumprelu" else "decoder",
-        hook_in=keys.text("hook_point"), model=keys.text("model_name"), dtype=said_dtype(keys), record=keys.rest(),
+        hook_in=config["hook_point"], context=config["seq_len"], dtype=config["dtype"] or "float32",
     )  # fmt: skip

@@ -16,6 +16,7 @@ from pathlib import Path
 from saelab.errors import SaelabError
 from saelab.formats.common import assemble
 from saelab.formats.format import Layout
+from saelab.formats.keys import TEXT, choice, unused
 from saelab.formats.source import SAEFiles
 from saelab.formats.weights import Weights
 from saelab.sae import SAE
@@ -23,6 +24,11 @@ from saelab.sae import SAE
 NAME = "circuit_tracer_clt"
 CONFIG = "config.yaml"
 LAYOUT = Layout(single=r"W_enc_(\d+)\.safetensors", beside=(CONFIG, "W_dec_{0}.safetensors"))
+KEYS = {
+    "model_kind": choice(("cross_layer_transcoder",), "cross_layer_transcoder"),
+    "feature_input_hook": TEXT,
+    "feature_output_hook": TEXT,
+} | unused("scan transcoders repo_id revision subfolder")
 
 
 def _layers(folder: Path) -> list[int]:
@@ -51,7 +57,7 @@ def read(src: SAEFiles) -> SAE:
     both = src.tensors(src.path.name), src.tensors(decoder)
     for name in both[0].keys() & both[1].keys():
         raise SaelabError(f"{name} is in {src.path.name} and in {decoder}; which one is it?")
-    w = Weights({**both[0], **both[1]}, src.path)
+    w = Weights({**both[0], **both[1]}, src.path, src.obstacles)
     tensors = w.map({"W_enc": f"W_enc_{layer}.T", "b_enc": f"b_enc_{layer}"})
     bias = w.take(f"b_dec_{layer}", "d_in")
     rows = w.take(f"W_dec_{layer}", "d_sae", "layers", "d_in")
@@ -62,13 +68,16 @@ def read(src: SAEFiles) -> SAE:
     arch = "relu"
     if f"threshold_{layer}" in w:
         arch, tensors["threshold"] = "jumprelu", w.take(f"threshold_{layer}", "d_sae")
-    keys = src.config(CONFIG, needed=False)
-    keys.choose("model_kind", {"cross_layer_transcoder": True}, "cross_layer_transcoder")
-    reads, writes = keys.text("feature_input_hook"), keys.text("feature_output_hook")
-    hooks = {}
-    if reads and writes:
-        later = range(layer, layer + rows.shape[1])
-        hooks["hook_in"] = f"blocks.{layer}.{reads}"
-        hooks["hook_out"] = "+".join(f"blocks.{n}.{writes}" for n in later)
-    model = keys.text("model_name")
-    return assemble(src, w, tensors, NAME, arch=arch, input_bias="none", model=model, **hooks)
+    elif any(f"threshold_{n}" in src.keys(f"W_enc_{n}.safetensors") for n in _layers(src.folder)):
+        src.obstacles.add(
+            f"{src.path} has no threshold_{layer}, as other layers have; without it this is no JumpReLU"
+        )
+    config = src.config(CONFIG, KEYS, needed=False)
+    said, guess = {}, {}  # where the config says none, those that the library takes
+    for hook, point, otherwise in (
+        ("hook_in", config["feature_input_hook"], "hook_resid_mid"),
+        ("hook_out", config["feature_output_hook"], "hook_mlp_out"),
+    ):
+        layers = range(layer, layer + (rows.shape[1] if hook == "hook_out" else 1))
+        (said if point else guess)[hook] = "+".join(f"blocks.{n}.{point or otherwise}" for n in layers)
+    return assemble(src, w, tensors, NAME, arch=arch, input_bias="none", guess=guess, **said)

@@ -7,13 +7,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from saelab.formats.common import assemble, need, said_dtype
+from saelab.formats.common import assemble, need
 from saelab.formats.format import Layout
+from saelab.formats.keys import COUNT, DTYPE, TEXT, unused
 from saelab.formats.source import SAEFiles
 from saelab.sae import SAE
 
 NAME = "crosscoder"
 LAYOUT = Layout(weights=("cc_weights.pt",), single=r"(\d+)\.pt", beside=("cfg.json", "{0}_cfg.json"))
+LETTERS = "abcdefgh"
+KEYS = {
+    "d_in": COUNT, "dict_size": COUNT, "hook_point": TEXT, "seq_len": COUNT, "enc_dtype": DTYPE,
+    **{f"model_{letter}": TEXT for letter in LETTERS},
+} | unused(  # model_name is that of the first model only
+    "seed batch_size buffer_mult lr num_tokens l1_coeff beta1 beta2 model_name site device model_batch_size log_every "
+    "save_every dec_init_norm wandb_project wandb_entity"
+)  # fmt: skip
 
 
 def detect(src: SAEFiles) -> bool:
@@ -32,8 +41,8 @@ def _config(path: Path) -> Path:
 def read(src: SAEFiles) -> SAE:
     """Read a file, or the folder it is in."""
     path = src.one(".pt")
-    keys, w = src.config(_config(path).name), src.weights(path)
-    w.expect(str(keys.where), d_model=keys.take("d_in", None), d_sae=keys.take("dict_size", None))
+    config, w = src.config(_config(path).name, KEYS), src.weights(path)
+    w.expect(str(config.where), d_model=config["d_in"], d_sae=config["dict_size"])
     tensors = {
         "W_enc": w.take("W_enc", "models", "d_model", "d_sae").flatten(0, 1),  # (models · d_model, d_sae)
         "W_dec": w.take("W_dec", "d_sae", "models", "d_model").flatten(1),
@@ -44,10 +53,14 @@ def read(src: SAEFiles) -> SAE:
     w.sizes["d_in"] = models * width
     scale = need(src, "scale", f"the factors that the activations of its {models} models were multiplied by "
                  "(√d / mean ‖x‖, BOS left out) are not in the file")  # fmt: skip
-    hook = keys.text("hook_point")
-    names = "+".join(str(keys.take(f"model_{letter}", letter)) for letter in "abcdefgh"[:models])
+    if isinstance(scale, tuple) and len(scale) != models:
+        src.obstacles.add(
+            f"{src}: scale must be one number or {models}, one for each model; got {len(scale)}"
+        )
+    hook, named = config["hook_point"], [config[f"model_{letter}"] for letter in LETTERS[:models]]
+    names = "+".join(name or letter for name, letter in zip(named, LETTERS, strict=False))
     return assemble(
         src, w, tensors, NAME, arch="relu", input_bias="none", widths=(width,) * models, normalize="scale",
-        hook_in="+".join([hook] * models) if hook else names, model=names, scale=scale,
-        dtype=said_dtype(keys, "enc_dtype"),
+        hook_in="+".join([hook] * models) if hook else None, model=names if any(named) else None, scale=scale,
+        context=config["seq_len"], dtype=config["enc_dtype"] or "float32", guess={"hook_in": names, "model": names},
     )  # fmt: skip

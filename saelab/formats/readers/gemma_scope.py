@@ -11,12 +11,14 @@ from typing import Any
 from saelab.errors import SaelabError
 from saelab.formats.common import assemble
 from saelab.formats.format import Layout
+from saelab.formats.keys import Key
 from saelab.formats.source import SAEFiles
 from saelab.formats.weights import SAME, Weights
 from saelab.sae import SAE
 
 NAME = "gemma_scope"
 LAYOUT = Layout(weights=("params.npz",))
+KEYS: dict[str, Key] = {}  # there is no config
 TENSORS = SAME | {"threshold": "threshold"}
 POINTS = {"res": "hook_resid_post", "mlp": "hook_mlp_out", "att": "attn.hook_z"}
 
@@ -36,9 +38,11 @@ def read(src: SAEFiles) -> SAE:
             "multiplies them by √d_in); saelab does not guess"
         )
     known = {name.lower(): name for name in TENSORS}
-    w = Weights({known.get(name.lower(), name): t for name, t in src.tensors(path).items()}, path)
+    w = Weights(
+        {known.get(name.lower(), name): t for name, t in src.tensors(path).items()}, path, src.obstacles
+    )
     tensors = w.map(TENSORS, out="d_out")
-    return assemble(src, w, tensors, NAME, arch="jumprelu", input_bias="none", **_where(src.names))
+    return assemble(src, w, tensors, NAME, arch="jumprelu", input_bias="none", guess=_where(src.names))
 
 
 def _where(names: str) -> dict[str, Any]:

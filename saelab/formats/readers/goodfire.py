@@ -8,11 +8,13 @@ import re
 
 from saelab.formats.common import assemble
 from saelab.formats.format import Layout
+from saelab.formats.keys import Key
 from saelab.formats.source import SAEFiles
 from saelab.sae import SAE
 
 NAME = "goodfire"
 LAYOUT = Layout(single=r".*SAE-l\d+\.pth?")
+KEYS: dict[str, Key] = {}  # there is no config
 TENSORS = {
     "W_enc": "encoder_linear.weight.T",
     "b_enc": "encoder_linear.bias",
@@ -32,8 +34,7 @@ def read(src: SAEFiles) -> SAE:
     path = src.one(".pt", ".pth")
     w = src.weights(path)
     named = re.fullmatch(r"(.+)-SAE-l(\d+)", path.stem)
-    return assemble(
-        src, w, w.map(TENSORS), NAME, arch="relu", input_bias="none",
-        model=f"meta-llama/{named[1]}" if named else None,
-        hook_in=f"blocks.{named[2]}.hook_resid_post" if named else None,
-    )  # fmt: skip
+    guess = (
+        {"model": f"meta-llama/{named[1]}", "hook_in": f"blocks.{named[2]}.hook_resid_post"} if named else {}
+    )
+    return assemble(src, w, w.map(TENSORS), NAME, arch="relu", input_bias="none", guess=guess)

@@ -10,13 +10,15 @@ import re
 from saelab.errors import SaelabError
 from saelab.formats.common import assemble, need
 from saelab.formats.format import Layout
+from saelab.formats.keys import Key
 from saelab.formats.source import SAEFiles
 from saelab.formats.weights import LINEAR
 from saelab.sae import SAE
 
 NAME = "linear_pair"
 LAYOUT = Layout(single=r".*SAE-l\d+\.pt")
-KNOWN = re.compile(r"DeepSeek-R1-.*SAE-l(\d+)")
+KNOWN = re.compile(r"(DeepSeek-R1-.*?)-?SAE-l(\d+)")
+KEYS: dict[str, Key] = {}  # there is no config
 
 
 def detect(src: SAEFiles) -> bool:
@@ -32,8 +34,10 @@ def read(src: SAEFiles) -> SAE:
     path = src.one(".pt")
     named = KNOWN.search(path.name)
     arch = "relu" if named else need(src, "arch", "the file does not say its activation function")
-    if arch != "relu":
+    if arch not in ("relu", None):
         raise SaelabError(f"{path} holds two linear layers, enough for 'relu' only; you say arch={arch!r}")
     w = src.weights(path)
-    hook = f"blocks.{named[1]}.hook_resid_post" if named else None
-    return assemble(src, w, w.map(LINEAR), NAME, arch="relu", input_bias="none", hook_in=hook)
+    guess = (
+        {"model": f"deepseek-ai/{named[1]}", "hook_in": f"blocks.{named[2]}.hook_resid_post"} if named else {}
+    )
+    return assemble(src, w, w.map(LINEAR), NAME, arch="relu", input_bias="none", guess=guess)

@@ -13,9 +13,10 @@ from typing import Any
 
 from torch import Tensor
 
-from saelab.errors import SaelabError, unknown
-from saelab.formats.common import assemble, by_length, said_dtype
+from saelab.formats.common import assemble, by_length, unit_rows
 from saelab.formats.format import Layout
+from saelab.formats.keys import COUNT, DTYPE, FLAG, POSITIVE, TEXT, choice
+from saelab.formats.readers.llama_scope import BATCH, NORMS, SHARED, norm_of
 from saelab.formats.source import SAEFiles
 from saelab.formats.weights import Weights
 from saelab.sae import SAE
@@ -25,9 +26,16 @@ CONFIG, WEIGHTS = "config.json", "sae_weights.safetensors"
 LAYOUT = Layout(weights=(WEIGHTS,), beside=(CONFIG,))
 TENSORS = {"W_enc": "W_E", "b_enc": "b_E", "W_dec": "W_D"}
 THRESHOLD = "activation_function.log_jumprelu_threshold"
-ACTIVATIONS = ("relu", "jumprelu", "topk")
-NORMS = {"inference": "none", "dataset-wise": "scale", "token-wise": "constant_norm"}
 AVERAGE = "dataset_average_activation_norm."
+REFUSED = {"batchtopk": "keeps the largest of each batch also in use, so what a token's latents are depends on the "
+           "others; convert it to jumprelu there"}  # fmt: skip
+ACTIVATIONS = {name: name.lower() for name in ("relu", "jumprelu", "topk", "ReLU", "JumpReLU", "TopK")}
+KEYS = SHARED | {
+    "sparsity_include_decoder_norm": FLAG.absent(True),
+    "sae_type": choice(("sae",)).needed, "act_fn": choice(ACTIVATIONS, refused=REFUSED).needed,
+    "expansion_factor": POSITIVE.needed, "hook_point_in": TEXT.needed, "hook_point_out": TEXT.needed,
+    "norm_activation": choice(NORMS, "scale", refused=BATCH), "top_k": COUNT, "dtype": DTYPE,
+}  # fmt: skip
 
 
 def detect(src: SAEFiles) -> bool:
@@ -37,49 +45,52 @@ def detect(src: SAEFiles) -> bool:
 
 def read(src: SAEFiles) -> SAE:
     """Read a folder."""
-    keys, w = src.config(CONFIG), src.weights(WEIGHTS)
-    kind = keys.take("sae_type", kind=str)
-    if kind != "sae":
-        raise SaelabError(f"{keys.where}: sae_type {kind!r} is not one that saelab reads; it reads 'sae'")
-    keys.refuse({"use_glu_encoder": "saelab has no such encoder"})
-    arch = str(keys.take("act_fn", kind=str)).lower()
-    if arch == "batchtopk":
-        raise SaelabError(
-            f"{keys.where}: the library's batchtopk keeps the largest of each batch also in use, so what a "
-            "token's latents are depends on the others; convert it to jumprelu there"
-        )
-    if arch not in ACTIVATIONS:
-        raise unknown(f"act_fn in {keys.where}:", arch, ACTIVATIONS)
-    width, factor = keys.take("d_model", kind=int), keys.take("expansion_factor", kind=(int, float))
-    w.expect(str(keys.where), d_in=width, d_out=width, d_sae=int(width * factor))
+    config, w = src.config(CONFIG, KEYS), src.weights(WEIGHTS)
+    src.obstacles.check()
+    arch, width, k = config["act_fn"], config["d_model"], config["top_k"]
+    w.expect(str(config.where), d_in=width, d_out=width, d_sae=int(width * config["expansion_factor"]))
     tensors = w.map(TENSORS, out="d_out")
-    biased = keys.take("use_decoder_bias", True, kind=bool)
+    biased = config["use_decoder_bias"]
     tensors["b_dec"] = w.take("b_D", "d_out") if biased else tensors["W_dec"].new_zeros(w.sizes["d_out"])
     if arch == "jumprelu":
         tensors["threshold"] = w.take(THRESHOLD, "d_sae").exp()
-    if keys.take("sparsity_include_decoder_norm", kind=bool):
+    if arch == "topk" and k is None:
+        src.obstacles.add(f"{config.where} has no 'top_k'; refusing to guess it")
+    if arch != "topk" and k:
+        config.record["top_k"] = k
+    if arch == "relu":  # of which the sign decides, in any units
+        config.record["sparsity_include_decoder_norm"] = config["sparsity_include_decoder_norm"]
+    if config["sparsity_include_decoder_norm"]:
         _in_units(tensors, arch, src)
-    hooks = {f"hook_{way}": keys.take(f"hook_point_{way}", kind=str) for way in ("in", "out")}
-    normalize = keys.choose("norm_activation", NORMS)
+    hooks = {f"hook_{way}": config[f"hook_point_{way}"] for way in ("in", "out")}
+    normalize = norm_of(src, config)
     scales = _scales(w, hooks, width) if normalize == "scale" else {}
     # there whether or not they were ever set
     w.skip(*(AVERAGE + hook for hook in hooks.values()))
     return assemble(
-        src, w, tensors, NAME, arch=arch, k=keys.take("top_k", kind=int) if arch == "topk" else None,
-        input_bias="none", normalize=normalize, dtype=said_dtype(keys), record=keys.rest(), **hooks, **scales,
+        src, w, tensors, NAME, arch=arch, k=k if arch == "topk" else None, input_bias="none", normalize=normalize,
+        dtype=config["dtype"] or "float32", **hooks, **scales,
     )  # fmt: skip
 
 
 def _in_units(tensors: dict[str, Tensor], arch: str, src: SAEFiles) -> None:
+    stored = tensors["W_dec"].dtype
     length = tensors["W_dec"].float().norm(dim=1)  # (d_sae)
     if arch == "jumprelu":
         tensors["threshold"] = by_length(tensors["threshold"], tensors["W_dec"])
-    elif arch == "topk" and not bool(((length - 1).abs() < 1e-2).all()):
-        raise SaelabError(
-            f"{src} picks its k latents by how far they move the output, with decoder rows of different "
-            "lengths; saelab picks them by their own size. Make the rows length 1 there "
-            "(transform_to_unit_decoder_norm with the encoder scaled along), then load it"
-        )
+    if arch != "topk":
+        return
+    rounding = 1e-5 if stored.itemsize > 2 else 1e-3  # of rows that were brought to length 1, and stored
+    if bool(((length - 1).abs() < rounding).all()):
+        # by rounding alone rows of equal rank would change places: in units of their rows they do not
+        unit_rows(tensors)
+        return
+    off = float((length - 1).abs().max())
+    src.obstacles.add(
+        f"{src} picks its k latents by how far they move the output, with decoder rows of different lengths (up to "
+        f"{off:.2g} off 1); saelab picks them by their own size. Make the rows length 1 there "
+        "(transform_to_unit_decoder_norm with the encoder scaled along), then load it"
+    )
 
 
 def _scales(w: Weights, hooks: dict[str, str], width: int) -> dict[str, Any]:
@@ -87,9 +98,8 @@ def _scales(w: Weights, hooks: dict[str, str], width: int) -> dict[str, Any]:
     for hook in dict.fromkeys(hooks.values()):
         average = w.number(AVERAGE + hook)
         if not (math.isfinite(average) and average > 1e-6):
-            raise SaelabError(
-                f"{w.where}: {AVERAGE}{hook} must be positive, got {average!r}; was it ever set?"
-            )
+            w.obstacles.add(f"{w.where}: {AVERAGE}{hook} must be positive, got {average!r}; was it ever set?")
+            average = 1.0
         scales[hook] = math.sqrt(width) / average
     scale, scale_out = scales[hooks["hook_in"]], scales[hooks["hook_out"]]
     return {"scale": scale, "scale_out": None if scale_out == scale else scale_out}

@@ -4,7 +4,8 @@
 d_sae)`` (left out, or named ``decoder.linear.weight``, when tied), three statistics of training,
 ``activation`` and ``activation_state_dict {k, postact_fn}``. ``pre_bias`` is subtracted from the input and
 added to the output. With TopK each row is layer-normalized first: that is how the code reads files whose
-activation is TopK."""
+activation is TopK. Where ``8.json`` lies beside ``8.pt``, it says which model and hook point it is of, in SAELens's
+words; the code itself takes no notice of it."""
 
 from __future__ import annotations
 
@@ -16,14 +17,20 @@ import torch
 
 from saelab import files
 from saelab.errors import SaelabError, unknown
-from saelab.formats.common import assemble, check_can, is_transcoder, need, parameters, renamed
+from saelab.formats.common import assemble, check_can, facts_of, is_transcoder, need, parameters, renamed
 from saelab.formats.format import Layout
+from saelab.formats.keys import COUNT, Key, choice
 from saelab.formats.source import SAEFiles
-from saelab.formats.weights import Keys, Weights
+from saelab.formats.weights import Weights
 from saelab.sae import SAE
 
 NAME = "openai"
-LAYOUT = Layout(single=r"(\d+)\.pt")
+LAYOUT = Layout(single=r"(\d+|autoencoder)\.pt", beside=("{0}.json",))
+KEYS: dict[str, Key] = {}  # of the file beside it: those that every config may have
+STATE = {
+    "k": COUNT.needed,
+    "postact_fn": choice(("ReLU",), refused={"Identity": "lets latents be negative; only ReLU is known"}).needed,
+}  # fmt: skip
 TENSORS = {
     "W_enc": "encoder.weight.T",
     "b_enc": "latent_bias",
@@ -51,20 +58,22 @@ def read(src: SAEFiles) -> SAE:
     """Read a file."""
     path = src.one(".pt")
     data = dict(src.tensors(path))
-    facts = _activation(src, data, path)
-    w = Weights(data, path)
+    facts, guess = _activation(src, data, path)
+    w = Weights(data, path, src.obstacles)
     w.skip(*STATISTICS)
     tied = "decoder.weight" not in w
     tensors = w.map(TIED if tied else TENSORS)
     if tied:
         w.skip("decoder.linear.weight")  # the encoder's, stored twice
     known_as = src.hint if src.path.is_dir() else str(src.path)
-    return assemble(src, w, tensors, NAME, tied=tied, **facts, **_where(known_as))
+    src.config(path.with_suffix(".json").name, KEYS, needed=False)
+    return assemble(src, w, tensors, NAME, tied=tied, guess=_where(known_as) | guess, **facts)
 
 
-def _activation(src: SAEFiles, data: dict[str, Any], path: Path) -> dict[str, Any]:
+def _activation(src: SAEFiles, data: dict[str, Any], path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What is stored about it, and what the code takes it to mean beyond that."""
     stored, name = data.pop("activation_state_dict", {}), data.pop("activation", None)
-    state = Keys(stored, f"activation_state_dict of {path}")
+    where = f"activation_state_dict of {path}"
     for key in ("k", "postact_fn"):  # the library stores these twice
         if data.pop(f"activation.{key}", None) not in (None, stored.get(key)):
             raise SaelabError(f"{path}: activation.{key} and activation_state_dict do not agree")
@@ -75,18 +84,12 @@ def _activation(src: SAEFiles, data: dict[str, Any], path: Path) -> dict[str, An
         )
         name = {"relu": "ReLU", "topk": "TopK"}.get(need(src, "arch", why))
     if name == "ReLU":
-        state.finish()
-        return {"arch": "relu"}
+        src.table(stored, where, {})
+        return {"arch": "relu"}, {}
     if name != "TopK":
         raise unknown(f"activation in {path}:", name, ("ReLU", "TopK"))
-    post, k = state.take("postact_fn"), state.take("k", kind=int)
-    state.finish()
-    if post != "ReLU":
-        raise SaelabError(
-            f"{path}: TopK followed by {post!r}; only ReLU is known, without it latents may be negative"
-        )
     # not stored: TopK means layer norm, unless the user knows that training went without
-    return {"arch": "topk", "k": k, "normalize": src.fact("normalize", "layer_norm")}
+    return {"arch": "topk", "k": src.table(stored, where, STATE)["k"]}, {"normalize": "layer_norm"}
 
 
 def _where(path: str) -> dict[str, Any]:
@@ -118,4 +121,5 @@ def write(sae: SAE, path: Path) -> Path:
     path = path if path.suffix == ".pt" else path / "autoencoder.pt"
     with files.atomic_write(path) as temporary:
         torch.save(out, temporary)
+    files.write_json(path.with_suffix(".json"), facts_of(sae))
     return path

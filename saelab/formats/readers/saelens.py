@@ -15,11 +15,25 @@ import torch
 from torch import Tensor
 
 from saelab import files
-from saelab.errors import SaelabError, unknown
-from saelab.formats.common import assemble, check_can, is_transcoder, need, parameters, renamed, said_dtype
+from saelab.errors import SaelabError
+from saelab.formats.common import assemble, check_can, is_transcoder, need, parameters, renamed, unit_rows
 from saelab.formats.format import Layout
+from saelab.formats.keys import (
+    COUNT,
+    DTYPE,
+    FLAG,
+    HEAD,
+    POSITIVE,
+    TABLE,
+    TEXT,
+    Config,
+    Key,
+    choice,
+    never,
+    unused,
+)
 from saelab.formats.source import SAEFiles
-from saelab.formats.weights import SAME, Keys, Weights
+from saelab.formats.weights import SAME, Weights
 from saelab.sae import SAE
 
 NAME = "saelens"
@@ -37,26 +51,71 @@ ARCHITECTURES = {
     "jumprelu_transcoder": "jumprelu",
     "jumprelu_skip_transcoder": "jumprelu",
 }
+PICKY = ("topk", "batchtopk", "matryoshka_batchtopk")
 NOT_HERE = {
-    "abstopk": "its latents may be negative",
-    "temporal": "its latents depend on other positions",
-    "matching_pursuit": "it encodes in a loop, not with a matrix",
+    "abstopk": "has no counterpart in saelab: its latents may be negative",
+    "temporal": "has no counterpart in saelab: its latents depend on other positions",
+    "matching_pursuit": "has no counterpart in saelab: it encodes in a loop, not with a matrix",
 }
 GATES = {"b_enc": "b_gate", "b_mag": "b_mag", "r_mag": "r_mag"}
 SKIP = {"W_skip": "W_skip"}
 NORMALIZE = {
-    None: "none", False: "none", True: "scale", "none": "none", "expected_average_only_in": "scale",
+    False: "none", True: "scale", "none": "none", "expected_average_only_in": "scale",
     "layer_norm": "layer_norm", "constant_norm_rescale": "constant_norm", "constant_norm": "constant_norm",
 }  # fmt: skip
-REFUSED = {"finetuning_scaling_factor": "what it does differs between versions"}
 # keys that only steered training, or say where things ran
-TRAINING = (
-    "device", "l1_coefficient", "l1_warm_up_steps", "lp_norm", "noise_scale", "mse_loss_normalization",
-    "decoder_init_norm", "aux_loss_coefficient", "topk_threshold_lr", "jumprelu_init_threshold",
-    "jumprelu_bandwidth", "jumprelu_sparsity_loss_mode", "jumprelu_tanh_scale", "l0_coefficient",
-    "l0_warm_up_steps", "pre_act_loss_coefficient", "use_sparse_activations", "sae_lens_version",
-    "sae_lens_training_version", "jumprelu_ste_to_input", "target_l0", "use_matryoshka_aux_loss",
-)  # fmt: skip
+TRAINING = unused(
+    "device l1_coefficient l1_warm_up_steps lp_norm noise_scale mse_loss_normalization decoder_init_norm "
+    "aux_loss_coefficient topk_threshold_lr jumprelu_init_threshold jumprelu_bandwidth jumprelu_sparsity_loss_mode "
+    "jumprelu_tanh_scale l0_coefficient l0_warm_up_steps pre_act_loss_coefficient use_sparse_activations "
+    "sae_lens_version sae_lens_training_version jumprelu_ste_to_input target_l0 use_matryoshka_aux_loss "
+    "dataset_path model_class_name seqpos_slice exclude_special_tokens "
+    "sequence_separator_token disable_concat_sequences neuronpedia_id dataset_trust_remote_code"
+)
+# what the whole settings of a run were, which the configs before version 6 may hold
+RUN = unused(
+    "hook_point_layer hook_eval hook_point_eval streaming is_dataset_tokenized use_cached_activations "
+    "cached_activations_path b_dec_init_method expansion_factor normalize_sae_decoder from_pretrained_path "
+    "decoder_orthogonal_init decoder_heuristic_init decoder_heuristic_init_norm init_encoder_as_decoder_transpose "
+    "n_batches_in_buffer training_tokens total_training_tokens finetuning_tokens finetuning_method "
+    "store_batch_size store_batch_size_prompts train_batch_size train_batch_size_tokens act_store_device seed autocast "
+    "autocast_lm compile_llm llm_compilation_mode compile_sae sae_compilation_mode adam_beta1 adam_beta2 "
+    "scale_sparsity_penalty_by_decoder_norm lr lr_scheduler_name lr_warm_up_steps lr_end lr_decay_steps "
+    "n_restart_cycles use_ghost_grads feature_sampling_window feature_sampling_method resample_batches "
+    "feature_reinit_scale dead_feature_window dead_feature_estimation_method dead_feature_threshold n_eval_batches "
+    "n_eval_seqs eval_batch_size_prompts log_to_wandb log_activations_store_to_wandb log_optimizer_state_to_wandb "
+    "wandb_project wandb_id wandb_entity wandb_log_frequency eval_every_n_wandb_logs run_name resume n_checkpoints "
+    "checkpoint_path verbose model_kwargs tokens_per_buffer"
+)
+
+
+def _widths(value: Any) -> tuple[int, ...]:
+    if not isinstance(value, list):
+        raise SaelabError(f"must be a list of sizes, got {value!r:.80}")
+    return tuple(COUNT.read(size) for size in value)
+
+
+OPTIONS = {"model_from_pretrained_kwargs": TABLE}
+KEYS = TRAINING | OPTIONS | {
+    "d_in": COUNT, "d_sae": COUNT, "d_out": COUNT, "dtype": DTYPE, "k": POSITIVE,
+    "architecture": choice(tuple(ARCHITECTURES), refused=NOT_HERE).needed,
+    "apply_b_dec_to_input": FLAG.needed, "normalize_activations": choice(NORMALIZE, "none"),
+    "reshape_activations": choice(("none", "hook_z")), "rescale_acts_by_decoder_norm": FLAG,
+    "matryoshka_widths": Key(_widths), "metadata": TABLE,
+    "finetuning_scaling_factor": never("what it does differs between versions"),
+}  # fmt: skip
+METADATA = (
+    TRAINING
+    | OPTIONS
+    | unused("hf_hook_name hf_hook_name_out training_architecture training_architecture_details")
+)
+FLAT = KEYS | RUN | {
+    "architecture": choice(tuple(ARCHITECTURES), refused=NOT_HERE),
+    # configs from before the keys existed always subtracted it; what normalize would say may be known elsewhere
+    "apply_b_dec_to_input": FLAG.absent(True), "normalize_activations": choice(NORMALIZE),
+    "activation_fn_str": choice(("relu", "topk")), "activation_fn": choice(("relu", "topk")),
+    "activation_fn_kwargs": TABLE, "hook_point": TEXT, "hook_point_head_index": HEAD,
+}  # fmt: skip
 
 
 def detect(src: SAEFiles) -> bool:
@@ -66,102 +125,97 @@ def detect(src: SAEFiles) -> bool:
 
 def read(src: SAEFiles) -> SAE:
     """Read a folder."""
-    where, values = src.folder / CONFIG, dict(src.values(CONFIG))
-    flat = "metadata" not in values
-    for old, new in (("hook_point", "hook_name"), ("hook_point_head_index", "hook_head_index")):
-        if flat and old in values:
-            values.setdefault(new, values.pop(old))
-    meta = None if flat else Keys(values.pop("metadata"), f"'metadata' in {where}")
-    keys = Keys(values, where)
-    meta = meta or keys
-    architecture, k = _architecture(src, keys, flat)
-    arch = ARCHITECTURES[architecture]
-    w = src.weights(WEIGHTS)
-    w.expect(str(where), **{axis: keys.take(axis, None) for axis in ("d_in", "d_sae", "d_out")})
-    facts = {"arch": arch, "k": k, "skip": "skip" in architecture} | _inputs(src, keys, flat) | _meta(meta)
-    if architecture.endswith("transcoder"):
-        facts["input_bias"] = "none"
-        if facts["normalize"] != "none":
-            raise SaelabError(
-                f"{where}: a transcoder whose input is normalized ({facts['normalize']}) is not known"
-            )
-    if facts["normalize"] == "scale":
+    flat = "metadata" not in src.values(CONFIG)
+    config, w = src.config(CONFIG, FLAT if flat else KEYS), src.weights(WEIGHTS)
+    meta = config if flat else src.table(config["metadata"] or {}, f"'metadata' in {config.where}", METADATA)
+    options = config["model_from_pretrained_kwargs"] or meta["model_from_pretrained_kwargs"]
+    name = _architecture(src, config, flat) or ""
+    src.obstacles.check()
+    w.expect(str(config.where), **{axis: config[axis] for axis in ("d_in", "d_sae", "d_out")})
+    tensors = _tensors(w, name)
+    if config["rescale_acts_by_decoder_norm"]:
+        unit_rows(tensors)
+    kept = _kept(src, config, name, w.sizes["d_sae"])
+    if kept["arch"] == "jumprelu":
+        tensors["threshold"] = tensors["threshold"].expand(w.sizes["d_sae"])
+    # the config's dtype, which the library follows where it loads from a disk, and not from the hub
+    dtype = "float32" if src.fetched else config["dtype"] or "float32"
+    return assemble(
+        src, w, tensors, NAME, guess={"normalize": "none"}, skip="skip" in name, dtype=dtype,
+        hook_in=config.get("hook_point"), record={"model_options": options}, **kept, **_inputs(src, config, name),
+    )  # fmt: skip
+
+
+def _kept(src: SAEFiles, config: Config, name: str, d_sae: int) -> dict[str, Any]:
+    """What decides which latents are on."""
+    for key in ("k", "matryoshka_widths", "rescale_acts_by_decoder_norm"):
+        if config[key] and name not in PICKY:
+            src.obstacles.add(f"{config.where}: {key} is set, which a {name} SAE has no use for")
+    if name not in PICKY:
+        return {"arch": ARCHITECTURES[name]}
+    k, widths = config["k"] or src.fact("k"), config["matryoshka_widths"]
+    if k is None:
+        src.obstacles.add(f"{config.where}: a {name} SAE needs 'k', a whole number of at least 1")
+    elif not float(k).is_integer():
+        if name != "topk":  # of the others only the threshold is used; k was the mean over a batch
+            config.record["k"] = k
+            return {"arch": "jumprelu"}
+        src.obstacles.add(f"{config.where}: k must be a whole number, got {k}")
+    facts = {"arch": ARCHITECTURES[name], "k": int(k or 1)}
+    if name != "matryoshka_batchtopk":
+        if widths:
+            src.obstacles.add(f"{config.where}: matryoshka_widths is set, which a {name} SAE has no use for")
+        return facts
+    if not widths:
+        src.obstacles.add(f"{config.where}: a matryoshka SAE needs 'matryoshka_widths', a list of sizes")
+    return facts | {"prefixes": widths if not widths or widths[-1] == d_sae else (*widths, d_sae)}
+
+
+def _architecture(src: SAEFiles, config: Config, flat: bool) -> str | None:
+    """SAELens's name of it."""
+    name = config["architecture"]
+    if not flat:
+        return name
+    function = config.agree("activation_fn_str", "activation_fn")
+    kwargs = src.table(config["activation_fn_kwargs"] or {}, f"kwargs in {config.where}", {"k": POSITIVE})
+    config["k"] = config["k"] or kwargs["k"]
+    if function == "topk" and name in (None, "standard", "topk"):
+        return "topk"  # architecture was "standard" then
+    if function == "topk":
+        src.obstacles.add(
+            f"{config.where} names the architecture {name!r} and the activation function 'topk'"
+        )
+    if name is None and function is None and config["hook_point"] is None:
+        why = (
+            "the config names neither an 'architecture' nor an activation function, and the same tensors "
+            "mean different things in different ones"
+        )
+        said = need(src, "arch", why)
+        # before hook_point became hook_name there was only this one
+        return next((theirs for theirs, ours in ARCHITECTURES.items() if ours == said), None)
+    return name or "standard"
+
+
+def _inputs(src: SAEFiles, config: Config, name: str) -> dict[str, Any]:
+    """How the input is prepared."""
+    normalize = config["normalize_activations"]
+    transcodes = name.endswith("transcoder")
+    used = normalize or src.fact("normalize", "none")
+    if transcodes and used != "none":
+        src.obstacles.add(f"{config.where}: a transcoder whose input is normalized ({used}) is not known")
+    if used == "scale":
         need(
             src,
             "scale",
             "it expects inputs scaled by a factor that it does not hold (√d_in / mean ‖x‖ over the "
             "training data); without it the latents would be wrong",
         )
-    tensors = _tensors(w, architecture)
-    if keys.take("rescale_acts_by_decoder_norm", False, kind=bool):
-        _fold_norms(tensors)
-    widths = keys.take("matryoshka_widths", None)
-    if arch == "matryoshka":
-        facts["prefixes"] = _prefixes(widths, w.sizes["d_sae"], where)
-    said = said_dtype(keys)  # which the library follows where it loads from a disk, and not from the hub
-    record = {"model_options": meta.take("model_from_pretrained_kwargs", None), "saelens": meta.rest()}
-    if not flat:
-        keys.skip(*TRAINING)
-        keys.finish()
-    return assemble(src, w, tensors, NAME, record=record, dtype="float32" if src.fetched else said, **facts)
-
-
-def _architecture(src: SAEFiles, keys: Keys, flat: bool) -> tuple[str, int | None]:
-    name, kwargs = keys.take("architecture", None), keys.take("activation_fn_kwargs", None)
-    function = keys.take("activation_fn_str", keys.take("activation_fn", None))
-    k = keys.take("k", kwargs.get("k") if isinstance(kwargs, dict) else None)
-    if function is not None and function not in ("relu", "topk"):
-        raise unknown(f"activation function in {keys.where}:", function, ("relu", "topk"))
-    if name is None and function is None:
-        why = (
-            "the config names neither an 'architecture' nor an activation function, and the same tensors "
-            "mean different things in different ones"
+    subtracts = config["apply_b_dec_to_input"]
+    if transcodes and subtracts and "apply_b_dec_to_input" in config.given:
+        src.obstacles.add(
+            f"{config.where}: a transcoder that subtracts its output's bias from its input is not known"
         )
-        name = need(src, "arch", why)
-        name = "standard" if name == "relu" else name
-    elif function == "topk":
-        name = "topk"  # architecture was "standard" then
-    elif name is None:
-        name = "standard"
-    if name in NOT_HERE:
-        raise SaelabError(
-            f"{keys.where}: architecture {name!r} has no counterpart in saelab: {NOT_HERE[name]}"
-        )
-    if name not in ARCHITECTURES:
-        raise unknown(f"architecture in {keys.where}:", name, ARCHITECTURES)
-    if ARCHITECTURES[name] not in ("topk", "batchtopk", "matryoshka"):
-        return name, None
-    if isinstance(k, float) and k.is_integer():
-        k = int(k)
-    if not isinstance(k, int):
-        raise SaelabError(f"{keys.where}: a {name} SAE needs 'k', a whole number; got {k!r}")
-    return name, k
-
-
-def _inputs(src: SAEFiles, keys: Keys, flat: bool) -> dict[str, Any]:
-    # flat configs from before the keys existed always subtracted it; what normalize would say may be known elsewhere
-    subtracts = keys.take("apply_b_dec_to_input", *((True,) if flat else ()), kind=bool)
-    normalize = keys.choose("normalize_activations", NORMALIZE, *((src.fact("normalize"),) if flat else ()))
-    keys.choose("reshape_activations", {"none": True, "hook_z": True}, "none")
-    keys.refuse(REFUSED)
-    return {"input_bias": "decoder" if subtracts else "none", "normalize": normalize}
-
-
-def _meta(meta: Keys) -> dict[str, Any]:
-    for name in ("hook_head_index", "hook_head_index_out"):
-        head = meta.take(name, None)
-        if head is not None:
-            raise SaelabError(
-                f"{meta.where}: it reads one attention head ({name}={head}); only whole hook points can be read"
-            )
-    context, bos = meta.take("context_size", None), meta.take("prepend_bos", None)
-    return {
-        "hook_in": meta.take("hook_name", None),
-        "hook_out": meta.take("hook_name_out", None),
-        "model": meta.take("model_name", None),
-        "bos": bos if isinstance(bos, bool) else None,
-        "context": context if isinstance(context, int) else None,
-    }
+    return {"input_bias": "decoder" if subtracts and not transcodes else "none", "normalize": normalize}
 
 
 def _tensors(w: Weights, architecture: str) -> dict[str, Tensor]:
@@ -169,7 +223,7 @@ def _tensors(w: Weights, architecture: str) -> dict[str, Tensor]:
     if "scaling_factor" in w:
         factor = w.take("scaling_factor", "d_sae")
         if not torch.allclose(factor, torch.ones_like(factor)):
-            raise SaelabError(f"{w.where}: scaling_factor is not 1; what it does differs between versions")
+            w.obstacles.add(f"{w.where}: scaling_factor is not 1; what it does differs between versions")
     names = SAME | (GATES if arch == "gated" else {}) | (SKIP if "skip" in architecture else {})
     tensors = w.map(names, out=out)
     if arch == "jumprelu":
@@ -179,22 +233,6 @@ def _tensors(w: Weights, architecture: str) -> dict[str, Tensor]:
     if arch in ("batchtopk", "matryoshka"):
         tensors["threshold"] = w.take("topk_threshold")
     return tensors
-
-
-def _prefixes(widths: Any, d_sae: int, where: Path) -> tuple[int, ...]:
-    if not isinstance(widths, list) or not all(isinstance(n, int) for n in widths):
-        raise SaelabError(
-            f"{where}: a matryoshka SAE needs 'matryoshka_widths', a list of sizes; got {widths!r}"
-        )
-    return tuple(widths) if widths and widths[-1] == d_sae else (*widths, d_sae)
-
-
-def _fold_norms(tensors: dict[str, Tensor]) -> None:
-    """Latents were compared, and are given out, in units of their decoder row's length."""
-    norm = tensors["W_dec"].float().norm(dim=1)  # (d_sae)
-    tensors["W_enc"] = tensors["W_enc"] * norm
-    tensors["b_enc"] = tensors["b_enc"] * norm  # a row of length 0: a latent that is never on
-    tensors["W_dec"] = tensors["W_dec"] / torch.where(norm > 0, norm, 1.0)[:, None]
 
 
 def write(sae: SAE, path: Path) -> Path:

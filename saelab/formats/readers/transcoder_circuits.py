@@ -8,15 +8,30 @@ refused. Load such a file there and save ``{"cfg": vars(sae.cfg), "state_dict": 
 from __future__ import annotations
 
 from saelab.errors import SaelabError
-from saelab.formats.common import assemble, said_dtype
+from saelab.formats.common import assemble
 from saelab.formats.format import Layout
+from saelab.formats.keys import COUNT, DTYPE, HEAD, POSITIVE, TABLE, TEXT, choice, never, unused
 from saelab.formats.source import SAEFiles
-from saelab.formats.weights import SAME, Keys, Weights
+from saelab.formats.weights import SAME, Weights
 from saelab.sae import SAE
 
 NAME = "transcoder_circuits"
 LAYOUT = Layout()  # published under names that say nothing
 TENSORS = SAME | {"own_b_in": "b_dec", "b_dec": "b_dec_out"}
+FILE_KEYS = {"cfg": TABLE.needed, "state_dict": TABLE.needed}
+KEYS = {
+    "d_in": COUNT, "d_sae": COUNT, "d_out": COUNT, "expansion_factor": POSITIVE, "dtype": DTYPE,
+    "hook_point": TEXT, "out_hook_point": TEXT, "hook_point_head_index": HEAD,
+    "is_transcoder": choice((True,)), "is_sparse_connection": never("saelab has no such transcoder"),
+} | unused(
+    "hook_point_layer out_hook_point_layer dataset_path is_dataset_tokenized use_cached_activations "
+    "cached_activations_path n_batches_in_buffer total_training_tokens store_batch_size device seed "
+    "sparse_connection_sae_path sparse_connection_l1_coeff sparse_connection_use_W_enc b_dec_init_method "
+    "from_pretrained_path l1_coefficient lr lr_scheduler_name lr_warm_up_steps train_batch_size use_ghost_grads "
+    "feature_sampling_window feature_sampling_method resample_batches feature_reinit_scale dead_feature_window "
+    "dead_feature_estimation_method dead_feature_threshold log_to_wandb wandb_project wandb_entity "
+    "wandb_log_frequency n_checkpoints checkpoint_path use_tqdm tokens_per_buffer run_name"
+)  # fmt: skip
 
 
 def detect(src: SAEFiles) -> bool:
@@ -29,16 +44,15 @@ def detect(src: SAEFiles) -> bool:
 def read(src: SAEFiles) -> SAE:
     """Read a file, or the folder it is in."""
     path = src.one(".pt")
-    whole = Keys(src.tensors(path), path)
-    cfg = Keys(whole.take("cfg", kind=dict), f"'cfg' in {path}")
-    w = Weights(whole.take("state_dict", kind=dict), path)
-    whole.finish()
-    w.expect(str(cfg.where), **{axis: cfg.take(axis, None) for axis in ("d_in", "d_sae", "d_out")})
-    if not cfg.take("is_transcoder", True):
-        raise SaelabError(f"{path} says it is no transcoder, but has b_dec_out")
+    whole = src.table(src.tensors(path), path, FILE_KEYS)
+    if not isinstance(whole["cfg"], dict) or not isinstance(whole["state_dict"], dict):
+        raise SaelabError(f"{path} must hold 'cfg' and 'state_dict', both of them tables")
+    config = src.table(whole["cfg"], f"'cfg' in {path}", KEYS)
+    w = Weights(whole["state_dict"], path, src.obstacles)
+    w.expect(str(config.where), **{axis: config[axis] for axis in ("d_in", "d_sae", "d_out")})
+    if config["expansion_factor"] and config["d_in"]:
+        w.expect(str(config.where), d_sae=int(config["d_in"] * config["expansion_factor"]))
     return assemble(
         src, w, w.map(TENSORS, out="d_out"), NAME, arch="relu", input_bias="own",
-        hook_in=cfg.take("hook_point", None), hook_out=cfg.take("out_hook_point", None),
-        model=cfg.take("model_name", None), context=cfg.take("context_size", None),
-        dtype=said_dtype(cfg),
+        hook_in=config["hook_point"], hook_out=config["out_hook_point"], dtype=config["dtype"] or "float32",
     )  # fmt: skip
