@@ -32,6 +32,7 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time a name i
     from saelab.formats.catalog import load_model_for as load_model_for
     from saelab.formats.publish import push_to_hub as push_to_hub
     from saelab.formats.selfcheck import self_check as self_check
+    from saelab.identity import allow_mismatch as allow_mismatch
     from saelab.index import LatentIndex as LatentIndex
     from saelab.interventions import Edit as Edit
     from saelab.interventions import Intervention as Intervention
@@ -83,6 +84,7 @@ _WHERE = {
     "grid": "saelab.training",
     "evaluate": "saelab.evaluation",
     "evaluate_many": "saelab.evaluation",
+    "allow_mismatch": "saelab.identity",
     "LatentIndex": "saelab.index",
     "attach": "saelab.interventions",
     "steer": "saelab.interventions",

@@ -70,12 +70,6 @@ def check_sae(sae: object) -> None:
         raise SaelabError(f"sae must be an SAE, such as load_sae('zoo') gives; got {_said(sae)}")
 
 
-def check_pair(model: object, sae: object) -> None:
-    """Refuse a model and an SAE that are not what they are called."""
-    check_model(model)
-    check_sae(sae)
-
-
 def _said(value: object) -> str:
     if isinstance(value, str):
         return f"the text {value[:80]!r}: load it first"

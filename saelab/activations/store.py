@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from saelab import files, models
+from saelab import files, identity, models
 from saelab.activations.harvest import Harvester, Part
 from saelab.activations.shards import Shard, write_shard
 from saelab.errors import SaelabError, check_count, check_dtype, check_model, check_tensor, door, unknown
@@ -309,6 +309,10 @@ class ActivationStore:
             {"hook": self.hooks, "width": list(self.origin.widths.values()), "rows": len(self)}
         )
 
+    def _facts(self) -> identity.Facts:
+        mark = identity.Mark(self.origin.weights, self.origin.model)
+        return identity.Facts("this store", "store", {"model": lambda: mark})
+
     def __repr__(self) -> str:
         place = "in memory" if self.folder is None else f"in {self.folder}"
         points = ", ".join(f"{h} ({w})" for h, w in self.origin.widths.items())
@@ -335,11 +339,11 @@ def _begun(path: Path, meta: dict[str, Any]) -> bool:
             raise SaelabError(f"{path} is not empty and holds no activation store: give another folder")
         files.write_json(path / "store.json", meta)
         return False
-    for name, value in meta.items():
+    for name in identity.changed({n: earlier.get(n) for n in meta}, meta):
         # a model that was moved to another folder is the same model: its weights say so
-        if name != "model" and earlier.get(name) != value:
+        if name != "model":
             raise SaelabError(
-                f"the store in {path} was made with {name}={earlier.get(name)!r}, this call says {value!r}: "
+                f"the store in {path} was made with {name}={earlier.get(name)!r}, this call says {meta[name]!r}: "
                 "give another folder"
             )
     return "end" in earlier

@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 from saelab import models
 from saelab.errors import SaelabError, check_count
 from saelab.evaluation.head import _CELLS, Head
+from saelab.identity import noted
 from saelab.interventions import SAEAtHook
 from saelab.models import HookedModel
 from saelab.sae import SAE
@@ -99,7 +100,7 @@ def ablation_sparsity(
              "sparsity": _mean(found), "silent": int((~found.isfinite()).sum()),
              "channel_sparsity": _mean(effects(head, site, ids, position, zeroed, batch_tokens))}
         )  # fmt: skip
-    return pd.DataFrame(lines)
+    return noted(pd.DataFrame(lines), site.mismatch)
 
 
 @torch.no_grad()

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from tqdm.auto import tqdm
 
-from saelab import models
+from saelab import identity, models
 from saelab.errors import SaelabError, check_count, check_model
 from saelab.evaluation.comparison import Reports, named
 from saelab.evaluation.measure import measure
@@ -51,7 +51,8 @@ def evaluate(
     Raises
     ------
     SaelabError
-        If the SAE does not fit the model, there is no text, or no position can be counted.
+        If the SAE does not fit the model, rows are of another tokenizer, there is no text, or no position can be
+        counted.
 
     Examples
     --------
@@ -96,6 +97,8 @@ def evaluate_many(
     names, saes = named(saes)
     check_model(model)
     check_count("batch_tokens", batch_tokens)
+    given = texts if isinstance(texts, models.TokenRows) else None
+    mismatch = [identity.meet(model, sae, given) for sae in saes]
     for sae in saes:
         for hook in (*hook_points(sae.config.hook_in), *hook_points(sae.config.hook_out)):
             models.check_hook(model, hook)
@@ -113,5 +116,8 @@ def evaluate_many(
         total=2 * rows.n_tokens, unit="tok", unit_scale=True, desc="evaluate", disable=not progress, leave=False
     ) as bar:  # fmt: skip
         found = measure(model, saes, rows, batch_tokens, bar)
-    reports = [report(sae, sums) for sae, sums in zip(saes, found, strict=True)]
+    reports = [
+        report(sae, sums, models.vocab_size(model), notes)
+        for sae, sums, notes in zip(saes, found, mismatch, strict=True)
+    ]
     return Reports(dict(zip(names, reports, strict=True)), dict(zip(names, saes, strict=True)))

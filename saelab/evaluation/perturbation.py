@@ -13,6 +13,7 @@ from saelab import models
 from saelab.errors import SaelabError, check_count
 from saelab.evaluation.probes import probe
 from saelab.evaluation.sample import Sample, pick, sample, written
+from saelab.identity import noted
 from saelab.models import HookedModel
 from saelab.sae import SAE
 
@@ -93,7 +94,8 @@ def perturb(s: Sample, counts: Sequence[int]) -> pd.DataFrame:
                  "score": lost[i] - others / (len(lost) - 1), "accuracy": before[i],
                  "latents": min(count, len(order))}
             )  # fmt: skip
-    return pd.DataFrame(lines).sort_values("n", kind="stable", ignore_index=True)
+    frame = pd.DataFrame(lines).sort_values("n", kind="stable", ignore_index=True)
+    return noted(frame, s.mismatch)
 
 
 def _accuracy(s: Sample, j: int, probe: tuple[Tensor, Tensor], less: Tensor | None) -> float:

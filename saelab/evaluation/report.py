@@ -16,6 +16,7 @@ from saelab import files
 from saelab.errors import unknown
 from saelab.evaluation.measure import Sums
 from saelab.evaluation.metrics import BY_NAME, METRICS, counts, ratios
+from saelab.identity import Facts, Mark, sae_digest
 from saelab.intervals import LEAST, Interval, of_sums
 from saelab.sae import SAE
 
@@ -45,12 +46,16 @@ class Report:
     notes: tuple[str, ...] = ()
     intervals: Mapping[str, Interval] = field(default_factory=dict)  # 95 %, see saelab.intervals
     by_hook: Mapping[str, float | None] = field(default_factory=dict)  # a crosscoder's explained variances
+    sae: str = field(default="", repr=False)  # digest of the SAE
     density: np.ndarray = field(default_factory=lambda: np.zeros(0), repr=False, compare=False)  # (d_sae,)
 
     def __getattr__(self, name: str) -> Any:
         if name in self.__dict__.get("values", ()):
             return self.values[name]
         raise AttributeError(str(unknown("metric of a report", name, BY_NAME)))
+
+    def _facts(self) -> Facts:
+        return Facts("this report", "report", {"SAE": lambda: Mark(self.sae)})
 
     @property
     def shown(self) -> list[str]:
@@ -131,8 +136,8 @@ def show(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"
 
 
-def report(sae: SAE, sums: Sums) -> Report:
-    """The report of what was measured."""
+def report(sae: SAE, sums: Sums, vocabulary: int, notes: Iterable[str] = ()) -> Report:
+    """The report of what was measured; ``vocabulary`` is the number of logits."""
     total = {name: values.sum() for name, values in sums.per_document.items()}
     found = {name: None if np.isnan(v) else float(v) for name, v in ratios(total).items()}
     intervals = of_sums(sums.per_document, ratios)
@@ -143,13 +148,15 @@ def report(sae: SAE, sums: Sums) -> Report:
         values={name: values[name] for name in BY_NAME},
         d_sae=sae.config.d_sae, tokens=n, excluded=sums.special, predictions=m, documents=sums.documents,
         hook=sae.config.hook_in, hook_out=sae.config.hook_out,
-        notes=tuple(_notes(found, total, m, sums.documents)),
+        notes=(*notes, *_notes(found, total, m, sums.documents, vocabulary)), sae=sae_digest(sae),
         intervals={k: v for k, v in intervals.items() if k in found and sums.documents >= BY_NAME[k].least},
         by_hook=by_hook, density=sums.fires / n,
     )  # fmt: skip
 
 
-def _notes(value: Mapping[str, float | None], total: Mapping[str, Any], m: int, documents: int) -> list[str]:
+def _notes(
+    value: Mapping[str, float | None], total: Mapping[str, Any], m: int, documents: int, vocabulary: int
+) -> list[str]:
     notes = []
     if value["explained_variance"] is None:
         notes.append("explained variance is undefined: the activations do not vary")
@@ -159,6 +166,11 @@ def _notes(value: Mapping[str, float | None], total: Mapping[str, Any], m: int, 
         )
     if m == 0:
         notes.append("the losses are undefined: every row is one token long, there is no next token")
+    if m and (value["ce_clean"] or 0.0) > math.log(vocabulary):
+        notes.append(
+            f"the model itself predicts this text worse than chance ({value['ce_clean']:.3g} nats a token, chance is "
+            f"ln {vocabulary:,} = {math.log(vocabulary):.3g}): are these tokens of its own tokenizer, and is it trained?"
+        )
     for run in ("zero", "mean") if m else ():
         if value[f"loss_recovered_{run}"] is None:
             notes.append(

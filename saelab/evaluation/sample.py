@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from saelab import models
-from saelab.errors import SaelabError, check_count, check_pair, unknown
+from saelab.errors import SaelabError, check_count, unknown
+from saelab.identity import check_pair
 from saelab.index.concepts import compressed
 from saelab.interventions import SAEAtHook
 from saelab.models import HookedModel
@@ -55,6 +56,8 @@ class Sample:
         The active latents.
     tasks
         One per concept.
+    mismatch
+        What does not belong together here and was allowed.
     """
 
     sae: SAE
@@ -63,6 +66,7 @@ class Sample:
     y: Tensor
     codes: Codes
     tasks: tuple[Task, ...]
+    mismatch: tuple[str, ...] = ()
 
     def latents(self, rows: Tensor, chosen: Tensor) -> Tensor:
         """(m, k) activations of ``chosen`` latents (k,) on ``rows`` (m,) of the sample."""
@@ -111,7 +115,7 @@ def sample(
     SaelabError
         For an unknown concept, one that was asked for and has too few examples, or when none has enough.
     """
-    check_pair(model, sae)
+    mismatch = check_pair(model, sae)
     check_count("examples", examples, LEAST)
     if isinstance(concepts, str):
         raise SaelabError(
@@ -121,6 +125,7 @@ def sample(
         raise SaelabError(
             "labels belong to tokens, so texts must be given as the token rows they were made for"
         )
+    rows = models.tokenize_texts(model, rows)  # refuses those of another tokenizer
     names, ptr, concept = compressed(labels, rows.n_tokens)
     for name in concepts or ():
         if name not in names:
@@ -157,7 +162,8 @@ def sample(
         )
     token = np.unique(np.concatenate([t for halves in drawn.values() for pair in halves for t in pair]))
     x, y, codes = _run(model, sae, rows, token, batch_tokens)
-    return Sample(sae, token, x, y, codes, tuple(_task(n, h, token) for n, h in drawn.items()))
+    tasks = tuple(_task(n, h, token) for n, h in drawn.items())
+    return Sample(sae, token, x, y, codes, tasks, mismatch)
 
 
 def _task(name: str, halves: list[tuple[np.ndarray, np.ndarray]], token: np.ndarray) -> Task:

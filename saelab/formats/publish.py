@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 from saelab import __version__
 from saelab.errors import SaelabError
 from saelab.formats import hub
+from saelab.identity import meet
 from saelab.sae import SAE
 
 if TYPE_CHECKING:
@@ -206,6 +207,7 @@ def _metrics(sae: SAE, report: Measured) -> list[str]:
             f"the report is of an SAE with {of['d_sae']} latents at {of['hook']}, this one has {c.d_sae} at "
             f"{c.hook_in}"
         )
+    meet(report, sae)
     lines = [
         f"On {of['tokens']:,} tokens of {of['documents']:,} documents ({of['excluded']:,} special tokens left "
         "out):", "", "| metric | value | meaning |", "|---|---|---|",

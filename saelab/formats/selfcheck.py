@@ -16,6 +16,7 @@ from torch import Tensor
 
 from saelab import models
 from saelab.errors import SaelabError
+from saelab.identity import check_pair
 from saelab.models import HookedModel
 from saelab.sae import SAE
 from saelab.sae.config import PER_ROW
@@ -73,6 +74,7 @@ def self_check(model: HookedModel, sae: SAE, *, text: str = TEXT) -> SelfCheck:
     >>> sl.self_check(sl.load_model("zoo"), sl.load_sae("zoo")).problems
     ()
     """
+    problems = list(check_pair(model, sae))
     c = sae.config
     if not c.hook_in:
         raise SaelabError("the file names no hook point; say it: load_sae(…, given={'hook_in': 'blocks.…'})")
@@ -91,7 +93,6 @@ def self_check(model: HookedModel, sae: SAE, *, text: str = TEXT) -> SelfCheck:
                 f"it was made for {c.model or 'another model'}"
             )
     ev, l0 = _score(sae, x, y)
-    problems = []
     if ev < POOR:
         problems.append(
             f"it explains {ev:.0%} of the variance at {c.hook_in}; {_cause(model, sae, text, x, y, ev)}"

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from saelab import models
+from saelab import identity, models
 from saelab.errors import SaelabError, check_latent, check_model, check_sae
 from saelab.index import summary
 from saelab.index.exports.neuronpedia import write_neuronpedia
@@ -48,7 +48,9 @@ class LatentIndex(Queries):
         (d_sae,) int64, at how many positions each latent fires.
     model, sae
         What it was made from, or what was attached on opening; None otherwise. Only decoder and encoder
-        neighbors and the logit lens need them.
+        neighbors and the logit lens need them. Another model or SAE is refused; see :func:`saelab.allow_mismatch`.
+    mismatch
+        What does not belong together here and was allowed; empty as a rule.
 
     Examples
     --------
@@ -58,24 +60,59 @@ class LatentIndex(Queries):
     """
 
     def __init__(self, path: str | Path, model: HookedModel | None = None, sae: SAE | None = None):
-        if sae is not None:
-            check_sae(sae)
-        if model is not None:
-            check_model(model)
         self.path = Path(path)
         self.config: dict[str, Any] = layout.read_config(self.path)
         self.arrays = layout.open_arrays(self.path, self.config)
         a = self.arrays
         self.rows = models.TokenRows(
-            a["tokens"], a["row_offsets"], a["row_doc"], a["row_start"], self.config["bos"]
+            a["tokens"],
+            a["row_offsets"],
+            a["row_doc"],
+            a["row_start"],
+            self.config["bos"],
+            self._facts().marks["tokenizer"]().digest,
         )
         self.vocab = Vocab(
             a["vocab_ptr"], a["vocab_bytes"], self.config["special_ids"], self.config["bos_id"]
         )
-        self.sae, self.model = sae, model
+        self._model, self._sae = None, None
         self.notes = Notes(self.path, self.config["identity"]["SAE"])
-        if sae is not None and sae.config.d_sae != self.d_sae:
-            raise SaelabError(f"the index is of {self.d_sae} latents, but this SAE has {sae.config.d_sae}")
+        self._attach(model, sae)
+
+    def _facts(self) -> identity.Facts:
+        return layout.facts(self.path, self.config, self.arrays)
+
+    def _attach(self, model: HookedModel | None, sae: SAE | None) -> None:
+        """Take model and SAE, if they are those the index was made from."""
+        if model is not None:
+            check_model(model)
+        if sae is not None:
+            check_sae(sae)
+            if sae.config.d_sae != self.d_sae:
+                raise SaelabError(
+                    f"the index is of {self.d_sae} latents, but this SAE has {sae.config.d_sae}"
+                )
+        found = identity.meet(self, model, sae)
+        self.mismatch = tuple(dict.fromkeys([*self.config.get("mismatch", ()), *found]))
+        self._model, self._sae = model, sae
+
+    @property
+    def model(self) -> HookedModel | None:
+        """The model, where it is attached; assigning attaches one, which must be that of the index."""
+        return self._model
+
+    @model.setter
+    def model(self, model: HookedModel | None) -> None:
+        self._attach(model, self._sae)
+
+    @property
+    def sae(self) -> SAE | None:
+        """The SAE, where it is attached; assigning attaches one, which must be that of the index."""
+        return self._sae
+
+    @sae.setter
+    def sae(self, sae: SAE | None) -> None:
+        self._attach(self._model, sae)
 
     # ------------------------------------------------------------------------------------ make and open
 
@@ -160,8 +197,9 @@ class LatentIndex(Queries):
         Raises
         ------
         SaelabError
-            If there is no finished index, or a file of it is missing, cut or foreign (it is named). Damage inside an
-            array is found by :meth:`verify`, which reads them all; opening reads none.
+            If there is no finished index, a file of it is missing, cut or foreign (it is named), or it was made from
+            another model or SAE. Damage inside an array is found by :meth:`verify`, which reads them all; opening
+            reads none.
 
         Examples
         --------

@@ -34,6 +34,7 @@ def facts(index: Queries) -> list[tuple[str, str]]:
         ("alive", f"{alive:,} latents fire ({alive / index.d_sae:.1%}); {dead:,} never do on this text"),
         ("active", l0),
     ]
+    lines += [("⚠", note) for note in getattr(index, "mismatch", ())]
     labels = len(index.notes.frame())
     return [*lines, ("labels", f"{labels:,} latents")] if labels else lines
 

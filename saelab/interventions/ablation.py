@@ -12,7 +12,8 @@ from torch import Tensor
 
 from saelab import models
 from saelab.display import table_html
-from saelab.errors import SaelabError, check_count, check_latent, check_pair
+from saelab.errors import SaelabError, check_count, check_latent
+from saelab.identity import check_pair, noted
 from saelab.interventions.passes import watched
 from saelab.interventions.sites import hook_points, sum_into
 from saelab.interventions.steering import attach, steer
@@ -122,7 +123,7 @@ def effects(
     >>> found.frame[["token", "activation", "loss_diff", "kl"]].shape == (len(found), 4)
     True
     """
-    check_pair(model, sae)
+    mismatch = check_pair(model, sae)
     latent, top = check_latent(latent, sae.config.d_sae), check_count("top", top, 0)
     ids = torch.tensor([models.one_text(model, text, bos=sae.config.bos)])  # (1, T)
     written = _residual_write(model, sae, latent) if direct else None  # (d_model)
@@ -157,7 +158,9 @@ def effects(
         columns[way + "kl"] = kl_divergence(clean, logp).clamp_min(0).numpy()
         columns[way + "up"], columns[way + "down"] = _votes(model, gain, top, 1), _votes(model, gain, top, -1)
     places = frozenset(k for k, i in enumerate(listed) if i in special_ids)
-    return Effects(pd.DataFrame(columns), latent, listed, models.token_groups(model, listed), places)
+    return Effects(
+        noted(pd.DataFrame(columns), mismatch), latent, listed, models.token_groups(model, listed), places
+    )
 
 
 def _logp(model: HookedModel, ids: Tensor) -> Tensor:

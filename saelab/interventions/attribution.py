@@ -13,7 +13,8 @@ from torch import Tensor
 
 from saelab import models
 from saelab.display import table_html
-from saelab.errors import SaelabError, check_count, check_pair
+from saelab.errors import SaelabError, check_count
+from saelab.identity import check_pair, noted
 from saelab.interventions.ablation import allowed, output_scale
 from saelab.interventions.passes import Pass, watched
 from saelab.interventions.sites import SAEAtHook, sum_into
@@ -120,7 +121,7 @@ def attribute(
     >>> list(found.frame)
     ['latent', 'attribution', 'ablation', 'activation', 'positions']
     """
-    check_pair(model, sae)
+    mismatch = check_pair(model, sae)
     check, batch = check_count("check", check, 0), check_count("batch", batch)
     ids = torch.tensor([models.one_text(model, text, bos=sae.config.bos)])  # (1, T)
     length = ids.shape[1]
@@ -146,7 +147,8 @@ def attribute(
             left = _ablated(model, sae, ids, codes, latents, metric, special)
             frame.loc[part, "ablation"] = value - left
     columns = ["latent", "attribution", "ablation", "activation", "positions"]
-    return Attribution(pd.DataFrame(frame[columns]), entries, _rank_correlation(frame), value, name)
+    frame = noted(pd.DataFrame(frame[columns]), mismatch)
+    return Attribution(frame, entries, _rank_correlation(frame), value, name)
 
 
 def _one_token(model: HookedModel, token: int | str | None, name: str) -> int | None:

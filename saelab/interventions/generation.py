@@ -28,6 +28,7 @@ from torch import Tensor
 from saelab import models
 from saelab.display import escape
 from saelab.errors import SaelabError, check_count, check_model, unknown
+from saelab.identity import meet
 from saelab.interventions.edits import Intervention
 from saelab.interventions.steering import Steering, interventions, paired, steer
 from saelab.models import HookedModel
@@ -210,7 +211,8 @@ def generate(
     check_model(model)
     _check_keywords(steering)
     if sae is not None:
-        paired(sae)
+        for one, _ in paired(sae):
+            meet(model, one)
     elif edits is not None or steering:
         raise SaelabError("edits need the sae whose latents they change")
     max_new_tokens, n = check_count("max_new_tokens", max_new_tokens), check_count("n", n)

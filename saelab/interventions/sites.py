@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from saelab import models
-from saelab.errors import HookError, SaelabError, check_pair
+from saelab.errors import HookError, SaelabError
+from saelab.identity import check_pair
 from saelab.interventions.edits import Edit
 from saelab.interventions.passes import Pass, Watch
 from saelab.models import HookedModel
@@ -25,7 +26,7 @@ class SAEAtHook:
     """
 
     def __init__(self, model: HookedModel, sae: SAE):
-        check_pair(model, sae)
+        self.mismatch = check_pair(model, sae)
         self.model, self.sae = model, sae
         self.reads, self.writes = hook_points(sae.config.hook_in), hook_points(sae.config.hook_out)
         for hook in dict.fromkeys((*self.reads, *self.writes)):

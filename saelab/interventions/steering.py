@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from saelab import identity
 from saelab.errors import SaelabError, check_model, check_sae
 from saelab.interventions.edits import Edit, Intervention
 from saelab.interventions.passes import Pass, Watch, watched
@@ -55,12 +56,15 @@ class Steering:
         Positions changed, over all passes (with a cache off, a position is run again at every step).
     prompt_tokens
         Tokens before generation begins (of the longest prompt), as far as known.
+    mismatch
+        What does not belong together here and was allowed.
     """
 
     interventions: list[tuple[SAE, Intervention]]
     schedule: EditSchedule
     fired: Counter[str] = field(default_factory=Counter)
     edited: int = 0
+    mismatch: tuple[str, ...] = ()
 
     @property
     def prompt_tokens(self) -> int | None:
@@ -68,7 +72,7 @@ class Steering:
         return self.schedule.fixed if prompt is None else int(prompt.max())
 
     def __str__(self) -> str:
-        return " | ".join(str(i) for _, i in self.interventions)
+        return " | ".join([*(str(i) for _, i in self.interventions), *self.mismatch])
 
 
 def checked(
@@ -77,7 +81,13 @@ def checked(
     """The edits of :func:`steer` as they are kept; whether the model has the SAE's hook points is not asked."""
     check_model(model)
     Edit(**common)  # names are wrong whether or not an edit uses them
-    return [(s, Intervention.make(s, e, relative=relative, **common)) for s, e in paired(sae, edits)]
+    for s, _ in (pairs := paired(sae, edits)):
+        _mismatch(model, s, relative)
+    return [(s, Intervention.make(s, e, relative=relative, **common)) for s, e in pairs]
+
+
+def _mismatch(model: HookedModel, sae: SAE, relative: Any) -> tuple[str, ...]:
+    return identity.meet(model, sae, relative if hasattr(relative, "_facts") else None)
 
 
 def interventions(
@@ -140,7 +150,8 @@ def steer(
     pairs = checked(model, sae, edits, relative, **common)
     planned = EditSchedule(model, special=special, prompt_tokens=prompt_tokens)
     runners = [EditRunner(model, s, i, planned) for s, i in pairs]
-    steering = Steering(pairs, planned)
+    mismatch = tuple(note for s, _ in pairs for note in _mismatch(model, s, relative))
+    steering = Steering(pairs, planned, mismatch=mismatch)
 
     def begin(p: Pass, watch: Watch) -> None:
         planned.begin(p)
@@ -169,10 +180,13 @@ class Attached:
         The same for each SAE.
     fired
         Runs of each hook.
+    mismatch
+        What does not belong together here and was allowed.
     """
 
     fired: Counter[str]
     all_codes: list[Codes | None]
+    mismatch: tuple[str, ...] = ()
 
     @property
     def codes(self) -> Codes:
@@ -218,7 +232,7 @@ def attach(
     check_model(model)
     schedule = EditSchedule(model, special=special)
     sites = [SAEAtHook(model, s) for s, _ in paired(sae)]
-    state = Attached(Counter(), [None] * len(sites))
+    state = Attached(Counter(), [None] * len(sites), tuple(n for site in sites for n in site.mismatch))
     spliced: dict[SAEAtHook, Tensor | None] = {}
 
     def begin(p: Pass, watch: Watch) -> None:

@@ -18,7 +18,8 @@ from tqdm.auto import tqdm
 
 from saelab import models
 from saelab.display import table_html
-from saelab.errors import SaelabError, check_count, check_latent, check_latents, check_pair
+from saelab.errors import SaelabError, check_count, check_latent, check_latents
+from saelab.identity import check_pair, meet, noted
 from saelab.interventions.edits import Edit, Intervention
 from saelab.interventions.generation import Generation, check_reach, generate, prompt_ids
 from saelab.interventions.steering import attach
@@ -123,6 +124,8 @@ def sweep(
     [0.0, 4.0, 8.0]
     """
     check_pair(model, sae)
+    relative = options.pop("relative", None)
+    mismatch = meet(model, sae, relative if hasattr(relative, "_facts") else None)
     new = check_count("max_new_tokens", options.setdefault("max_new_tokens", 40))
     bos = options.pop("bos", None)
     prompts = list(models.each_text(prompts, "prompts"))
@@ -133,7 +136,6 @@ def sweep(
             raise SaelabError(f"there are no {name} to sweep over")
     fields = ("positions", "when", "above", "schedule")
     common = {k: options.pop(k) for k in fields if k in options}
-    relative = options.pop("relative", None)
     runs = []
     for latent, strength, control in product(latents, strengths, (-1, *range(controls))):
         edit = Edit(strength, mode, latent, control=None if control < 0 else control, **common)
@@ -152,9 +154,8 @@ def sweep(
             bar.update()
     columns = ["prompt", "latent", "strength", "control", "sample", "text", "tokens"]
     frame = pd.concat(frames, ignore_index=True)[[*columns, "perplexity", "activation", "repetition"]]
-    return Sweep(
-        pd.DataFrame(frame if score is None else frame.assign(score=[score(t) for t in frame["text"]]))
-    )
+    frame = frame if score is None else frame.assign(score=[score(t) for t in frame["text"]])
+    return Sweep(pd.DataFrame(noted(frame, mismatch)))
 
 
 def reading(model: HookedModel, sae: SAE, done: Generation, latent: int) -> list[dict[str, float]]:
@@ -301,6 +302,7 @@ def steering_success(
     [['fox', 2.0]]
     """
     check_pair(model, sae)
+    mismatch = meet(model, sae, relative if hasattr(relative, "_facts") else None)
     n, tune, controls = check_count("n", n), check_count("tune", tune), check_count("controls", controls, 0)
     strengths, schedules = list(strengths), [None if s is None else tuple(s) for s in schedules]
     if not candidates or not strengths or not schedules:
@@ -361,7 +363,7 @@ def steering_success(
     others = [confusion.drop(index=["(none)", c])[c].max() for c in frame["concept"]]
     frame.insert(list(frame).index("tuning"), "others", others)
     frame = frame.sort_values("steered", ascending=False, kind="stable").reset_index(drop=True)
-    return Success(frame, confusion, texts, n)
+    return Success(noted(frame, mismatch), confusion, texts, n)
 
 
 def _latents(concept: str, found: int | Sequence[int], sae: SAE) -> list[int]:

@@ -9,6 +9,7 @@ from saelab import identity
 from saelab.models.hooks import HookedModel as HookedModel
 from saelab.models.hooks import HookFn as HookFn
 from saelab.models.hooks import check_hook as check_hook
+from saelab.models.hooks import check_ids as check_ids
 from saelab.models.hooks import device as device
 from saelab.models.hooks import forward as forward
 from saelab.models.hooks import hook_layer as hook_layer
@@ -42,5 +43,7 @@ from saelab.models.tokens import token_groups as token_groups
 from saelab.models.tokens import token_labels as token_labels
 from saelab.models.tokens import tokenize as tokenize
 from saelab.models.tokens import vocab_size as vocab_size
+from saelab.models.tokens import vocabulary as vocabulary
 
 digest = identity.model_digest
+identity.of_tokenizer = vocabulary

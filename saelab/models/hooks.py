@@ -19,7 +19,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from saelab.errors import HookError, memory, nearest, unknown
+from saelab.errors import HookError, SaelabError, memory, nearest, unknown
 
 _FEWER = "Take fewer tokens at a time (batch_tokens, n, or a shorter text), or load the model with dtype='bfloat16'"
 
@@ -256,7 +256,24 @@ def device(model: HookedModel) -> torch.device:
     return next(model.parameters()).device
 
 
+def check_ids(model: HookedModel, ids: Any) -> None:
+    """Refuse token ids (an array or tensor of any shape) that the model has no embedding for.
+
+    >>> sl.models.check_ids(model, np.array([0, 99_999]))
+    Traceback (most recent call last):
+    saelab.errors.SaelabError: token id 99999 is outside the model's vocabulary of 384: ids are 0…383
+    """
+    size = int(model.cfg.d_vocab)
+    for worst in (int(ids.min()), int(ids.max())) if ids.shape and len(ids) else ():
+        if not 0 <= worst < size:
+            raise SaelabError(
+                f"token id {worst} is outside the model's vocabulary of {size}: ids are 0…{size - 1}"
+            )
+
+
 def _call(model: HookedModel, ids: Tensor, mask: Tensor | None) -> Tensor:
+    if ids.device.type == "cpu":  # elsewhere it would wait for the device
+        check_ids(model, ids)
     here = device(model)
     options: dict[str, Any] = {} if mask is None else {"attention_mask": mask.to(here).long()}
     if hasattr(model, "original_model"):  # a bridge passes this on to Hugging Face: no cache is needed here

@@ -19,9 +19,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from saelab import identity
 from saelab.display import facts_html
 from saelab.errors import SaelabError
-from saelab.models.hooks import HookedModel
+from saelab.models.hooks import HookedModel, check_ids
 from saelab.models.tokens import (
     Texts,
     beginning,
@@ -30,7 +31,7 @@ from saelab.models.tokens import (
     each_text,
     special_ids,
     text_ids,
-    vocab_size,
+    vocabulary,
 )
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9}
@@ -82,6 +83,8 @@ class TokenRows:
         (n_rows,) int32, position in its document (in tokens) of the row's first token after BOS.
     bos
         Whether every row begins with BOS.
+    vocabulary
+        Digest of the vocabulary that the ids are of (:func:`saelab.models.vocabulary`); empty where it is not known.
     """
 
     ids: np.ndarray
@@ -89,9 +92,15 @@ class TokenRows:
     doc: np.ndarray
     start: np.ndarray
     bos: bool
+    vocabulary: str = ""
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
+
+    def _facts(self) -> identity.Facts:
+        return identity.Facts(
+            "these token rows", "rows", {"tokenizer": lambda: identity.Mark(self.vocabulary)}
+        )
 
     def __repr__(self) -> str:
         return f"TokenRows({len(self):,} rows, {self.n_tokens:,} tokens)"
@@ -191,6 +200,7 @@ class TokenRows:
             raise SaelabError("no rows to concatenate")
         if len({p.bos for p in parts}) > 1:
             raise SaelabError("cannot join rows that begin with BOS and rows that do not")
+        identity.meet(*parts)
         sizes = np.cumsum([0, *(p.n_tokens for p in parts)])
         return cls(
             np.concatenate([p.ids for p in parts]),
@@ -198,6 +208,7 @@ class TokenRows:
             np.concatenate([p.doc for p in parts]),
             np.concatenate([p.start for p in parts]),
             parts[0].bos,
+            parts[0].vocabulary,
         )
 
 
@@ -229,8 +240,8 @@ def stream_rows(
             yield number, begin, [*first, *ids[begin : begin + body]]
 
 
-def rows_from(parts: Iterable[tuple[int, int, list[int]]], bos: bool) -> TokenRows:
-    """Collect the output of :func:`stream_rows`.
+def rows_from(parts: Iterable[tuple[int, int, list[int]]], bos: bool, vocabulary: str = "") -> TokenRows:
+    """Collect the output of :func:`stream_rows`; ``vocabulary`` is that of its model.
 
     >>> len(sl.models.rows_from([(0, 0, [0, 5, 7])], bos=True))
     1
@@ -241,7 +252,7 @@ def rows_from(parts: Iterable[tuple[int, int, list[int]]], bos: bool) -> TokenRo
     flat = np.fromiter(ids, dtype=np.int32, count=int(offsets[-1]))  # (tokens,)
     doc = np.array([d for d, _, _ in parts], dtype=np.int32)
     start = np.array([s for _, s, _ in parts], dtype=np.int32)
-    return TokenRows(flat, offsets, doc, start, bos)
+    return TokenRows(flat, offsets, doc, start, bos, vocabulary)
 
 
 def tokenize_texts(
@@ -260,7 +271,7 @@ def tokenize_texts(
         One text or many: strings (a list, an iterator, a column of a data set), token ids (a list, a list of lists,
         an array or a tensor of one or two axes, ``{"input_ids": …}``), or what :func:`saelab.generate` wrote. Ids are
         cut into rows as texts are, and a BOS they begin with counts once. Rows that were made before are passed
-        through whole, if they agree with ``bos``.
+        through whole, if they are of this model's tokenizer and agree with ``bos``.
     context
         Longest row in tokens, BOS included; None is the model's own limit.
     bos
@@ -271,7 +282,7 @@ def tokenize_texts(
     Raises
     ------
     SaelabError
-        If there is no text at all, or an argument is out of range.
+        If there is no text at all, an argument is out of range, or rows are of another tokenizer.
 
     >>> rows = sl.tokenize_texts(model, texts, context=16)
     >>> rows.bos
@@ -289,7 +300,7 @@ def tokenize_texts(
             break
     if not parts:
         raise SaelabError("there is no text: every document was empty, or the iterator was already used up")
-    return rows_from(parts, bos)
+    return rows_from(parts, bos, vocabulary(model))
 
 
 def checked_rows(model: HookedModel, rows: TokenRows, *, bos: bool | None = None) -> TokenRows:
@@ -304,8 +315,8 @@ def checked_rows(model: HookedModel, rows: TokenRows, *, bos: bool | None = None
     longest, limit = int(np.diff(rows.offsets).max(initial=0)), context_length(model)
     if longest > limit:
         raise SaelabError(f"a row of {longest} tokens is longer than the model's context of {limit}")
-    if len(rows.ids) and not 0 <= int(rows.ids.min()) <= int(rows.ids.max()) < vocab_size(model):
-        raise SaelabError(f"the rows hold token ids outside the vocabulary 0…{vocab_size(model) - 1}")
+    identity.meet(rows, model)
+    check_ids(model, rows.ids)
     return rows
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from saelab import identity
 from saelab.errors import SaelabError, called, is_scalar
 from saelab.models.hooks import HookedModel
 
@@ -272,6 +273,27 @@ def _all_token_bytes(tokenizer: Any) -> list[bytes]:
         return piece.replace("\u2581", " ").encode()
 
     return [one(i, p) for i, p in enumerate(pieces)]
+
+
+_digests: weakref.WeakKeyDictionary[Any, tuple[Any, str]] = weakref.WeakKeyDictionary()
+
+
+def vocabulary(model: HookedModel) -> str:
+    """Digest of the vocabulary; token rows carry it. Empty for a tokenizer that does not tell its tokens.
+
+    >>> sl.models.vocabulary(model) == sl.tokenize_texts(model, texts).vocabulary
+    True
+    """
+    tokenizer = model.tokenizer
+    if not hasattr(tokenizer, "convert_ids_to_tokens"):
+        return ""
+    state = len(tokenizer), special_ids(model)  # what adding tokens changes
+    if _digests.get(tokenizer, (None,))[0] != state:
+        table = token_bytes(model)
+        ptr = np.cumsum([0, *map(len, table)], dtype=np.int64)
+        data = np.frombuffer(b"".join(table), dtype=np.uint8)
+        _digests[tokenizer] = state, identity.vocab_digest(ptr, data, state[1])
+    return _digests[tokenizer][1]
 
 
 def _bytes_of(model: HookedModel, ids: Sequence[int]) -> list[bytes]:

@@ -14,7 +14,8 @@ from functools import cached_property
 
 import numpy as np
 
-from saelab.errors import SaelabError, check_pair, unknown
+from saelab.errors import SaelabError, unknown
+from saelab.identity import check_pair, meet
 from saelab.index import LatentIndex
 from saelab.models import HookedModel
 from saelab.n2g.graph.match import Tokens
@@ -160,6 +161,7 @@ def model_and_sae(index: LatentIndex, model: HookedModel | None, sae: SAE | None
     check_pair(model, sae)
     if sae.config.d_sae != index.d_sae:
         raise SaelabError(f"the index is of {index.d_sae} latents, but this SAE has {sae.config.d_sae}")
+    meet(index, model, sae)
     return model, sae
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from saelab.errors import SaelabError, check_count
+from saelab.identity import meet, noted
 from saelab.index import LatentIndex
 from saelab.models import HookedModel
 from saelab.n2g.config import N2GConfig
@@ -97,4 +98,5 @@ def explainability(
         "scored_on",
     ]
     frame = pd.DataFrame(lines, columns=columns)
-    return frame.astype(dict.fromkeys(["precision", "recall", "f1", "lookup_f1"], float))
+    frame = frame.astype(dict.fromkeys(["precision", "recall", "f1", "lookup_f1"], float))
+    return noted(frame, meet(index, model, sae))

@@ -31,6 +31,7 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from saelab.errors import SaelabError, check_latents
+from saelab.identity import meet
 from saelab.index import LatentIndex
 from saelab.models import HookedModel
 from saelab.n2g.config import N2GConfig
@@ -86,6 +87,7 @@ def fit(
     """
     check_index(index, "fit(index, latents)", old)
     model, sae = model_and_sae(index, model, sae)
+    mismatch = [*meet(index, model, sae)]
     config = config or N2GConfig()
     if latents is None:
         latents = np.flatnonzero(index.counts).tolist()
@@ -100,6 +102,7 @@ def fit(
         for i in range(0, len(todo), config.pool):
             for found in fit_pool(model, sae, c, todo[i : i + config.pool], config, bos):
                 done[found.latent] = graph = _graph(found, index, c, config)
+                graph.fit_info |= {"mismatch": mismatch} if mismatch else {}
                 if folder is not None:
                     graph.save(folder / f"{graph.latent}.json")
                 bar.update()
@@ -152,7 +155,12 @@ def _graph(found: Fitted, index: LatentIndex, c: Corpus, config: N2GConfig) -> P
         labels=_labels(index, c, found.latent, found.tree),
     )  # fmt: skip
     graph.index = index
-    graph.fit_info = {"algorithm": ALGORITHM, "text": _identity(index, "text"), **found.info}
+    graph.fit_info = {
+        "algorithm": ALGORITHM,
+        "text": _identity(index, "text"),
+        "vocabulary": index.rows.vocabulary,
+        **found.info,
+    }
     graph.scale = graph.score(index, "train").scale
     return graph
 

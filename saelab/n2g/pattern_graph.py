@@ -88,18 +88,19 @@ class PatternGraph(Scored):
 
     def _head(self) -> str:
         name = "" if self.latent is None else f" of latent {self.latent}"
-        return f"PatternGraph{name}: {len(self.tree.patterns)} patterns, {len(self)} nodes"
+        mixed = "".join(f"; {note}" for note in self.fit_info.get("mismatch", ()))
+        return f"PatternGraph{name}: {len(self.tree.patterns)} patterns, {len(self)} nodes{mixed}"
 
     def __repr__(self) -> str:
         return f"{self._head()}\n{self.text(12)}"
 
     def _repr_html_(self) -> str:
-        head, counts = self._head().split(":")
+        head, counts = self._head().split(":", 1)
         body = f"<div>{escape(self.text())}</div>"
         if self.tree.nodes:
             hint = "<code>.edit()</code> opens the editor, <code>.score()</code> scores it"
             body = f"{render.to_html(self.tree, self.labels)}<div style='opacity:.7'>{hint}</div>"
-        return f'<div class="tex2jax_ignore mathjax_ignore"><b>{head}</b>:{counts}{body}</div>'
+        return f'<div class="tex2jax_ignore mathjax_ignore"><b>{head}</b>:{escape(counts)}{body}</div>'
 
     def verify(
         self, node: int, index: LatentIndex | None = None, *, model: HookedModel | None = None,

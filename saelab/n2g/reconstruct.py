@@ -20,6 +20,7 @@ from tqdm.auto import tqdm
 from saelab import models
 from saelab.display import facts_html
 from saelab.errors import SaelabError
+from saelab.identity import meet
 from saelab.index import LatentIndex
 from saelab.models import HookedModel
 from saelab.n2g.corpus import UNCOUNTED, Corpus, check_index, corpus, model_and_sae, part_number
@@ -45,6 +46,8 @@ class SimulatedLoss:
         (kl_mean - kl_graphs) / (kl_mean - kl_sae): how much of what the SAE keeps the graphs keep.
     latents, tokens
         Latents with a graph that is not empty; predicted tokens.
+    mismatch
+        What does not belong together here and was allowed.
     """
 
     ce_clean: float
@@ -58,6 +61,7 @@ class SimulatedLoss:
     explained: float | None
     latents: int
     tokens: int
+    mismatch: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON.
@@ -82,6 +86,7 @@ class SimulatedLoss:
                 ("through the mean", line(self.ce_mean, self.kl_mean)),
                 ("a bigram model", line(self.ce_bigram, None)),
                 ("the graphs keep", kept),
+                *(("⚠", note) for note in self.mismatch),
             ],
         )
 
@@ -148,6 +153,7 @@ def simulated_loss(
     """
     check_index(index, "simulated_loss(index, graphs)", old)
     model, sae = model_and_sae(index, model, sae)
+    mismatch = meet(index, model, sae, *graphs.values())
     c = corpus(index, _checked_seed(sae, graphs))
     chosen = _rows(index, c, part_number(split), models.parse_tokens(tokens))
     token, latent, value = simulate(graphs, c)
@@ -178,7 +184,7 @@ def simulated_loss(
     each = {name: x / n for name, x in total.items() if name != "kl_clean"}
     gap = each["kl_mean"] - each["kl_sae"]
     return SimulatedLoss(
-        **each, ce_bigram=ce_bigram / n, latents=sum(len(g) > 0 for g in graphs.values()), tokens=n,
+        **each, ce_bigram=ce_bigram / n, latents=sum(len(g) > 0 for g in graphs.values()), tokens=n, mismatch=mismatch,
         explained=(each["kl_mean"] - each["kl_graphs"]) / gap if abs(gap) > 1e-9 else None,
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from saelab.errors import SaelabError
+from saelab.identity import Facts, Mark, meet
 from saelab.index import LatentIndex
 from saelab.models import TokenRows
 from saelab.n2g import baselines, examples
@@ -83,6 +84,8 @@ class Scored(Editable):
         >>> graph.matches(index.rows)["node"].isin([n["id"] for n in graph.nodes()]).all()
         np.True_
         """
+        if isinstance(rows, TokenRows):
+            meet(self, rows)
         at, nodes = match.winners(match.Tokens.of(rows), self.tree, self.rule)
         return pd.DataFrame({"token_index": at, "node": nodes, "value": match.values(self.tree, nodes)})
 
@@ -97,7 +100,15 @@ class Scored(Editable):
         index = self.index if index is None else index
         if index is None:
             raise SaelabError("this graph is not attached to an index; pass one, or set graph.index")
+        meet(self, index)
         return index
+
+    def _facts(self) -> Facts:
+        marks = {
+            "SAE": lambda: Mark(self.target.get("sae") or ""),
+            "tokenizer": lambda: Mark(self.fit_info.get("vocabulary", "")),
+        }
+        return Facts(f"the graph of latent {self.latent}", "graph", marks)
 
     def corpus(self, index: LatentIndex | None = None) -> Corpus:
         """The index (the graph's own by default) with its documents split by the graph's seed.

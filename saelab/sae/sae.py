@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from saelab import identity
 from saelab.display import facts_html
 from saelab.errors import SaelabError, check_dtype, memory
 from saelab.sae import folding, ops, saving
@@ -325,6 +326,14 @@ class SAE(nn.Module):
         True
         """
         return saving.save(self, path)
+
+    def _facts(self) -> identity.Facts:
+        made = (self.record.get("identity") or {}).get("model_weights")  # where saelab trained it
+        marks = {
+            "SAE": lambda: identity.Mark(identity.sae_digest(self)),
+            "model": lambda: identity.Mark(str(made or ""), self.config.model),
+        }
+        return identity.Facts(f"this SAE ({self.config.arch}, {self.config.d_sae:,} latents)", "sae", marks)
 
     def __repr__(self) -> str:
         c = self.config

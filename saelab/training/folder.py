@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from saelab import files
+from saelab import files, identity
 from saelab.activations.buffer import ActivationBuffer
 from saelab.errors import SaelabError
 from saelab.sae import SAE
@@ -97,12 +97,11 @@ class RunFolder:
 
     def _compare(self, earlier: dict[str, Any]) -> None:
         """An error that names the first setting in which this run is not the ``earlier`` one."""
-        for name in [*self.identity, *earlier]:
+        for name in identity.changed(earlier, self.identity):
             if name.endswith(".init") and len(str(earlier.get(name))) == 16:
                 continue  # the digest of an earlier saelab, which says nothing beside today's
-            if self.identity.get(name) != earlier.get(name):
-                shown = name.removeprefix("sae0.") if len(self.places) == 1 else name
-                raise SaelabError(
-                    f"cannot resume: {shown} was {earlier.get(name)!r} in the run in {self.path}, "
-                    f"and is {self.identity.get(name)!r} now"
-                )
+            shown = name.removeprefix("sae0.") if len(self.places) == 1 else name
+            raise SaelabError(
+                f"cannot resume: {shown} was {earlier.get(name)!r} in the run in {self.path}, "
+                f"and is {self.identity.get(name)!r} now"
+            )

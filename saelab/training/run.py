@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from saelab import files, models
+from saelab import files, identity, models
 from saelab.activations.buffer import ActivationBuffer
 from saelab.activations.harvest import Harvester
 from saelab.activations.reader import Reader
@@ -70,6 +70,8 @@ class Run:
         else:
             self.origin, here = _origin(model, texts, self.hooks, specs, s), models.device(model)
         self.device = check_device(here if s.device is None else s.device)
+        inits = [w.init for w in specs if w.init is not None]
+        self.notes = [note for init in inits for note in identity.meet(model, init)]
         self.budget = self._budget(s, store)
         self.recipes = [w.recipe(self.budget, s.batch) for w in specs]
         for spec in specs:
@@ -102,7 +104,6 @@ class Run:
         )
         self.trainers: list[Trainer] = []
         self.sample_digest = ""
-        self.notes: list[str] = []
         self.state = State.READY
 
     def _budget(self, s: RunSettings, store: ActivationStore | None) -> int:

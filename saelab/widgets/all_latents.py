@@ -32,6 +32,7 @@ class AllLatents(traitlets.HasTraits):
         first = int(np.argmax(index.counts)) if latent is None else check_latent(latent, index.d_sae)
         super().__init__(latent=first, d_sae=index.d_sae, counted=index.n_counted, **state)
         self._held = index
+        self._say(getattr(index, "mismatch", ()))  # type: ignore[attr-defined]
         self.labels = columns.labels(index)
         index.notes.watch(self)
 

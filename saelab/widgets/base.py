@@ -14,7 +14,7 @@ import sys
 import threading
 import traceback
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -130,6 +130,11 @@ class Widget(anywidget.AnyWidget):
         lines = "" if isinstance(error, SaelabError) else "".join(traceback.format_exception(error))
         name = "" if isinstance(error, SaelabError) else f"{type(error).__name__}: "
         self.error = {"message": f"{name}{error}", "traceback": lines}
+
+    def _say(self, mismatch: Sequence[str]) -> None:
+        """Show what does not belong together and was allowed."""
+        if mismatch:
+            self.error = {"message": "; ".join(mismatch), "traceback": ""}
 
     def clear_error(self) -> None:
         """Take the message away."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from saelab import models
-from saelab.errors import SaelabError, check_pair
+from saelab.errors import SaelabError
+from saelab.identity import check_pair, meet
 from saelab.models import HookedModel
 from saelab.widgets.tokens import TokenText
 
@@ -21,6 +22,7 @@ class CodesSource:
 
     def __init__(self, model: HookedModel, sae: Any, index: Any):
         check_pair(model, sae)
+        self.mismatch = meet(model, sae, index)
         self.model, self.sae, self.index = model, sae, index
         self.texts: list[TokenText] = []
         self.codes: list[Any] = []

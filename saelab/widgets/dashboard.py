@@ -108,6 +108,7 @@ class LatentDashboard(Widget):
         prompt = state.pop("prompt", "")
         super().__init__(**{"latent": latent, **state})
         self._held = index
+        self._say(getattr(index, "mismatch", ()))
         self.cannot_try = "" if index.sae is not None and index.model is not None else _DETACHED
         self._load()
         self.prompt = prompt

@@ -10,6 +10,7 @@ import traitlets
 
 from saelab import models
 from saelab.errors import SaelabError, check_count, check_latent, check_latents
+from saelab.identity import noted
 from saelab.index import LatentIndex
 from saelab.models.hooks import HookedModel
 from saelab.sae import SAE
@@ -242,7 +243,7 @@ class ActivationHeatmap(Widget):
             for i, (text, values) in enumerate(zip(self._texts, self._values, strict=True))
             for column, latent in enumerate(self.latents)
         ]  # fmt: skip
-        return pd.concat(parts, ignore_index=True)
+        return noted(pd.concat(parts, ignore_index=True), getattr(self._held, "mismatch", ()))
 
     def replies(self, **options: Any) -> dict[str, dict[str, Any]]:
         from saelab.widgets.page import request_key
@@ -318,6 +319,7 @@ def heatmap(
         names=source.names(wanted), **state,
     )  # fmt: skip
     shown._held, shown.can_ask = source, True
+    shown._say(source.mismatch)
     return shown
 
 

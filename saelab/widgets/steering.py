@@ -11,7 +11,8 @@ from typing import Any
 import pandas as pd
 import traitlets
 
-from saelab.errors import SaelabError, check_latent, check_pair, unknown
+from saelab.errors import SaelabError, check_latent, unknown
+from saelab.identity import check_pair, meet
 from saelab.index import LatentIndex
 from saelab.interventions import MODES, POSITIONS, Comparison, compare, sweep
 from saelab.models import HookedModel
@@ -106,7 +107,8 @@ class SteeringPanel(Widget):
         sae = index.sae if sae is None and index is not None else sae
         if model is None or sae is None:
             raise SaelabError("steering needs the model and the SAE: give model= and sae=")
-        check_pair(model, sae)
+        check_pair(model, sae)  # that they are what they are called
+        mismatch = meet(index, model, sae)
         self.result: Comparison | None = None
         self._swept: list[pd.DataFrame] = []
         chosen = edits.items() if isinstance(edits, Mapping) else ((i, None) for i in edits)
@@ -116,6 +118,7 @@ class SteeringPanel(Widget):
                 raise unknown(name, state[name], allowed)
         super().__init__(d_sae=sae.config.d_sae, **state)
         self._held = (model, sae, index)
+        self._say(mismatch)
         for latent, strength in known:
             self.add(latent, strength)
 

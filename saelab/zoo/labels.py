@@ -103,7 +103,7 @@ def labelled_rows(
         for begin in range(0, len(ids), body):
             parts.append((doc, begin, [*first, *ids[begin : begin + body]]))
             blocks.extend([np.zeros((len(first), len(number)), bool), has[begin : begin + body]])
-    return rows_from(parts, bos), Labels(corpus.CONCEPTS, np.concatenate(blocks))
+    return rows_from(parts, bos, models.vocabulary(model)), Labels(corpus.CONCEPTS, np.concatenate(blocks))
 
 
 def _concepts_of_tokens(document: corpus.Document, offsets: np.ndarray, number: dict[str, int]) -> np.ndarray:

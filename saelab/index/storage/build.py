@@ -20,8 +20,8 @@ import torch
 from tqdm.auto import tqdm
 
 from saelab import __version__, models
-from saelab.errors import SaelabError, check_count, check_pair
-from saelab.identity import digest, sae_digest, weights_digest
+from saelab.errors import SaelabError, check_count
+from saelab.identity import changed, check_pair, digest, meet, model_digest, sae_digest
 from saelab.index.storage import layout
 from saelab.index.storage.arrays import parse_bytes, ranges
 from saelab.index.storage.vocab import Vocab
@@ -38,7 +38,9 @@ def build(
     skip_special: bool, shard: tuple[int, int] | None, overwrite: bool,
 ) -> None:  # fmt: skip
     """Write the index of ``sae`` on ``texts`` into ``folder``; the arguments are those of ``LatentIndex.build``."""
-    check_pair(model, sae)
+    mismatch = check_pair(model, sae)
+    if isinstance(texts, models.TokenRows):
+        mismatch += meet(texts, model)
     check_count("batch_tokens", batch_tokens)
     memory = parse_bytes(spill)
     if not threshold >= 0:
@@ -53,9 +55,11 @@ def build(
     counted = models.valid_mask(model, rows.ids)  # (n_tokens,) True where not special
     if not skip_special:
         counted = np.ones_like(counted)
-    if not overwrite and layout.is_index(folder) and layout.read_config(folder)["identity"] == identity:
+    earlier = None if overwrite or not layout.is_index(folder) else layout.read_config(folder)["identity"]
+    if earlier is not None and not changed(earlier, identity):
         return  # the same index, finished before
     config = _config(model, sae, rows, vocab, counted, threshold=threshold, shard=shard)
+    config |= {"mismatch": mismatch} if mismatch else {}
     with IndexWriter(
         folder, rows, counted, sae.config.d_sae, vocab, config=config, identity=identity, memory=memory,
         overwrite=overwrite,
@@ -98,7 +102,12 @@ def part_of(rows: models.TokenRows, a: int, b: int) -> models.TokenRows:
     """Rows ``a … b``; document numbers stay."""
     offsets = rows.offsets[a : b + 1]
     return models.TokenRows(
-        rows.ids[offsets[0] : offsets[-1]], offsets - offsets[0], rows.doc[a:b], rows.start[a:b], rows.bos
+        rows.ids[offsets[0] : offsets[-1]],
+        offsets - offsets[0],
+        rows.doc[a:b],
+        rows.start[a:b],
+        rows.bos,
+        rows.vocabulary,
     )
 
 
@@ -121,9 +130,7 @@ def _shard(rows: models.TokenRows, shard: tuple[int, int] | None) -> tuple[model
 def _identity(model: HookedModel, sae: SAE, rows: models.TokenRows, **settings: Any) -> dict[str, str]:
     return {
         "SAE": sae_digest(sae),
-        "model": weights_digest(
-            model, sample=256
-        ),  # not model_digest: what is in every index since the first
+        "model": model_digest(model),
         "text": digest(rows.ids, rows.offsets, rows.doc),
         **{name: repr(value) for name, value in settings.items()},
     }

@@ -43,7 +43,7 @@ from typing import Any
 
 import numpy as np
 
-from saelab import files
+from saelab import files, identity
 from saelab.errors import SaelabError
 from saelab.files import read_json, write_json
 
@@ -144,6 +144,23 @@ def place_of(folder: Path, config: dict[str, Any]) -> Path:
     if not re.fullmatch(r"(arrays-[0-9a-f]{8})?", str(name)):
         raise SaelabError(f"{folder / 'index.json'}: {name!r} is no folder of arrays")
     return folder / name
+
+
+def facts(folder: Path, config: dict[str, Any], arrays: dict[str, np.ndarray]) -> identity.Facts:
+    """What an index says of itself."""
+    made, model = config["identity"], config["model"]
+    return identity.Facts(
+        f"the index in {folder}",
+        "index",
+        {
+            "SAE": lambda: identity.Mark(made.get("SAE", "")),
+            "tokenizer": lambda: identity.Mark(
+                identity.vocab_digest(arrays["vocab_ptr"], arrays["vocab_bytes"], config["special_ids"]),
+                model,
+            ),
+            "model": lambda: identity.Mark(made.get("model", ""), model),
+        },
+    )
 
 
 def open_arrays(folder: Path, config: dict[str, Any]) -> dict[str, np.ndarray]:

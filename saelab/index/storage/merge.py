@@ -11,7 +11,7 @@ import numpy as np
 
 from saelab.errors import SaelabError
 from saelab.files import folder_lock, write_json, writing
-from saelab.identity import digest
+from saelab.identity import digest, meet
 from saelab.index.storage import layout
 from saelab.index.storage.arrays import GrowingArray, parse_bytes
 from saelab.index.storage.transpose import transpose
@@ -36,12 +36,15 @@ def merge(folders: Sequence[Path], out: Path, *, spill: int | str = "256MB", ove
     parts, whole = _shard_order([(f, layout.read_config(Path(f))) for f in folders])
     arrays = [layout.open_arrays(Path(f), c) for f, c in parts]
     configs = [c for _, c in parts]
+    known = [layout.facts(f, c, a) for (f, c), a in zip(parts, arrays, strict=True)]
+    mismatch = tuple(note for other in known[1:] for note in meet(known[0], other))
     identity = {"merge of": repr([c["identity"] for c in configs])}
     with folder_lock(out, "building an index"), writing(out):
         _, place = claim(out, identity, overwrite)
         write_json(out / ".build" / "journal.json", {"identity": identity}, checked=True)
         _join(arrays, place, memory, configs[0]["d_sae"], renumber=not whole)
-        layout.seal(out, place, _joined_config(configs, whole, place))
+        noted = {"mismatch": mismatch} if mismatch else {}
+        layout.seal(out, place, _joined_config(configs, whole, place) | noted)
         clear(out, keep=place)
 
 
@@ -67,13 +70,11 @@ def _shard_order(parts: list[tuple[Path, dict[str, Any]]]) -> tuple[list[tuple[P
     """Parts in the order of the text, and whether they are the shards of one text; checked to fit."""
     first_path, first = parts[0]
     for path, config in parts[1:]:
-        for what in ("SAE", "model", "threshold", "skip_special"):
+        for what in ("threshold", "skip_special"):
             if config["identity"].get(what) != first["identity"].get(what):
                 raise SaelabError(f"{path} and {first_path} cannot be merged: they have another {what}")
-        if config["bos"] != first["bos"] or config["tokenizer"] != first["tokenizer"]:
-            raise SaelabError(
-                f"{path} and {first_path} cannot be merged: their texts were tokenized differently"
-            )
+        if config["bos"] != first["bos"]:
+            raise SaelabError(f"{path} and {first_path} cannot be merged: only one begins its rows with BOS")
     shards = [c["shard"] for _, c in parts]
     if None in shards or len({c["identity"]["text"] for _, c in parts}) > 1:
         return parts, False

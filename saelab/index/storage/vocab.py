@@ -10,7 +10,7 @@ import numpy as np
 
 from saelab import models
 from saelab.errors import SaelabError
-from saelab.identity import digest
+from saelab.identity import vocab_digest
 from saelab.models import HookedModel
 
 
@@ -39,7 +39,7 @@ class Vocab:
 
     def hash(self) -> str:
         """A digest of the bytes and the special ids."""
-        return digest(self.ptr, self.data, np.array(sorted(self.special), dtype=np.int64))
+        return vocab_digest(self.ptr, self.data, self.special)
 
     def bytes_of(self, token: int) -> bytes:
         """Bytes of one token."""

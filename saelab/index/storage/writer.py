@@ -20,6 +20,7 @@ import numpy as np
 
 from saelab.errors import SaelabError
 from saelab.files import folder_lock, read_json, write_json, writing
+from saelab.identity import changed
 from saelab.index.storage import layout, windows
 from saelab.index.storage.arrays import GrowingArray, pointers
 from saelab.index.storage.transpose import transpose
@@ -161,7 +162,7 @@ def claim(folder: Path, identity: dict[str, str], overwrite: bool) -> tuple[dict
     if not (work / "journal.json").exists():  # killed before its first journal: nothing to go on with
         return {"identity": identity}, place
     journal = read_json(work / "journal.json", _JOURNAL)
-    differs = [k for k in identity if journal["identity"].get(k) != identity[k]]
+    differs = changed(journal["identity"], identity)
     if differs:
         raise SaelabError(
             f"{folder} holds an unfinished index with another {', '.join(differs)}; pass overwrite=True to "
