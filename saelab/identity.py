@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import weakref
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -17,6 +18,31 @@ import numpy as np
 
 from saelab.errors import SaelabError, check_model, check_sae
 
+# settings of an SAE that were there when the first digest was written; one that came later counts where it is set
+_SETTINGS = frozenset(
+    [
+        "arch",
+        "d_in",
+        "d_sae",
+        "k",
+        "d_out",
+        "hook_in",
+        "hook_out",
+        "widths",
+        "model",
+        "normalize",
+        "scale",
+        "scale_out",
+        "input_bias",
+        "bos",
+        "context",
+        "dtype",
+        "tied",
+        "skip",
+        "floor",
+        "prefixes",
+    ]
+)
 _SAMPLE = 4096  # values of each of a model's parameters
 
 
@@ -237,8 +263,10 @@ def sae_digest(sae: Any) -> str:
         parts: list[Any] = []
         for name, p in sorted(sae.named_parameters()):
             parts += [name.encode(), p.detach().reshape(-1).float().cpu().numpy()]
+        new = {f.name: f.default for f in fields(sae.config) if f.name not in _SETTINGS}
+        said = {n: v for n, v in sae.config.to_dict().items() if n not in new or v != new[n]}
         # of a digest, as it was written in every index so far
-        return digest(digest(*parts).encode(), repr(sorted(sae.config.to_dict().items())).encode())
+        return digest(digest(*parts).encode(), repr(sorted(said.items())).encode())
 
     return _once(sae, make, sae.config)
 

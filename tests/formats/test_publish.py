@@ -112,6 +112,7 @@ def test_the_card_says_what_is_known_and_no_more(tmp_path, tiny):
     assert "Nothing about its training is recorded." in card
     digest = hashlib.sha256((folder / "weights.safetensors").read_bytes()).hexdigest()
     assert digest in card
+    sl.allow_mismatch(tiny, sae)
     report = sl.evaluate(tiny, sae, SENTENCES, progress=False)
     card = publish.card(sae, folder, "me/sae", "mit", report, "See <script>alert(1)</script> | [x](y)")
     assert f"On {report.tokens:,} tokens of {report.documents:,} documents" in card

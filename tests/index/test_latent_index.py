@@ -433,7 +433,7 @@ def test_merge_refuses_what_does_not_fit(tmp_path):
     for i in range(2):
         write(tmp_path / f"s{i}", rows, z, shard=[i, 3])
     write(tmp_path / "other", rows, z, sae_id="another")
-    with pytest.raises(SaelabError, match="another SAE"):
+    with pytest.raises(SaelabError, match="not of one SAE"):
         LatentIndex.merge([tmp_path / "s0", tmp_path / "other"], tmp_path / "out")
     with pytest.raises(SaelabError, match="shard 2 of 3 is missing"):
         LatentIndex.merge([tmp_path / "s0", tmp_path / "s1"], tmp_path / "out")

@@ -131,8 +131,10 @@ def test_what_contradicts_it_is_refused(toy):
     with pytest.raises(SaelabError, match="init does not say which hook point"):
         go_on(toy, nowhere)
     assert go_on(toy, first(toy, tokens=400), tokens=400).config.hook_in == "first"
-    wide = SAE(SAEConfig("topk", 13, 48, k=4, hook_in="first", model="other"))
-    with pytest.raises(SaelabError, match="first of .*toy is 12 wide, init wants 13; it was made for other"):
+    wide = SAE(SAEConfig("topk", 13, 48, k=4, hook_in="first", model="mine/toy"))
+    with pytest.raises(
+        SaelabError, match="first of .*toy is 12 wide, init wants 13; it was made for mine/toy"
+    ):
         go_on(toy, wide)
     with pytest.raises(SaelabError, match="how sparse"):
         sl.train(toy, texts(), init=SAE(SAEConfig("relu", 12, 48, hook_in="first")), **RUN)
