@@ -20,29 +20,9 @@ from saelab.errors import SaelabError, check_model, check_sae
 
 # settings of an SAE that were there when the first digest was written; one that came later counts where it is set
 _SETTINGS = frozenset(
-    [
-        "arch",
-        "d_in",
-        "d_sae",
-        "k",
-        "d_out",
-        "hook_in",
-        "hook_out",
-        "widths",
-        "model",
-        "normalize",
-        "scale",
-        "scale_out",
-        "input_bias",
-        "bos",
-        "context",
-        "dtype",
-        "tied",
-        "skip",
-        "floor",
-        "prefixes",
-    ]
-)
+    ("arch", "d_in", "d_sae", "k", "d_out", "hook_in", "hook_out", "widths", "model", "normalize", "scale",
+     "scale_out", "input_bias", "bos", "context", "dtype", "tied", "skip", "floor", "prefixes")
+)  # fmt: skip
 _SAMPLE = 4096  # values of each of a model's parameters
 
 
