@@ -16,6 +16,9 @@ from saelab import models
 from saelab.errors import SaelabError, check_count
 from saelab.models import HookedModel
 
+_PLACES = 1000  # of rows that were left out, listed at most
+_SPREAD = 32  # texts that a sample is taken from, at least
+
 Part = tuple[list[Tensor], Tensor]  # per hook point (n, d); document and position of each row (n, 2) int32
 
 
@@ -25,35 +28,63 @@ class OutlierFilter:
     Parameters
     ----------
     outlier
-        Rows whose norm is more than this many times the median norm (of the first rows seen) are left out:
-        a few of them would set the scale and the variance of all. None keeps them.
+        Rows whose norm is more than this many times the median norm are left out: a few of them would set the
+        scale and the variance of all. None keeps them. The median is that of :meth:`learn`, else of the first rows.
+
+    Attributes
+    ----------
+    places
+        Document and position of what was left out, by reason; the first 1,000 of each.
     """
 
     def __init__(self, outlier: float | None):
         if outlier is not None and not outlier > 1:
             raise SaelabError(f"outlier is a multiple of the median norm above 1, got {outlier}")
         self.outlier, self.not_finite, self.too_large = outlier, 0, 0
-        self.typical: list[float] = []  # per hook point, median norm of the first rows
+        self.typical: list[float] = []  # per hook point, median norm
+        self.places: dict[str, list[list[int]]] = {"not finite": [], "too large": []}
+
+    def learn(self, acts: list[Tensor]) -> list[Tensor]:
+        """Take the median from a sample; the rows of it that can be used."""
+        norms = [a.norm(dim=-1) for a in acts]  # each (n,)
+        good = torch.stack([n.isfinite() for n in norms]).all(0)  # (n,)
+        if good.any():
+            self.typical = [float(n[good].median()) for n in norms]
+        return [a[good & self._calm(norms)] for a in acts]
+
+    def _calm(self, norms: list[Tensor]) -> Tensor:
+        """(n,) bool, which rows are no outliers."""
+        if self.outlier is None:
+            return torch.ones_like(norms[0], dtype=torch.bool)
+        # a median of 0 says nothing about size
+        limits = [self.outlier * t if t > 0 else float("inf") for t in self.typical]
+        return torch.stack([n <= limit for n, limit in zip(norms, limits, strict=True)]).all(0)
+
+    def _note(self, reason: str, place: Tensor) -> None:
+        listed = self.places[reason]
+        listed += place[: max(_PLACES - len(listed), 0)].tolist()
 
     def __call__(self, acts: list[Tensor], place: Tensor) -> Part:
         """The rows that can be used; the others are counted in ``not_finite`` and ``too_large``."""
         norms = [a.norm(dim=-1) for a in acts]  # each (n,)
         good = torch.stack([n.isfinite() for n in norms]).all(0)  # (n,)
         self.not_finite += int((~good).sum())
+        self._note("not finite", place[~good])
         if self.outlier is not None and good.any():
             self.typical = self.typical or [float(n[good].median()) for n in norms]
-            # a median of 0 says nothing about size
-            limits = [self.outlier * t if t > 0 else float("inf") for t in self.typical]
-            calm = torch.stack([n <= limit for n, limit in zip(norms, limits, strict=True)]).all(0)  # (n,)
+            calm = self._calm(norms)  # (n,)
             self.too_large += int((good & ~calm).sum())
+            self._note("too large", place[good & ~calm])
             good = good & calm  # (n,)
         return (acts, place) if good.all() else ([a[good] for a in acts], place[good])
 
     def state(self) -> dict[str, Any]:
-        return {"dropped": self.not_finite, "outliers": self.too_large, "typical": self.typical}
+        kept = {"dropped": self.not_finite, "outliers": self.too_large, "typical": self.typical}
+        return kept | {"places": self.places}
 
     def load(self, state: dict[str, Any]) -> None:
         self.not_finite, self.too_large, self.typical = (state[n] for n in ("dropped", "outliers", "typical"))
+        self.places = state.get("places", self.places)  # checkpoints of before have none
 
 
 class Harvester:
@@ -112,6 +143,7 @@ class Harvester:
         self.cursor = (-1, -1)  # document and start of the last row of text that was taken
         self.done = False
         self.digest = ""  # of all texts up to the cursor's document
+        self.empty = 0  # texts with nothing in them, so far
         self._hash = hashlib.sha256()
         self._resumed = (-1, "")  # until which document the texts must be the checkpoint's; their digest
         self._rows: Iterator | None = None
@@ -149,7 +181,7 @@ class Harvester:
 
     def _watched(self) -> Iterator[Any]:
         """The texts, hashed as they go by; those before a checkpoint must be the ones it saw."""
-        self._hash = hashlib.sha256()
+        self._hash, self.empty = hashlib.sha256(), 0
         last, wanted = self._resumed
         number = -1
         for number, text in enumerate(self.texts):
@@ -162,12 +194,45 @@ class Harvester:
                     "cannot resume: the texts differ from those of the checkpoint "
                     f"(in the first {last + 1} documents)"
                 )
+            self.empty += models.tokens.is_empty(text)
             yield text
         if number < last:
             raise SaelabError(
                 f"cannot resume: the texts end after {number + 1} documents, the checkpoint had read "
                 f"{last + 1}; give them again from the beginning"
             )
+
+    @torch.no_grad()
+    def sample(self, n: int) -> list[Tensor]:
+        """Up to ``n`` rows spread over all texts, (m, d) per hook point, to take sizes from: sorted text begins with
+        one kind of it. Nothing of texts that can only be read once, or not out of order."""
+        texts: Any = getattr(self.texts, "iloc", self.texts)  # places, not labels, of a pandas column
+        if isinstance(texts, Iterator) or not hasattr(texts, "__getitem__") or not len(texts):
+            return []
+        context = self.context or models.context_length(self.model)
+        wanted = min(len(texts), max(_SPREAD, n // context))
+        each = -(-n // (wanted * context))  # rows of a text
+        parts = []
+        for number in _evenly(len(texts), wanted):
+            text = iter([texts[number]])
+            rows = list(models.stream_rows(self.model, text, context=self.context, bos=self.bos))
+            parts += [rows[i] for i in _evenly(len(rows), each)]
+        found: list[list[Tensor]] = [[] for _ in self.hooks]
+        for batch in models.rows_from(parts, self.bos).batches(self.harvest_tokens):
+            for kept, acts in zip(found, self._acts(batch)[0], strict=True):
+                kept.append(acts)
+        acts = [torch.cat(kept) for kept in found] if parts else []
+        return self.outliers.learn([a[_evenly(len(a), n)] for a in acts]) if acts else []
+
+    def _acts(self, batch: models.Batch) -> tuple[list[Tensor], Tensor]:
+        """Per hook point (n, d) in float32, and which positions (B, T) of the batch they are."""
+        found = models.run_to_hooks(self.model, batch.ids, self.hooks, batch.mask, finite=False)
+        keep = models.valid_mask(self.model, batch.ids, batch.mask)  # (B, T)
+        acts = [found[h].cpu() for h in self.hooks]
+        if self.harvested == 0 and keep.any() and all(not a[keep].isfinite().all(-1).any() for a in acts):
+            for hook, a in zip(self.hooks, acts, strict=True):  # a model that only gives NaN has no rows
+                models.check_finite(self.model, f"hook point {hook!r}", a, batch.ids, keep)
+        return [a[keep].float() for a in acts], keep
 
     @torch.no_grad()
     def next(self) -> list[Part]:
@@ -178,9 +243,7 @@ class Harvester:
             return []
         parts = []
         for batch in rows.batches(self.harvest_tokens):
-            found = models.run_to_hooks(self.model, batch.ids, self.hooks, batch.mask)
-            keep = models.valid_mask(self.model, batch.ids, batch.mask)  # (B, T)
-            acts = [found[h].cpu()[keep].float() for h in self.hooks]  # each (n, d)
+            acts, keep = self._acts(batch)
             row, position = keep.nonzero(as_tuple=True)  # (n,)
             begins = rows.doc[batch.row], rows.start[batch.row]
             if self.given is not None:
@@ -223,3 +286,8 @@ class Harvester:
         first = next(self._rows, None)  # reads up to the cursor, so other texts are noticed before any work
         self._rows = itertools.chain([] if first is None else [first], self._rows)
         self._resumed = (-1, "")
+
+
+def _evenly(size: int, n: int) -> list[int]:
+    """Up to ``n`` numbers below ``size``, as far from each other as can be."""
+    return list(range(size)) if size <= n else [(2 * i + 1) * size // (2 * n) for i in range(n)]

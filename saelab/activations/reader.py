@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from saelab.activations.harvest import OutlierFilter, Part
 from saelab.activations.store import ActivationStore
 from saelab.errors import check_count
 
+_PIECES = 64  # places in the store that a sample is taken from
 BLOCK = 1024  # rows that are read together; blocks come in random order
 
 
@@ -29,9 +32,11 @@ class Reader:
         self.epoch = self.block = self.read = 0
         self.done = False
         self.digest = store.digest
-        self._blocks = [  # shard, first and last row (exclusive)
-            (shard, a, min(a + BLOCK, len(shard)))
-            for shard in store.shards
+        self.empty = 0
+        ends = np.cumsum([len(shard) for shard in store.shards])
+        self._blocks = [  # shard, first and last row (exclusive), rows of the shards before
+            (shard, a, min(a + BLOCK, len(shard)), int(end) - len(shard))
+            for shard, end in zip(store.shards, ends, strict=True)
             for a in range(0, len(shard), BLOCK)
         ]
         self._shuffled = -1, np.empty(0, dtype=np.int64)
@@ -47,8 +52,10 @@ class Reader:
         """The next block."""
         if self.done:
             return []
-        shard, a, b = self._blocks[self._order()[self.block]]
+        shard, a, b, before = self._blocks[self._order()[self.block]]
         acts, place = shard.read(a, b)
+        if int(place[0, 0]) < 0:  # arrays without documents: what is left out is named by its row
+            place = torch.stack([place[:, 0], torch.arange(before + a, before + b, dtype=place.dtype)], 1)
         part = self.outliers([acts[i] for i in self.columns], place)
         self.block += 1
         if self.block == len(self._blocks):
@@ -60,6 +67,14 @@ class Reader:
         if self.limit is not None and self.read >= self.limit:
             self.done = True
         return [part] if len(part[1]) else []
+
+    def sample(self, n: int) -> list[Tensor]:
+        """Up to ``n`` rows spread over the store, (m, d) per hook point, to take sizes from."""
+        size, pieces = len(self.store), min(_PIECES, n, len(self.store))
+        each = max(1, min(n, size) // pieces)
+        starts = [(size - each) * i // max(pieces - 1, 1) for i in range(pieces)]
+        parts = [acts for start in starts for acts, _ in self.store.parts(start, start + each)]
+        return self.outliers.learn([torch.cat([p[i] for p in parts]) for i in self.columns])
 
     def same(self) -> dict[str, Any]:
         """What decides which rows come when: a resumed run must agree in it."""

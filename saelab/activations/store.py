@@ -196,6 +196,7 @@ class ActivationStore:
                 "there is no text: every document was empty, or the iterator was already used up"
             )
         end = {"sha256": source.digest, "dropped": source.outliers.not_finite, "shards": number}
+        end |= {"dropped_at": source.outliers.places["not finite"], "empty": source.empty}
         files.write_json(path / "store.json", meta | {"end": end})
         return cls.open(path)
 
@@ -252,7 +253,7 @@ class ActivationStore:
         >>> sl.ActivationStore.of({"mine": torch.ones(9, 16)}).rows(2, 5).shape
         torch.Size([3, 16])
         """
-        return torch.cat([acts[self._column(hook)] for acts, _ in self._parts(start, stop)])
+        return torch.cat([acts[self._column(hook)] for acts, _ in self.parts(start, stop)])
 
     def where(self, start: int, stop: int) -> Tensor:
         """Document and position in it of these rows: (stop - start, 2) int32; -1 where that is not known.
@@ -262,7 +263,7 @@ class ActivationStore:
         >>> sl.ActivationStore.of({"mine": torch.ones(9, 16)}).where(0, 1).tolist()
         [[-1, -1]]
         """
-        return torch.cat([place for _, place in self._parts(start, stop)])
+        return torch.cat([place for _, place in self.parts(start, stop)])
 
     def verify(self) -> None:
         """Read every shard whole and compare it with its checksum.
@@ -286,7 +287,15 @@ class ActivationStore:
             raise unknown("hook point of this store", hook, self.hooks)
         return 0 if hook is None else self.hooks.index(hook)
 
-    def _parts(self, start: int, stop: int) -> list[Part]:
+    def parts(self, start: int, stop: int) -> list[Part]:
+        """Rows shard by shard: activations of each hook point, and documents with positions.
+
+        Examples
+        --------
+        >>> acts, place = sl.ActivationStore.of({"mine": torch.ones(9, 16)}).parts(2, 5)[0]
+        >>> acts[0].shape, place.shape
+        (torch.Size([3, 16]), torch.Size([3, 2]))
+        """
         if not 0 <= start < stop <= len(self):
             raise SaelabError(f"rows {start}:{stop} of a store with {len(self)} rows")
         parts, first = [], 0

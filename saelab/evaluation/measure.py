@@ -42,6 +42,10 @@ class Sums:
         (m,) number of tokens with 0, 1, 2, … active latents.
     special
         Tokens left out.
+    causal
+        Whether the model predicts a next token.
+    empty
+        Documents without text.
     """
 
     documents: int
@@ -50,6 +54,8 @@ class Sums:
     fires: np.ndarray = field(init=False)
     l0: np.ndarray = field(init=False)
     special: int = 0
+    causal: bool = True
+    empty: int = 0
 
     def __post_init__(self) -> None:
         self.fires, self.l0 = np.zeros(self.d_sae, np.int64), np.zeros(1, np.int64)
@@ -78,7 +84,8 @@ def measure(
     reads = [h for s in sites for h in s.reads]
     places = list(dict.fromkeys([*reads, *(h for w in writes for h in w)]))
     names, document = np.unique(rows.doc, return_inverse=True)
-    all_sums = [Sums(len(names), sae.config.d_sae) for sae in saes]
+    causal = models.predicts_next(model)
+    all_sums = [Sums(len(names), sae.config.d_sae, causal=causal, empty=rows.empty) for sae in saes]
     means = _means(model, rows, list(dict.fromkeys(h for w in writes for h in w)), batch_tokens, bar)
     batch = next(rows.batches(batch_tokens))
     head = Head(model, batch.ids, batch.mask)
@@ -86,7 +93,7 @@ def measure(
         keep = models.valid_mask(model, batch.ids, batch.mask)  # (B, T)
         # scored where the activation is replaced and a token that counts follows: at BOS all runs are the same
         scored = torch.zeros_like(keep)
-        scored[:, :-1] = keep[:, :-1] & keep[:, 1:]
+        scored[:, :-1] = keep[:, :-1] & keep[:, 1:] & causal
         target = batch.ids.roll(-1, 1)[scored]  # (n,)
         clean, found = head.run(batch.ids, batch.mask, scored, capture=places)
         doc = np.broadcast_to(document[batch.row][:, None], batch.ids.shape)  # (B, T)
@@ -102,9 +109,14 @@ def measure(
                 runs[f"{name}{i}"] = _replaced(head, batch, scored, keep, new)
         for i, (site, sums) in enumerate(zip(sites, all_sums, strict=True)):
             recon = _reconstruct(site, sums, found, means, batch.mask, keep, doc)
+            for hook, x in recon.items():
+                models.check_finite(model, f"the SAE's reconstruction at {hook!r}", x, batch.ids, keep)
             runs[f"sae{i}"] = _replaced(head, batch, scored, keep, recon)
         with memory(f"losses at {len(target):,} positions", None, "Take a smaller batch_tokens"):
             each = losses(head, clean, runs, target)
+        lost = torch.zeros(*keep.shape, 1).masked_scatter(scored[..., None], each["ce_clean"].float())
+        # infinite is the loss of a token that the model's logits mask
+        models.check_finite(model, "the loss", lost.nan_to_num(torch.nan, 0.0, 0.0), batch.ids, scored)
         where = doc[scored.numpy()]
         for i, (site, sums) in enumerate(zip(sites, all_sums, strict=True)):
             place = writes.index(tuple(site.writes))

@@ -63,7 +63,7 @@ def probe_loss(
     ['even']
     """
     s = sample(model, sae, rows, labels, concepts=concepts, examples=examples, seed=seed)
-    normed = sae.normalize(s.x.to(sae.W_enc))[0]  # (n, d_in)
+    normed = sae.normalize(s.x.to(sae.W_enc.device))[0]  # (n, d_in)
     lines = []
     for task in tqdm(s.tasks, desc="probe", disable=not progress, leave=False):
         latent = _best(normed, sae.W_enc, task)

@@ -139,7 +139,7 @@ def show(value: Any) -> str:
 def report(sae: SAE, sums: Sums, vocabulary: int, notes: Iterable[str] = ()) -> Report:
     """The report of what was measured; ``vocabulary`` is the number of logits."""
     total = {name: values.sum() for name, values in sums.per_document.items()}
-    found = {name: None if np.isnan(v) else float(v) for name, v in ratios(total).items()}
+    found = {name: float(v) if np.isfinite(v) else None for name, v in ratios(total).items()}
     intervals = of_sums(sums.per_document, ratios)
     n, m = int(total["n"]), int(total["predictions"])
     by_hook = {name[1:]: found.pop(name) for name in list(found) if name[0] == "@"}
@@ -148,23 +148,29 @@ def report(sae: SAE, sums: Sums, vocabulary: int, notes: Iterable[str] = ()) -> 
         values={name: values[name] for name in BY_NAME},
         d_sae=sae.config.d_sae, tokens=n, excluded=sums.special, predictions=m, documents=sums.documents,
         hook=sae.config.hook_in, hook_out=sae.config.hook_out,
-        notes=(*notes, *_notes(found, total, m, sums.documents, vocabulary)), sae=sae_digest(sae),
-        intervals={k: v for k, v in intervals.items() if k in found and sums.documents >= BY_NAME[k].least},
+        notes=(*notes, *_notes(found, total, m, sums, vocabulary)), sae=sae_digest(sae),
+        intervals={
+            k: v for k, v in intervals.items() if found.get(k) is not None and sums.documents >= BY_NAME[k].least
+        },
         by_hook=by_hook, density=sums.fires / n,
     )  # fmt: skip
 
 
 def _notes(
-    value: Mapping[str, float | None], total: Mapping[str, Any], m: int, documents: int, vocabulary: int
+    value: Mapping[str, float | None], total: Mapping[str, Any], m: int, sums: Sums, vocabulary: int
 ) -> list[str]:
     notes = []
-    if value["explained_variance"] is None:
+    if not np.isfinite([total["err2"], total["var2"], total["x2"]]).all():
+        notes.append("explained variance is undefined: the squares of these activations are beyond float32")
+    elif value["explained_variance"] is None:
         notes.append("explained variance is undefined: the activations do not vary")
     elif value["explained_variance"] < 0:
         notes.append(
             "worse than predicting the mean: is this the hook point and scale the SAE was trained on?"
         )
-    if m == 0:
+    if m == 0 and not sums.causal:
+        notes.append("the losses are undefined: this model is an encoder and predicts no next token")
+    elif m == 0:
         notes.append("the losses are undefined: every row is one token long, there is no next token")
     if m and (value["ce_clean"] or 0.0) > math.log(vocabulary):
         notes.append(
@@ -172,12 +178,17 @@ def _notes(
             f"ln {vocabulary:,} = {math.log(vocabulary):.3g}): are these tokens of its own tokenizer, and is it trained?"
         )
     for run in ("zero", "mean") if m else ():
-        if value[f"loss_recovered_{run}"] is None:
+        if not np.isfinite([total["ce_clean"], total["ce_sae"], total[f"ce_{run}"]]).all():
+            notes.append(f"loss recovered against {run} ablation is undefined: a loss is not finite")
+        elif value[f"loss_recovered_{run}"] is None:
             notes.append(
                 f"loss recovered against {run} ablation is undefined: that ablation does not change the loss"
             )
         elif total[f"ce_{run}"] < total["ce_clean"]:
             notes.append(f"{run} ablation lowers the loss: loss recovered against it says little")
+    if sums.empty:
+        notes.append(f"{sums.empty:,} documents have no text")
+    documents = sums.documents
     if documents < LEAST:
         notes.append(f"there are no intervals: they take {LEAST} documents, and these are {documents}")
     elif without := [m for m in METRICS if m.least > documents]:

@@ -15,7 +15,7 @@ from saelab.display import table_html
 from saelab.errors import SaelabError, check_count, check_latent
 from saelab.identity import check_pair, noted
 from saelab.interventions.passes import watched
-from saelab.interventions.sites import hook_points, sum_into
+from saelab.interventions.sites import hook_points, sum_into, warn_if_long
 from saelab.interventions.steering import attach, steer
 from saelab.models import HookedModel
 from saelab.models.lens import kl_divergence, residual_direction
@@ -71,7 +71,8 @@ class Effects:
         return f"Effects of ablating latent {self.latent}\n{self.frame}"
 
     def _repr_html_(self) -> str:
-        order = np.argsort(-np.nan_to_num(self.frame["loss_diff"].abs().to_numpy()), kind="stable")
+        by = "kl" if self.frame["loss_diff"].isna().all() else "loss_diff"
+        order = np.argsort(-np.nan_to_num(self.frame[by].abs().to_numpy()), kind="stable")
         caption = f"Latent {self.latent} ablated: the positions where it matters most, of {len(self)}"
         return table_html(caption, self.frame.iloc[order[:20]], float_format="{:.4g}".format)
 
@@ -89,6 +90,7 @@ def effects(
     """What changes at each position of a text when one latent is ablated everywhere in it.
 
     Two full forward passes, the second with the latent at 0 and all else, the error term included, as it was.
+    An encoder (BERT) predicts no next token: its losses are NaN, and KL is that of what it says at each position.
     What a row shows may come from the latent at that position or, through attention, at any earlier one.
 
     Parameters
@@ -126,6 +128,7 @@ def effects(
     mismatch = check_pair(model, sae)
     latent, top = check_latent(latent, sae.config.d_sae), check_count("top", top, 0)
     ids = torch.tensor([models.one_text(model, text, bos=sae.config.bos)])  # (1, T)
+    warn_if_long(sae, ids.shape[1])
     written = _residual_write(model, sae, latent) if direct else None  # (d_model)
     with models.lock(model), torch.no_grad():
         with attach(model, sae, error=True) as spliced:
@@ -143,6 +146,8 @@ def effects(
                 without["direct_"] = _logp(model, ids)
     listed, special_ids = ids[0].tolist(), models.special_ids(model)
     tokens, loss = models.token_labels(model, listed), _loss(clean, ids[0])
+    if not models.predicts_next(model):
+        loss = torch.full_like(loss, torch.nan)
     columns = {
         "position": np.arange(len(tokens)),
         "token": tokens,
@@ -165,7 +170,9 @@ def effects(
 
 def _logp(model: HookedModel, ids: Tensor) -> Tensor:
     """(1, T) -> (T, V) log-probabilities of the next token."""
-    return models.forward(model, ids)[0].float().log_softmax(-1).cpu()
+    logp = models.forward(model, ids).float().log_softmax(-1).cpu()  # (1, T, V)
+    models.check_finite(model, "the logits", logp.amax(-1, keepdim=True), ids)
+    return logp[0]
 
 
 def _loss(logp: Tensor, ids: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ from saelab.errors import SaelabError, check_count
 from saelab.identity import check_pair, noted
 from saelab.interventions.ablation import allowed, output_scale
 from saelab.interventions.passes import Pass, watched
-from saelab.interventions.sites import SAEAtHook, sum_into
+from saelab.interventions.sites import SAEAtHook, sum_into, warn_if_long
 from saelab.interventions.steering import attach
 from saelab.models import HookedModel
 from saelab.sae import SAE, Codes
@@ -107,7 +107,7 @@ def attribute(
     position
         Where the prediction is read; −1 is the text's end.
     metric
-        Instead: ``f(logits (T, V) float32) -> scalar``.
+        Instead: ``f(logits (T, V) float32) -> scalar``. An encoder (BERT) predicts no next token and needs one.
     check
         How many latents to ablate; 0 for none.
     special
@@ -123,7 +123,10 @@ def attribute(
     """
     mismatch = check_pair(model, sae)
     check, batch = check_count("check", check, 0), check_count("batch", batch)
+    if metric is None:
+        models.check_predicts(model, "the probability of a next token (give a metric of your own)")
     ids = torch.tensor([models.one_text(model, text, bos=sae.config.bos)])  # (1, T)
+    warn_if_long(sae, ids.shape[1])
     length = ids.shape[1]
     if not -length <= position < length:
         raise SaelabError(f"position {position} is outside the text's {length} tokens")
@@ -131,7 +134,9 @@ def attribute(
     other = _one_token(model, versus, "versus")
     with models.lock(model):
         with torch.no_grad(), attach(model, sae, error=True) as spliced:
-            likely = int(models.forward(model, ids)[0, position].argmax())
+            logits = models.forward(model, ids)  # (1, T, V)
+            models.check_finite(model, "the logits", logits.amax(-1, keepdim=True), ids)
+            likely = int(logits[0, position].argmax())
         codes = spliced.codes
         if metric is None:
             metric, name = _token_metric(model, likely if goal is None else goal, other, position)

@@ -30,6 +30,7 @@ from saelab.display import escape
 from saelab.errors import SaelabError, check_count, check_model, unknown
 from saelab.identity import meet
 from saelab.interventions.edits import Intervention
+from saelab.interventions.sites import warn_if_long
 from saelab.interventions.steering import Steering, interventions, paired, steer
 from saelab.models import HookedModel
 from saelab.models.load import repair
@@ -209,16 +210,18 @@ def generate(
     (5, True)
     """
     check_model(model)
+    models.check_predicts(model, "generation")
     _check_keywords(steering)
-    if sae is not None:
-        for one, _ in paired(sae):
-            meet(model, one)
-    elif edits is not None or steering:
+    pairs = [] if sae is None else paired(sae)
+    for one, _ in pairs:
+        meet(model, one)
+    if sae is None and (edits is not None or steering):
         raise SaelabError("edits need the sae whose latents they change")
     max_new_tokens, n = check_count("max_new_tokens", max_new_tokens), check_count("n", n)
     pick = _Picker(model, n, seed, temperature, top_k)
     ids = prompt_ids(model, sae, prompt, max_new_tokens, bos)
-    end = model.tokenizer.eos_token_id if stop_at_end else None
+    warn_if_long([s for s, _ in pairs], len(ids) + max_new_tokens)
+    end = models.eos_id(model) if stop_at_end else None
     steered = contextlib.nullcontext("")
     if sae is not None and not (edits is None and isinstance(sae, SAE)):
         steered = steer(model, sae, edits, **{"prompt_tokens": len(ids), **steering})

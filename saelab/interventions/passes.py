@@ -12,7 +12,7 @@ import contextlib
 import functools
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from saelab import models
 from saelab.errors import HookError, SaelabError
 from saelab.models import HookedModel
 from saelab.models.load import repair
+from saelab.sae import SAE
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,6 +151,21 @@ def watched(
     silent = [h for h in hooks if not watch.fired[h]]
     if silent:
         raise HookError(f"hook point {silent[0]!r} never fired: no pass inside the block reached it")
+
+
+@contextlib.contextmanager
+def text_begins(model: HookedModel, saes: Sequence[SAE]) -> Iterator[None]:
+    """Let text that the model itself tokenizes begin as the rows did that these SAEs were trained on."""
+    wanted = {sae.config.bos for sae in saes}
+    before = getattr(model.cfg, "default_prepend_bos", None)
+    if before is None or len(wanted) != 1:
+        yield
+        return
+    model.cfg.default_prepend_bos = wanted.pop()
+    try:
+        yield
+    finally:
+        model.cfg.default_prepend_bos = before
 
 
 def read_pass(model: HookedModel, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pass:

@@ -119,7 +119,7 @@ class EditRunner(SAEAtHook):
         like = torch.empty(0, device=self.sae.W_dec.device, dtype=torch.promote_types(x.dtype, torch.float32))
         old = unit = None  # (n, latents that are read), (n, 1)
         if self.needs_input:
-            rows, stats = self.sae.normalize(self.input(on).to(self.sae.W_dec.dtype))
+            rows, stats = self.sae.normalize(self.input(on))
             old = self._activations(rows) if self.place else None
             old = None if old is None else old.to(like)
             if self.sae.config.normalize in PER_ROW and stats is not None:

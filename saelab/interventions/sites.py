@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
@@ -77,6 +78,24 @@ def hook_points(hook: str) -> tuple[str, ...]:
     if not hook:
         raise SaelabError("this SAE does not say which hook point it belongs to; set hook_in in its config")
     return tuple(hook.split("+"))
+
+
+def unseen(sae: SAE, n: int) -> str:
+    """What to say of ``n`` tokens where the SAE was trained on shorter rows, else nothing."""
+    own = sae.config.context
+    if own is None or n <= own:
+        return ""
+    return (
+        f"the text has {n} tokens and this SAE was trained on rows of at most {own}: it has seen no activation "
+        f"from position {own} on"
+    )
+
+
+def warn_if_long(saes: SAE | Sequence[SAE], n: int) -> None:
+    """Warn the caller's caller of :func:`unseen`, once."""
+    notices = [unseen(sae, n) for sae in ([saes] if isinstance(saes, SAE) else saes)]
+    if notice := max(notices, default="", key=len):
+        warnings.warn(notice, stacklevel=3)
 
 
 AnySite = TypeVar("AnySite", bound=SAEAtHook)

@@ -17,10 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saelab import identity
+from saelab import identity, models
 from saelab.errors import SaelabError, check_model, check_sae
 from saelab.interventions.edits import Edit, Intervention
-from saelab.interventions.passes import Pass, Watch, watched
+from saelab.interventions.passes import Pass, Watch, text_begins, watched
 from saelab.interventions.runner import EditRunner
 from saelab.interventions.sites import EditSchedule, SAEAtHook, by_hook
 from saelab.models import HookedModel
@@ -158,7 +158,7 @@ def steer(
         steering.edited += sum(runner.plan(p, watch) for runner in runners)
 
     hooks = by_hook(runners, lambda runner, hook, x, p: runner.change(hook, x))
-    with watched(model, hooks, begin) as watch:
+    with text_begins(model, [s for s, _ in pairs]), watched(model, hooks, begin) as watch:
         steering.fired = watch.fired
         yield steering
     planned.check_reached()
@@ -249,7 +249,10 @@ def attach(
         part = site.slices[hook]
         site.check_width(hook, x, part.stop - part.start)
         if site not in spliced:
-            codes = replace(site.sae.encode_sparse(site.input(None)), lead=tuple(x.shape[:2]))
+            inputs = site.input(None)  # (B * T, d_in)
+            if site.x is not None and not site.crosscoder:  # whose own pass has looked
+                models.check_finite(model, f"hook point {site.reads[0]!r}", site.x, p.ids, p.real)
+            codes = replace(site.sae.encode_sparse(inputs), lead=tuple(x.shape[:2]))
             state.all_codes[sites.index(site)] = codes
             spliced[site] = _spliced(site.sae, codes, edit, error)
         new = spliced[site]
@@ -260,7 +263,7 @@ def attach(
         new = new if error else new - x.to(new.dtype)
         return torch.where(on[..., None], new, torch.zeros_like(new))
 
-    with watched(model, by_hook(sites, write), begin) as watch:
+    with text_begins(model, [s.sae for s in sites]), watched(model, by_hook(sites, write), begin) as watch:
         state.fired = watch.fired
         yield state
 

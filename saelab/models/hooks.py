@@ -176,6 +176,8 @@ def run_to_hooks(
     ids: Int[Tensor, "batch position"],
     hooks: Sequence[str],
     mask: Bool[Tensor, "batch position"] | None = None,
+    *,
+    finite: bool = True,
 ) -> dict[str, Float[Tensor, "batch position _"]]:
     """Activations at ``hooks``, computing nothing behind the last of them (no logits).
 
@@ -186,6 +188,8 @@ def run_to_hooks(
     mask
         (batch, position) bool, True where a token is real; None when all are. What is returned where it is
         False has no meaning.
+    finite
+        Refuse activations that are NaN or infinite where ``mask``; False gives them as they are.
 
     Returns
     -------
@@ -196,6 +200,8 @@ def run_to_hooks(
     ------
     HookError
         If a name is unknown, a hook did not fire, or a hook point has no (batch, position, width) tensor.
+    SaelabError
+        If an activation is not finite; with hook point, token and text.
 
     >>> found = sl.models.run_to_hooks(model, torch.tensor([[0, 5, 7]]), ["blocks.0.hook_resid_post"])
     >>> found["blocks.0.hook_resid_post"].shape
@@ -230,7 +236,44 @@ def run_to_hooks(
     for name, x in found.items():
         if x.ndim != 3 or x.shape[:2] != ids.shape:  # attention patterns, token ids
             raise HookError(f"hook point {name!r} has no activations of shape (batch, position, width)")
+        if finite:
+            check_finite(model, f"hook point {name!r}", x, ids, mask)
     return found
+
+
+def check_finite(
+    model: HookedModel,
+    place: str,
+    x: Float[Tensor, "batch position _"],
+    ids: Int[Tensor, "batch position"],
+    mask: Bool[Tensor, "batch position"] | None = None,
+) -> None:
+    """Refuse numbers of the model that are NaN or infinite at a real token.
+
+    Raises
+    ------
+    SaelabError
+        Names ``place``, the first such token, its position and the text's beginning.
+
+    >>> sl.models.check_finite(model, "the logits", torch.zeros(1, 2, 3), torch.tensor([[0, 5]]))
+    """
+    if x.sum(dtype=torch.promote_types(x.dtype, torch.float32)).isfinite():  # one number to wait for
+        return
+    bad = ~x.isfinite().all(-1)  # (B, T)
+    bad = bad if mask is None else bad & mask.to(bad.device)
+    if not bad.any():
+        return
+    row, position = bad.nonzero()[0].tolist()
+    value = float(x[row, position][~x[row, position].isfinite()][0])
+    text, numbers = getattr(model.tokenizer, "decode", str), ids[row].tolist()
+    token, dtype = text(numbers[position : position + 1]), next(model.parameters()).dtype
+    cure = (
+        "load the model with dtype='bfloat16' or 'float32'" if dtype == torch.float16 else "check its weights"
+    )
+    raise SaelabError(
+        f"{place} of model {model_name(model)!r} is {value} at position {position} ({token!r}) "
+        f"of the text that begins {text(numbers[:16])[:60]!r}; the model runs in {str(dtype)[6:]}: {cure}"
+    )
 
 
 def forward(
@@ -283,10 +326,31 @@ def _call(model: HookedModel, ids: Tensor, mask: Tensor | None) -> Tensor:
         return model(ids.to(here), **options)
 
 
+def check_predicts(model: HookedModel, what: str) -> None:
+    """Refuse ``what`` for a model that sees the following tokens, such as BERT.
+
+    >>> sl.models.check_predicts(model, "generation")
+    """
+    if not predicts_next(model):
+        raise SaelabError(
+            f"{what} is undefined: model {model_name(model)!r} is an encoder, which sees the tokens on both sides "
+            "and predicts no next one"
+        )
+
+
+def predicts_next(model: HookedModel) -> bool:
+    """Whether a position sees only what comes before it, so that it predicts the next token.
+
+    >>> sl.models.predicts_next(model)
+    True
+    """
+    return getattr(model.cfg, "attention_dir", "causal") != "bidirectional"
+
+
 def hook_width(model: HookedModel, hook: str) -> int:
     """Width (d) of the activations at a hook point, found by running one token.
 
     >>> sl.models.hook_width(model, "blocks.0.mlp.hook_post")
     64
     """
-    return run_to_hooks(model, torch.tensor([[0]]), [hook])[hook].shape[-1]
+    return run_to_hooks(model, torch.tensor([[0]]), [hook], finite=False)[hook].shape[-1]

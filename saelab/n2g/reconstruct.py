@@ -152,6 +152,7 @@ def simulated_loss(
     (True, 1)
     """
     check_index(index, "simulated_loss(index, graphs)", old)
+    models.check_predicts(index.model, "a simulated loss") if index.model is not None else None
     model, sae = model_and_sae(index, model, sae)
     mismatch = meet(index, model, sae, *graphs.values())
     c = corpus(index, _checked_seed(sae, graphs))

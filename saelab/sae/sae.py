@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from saelab import identity
 from saelab.display import facts_html
-from saelab.errors import SaelabError, check_dtype, memory
+from saelab.errors import DTYPES, SaelabError, check_dtype, memory
 from saelab.sae import folding, ops, saving
 from saelab.sae.archs import ARCHS
 from saelab.sae.codes import Codes, Stats
@@ -95,23 +96,30 @@ class SAE(nn.Module):
     def normalize(self, x: Tensor) -> tuple[Tensor, Stats | None]:
         """(rows, d_in) -> the input as the encoder wants it, and (shift, scale) to undo it on the output.
 
+        Sizes are taken in float32 at least: in float16 the square of 256 is infinite.
+
         Examples
         --------
         >>> x, stats = sae.normalize(torch.ones(3, sae.config.d_in))
         >>> x.shape, stats
         (torch.Size([3, 16]), None)
         """
+        own = self.W_enc.dtype
         if self.config.normalize == "none":
-            return x, None
+            return x.to(own), None
+        x = x.to(torch.promote_types(own, torch.float32))
         if self.config.normalize == "scale":
-            return x * self._input_scale(x), self._scale_stats(len(x), x)
+            return (x * self._input_scale(x)).to(own), self._scale_stats(len(x), x)
         if self.config.normalize == "constant_norm":
             size = x.norm(dim=-1, keepdim=True) / x.shape[1] ** 0.5  # (rows, 1)
-            return x / size.clamp_min(1e-12), (torch.zeros_like(size), size)  # a row of zeros stays one
+            return (x / size.clamp_min(1e-12)).to(own), (
+                torch.zeros_like(size),
+                size,
+            )  # a row of zeros stays one
         mean = x.mean(-1, keepdim=True)  # (rows, 1)
         # unbiased, and eps only on the way in: as in the code released with Gao et al. 2024
         std = ((x - mean).square().sum(-1, keepdim=True) / max(x.shape[1] - 1, 1)).sqrt()  # (rows, 1)
-        return (x - mean) / (std + 1e-5), (mean, std)
+        return ((x - mean) / (std + 1e-5)).to(own), (mean, std)
 
     def normalize_target(self, y: Tensor) -> Tensor:
         """(rows, d_out) activations at ``hook_out`` -> what the decoder is to give, before it is undone.
@@ -158,7 +166,7 @@ class SAE(nn.Module):
                 f"this SAE reads {self.config.hook_in or 'an unnamed hook point'}"
             )
         # the one place where activations of a model on another device come to the SAE; models.hooked takes them back
-        return x.reshape(-1, self.config.d_in).to(self.W_enc.device, self.W_enc.dtype)  # (rows, d_in)
+        return x.reshape(-1, self.config.d_in).to(self.W_enc.device)  # (rows, d_in)
 
     def _memory(self, x: Tensor) -> AbstractContextManager[None]:
         rows = x.numel() // max(self.config.d_in, 1)
@@ -200,7 +208,8 @@ class SAE(nn.Module):
             return Codes.from_topk(values, indices, lead, self.config.d_sae, stats, skip)
 
     def decode(self, codes: Codes | Tensor, stats: Stats | None = None, skip: Tensor | None = None) -> Tensor:
-        """Latents -> reconstruction (\\*, d_out), in the units of the original input.
+        """Latents -> reconstruction (\\*, d_out), in the units of the original input; in float32 at least where
+        the input was normalized, as its size need not fit the SAE's own number format.
 
         Dense latents of an SAE that normalizes each row need ``stats`` from :meth:`normalize`, and those of
         an SAE with a skip path need ``skip`` (rows, d_out); codes of :meth:`encode_sparse` bring both
@@ -223,7 +232,7 @@ class SAE(nn.Module):
                     "this SAE normalizes each row: decode needs the row's stats, or codes of encode_sparse"
                 )
             if self.config.normalize == "scale" and stats is None:
-                stats = self._scale_stats(len(flat), flat)
+                stats = self._scale_stats(len(flat), flat.to(torch.promote_types(flat.dtype, torch.float32)))
             out = flat @ self.W_dec + self.b_dec  # (rows, d_out)
         if self.config.skip and skip is None:
             raise SaelabError("this SAE has a skip path: decode the codes of encode_sparse, or give skip")
@@ -242,6 +251,14 @@ class SAE(nn.Module):
         _, stats = self.normalize(self._flat(x))
         scale = self.W_dec.new_ones(x[..., 0].numel(), 1) if stats is None else stats[1]
         return scale.reshape(*x.shape[:-1], 1)
+
+    def _apply(self, fn: Any, recurse: bool = True) -> SAE:
+        """What ``to``, ``half`` and the like do: the configuration says which number format the weights are in."""
+        super()._apply(fn, recurse)
+        name = str(self.W_dec.dtype).removeprefix("torch.")
+        if name != self.config.dtype and name in DTYPES:
+            self.config = replace(self.config, dtype=name)
+        return self
 
     def forward(self, x: Tensor) -> SAEOutput:
         """(\\*, d_in) -> :class:`SAEOutput`; for a transcoder, ``error`` has no meaning and is refused.
@@ -270,7 +287,7 @@ class SAE(nn.Module):
         torch.Size([64, 1])
         """
         widths = self.config.widths or (self.W_dec.shape[1],)
-        return torch.stack([w.norm(dim=1) for w in self.W_dec.split(list(widths), dim=1)], 1)
+        return torch.stack([w.float().norm(dim=1) for w in self.W_dec.split(list(widths), dim=1)], 1)
 
     def fold(self) -> SAE:
         """A copy that does the same without ``normalize="scale"``; see :func:`saelab.sae.folding.scale`.

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from saelab import files
-from saelab.errors import SaelabError
+from saelab.errors import SaelabError, check_dtype
 
 if TYPE_CHECKING:
     from saelab.sae.sae import SAE
@@ -28,6 +28,9 @@ def save(sae: SAE, folder: str | Path, *, store: torch.dtype | None = None) -> P
     folder = Path(folder).expanduser()
     if folder.is_file():
         raise SaelabError(f"{folder} is a file; an SAE is saved as a folder")
+    check_dtype(
+        str(store or sae.W_dec.dtype).removeprefix("torch.")
+    )  # of another one the loaded SAE would be rounded
     tensors = {name: p.to(store or p.dtype) for name, p in sae.named_parameters()}
     config = sae.config.to_dict()
     # weights first: a folder with a config but no weights must not look whole

@@ -31,6 +31,8 @@ def keep(run: Run, trainer: Trainer, spec: SAESpec, ended: bool) -> None:
         "steps": trainer.done,
         "variance": trainer.variance,
         "data": {"sample_sha256": run.sample_digest, "epochs": source.epoch + 1, "sha256": source.digest},
+        "left_out": source.outliers.places
+        | {"empty texts": source.empty},  # [document, position], the first of each
         "versions": versions | {"saelab": __version__, "python": platform.python_version()},
         "identity": run.identity,
         **({} if spec.init is None else {"init": finetune.origin(spec.init)}),
@@ -48,6 +50,8 @@ def _notes(run: Run, trainer: Trainer) -> list[str]:
     found = source.outliers
     if found.not_finite:
         notes.append(f"{found.not_finite:,} rows were left out: not finite")
+    if source.empty:
+        notes.append(f"{source.empty:,} texts are empty or None")
     if found.too_large:
         notes.append(f"{found.too_large:,} rows were left out: norm above {found.outlier:g} times the median")
     return notes

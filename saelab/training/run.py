@@ -194,7 +194,17 @@ class Run:
 
     def _begin(self) -> None:
         """Make the SAEs from the first activations."""
-        first = self.buffer.peek(8192)
+        source, wanted = self.buffer.source, min(8192, self.budget)
+        first = source.sample(wanted)
+        if not first or len(first[0]) < 2:
+            first = self.buffer.peek(wanted)
+            self.notes.append("sizes are of the first rows: texts that are read once have no sample of all")
+        if (not first or len(first[0]) < 2) and source.outliers.not_finite:
+            where = source.outliers.places["not finite"][0]
+            raise SaelabError(
+                f"no row at {', '.join(self.hooks)} can be used: {source.outliers.not_finite:,} are not finite, the "
+                f"first at document {where[0]}, position {where[1]}"
+            )
         if not first or len(first[0]) < 2:
             raise SaelabError(
                 "there is no text to train on: the texts are empty, or the iterator was already used up"

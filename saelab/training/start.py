@@ -57,7 +57,7 @@ def initialize(
     ``sample`` (n, d_in), ``target`` (n, d_out) are in the model's units.
     """
     c, options = sae.config, options or Options()
-    x, _ = sae.normalize(sample.to(sae.W_dec.dtype))  # (n, d_in)
+    x, _ = sae.normalize(sample)  # (n, d_in)
     y = x if target is None else sae.normalize_target(target)  # (n, d_out)
     generator = torch.Generator().manual_seed(seed)
     directions = torch.randn(c.d_sae, c.d_in, generator=generator)  # (d_sae, d_in)

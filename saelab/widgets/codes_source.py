@@ -10,6 +10,7 @@ import numpy as np
 from saelab import models
 from saelab.errors import SaelabError
 from saelab.identity import check_pair, meet
+from saelab.interventions.sites import unseen
 from saelab.models import HookedModel
 from saelab.widgets.tokens import TokenText
 
@@ -26,6 +27,7 @@ class CodesSource:
         self.model, self.sae, self.index = model, sae, index
         self.texts: list[TokenText] = []
         self.codes: list[Any] = []
+        self.notice = ""  # of a text longer than the SAE's training rows
 
     def run(self, texts: models.Texts) -> None:
         import torch
@@ -36,12 +38,13 @@ class CodesSource:
         rows = [models.one_text(self.model, [t], bos=bos) for t in models.each_text(texts)]
         if not rows:
             raise SaelabError("there is no text: texts is empty; give a string or a list of them")
+        self.notice = max((unseen(self.sae, len(ids)) for ids in rows), key=len)
         hooks = self.sae.config.hooks  # a crosscoder reads several, side by side
         for ids in rows:
             with models.lock(self.model), torch.no_grad():
                 found = models.run_to_hooks(self.model, torch.tensor([ids]), hooks)
                 x = torch.cat([found[h][0] for h in hooks], dim=-1)  # (T, d_in)
-                self.codes.append(self.sae.encode_sparse(x.to(self.sae.W_enc)))
+                self.codes.append(self.sae.encode_sparse(x.to(self.sae.W_enc.device)))
             self.texts.append(TokenText.of_model(self.model, ids))
 
     def to_frame(self) -> pd.DataFrame:

@@ -207,6 +207,7 @@ def plain_lines(effects: Effects) -> list[str]:
             if share > 0.02
             else f"<span>{escape(piece)}</span>"
         )
+    undefined = bool(data["loss_diff"].isna().all())  # one token, or an encoder
     lines = [f'<bdi style="display:block;{MONO}" dir="auto">{"".join(pieces)}</bdi>']
     for i in np.argsort(-np.abs(change), kind="stable")[:5]:
         if change[i]:
@@ -215,6 +216,11 @@ def plain_lines(effects: Effects) -> list[str]:
                 f"{int(i)} {escape(repr(row['token']))} before {escape(repr(row['next']))}: loss difference "
                 f"{change[i]:+.3g}, KL {row['kl']:.3g}; up {_said(row['up'])}; down {_said(row['down'])}"
             )
+    if undefined:
+        return [
+            f"<b>Latent {effects.latent} ablated</b>: the loss is undefined, no next token is predicted",
+            *lines,
+        ]
     about = (
         f"<b>Latent {effects.latent} ablated</b>: loss without it minus loss with it (nats), about the token "
         f"after each; orange where it helps, blue where it harms, at most {high:.3g}"

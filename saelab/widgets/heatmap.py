@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
@@ -313,6 +314,8 @@ def heatmap(
     source = CodesSource(model, sae, index)
     wanted = [] if latents is None else check_latents(latents, sae.config.d_sae)
     source.run(texts)
+    if source.notice:
+        warnings.warn(source.notice, stacklevel=2)
     wanted = wanted or source.strongest()
     shown = ActivationHeatmap(
         source.texts, source.columns(wanted), wanted, percentiles=source.percentiles(wanted),

@@ -63,6 +63,7 @@ class Prompt:
             {
                 "prompt": text,
                 "text": shown.to_dict(),
+                "notice": source.notice,
                 "strongest": strongest,
                 "labels": {i: name for i, name in named.items() if name},
             }

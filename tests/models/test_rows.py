@@ -236,7 +236,9 @@ def test_C18_rows_begin_with_one_bos_or_none(tiny):
 
 def test_C14_what_counts_goes_by_id_not_by_column():
     pad, bos, a, b, c, d = range(6)
-    model = SimpleNamespace(tokenizer=SimpleNamespace(all_special_ids=[pad, bos]))
+    model = SimpleNamespace(
+        tokenizer=SimpleNamespace(all_special_ids=[pad, bos]), cfg=SimpleNamespace(d_vocab=9)
+    )
     ids = torch.tensor([[pad, pad, bos, a, b], [bos, a, b, c, d], [bos, a, bos, b, c]])
     keep = models.valid_mask(model, ids)
     assert keep.tolist() == [[0, 0, 0, 1, 1], [0, 1, 1, 1, 1], [0, 1, 0, 1, 1]]
@@ -248,7 +250,7 @@ def test_C14_what_counts_goes_by_id_not_by_column():
 
 
 def test_valid_mask_without_special_tokens():
-    model = SimpleNamespace(tokenizer=SimpleNamespace(all_special_ids=[]))
+    model = SimpleNamespace(tokenizer=SimpleNamespace(all_special_ids=[]), cfg=SimpleNamespace(d_vocab=9))
     assert models.valid_mask(model, torch.tensor([[0, 1]])).all()
     assert models.valid_mask(model, np.array([0, 1])).all()
 

@@ -215,7 +215,7 @@ def test_a_prompt_that_was_replaced_is_not_run(tiny, index, latent, monkeypatch)
 def test_a_prompt_that_cannot_be_run_is_a_message(index, latent):  # C66
     w = LatentDashboard(index, latent)
     tried(w, "x " * 200)
-    assert "the model's context is 32" in w.error["message"]
+    assert "the model's context 32" in w.error["message"]
     assert tried(w, "fox")["prompt"] == "fox"
     assert w.error == {}
     bare = sl.LatentIndex.open(index.path).dashboard(latent)

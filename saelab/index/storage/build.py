@@ -192,7 +192,7 @@ def _encode_batch(
         return token, token, token, np.zeros(0, np.float32)
     with models.lock(model), torch.no_grad():
         hooks = sae.config.hooks  # a crosscoder reads several, side by side
-        found = models.run_to_hooks(model, batch.ids, hooks, batch.mask)
+        found = models.run_to_hooks(model, batch.ids, hooks, batch.mask, finite=False)
         place = torch.from_numpy(np.flatnonzero(keep)).to(
             found[hooks[0]].device
         )  # (m,) a mask would be waited for
@@ -203,11 +203,10 @@ def _encode_batch(
             strong = value > threshold
             counts = torch.bincount(codes.rows()[strong], minlength=len(x))
             latent, value = latent[strong], value[strong]
+        # whether all is finite comes with the counts: asked for by itself it would be one more wait
         counts = torch.cat([counts, x.isfinite().all().to(counts)[None]]).cpu().numpy()
-    if not counts[-1]:
-        raise SaelabError(
-            f"activations at {sae.config.hook_in!r} hold NaN or infinity; load the model in float32 or bfloat16"
-        )
+    for hook in () if counts[-1] else hooks:
+        models.check_finite(model, f"hook point {hook!r}", found[hook], batch.ids, torch.from_numpy(keep))
     return token, counts[:-1], latent.cpu().numpy(), value.cpu().numpy()
 
 

@@ -70,7 +70,8 @@ class Vocab:
             self.bytes_of(int(ids[(ids < 0) | (ids >= len(self))][0]))  # says which
         for i in np.unique(ids[kind[ids] == 0]).tolist():
             piece = self.bytes_of(i)
-            text = label[i] = piece.decode("utf-8", "backslashreplace")
+            text = piece.decode("utf-8", "backslashreplace")
+            label[i] = text or f"<id {i}>"  # without it all tokens that have no text look alike
             kind[i] = 1 if piece and text.encode() == piece else 2  # last: another thread may be reading
         return ids
 
