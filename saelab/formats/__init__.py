@@ -33,7 +33,7 @@ def load_sae(
     format: str | None = None,
     sae_id: str | None = None,
     given: dict[str, Any] | None = None,
-    ignore: Iterable[str] = (),
+    ignore: Iterable[str] | None = None,
     model: HookedModel | None = None,
     check: bool = True,
     device: str | None = None,
@@ -90,10 +90,12 @@ def load_sae(
     number_format = check_dtype(dtype) if dtype is not None else None
     here = models.device(model) if device is None and model is not None else check_device(device or "cpu")
     given = check_given(given or {})
-    left_out = (ignore,) if isinstance(ignore, str) else tuple(ignore)
+    left_out = (ignore,) if isinstance(ignore, str) else ignore or ()
+    if not isinstance(left_out, Iterable) or not all(isinstance(key, str) for key in left_out):
+        raise SaelabError(f"ignore is names of keys, such as ('foo',); got {ignore!r:.80}")
     name = str(bundled.ZOO_SAE if str(source) == "zoo" else source)
     place = hub.locate(name, sae_id, revision, token)
-    src = SAEFiles(place.path, given, place.hint, place.listed, place.fetched, left_out)
+    src = SAEFiles(place.path, given, place.hint, place.listed, place.fetched, tuple(left_out))
     named = format or place.form
     reader = FORMATS[named] if named is not None else _detect(src)
     room = memory(f"{src} is loaded", None, "Load it with dtype='bfloat16', or an SAE of fewer latents")
