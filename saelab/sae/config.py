@@ -58,9 +58,7 @@ class SAEConfig:
     bos: bool = True  # whether rows began with BOS in training; every use of the SAE follows it
     context: int | None = None  # tokens per row in training
     dtype: str = "float32"
-    split_bias: bool = (
-        False  # half precision: x W_enc is rounded once before b_enc is added, as some libraries do
-    )
+    split_bias: bool = False  # in half precision x W_enc is rounded, then b_enc added, as some libraries do
     tied: bool = False  # the encoder is the decoder's transpose
     skip: bool = False  # the input also reaches the output through one matrix of its own
     floor: float = 0.0  # topk: activations at or below it are none
