@@ -12,6 +12,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -199,6 +200,20 @@ def memory(what: str, size: float | None, hint: str) -> Iterator[None]:
         takes = "" if size is None else f", which takes at least {size / 1e9:.3g} GB"
         said = str(error).strip().splitlines() or [type(error).__name__]
         raise SaelabError(f"out of memory: {what}{takes}. {hint} ({said[0][:200]})") from error
+
+
+def free_memory(device: object = "cpu") -> float:
+    """Bytes that can still be had on a device; of the CPU no more than the container's limit."""
+    import psutil
+    import torch
+
+    if torch.device(str(device)).type == "cuda":
+        free, _ = torch.cuda.mem_get_info(torch.device(str(device)))
+        return free + torch.cuda.memory_reserved(torch.device(str(device)))
+    free = psutil.virtual_memory().available + psutil.swap_memory().free
+    with contextlib.suppress(OSError, ValueError):  # "max" where there is no limit
+        free = min(free, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return float(free)
 
 
 def check_dtype(name: object) -> torch.dtype:

@@ -33,6 +33,19 @@ def writing(path: str | Path, size: int | None = None) -> Iterator[None]:
         ) from error
 
 
+@contextlib.contextmanager
+def reading(path: str | Path) -> Iterator[None]:
+    """Turn whatever goes wrong while the contents of ``path`` are taken in into an error that names it."""
+    try:
+        yield
+    except SaelabError as error:
+        raise (error if str(path) in str(error) else type(error)(f"{path}: {error}")) from error.__cause__
+    except Exception as error:
+        raise SaelabError(
+            f"{path} is not of the form it should have ({type(error).__name__}: {error}); is it damaged?"
+        ) from error
+
+
 def _free(path: Path) -> int:
     return shutil.disk_usage(next(p for p in (path.absolute(), *path.absolute().parents) if p.is_dir())).free
 
@@ -128,7 +141,7 @@ def _names(path: Path, descriptor: int) -> bool:
 
 
 @contextlib.contextmanager
-def folder_lock(folder: Path, doing: str, wait: bool = False) -> Iterator[None]:
+def folder_lock(folder: Path, doing: str, wait: bool = False, name: str = ".lock") -> Iterator[None]:
     """Be the one writer of ``folder``, which is made; a second one waits, or is told what the first is ``doing``.
 
     The lock ends with its process, so that one that was killed leaves nothing to clear away.
@@ -137,7 +150,7 @@ def folder_lock(folder: Path, doing: str, wait: bool = False) -> Iterator[None]:
         if folder.exists() and not folder.is_dir():
             raise SaelabError(f"{folder} is a file; a folder is wanted")
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / ".lock"
+        path = folder / name
         while True:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
             if not _flock(descriptor, wait):
@@ -366,23 +379,36 @@ def read_tensors(path: str | Path) -> dict[str, Any]:
     return read_tensors_and_metadata(path)[0]
 
 
-def read_tensors_and_metadata(path: str | Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """As :func:`read_tensors`, with the file's metadata."""
-    from safetensors import SafetensorError, safe_open
-    from safetensors.torch import load_file
+def read_metadata(path: str | Path) -> dict[str, str]:
+    """The metadata of a safetensors file, with its checksum, which is not looked at."""
+    from safetensors import safe_open
 
-    path = Path(path)
+    with _whole(Path(path)), safe_open(path, "pt") as f:
+        return dict(f.metadata() or {})
+
+
+@contextlib.contextmanager
+def _whole(path: Path) -> Iterator[None]:
+    from safetensors import SafetensorError
+
     if not path.exists():
         raise SaelabError(f"no file {path}")
     try:
-        with safe_open(path, "pt") as f:
-            metadata = dict(f.metadata() or {})
-        tensors = load_file(path)
-    except (SafetensorError, UnicodeDecodeError) as error:
+        yield
+    except (SafetensorError, UnicodeDecodeError, OSError) as error:
         raise SaelabError(
             f"{path} ({path.stat().st_size} bytes) is not a whole safetensors file ({error}); "
             "it may be cut short"
         ) from None
+
+
+def read_tensors_and_metadata(path: str | Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """As :func:`read_tensors`, with the file's metadata."""
+    from safetensors.torch import load_file
+
+    path, metadata = Path(path), read_metadata(path)
+    with _whole(path):
+        tensors = load_file(path)
     wanted = metadata.pop(CHECKSUM, None)
     if wanted is not None and wanted != _crc32(tensors, metadata):
         raise SaelabError(f"{path} is damaged: its contents do not match its checksum")

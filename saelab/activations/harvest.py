@@ -144,6 +144,7 @@ class Harvester:
         self.done = False
         self.digest = ""  # of all texts up to the cursor's document
         self.empty = 0  # texts with nothing in them, so far
+        self.pass_digest = ""  # of all texts, once they were read to their end and are read again
         self._hash = hashlib.sha256()
         self._resumed = (-1, "")  # until which document the texts must be the checkpoint's; their digest
         self._rows: Iterator | None = None
@@ -162,6 +163,7 @@ class Harvester:
                 again = not isinstance(self.texts, Iterator) and self.epoch + 1 < self.epochs
                 if not again or self.cursor == (-1, -1):
                     break
+                self.pass_digest = self.digest
                 self.epoch, self.cursor, self._rows = self.epoch + 1, (-1, -1), None
                 continue
             if part[0] != self.cursor[0]:
@@ -185,10 +187,7 @@ class Harvester:
         last, wanted = self._resumed
         number = -1
         for number, text in enumerate(self.texts):
-            if isinstance(text, str):
-                self._hash.update(f"{len(text)} ".encode() + text.encode("utf-8", "surrogatepass"))
-            elif text is not None:
-                self._hash.update(np.asarray(models.text_ids(self.model, text, bos=self.bos)).tobytes())
+            self._add(self._hash, text)
             if number == last and self._hash.hexdigest() != wanted:
                 raise SaelabError(
                     "cannot resume: the texts differ from those of the checkpoint "
@@ -201,6 +200,31 @@ class Harvester:
                 f"cannot resume: the texts end after {number + 1} documents, the checkpoint had read "
                 f"{last + 1}; give them again from the beginning"
             )
+
+    def _add(self, hashed: Any, text: Any) -> None:
+        if isinstance(text, str):
+            hashed.update(f"{len(text)} ".encode() + text.encode("utf-8", "surrogatepass"))
+        elif text is not None:
+            hashed.update(np.asarray(models.text_ids(self.model, text, bos=self.bos)).tobytes())
+
+    def is_of(self, state: dict[str, Any], whole: bool) -> bool:
+        """Whether the texts are those of an earlier harvest that stood at ``state``; ``whole`` if it read them all.
+
+        Reads no further than it must. A state of before digests fits all, and so does an iterator that was used up.
+        """
+        if not (wanted := state.get("sha256") or state.get("digest")):
+            return True
+        of_pass = state.get("pass_sha256") or wanted
+        whole = whole or bool(state.get("pass_sha256"))
+        hashed, end, seen, text = hashlib.sha256(), "", False, None
+        for text in self.texts:
+            self._add(hashed, text)
+            if not models.tokens.is_empty(text):  # an empty one gives no rows
+                end = hashed.hexdigest()
+                seen = seen or end == wanted
+                if seen and not whole:
+                    return True
+        return text is None or (seen and end == of_pass)
 
     @torch.no_grad()
     def sample(self, n: int) -> list[Tensor]:
@@ -270,6 +294,7 @@ class Harvester:
     def state(self) -> dict[str, Any]:
         """Where the harvest stands, as plain values."""
         kept = {name: getattr(self, name) for name in self._KEPT}
+        kept |= {"pass_sha256": self.pass_digest} if self.pass_digest else {}
         return {**kept, "cursor": list(self.cursor), "screen": self.outliers.state()}
 
     def load(self, state: dict[str, Any]) -> None:
@@ -278,7 +303,7 @@ class Harvester:
             raise SaelabError("cannot resume: this iterator of texts was read in part; give a new one")
         for name in self._KEPT:
             setattr(self, name, state[name])
-        self.cursor = tuple(state["cursor"])
+        self.cursor, self.pass_digest = tuple(state["cursor"]), state.get("pass_sha256", "")
         self.outliers.load(state["screen"])
         self._resumed = (self.cursor[0], self.digest)
         self._open()

@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 
 from saelab.activations.harvest import OutlierFilter, Part
+from saelab.activations.shards import BLOCK
 from saelab.activations.store import ActivationStore
 from saelab.errors import check_count
 
 _PIECES = 64  # places in the store that a sample is taken from
-BLOCK = 1024  # rows that are read together; blocks come in random order
 
 
 class Reader:
-    """The rows of a store as a source for :class:`ActivationBuffer`: blocks in an order that follows
+    """The rows of a store as a source for :class:`ActivationBuffer`: its blocks in an order that follows
     ``seed`` and the epoch."""
 
     def __init__(

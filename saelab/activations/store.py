@@ -8,7 +8,6 @@ so a harvest that was broken off goes on there with the same call.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,12 @@ from saelab.activations.harvest import Harvester, Part
 from saelab.activations.shards import Shard, write_shard
 from saelab.errors import SaelabError, check_count, check_dtype, check_model, check_tensor, door, unknown
 from saelab.models import HookedModel
+
+_FORM = {
+    "model": str, "weights": str, "widths": {str: int}, "context": (int, type(None)), "bos": bool,
+    "rows_wanted": int, "shard_rows": int, "dtype": str,
+}  # fmt: skip
+_END = {"sha256": str, "shards": int}
 
 
 @dataclass(frozen=True)
@@ -148,8 +153,8 @@ class ActivationStore:
         Raises
         ------
         SaelabError
-            Before work: an unknown hook point or dtype, a folder that holds something else or a store made with
-            other settings (the first is named).
+            Before work: an unknown hook point or dtype, a folder that holds something else, a store made with
+            other settings (the first is named) or from other texts, or one that another process writes.
 
         Examples
         --------
@@ -172,32 +177,11 @@ class ActivationStore:
             "dtype": dtype, "rows_wanted": limit, "epochs": epochs, "harvest_tokens": harvest_tokens,
             "shard_rows": shard_rows,
         }  # fmt: skip
-        if _begun(path, meta):
+        if _ended(path, meta, source):
             return cls.open(path)
-        shards = sorted(path.glob("rows-*.safetensors"))
-        if shards:
-            source.load(json.loads(Shard.open(shards[-1], len(hooks)).metadata["state"]))
-        bar = tqdm(
-            total=limit, initial=min(limit, source.harvested), unit="tok", unit_scale=True, desc="harvest",
-            disable=not progress, leave=False,
-        )  # fmt: skip
-        parts: list[Part] = []
-        number, written = len(shards), source.harvested
-        with bar:
-            while not source.done:
-                before = source.harvested
-                parts += source.next()
-                bar.update(source.harvested - before)
-                if parts and (source.harvested - written >= shard_rows or source.done):
-                    write_shard(path / f"rows-{number:05}.safetensors", parts, dtype, source)
-                    parts, number, written = [], number + 1, source.harvested
-        if not number:
-            raise SaelabError(
-                "there is no text: every document was empty, or the iterator was already used up"
-            )
-        end = {"sha256": source.digest, "dropped": source.outliers.not_finite, "shards": number}
-        end |= {"dropped_at": source.outliers.places["not finite"], "empty": source.empty}
-        files.write_json(path / "store.json", meta | {"end": end})
+        with files.folder_lock(path, "harvesting activations"):
+            if not _ended(path, meta, source):
+                _harvest(path, meta, source, progress)
         return cls.open(path)
 
     @classmethod
@@ -224,8 +208,8 @@ class ActivationStore:
             raise SaelabError(
                 f"the harvest into {path} did not end: call ActivationStore.write again as before"
             )
-        names = [f"rows-{i:05}.safetensors" for i in range(meta["end"]["shards"])]
-        shards = [Shard.open(path / name, len(meta["widths"])) for name in names]
+        widths = list(meta["widths"].values())
+        shards = [Shard.open(path / f"rows-{i:05}.safetensors", widths) for i in range(meta["end"]["shards"])]
         origin = Origin(meta["model"], meta["weights"], meta["widths"], meta["context"], meta["bos"])
         return cls(origin, shards, meta["end"]["sha256"], path)
 
@@ -267,6 +251,8 @@ class ActivationStore:
 
     def verify(self) -> None:
         """Read every shard whole and compare it with its checksum.
+
+        What training and :meth:`rows` read is compared as it is read; this finds damage before.
 
         Raises
         ------
@@ -334,19 +320,19 @@ class ActivationStore:
 def _read_meta(path: Path) -> dict[str, Any] | None:
     if not (path / "store.json").is_file():
         return None
-    meta = files.read_json(path / "store.json")
-    if not isinstance(meta, dict) or meta.get("saelab_store") != 1:
+    meta = files.read_json(path / "store.json", dict)
+    if meta.get("saelab_store") != 1:
         raise SaelabError(f"{path / 'store.json'} is not of an activation store that this version can read")
+    files.check_form(path / "store.json", meta, _FORM | ({"end": _END} if "end" in meta else {}))
     return meta
 
 
-def _begun(path: Path, meta: dict[str, Any]) -> bool:
-    """Make the folder, or see that it is of the same harvest; returns whether that has ended."""
+def _ended(path: Path, meta: dict[str, Any], source: Harvester) -> bool:
+    """Whether this harvest has ended before; refuses a folder that holds another one, or something else."""
     earlier = _read_meta(path)
     if earlier is None:
-        if path.exists() and any(not p.name.startswith(".") for p in path.iterdir()):
+        if path.is_dir() and any(not p.name.startswith(".") for p in path.iterdir()):
             raise SaelabError(f"{path} is not empty and holds no activation store: give another folder")
-        files.write_json(path / "store.json", meta)
         return False
     for name in identity.changed({n: earlier.get(n) for n in meta}, meta):
         # a model that was moved to another folder is the same model: its weights say so
@@ -355,4 +341,39 @@ def _begun(path: Path, meta: dict[str, Any]) -> bool:
                 f"the store in {path} was made with {name}={earlier.get(name)!r}, this call says {meta[name]!r}: "
                 "give another folder"
             )
-    return "end" in earlier
+    if "end" not in earlier:
+        return False
+    shard = Shard.open(
+        path / f"rows-{earlier['end']['shards'] - 1:05}.safetensors", list(earlier["widths"].values())
+    )
+    if not source.is_of(shard.state, whole=shard.state["harvested"] < meta["rows_wanted"]):
+        raise SaelabError(f"the store in {path} was made from other texts: give another folder")
+    return True
+
+
+def _harvest(path: Path, meta: dict[str, Any], source: Harvester, progress: bool) -> None:
+    """Write the shards that are not there yet, and ``store.json`` to its end."""
+    if _read_meta(path) is None:
+        files.write_json(path / "store.json", meta, checked=True)
+    shards = sorted(path.glob("rows-*.safetensors"))
+    if shards:
+        source.load(Shard.open(shards[-1], list(meta["widths"].values())).state)
+    bar = tqdm(
+        total=source.limit, initial=min(source.limit or 0, source.harvested), unit="tok", unit_scale=True,
+        desc="harvest", disable=not progress, leave=False,
+    )  # fmt: skip
+    parts: list[Part] = []
+    number, written = len(shards), source.harvested
+    with bar:
+        while not source.done:
+            before = source.harvested
+            parts += source.next()
+            bar.update(source.harvested - before)
+            if parts and (source.harvested - written >= meta["shard_rows"] or source.done):
+                write_shard(path / f"rows-{number:05}.safetensors", parts, meta["dtype"], source)
+                parts, number, written = [], number + 1, source.harvested
+    if not number:
+        raise SaelabError("there is no text: every document was empty, or the iterator was already used up")
+    end = {"sha256": source.digest, "dropped": source.outliers.not_finite, "shards": number}
+    end |= {"dropped_at": source.outliers.places["not finite"], "empty": source.empty}
+    files.write_json(path / "store.json", meta | {"end": end}, checked=True)

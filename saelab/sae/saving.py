@@ -2,14 +2,16 @@
 ``weights.safetensors`` (the parameters under their own names), and, when it was trained here,
 ``history.json`` and ``record.json``.
 
-Each file is replaced as a whole, the weights first. They carry a copy of the config, so that a save that was
-cut off between two files is noticed."""
+The weights hold the config, history and record too, under one checksum, and are replaced as a whole: that is the save.
+The other files are copies for people and other tools. While the weights are replaced ``config.json`` says the config of
+before and, as ``next``, the one to come; so a save that was cut off leaves the SAE of before or the new one."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -32,13 +34,74 @@ def save(sae: SAE, folder: str | Path, *, store: torch.dtype | None = None) -> P
         str(store or sae.W_dec.dtype).removeprefix("torch.")
     )  # of another one the loaded SAE would be rounded
     tensors = {name: p.to(store or p.dtype) for name, p in sae.named_parameters()}
-    config = sae.config.to_dict()
-    # weights first: a folder with a config but no weights must not look whole
-    files.write_tensors(folder / WEIGHTS, tensors, {"format": FORMAT, "config": json.dumps(config)})
-    for name, value in (("history", sae.history.to_dict(orient="list")), ("record", sae.record)):
-        if value:  # NaN and infinity as null: a run that diverged is saved too
-            files.write_json(folder / f"{name}.json", files.plain(value))
-        else:  # one of an SAE that was here before would pass for this one's
-            (folder / f"{name}.json").unlink(missing_ok=True)
-    files.write_json(folder / CONFIG, {"format": FORMAT, "version": VERSION, "sae": config})
+    head = {"format": FORMAT, "version": VERSION, "sae": sae.config.to_dict()}
+    beside = {"history": sae.history.to_dict(orient="list"), "record": sae.record}
+    beside = {k: files.plain(v) for k, v in beside.items()}  # NaN as null: a run that diverged is saved too
+    inside = {"format": FORMAT, "config": json.dumps(head["sae"])} | {
+        k: json.dumps(v) for k, v in beside.items()
+    }
+    with files.folder_lock(folder, "saving an SAE", wait=True):
+        if (folder / WEIGHTS).is_file() and (folder / CONFIG).is_file():
+            before = None
+            with contextlib.suppress(SaelabError):  # a damaged one needs no care
+                before = read_config(folder)
+            if before:
+                files.write_json(folder / CONFIG, {**head, "sae": before, "next": head["sae"]})
+        files.write_tensors(folder / WEIGHTS, tensors, inside)
+        for name, value in beside.items():
+            if value:
+                files.write_json(folder / f"{name}.json", value)
+            else:  # one of an SAE that was here before would pass for this one's
+                (folder / f"{name}.json").unlink(missing_ok=True)
+        files.write_json(folder / CONFIG, head)
     return folder
+
+
+def read_head(folder: Path) -> dict[str, Any]:
+    """``config.json`` in ``folder``, of this version."""
+    head = files.read_json(folder / CONFIG, dict)
+    if head.get("version") != VERSION:
+        raise SaelabError(
+            f"{folder} has format version {head.get('version')!r}; this saelab reads version {VERSION}"
+        )
+    if not isinstance(head.get("sae"), dict):
+        raise SaelabError(f"{folder / CONFIG} has no SAE config under 'sae'")
+    return head
+
+
+def read_config(folder: Path, inside: dict[str, str] | None = None) -> dict[str, Any]:
+    """The config in ``folder``, which must be the one in the metadata of its weights."""
+    head = read_head(folder)
+    weights = folder / WEIGHTS
+    inside = files.read_metadata(weights) if inside is None else inside
+    saved = files.parse_json(inside.get("config", "null"), weights)
+    config = head["next"] if saved and head.get("next") == saved else head["sae"]
+    for key, value in (saved or {}).items():  # k or a scale of the one would fit the other
+        if config.get(key, value) != value:
+            raise SaelabError(
+                f"{weights} was saved with {key}={value!r}, but the config.json beside it says "
+                f"{key}={config[key]!r}; was one of them replaced? Put back the one that is right."
+            )
+    return config
+
+
+def about(
+    folder: Path, inside: dict[str, str] | None = None
+) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """Config, curves (name -> values) and record of the SAE in ``folder``, of the weights file where it has them."""
+    weights = folder / WEIGHTS
+    inside = files.read_metadata(weights) if inside is None else inside
+    config = read_config(folder, inside)
+    beside: list[dict[str, Any]] = []
+    for name in ("history", "record"):
+        path = folder / f"{name}.json"
+        if name in inside:
+            value = files.parse_json(inside[name], weights)
+        else:  # of an earlier saelab
+            value = files.read_json(path) if path.is_file() else {}
+        files.check_form(path, value, {str: [object] if name == "history" else object})
+        beside.append(value)
+    curves, record = beside
+    if len({len(v) for v in curves.values()}) > 1:
+        raise SaelabError(f"{folder / 'history.json'} has curves of different lengths")
+    return config, curves, record

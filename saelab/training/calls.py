@@ -37,6 +37,7 @@ def _trained(
         if checkpoint.exists(run.folder.path):
             run.restore(run.folder)
         elif (saes := run.folder.finished()) is not None:
+            run.check_texts(saes)
             saes = [sae.to(run.device) for sae in saes]
             if watch is not None:
                 watch.finished(saes)
@@ -172,7 +173,7 @@ def train(
         interrupted.
     resume
         Go on from the checkpoint in ``out``, to the same weights as without the break (bit by bit on a
-        CPU). Without a checkpoint the run begins; if it has ended already, its SAE is loaded.
+        CPU). Without a checkpoint the run begins; if it has ended already on these texts, its SAE is loaded.
     init
         An SAE to go on from, trained here or loaded from anywhere; it is copied, not changed. It decides
         ``hook``, ``d_sae``, ``arch``, ``k``, the normalization with its scale, and whether rows begin with
@@ -201,7 +202,8 @@ def train(
     ------
     SaelabError
         Before work starts, for anything that cannot work: an unknown hook, k > d_sae, a budget of less than
-        one batch, no text, a checkpoint of a run with other settings (named) or other texts.
+        one batch, no text, a run that takes more memory than is free, another process that trains into ``out``, a
+        checkpoint or finished run with other settings (named) or other texts.
 
     Examples
     --------

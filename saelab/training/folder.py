@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +29,20 @@ class RunFolder:
         """Refuse a folder that cannot be written: a run of hours must not end with it."""
         try:
             if self.path.is_file():
-                raise SaelabError(f"out={str(self.path)!r} is a file; give a folder")
+                raise SaelabError("it is a file; give a folder")
             files.write_text(self.path / ".trial", "")
             (self.path / ".trial").unlink()
-        except OSError as error:
+        except (OSError, SaelabError) as error:
             raise SaelabError(f"cannot write to out={str(self.path)!r}: {error}") from None
         if checkpoint.exists(self.path) and not resume:
             raise SaelabError(
                 f"{self.path} holds the checkpoint of a run that did not end: give resume=True to go on with "
                 "it, another folder, or remove its folder 'checkpoints'"
             )
+
+    def lock(self) -> AbstractContextManager[None]:
+        """No other run writes here meanwhile."""
+        return files.folder_lock(self.path, "training", name=".training.lock")
 
     def save(self, trainers: Sequence[Trainer], buffer: ActivationBuffer, sample: str) -> str:
         """Write a checkpoint. A disk that is full must not cost the run: the note says it; empty if all is well."""
@@ -60,7 +65,8 @@ class RunFolder:
     def load(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
         """The newest checkpoint, which must be of this run: state and tensors as :meth:`save` made them."""
         state, tensors = checkpoint.load(self.path)
-        self._compare(state["identity"])
+        with files.reading(self.path / "checkpoints"):
+            self._compare(dict(state["identity"]))
         return state, tensors
 
     def finished(self) -> list[SAE] | None:
@@ -74,8 +80,10 @@ class RunFolder:
             raise SaelabError(
                 f"{self.path} holds an SAE that was not trained by this call: give another folder"
             )
-        self._compare(saes[0].record["identity"])
-        if not all(s.record["ended"] for s in saes):
+        with files.reading(self.path / "record.json"):
+            self._compare(dict(saes[0].record["identity"]))
+            ended = all(s.record["ended"] for s in saes)
+        if not ended:
             raise SaelabError(
                 f"the run in {self.path} was stopped after {saes[0].record['tokens']} tokens and left no "
                 "checkpoint to go on from (no checkpoint_every); give another folder, or resume=False"

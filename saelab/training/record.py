@@ -22,6 +22,9 @@ def keep(run: Run, trainer: Trainer, spec: SAESpec, ended: bool) -> None:
     """Give the SAE its ``history`` and its ``record``: what is needed to know how these weights came about."""
     versions = {p: metadata.version(p) for p in ("torch", "transformer-lens", "transformers")}
     source, decided = run.buffer.source, {n: getattr(trainer, n) for n in ("lr", "aux_k", "dead_after")}
+    data = {"sample_sha256": run.sample_digest, "epochs": source.epoch + 1, "sha256": source.digest}
+    if getattr(source, "pass_digest", ""):
+        data["pass_sha256"] = source.pass_digest
     trainer.sae.history = pd.DataFrame(trainer.curves)
     trainer.sae.record = {
         "recipe": asdict(trainer.config) | decided,
@@ -30,7 +33,7 @@ def keep(run: Run, trainer: Trainer, spec: SAESpec, ended: bool) -> None:
         "ended": ended,
         "steps": trainer.done,
         "variance": trainer.variance,
-        "data": {"sample_sha256": run.sample_digest, "epochs": source.epoch + 1, "sha256": source.digest},
+        "data": data,
         "left_out": source.outliers.places
         | {"empty texts": source.empty},  # [document, position], the first of each
         "versions": versions | {"saelab": __version__, "python": platform.python_version()},

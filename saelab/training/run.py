@@ -22,7 +22,7 @@ from saelab.activations.buffer import ActivationBuffer
 from saelab.activations.harvest import Harvester
 from saelab.activations.reader import Reader
 from saelab.activations.store import ActivationStore, Origin
-from saelab.errors import SaelabError, check_count, check_device, check_model, memory, unknown
+from saelab.errors import SaelabError, check_count, check_device, check_model, free_memory, memory, unknown
 from saelab.models import HookedModel
 from saelab.sae import SAE, SAEConfig
 from saelab.training import finetune, record, start
@@ -31,6 +31,7 @@ from saelab.training.monitor import Monitor
 from saelab.training.spec import RunSettings, SAESpec
 from saelab.training.trainer import Trainer
 
+_SMALLER = "Take fewer latents (d_sae), a smaller batch or a smaller buffer"
 OnLog = Callable[[Trainer], Any]
 
 
@@ -74,8 +75,8 @@ class Run:
         self.notes = [note for init in inits for note in identity.meet(model, init)]
         self.budget = self._budget(s, store)
         self.recipes = [w.recipe(self.budget, s.batch) for w in specs]
-        for spec in specs:
-            spec.sae_config(self.origin)
+        self.capacity = max(s.buffer, 2 * s.batch)
+        self._check_memory()
         self.identity = files.plain({
             **{f"sae{i}.{n}": v for i, w in enumerate(specs) for n, v in w.identity().items()},
             "tokens": self.budget, "batch": s.batch, "context": self.origin.context, "bos": self.origin.bos,
@@ -99,9 +100,7 @@ class Run:
                 model, [] if texts is None else texts, self.hooks, limit=self.budget, context=self.origin.context,
                 bos=self.origin.bos, epochs=s.epochs, outlier=s.outlier,
             )  # fmt: skip
-        self.buffer = ActivationBuffer(
-            source, batch=s.batch, capacity=max(s.buffer, 2 * s.batch), seed=s.seed
-        )
+        self.buffer = ActivationBuffer(source, batch=s.batch, capacity=self.capacity, seed=s.seed)
         self.trainers: list[Trainer] = []
         self.sample_digest = ""
         self.state = State.READY
@@ -128,8 +127,9 @@ class Run:
         """Train until the budget, the text, or patience ends; returns the SAEs with their records."""
         error: BaseException | None = None
         try:
-            with memory(
-                "training", self._least(), "Take fewer latents (d_sae), a smaller batch or a smaller buffer"
+            with (
+                self.folder.lock() if self.folder else contextlib.nullcontext(),
+                memory("training", sum(self._least().values()), _SMALLER),
             ):
                 if not self.trainers:
                     self._begin()
@@ -145,11 +145,33 @@ class Run:
                 monitor.end(self, error)
         return saes
 
-    def _least(self) -> float:
-        """Bytes: weights, gradients and Adam's two moments of each SAE, and the buffer."""
-        configs = [spec.sae_config(self.origin) for spec in self.specs]
-        weights = sum(4 * c.d_sae * (c.d_in * (not c.tied) + int(c.d_out or c.d_in)) for c in configs)
-        return 4.0 * (weights + self.buffer.capacity * sum(self.origin.widths[h] for h in self.hooks))
+    def _least(self) -> dict[str, float]:
+        """Bytes of what a run holds from its first step on."""
+        weights = 0.0
+        for c in (spec.sae_config(self.origin) for spec in self.specs):
+            weights += 4 * c.d_sae * (c.d_in * (not c.tied) + int(c.d_out or c.d_in))
+        rows = 4.0 * self.capacity * sum(self.origin.widths[h] for h in self.hooks)
+        return {"weights": weights, "gradients": weights, "Adam's moments": 2 * weights, "the buffer": rows}
+
+    def _check_memory(self) -> None:
+        """Refuse a run that cannot fit: not after an hour of harvest, and not by the system's ending the process."""
+        parts, free = self._least(), free_memory(self.device)
+        if sum(parts.values()) > free:
+            shares = ", ".join(f"{name} {size / 1e9:.3g} GB" for name, size in parts.items())
+            raise SaelabError(
+                f"training takes at least {sum(parts.values()) / 1e9:.3g} GB ({shares}), and {free / 1e9:.3g} GB are "
+                f"free on {self.device}. {_SMALLER}"
+            )
+
+    def check_texts(self, saes: Sequence[SAE]) -> None:
+        """Refuse texts that are not those a finished run in the folder of this one was trained on."""
+        data, source = saes[0].record.get("data", {}), self.buffer.source
+        ended_early = saes[0].record["tokens"] < self.budget
+        if isinstance(source, Harvester) and not source.is_of(data, whole=ended_early):
+            raise SaelabError(
+                f"the run in {self.folder and self.folder.path} has ended, and was trained on other texts: give another "
+                "folder, or resume=False to train again"
+            )
 
     def step(self, batch: list[Tensor]) -> None:
         """One update of each SAE from a batch of the buffer: (B, d) per hook point of the run."""
@@ -246,6 +268,10 @@ class Run:
     def restore(self, folder: RunFolder) -> None:
         """Go on from the newest checkpoint in ``folder``."""
         state, tensors = folder.load()
+        with files.reading(folder.path / "checkpoints"):
+            self._restore(state, tensors)
+
+    def _restore(self, state: dict[str, Any], tensors: dict[str, Tensor]) -> None:
         self.buffer.load_state_dict({"counters": state["buffer"], "tensors": _under(tensors, "buffer.")})
         self.sample_digest = state["sample"]
         for i, job in enumerate(state["jobs"]):
@@ -283,7 +309,7 @@ class Run:
                     if self.every and self.tokens - saved >= self.every and self.tokens < self.budget:
                         self._checkpoint()
                         saved = self.tokens
-                if self.state is State.STOPPING and (self.every or monitor):
+                if self.state is State.STOPPING and (self.every or monitor) and self.tokens > saved:
                     self._checkpoint()
                 whole = True
         except BaseException:

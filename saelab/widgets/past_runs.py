@@ -9,7 +9,7 @@ from typing import Any
 
 from saelab import files
 from saelab.errors import SaelabError
-from saelab.sae import SAE, SAEConfig
+from saelab.sae import SAE, SAEConfig, saving
 from saelab.sae.archs import ARCHS
 from saelab.training import checkpoint
 from saelab.training.monitor import from_curves
@@ -45,29 +45,32 @@ def past_of_sae(sae: SAE) -> dict[str, Any]:
 def past_of_folder(folder: Path) -> list[dict[str, Any]]:
     if not folder.is_dir():
         raise SaelabError(f"there is no folder {str(folder)!r}")
-    if checkpoint.exists(folder):
-        state = checkpoint.state(folder)
-        out = []
-        for i, job in enumerate(state["jobs"]):
-            own = {
-                n: state["identity"].get(f"sae{i}.{n}", state["identity"].get(n))
-                for n in ("aux_coef", "tokens")
-            }
-            recipe = own | {"dead_after": job["counters"]["dead_after"]}
-            record = {
-                "recipe": recipe, "options": state["identity"].get(f"sae{i}.options") or {}, "ended": False,
-            }  # fmt: skip
-            out.append(_past(SAEConfig.from_dict(job["config"]), job["counters"]["curves"], record))
-        return out
+    with files.reading(folder):
+        return _of_checkpoint(folder) if checkpoint.exists(folder) else _of_saved(folder)
+
+
+def _of_checkpoint(folder: Path) -> list[dict[str, Any]]:
+    state = checkpoint.state(folder)
+    out = []
+    for i, job in enumerate(state["jobs"]):
+        own = {
+            n: state["identity"].get(f"sae{i}.{n}", state["identity"].get(n)) for n in ("aux_coef", "tokens")
+        }
+        recipe = own | {"dead_after": job["counters"]["dead_after"]}
+        record = {
+            "recipe": recipe, "options": state["identity"].get(f"sae{i}.options") or {}, "ended": False,
+        }  # fmt: skip
+        out.append(_past(SAEConfig.from_dict(job["config"]), job["counters"]["curves"], record))
+    return out
+
+
+def _of_saved(folder: Path) -> list[dict[str, Any]]:
     numbered = sorted((p for p in folder.iterdir() if p.name.isdigit()), key=lambda p: int(p.name))
     out = []
     for place in [folder, *numbered]:  # those of a run of train_many are in 0, 1, …
         if not (place / "config.json").is_file():
             continue
-        curves, record = (
-            files.read_json(f) if (f := place / f"{n}.json").is_file() else {} for n in ("history", "record")
-        )
+        config, curves, record = saving.about(place)
         lines = [dict(zip(curves, values, strict=True)) for values in zip(*curves.values(), strict=True)]
-        config = SAEConfig.from_dict(files.read_json(place / "config.json")["sae"])
-        out.append(_past(config, lines, record))
+        out.append(_past(SAEConfig.from_dict(config), lines, record))
     return out

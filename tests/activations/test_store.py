@@ -163,7 +163,7 @@ def test_C48_kill_minus_nine_while_harvesting(stored, tmp_path):
 def test_other_texts_are_noticed_when_a_harvest_goes_on(tiny, tmp_path):
     write(tiny, tmp_path / "s", tokens=150)
     meta = json.loads((tmp_path / "s/store.json").read_text())
-    del meta["end"]
+    del meta["end"], meta["crc32"]
     (tmp_path / "s/store.json").write_text(json.dumps(meta))
     with pytest.raises(SaelabError, match="the texts differ"):
         write(tiny, tmp_path / "s", tokens=150, texts=["something else"] * 50)
@@ -176,12 +176,34 @@ def test_other_settings_are_named(tiny, stored):
         write(tiny, stored.folder)
 
 
-def test_the_same_call_again_reads_nothing(tiny, stored):
-    def none():
-        raise AssertionError("the text was read again")
-        yield
+def test_D46_a_finished_store_is_of_these_texts_or_refused(tiny, stored, tmp_path, monkeypatch):
+    monkeypatch.setattr("saelab.models.run_to_hooks", None)  # nothing is harvested again
+    folder, hooks = stored.folder, [HOOK, OTHER]
+    assert len(write(tiny, folder, hooks)) == len(stored)
+    assert len(write(tiny, folder, hooks, texts=iter(TEXTS))) == len(stored)
+    for other in (TEXTS[:-1], [*TEXTS, "more"], ["x", *TEXTS[1:]], ["other"] * 30):
+        with pytest.raises(SaelabError, match="was made from other texts"):
+            write(tiny, folder, hooks, texts=other)
 
-    assert len(write(tiny, stored.folder, [HOOK, OTHER], texts=none())) == len(stored)
+
+def test_D46_a_second_pass_does_not_hide_other_texts(tiny, tmp_path):
+    for tokens in ("2M", 40):
+        parts = {"tokens": tokens, "epochs": 2, "context": 16}
+        write(tiny, tmp_path / f"{tokens}", texts=TEXTS[:3], **parts)
+        with pytest.raises(SaelabError, match="other texts"):
+            write(tiny, tmp_path / f"{tokens}", texts=[*TEXTS[:2], "other"], **parts)
+
+
+def test_D48_a_flipped_bit_is_named_by_the_training_that_reads_it(tiny, tmp_path):
+    store = write(tiny, tmp_path / "s")
+    path = store.folder / "rows-00000.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-99] + bytes([whole[-99] ^ 16]) + whole[-98:])
+    again = ActivationStore.open(store.folder)
+    with pytest.raises(SaelabError, match=r"rows-00000.*damaged: rows 0"):
+        again.rows(0, 3)
+    with pytest.raises(SaelabError, match=r"rows-00000.*damaged"):
+        sl.train(again, d_sae=32, k=4, batch=32, progress=False)
 
 
 def test_truncated_missing_and_damaged_shards_are_named(tiny, tmp_path):

@@ -94,7 +94,7 @@ def test_a_missing_folder_a_file_and_a_foreign_folder_are_named(tmp_path):
         files.write_json(tmp_path / "other" / "config.json", content)
         with pytest.raises(SaelabError, match=r"holds no SAE of a known format.*config\.json"):
             sl.load_sae(tmp_path / "other")
-        with pytest.raises(SaelabError, match="format version None"):
+        with pytest.raises(SaelabError, match="format version None|not of the form"):
             sl.load_sae(tmp_path / "other", format="saelab")
     with pytest.raises(SaelabError, match="unknown format 'saelb'.*Did you mean 'saelab'"):
         sl.load_sae(tmp_path, format="saelb")
@@ -180,23 +180,44 @@ def test_C51_kill_in_the_middle_of_the_weights_keeps_the_old_sae(tmp_path):
     assert torch.equal(sl.load_sae(tmp_path).W_enc, sae.W_enc)
 
 
-def test_C51_kill_between_weights_and_config_is_noticed(tmp_path):
-    random_sae(k=4).save(tmp_path)
-    done = run_and_kill(tmp_path, "saelab.files", "write_json")
-    assert done.returncode == -signal.SIGKILL
+@pytest.mark.parametrize("n", range(1, 6))
+def test_D49_kill_between_two_files_leaves_one_of_the_two_saes(tmp_path, n):
+    old = random_sae(k=4)
+    old.record = {"seed": 0}
+    old.save(tmp_path)
+    done = run_and_kill(tmp_path, "saelab.files", "sync_folder", n)
+    assert done.returncode == (-signal.SIGKILL if n < 5 else 0)
+    sae = sl.load_sae(tmp_path)
+    new = random_sae(seed=1, k=9)
+    assert sae.config.k == (4 if n == 1 else 9)
+    assert sae.record == {"seed": 0 if n == 1 else 1}
+    assert torch.equal(sae.W_enc, (old if n == 1 else new).W_enc)
+    old.save(tmp_path)
+    assert sl.load_sae(tmp_path).config.k == 4
+
+
+def test_C51_weights_and_config_of_two_saes_are_noticed(tmp_path):
+    random_sae(k=4).save(tmp_path / "a")
+    random_sae(k=9).save(tmp_path / "b")
+    shutil.copy(tmp_path / "b/weights.safetensors", tmp_path / "a")
     with pytest.raises(SaelabError, match="was saved with k=9, but the config.json beside it says k=4"):
-        sl.load_sae(tmp_path)
+        sl.load_sae(tmp_path / "a")
 
 
-def run_and_kill(folder, module, function):
-    """Save another SAE there in a process that dies when it calls ``module.function``."""
+def run_and_kill(folder, module, function, n=1):
+    """Save another SAE there in a process that dies when it calls ``module.function`` the ``n``-th time."""
     program = (
         "import importlib, os, signal, sys\n"
         "sys.path.insert(0, sys.argv[2])\n"
         "from helpers import random_sae\n"
         "sae = random_sae(seed=1, k=9)\n"
+        "sae.record = {'seed': 1}\n"
         f"module = importlib.import_module('{module}')\n"
-        f"module.{function} = lambda *a: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"real, calls = module.{function}, []\n"
+        "def counted(*a, **k):\n"
+        "    calls.append(1)\n"
+        f"    return os.kill(os.getpid(), signal.SIGKILL) if len(calls) == {n} else real(*a, **k)\n"
+        f"module.{function} = counted\n"
         "sae.save(sys.argv[1])"
     )
     return subprocess.run(

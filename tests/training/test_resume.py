@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from faults import Killed, dies_at
 from toy import SMALL, ToyModel, texts
 
 import saelab as sl
@@ -153,6 +154,53 @@ def test_C51_a_full_disk_costs_a_checkpoint_and_not_the_run(toy, tmp_path, monke
     monkeypatch.undo()
     sae.save(tmp_path / "elsewhere")
     assert same(sl.load_sae(tmp_path / "elsewhere"), train(toy))
+
+
+def test_D46_a_finished_run_is_of_these_texts_or_refused(toy, tmp_path):
+    whole = train(toy, out=tmp_path)
+    assert same(train(toy, out=tmp_path, resume=True), whole)
+    with pytest.raises(SaelabError, match="was trained on other texts"):
+        train(toy, ["other words"] * 200, out=tmp_path, resume=True)
+
+
+def test_D49_two_runs_do_not_write_one_folder(toy, tmp_path):
+    seen = []
+
+    def second(trainer):
+        if not seen:
+            seen.append(trainer)
+            with pytest.raises(SaelabError, match="another process is training in"):
+                train(toy, out=tmp_path)
+
+    train(toy, out=tmp_path, on_log=second)
+    assert seen
+
+
+def test_D53_a_run_that_cannot_fit_is_refused_before_work(toy):
+    toy.calls = 0
+    with pytest.raises(
+        SaelabError, match=r"takes at least .* GB \(weights .* GB, gradients .* Adam.* buffer"
+    ):
+        train(toy, d_sae=1 << 40)
+    assert toy.calls <= 1  # the width of the hook point is asked for
+
+
+@pytest.mark.parametrize("n", range(1, 40))
+def test_D47_another_checkpoint_of_a_step_leaves_one_whole_at_every_operation(tmp_path, monkeypatch, n):
+    checkpoint.save(tmp_path, 1, {"v": 1.0}, {"w": torch.full((3,), 1.0)})
+    names = ("rename", "unlink", "rmdir", "fsync", "mkdir", "replace", "open")
+    with monkeypatch.context() as patch:
+        killed = dies_at(patch, n, names)
+        try:
+            checkpoint.save(tmp_path, 1, {"v": 2.0}, {"w": torch.full((3,), 2.0)})
+        except Killed:
+            assert killed
+    state, tensors = checkpoint.load(tmp_path)
+    assert tensors["w"].tolist() == [state["v"]] * 3
+    assert killed or state["v"] == 2
+    checkpoint.save(tmp_path, 1, {"v": 3.0}, {"w": torch.full((3,), 3.0)})
+    assert checkpoint.load(tmp_path)[0] == {"v": 3.0}
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 1
 
 
 @pytest.mark.parametrize("stop", range(1, 16))
