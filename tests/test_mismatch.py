@@ -167,6 +167,26 @@ def test_D01_an_index_and_another_model(door, things):
     refused_then_said(lambda: INDEX_AND_MODEL[door](things["b"], things), things["index"], things["b"])
 
 
+@pytest.mark.parametrize(
+    "door",
+    {
+        "heatmap": lambda m, s, x: sl.heatmap(m, s, x, [1]),
+        "effects": lambda m, s, x: sl.effects(m, s, x, 1),
+        "generate": lambda m, s, x: sl.generate(m, s, x, {1: 2.0}, max_new_tokens=2),
+        "sweep": lambda m, s, x: sl.sweep(m, s, x, [1], [1.0], max_new_tokens=2, progress=False),
+        "train": lambda m, s, x: sl.train(m, x, hook=HOOK, d_sae=32, k=4, **RUN),
+        "tokenize_texts": lambda m, s, x: sl.tokenize_texts(m, x),
+    }.items(),
+    ids=lambda item: item[0],
+)
+def test_D02_what_another_model_wrote_and_rows_are_no_text_of_this_one(door, things):
+    written = sl.generate(sl.load_model("zoo"), None, "GET", max_new_tokens=4)
+    row = sl.tokenize_texts(sl.load_model("zoo"), "GET / HTTP/1.1")
+    for given in (written, row):
+        with pytest.raises(SaelabError, match="are not of one tokenizer|must be a"):
+            door[1](things["a"], things["sae"], given)
+
+
 @pytest.mark.parametrize("door", ROWS_AND_MODEL)
 def test_D02_rows_of_another_tokenizer(door, things):
     call = functools.partial(ROWS_AND_MODEL[door], things["zoo_rows"], things["a"], things)
@@ -360,3 +380,9 @@ def test_D02_a_vocabulary_is_the_same_whatever_was_read_before():
     assert models.vocabulary(wide) == before == models.vocabulary(narrow)
     assert models.vocabulary(tiny_model(seed=1)) == before
     assert models.vocabulary(sl.load_model("zoo")) != before
+
+
+def test_D02_rows_that_are_cut_joined_or_sharded_keep_their_vocabulary(things):
+    rows = sl.tokenize_texts(things["a"], SENTENCES)
+    for made in (sl.tokenize_texts(things["a"], rows, context=8), models.TokenRows.concatenate([rows, rows])):
+        assert made.vocabulary == rows.vocabulary == models.vocabulary(things["a"])

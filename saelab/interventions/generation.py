@@ -28,7 +28,7 @@ from torch import Tensor
 from saelab import models
 from saelab.display import escape
 from saelab.errors import SaelabError, check_count, check_model, unknown
-from saelab.identity import meet
+from saelab.identity import Facts, Mark, meet
 from saelab.interventions.edits import Intervention
 from saelab.interventions.sites import warn_if_long
 from saelab.interventions.steering import Steering, interventions, paired, steer
@@ -72,6 +72,10 @@ class Generation:
     seed: int
     cancelled: bool = False
     steered_by: str = ""
+    vocabulary: str = ""  # digest of what the ids are of
+
+    def _facts(self) -> Facts:
+        return Facts("this generation", "generation", {"tokenizer": lambda: Mark(self.vocabulary)})
 
     @property
     def ids(self) -> list[int]:
@@ -234,7 +238,7 @@ def generate(
         )
     samples = tuple(_sample(model, i, lp, end) for i, lp in zip(new, logprobs, strict=True))
     shown = models.decode(model, [i for i in ids if i not in models.special_ids(model)])
-    return Generation(shown, ids, samples, seed, cancelled, str(state))
+    return Generation(shown, ids, samples, seed, cancelled, str(state), models.vocabulary(model))
 
 
 def compare(

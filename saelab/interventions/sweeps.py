@@ -128,7 +128,7 @@ def sweep(
     mismatch = meet(model, sae, relative if hasattr(relative, "_facts") else None)
     new = check_count("max_new_tokens", options.setdefault("max_new_tokens", 40))
     bos = options.pop("bos", None)
-    prompts = list(models.each_text(prompts, "prompts"))
+    prompts = list(models.each_text(prompts, "prompts", model))
     latents = check_latents(latents, sae.config.d_sae)
     strengths = list(strengths)
     for name, values in (("prompts", prompts), ("latents", latents), ("strengths", strengths)):

@@ -250,7 +250,7 @@ def stream_rows(
     bos = default_bos(model) if bos is None else bos
     first = beginning(model, bos)
     body = context - len(first)
-    for number, text in enumerate(each_text(texts)):
+    for number, text in enumerate(each_text(texts, model=model)):
         if number < skip or is_empty(text):
             continue
         ids = text_ids(model, text, bos=bos, name="texts")
@@ -324,7 +324,7 @@ def tokenize_texts(
 
     def watched() -> Iterator[Any]:
         nonlocal empty
-        for text in each_text(texts):
+        for text in each_text(texts, model=model):
             empty += is_empty(text)
             yield text
 

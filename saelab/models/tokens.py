@@ -147,16 +147,19 @@ Text = Any  # one text: a string, token ids (a list, an array, {"input_ids": …
 Texts = Any  # many: an iterable of them, a column of a data set, (texts, positions) ids, token rows
 
 
-def each_text(texts: Texts, name: str = "texts") -> Iterable[Any]:
+def each_text(texts: Texts, name: str = "texts", model: HookedModel | None = None) -> Iterable[Any]:
     """The texts of whatever was given, one after another: each a string or token ids.
 
     What is none of all this is refused before work starts: a number, bytes, a set, a table where its column is meant.
+    With ``model``, so are rows and generations of another tokenizer.
 
     >>> list(sl.models.each_text("The fox")), list(sl.models.each_text([5, 7]))
     (['The fox'], [array([5, 7])])
     """
     if isinstance(texts, str):
         return [texts]
+    if model is not None and hasattr(texts, "_facts"):
+        identity.meet(texts, model)
     if hasattr(texts, "prompt_ids") and hasattr(texts, "samples"):  # a Generation, with all its samples
         return [np.array([*texts.prompt_ids, *s.ids]) for s in texts.samples]
     if isinstance(texts, Mapping):
@@ -229,7 +232,7 @@ def text_ids(model: HookedModel, text: Text, *, bos: bool, name: str = "text") -
     if isinstance(text, str):
         return tokenize(model, text, bos=bos)
     if isinstance(text, Mapping) or hasattr(text, "prompt_ids"):
-        (text,) = each_text(text, name)
+        (text,) = each_text(text, name, model)
     ids = _ids(text, name)
     if not len(ids):
         raise SaelabError(f"{name}: a text is empty; give at least one character or token id")
@@ -245,7 +248,7 @@ def one_text(model: HookedModel, text: Text, *, bos: bool, new: int = 0, name: s
     >>> sl.models.one_text(model, ["The fox"], bos=True) == sl.models.tokenize(model, "The fox")
     True
     """
-    found = list(itertools.islice(each_text(text, name), 2))
+    found = list(itertools.islice(each_text(text, name, model), 2))
     if len(found) != 1:
         raise SaelabError(f"{name} must be one text, got several" if found else f"the {name} is empty")
     ids, limit = text_ids(model, found[0], bos=bos, name=name), context_length(model)

@@ -93,7 +93,7 @@ def fit(
         latents = np.flatnonzero(index.counts).tolist()
     wanted = check_latents(latents, index.d_sae)
     folder = Path(path) if path is not None else None
-    done = _read(folder, wanted, config, index)
+    done = _read(folder, wanted, config, index, mismatch)
     todo = [i for i in wanted if i not in done]
     c, bos = corpus(index, config.seed), bos_id(index)
     with tqdm(
@@ -110,7 +110,7 @@ def fit(
 
 
 def _read(
-    folder: Path | None, latents: list[int], config: N2GConfig, index: LatentIndex
+    folder: Path | None, latents: list[int], config: N2GConfig, index: LatentIndex, mismatch: list[str]
 ) -> dict[int, PatternGraph]:
     found: dict[int, PatternGraph] = {}
     for latent in latents if folder is not None else ():
@@ -121,6 +121,7 @@ def _read(
         same = {
             "SAE": graph.target == _target(index, latent),
             "text": graph.fit_info.get("text") == _identity(index, "text"),
+            "pair": graph.fit_info.get("mismatch", []) == mismatch,
             "settings": graph.config == config.to_dict(),
             "algorithm": graph.fit_info.get("algorithm") == ALGORITHM,
         }

@@ -35,7 +35,7 @@ class CodesSource:
         bos = self.sae.config.bos
         if isinstance(texts, models.TokenRows):
             models.checked_rows(self.model, texts, bos=bos)
-        rows = [models.one_text(self.model, [t], bos=bos) for t in models.each_text(texts)]
+        rows = [models.one_text(self.model, [t], bos=bos) for t in models.each_text(texts, model=self.model)]
         if not rows:
             raise SaelabError("there is no text: texts is empty; give a string or a list of them")
         self.notice = max((unseen(self.sae, len(ids)) for ids in rows), key=len)
