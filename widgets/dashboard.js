@@ -14,7 +14,7 @@ import { fires, statistics } from "./stats.js";
 import { votes } from "./votes.js";
 
 /** The number of the latent, with buttons to others. @param {Ui<Dashboard>} ui */
-function chooser({ state, ask, say, view }) {
+function chooser({ state, ask, request, say, view }) {
   const box = numberField("Latent", { inputmode: "numeric", title: "Latent; press / to come here" });
   const back = () => { box.value = String(state.latent); };
   const of = h("span", { class: "sl-muted sl-of" });
@@ -34,11 +34,25 @@ function chooser({ state, ask, say, view }) {
     else back();
   }
 
+  let owed = 0, walking = false;
+  /** A key that is held asks faster than Python answers: its steps are put together. @param {number} by */
+  async function walk(by) {
+    owed += by;
+    if (walking) return;
+    for (walking = true; owed;) {
+      const next = owed;
+      owed = 0;
+      await request("step", { by: next }).catch((error) => say(error.message));
+    }
+    walking = false;
+  }
+
   /** @param {number | "random"} by */
   function step(by) {
     const held = state.available;
     say("");
-    if (!held) return ask("step", { by });
+    if (!held && by === "random") return ask("step", { by });
+    if (!held) return walk(Number(by));
     if (held.length < 2) return;
     const jump = by === "random" ? 1 + Math.floor(Math.random() * (held.length - 1)) : by;
     open(held[(held.indexOf(state.latent) + jump + held.length) % held.length]);

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +76,7 @@ class LatentIndex(Queries):
             a["vocab_ptr"], a["vocab_bytes"], self.config["special_ids"], self.config["bos_id"]
         )
         self._model, self._sae = None, None
-        self.notes = Notes(self.path, self.config["identity"]["SAE"])
+        self.notes = Notes(self.path, self.config["identity"]["SAE"], self.d_sae)
         self._attach(model, sae)
 
     def _facts(self) -> identity.Facts:
@@ -254,7 +254,7 @@ class LatentIndex(Queries):
         joining.merge(folders, Path(out), spill=spill, overwrite=overwrite)
         index = cls(out)
         for folder in folders:
-            index.notes.update(Notes(folder, index.config["identity"]["SAE"]))
+            index.notes.update(Notes(folder, index.config["identity"]["SAE"], index.d_sae))
         return index
 
     # ------------------------------------------------------------------------------------ labels and notes
@@ -269,16 +269,23 @@ class LatentIndex(Queries):
         """
         return self.notes.get(check_latent(latent, self.d_sae), "label")
 
-    def set_label(self, latent: int, text: str | None) -> None:
+    def set_label(self, latent: int | Mapping[int, str | None], text: str | None = None) -> None:
         """Label a latent (kept in ``labels.json`` beside the index); None or an empty text removes it.
+
+        ``{latent: text, …}`` labels many with one write of the file.
 
         Examples
         --------
         >>> index.set_label(latent, "articles")
         >>> index.label(latent)
         'articles'
+        >>> index.set_label({latent: "articles", 0: "dots"})
         """
-        self.notes.set(check_latent(latent, self.d_sae), "label", text)
+        self.notes.set("label", self._texts(latent, text))
+
+    def _texts(self, latent: int | Mapping[int, str | None], text: str | None) -> dict[int, str | None]:
+        many = latent if isinstance(latent, Mapping) else {latent: text}
+        return {check_latent(i, self.d_sae): t for i, t in many.items()}
 
     def note(self, latent: int) -> str:
         """The note somebody made on this latent, or an empty text.
@@ -290,8 +297,8 @@ class LatentIndex(Queries):
         """
         return self.notes.get(check_latent(latent, self.d_sae), "note")
 
-    def set_note(self, latent: int, text: str | None) -> None:
-        """Keep a note on a latent; None or an empty text removes it.
+    def set_note(self, latent: int | Mapping[int, str | None], text: str | None = None) -> None:
+        """Keep a note on a latent, or on each of ``{latent: text, …}``; None or an empty text removes it.
 
         Examples
         --------
@@ -299,7 +306,7 @@ class LatentIndex(Queries):
         >>> index.note(latent)[:5]
         'fires'
         """
-        self.notes.set(check_latent(latent, self.d_sae), "note", text)
+        self.notes.set("note", self._texts(latent, text))
 
     def labels(self) -> pd.DataFrame:
         """All latents with a label or a note: latent, label, note.

@@ -1280,7 +1280,7 @@ function votes({ state }) {
 }
 
 // dashboard.js
-function chooser({ state, ask, say, view }) {
+function chooser({ state, ask, request, say, view }) {
   const box = numberField("Latent", { inputmode: "numeric", title: "Latent; press / to come here" });
   const back = () => {
     box.value = String(state.latent);
@@ -1305,10 +1305,22 @@ function chooser({ state, ask, say, view }) {
     if (!held || held.includes(latent)) ask("open", { latent });
     else back();
   }
+  let owed = 0, walking = false;
+  async function walk2(by) {
+    owed += by;
+    if (walking) return;
+    for (walking = true; owed; ) {
+      const next = owed;
+      owed = 0;
+      await request("step", { by: next }).catch((error) => say(error.message));
+    }
+    walking = false;
+  }
   function step(by) {
     const held = state.available;
     say("");
-    if (!held) return ask("step", { by });
+    if (!held && by === "random") return ask("step", { by });
+    if (!held) return walk2(Number(by));
     if (held.length < 2) return;
     const jump = by === "random" ? 1 + Math.floor(Math.random() * (held.length - 1)) : by;
     open(held[(held.indexOf(state.latent) + jump + held.length) % held.length]);

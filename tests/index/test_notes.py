@@ -1,11 +1,15 @@
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
 
 from index.makers import rows_of, write
+from saelab import files
 from saelab.errors import SaelabError
 from saelab.index import LatentIndex
+from saelab.index.notes import Notes
 
 
 @pytest.fixture
@@ -48,3 +52,57 @@ def test_a_foreign_file_is_named_and_kept(index):
     with pytest.raises(SaelabError, match="labels.json"):
         index.set_label(0, "x")
     assert (index.path / "labels.json").read_text() == '{"latents": 3}'
+
+
+def test_D55_many_labels_are_one_write(index, monkeypatch):
+    index.set_note(1, "kept")
+    writes = []
+    real = files.write_json
+    monkeypatch.setattr(files, "write_json", lambda *a, **k: (writes.append(a), real(*a, **k)))
+    index.set_label({0: "a", np.int64(1): "b", 2: "c", 3: None})
+    assert len(writes) == 1
+    assert LatentIndex.open(index.path).labels().values.tolist() == [
+        [0, "a", ""],
+        [1, "b", "kept"],
+        [2, "c", ""],
+    ]
+    with pytest.raises(SaelabError, match="latent 4 is out of range"):
+        index.set_label({0: "x", 4: "y"})
+    assert index.label(0) == "a"
+
+
+LABELLING = """
+import sys
+from pathlib import Path
+from saelab.index.notes import Notes
+notes = Notes(Path(sys.argv[1]), sys.argv[2], 1000)
+for i in range(int(sys.argv[3]), 60, 2):
+    notes.set("label", {i: str(i)})
+"""
+
+
+def test_D49_labels_of_two_processes_are_all_kept(tmp_path):
+    command = [sys.executable, "-c", LABELLING, str(tmp_path), "sae"]
+    both = [subprocess.Popen([*command, n]) for n in "01"]
+    assert [p.wait() for p in both] == [0, 0]
+    assert Notes(tmp_path, "sae", 1000).frame()["label"].tolist() == [str(i) for i in range(60)]
+    assert [p.name for p in tmp_path.iterdir()] == ["labels.json"]
+
+
+@pytest.mark.parametrize(
+    "latents", [{"9": {"label": "x"}}, {"-1": {}}, {"x": {}}, {"0": {"label": ["x"]}}, {"0": "x"}, []]
+)  # fmt: skip
+def test_D54_labels_that_do_not_fit_are_refused_by_name(index, latents):
+    text = json.dumps({"format": "saelab-labels", "sae": index.config["identity"]["SAE"], "latents": latents})
+    (index.path / "labels.json").write_text(text)
+    for call in (lambda: index.label(0), index.labels, lambda: index.set_label(0, "x"), index.table):
+        with pytest.raises(SaelabError, match=r"labels\.json"):
+            call()
+    assert (index.path / "labels.json").read_text() == text
+
+
+def test_labels_of_another_sae_are_set_aside_each_time(index):
+    for i, sae in enumerate(["../other", "../other"]):
+        files.write_json(index.path / "labels.json", {"format": "saelab-labels", "sae": sae, "latents": {}})
+        index.set_label(0, str(i))
+    assert len(list(index.path.glob("labels-*.json"))) == 2

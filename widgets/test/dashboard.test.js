@@ -108,13 +108,32 @@ test("an answer for a range that is no longer marked is dropped", async () => {
   assert.deepEqual(values(el), ["3.00"]);
 });
 
-test("going from latent to latent", () => {
+test("going from latent to latent", async () => {
   const { el, model } = mount(widget, state());
   press(el.querySelector(".saelab"), "ArrowRight");
+  await settle();
   press(el.querySelector(".saelab"), "ArrowLeft");
   all(el, ".sl-head button")[2].click();
   el.querySelector(".sl-link").click();
   assert.deepEqual(model.sent.map((m) => [m.method, m.params]), [["step", { by: 1 }], ["step", { by: -1 }], ["step", { by: "random" }], ["open", { latent: 3 }]]);
+});
+
+test("D55 a held arrow key: one request at a time, and the steps meanwhile are the next", async () => {
+  const { el, model } = mount(widget, state());
+  /** @type {Array<() => void>} */
+  const late = [];
+  model.answer = () => new Promise((resolve) => late.push(() => resolve(null)));
+  for (let i = 0; i < 50; i += 1) press(el.querySelector(".saelab"), "ArrowRight");
+  press(el.querySelector(".saelab"), "ArrowLeft");
+  const steps = () => model.sent.filter((m) => m.method === "step").map((m) => m.params.by);
+  await settle();
+  assert.deepEqual(steps(), [1]);
+  late[0]();
+  await settle();
+  assert.deepEqual(steps(), [1, 48]);
+  late[1]();
+  await settle();
+  assert.deepEqual(steps(), [1, 48]);
 });
 
 test("a latent out of range, or not in a saved page, is a message that says what there is", () => { // C59
