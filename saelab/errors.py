@@ -60,6 +60,10 @@ def unknown(
 
 def check_model(model: object) -> None:
     """Refuse what cannot be a model with hook points, such as its name or an SAE in its place."""
+    if model is None:
+        raise SaelabError(
+            "this needs a model; activations alone (an ActivationStore) can be indexed, evaluated and drawn as a heatmap"
+        )
     # a bridge collects all its hook points whenever the attribute is read
     if inspect.getattr_static(model, "hook_dict", None) is None and not hasattr(model, "hook_dict"):
         raise SaelabError(f"model must be a model, such as load_model('zoo') gives; got {_said(model)}")

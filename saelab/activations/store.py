@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -75,11 +76,17 @@ class ActivationStore:
     def __init__(self, origin: Origin, shards: Sequence[Shard], digest: str, folder: Path | None = None):
         self.origin, self.digest, self.folder = origin, digest, folder
         self.shards = shards
+        self.labels: Sequence[str] | None = None  # what rows are called where they are shown
 
     @classmethod
     @door
-    def of(cls, arrays: Mapping[str, Any], *, where: Any = None) -> ActivationStore:
-        """A store in memory from arrays you have.
+    def of(
+        cls, arrays: Mapping[str, Any], *, where: Any = None, labels: Sequence[str] | None = None
+    ) -> ActivationStore:
+        """A store in memory from arrays you have: of a model's tokens, or of frames, patches, residues.
+
+        ``sl.train(store, …)``, ``sl.LatentIndex.build(None, sae, store)``, ``sl.evaluate(None, sae, store)`` and
+        ``sl.heatmap(None, sae, store)`` take it; what needs a model says so.
 
         Parameters
         ----------
@@ -87,10 +94,20 @@ class ActivationStore:
             Name (what ``hook`` will be called) to (n, d) activations, tensors or arrays of numpy; several must be aligned
             row by row. They are not copied: a memory-mapped array stays on disk, in the type of number it has there.
         where
-            (n, 2) document and position of each row, if they have one; -1 otherwise.
+            (n, 2) document and position of each row, if they have one; -1 otherwise, each a document of its own. Rows
+            of a document that follow each other with rising positions are shown as one text.
+        labels
+            What each row is called where it is shown, in place of a token; equal labels are one kind. They are put
+            together as tokens are, so a space between them must be their own. None: positions.
 
         Examples
         --------
+        >>> frames = {"encoder": torch.randn(6, 16)}
+        >>> where = [[0, 0], [0, 1], [0, 2], [1, 0], [1, 1], [1, 2]]
+        >>> store = sl.ActivationStore.of(frames, where=torch.tensor(where), labels=["hush ", "bark ", "hush "] * 2)
+        >>> mine = sl.SAE(sl.SAEConfig("relu", d_in=16, d_sae=64, hook_in="encoder"))
+        >>> sl.LatentIndex.build(None, mine, store, progress=False).rows
+        TokenRows(2 rows, 6 tokens)
         >>> sl.ActivationStore.of({"first": torch.randn(9, 16), "second": torch.randn(9, 64)}).hooks
         ['first', 'second']
         """
@@ -113,7 +130,12 @@ class ActivationStore:
                 hashed.update(part.float().contiguous().numpy().tobytes())
         digest = hashed.hexdigest()
         widths = {name: s[1] for name, s in sizes.items()}
-        return cls(Origin("", digest, widths, None, False), [Shard(n, acts, place.int())], digest)
+        store = cls(Origin("", digest, widths, None, False), [Shard(n, acts, place.int())], digest)
+        if labels is not None:
+            store.labels = list(labels)
+            if len(store.labels) != n:
+                raise SaelabError(f"labels names {len(store.labels)} rows, the arrays have {n}")
+        return store
 
     @classmethod
     def write(
@@ -230,14 +252,38 @@ class ActivationStore:
         return sum(len(s) for s in self.shards)
 
     def rows(self, start: int, stop: int, hook: str | None = None) -> Tensor:
-        """Activations (stop - start, d) in float32, in the order of the texts.
+        """Activations (stop - start, d) in float32, in the order of the texts; of ``"a+b"`` side by side.
 
         Examples
         --------
         >>> sl.ActivationStore.of({"mine": torch.ones(9, 16)}).rows(2, 5).shape
         torch.Size([3, 16])
         """
-        return torch.cat([acts[self._column(hook)] for acts, _ in self.parts(start, stop)])
+        columns = [self._column(h) for h in ([None] if hook is None else hook.split("+"))]
+        return torch.cat([torch.cat([acts[c] for c in columns], -1) for acts, _ in self.parts(start, stop)])
+
+    def documents(self) -> tuple[models.TokenRows, list[str]]:
+        """The rows as an index takes tokens: document by document, ids being numbers of labels; and the labels.
+
+        Examples
+        --------
+        >>> rows, labels = sl.ActivationStore.of({"mine": torch.ones(3, 16)}, labels=["a", "b", "a"]).documents()
+        >>> len(rows), rows.ids.tolist(), labels
+        (3, [0, 1, 0], ['a', 'b'])
+        """
+        doc, position = self.where(0, len(self)).numpy().T.astype(np.int64)
+        number = np.arange(len(self))
+        names = np.where(position >= 0, position, number).tolist() if self.labels is None else self.labels
+        ids: dict[str, int] = {}
+        kinds = np.array([ids.setdefault(str(name), len(ids)) for name in names], np.int32)
+        same = (doc[1:] == doc[:-1]) & (doc[1:] >= 0)
+        on = (position[1:] > position[:-1]) | (position[1:] < 0)
+        begins = np.flatnonzero(np.append(True, ~(same & on)))
+        own = doc.max() + 1 + np.arange(len(begins))  # numbers of those that have none
+        docs = np.where(doc[begins] < 0, own, doc[begins]).astype(np.int32)
+        starts = np.maximum(position[begins], 0).astype(np.int32)
+        rows = models.TokenRows(kinds, np.append(begins, len(self)), docs, starts, False)
+        return rows, list(ids)
 
     def where(self, start: int, stop: int) -> Tensor:
         """Document and position in it of these rows: (stop - start, 2) int32; -1 where that is not known.

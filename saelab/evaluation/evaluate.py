@@ -14,15 +14,16 @@ from tqdm.auto import tqdm
 from saelab import identity, models
 from saelab.errors import SaelabError, check_count, check_model
 from saelab.evaluation.comparison import Reports, named
-from saelab.evaluation.measure import measure
+from saelab.evaluation.measure import measure, measure_items
 from saelab.evaluation.report import Report, report
+from saelab.index.storage.items import alone, check_items
 from saelab.interventions import hook_points
 from saelab.models import HookedModel
 from saelab.sae import SAE
 
 
 def evaluate(
-    model: HookedModel,
+    model: HookedModel | None,
     sae: SAE,
     texts: models.Texts,
     *,
@@ -36,7 +37,7 @@ def evaluate(
     ----------
     texts
         As for :func:`saelab.tokenize_texts`: strings, token ids, or rows made before (taken whole). Use text the
-        SAE was not trained on.
+        SAE was not trained on. Without a model (None) an :class:`saelab.ActivationStore`; there are no losses then.
     tokens
         Stop after this many tokens; None takes all.
     batch_tokens
@@ -65,7 +66,7 @@ def evaluate(
 
 
 def evaluate_many(
-    model: HookedModel,
+    model: HookedModel | None,
     saes: Sequence[SAE] | Mapping[str, SAE],
     texts: models.Texts,
     *,
@@ -95,10 +96,32 @@ def evaluate_many(
     ['a', 'b']
     """
     names, saes = named(saes)
-    check_model(model)
     check_count("batch_tokens", batch_tokens)
-    given = texts if isinstance(texts, models.TokenRows) else None
-    mismatch = [identity.meet(model, sae, given) for sae in saes]
+    bar = {"unit": "tok", "unit_scale": True, "desc": "evaluate", "disable": not progress, "leave": False}
+    if alone(model, texts):
+        mismatch = [check_items(sae, texts) for sae in saes]
+        n = min(len(texts), len(texts) if tokens is None else models.parse_tokens(tokens))
+        with tqdm(total=2 * n, **bar) as told:
+            found = measure_items(saes, texts, n, batch_tokens, told)
+    else:
+        assert model is not None
+        given = texts if isinstance(texts, models.TokenRows) else None
+        check_model(model)
+        mismatch = [identity.meet(model, sae, given) for sae in saes]
+        rows = _rows(model, saes, texts, tokens)
+        with tqdm(total=2 * rows.n_tokens, **bar) as told:
+            found = measure(model, saes, rows, batch_tokens, told)
+    vocabulary = 0 if model is None else models.vocab_size(model)
+    reports = [
+        report(sae, sums, vocabulary, notes) for sae, sums, notes in zip(saes, found, mismatch, strict=True)
+    ]
+    return Reports(dict(zip(names, reports, strict=True)), dict(zip(names, saes, strict=True)))
+
+
+def _rows(
+    model: HookedModel, saes: Sequence[SAE], texts: models.Texts, tokens: int | str | None
+) -> models.TokenRows:
+    """The rows that all of these SAEs are measured on."""
     for sae in saes:
         for hook in (*hook_points(sae.config.hook_in), *hook_points(sae.config.hook_out)):
             models.check_hook(model, hook)
@@ -109,15 +132,6 @@ def evaluate_many(
             "they cannot be compared on the same tokens"
         )
     contexts = [sae.config.context for sae in saes if sae.config.context is not None]
-    rows = models.tokenize_texts(
+    return models.tokenize_texts(
         model, texts, context=min(contexts) if contexts else None, bos=bos.pop(), tokens=tokens
     )
-    with tqdm(
-        total=2 * rows.n_tokens, unit="tok", unit_scale=True, desc="evaluate", disable=not progress, leave=False
-    ) as bar:  # fmt: skip
-        found = measure(model, saes, rows, batch_tokens, bar)
-    reports = [
-        report(sae, sums, models.vocab_size(model), notes)
-        for sae, sums, notes in zip(saes, found, mismatch, strict=True)
-    ]
-    return Reports(dict(zip(names, reports, strict=True)), dict(zip(names, saes, strict=True)))

@@ -17,6 +17,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from saelab import models
+from saelab.activations.store import ActivationStore
 from saelab.errors import SaelabError, memory
 from saelab.evaluation.head import Head, losses
 from saelab.interventions import SAEAtHook
@@ -46,6 +47,8 @@ class Sums:
         Whether the model predicts a next token.
     empty
         Documents without text.
+    no_losses
+        Why there is no prediction, where that is known beforehand.
     """
 
     documents: int
@@ -56,6 +59,7 @@ class Sums:
     special: int = 0
     causal: bool = True
     empty: int = 0
+    no_losses: str = ""
 
     def __post_init__(self) -> None:
         self.fires, self.l0 = np.zeros(self.d_sae, np.int64), np.zeros(1, np.int64)
@@ -166,16 +170,33 @@ def _reconstruct(
     mask: Tensor, keep: Tensor, doc: np.ndarray,
 ) -> dict[str, Tensor]:  # fmt: skip
     """Add one batch's reconstruction to the sums; hook -> the reconstruction (B, T, d)."""
-    sae = site.sae
     first = found[site.writes[0]]
     on = mask.to(first.device)
     x = torch.cat([found[h][on] for h in site.reads], -1)  # (m, d_in) of all real tokens
-    codes = sae.encode_sparse(x)
-    recon = sae.decode(codes).to(first.device).float()  # (m, d_out)
     y = torch.cat([found[h][on] for h in site.writes], -1).float()  # (m, d_out)
-    where = doc[mask.numpy()]  # (m,)
-    count = keep[mask].numpy()  # (m,) not special
-    middle, middle_all = (torch.cat([means[h][i] for h in site.writes]).to(y) for i in (0, 1))
+    middles = [torch.cat([means[h][i] for h in site.writes]).to(y) for i in (0, 1)]
+    slices = site.slices if site.crosscoder else {}
+    recon = _compare(site.sae, sums, x, y, middles, slices, doc[mask.numpy()], keep[mask].numpy())
+    out = {}
+    for hook, part in site.slices.items():
+        full = torch.zeros((*mask.shape, part.stop - part.start), device=first.device)
+        full[on] = recon[:, part]
+        out[hook] = full  # (B, T, d)
+    return out
+
+
+def _compare(
+    sae: SAE, sums: Sums, x: Tensor, y: Tensor, middles: Sequence[Tensor], slices: dict[str, slice],
+    where: np.ndarray, count: np.ndarray,
+) -> Tensor:  # fmt: skip
+    """Add the reconstruction of ``x`` (m, d_in) beside ``y`` (m, d_out) to the sums, and return it (m, d_out).
+
+    ``middles`` are means (d_out) of tokens that count and of all; ``slices`` the parts of y that get a variance of their
+    own; ``where`` (m,) the document of each, ``count`` (m,) whether it counts.
+    """
+    codes = sae.encode_sparse(x)
+    recon = sae.decode(codes).to(y.device).float()  # (m, d_out)
+    middle, middle_all = middles
     err, var = (y - recon).square(), (y - middle).square()  # (m, d_out)
 
     def add(name: str, values: Tensor) -> None:
@@ -189,10 +210,9 @@ def _reconstruct(
     add("cos", torch.nn.functional.cosine_similarity(y, recon, dim=-1))
     add("norm_x", y.norm(dim=-1))
     add("norm_r", recon.norm(dim=-1))
-    if site.crosscoder:
-        for hook, part in site.slices.items():
-            add(f"err2@{hook}", err[:, part].sum(-1))
-            add(f"var2@{hook}", var[:, part].sum(-1))
+    for hook, part in slices.items():
+        add(f"err2@{hook}", err[:, part].sum(-1))
+        add(f"var2@{hook}", var[:, part].sum(-1))
     sums.add("err2_all", where, err2)
     sums.add("var2_all", where, (y - middle_all).square().sum(-1))
     l0 = codes.offsets.diff().cpu().numpy()  # (m,)
@@ -201,9 +221,40 @@ def _reconstruct(
     counted = torch.from_numpy(count).to(codes.indices.device)[codes.rows()]  # (nnz,)
     sums.fires += torch.bincount(codes.indices[counted], minlength=sae.config.d_sae).cpu().numpy()
     sums.special += int((~count).sum())
-    out = {}
-    for hook, part in site.slices.items():
-        full = torch.zeros((*mask.shape, part.stop - part.start), device=first.device)
-        full[on] = recon[:, part]
-        out[hook] = full  # (B, T, d)
+    return recon
+
+
+@torch.no_grad()
+def measure_items(saes: Sequence[SAE], store: ActivationStore, n: int, batch: int, bar: tqdm) -> list[Sums]:
+    """The sums of each SAE over the first ``n`` rows of a store: reconstruction and sparsity, no losses."""
+    rows, _ = store.documents()
+    names, document = np.unique(rows.doc, return_inverse=True)
+    doc = np.repeat(document, np.diff(rows.offsets))[:n]  # (n,)
+    documents = int(doc.max()) + 1
+    parts = [(a, min(a + batch, n)) for a in range(0, n, batch)]
+    totals: dict[str, Any] = {sae.config.hook_out: 0.0 for sae in saes}
+    for a, b in parts:
+        for hook in totals:
+            totals[hook] = totals[hook] + store.rows(a, b, hook or None).double().sum(0)  # (d_out)
+        bar.update(b - a)
+    if not all(total.isfinite().all() for total in totals.values()):
+        raise SaelabError("these activations hold NaN or infinity: there is no mean to compare with")
+    out = []
+    for sae in saes:
+        sums = Sums(documents, sae.config.d_sae, no_losses="these are activations alone, there is no model")
+        hooks, widths = sae.config.hook_out.split("+"), sae.config.widths or ()
+        ends = np.cumsum([0, *widths]).tolist()
+        slices = {h: slice(a, b) for h, a, b in zip(hooks, ends, ends[1:], strict=False)}
+        mean = (totals[sae.config.hook_out] / n).float()
+        for a, b in parts:
+            x, y = (store.rows(a, b, hook or None) for hook in (sae.config.hook_in, sae.config.hook_out))
+            _compare(sae, sums, x, y, [mean, mean], slices, doc[a:b], np.ones(b - a, bool))
+            bar.update((b - a) / len(saes))
+        for name in (
+            "predictions",
+            "ce_clean",
+            *(f"{k}_{run}" for k in ("ce", "kl") for run in ("sae", "zero", "mean")),
+        ):
+            sums.add(name, doc, 0.0)
+        out.append(sums)
     return out

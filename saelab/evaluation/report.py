@@ -168,10 +168,10 @@ def _notes(
         notes.append(
             "worse than predicting the mean: is this the hook point and scale the SAE was trained on?"
         )
-    if m == 0 and not sums.causal:
-        notes.append("the losses are undefined: this model is an encoder and predicts no next token")
-    elif m == 0:
-        notes.append("the losses are undefined: every row is one token long, there is no next token")
+    if m == 0:
+        why = "every row is one token long, there is no next token"
+        why = why if sums.causal else "this model is an encoder and predicts no next token"
+        notes.append(f"the losses are undefined: {sums.no_losses or why}")
     if m and (value["ce_clean"] or 0.0) > math.log(vocabulary):
         notes.append(
             f"the model itself predicts this text worse than chance ({value['ce_clean']:.3g} nats a token, chance is "
@@ -188,12 +188,11 @@ def _notes(
             notes.append(f"{run} ablation lowers the loss: loss recovered against it says little")
     if sums.empty:
         notes.append(f"{sums.empty:,} documents have no text")
-    documents = sums.documents
-    if documents < LEAST:
-        notes.append(f"there are no intervals: they take {LEAST} documents, and these are {documents}")
-    elif without := [m for m in METRICS if m.least > documents]:
+    if sums.documents < LEAST:
+        notes.append(f"there are no intervals: they take {LEAST} documents, and these are {sums.documents}")
+    elif without := [m for m in METRICS if m.least > sums.documents]:
         names, most = ", ".join(m.name for m in without), max(m.least for m in without)
         notes.append(
-            f"a few documents decide {names}: their intervals take {most} documents, and these are {documents}"
+            f"a few documents decide {names}: their intervals take {most} documents, and these are {sums.documents}"
         )
     return notes

@@ -80,6 +80,8 @@ class Columns:
 
     def need_model(self, what: str) -> Any:
         """The model, or an error that says how to attach one."""
+        if self.model is None and not self.config["model"]:
+            raise SaelabError(f"{what} needs a model, and this index is of activations alone")
         if self.model is None:
             raise SaelabError(
                 f"{what} needs the model: set index.model, or open with LatentIndex.open(path, model=…)"

@@ -119,7 +119,7 @@ class LatentIndex(Queries):
     @classmethod
     def build(
         cls,
-        model: HookedModel,
+        model: HookedModel | None,
         sae: SAE,
         texts: models.Texts,
         *,
@@ -141,7 +141,8 @@ class LatentIndex(Queries):
         Parameters
         ----------
         texts
-            As for :func:`saelab.tokenize_texts`: strings, token ids, or rows made before.
+            As for :func:`saelab.tokenize_texts`: strings, token ids, or rows made before. Without a model (None) an
+            :class:`saelab.ActivationStore`, whose labels stand where tokens do else; what needs a model says so.
         path
             Folder to make; None is a temporary folder that lives as long as the returned object.
         tokens

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from saelab import models
-from saelab.errors import SaelabError
-from saelab.identity import check_pair, meet
+from saelab.errors import SaelabError, check_model, check_sae
+from saelab.identity import meet
+from saelab.index.storage.items import alone, check_items
 from saelab.interventions.sites import unseen
 from saelab.models import HookedModel
 from saelab.widgets.tokens import TokenText
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 class CodesSource:
     """Codes of some texts, kept sparse, so that any latent of the SAE can be shown."""
 
-    def __init__(self, model: HookedModel, sae: Any, index: Any):
-        check_pair(model, sae)
+    def __init__(self, model: HookedModel | None, sae: Any, index: Any):
+        check_sae(sae)
         self.mismatch = meet(model, sae, index)
         self.model, self.sae, self.index = model, sae, index
         self.texts: list[TokenText] = []
@@ -32,20 +34,34 @@ class CodesSource:
     def run(self, texts: models.Texts) -> None:
         import torch
 
+        if alone(self.model, texts):
+            check_items(self.sae, texts)
+            rows, labels = texts.documents()
+            for a, b in pairwise(rows.offsets.tolist()):
+                with torch.no_grad():
+                    self.codes.append(
+                        self.sae.encode_sparse(texts.rows(a, b, self.sae.config.hook_in or None))
+                    )
+                ids = rows.ids[a:b].tolist()
+                self.texts.append(TokenText.of_strings([labels[i] for i in ids], ids))
+            return
+        check_model(model := self.model)
+        assert model is not None
+
         bos = self.sae.config.bos
         if isinstance(texts, models.TokenRows):
-            models.checked_rows(self.model, texts, bos=bos)
-        rows = [models.one_text(self.model, [t], bos=bos) for t in models.each_text(texts, model=self.model)]
+            models.checked_rows(model, texts, bos=bos)
+        rows = [models.one_text(model, [t], bos=bos) for t in models.each_text(texts, model=model)]
         if not rows:
             raise SaelabError("there is no text: texts is empty; give a string or a list of them")
         self.notice = max((unseen(self.sae, len(ids)) for ids in rows), key=len)
         hooks = self.sae.config.hooks  # a crosscoder reads several, side by side
         for ids in rows:
-            with models.lock(self.model), torch.no_grad():
-                found = models.run_to_hooks(self.model, torch.tensor([ids]), hooks)
+            with models.lock(model), torch.no_grad():
+                found = models.run_to_hooks(model, torch.tensor([ids]), hooks)
                 x = torch.cat([found[h][0] for h in hooks], dim=-1)  # (T, d_in)
-                self.codes.append(self.sae.encode_sparse(x.to(self.sae.W_enc.device)))
-            self.texts.append(TokenText.of_model(self.model, ids))
+                self.codes.append(self.sae.encode_sparse(x))
+            self.texts.append(TokenText.of_model(model, ids))
 
     def to_frame(self) -> pd.DataFrame:
         """One line per text, position and latent that fires there: sequence, position, id, token, latent, activation."""

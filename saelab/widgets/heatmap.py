@@ -279,7 +279,7 @@ class ActivationHeatmap(Widget):
 
 
 def heatmap(
-    model: HookedModel,
+    model: HookedModel | None,
     sae: SAE,
     texts: models.Texts,
     latents: int | Sequence[int] | None = None,
@@ -293,7 +293,8 @@ def heatmap(
     ----------
     texts
         One text or several, each at most one context long: strings, token ids, which are shown as they are, or what
-        :func:`saelab.generate` wrote.
+        :func:`saelab.generate` wrote. Without a model (None) an :class:`saelab.ActivationStore`, whose documents are
+        shown by their labels.
     latents
         Which latents; None takes the five that fire strongest.
     index

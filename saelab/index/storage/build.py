@@ -20,10 +20,11 @@ import torch
 from tqdm.auto import tqdm
 
 from saelab import __version__, models
-from saelab.errors import SaelabError, check_count
-from saelab.identity import changed, check_pair, digest, meet, model_digest, sae_digest
+from saelab.errors import SaelabError, check_count, check_sae
+from saelab.identity import changed, check_pair, digest, facts_of, meet, sae_digest
 from saelab.index.storage import layout
 from saelab.index.storage.arrays import parse_bytes, ranges
+from saelab.index.storage.items import Items, alone, check_items
 from saelab.index.storage.vocab import Vocab
 from saelab.index.storage.writer import IndexWriter
 from saelab.models import HookedModel
@@ -33,32 +34,33 @@ _STRETCH = 4  # batches
 
 
 def build(
-    folder: Path, model: HookedModel, sae: SAE, texts: models.Texts, *,
+    folder: Path, model: HookedModel | None, sae: SAE, texts: models.Texts | Items, *,
     tokens: int | str | None, batch_tokens: int, progress: bool, spill: int | str, threshold: float,
     skip_special: bool, shard: tuple[int, int] | None, overwrite: bool,
 ) -> None:  # fmt: skip
     """Write the index of ``sae`` on ``texts`` into ``folder``; the arguments are those of ``LatentIndex.build``."""
-    mismatch = check_pair(model, sae)
+    check_sae(sae)
+    source: Any = texts if alone(model, texts) else model  # where activations come from
+    mismatch = check_items(sae, texts) if model is None else check_pair(model, sae)
     if isinstance(texts, models.TokenRows):
         mismatch += meet(texts, model)
     check_count("batch_tokens", batch_tokens)
     memory = parse_bytes(spill)
     if not threshold >= 0:
         raise SaelabError(f"threshold must be at least 0, got {threshold!r}")
-    _check_width(model, sae)
-    rows = _rows_for(model, sae, texts, tokens)
-    identity = _identity(model, sae, rows, threshold=threshold, skip_special=skip_special, shard=shard)
+    rows, vocab = _of_items(source) if model is None else _of_text(source, sae, texts, tokens)
+    if tokens is not None and isinstance(texts, (models.TokenRows, Items)):
+        begun = int(np.searchsorted(rows.offsets, models.parse_tokens(tokens)))
+        rows = part_of(rows, 0, min(begun, len(rows)))
+    identity = _identity(source, sae, rows, threshold=threshold, skip_special=skip_special, shard=shard)
     whole, rows, begin = rows, *_shard(rows, shard)
     if rows.n_tokens >= 1 << 31:
         raise SaelabError(f"{rows.n_tokens} tokens are too many for one index; build shards and merge them")
-    vocab = Vocab.of_model(model)
-    counted = models.valid_mask(model, rows.ids)  # (n_tokens,) True where not special
-    if not skip_special:
-        counted = np.ones_like(counted)
+    counted = _counted(source, rows.ids, skip_special)
     earlier = None if overwrite or not layout.is_index(folder) else layout.read_config(folder)["identity"]
     if earlier is not None and not changed(earlier, identity):
         return  # the same index, finished before
-    config = _config(model, sae, rows, vocab, counted, threshold=threshold, shard=shard)
+    config = _config(source, sae, rows, vocab, counted, threshold=threshold, shard=shard)
     config |= {"mismatch": mismatch} if mismatch else {}
     with IndexWriter(
         folder, rows, counted, sae.config.d_sae, vocab, config=config, identity=identity, memory=memory,
@@ -67,7 +69,7 @@ def build(
         bar = {"desc": "index", "unit": "tok", "unit_scale": True, "leave": False, "disable": not progress}
         with tqdm(total=rows.n_tokens, initial=writer.positions, **bar) as done:
             for stop, *codes in encoded(
-                model, sae, whole, begin + writer.positions, begin + rows.n_tokens,
+                source, sae, whole, begin + writer.positions, begin + rows.n_tokens,
                 skip_special=skip_special, batch_tokens=batch_tokens, threshold=threshold,
             ):  # fmt: skip
                 done.update(stop - begin - writer.positions)
@@ -76,26 +78,33 @@ def build(
             writer.finish(done.update)
 
 
-def _check_width(model: HookedModel, sae: SAE) -> None:
-    """The model has every hook point the SAE reads, each as wide as the SAE expects."""
+def _of_items(store: Items) -> tuple[models.TokenRows, Vocab]:
+    """The rows of a store, and their labels."""
+    rows, labels = store.documents()
+    return rows, Vocab.of_bytes([label.encode("utf-8", "backslashreplace") for label in labels])
+
+
+def _counted(source: HookedModel | Items, ids: np.ndarray, skip_special: bool) -> np.ndarray:
+    """(n,) bool: True where not special; rows of a store all count."""
+    if isinstance(source, Items) or not skip_special:
+        return np.ones(len(ids), np.bool_)
+    return models.valid_mask(source, ids)
+
+
+def _of_text(
+    model: HookedModel, sae: SAE, texts: models.Texts, tokens: int | str | None
+) -> tuple[models.TokenRows, Vocab]:
+    """Token rows and vocabulary; the model has every hook point the SAE reads, each as wide as the SAE expects."""
     for hook, want in zip(sae.config.hooks, sae.config.widths or (sae.config.d_in,), strict=True):
         width = models.hook_width(model, models.check_hook(model, hook))
         if width != want:
             raise SaelabError(
                 f"the SAE reads {want} numbers per token at {hook!r}, but this model has {width}"
             )
-
-
-def _rows_for(
-    model: HookedModel, sae: SAE, texts: models.Texts, tokens: int | str | None
-) -> models.TokenRows:
     rows = models.tokenize_texts(model, texts, context=sae.config.context, bos=sae.config.bos, tokens=tokens)
-    if isinstance(texts, models.TokenRows) and tokens is not None:
-        keep = int(np.searchsorted(rows.offsets, models.parse_tokens(tokens)))
-        rows = part_of(rows, 0, min(keep, len(rows)))
     if not len(rows):
         raise SaelabError("there are no rows to index")
-    return rows
+    return rows, Vocab.of_model(model)
 
 
 def part_of(rows: models.TokenRows, a: int, b: int) -> models.TokenRows:
@@ -127,23 +136,27 @@ def _shard(rows: models.TokenRows, shard: tuple[int, int] | None) -> tuple[model
 # ---------------------------------------------------------------------------------------------- identity
 
 
-def _identity(model: HookedModel, sae: SAE, rows: models.TokenRows, **settings: Any) -> dict[str, str]:
+def _identity(
+    source: HookedModel | Items, sae: SAE, rows: models.TokenRows, **settings: Any
+) -> dict[str, str]:
     return {
         "SAE": sae_digest(sae),
-        "model": model_digest(model),
+        "model": facts_of(source).marks["model"]().digest,
         "text": digest(rows.ids, rows.offsets, rows.doc),
+        **({"store": source.digest} if isinstance(source, Items) else {}),
         **{name: repr(value) for name, value in settings.items()},
     }
 
 
 def _config(
-    model: HookedModel, sae: SAE, rows: models.TokenRows, vocab: Vocab, counted: np.ndarray, *,
+    source: HookedModel | Items, sae: SAE, rows: models.TokenRows, vocab: Vocab, counted: np.ndarray, *,
     threshold: float, shard: tuple[int, int] | None,
 ) -> dict[str, Any]:  # fmt: skip
     left_out, times = np.unique(rows.ids[~counted], return_counts=True)
     kinds = {vocab.label(i): int(n) for i, n in zip(left_out, times, strict=True)}
     return {
-        "sae": sae.config.to_dict(), "model": models.model_name(model), "hook": sae.config.hook_in,
+        "sae": sae.config.to_dict(), "hook": sae.config.hook_in,
+        "model": facts_of(source).marks["model"]().name,
         "bos": bool(rows.bos), "threshold": float(threshold),
         "masked": {"positions": int((~counted).sum()), "reason": "special tokens", "tokens": kinds},
         "window": [layout.BEFORE, layout.AFTER], "shard": None if shard is None else [int(s) for s in shard],
@@ -157,7 +170,7 @@ def _config(
 
 
 def encoded(
-    model: HookedModel, sae: SAE, rows: models.TokenRows, first: int, last: int, *,
+    source: HookedModel | Items, sae: SAE, rows: models.TokenRows, first: int, last: int, *,
     skip_special: bool, batch_tokens: int, threshold: float = 0.0,
 ) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:  # fmt: skip
     """Codes of positions ``first … last`` (where rows begin), in stretches of whole rows, in the text's order.
@@ -172,20 +185,43 @@ def encoded(
         if start >= last:
             return
         part = part_of(rows, int(cuts[i]), int(cuts[i + 1]))
-        counted = models.valid_mask(model, part.ids) if skip_special else np.ones(part.n_tokens, np.bool_)
-        batches = [
-            _encode_batch(model, sae, batch, counted, threshold) for batch in part.batches(batch_tokens)
-        ]
+        if isinstance(source, Items):
+            batches = [
+                _encode_rows(
+                    source, sae, start, np.arange(a, min(a + batch_tokens, part.n_tokens)), threshold
+                )
+                for a in range(0, part.n_tokens, batch_tokens)
+            ]
+        else:
+            counted = _counted(source, part.ids, skip_special)
+            batches = [
+                _encode_batch(source, sae, batch, counted, threshold) for batch in part.batches(batch_tokens)
+            ]
         counts, latent, value = _in_order(batches, part.n_tokens)
         a, b = max(first - start, 0), min(last, stop) - start
         low, high = int(counts[:a].sum()), int(counts[:b].sum())
         yield start + b, counts[a:b], latent[low:high], value[low:high]
 
 
+Coded = tuple[
+    np.ndarray, np.ndarray, np.ndarray, np.ndarray
+]  # token (m,), count (m,), latent (n,), value (n,)
+
+
+def _encode_rows(store: Items, sae: SAE, first: int, token: np.ndarray, threshold: float) -> Coded:
+    """Of rows ``first + token`` of a store, which follow each other."""
+    a, b = first + int(token[0]), first + int(token[-1]) + 1
+    with torch.no_grad():
+        counts, latent, value = _codes(sae, store.rows(a, b, sae.config.hook_in or None), threshold)
+    if not counts[-1]:
+        raise SaelabError(f"rows {a}:{b} of this store hold NaN or infinity: leave them out")
+    return token, counts[:-1], latent, value
+
+
 def _encode_batch(
     model: HookedModel, sae: SAE, batch: models.Batch, counted: np.ndarray, threshold: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """(token (m,), count (m,), latent (n,), value (n,)) of the counted positions of one batch."""
+) -> Coded:
+    """Of the counted positions of one batch."""
     keep = (batch.flat >= 0) & counted[batch.flat]  # (B, T)
     token = batch.flat[keep]
     if not len(token):
@@ -197,17 +233,23 @@ def _encode_batch(
             found[hooks[0]].device
         )  # (m,) a mask would be waited for
         x = torch.cat([found[h].flatten(0, 1)[place] for h in hooks], dim=-1)  # (m, d_in)
-        codes = sae.encode_sparse(x)
-        counts, latent, value = codes.offsets.diff(), codes.indices, codes.values.float()
-        if threshold > 0:
-            strong = value > threshold
-            counts = torch.bincount(codes.rows()[strong], minlength=len(x))
-            latent, value = latent[strong], value[strong]
-        # whether all is finite comes with the counts: asked for by itself it would be one more wait
-        counts = torch.cat([counts, x.isfinite().all().to(counts)[None]]).cpu().numpy()
+        counts, latent, value = _codes(sae, x, threshold)
     for hook in () if counts[-1] else hooks:
         models.check_finite(model, f"hook point {hook!r}", found[hook], batch.ids, torch.from_numpy(keep))
-    return token, counts[:-1], latent.cpu().numpy(), value.cpu().numpy()
+    return token, counts[:-1], latent, value
+
+
+def _codes(sae: SAE, x: torch.Tensor, threshold: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(count (m + 1,), latent (n,), value (n,)) of inputs (m, d_in); the last count is whether all of them are finite."""
+    codes = sae.encode_sparse(x)
+    counts, latent, value = codes.offsets.diff(), codes.indices, codes.values.float()
+    if threshold > 0:
+        strong = value > threshold
+        counts = torch.bincount(codes.rows()[strong], minlength=len(x))
+        latent, value = latent[strong], value[strong]
+    # whether all is finite comes with the counts: asked for by itself it would be one more wait
+    counts = torch.cat([counts, x.isfinite().all().to(counts)[None]]).cpu().numpy()
+    return counts, latent.cpu().numpy(), value.cpu().numpy()
 
 
 def _in_order(

@@ -29,10 +29,13 @@ class Vocab:
     @classmethod
     def of_model(cls, model: HookedModel) -> Vocab:
         """The vocabulary of a model's tokenizer."""
-        table = models.token_bytes(model)
+        return cls.of_bytes(models.token_bytes(model), models.special_ids(model), models.bos_id(model))
+
+    @classmethod
+    def of_bytes(cls, table: Sequence[bytes], special: Iterable[int] = (), bos: int | None = None) -> Vocab:
+        """From the bytes of every token, or of every label."""
         ptr = np.cumsum([0, *map(len, table)], dtype=np.int64)
-        data = np.frombuffer(b"".join(table), dtype=np.uint8)
-        return cls(ptr, data, models.special_ids(model), models.bos_id(model))
+        return cls(ptr, np.frombuffer(b"".join(table), dtype=np.uint8), special, bos)
 
     def __len__(self) -> int:
         return len(self.ptr) - 1
