@@ -199,7 +199,7 @@ _libraries: list[Any] = []  # torch forgets what they say when they go
 
 
 def install() -> str:
-    """Make the device known to torch, once; returns its name."""
+    """Make the device known to torch, once, before autograd first runs; returns its name."""
     if not _libraries:
         from torch.utils.backend_registration import _setup_privateuseone_for_python_backend
 

@@ -19,6 +19,7 @@ from saelab.n2g.fit.probe import Prober
 from saelab.sae.archs import ARCHS
 from saelab.training.spec import make_options
 
+pretended.install()  # while tests are collected: autograd counts the devices when it first runs
 HOOK = "blocks.0.hook_resid_post"
 WORDS = " ".join(SENTENCES).split()
 TEXTS = [" ".join(np.random.default_rng(i).choice(WORDS, 12)) for i in range(40)]
@@ -29,7 +30,6 @@ class World:
     """Model and SAE, each on its device, and an index of them."""
 
     def __init__(self, on: tuple[str, str]):
-        pretended.install()
         self.model = tiny_model() if on[0] == "cpu" else sl.load_model(tiny_folder(), device=on[0])
         self.sae = random_sae().to(on[1])
         self.index = sl.LatentIndex.build(self.model, self.sae, TEXTS, progress=False)
@@ -184,7 +184,6 @@ def test_D42_a_trained_sae_stays_where_the_model_is_unless_device_says_otherwise
 
 @pytest.mark.parametrize("arch", ["topk", "batchtopk", "matryoshka", "relu", "gated", "jumprelu"])
 def test_D42_a_run_is_the_same_on_another_device_and_goes_on_there(arch, tmp_path):
-    pretended.install()
     store = sl.ActivationStore.of({"mine": torch.randn(400, 8, generator=torch.Generator().manual_seed(0))})
     asked = {
         "d_sae": 24,
@@ -287,7 +286,6 @@ def test_D43_no_memory_is_said_with_what_it_takes_and_what_to_do(error, monkeypa
 
 
 def test_D28_a_device_whose_numbers_are_not_the_cpus_is_named():
-    pretended.install()
     with (
         pretended.faulty(0.05),
         pytest.raises(sl.SaelabError, match=r"device 'pretend' gives other numbers.*limit 0\.01"),
@@ -315,7 +313,6 @@ REVIVED = {"topk", "batchtopk", "matryoshka", "jumprelu"}
 
 @pytest.mark.parametrize("arch", STEP)
 def test_D42_a_training_step_waits_for_the_device_no_more_than_it_needs(arch):
-    pretended.install()
     config = sl.SAEConfig(arch, d_in=8, d_sae=24, k=3 if ARCHS[arch].needs_k else None)
     recipe = sl.training.TrainConfig(tokens=1000, batch=20, dead_after=200, precision="float32")
     options = make_options(arch, {"resample": 0} if arch in ("relu", "gated") else {}, 3)
