@@ -91,7 +91,11 @@ def test_saes_saved_again_are_the_same(name, tmp_path):
 
 @pytest.mark.parametrize("name", EXPECTED["foreign"])
 def test_saes_written_in_other_formats(name):
-    same(before.of_sae(sl.load_sae(FOLDER / "foreign" / name)), EXPECTED["foreign"][name])
+    expected = EXPECTED["foreign"][name]
+    if name == "dictionary_learning":  # the hook point stands in its config, and is read today
+        hook = "blocks.0.hook_resid_post"
+        expected = expected | {"config": expected["config"] | {"hook_in": hook, "hook_out": hook}}
+    same(before.of_sae(sl.load_sae(FOLDER / "foreign" / name)), expected)
 
 
 def test_a_trained_sae_with_its_record(sae):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from saelab.errors import HookError, SaelabError, check_count, check_latent, nearest, unknown
+from saelab.errors import HookError, SaelabError, check_count, check_latent, check_latents, nearest, unknown
 
 
 def test_unknown_names_the_value_what_is_allowed_and_the_nearest():
@@ -77,3 +77,13 @@ def test_D45_a_notebook_shows_the_sentence_alone_and_the_traceback_on_request(ca
         assert "Traceback" in capsys.readouterr().out
     finally:
         InteractiveShell.clear_instance()
+
+
+def test_lists_of_latents_are_checked():
+    assert check_latents([np.int64(3), 3, 1], 4) == [3, 1]
+    assert check_latents(2, 4) == [2]
+    for wrong in (5, "12", [4], [1.0], [True]):
+        with pytest.raises(SaelabError, match="0…3"):
+            check_latents(wrong, 4)
+    with pytest.raises(SaelabError, match="empty"):
+        check_latents([], 4)

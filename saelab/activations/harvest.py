@@ -15,6 +15,7 @@ from torch import Tensor
 from saelab import models
 from saelab.errors import SaelabError, check_count
 from saelab.models import HookedModel
+from saelab.models.tokens import is_empty
 
 _PLACES = 1000  # of rows that were left out, listed at most
 _SPREAD = 32  # texts that a sample is taken from, at least
@@ -193,7 +194,7 @@ class Harvester:
                     "cannot resume: the texts differ from those of the checkpoint "
                     f"(in the first {last + 1} documents)"
                 )
-            self.empty += models.tokens.is_empty(text)
+            self.empty += is_empty(text)
             yield text
         if number < last:
             raise SaelabError(
@@ -219,7 +220,7 @@ class Harvester:
         hashed, end, seen, text = hashlib.sha256(), "", False, None
         for text in self.texts:
             self._add(hashed, text)
-            if not models.tokens.is_empty(text):  # an empty one gives no rows
+            if not is_empty(text):  # an empty one gives no rows
                 end = hashed.hexdigest()
                 seen = seen or end == wanted
                 if seen and not whole:

@@ -88,7 +88,7 @@ def _sum(parts: Sequence[torch.Tensor]) -> str:
     """Checksum of one block: places, then activations."""
     value = 0
     for x in parts:
-        value = zlib.crc32(x.contiguous().reshape(-1).view(torch.uint8).numpy(), value)
+        value = zlib.crc32(x.contiguous().reshape(-1).view(torch.uint8).numpy().data, value)
     return f"{value:08x}"
 
 

@@ -71,8 +71,9 @@ class Effects:
         return f"Effects of ablating latent {self.latent}\n{self.frame}"
 
     def _repr_html_(self) -> str:
-        by = "kl" if self.frame["loss_diff"].isna().all() else "loss_diff"
-        order = np.argsort(-np.nan_to_num(self.frame[by].abs().to_numpy()), kind="stable")
+        loss = self.frame["loss_diff"].to_numpy()
+        size = np.abs(self.frame["kl"].to_numpy() if np.isnan(loss).all() else loss)
+        order = np.argsort(-np.nan_to_num(size), kind="stable")
         caption = f"Latent {self.latent} ablated: the positions where it matters most, of {len(self)}"
         return table_html(caption, self.frame.iloc[order[:20]], float_format="{:.4g}".format)
 

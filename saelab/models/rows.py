@@ -205,7 +205,7 @@ class TokenRows:
         lead = int(self.bos)
         parts = [
             (int(doc), int(start) + begin, [*row[:lead], *row[lead:][begin : begin + context - lead]])
-            for row, doc, start in zip(self, self.doc, self.start, strict=True)
+            for row, doc, start in zip(self, self.doc, self.start, strict=True)  # type: ignore[call-overload]
             for begin in range(0, max(len(row) - lead, 1), context - lead)
         ]
         return replace(rows_from(parts, self.bos, self.vocabulary), empty=self.empty)

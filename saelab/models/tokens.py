@@ -138,9 +138,10 @@ def beginning(model: HookedModel, bos: bool) -> list[int]:
     """
     if not bos:
         return []
-    if bos_id(model) is None:
+    begin = bos_id(model)
+    if begin is None:
         raise SaelabError("this model's tokenizer has no BOS token; use bos=False")
-    return [bos_id(model)]
+    return [begin]
 
 
 Text = Any  # one text: a string, token ids (a list, an array, {"input_ids": …}), or what sl.generate gave

@@ -23,8 +23,8 @@ def keep(run: Run, trainer: Trainer, spec: SAESpec, ended: bool) -> None:
     versions = {p: metadata.version(p) for p in ("torch", "transformer-lens", "transformers")}
     source, decided = run.buffer.source, {n: getattr(trainer, n) for n in ("lr", "aux_k", "dead_after")}
     data = {"sample_sha256": run.sample_digest, "epochs": source.epoch + 1, "sha256": source.digest}
-    if getattr(source, "pass_digest", ""):
-        data["pass_sha256"] = source.pass_digest
+    if whole := getattr(source, "pass_digest", ""):
+        data["pass_sha256"] = whole
     trainer.sae.history = pd.DataFrame(trainer.curves)
     trainer.sae.record = {
         "recipe": asdict(trainer.config) | decided,

@@ -34,10 +34,10 @@ def test_the_densest_that_fire_are_taken_when_none_are_named(index, tmp_path, pa
 
 
 def test_wrong_latents_are_refused_before_work(index, tmp_path):
-    for wrong in ([64], [-1], [1.0], 3):
+    for wrong in ([64], [-1], [1.0], "3"):
         with pytest.raises(SaelabError, match="0…63"):
             index.export_html(tmp_path / "i.html", latents=wrong)
-    with pytest.raises(SaelabError, match="no latents to export"):
+    with pytest.raises(SaelabError, match="latents is empty"):
         index.export_html(tmp_path / "i.html", latents=[])
     with pytest.raises(SaelabError, match="n must be at least 1"):
         index.export_html(tmp_path / "i.html", n=0)

@@ -140,12 +140,12 @@ def test_interrupting_wait_stops_the_run(toy, monitor, monkeypatch):
 
 def test_a_failure_is_shown(toy, monitor):
     def broken(trainer):
-        raise RuntimeError("out of memory")
+        raise RuntimeError("the disk is on fire")
 
     with pytest.raises(RuntimeError):
         train(toy, monitor=monitor, on_log=broken)
     assert (monitor.phase, monitor.can_resume) == ("failed", False)
-    assert monitor.error["message"] == "RuntimeError: out of memory"
+    assert monitor.error["message"] == "RuntimeError: the disk is on fire"
     with pytest.raises(SaelabError, match="no text"):
         sl.train(toy, [], monitor=monitor, **SMALL)
     assert "no text" in monitor.error["message"]

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
 
-from saelab.errors import SaelabError
 from saelab.widgets import columns
 
 
@@ -31,10 +29,3 @@ def test_some_latents_in_their_order(index):
     assert got["latent"].tolist() == [7, 3]
     assert got["count"].tolist() == index.counts[[7, 3]].tolist()
     assert columns.pack(index, []) == (b"", [""])
-
-
-def test_lists_of_latents_are_checked():
-    assert columns.checked([np.int64(3), 3, 1], 4) == [3, 1]
-    for wrong in (5, "12", [4], [1.0]):
-        with pytest.raises(SaelabError, match="0…3"):
-            columns.checked(wrong, 4)
