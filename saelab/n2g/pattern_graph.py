@@ -205,7 +205,7 @@ class PatternGraph(Scored):
         >>> graph.save(folder / "graph.json").name
         'graph.json'
         """
-        files.write_json(path, self.to_json())
+        files.write_json(path, self.to_json(), checked=True)
         return Path(path)
 
     @classmethod
@@ -215,7 +215,8 @@ class PatternGraph(Scored):
         >>> sl.n2g.PatternGraph.load(graph.save(folder / "graph.json")) == graph
         True
         """
-        return cls.from_json(files.read_json(path))
+        with files.reading(path):
+            return cls.from_json(files.read_json(path))
 
     def to_openai(self) -> dict[str, Any]:
         """OpenAI's trie of token texts (``NtgExplanation.trie``), which knows no gaps and no exclusions.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -140,6 +141,27 @@ class Codes:
         counts = (flat > 0).sum(-1)
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         return cls(flat[row, index], index, offsets, tuple(z.shape[:-1]), z.shape[-1], stats, skip)
+
+    @classmethod
+    def joined(
+        cls, parts: Sequence[Codes], lead: tuple[int, ...],
+        stats: Stats | None = None, skip: Tensor | None = None,
+    ) -> Codes:  # fmt: skip
+        """Codes of all rows from those of some after others.
+
+        Examples
+        --------
+        >>> one = sl.Codes.from_dense(torch.eye(4))
+        >>> sl.Codes.joined([one, one], (8,)).n_rows
+        8
+        """
+        first = parts[0]
+        if len(parts) == 1:
+            return cls(first.values, first.indices, first.offsets, lead, first.d_sae, stats, skip)
+        counts = torch.cat([p.offsets.diff() for p in parts])
+        offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+        values, indices = (torch.cat([getattr(p, n) for p in parts]) for n in ("values", "indices"))
+        return cls(values, indices, offsets, lead, first.d_sae, stats, skip)
 
     @classmethod
     def from_topk(

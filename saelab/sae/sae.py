@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,9 @@ class SAEOutput(NamedTuple):
     recon: Tensor
     codes: Codes
     error: Tensor
+
+
+_TOGETHER = 1 << 27  # latents of all rows that are encoded together
 
 
 class SAE(nn.Module):
@@ -191,21 +195,36 @@ class SAE(nn.Module):
     def encode_sparse(self, x: Tensor) -> Codes:
         """(\\*, d_in) -> the active latents only; the same numbers as :meth:`encode`.
 
+        Where a dense array of all rows would be large, they are encoded in :meth:`parts`.
+
         Examples
         --------
         >>> x = torch.randn(2, 5, sae.config.d_in)
         >>> torch.equal(sae.encode_sparse(x).dense(), sae.encode(x))
         True
         """
-        with self._memory(x):
-            flat, stats = self.normalize(self._flat(x))
-            pre, lead = self.pre_activations(flat), tuple(x.shape[:-1])
-            skip = flat @ self.W_skip.T if self.config.skip else None  # (rows, d_out)
+        flat, stats = self.normalize(self._flat(x))
+        skip = flat @ self.W_skip.T if self.config.skip else None  # (rows, d_out)
+        return Codes.joined(
+            [self._codes(rows) for rows in self.parts(flat)], tuple(x.shape[:-1]), stats, skip
+        )
+
+    def parts(self, x: Tensor) -> Sequence[Tensor]:
+        """(rows, d_in) in parts of as many rows as are encoded together: their dense latents are half a GB at most.
+
+        Examples
+        --------
+        >>> len(sae.parts(torch.zeros(9, sae.config.d_in)))
+        1
+        """
+        return x.split(max(1, _TOGETHER // self.config.d_sae))
+
+    def _codes(self, flat: Tensor) -> Codes:
+        with self._memory(flat):
+            pre = self.pre_activations(flat)  # (rows, d_sae)
             if self.arch.select is None:
-                z = self.arch.activate(self, pre).reshape(*lead, self.config.d_sae)
-                return Codes.from_dense(z, stats, skip)
-            values, indices = self.arch.select(self, pre)
-            return Codes.from_topk(values, indices, lead, self.config.d_sae, stats, skip)
+                return Codes.from_dense(self.arch.activate(self, pre))
+            return Codes.from_topk(*self.arch.select(self, pre), (len(flat),), self.config.d_sae)
 
     def decode(self, codes: Codes | Tensor, stats: Stats | None = None, skip: Tensor | None = None) -> Tensor:
         """Latents -> reconstruction (\\*, d_out), in the units of the original input; in float32 at least where

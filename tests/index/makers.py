@@ -85,7 +85,7 @@ def write(
 
 def open_writer(
     folder: Path, rows: TokenRows, counted: np.ndarray, d_sae: int, memory: int = 10**6,
-    shard: list[int] | None = None, sae_id: str = "sae", text_id: str = "text",
+    shard: list[int] | None = None, sae_id: str = "sae", text_id: str = "text", overwrite: bool = False,
 ) -> IndexWriter:  # fmt: skip
     kinds, times = np.unique(rows.ids[~counted], return_counts=True)
     v = vocab()
@@ -108,6 +108,7 @@ def open_writer(
         config=config,
         identity={**identity, "shard": repr(shard)},
         memory=memory,
+        overwrite=overwrite,
     )
 
 

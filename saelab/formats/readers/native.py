@@ -32,7 +32,8 @@ def read(src: SAEFiles) -> SAE:
             f"{src} states every fact about itself; given={src.given} would contradict or repeat them"
         )
     src.config(saving.CONFIG, KEYS)
-    sae = load(src.folder, src.obstacles)
+    with files.reading(src.folder):
+        sae = load(src.folder, src.obstacles)
     if src.obstacles.ignored:
         sae.record = {**sae.record, "ignored": src.obstacles.ignored}
     return sae

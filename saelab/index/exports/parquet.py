@@ -32,7 +32,6 @@ def write_parquet(index: Queries, folder: str | Path) -> Path:
     except ImportError:
         raise SaelabError("to_parquet needs the package pyarrow: pip install pyarrow") from None
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     ptr = index.arrays["post_ptr"]
     schema = pa.schema([("latent", pa.int32()), ("token_index", pa.int32()), ("value", pa.float32())])
     with atomic_write(folder / "postings.parquet") as path, pq.ParquetWriter(path, schema) as out:

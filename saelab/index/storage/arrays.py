@@ -67,10 +67,10 @@ class GrowingArray:
         """Finish the header and close."""
         if self.file.closed:
             return
-        self.file.seek(0)
-        self.file.write(self._header())
-        self.sync()
-        self.file.close()
+        with self.file:  # also where the disk is full
+            self.file.seek(0)
+            self.file.write(self._header())
+            self.sync()
 
     def __enter__(self) -> GrowingArray:
         return self

@@ -66,13 +66,17 @@ class IndexWriter:
                 journal |= {"positions": 0, "active": 0}
                 write_json(self.work / "journal.json", journal, checked=True)
             self.positions, active = journal["positions"], journal["active"]  # what is before is on disk
-            self._counts = GrowingArray(self.work / "counts.npy", np.int32, keep=self.positions)
+            self._counts = stack.enter_context(
+                GrowingArray(self.work / "counts.npy", np.int32, keep=self.positions)
+            )
             latent_type = layout.latent_type(d_sae)
-            self._latent = GrowingArray(layout.file(self.place, "code_latent"), latent_type, keep=active)
-            self._value = GrowingArray(layout.file(self.place, "code_value"), np.float32, keep=active)
+            self._latent = stack.enter_context(
+                GrowingArray(layout.file(self.place, "code_latent"), latent_type, keep=active)
+            )
+            self._value = stack.enter_context(
+                GrowingArray(layout.file(self.place, "code_value"), np.float32, keep=active)
+            )
             self._arrays = self._counts, self._latent, self._value
-            for array in self._arrays:
-                stack.callback(array.close)
             self._synced = time.monotonic()
             self._held = stack.pop_all()
 

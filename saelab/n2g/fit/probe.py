@@ -33,7 +33,7 @@ def activations(model: HookedModel, sae: SAE, ids: Tensor, last: Tensor, latents
     with models.lock(model), torch.no_grad():
         found = models.run_to_hooks(model, ids, [hook], finite=False)[hook]  # (B, T, d_in)
         x = found[torch.arange(len(ids)), last.to(found.device)]  # (B, d_in)
-        z = sae.encode(x)[:, latents].float()  # (B, n)
+        z = torch.cat([sae.encode(rows)[:, latents] for rows in sae.parts(x)]).float()  # (B, n)
         z = torch.cat([z, x.isfinite().all().to(z).expand(len(z), 1)], 1).cpu()
     if not z[0, -1]:
         models.check_finite(model, f"hook point {hook!r}", found, ids)
