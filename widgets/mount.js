@@ -1,7 +1,7 @@
 /** What every widget begins with: root, state, requests, the message of what went wrong, a tooltip, and an end. */
 import { alertBox } from "./alert.js";
 import { h, throttle } from "./dom.js";
-import { requests } from "./rpc.js";
+import { GONE, requests } from "./rpc.js";
 import { tooltip } from "./tip.js";
 
 /**
@@ -26,7 +26,14 @@ export function mount(model, el, outer, name, label) {
   };
   const tip = tooltip(view, signal);
   const alert = alertBox(() => model.get("error") ?? {}, (draw) => on(["error"], draw));
-  const request = requests(model, signal);
+  const request = requests(model, signal, alert.say);
+  let asking = false;
+  /** Whether a change is heard. Where it is not, that is said once: much is drawn here without Python, such as a selection. */
+  function isHeard() {
+    if (asking) return;
+    asking = true;
+    request("alive").then(() => { asking = false; }, (error) => { if (error.message === GONE) alert.say(GONE); });
+  }
   view.append(alert.box);
   el.append(view);
   return {
@@ -35,6 +42,7 @@ export function mount(model, el, outer, name, label) {
     set(changes) {
       for (const [key, value] of Object.entries(changes)) model.set(key, value);
       model.save_changes();
+      isHeard();
     },
     soon: (keys, draw) => on(keys, throttle(draw, 0, signal)),
     ask: (method, params, done = () => {}) => { request(method, params).then(done).catch((error) => alert.say(error.message)); },

@@ -8,9 +8,6 @@ const SAID = /** @type {Record<Phase, string>} */ ({
   empty: "no run yet", preparing: "reading activations", running: "training", stopping: "stopping after this step",
   stopped: "stopped", ended: "ended", failed: "failed",
 });
-const UNHEARD = "Not heard yet. Some front ends deliver clicks only when no cell is running: "
-  + "use the notebook's own stop button (■), it ends the run in the same way and returns the SAE so far.";
-const PATIENCE = 4000; // ms until a click counts as not heard
 const COLUMNS = /** @type {[string, string][]} */ ([["loss", "loss"], ["fvu", "fvu"], ["aux", "aux"], ["penalty", "penalty"],
   ["explained variance", "explained_variance"], ["L0", "l0"], ["dead", "dead"], ["rare", "rare"]]);
 
@@ -32,18 +29,9 @@ export function unpack(points, columns, n) {
 }
 
 /** Buttons to stop a run and to go on. @param {Ui<Training>} ui */
-function buttons({ state, request, say, atEnd }) {
-  /** @type {ReturnType<typeof setTimeout> | undefined} */
-  let unheard;
-  const heard = () => clearTimeout(unheard);
-  atEnd(heard);
+function buttons({ state, ask, say }) {
   /** @param {"stop" | "resume"} method */
-  const press = (method) => {
-    say("");
-    heard();
-    unheard = setTimeout(() => say(UNHEARD), PATIENCE);
-    request(method).then(() => { heard(); say(""); }, (error) => { heard(); say(error.message); });
-  };
+  const press = (method) => { say(""); ask(method); };
   const stop = button("Stop", "End the run after the step under way; the cell returns the SAE so far", () => press("stop"));
   const resume = button("Resume", "Train the rest, exactly as if the run had not been stopped", () => press("resume"));
   resume.classList.add("sl-primary");

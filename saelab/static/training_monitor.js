@@ -286,11 +286,27 @@ function alertBox(error, changed) {
 // rpc.js
 var made = 0;
 var uuid = () => `${Date.now().toString(36)}-${Math.random().toString(36).slice(2)}-${made += 1}`;
-function requests(model, signal) {
+var GONE = "Python is not there: the kernel was restarted or has ended. Run the cell that makes this widget again.";
+var SILENT = "Python does not answer. Its kernel has ended, or was restarted: run the cell that makes this widget again. Or it is busy: some front ends deliver clicks only when no cell is running; the notebook's own stop button always works.";
+var PATIENCE = 1500;
+function requests(model, signal, say = () => {
+}) {
   const waiting = /* @__PURE__ */ new Map();
+  let silent = false;
+  const heard = () => {
+    if (silent) say("");
+    silent = false;
+  };
+  const late = () => {
+    say(SILENT);
+    silent = true;
+  };
   const receive = (message, buffers) => {
     const entry = waiting.get(message?.request);
     if (!entry) return;
+    clearTimeout(entry.timer);
+    heard();
+    if (message.taken) return;
     waiting.delete(message.request);
     if (message.error !== void 0) entry.reject(new Error(message.error));
     else entry.resolve(buffers?.length ? { ...message.result, buffers } : message.result);
@@ -298,12 +314,19 @@ function requests(model, signal) {
   model.on("msg:custom", receive);
   signal.addEventListener("abort", () => {
     model.off("msg:custom", receive);
+    for (const { timer } of waiting.values()) clearTimeout(timer);
     waiting.clear();
   });
   return (method, params = {}) => new Promise((resolve, reject) => {
     const id = uuid();
-    waiting.set(id, { resolve, reject });
-    model.send({ request: id, method, params });
+    waiting.set(id, { resolve, reject, timer: setTimeout(late, PATIENCE) });
+    try {
+      model.send({ request: id, method, params });
+    } catch {
+      clearTimeout(waiting.get(id)?.timer);
+      waiting.delete(id);
+      reject(new Error(GONE));
+    }
   });
 }
 
@@ -329,7 +352,17 @@ function mount(model, el, outer, name, label) {
   };
   const tip = tooltip(view, signal);
   const alert = alertBox(() => model.get("error") ?? {}, (draw) => on(["error"], draw));
-  const request = requests(model, signal);
+  const request = requests(model, signal, alert.say);
+  let asking = false;
+  function isHeard() {
+    if (asking) return;
+    asking = true;
+    request("alive").then(() => {
+      asking = false;
+    }, (error) => {
+      if (error.message === GONE) alert.say(GONE);
+    });
+  }
   view.append(alert.box);
   el.append(view);
   return {
@@ -348,6 +381,7 @@ function mount(model, el, outer, name, label) {
     set(changes) {
       for (const [key, value] of Object.entries(changes)) model.set(key, value);
       model.save_changes();
+      isHeard();
     },
     soon: (keys, draw) => on(keys, throttle(draw, 0, signal)),
     ask: (method, params, done = () => {
@@ -380,8 +414,6 @@ var SAID = (
     failed: "failed"
   }
 );
-var UNHEARD = "Not heard yet. Some front ends deliver clicks only when no cell is running: use the notebook's own stop button (■), it ends the run in the same way and returns the SAE so far.";
-var PATIENCE = 4e3;
 var COLUMNS = (
   /** @type {[string, string][]} */
   [
@@ -407,21 +439,10 @@ function unpack(points, columns, n) {
   const length = n ? flat.length / (n * columns.length) : 0;
   return Array.from({ length: n }, (_, i) => Object.fromEntries(columns.map((name, c) => [name, Float32Array.from({ length }, (__, j) => flat[(i * length + j) * columns.length + c])])));
 }
-function buttons({ state, request, say, atEnd }) {
-  let unheard;
-  const heard = () => clearTimeout(unheard);
-  atEnd(heard);
+function buttons({ state, ask, say }) {
   const press = (method) => {
     say("");
-    heard();
-    unheard = setTimeout(() => say(UNHEARD), PATIENCE);
-    request(method).then(() => {
-      heard();
-      say("");
-    }, (error) => {
-      heard();
-      say(error.message);
-    });
+    ask(method);
   };
   const stop = button("Stop", "End the run after the step under way; the cell returns the SAE so far", () => press("stop"));
   const resume = button("Resume", "Train the rest, exactly as if the run had not been stopped", () => press("resume"));

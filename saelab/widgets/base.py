@@ -13,6 +13,7 @@ import os
 import sys
 import threading
 import traceback
+import uuid
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,10 +23,11 @@ from typing import Any, ClassVar
 
 import anywidget
 import traitlets
+from IPython.display import publish_display_data
 from ipywidgets import DOMWidget
 
 from saelab.errors import SaelabError, unknown
-from saelab.widgets.environment import require_widgets
+from saelab.widgets.environment import front_end, require_widgets
 
 require_widgets()
 
@@ -64,6 +66,8 @@ class Widget(anywidget.AnyWidget):
     # ends the comment: state is in the order of its names, so it stands behind all text of this widget.
     zz_end_of_comment = traitlets.Unicode("-->", read_only=True).tag(sync=True)
 
+    _picture: str | None = None  # as it was last shown beside the view
+
     def __init_subclass__(cls, **options: Any) -> None:
         name = cls.__module__.rpartition(".")[2]
         if REGISTRY.get(name) == cls.__name__ and "_esm" not in vars(
@@ -82,8 +86,10 @@ class Widget(anywidget.AnyWidget):
         self._lock = threading.RLock()
         self._held: Any = None  # the library objects shown
         self._released = False
+        self._picture_id, self._redraw = f"saelab-{uuid.uuid4().hex}", threading.Timer(0, lambda: None)
         super().__init__(**state)
         self.on_msg(self._receive)
+        self.observe(self._changed)
         _release_earlier_run(self)
         _answer_in_the_thread_of_widgets(self.comm)
 
@@ -109,6 +115,11 @@ class Widget(anywidget.AnyWidget):
         if not isinstance(content, dict) or "method" not in content:
             return
         answer: dict[str, Any] = {"request": content.get("request")}
+        # at once, so that what takes long is told from a kernel that is gone
+        alive = content["method"] == "alive"
+        super().send(answer | ({"result": None} if alive else {"taken": True}))
+        if alive:
+            return
         parts: tuple[bytes, ...] = ()
         try:
             method = self.methods().get(content["method"])
@@ -230,8 +241,42 @@ class Widget(anywidget.AnyWidget):
         data, metadata = bundle
         return {**data, "text/html": self.fallback(), "text/plain": repr(self)}, metadata
 
+    def _ipython_display_(self) -> None:
+        """Two outputs: the picture without scripts, and the live view, which takes its place where it is drawn.
+
+        A front end shows one form of an output. JupyterLab takes the live view of a notebook that is opened again,
+        writes "model not found" and leaves the picture in the same output alone; nbconvert draws nothing offline.
+        """
+        data, metadata = self._repr_mimebundle_() or ({}, {})
+        if not in_notebook() or front_end() in ("Colab", "VS Code"):  # these hold no two outputs side by side
+            publish_display_data(data, metadata)
+            return
+        self._picture = data.pop("text/html")
+        transient = {"display_id": self._picture_id}
+        publish_display_data(_static(self._picture, data.pop("text/plain")), transient=transient)
+        publish_display_data({**data, "text/html": "", "text/plain": ""}, metadata)
+
+    def _changed(self, _: Any = None) -> None:
+        """The picture is drawn again, soon: a run of training or a text that is steered comes after the view."""
+        if self._picture is not None and not self._redraw.is_alive() and not self._released:
+            self._redraw = threading.Timer(2.0, self._draw_picture)
+            self._redraw.daemon = True
+            self._redraw.start()
+
+    def _draw_picture(self) -> None:
+        if self._picture is None:
+            return
+        with self._lock:
+            if self._released or self._picture == (drawn := self.fallback()):
+                return
+            self._picture = drawn
+        publish_display_data(
+            _static(drawn, repr(self)), transient={"display_id": self._picture_id}, update=True
+        )
+
     def close(self) -> None:
-        """Close the view and let go of the model, index or graph behind it."""
+        """Close the view, which leaves its picture, and let go of the model, index or graph behind it."""
+        self._draw_picture()
         super().close()
         self.release()
 
@@ -247,6 +292,17 @@ class Widget(anywidget.AnyWidget):
         saelab.errors.SaelabError: this widget was closed, or its cell was run again; run the cell that makes it
         """
         self._held, self._released = None, True
+
+
+# The outputs of a cell follow each other: the first stands where the second has no live view, and only there.
+_ONE_OF_TWO = """<style>
+.jp-OutputArea-child:has(.saelab-static):has(+ .jp-OutputArea-child .saelab) { display: none; }
+.jp-OutputArea-child:has(.saelab-static) + .jp-OutputArea-child:not(:has(.saelab, [data-mime-type])) { display: none; }
+</style>"""
+
+
+def _static(picture: str, text: str) -> dict[str, str]:
+    return {"text/html": f'{_ONE_OF_TWO}<div class="saelab-static">{picture}</div>', "text/plain": text}
 
 
 def _answer_in_the_thread_of_widgets(comm: Any) -> None:

@@ -40,15 +40,17 @@ export class FakeModel extends Model {
     if (name === "msg:custom") this.#custom.delete(fn);
     else super.off(name, fn);
   }
+  /** @param {any} message from Python */
+  tell(message) { for (const fn of this.#custom) fn(message); }
   get listening() { return this.#custom.size; }
   save_changes() { this.saved += 1; }
   send(message) {
-    this.sent.push(message);
+    if (message.method !== "alive") this.sent.push(message);
     const answered = (/** @type {any} */ reply) => {
       const { buffers, ...result } = reply.result ?? {};
       for (const fn of this.#custom) fn({ request: message.request, ...(buffers ? { result } : reply) }, buffers);
     };
-    Promise.resolve().then(() => this.answer(message.method, message.params))
+    Promise.resolve().then(() => message.method !== "alive" && this.answer(message.method, message.params))
       .then((result) => answered({ result }), (error) => answered({ error: error.message }));
   }
 }

@@ -76,20 +76,36 @@ test("stop is sent; resume appears when it can be", async () => {
   assert.equal(model.sent[1].method, "resume");
 });
 
-test("a click that is not heard is said, and taken back when it is", async (t) => {
+test("L09 a click that is not heard is said, and taken back when it is", async (t) => {
   t.mock.timers.enable({ apis: ["setTimeout"] });
   const { el, model } = mount(widget, state());
   let hear;
   model.answer = () => new Promise((resolve) => { hear = resolve; });
   named(el, "Stop").click();
   await null;
-  t.mock.timers.tick(3900);
-  assert.equal(el.querySelector(".sl-alert").hidden, true);
+  const alert = el.querySelector(".sl-alert");
+  t.mock.timers.tick(1400);
+  assert.equal(alert.hidden, true);
   t.mock.timers.tick(200);
-  assert.match(el.querySelector(".sl-alert").textContent, /Not heard yet.*notebook's own stop button/);
+  assert.match(alert.textContent, /does not answer.*notebook's own stop button/);
   hear(null);
   for (let i = 0; i < 5; i += 1) await null;
-  assert.equal(el.querySelector(".sl-alert").hidden, true);
+  assert.equal(alert.hidden, true);
+});
+
+test("L09 a request that Python has may take its time; one that cannot be sent says so at once", async (t) => {
+  t.mock.timers.enable({ apis: ["setTimeout"] });
+  const { el, model } = mount(widget, state());
+  const alert = el.querySelector(".sl-alert");
+  model.answer = () => new Promise(() => {});
+  named(el, "Stop").click();
+  model.tell({ request: model.sent[0].request, taken: true });
+  t.mock.timers.tick(60_000);
+  assert.equal(alert.hidden, true);
+  model.send = () => { throw new Error("Cannot send"); };
+  named(el, "Stop").click();
+  for (let i = 0; i < 5; i += 1) await null;
+  assert.match(alert.textContent, /Python is not there/);
 });
 
 test("a refused click is shown", async () => {
