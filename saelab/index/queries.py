@@ -11,6 +11,7 @@ import pandas as pd
 from saelab.errors import check_count, check_latent
 from saelab.frames import TextFrame
 from saelab.index import concepts as labeled
+from saelab.index import diff as compared
 from saelab.index import maps, relations, spans, stats
 from saelab.index.columns import Columns
 from saelab.index.examples import Parts
@@ -283,6 +284,30 @@ class Queries(Columns):
         True
         """
         return spans.latents_for(self, row, start, stop, check_count("n", n))
+
+    def diff(self, other: Columns) -> pd.DataFrame:
+        """How often each latent fires on this text and on that of another index of the same SAE.
+
+        Returns
+        -------
+        DataFrame
+            latent; density here and ``other``; log2_ratio of the two; q: false-discovery rate (Benjamini and Hochberg) of
+            Welch's test of the densities, documents being what is drawn, missing where the latent fires in fewer than 5
+            documents of both; documents, other_documents: in how many it fires; the token it is strongest on, where it
+            fires more often. What is surest first.
+
+        Raises
+        ------
+        SaelabError
+            If the indexes are not of one SAE, or one has fewer than 20 documents.
+
+        Examples
+        --------
+        >>> some = [sl.LatentIndex.build(model, sae, texts * 3, progress=False) for _ in (0, 1)]
+        >>> some[0].diff(some[1])["log2_ratio"].abs().max()
+        0.0
+        """
+        return compared.diff(self, other)
 
     def concepts(self, labels: Any, *, min_tp: int = 1) -> pd.DataFrame:
         """How well each latent tells where each concept is.

@@ -13,17 +13,26 @@ _ENTRIES = 1 << 22  # postings looked at together
 
 def density_intervals(index: Columns, latents: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """95 % intervals of the densities of ``latents`` (m,), documents being what is counted; NaN where none holds."""
-    doc, size = index.documents
+    size = index.documents[1]
     documents = int((size > 0).sum())
     if documents < intervals.LEAST:
         nothing = np.full(len(latents), np.nan)
         return nothing, nothing.copy()
+    squares, products, with_hit, full = by_document(index, latents)
+    return intervals.of_shares(
+        index.counts[latents], size.sum(), squares, products, int((size**2).sum()), documents, with_hit,
+        documents - full,
+    )  # fmt: skip
+
+
+def by_document(index: Columns, latents: np.ndarray) -> np.ndarray:
+    """(4, m) of ``latents`` (m,), over documents: sum of hits², of hits times counted tokens, documents with a hit, and
+    with nothing but hits."""
+    doc, size = index.documents
     in_order = bool((np.diff(doc) >= 0).all())
     ptr, tokens = index.arrays["post_ptr"], index.arrays["post_token"]
     counts = index.counts[latents]
-    found = np.zeros(
-        (4, len(latents)), np.int64
-    )  # hits², hits · size, documents with a hit, with nothing else
+    found = np.zeros((4, len(latents)), np.int64)
     for a, b in blocks(pointers(counts), _ENTRIES):
         token = tokens[ranges(ptr[latents[a:b]], counts[a:b])]
         row = np.searchsorted(index.rows.offsets, token, side="right") - 1
@@ -37,16 +46,7 @@ def density_intervals(index: Columns, latents: np.ndarray) -> tuple[np.ndarray, 
             found, (hits**2, hits * size[where], hits > 0, hits == size[where]), strict=True
         ):
             line += np.bincount(latent, values, minlength=len(latents)).astype(np.int64)
-    return intervals.of_shares(
-        counts,
-        size.sum(),
-        found[0],
-        found[1],
-        int((size**2).sum()),
-        documents,
-        found[2],
-        documents - found[3],
-    )
+    return found
 
 
 def columns(index: Columns, latents: np.ndarray) -> dict[str, np.ndarray]:
