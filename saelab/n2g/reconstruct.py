@@ -2,8 +2,10 @@
 
 Every latent is simulated by its graph, times the graph's scale (sum s·a / sum s² on the train documents); a
 latent without a graph is 0. The simulated latents are decoded and put in place of the activation, and the
-loss of the model is measured on held-out documents, beside the SAE itself, beside the mean activation, and
-beside a bigram language model of the train documents (Gao et al. 2024, section 4.4).
+loss of the model is measured on the documents of a split, beside the SAE itself, beside the mean activation, and
+beside a bigram language model (Gao et al. 2024, section 4.4). The mean and the bigrams are of the train and valid
+documents, which the graphs had too; the default split, test, is held out from all of them. Positions are those of
+:func:`saelab.evaluate`: where the activation is replaced and a token that counts follows (not at BOS).
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ from saelab.n2g.prediction import Prediction
 from saelab.sae import SAE
 
 _RUNS = ("clean", "sae", "graphs", "mean")
+_HAD = (0, 1)  # train and valid: what graphs are made from and chosen by
 
 
 @dataclass(frozen=True)
@@ -39,13 +42,14 @@ class SimulatedLoss:
     ----------
     clean, sae, graphs, mean
         The model itself; on the SAE's reconstruction; on latents simulated by the graphs; on the mean
-        activation (what an SAE without latents could say at best).
+        activation (what an SAE without latents could say at best) of the first ``mean_tokens`` counted tokens of
+        the train and valid documents.
     ce_bigram
         Loss of a bigram language model, interpolated with a unigram one, on the same tokens.
     explained
         (kl_mean - kl_graphs) / (kl_mean - kl_sae): how much of what the SAE keeps the graphs keep.
-    latents, tokens
-        Latents with a graph that is not empty; predicted tokens.
+    latents, tokens, split
+        Latents with a graph that is not empty; predicted tokens, and the documents they are of.
     mismatch
         What does not belong together here and was allowed.
     """
@@ -61,6 +65,8 @@ class SimulatedLoss:
     explained: float | None
     latents: int
     tokens: int
+    split: str
+    mean_tokens: int
     mismatch: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
@@ -76,14 +82,19 @@ class SimulatedLoss:
         def line(ce: float, kl: float | None) -> str:
             return f"{ce:.3f} nats a token" + ("" if kl is None else f", KL from the model {kl:.3f}")
 
+        held_out = ", held out" if self.split == "test" else ""
         kept = "undefined" if self.explained is None else f"{self.explained:.1%} of what the SAE keeps"
         return facts_html(
-            f"Latents simulated by {self.latents:,} graphs, on {self.tokens:,} tokens",
+            f"Latents simulated by {self.latents:,} graphs, on {self.tokens:,} tokens of the {self.split} documents"
+            + held_out,
             [
                 ("the model itself", line(self.ce_clean, None)),
                 ("through the SAE", line(self.ce_sae, self.kl_sae)),
                 ("through the graphs", line(self.ce_graphs, self.kl_graphs)),
-                ("through the mean", line(self.ce_mean, self.kl_mean)),
+                (
+                    f"through the mean of {self.mean_tokens:,} train and valid tokens",
+                    line(self.ce_mean, self.kl_mean),
+                ),
                 ("a bigram model", line(self.ce_bigram, None)),
                 ("the graphs keep", kept),
                 *(("⚠", note) for note in self.mismatch),
@@ -156,9 +167,9 @@ def simulated_loss(
     model, sae = model_and_sae(index, model, sae)
     mismatch = meet(index, model, sae, *graphs.values())
     c = corpus(index, _checked_seed(sae, graphs))
-    chosen = _rows(index, c, part_number(split), models.parse_tokens(tokens))
+    chosen = _rows(index, c, (part_number(split),), models.parse_tokens(tokens))
     token, latent, value = simulate(graphs, c)
-    mean = _mean_activation(model, sae, index, c)
+    mean, mean_tokens = _mean_activation(model, sae, index, c)
     bigram = Bigram.learn(c)
     total = dict.fromkeys([f"{kind}_{run}" for run in _RUNS for kind in ("ce", "kl")], 0.0)
     n = ce_bigram = 0
@@ -172,10 +183,12 @@ def simulated_loss(
                 "graphs": lambda x, z=z: sae.decode(z.to(sae.W_dec)),
                 "mean": lambda x: mean.expand_as(x),
             }
-            scored, clean = batch.mask[:, 1:], None
+            part = np.where(batch.flat >= 0, c.part[batch.flat], UNCOUNTED)
+            counted, clean = torch.from_numpy(part != UNCOUNTED), None  # (B, T)
+            scored = _scored(counted)
             before, target = batch.ids[:, :-1][scored], batch.ids[:, 1:][scored]  # (n,) each
             for run in _RUNS:
-                logp = _logp(model, sae.config.hook_in, batch, says[run], c)  # (n, V)
+                logp = _logp(model, sae.config.hook_in, batch, says[run], counted)  # (n, V)
                 clean = logp if clean is None else clean
                 total[f"ce_{run}"] -= float(logp.gather(-1, target[:, None]).double().sum())
                 total[f"kl_{run}"] += float((clean.exp() * (clean - logp)).double().sum())
@@ -185,7 +198,8 @@ def simulated_loss(
     each = {name: x / n for name, x in total.items() if name != "kl_clean"}
     gap = each["kl_mean"] - each["kl_sae"]
     return SimulatedLoss(
-        **each, ce_bigram=ce_bigram / n, latents=sum(len(g) > 0 for g in graphs.values()), tokens=n, mismatch=mismatch,
+        **each, ce_bigram=ce_bigram / n, latents=sum(len(g) > 0 for g in graphs.values()), tokens=n,
+        split=split, mean_tokens=mean_tokens, mismatch=mismatch,
         explained=(each["kl_mean"] - each["kl_graphs"]) / gap if abs(gap) > 1e-9 else None,
     )  # fmt: skip
 
@@ -209,24 +223,31 @@ def _checked_seed(sae: SAE, graphs: Mapping[int, PatternGraph]) -> int:
 
 
 def _logp(
-    model: HookedModel, hook: str, batch: models.Batch, says: Callable[[Tensor], Tensor] | None, c: Corpus
+    model: HookedModel,
+    hook: str,
+    batch: models.Batch,
+    says: Callable[[Tensor], Tensor] | None,
+    counted: Tensor,
 ) -> Tensor:
-    """(n, V) log-probabilities of the tokens to predict, with what ``says`` gives at counted positions."""
-    part = np.where(batch.flat >= 0, c.part[batch.flat], UNCOUNTED)
-    counted = torch.from_numpy(part != UNCOUNTED)[..., None]
+    """(n, V) log-probabilities of the tokens to predict, with what ``says`` gives at ``counted`` (B, T) positions."""
     swap: dict[str, models.HookFn] = {}
     if says is not None:
-        swap[hook] = lambda x: torch.where(counted.to(x.device), says(x).to(x), x)
+        swap[hook] = lambda x: torch.where(counted.to(x.device)[..., None], says(x).to(x), x)
     with models.lock(model), torch.no_grad(), models.hooked(model, swap):
         logits = models.forward(model, batch.ids, batch.mask)  # (B, T, V)
-    return logits[:, :-1].cpu()[batch.mask[:, 1:]].float().log_softmax(-1)
+    return logits[:, :-1].cpu()[_scored(counted)].float().log_softmax(-1)
 
 
-def _rows(index: LatentIndex, c: Corpus, part: int, budget: int) -> np.ndarray:
-    """Rows of a split with something to predict, up to a number of tokens."""
+def _scored(counted: Tensor) -> Tensor:
+    """(B, T - 1) where a next token is predicted, as in :func:`saelab.evaluate`."""
+    return counted[:, :-1] & counted[:, 1:]
+
+
+def _rows(index: LatentIndex, c: Corpus, parts: tuple[int, ...], budget: int) -> np.ndarray:
+    """Rows of splits with something to predict, up to a number of tokens."""
     bos, lengths = int(index.rows.bos), np.diff(index.rows.offsets)
     first = np.minimum(np.asarray(index.rows.offsets[:-1]) + bos, len(c.part) - 1)
-    rows = np.flatnonzero((lengths > 1 + bos) & (c.part[first] == part))
+    rows = np.flatnonzero((lengths > 1 + bos) & np.isin(c.part[first], parts))
     rows = rows[: int(np.searchsorted(np.cumsum(lengths[rows]), budget)) + 1]
     if not len(rows):
         raise SaelabError("this split has no row of two tokens or more: there is nothing to predict")
@@ -246,15 +267,17 @@ def _dense(flat: np.ndarray, token: np.ndarray, latent: np.ndarray, value: np.nd
 
 def _mean_activation(
     model: HookedModel, sae: SAE, index: LatentIndex, c: Corpus, budget: int = 20_000
-) -> Tensor:
-    """Mean of the hook point over counted train tokens, (d,)."""
+) -> tuple[Tensor, int]:
+    """Mean of the hook point over counted tokens of what the graphs had, (d,), and how many they are."""
     total, n = 0.0, 0
-    for batch in index.rows.batches_of(_rows(index, c, 0, budget), 4096):
+    for batch in index.rows.batches_of(_rows(index, c, _HAD, budget), 4096):
         x = models.run_to_hooks(model, batch.ids, [sae.config.hook_in], batch.mask)[sae.config.hook_in]
-        counted = torch.from_numpy(np.where(batch.flat >= 0, c.part[batch.flat], 255) == 0).to(x.device)
+        counted = torch.from_numpy(
+            np.isin(np.where(batch.flat >= 0, c.part[batch.flat], UNCOUNTED), _HAD)
+        ).to(x.device)
         total = total + x[counted].double().sum(0)
         n += int(counted.sum())
-    return (total / n).float()  # type: ignore[union-attr]
+    return (total / n).float(), n  # type: ignore[union-attr]
 
 
 class Bigram:
@@ -265,9 +288,9 @@ class Bigram:
 
     @classmethod
     def learn(cls, c: Corpus) -> Bigram:
-        """Counts of the train documents."""
+        """Counts of the train and valid documents."""
         ids, n = c.tokens.ids.astype(np.int64), c.tokens.n_vocab
-        at = np.flatnonzero((c.part == 0) & (np.arange(len(ids)) > 0))
+        at = np.flatnonzero(np.isin(c.part, _HAD) & (np.arange(len(ids)) > 0))
         keys, counts = np.unique(ids[at - 1] * n + ids[at], return_counts=True)
         first = np.bincount(ids[at - 1], minlength=n)
         unigram = np.bincount(ids[at], minlength=n) + 1.0
