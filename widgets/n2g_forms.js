@@ -92,9 +92,9 @@ export function forms(ui, stage, cancel) {
   /** @param {PatternNode} here */
   const verify = (here) => toggle("verify", here, () => {
     const says = h("p", { class: "sl-verdict" }, "asking the model …");
-    ui.request("verify", { node: here.id }).then(({ sufficiency, mean }) => {
-      const share = Math.round(100 * sufficiency);
-      says.textContent = `Around these tokens everything random: fires on ${share} % of the prompts, mean activation ${show(mean)}.`;
+    ui.request("verify", { node: here.id }).then(({ sufficiency, low, high, mean }) => {
+      const [share, least, most] = [sufficiency, low, high].map((v) => Math.round(100 * v));
+      says.textContent = `Around these tokens everything random: fires on ${share} % of the prompts (95 %: ${least} to ${most}), mean activation ${show(mean)}.`;
     }, (/** @type {Error} */ error) => { says.textContent = error.message; });
     return [h("h3", {}, "The model's word"), says];
   });

@@ -16,7 +16,8 @@
 
 Of all proposals those are kept that gain F1 on the train and valid documents together beyond their cost in
 nodes. Values count zeros. Every pattern that was kept is filled at random around its exact tokens: does the
-latent still fire? ``fit_info["sufficiency"]`` says, by node, whether a pattern is a cause or a sign.
+latent still fire? ``fit_info["sufficiency"]`` says, by node and as a share of ``fit_info["prompts"]``, whether a
+pattern is a cause or a sign.
 
 The test documents are never looked at. The valid ones help to choose, so a score on them is a little kind.
 """
@@ -41,7 +42,7 @@ from saelab.n2g.graph.tree import Tree
 from saelab.n2g.pattern_graph import PatternGraph
 from saelab.sae import SAE
 
-ALGORITHM = 2  # one more whenever the same settings lead to other graphs than before
+ALGORITHM = 3  # one more whenever the same settings lead to other graphs than before
 
 
 def fit(

@@ -104,7 +104,7 @@ class PatternGraph(Scored):
 
     def verify(
         self, node: int, index: LatentIndex | None = None, *, model: HookedModel | None = None,
-        sae: SAE | None = None, m: int = 16, seed: int = 0,
+        sae: SAE | None = None, m: int = verifying.PROMPTS, seed: int = 0,
     ) -> dict[str, float]:  # fmt: skip
         """Ask the model: how often does it fire on the pattern ending at ``node``, all else being random?
 
@@ -118,7 +118,8 @@ class PatternGraph(Scored):
         Returns
         -------
         dict
-            ``sufficiency``: share of the fillings with activation > 0; ``mean``: their mean activation.
+            ``sufficiency``: share of the fillings with activation > 0, with its 95 % interval ``low`` and ``high`` (NaN
+            below 20 fillings); ``mean``: their mean activation.
 
         Examples
         --------

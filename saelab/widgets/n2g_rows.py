@@ -6,6 +6,7 @@ from typing import Any
 
 from saelab.errors import SaelabError
 from saelab.index import LatentIndex
+from saelab.intervals import of_trials
 from saelab.n2g import PatternGraph
 from saelab.widgets.dashboard import examples
 
@@ -72,7 +73,12 @@ def facts(graph: PatternGraph, index: LatentIndex, node: int, split: str) -> lis
         ["matches", n], ["hits", hits], ["false alarms", n - hits], ["precision", hits / n if n else None],
     ]  # fmt: skip
     sufficiency = (graph.fit_info.get("sufficiency") or {}).get(str(node))
-    return said if sufficiency is None else [*said, ["fires on random fillings", sufficiency]]
+    if sufficiency is None:
+        return said
+    prompts = graph.fit_info.get("prompts", 0)  # graphs of before do not say
+    bounds = of_trials(round(sufficiency * prompts), prompts)
+    within = f"95 %: {bounds[0]:.2f}–{bounds[1]:.2f}" if bounds else "too few for an interval"
+    return [*said, [f"fires on random fillings ({prompts or 'few'} prompts, {within})", sufficiency]]
 
 
 def tokens_like(index: LatentIndex, text: str) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ from synthetic import (
 )
 
 from saelab.errors import SaelabError
+from saelab.intervals import of_trials
 from saelab.n2g import N2GConfig, PatternGraph, explainability, fit, fitting, simulated_loss
 from saelab.n2g.fit import probe
 from saelab.n2g.graph import render
@@ -232,6 +233,11 @@ def test_verify_tells_a_cause_from_a_sign(world):
     assert graph.score().f1 == 1.0
     assert graph.verify(cause)["sufficiency"] == 1.0
     assert graph.verify(sign, index)["sufficiency"] < 0.6
+    asked = graph.verify(sign)  # D34: of prompts enough for an interval
+    assert (asked["low"], asked["high"]) == pytest.approx(of_trials(round(40 * asked["sufficiency"]), 40))
+    assert np.isnan(graph.verify(sign, m=19)["low"])
+    found = next(g for g in graphs.values() if g.fit_info.get("sufficiency"))
+    assert found.fit_info["prompts"] == 40
     with pytest.raises(SaelabError, match="no pattern ends"):
         graph.verify(99)
 

@@ -23,7 +23,7 @@ const sample = { text: { ids: [1, 2, 3], text: ["the", "high", " school"] }, val
 const preview = { text: "delete `x`", before: score, after: { ...score, f1: 0.7 }, delta: { tp: 2, fp: -1, fn: -2 }, patterns: { added: ["`a` → `b`"], removed: ["→ `b`"], revalued: [] } };
 const answers = (more = {}) => (method, params) => ({
   rows: { total: 1, high: 3, rows: [sample] }, facts: [["matches", 10], ["false alarms", 1]], preview, suggest: [{ token: 9, text: "<b>", tp: 4, fp: 1 }], tokens: [{ token: 8, text: "eight" }],
-  compose: { tokens: [{ id: 1, text: "the" }, { id: 2, text: "high" }, { id: 3, text: " school" }], length: 1, whole: true }, verify: { sufficiency: 0.75, mean: 2 }, ...more,
+  compose: { tokens: [{ id: 1, text: "the" }, { id: 2, text: "high" }, { id: 3, text: " school" }], length: 1, whole: true }, verify: { sufficiency: 0.75, low: 0.6, high: 0.86, mean: 2 }, ...more,
 })[method] ?? null;
 /** A drawn editor whose requests are answered. */
 const draw = (more = {}, replies = {}) => {
@@ -249,7 +249,7 @@ test("every button stages its edit", async () => {
   assert.deepEqual(last(), { op: "remove_alternative", args: { node: 3, ids: [1] } });
   tool(el, "Verify").click();
   await settle();
-  assert.match(el.querySelector(".sl-verdict").textContent, /75 % of the prompts/);
+  assert.match(el.querySelector(".sl-verdict").textContent, /75 % of the prompts \(95 %: 60 to 86\)/);
   await choose(1);
   tool(el, "End").click();
   assert.deepEqual(last(), { op: "mark", args: { node: 1, on: true } });

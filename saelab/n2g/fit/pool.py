@@ -17,7 +17,7 @@ from saelab.n2g.fit.instance import Example, Instance, generalise, minimal
 from saelab.n2g.fit.probe import Fillers, Prober
 from saelab.n2g.fit.rules import Learner, items_of
 from saelab.n2g.fit.select import FEW, Candidate, Costs, Items, Selector
-from saelab.n2g.fit.verifying import verify_all
+from saelab.n2g.fit.verifying import PROMPTS, verify_all
 from saelab.n2g.graph.tree import Branch, End, Tree, attach, chain, fold, freeze
 from saelab.n2g.prediction import Prediction
 from saelab.sae import SAE
@@ -47,7 +47,7 @@ def fit_pool(
         verified = verify_all({f.latent: f.tree for f in found}, prober, config, c)
         for f in found:
             f.tree, sufficiency = verified[f.latent]
-            f.info |= {"sufficiency": sufficiency} if sufficiency else {}
+            f.info |= {"sufficiency": sufficiency, "prompts": PROMPTS} if sufficiency else {}
     n = len(latents)
     for f in found:
         f.info |= {
