@@ -17,23 +17,23 @@ _CELLS = 1 << 22  # latents x concepts counted together
 _ENTRIES = 1 << 21  # postings looked at together
 
 
-def concepts(index: Columns, labels: Any, min_tp: int) -> pd.DataFrame:
+def concepts(index: Columns, labels: Any, min_tp: int, documents: Any = None) -> pd.DataFrame:
+    keep, said = _kept(index, documents)
     names, ptr, concept = compressed(labels, index.n_tokens)
     per_token = np.diff(ptr)
-    carries = np.bincount(concept[np.repeat(index.counted, per_token)], minlength=len(names))
-    begin, spans = _spans(index, ptr, concept, len(names))
+    carries = np.bincount(concept[np.repeat(keep, per_token)], minlength=len(names))
+    begin, spans = _spans(index, ptr, concept, len(names), keep)
     parts = []
     width = max(1, _CELLS // max(len(names), 1))
     for first in range(0, index.d_sae, width):
         last = min(first + width, index.d_sae)
         for a, b in blocks(index.arrays["post_ptr"], _ENTRIES, first, last):
-            parts.append(_pairs(index, ptr, concept, begin, len(names), a, b, min_tp))
-    latent, which, tp, met = (np.concatenate(column) for column in zip(*parts, strict=True))
-    fires = index.counts[latent]
+            parts.append(_pairs(index, ptr, concept, begin, len(names), a, b, min_tp, keep))
+    latent, which, tp, met, fires = (np.concatenate(column) for column in zip(*parts, strict=True))
     precision, recall, span_recall = tp / fires, tp / carries[which], met / spans[which]
     score = f1(precision, recall)
     order = np.lexsort((latent, -score, which))
-    return pd.DataFrame(
+    found = pd.DataFrame(
         {
             "concept": pd.Categorical.from_codes(which[order], categories=list(names)),
             "latent": latent[order],
@@ -46,10 +46,26 @@ def concepts(index: Columns, labels: Any, min_tp: int) -> pd.DataFrame:
             "span_f1": f1(precision, span_recall)[order],
         }
     )
+    found.attrs["scored_on"] = said
+    return found
+
+
+def _kept(index: Columns, documents: Any) -> tuple[np.ndarray, str]:
+    """(n_tokens,) counted positions of some documents, and which they are in words."""
+    known = np.unique(index.rows.doc)
+    if documents is None:
+        return index.counted, f"all {len(known):,} documents"
+    wanted = np.unique(np.asarray(documents))
+    if not len(wanted) or not np.isin(wanted, known).all():
+        raise SaelabError(f"documents are numbers among those of index.rows.doc, got {documents!r}")
+    of_row = np.isin(index.rows.doc, wanted)
+    return np.repeat(
+        of_row, np.diff(index.rows.offsets)
+    ) & index.counted, f"{len(wanted):,} of {len(known):,} documents"
 
 
 def _spans(
-    index: Columns, ptr: np.ndarray, concept: np.ndarray, n_concepts: int
+    index: Columns, ptr: np.ndarray, concept: np.ndarray, n_concepts: int, keep: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Runs of tokens of a row that carry the same concept: for each label the token its run begins at (like
     ``concept``), and for each concept how many runs have a counted position."""
@@ -63,19 +79,19 @@ def _spans(
     run = np.cumsum(new) - 1
     begin = np.empty_like(token)
     begin[order] = here[np.flatnonzero(new)][run]
-    counted = np.unique(run[index.counted[here]])
+    counted = np.unique(run[keep[here]])
     return begin, np.bincount(what[new][counted], minlength=n_concepts)
 
 
 def _pairs(
     index: Columns, ptr: np.ndarray, concept: np.ndarray, begin: np.ndarray, n_concepts: int, a: int, b: int,
-    min_tp: int,
+    min_tp: int, keep: np.ndarray,
 ) -> tuple[np.ndarray, ...]:  # fmt: skip
-    """(latent, concept, positions with both, spans it fires in) for latents ``a … b`` wherever the third is at
-    least ``min_tp``."""
+    """(latent, concept, positions with both, spans it fires in, firings) of latents ``a … b`` at positions to
+    ``keep``, wherever the third is at least ``min_tp``."""
     post = index.arrays["post_ptr"]
     shared = np.zeros((b - a) * n_concepts, dtype=np.int64)
-    met = np.zeros_like(shared)
+    met, fires = np.zeros_like(shared), np.zeros(b - a, dtype=np.int64)
     # one latent that fires everywhere may be longer than what is looked at together
     for i in range(int(post[a]), int(post[b]), _ENTRIES):
         j = min(i + _ENTRIES, int(post[b]))
@@ -85,13 +101,16 @@ def _pairs(
         last = np.asarray(index.arrays["post_token"][max(i - 1, 0) : j - 1], dtype=np.int64)
         last = np.concatenate([[-1], last]) if i == 0 else last
         last = np.where(np.arange(i, j) == post[a + latent], -1, last)
+        token, latent, last = (x[keep[token]] for x in (np.asarray(token), latent, last))
+        fires += np.bincount(latent, minlength=b - a)
         count = ptr[token + 1] - ptr[token]
         label = ranges(ptr[token], count)
         key = np.repeat(latent * n_concepts, count) + concept[label]
         shared += np.bincount(key, minlength=len(shared))
         met += np.bincount(key[np.repeat(last, count) < begin[label]], minlength=len(shared))
     pair = np.flatnonzero(shared >= min_tp)
-    return a + pair // max(n_concepts, 1), pair % max(n_concepts, 1), shared[pair], met[pair]
+    latent = pair // max(n_concepts, 1)
+    return a + latent, pair % max(n_concepts, 1), shared[pair], met[pair], fires[latent]
 
 
 def compressed(labels: Any, n_tokens: int) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:

@@ -309,7 +309,7 @@ class Queries(Columns):
         """
         return compared.diff(self, other)
 
-    def concepts(self, labels: Any, *, min_tp: int = 1) -> pd.DataFrame:
+    def concepts(self, labels: Any, *, min_tp: int = 1, documents: Any = None) -> pd.DataFrame:
         """How well each latent tells where each concept is.
 
         Parameters
@@ -319,6 +319,9 @@ class Queries(Columns):
             (names) and ``matrix`` ((n_tokens, n_concepts), dense or compressed sparse rows).
         min_tp
             Leave out pairs that meet at fewer positions.
+        documents
+            Numbers of the documents (``index.rows.doc``) to look at; None is all. The best latent of many looks better
+            than it is: choose it on one half of the documents and score it on the other.
 
         Returns
         -------
@@ -327,7 +330,8 @@ class Queries(Columns):
             positions of the concept, f1; span_recall, the share of the concept's spans (runs of its tokens in a
             row) in which the latent fires at all, and span_f1 of precision and that (Simon and Zou 2024,
             arXiv 2412.12101, for domains of proteins): the fairer score of a latent that marks one token of a
-            longer span. All pairs with tp > 0, by concept, best f1 first.
+            longer span. All pairs with tp > 0, by concept, best f1 first. ``attrs["scored_on"]`` says how many
+            documents that is of.
 
         Examples
         --------
@@ -335,4 +339,4 @@ class Queries(Columns):
         >>> float(index.concepts({"mine": fires})["f1"].iloc[0])
         1.0
         """
-        return labeled.concepts(self, labels, check_count("min_tp", min_tp))
+        return labeled.concepts(self, labels, check_count("min_tp", min_tp), documents)

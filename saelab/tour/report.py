@@ -72,7 +72,13 @@ def _training(tour: Tour) -> list[Any]:
         ),
         Section(
             "The evaluation in full",
-            [Table(tour.report.to_frame()[["value", "meaning"]].reset_index(), formats={"value": _number})],
+            [
+                Table(
+                    tour.report.to_frame().reset_index().rename(columns={"low": "95 % from", "high": "to"}),
+                    formats={"value": _number, "95 % from": _bound, "to": _bound},
+                ),
+                *(Paragraph(note) for note in tour.report.notes),
+            ],
             note=f"{tour.report.excluded:,} special tokens left out of every number, and never replaced",
         ),
     ]
@@ -84,10 +90,16 @@ def _number(value: Any) -> str:
     return f"{int(value):,}" if float(value).is_integer() else f"{value:.4g}"
 
 
+def _bound(value: Any) -> str:
+    return "" if value is None else _number(value)
+
+
 def _concepts(tour: Tour) -> list[Any]:
     if tour.concepts is None:
         return []
-    table = tour.concepts.rename(columns={"sure latents": "latents ≥ 0.95"})
+    table = tour.concepts.rename(
+        columns={"sure latents": "latents ≥ 0.95", "still sure": "on the other half"}
+    )
     parts = len(table.query("not genre"))
 
     def one(genre: bool, caption: str) -> Table:
@@ -103,10 +115,12 @@ def _concepts(tour: Tour) -> list[Any]:
             "The zoo's text is written by a program, so for every token we know what it is part of. Precision: of the "
             "tokens a latent fires on, the share that carries the concept. Recall: of the tokens that carry it, the "
             "share the latent fires on. A genre as a whole is shared out among many latents, so a single one's recall is "
-            "small; its parts often have a latent of their own."
+            "small; its parts often have a latent of their own. Latents are chosen on one half of the documents; all "
+            "numbers but how many were chosen are of the other half."
         ),
-        one(True, "Genres: latents with precision of at least 0.95 that fired at least 50 times, and the three best by F1 "
-            "(numbers are of the first)"),
+        one(True, "Genres: latents with precision of at least 0.95 that fired at least 25 times in the half that chooses, "
+            "how many of them have it on the other half, and the three best by F1 (numbers are of the first, on the other "
+            "half)"),
         Section("All concepts", [one(False, "Parts of genres")], note=f"{parts} parts"),
     ]  # fmt: skip
 
@@ -130,6 +144,8 @@ def _latents(tour: Tour) -> list[Any]:
         )  # fmt: skip
     shown = pd.DataFrame(lines)
     three = dict.fromkeys(shown.columns[2:], _score)
+    mean = tour.mean_f1()
+    how = "by valid F1" if tour.concepts is None else "by their concept"
     blocks: list[Any] = [
         Heading("Latents", anchor="latents"),
         Paragraph("Everything about the chosen latents. Walk through them with ← and →, or the number box."),
@@ -137,8 +153,10 @@ def _latents(tour: Tour) -> list[Any]:
         Heading("Their patterns", 2, "n2g"),
         Paragraph(
             "N2G looks for the shortest context that makes a latent fire and for what in it may be anything. Scores are of "
-            "documents the fit has not seen, for “fires or not” at every token. Beside it: the best anyone gets from the "
-            "token alone, or from pairs of tokens."
+            f"the test documents ({tour.scores[tour.chosen[0]]['units']:,}), which the fit has not seen, for “fires or not” "
+            "at every token. Beside it: lookup of the token alone, or of pairs of tokens, learned from the same train and "
+            f"valid documents. Mean test F1: {_score(mean['shown']['mean'])} of the {mean['shown']['graphs']} shown (chosen "
+            f"{how}), {_score(mean['fitted']['mean'])} of all {mean['fitted']['graphs']} that were fitted."
         ),
         Table(shown, formats=three, links={"latent": lambda i: f"#latent-{i}"}, code=["what"]),
     ]
@@ -155,7 +173,7 @@ def _latents(tour: Tour) -> list[Any]:
             Show(N2GEditor(graph, tour.index)),
             Show(where, "Where it fires most"),
         ]
-        note = f"N2G F1 {_score(tour.scores[latent]['f1'])} on held-out text"
+        note = f"N2G F1 {_score(tour.scores[latent]['f1'])} on test documents, held out"
         blocks.append(Section(_title(tour, latent), parts, note=note, open=n == 0, anchor=f"latent-{latent}"))
     return blocks
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -84,6 +84,20 @@ class Tour:
     steered: list[Any] = field(default_factory=list)  # SteeringPanels that have run
     seconds: dict[str, float] = field(default_factory=dict)
 
+    def by_valid_f1(self, latents: list[int]) -> list[int]:
+        """The best graphs first, by the documents that chose their patterns; what is shown is of the test documents."""
+        known = {i: self.graphs[i].score(self.index, split="valid").f1 or 0.0 for i in latents}
+        return sorted(latents, key=lambda i: -known[i])
+
+    def mean_f1(self) -> dict[str, Any]:
+        """Mean F1 on the test documents of all graphs that were fitted, and of those that are shown."""
+
+        def mean(latents: Iterable[int]) -> dict[str, Any]:
+            values = [self.scores[i]["f1"] for i in latents if self.scores[i]["f1"] is not None]
+            return {"mean": float(np.mean(values)) if values else None, "graphs": len(values)}
+
+        return {"fitted": mean(self.scores), "shown": mean(self.chosen)}
+
 
 def run(
     name: str = "zoo",
@@ -134,7 +148,7 @@ def run(
     index = timed("index", lambda: LatentIndex.build(model, sae, rows, path=folder / "index"))
     tour = Tour(name, plan, sae, report, index, model, seconds=seconds)
     if labels is not None:
-        tour.concepts = timed("concepts", lambda: genre_table(index.concepts(labels), zoo.GENRES))
+        tour.concepts = timed("concepts", lambda: _concept_table(index, labels, seed))
     _choose(tour)
     timed("explain", lambda: _explain(tour, folder))
     timed("steer", lambda: _steer(tour, seed))
@@ -189,19 +203,35 @@ def _indexed_rows(
 # --------------------------------------------------------------------------------------------- what to show
 
 
+def _concept_table(index: LatentIndex, labels: Any, seed: int) -> pd.DataFrame:
+    """Latents chosen on one half of the documents and scored on the other."""
+    documents = np.random.default_rng(seed).permutation(np.unique(index.rows.doc))
+    half = len(documents) // 2
+    chosen, scored = (index.concepts(labels, documents=part) for part in (documents[:half], documents[half:]))
+    return genre_table(chosen, zoo.GENRES, scored, fires=25)
+
+
 def genre_table(
-    concepts: pd.DataFrame, genres: tuple[str, ...], *, precision: float = 0.95, fires: int = 50
-) -> pd.DataFrame:
-    """Per concept: how many latents have it at that precision and fire that often, and the three best by F1."""
+    concepts: pd.DataFrame, genres: tuple[str, ...], scored: pd.DataFrame | None = None, *, precision: float = 0.95,
+    fires: int = 50,
+) -> pd.DataFrame:  # fmt: skip
+    """Per concept: how many latents have it at that precision and fire that often, and the three best by F1.
+
+    How many of those still have it, and the numbers of the first, are of ``scored``: the same of other documents.
+    """
+    scored = concepts if scored is None else scored
     lines = []
+    again = scored.set_index(["concept", "latent"])
     for concept, part in concepts.groupby("concept", observed=True, sort=False):
         sure = part[(part["precision"] >= precision) & (part["fires"] >= fires)]
         best = pd.DataFrame(sure if len(sure) else part).nlargest(3, columns="f1")
-        top = best.iloc[0]
+        fresh = again.reindex([(concept, i) for i in sure["latent"]])
+        first = again.reindex([(concept, best["latent"].iloc[0])]).iloc[0].fillna(0)  # it may not fire there
         lines.append(
             {"concept": concept, "genre": str(concept) in genres, "sure latents": len(sure),
-             "best latents": [int(i) for i in best["latent"]], "fires": int(top["fires"]),
-             **{name: float(top[name]) for name in ("precision", "recall", "f1")}}
+             "still sure": int((fresh["precision"] >= precision).sum()),
+             "best latents": [int(i) for i in best["latent"]], "fires": int(first["fires"]),
+             **{name: float(first[name]) for name in ("precision", "recall", "f1")}}
         )  # fmt: skip
     return pd.DataFrame(lines)
 
@@ -243,9 +273,8 @@ def _explain(tour: Tour, folder: Path) -> None:
     for latent, graph in tour.graphs.items():
         tour.scores[latent] = graph.score(tour.index, split="test").to_dict()
         files.write_json(folder / "n2g" / f"{latent}.json", graph.to_json())
-    if tour.concepts is None:  # keep the ones whose graph says most
-        ranked = sorted(tour.chosen, key=lambda i: -(tour.scores[i].get("f1") or 0.0))
-        tour.chosen = ranked[: tour.plan.explain]
+    if tour.concepts is None:  # keep the ones whose graph says most, chosen on other documents than are shown
+        tour.chosen = tour.by_valid_f1(tour.chosen)[: tour.plan.explain]
 
 
 def _steer(tour: Tour, seed: int) -> None:
@@ -253,8 +282,7 @@ def _steer(tour: Tour, seed: int) -> None:
     from saelab.widgets import SteeringPanel
 
     prompt = "The" if tour.name == "zoo" else "I went to the market and"
-    best = sorted(tour.chosen, key=lambda i: -(tour.scores[i]["f1"] or 0.0))[:3]
-    for latent in best:
+    for latent in tour.by_valid_f1(tour.chosen)[:3]:
         strength = STRENGTH.get(tour.name, USUAL_STRENGTH) * float(tour.index.latent_stats(latent)["max"])
         panel = SteeringPanel(
             tour.index,
@@ -276,5 +304,6 @@ def _numbers(tour: Tour) -> dict[str, Any]:
         "model": tour.name, "finished": True, "plan": tour.plan.__dict__, "seconds": tour.seconds,
         "report": tour.report.to_dict(), "chosen": tour.chosen,
         "titles": {str(k): v for k, v in tour.titles.items()}, "n2g": {str(k): v for k, v in tour.scores.items()},
+        "n2g_f1": tour.mean_f1(),
     }  # fmt: skip
     return found if tour.concepts is None else found | {"concepts": tour.concepts.to_dict("records")}

@@ -351,3 +351,27 @@ def test_D30_density_intervals_count_documents(tmp_path):
     assert stats["density_lo"].notna().tolist() == [True, True, False, False]
     wide = stats["density_hi"] - stats["density_lo"]
     assert wide[0] > 3 * wide[1]  # as many tokens, but they come together
+
+
+def test_D33_concepts_of_some_documents(tmp_path):
+    """So that the best latent is chosen on some and scored on others; by hand."""
+    g = np.random.default_rng(1)
+    rows = dataclasses.replace(
+        rows_of([[0, *g.integers(1, 14, 6)] for _ in range(20)]), doc=np.arange(20) % 10
+    )
+    z = (g.random((rows.n_tokens, 3)) < 0.4).astype(np.float32)
+    z[rows.offsets[:-1]] = 0
+    index, label = write(tmp_path / "i", rows, z), g.random(rows.n_tokens) < 0.5
+    doc = np.repeat(rows.doc, 7)
+    for part in (np.arange(5), [7], np.arange(5, 10)):
+        inside, found = np.isin(doc, part) & index.counted, index.concepts({"x": label}, documents=part)
+        assert found.attrs["scored_on"] == f"{len(part)} of 10 documents"
+        assert len(found) == 3
+        for line in found.itertuples():
+            fires = (z[:, line.latent] > 0) & inside
+            assert (line.tp, line.fires) == ((fires & label).sum(), fires.sum())
+            assert line.recall == pytest.approx((fires & label).sum() / (label & inside).sum())
+    assert index.concepts({"x": label}).attrs["scored_on"] == "all 10 documents"
+    for wrong in ([], [10], "half"):
+        with pytest.raises(SaelabError, match="documents are numbers"):
+            index.concepts({"x": label}, documents=wrong)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import re
 import socket
+from types import SimpleNamespace
+from typing import Any, cast
 
+import numpy as np
 import pytest
 
 import saelab as sl
@@ -44,6 +47,44 @@ def test_numbers_are_kept_beside_it(folder):
     assert found["report"]["explained_variance"] > 0.7
     assert {c["concept"] for c in found["concepts"] if c["genre"]} == set(zoo.GENRES)
     assert len(found["chosen"]) == tour.QUICK_ZOO.explain == len(found["n2g"])
+
+
+def test_D33_what_chose_is_not_what_is_shown(folder):
+    """The concept table again: latents by one half of the documents, numbers by the other."""
+    found, text = files.read_json(folder / tour.MARK), (folder / "report.html").read_text(encoding="utf-8")
+    index = sl.LatentIndex.open(folder / "index", sae=sl.load_sae(folder / "sae"))
+    documents = np.random.default_rng(0).permutation(np.unique(index.rows.doc))
+    half = len(documents) // 2
+    rows, labels = zoo.labelled_rows(sl.load_model("zoo"), len(documents), seed=3_000, context=128)
+    assert np.array_equal(rows.ids, index.rows.ids)
+    chosen, scored = (index.concepts(labels, documents=part) for part in (documents[:half], documents[half:]))
+    for line in found["concepts"][:20]:
+        best = chosen[chosen.concept == line["concept"]]
+        sure = best[(best.precision >= 0.95) & (best.fires >= 25)]
+        assert line["sure latents"] == len(sure)
+        first = int((sure if len(sure) else best)["latent"].iloc[0])
+        assert line["best latents"][0] == first
+        here = scored[(scored.concept == line["concept"]) & (scored.latent == first)]
+        assert line["f1"] == pytest.approx(here["f1"].iloc[0] if len(here) else 0)
+        assert line["still sure"] <= line["sure latents"]
+    mean = np.mean([found["n2g"][str(i)]["f1"] for i in found["chosen"]])
+    assert found["n2g_f1"]["shown"] == {"mean": pytest.approx(mean), "graphs": len(found["chosen"])}
+    assert "one half of the documents" in text
+    assert f"of all {found['n2g_f1']['fitted']['graphs']} that were fitted" in text
+
+
+def test_D33_graphs_of_an_unlabelled_model_are_chosen_on_valid_documents():
+    """Latent 1 looks best on the test documents, latent 0 on the valid ones."""
+    f1 = {0: {"valid": 0.9, "test": 0.5}, 1: {"valid": 0.2, "test": 1.0}, 2: {"valid": 0.8, "test": 0.6}}
+    graphs = {
+        i: SimpleNamespace(score=lambda index, split, i=i: SimpleNamespace(f1=f1[i][split])) for i in f1
+    }
+    made = tour.Tour("other", tour.QUICK_ZOO, *cast(Any, [None] * 4))
+    made.graphs, made.scores = graphs, {i: {"f1": f1[i]["test"]} for i in f1}
+    assert made.by_valid_f1([0, 1, 2])[:2] == [0, 2]
+    made.chosen = [0, 2]
+    assert made.mean_f1()["shown"] == {"mean": pytest.approx(0.55), "graphs": 2}
+    assert made.mean_f1()["fitted"] == {"mean": pytest.approx(0.7), "graphs": 3}
 
 
 def test_its_parts_can_be_opened(folder):
