@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time a name i
     from saelab.errors import SaelabError as SaelabError
     from saelab.evaluation import evaluate as evaluate
     from saelab.evaluation import evaluate_many as evaluate_many
+    from saelab.evaluation import steering_success as steering_success
     from saelab.formats import load_sae as load_sae
     from saelab.formats import save_sae as save_sae
     from saelab.formats.catalog import catalog as catalog
@@ -42,7 +43,6 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time a name i
     from saelab.interventions import effects as effects
     from saelab.interventions import generate as generate
     from saelab.interventions import steer as steer
-    from saelab.interventions import steering_success as steering_success
     from saelab.interventions import sweep as sweep
     from saelab.matching import match as match
     from saelab.models import load_model as load_model
@@ -93,7 +93,7 @@ _WHERE = {
     "generate": "saelab.interventions",
     "compare": "saelab.interventions",
     "sweep": "saelab.interventions",
-    "steering_success": "saelab.interventions",
+    "steering_success": "saelab.evaluation",
     "Edit": "saelab.interventions",
     "Intervention": "saelab.interventions",
     "match": "saelab.matching",

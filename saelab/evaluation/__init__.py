@@ -3,7 +3,8 @@
     saelab.evaluate(model, sae, texts)             # Report: reconstruction, sparsity, losses, each with an interval
     saelab.evaluate_many([a, b, c], model, texts)  # Reports: one table, .frontier() plots sparsity against fidelity
 
-``fit_scaling`` finds how the error falls with the number of latents and of active latents.
+``fit_scaling`` finds how the error falls with the number of latents and of active latents, ``steering_success`` whether
+latents that are turned up make the model write their concepts.
 
 What takes more than text is a function of its own and gives a DataFrame, one line per case, so that means,
 plots and comparisons are pandas:
@@ -31,3 +32,5 @@ from saelab.evaluation.probes import sparse_probing as sparse_probing
 from saelab.evaluation.report import Report as Report
 from saelab.evaluation.scaling import ScalingLaw as ScalingLaw
 from saelab.evaluation.scaling import fit_scaling as fit_scaling
+from saelab.evaluation.success import Success as Success
+from saelab.evaluation.success import steering_success as steering_success

@@ -23,7 +23,5 @@ from saelab.interventions.sites import hook_points as hook_points
 from saelab.interventions.steering import attach as attach
 from saelab.interventions.steering import interventions as interventions
 from saelab.interventions.steering import steer as steer
-from saelab.interventions.sweeps import Success as Success
 from saelab.interventions.sweeps import Sweep as Sweep
-from saelab.interventions.sweeps import steering_success as steering_success
 from saelab.interventions.sweeps import sweep as sweep

@@ -78,7 +78,8 @@ class Edit:
         Share of the edit that is applied at the 1st, 2nd, … generated token; the last value goes on for ever,
         the first is also the prompt's.
     control
-        A seed: write along a random direction of the same length instead of the decoder row.
+        A seed: write along a random direction of the same length instead of the decoder row. One seed is one direction,
+        whatever the latent; :func:`saelab.sweep` and :func:`saelab.steering_success` take another for each latent.
 
     Examples
     --------
@@ -248,7 +249,7 @@ class Intervention:
             when = None if edit.when is None else check_latent(edit.when, d_sae)
             unit = edit.unit
             if relative is not None and unit is None and edit.how.unit == "activation":
-                unit = _maximum(relative, latent, d_sae)
+                unit = maximum(relative, latent, d_sae)
             elif relative is not None and edit.how.unit == "times":
                 raise SaelabError(
                     f"mode {edit.mode!r} multiplies the activation, so relative has no meaning for it"
@@ -396,7 +397,7 @@ def _listed(edits: Any, common: dict[str, Any]) -> list[Edit]:
     return parts
 
 
-def _maximum(relative: Any, latent: int, d_sae: int) -> float:
+def maximum(relative: Any, latent: int, d_sae: int) -> float:
     index = callable(getattr(relative, "stats", None))  # a LatentIndex
     table = relative.stats()["max"] if index else relative
     if isinstance(table, Mapping) and latent not in table:

@@ -25,7 +25,7 @@ sys.path[:0] = [str(Path(__file__).parents[2]), str(Path(__file__).parents[1])]
 import torch  # noqa: E402
 
 import saelab as sl  # noqa: E402
-from saelab.interventions import Success  # noqa: E402
+from saelab.evaluation import Success  # noqa: E402
 
 
 def success(documents: int = 1500, **options) -> Success:

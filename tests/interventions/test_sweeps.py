@@ -10,8 +10,8 @@ from helpers import random_sae
 
 from saelab import models
 from saelab.errors import SaelabError
-from saelab.interventions import generate, steer, sweep
-from saelab.interventions.sweeps import reading, repetition
+from saelab.interventions import Edit, generate, steer, sweep
+from saelab.interventions.sweeps import fresh, reading, repetition
 
 PROMPTS = ["The red fox", "12 + 34"]
 
@@ -57,6 +57,15 @@ def test_rows_are_the_generations_of_their_settings(frame, tiny, sae):
     rows = frame[(frame["prompt"] == PROMPTS[1]) & (frame["latent"] == 9) & (frame["strength"] == 8)]
     assert rows[rows["control"] == -1]["text"].tolist() == made.texts
     assert rows[rows["control"] == 0]["text"].tolist() != made.texts
+
+
+def test_D34_every_latent_has_its_own_random_directions(frame, tiny, sae):
+    assert len({fresh(latent, c) for latent in range(50) for c in range(3)}) == 150
+    for latent in (3, 9):
+        edit = Edit(8.0, latent=latent, control=fresh(latent, 0))
+        made = generate(tiny, sae, PROMPTS[1], [edit], max_new_tokens=5, n=2, seed=1)
+        rows = frame[(frame["prompt"] == PROMPTS[1]) & (frame["latent"] == latent) & (frame["strength"] == 8)]
+        assert rows[rows["control"] == 0]["text"].tolist() == made.texts
 
 
 def test_texts_are_judged_by_the_unsteered_model(tiny, sae):

@@ -7,8 +7,11 @@ from helpers import random_sae
 
 from saelab import models
 from saelab.errors import SaelabError
-from saelab.interventions import Edit, generate, steering_success
-from saelab.interventions.sweeps import FIRST_TEN
+from saelab.evaluation import steering_success
+from saelab.evaluation.success import FIRST_TEN
+from saelab.intervals import of_trials
+from saelab.interventions import Edit, generate
+from saelab.interventions.sweeps import fresh
 
 CANDIDATES = {"a": [3, 9], "b": [7]}
 
@@ -42,13 +45,6 @@ def test_shares_are_those_of_generations_with_that_setting(found, tiny, sae):
         assert found.texts[row["concept"]] == made.texts
         for column, texts in (("steered", made.texts), ("unsteered", plain.texts)):
             assert row[column] == np.mean([rule(t) == row["concept"] for t in texts])
-        controls = []
-        for control in range(2):
-            push = Edit(edit.strength, latent=edit.latent, schedule=schedule, control=control)
-            texts = generate(tiny, sae, bos, [push], n=12, max_new_tokens=10, special=True).texts
-            controls.append(np.mean([rule(t) == row["concept"] for t in texts]))
-        assert row["random"] == pytest.approx(np.mean(controls))
-        assert row["random_max"] == max(controls)
         assert row["latent"] in CANDIDATES[row["concept"]]
         assert row["perplexity"] > 1
 
@@ -63,12 +59,60 @@ def test_the_other_latents_are_the_other_rows(found):
     assert rows.loc["b", "unsteered"] == table.loc["(none)", "b"]
 
 
-def test_turned_on_needs_both_ends(found):
-    fake = found.frame.assign(steered=[0.9, 0.9], unsteered=[0.15, 0.16])
+def test_D34_controls_are_fresh_for_every_latent_and_tuned_as_it_is(tiny, sae):
+    """By hand: the best of the same settings on the tuning texts, counted on others."""
+    options = {"strengths": (1, 5), "schedules": [None], "n": 20, "tune": 8, "enough": 1.1, "controls": 2}
+    found = steering_success(
+        tiny, sae, {"a": 3, "b": 7}, rule, relative=dict.fromkeys(range(64), 4.0), max_new_tokens=10, progress=False,
+        **options,
+    )  # fmt: skip
+    directions = {fresh(latent, c, 0) for latent in (3, 7) for c in range(2)}
+    assert len(directions) == 4
+    bos, norm = [models.bos_id(tiny)], sae.W_dec.detach().norm(dim=1)
+
+    def share(edit, concept, n, seed):
+        made = generate(tiny, sae, bos, [edit], n=n, seed=seed, max_new_tokens=10, special=True)
+        return np.mean([rule(t) == concept for t in made.texts])
+
+    free = np.setdiff1d(range(64), [3, 7])
+    for _, row in found.frame.iterrows():
+        latent, concept = int(row["latent"]), row["concept"]
+        drawn = [int(np.random.default_rng([0, latent, c]).choice(free)) for c in range(2)]
+        kinds = {  # which latent, along which random direction, and how much further for an equal push
+            "random": [(latent, fresh(latent, c, 0), 1.0) for c in range(2)],
+            "random_latent": [(i, None, float(norm[latent] / norm[i])) for i in drawn],
+        }
+        for kind, controls in kinds.items():
+            shares = []
+            for i, direction, factor in controls:
+                edits = [Edit(x * factor, latent=i, control=direction) for x in (4.0, 20.0)]
+                tuning = [share(edit, concept, 8, 1) for edit in edits]
+                shares.append(share(edits[int(np.argmax(tuning))], concept, 20, 0))
+            assert row[kind] == pytest.approx(np.mean(shares))
+            assert row[f"{kind}_max"] == pytest.approx(max(shares))
+        assert (row["steered_lo"], row["steered_hi"]) == pytest.approx(
+            of_trials(round(20 * row["steered"]), 20)
+        )
+    assert found.controls.shape == (2, 2)
+    assert "4 random directions" in repr(found)
+
+
+def test_D34_few_texts_have_no_interval(found):
+    assert found.frame[["steered_lo", "steered_hi", "unsteered_lo"]].isna().all(axis=None)
+
+
+def test_D34_turned_on_needs_both_ends_and_whole_text(found):
+    fake = found.frame.assign(
+        steered=[0.9, 0.9], unsteered=[0.15, 0.16], perplexity=50.0, unsteered_perplexity=10.0
+    )
     mine = type(found)(fake, found.confusion, found.texts, 12)
     assert mine.turned_on() == [fake["concept"][0]]
     assert mine.turned_on(0.95) == []
+    assert mine.turned_on(damage=4) == []
     assert "1 of 2 concepts turned on" in repr(mine)
+    broken = type(found)(fake.assign(perplexity=5e6), found.confusion, found.texts, 12)
+    assert broken.turned_on() == []
+    assert "perplexity at most 10 times" in repr(broken)
 
 
 def test_the_plot_has_a_bar_for_every_share(found):
