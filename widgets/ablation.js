@@ -34,6 +34,7 @@ export function ablationBox({ state, ask, say }, example) {
     const { ablated, cannot_try: reason, read_only: fixed } = state;
     const at = example(), there = !!ablated?.text;
     node.hidden = fixed && !there;
+    node.classList.toggle("sl-live", !there);
     go.hidden = fixed || !!reason;
     go.disabled = !at || !!ablated?.running;
     picture.node.hidden = !there;

@@ -72,7 +72,7 @@ function activations({ state, set, tip }) {
   const node = h("div");
   const draw = () => {
     node.replaceChildren();
-    if (fires(state)) node.append(h("h3", {}, "Activations, log counts; drag to see a range"), histogram(state.payload.histogram, {
+    if (fires(state)) node.append(h("h3", {}, "Activations, log counts", h("span", { class: "sl-live" }, "; drag to see a range")), histogram(state.payload.histogram, {
       brush: state.brush, tip, onBrush: (brush) => set({ brush, tab: brush ? "interval" : "top" }),
     }));
   };

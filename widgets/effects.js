@@ -92,7 +92,7 @@ function positions(get, set, drawSelection) {
     node.hidden = !node.hidden;
     more.setAttribute("aria-expanded", String(!node.hidden));
     draw();
-  }, { class: "sl-link sl-small", "aria-expanded": "false" });
+  }, { class: "sl-link sl-small sl-live", "aria-expanded": "false" });
   function draw() {
     if (node.hidden) return;
     const of = get();

@@ -45,7 +45,7 @@ function folding(state) {
   const opened = new Map();
   /** @type {Map<number, number>} */
   const beside = new Map();
-  const folded = (/** @type {number} */ id) => plan.placed.some((p) => p.node.id === -id - 1 && p.node.text[0].startsWith("◂"));
+  const folded = (/** @type {number} */ id) => plan.placed.some((p) => p.node.kind === "more" && p.node.id === -id - 1 && p.node.text[0].startsWith("◂"));
   /** From the first fold on nothing opens or closes by itself: nodes would move under the reader's hand. */
   function keep() {
     for (const { node } of plan.placed) if (node.kind !== "more" && !opened.has(node.id)) opened.set(node.id, !folded(node.id));
@@ -184,5 +184,6 @@ export function canvas(ui) {
     h("span", { class: "sl-hint sl-left" }, "← earlier context"), h("span", { class: "sl-hint sl-right" }, "token the latent fires on"),
     h("div", { class: "sl-zoom" }, button("−", "Smaller (-)", () => look.zoom(0.8)), button("fit", "Show the whole graph (0)", fit),
       button("+", "Larger (+)", () => look.zoom(1.25))));
-  return { box, draw, mark, fit, zoom: look.zoom, walk, toggle, picture: () => pictureOf(graph, content, folds.plan()) };
+  return { box, draw, mark, fit, zoom: look.zoom, walk, toggle, picture: () => pictureOf(graph, content, folds.plan(),
+    `${state.latent === null ? "Pattern graph" : `Latent ${state.latent}`}: values are activations; red, the token it fires on`) };
 }

@@ -41,12 +41,14 @@ export function nodeBox({ node, lines, x, y, width, height, depth }, most, folde
   return group;
 }
 
-/** The whole drawing by itself, with the colours it has here. @param {SVGSVGElement} graph @param {SVGGElement} content @param {{ width: number, height: number }} plan */
-export function pictureOf(graph, content, plan) {
-  const [width, height] = [Math.ceil(plan.width + 90), Math.ceil(plan.height + 40)];
+/** The whole drawing by itself under its name, with the colours it has here. @param {SVGSVGElement} graph @param {SVGGElement} content @param {{ width: number, height: number }} plan @param {string} name */
+export function pictureOf(graph, content, plan, name) {
+  const [width, height] = [Math.ceil(Math.max(plan.width + 90, 8 * name.length + 40)), Math.ceil(plan.height + 70)];
   const copy = styled(content);
   for (const node of copy.querySelectorAll("*")) node.removeAttribute("class");
-  copy.setAttribute("transform", "translate(70 20)");
-  const background = svg("rect", { width, height, fill: getComputedStyle(graph.parentElement ?? graph).backgroundColor || "#fff" });
-  return svg("svg", { xmlns: "http://www.w3.org/2000/svg", width, height, viewBox: `0 0 ${width} ${height}` }, background, copy);
+  copy.setAttribute("transform", "translate(70 50)");
+  const style = getComputedStyle(graph.parentElement ?? graph);
+  const background = svg("rect", { width, height, fill: style.backgroundColor || "#fff" });
+  return svg("svg", { xmlns: "http://www.w3.org/2000/svg", width, height, viewBox: `0 0 ${width} ${height}` }, background,
+    svg("text", { x: 16, y: 26, "font-family": "system-ui, sans-serif", "font-size": 14, "font-weight": 600, fill: style.color }, name), copy);
 }

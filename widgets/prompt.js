@@ -1,13 +1,13 @@
 /** The prompt box of a dashboard: a text of your own, and what fires on it while it is typed. */
 import { barRow } from "./chart.js";
 import { closest, focused, h, link, note, show, throttle } from "./dom.js";
-import { chip, covers, labelOf, paragraph, select, tokens } from "./text.js";
+import { called, chip, covers, labelOf, paragraph, select, tokens } from "./text.js";
 import { tokenTip } from "./tip.js";
 
 /** The field to type in. @param {Ui<Dashboard>} ui */
 function promptField({ state, set, signal }) {
   const field = h("textarea", {
-    class: "sl-input", rows: 1, placeholder: "Type a text and see what fires on it", "aria-label": "A text of your own", spellcheck: "false",
+    class: "sl-input sl-live", rows: 1, placeholder: "Type a text and see what fires on it", "aria-label": "A text of your own", spellcheck: "false",
   });
   const fit = () => { field.rows = Math.min(5, 1 + Math.floor(field.value.length / 90) + (field.value.match(/\n/g)?.length ?? 0)); };
   const send = throttle(() => { if (field.value !== state.prompt) set({ prompt: field.value }); }, 120, signal);
@@ -16,7 +16,7 @@ function promptField({ state, set, signal }) {
 }
 
 /** What fires on a token, strongest first. @param {Tried} tried @param {number} at @param {number} mine @param {(latent: number) => void} open */
-function firing({ text, strongest = [], labels = {}, values = [] }, at, mine, open) {
+function firing({ text, strongest = [], labels = {}, tokens: names = {}, values = [] }, at, mine, open) {
   if (!text) return [];
   const fires = strongest[at] ?? [];
   const says = text.special?.includes(at) ? ": not counted, a special token" : fires.length ? " fire" : ": no latent fires";
@@ -24,7 +24,7 @@ function firing({ text, strongest = [], labels = {}, values = [] }, at, mine, op
     note("on ", chip(labelOf(text, at)), says, values[at] > 0 ? `; this latent ${show(values[at])}` : ""),
     h("div", { class: "sl-rows" }, ...fires.flatMap(([latent, value]) => {
       const to = link(String(latent), () => open(latent), { title: `Open latent ${latent}` });
-      const name = h("span", {}, to, " ", h("bdi", {}, labels[String(latent)] ?? ""));
+      const name = h("span", {}, to, " ", ...called(names[String(latent)], labels[String(latent)]));
       return barRow(latent === mine ? h("b", {}, name) : name, value, fires[0][1], "sl-warm");
     })),
   ];
@@ -52,6 +52,7 @@ export function promptBox(ui, open, range) {
     const { read_only: fixed, cannot_try: reason } = state;
     const { text, values = [] } = tried();
     node.hidden = fixed && !text;
+    node.classList.toggle("sl-live", !text); // nothing for a figure
     field.hidden = fixed || !!reason;
     drawField();
     if (reason && !fixed) return line.replaceChildren(note(reason));

@@ -127,8 +127,8 @@ export async function start(page, load = (url) => import(url)) {
     const number = Number(slot.dataset.widget);
     const widget = (await moduleOf(data.widgets[number].module)).default;
     const el = page.createElement("div");
+    slot.replaceChildren(el); // first: a widget may read the colours that it has in the page
     await widget.render({ model: models[number], el, signal: new AbortController().signal });
-    slot.replaceChildren(el);
   };
   const slots = [...page.querySelectorAll("[data-widget]")].map((s) => /** @type {HTMLElement} */ (s));
   const closed = (/** @type {Element} */ s) => s.closest("details:not([open])");
