@@ -5,45 +5,48 @@ export const STEPS = 10; // shades of a ramp
 const HIDDEN = 255;
 const mix = (/** @type {number} */ percent) => `color-mix(in srgb, var(--sl-fg) ${percent}%, var(--sl-bg))`;
 // from blue to orange, which the colour-blind tell apart; before it what never fires
-const RAMP = [mix(22), ...Array.from({ length: STEPS }, (_, i) =>
+const RAMP = [mix(40), ...Array.from({ length: STEPS }, (_, i) =>
   `color-mix(in oklab, var(--sl-heat) ${Math.round((100 * i) / (STEPS - 1))}%, var(--sl-cool))`)];
 // after Okabe and Ito (2008): told apart by the colour-blind; before them what has no group, then the smaller groups
-const GROUPS = [mix(24), "#e69f00", "#56b4e9", "#009e73", "#d6c900", "#0072b2", "#d55e00", "#cc79a7", "#7b5cd6", mix(55)];
+const GROUPS = [mix(30), "#e69f00", "#56b4e9", "#009e73", "#d6c900", "#0072b2", "#d55e00", "#cc79a7", "#7b5cd6", mix(75)];
 const NAMED = GROUPS.length - 2;
 
 /**
  * Colours by group: the largest have their own.
- * @param {Columns} columns @param {Record<string, string>} groups @param {(i: number) => boolean} drawn
+ * @param {Columns} columns @param {Record<string, string>} groups @param {(i: number) => boolean} drawn @param {Set<number>} only colours; empty: all
  */
-function byGroup({ n, latent }, groups, drawn) {
+function byGroup({ n, latent }, groups, drawn, only) {
   /** @type {Map<string, number>} */
   const times = new Map();
+  let without = 0;
   for (let i = 0; i < n; i += 1) {
     const name = groups[latent[i]];
     if (name && drawn(i)) times.set(name, (times.get(name) ?? 0) + 1);
+    else if (drawn(i)) without += 1;
   }
   const names = [...times].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0])).slice(0, NAMED).map(([name]) => name);
   const place = new Map(names.map((name, i) => [name, i + 1]));
   const bucket = Uint8Array.from({ length: n }, (_, i) => {
-    const name = groups[latent[i]];
-    return drawn(i) ? place.get(name) ?? (name ? NAMED + 1 : 0) : HIDDEN;
+    const name = groups[latent[i]], colour = place.get(name) ?? (name ? NAMED + 1 : 0);
+    return drawn(i) && (!only.size || only.has(colour)) ? colour : HIDDEN;
   });
   const legend = names.map((name, i) => /** @type {[string, number]} */ ([`${name} (${times.get(name)})`, i + 1]));
   if (times.size > names.length) legend.push(["others", NAMED + 1]);
   if (!legend.length) legend.push(["no latent has a label yet", 0]);
+  else if (without) legend.push([`none (${without})`, 0]);
   return { bucket, colours: GROUPS, legend };
 }
 
 /**
  * The colour of every point: number of one of the colours of the style sheet.
  * @param {Columns} columns
- * @param {{ kind: string, groups: Record<string, string>, dead: boolean, counted: number }} by
+ * @param {{ kind: string, groups: Record<string, string>, dead: boolean, counted: number, only?: Set<number> }} by `only`: colours of groups; empty: all
  * @returns {{ bucket: Uint8Array, colours: string[], legend: [string, number][] }}
  */
-export function palette(columns, { kind, groups, dead, counted }) {
+export function palette(columns, { kind, groups, dead, counted, only = new Set() }) {
   const { n, count, rest } = columns;
   const drawn = (/** @type {number} */ i) => !Number.isNaN(rest[2 * i]) && (dead || count[i] > 0);
-  if (kind === "label") return byGroup(columns, groups, drawn);
+  if (kind === "label") return byGroup(columns, groups, drawn, only);
   const value = (/** @type {number} */ i) => (kind === "max" ? columns.max[i] : count[i] ? Math.log10(count[i]) : NaN);
   let low = Infinity, high = -Infinity;
   for (let i = 0; i < n; i += 1) if (drawn(i) && count[i] > 0) [low, high] = [Math.min(low, value(i)), Math.max(high, value(i))];
@@ -145,7 +148,7 @@ export function draw(canvas, camera, { columns, bucket, colours, picked, current
   of.forEach((places, b) => {
     pen.fillStyle = colours[b];
     const quiet = b === 0; // the rest, under what has a colour
-    pen.globalAlpha = picked.size ? 0.35 : quiet ? 0.6 : 0.9;
+    pen.globalAlpha = picked.size ? 0.35 : 1; // as in the legend
     const r = quiet ? size * 0.8 : size;
     pen.beginPath();
     for (const i of places) {

@@ -207,11 +207,12 @@ class Queries(Columns):
         Parameters
         ----------
         method
-            ``"pca"`` (the two directions of most variance, built in) or ``"umap"`` (needs ``umap-learn``).
+            ``"pca"`` (the two directions of most variance), ``"neighbors"`` (latents with similar directions near each
+            other, built in, up to 20,000 latents) or ``"umap"`` (needs ``umap-learn``).
         by
             ``"decoder"`` or ``"encoder"`` directions; their lengths do not count.
         seed
-            Of UMAP.
+            Of neighbors and UMAP.
 
         Returns
         -------

@@ -12,7 +12,8 @@ from saelab.errors import SaelabError, check_latent, check_latents, unknown
 from saelab.widgets import columns
 from saelab.widgets.all_latents import AllLatents
 from saelab.widgets.base import Packed, Widget
-from saelab.widgets.tokens import escape, frame
+from saelab.widgets.effect_map import COOL
+from saelab.widgets.tokens import FULL, HEAT, escape, frame
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,7 +31,8 @@ class LatentMap(AllLatents, Widget):
     latent
         The point the cursor is on; None: the latent that fires most.
     method, by, seed
-        As in :meth:`saelab.LatentIndex.positions`; ``method=None`` is UMAP where it is installed, else PCA.
+        As in :meth:`saelab.LatentIndex.positions`; ``method=None`` is UMAP where it is installed, else ``neighbors``; PCA
+        above 20,000 latents.
     positions
         (d_sae, 2) places of your own instead; a latent with NaN is not drawn.
     groups
@@ -79,9 +81,11 @@ class LatentMap(AllLatents, Widget):
             check_latent(latent, index.d_sae)  # before the places are computed
         if state.get("colour", "density") not in COLOURS:
             raise unknown("colour", state["colour"], COLOURS)
+        if groups and "colour" not in state:
+            state["colour"] = "label"
         named = {str(check_latent(i, index.d_sae)): str(name) for i, name in (groups or {}).items()}
         if positions is None:
-            places = index.positions(method or default_method(), by, seed)
+            places = index.positions(method or default_method(index.d_sae), by, seed)
             about = _axes(places)
         else:
             places, about = _given(positions, index.d_sae), "places given by you"
@@ -142,15 +146,43 @@ class LatentMap(AllLatents, Widget):
         chosen = ", ".join(map(str, self.selected[:20])) + (" …" if len(self.selected) > 20 else "")
         return frame(
             f"<b>{escape(self.title())}</b>, {escape(self.about)}",
+            self._dots(),
             f"latent {self.latent} {escape(label)}",
             f"selected: {chosen or 'none'}",
         )
+
+    def _dots(self) -> str:
+        """The points as braille letters, of 2 × 4 points each; orange where some are chosen, blue where the latent is."""
+        wide, high = 36, 18
+        there = np.isfinite(self._places).all(1)
+        at = np.where(there[:, None], (self._places * [1, -1] + 1) / 2, 0) * [
+            2 * wide,
+            4 * high,
+        ]  # (d_sae, 2)
+        column, row = np.minimum(at.astype(int), [2 * wide - 1, 4 * high - 1]).T
+        cells = np.zeros((high, wide), int)
+        bits = np.array([[0, 3], [1, 4], [2, 5], [6, 7]])[row % 4, column % 2]
+        np.bitwise_or.at(cells, (row[there] // 4, column[there] // 2), 1 << bits[there])
+        marked = {(row[i] // 4, column[i] // 2): HEAT for i in self.selected if there[i]}
+        if there[self.latent]:
+            marked[row[self.latent] // 4, column[self.latent] // 2] = COOL
+        lines = []
+        for y, line in enumerate(cells.tolist()):
+            for x, cell in enumerate(line):
+                letter = chr(0x2800 + cell)
+                color = marked.get((y, x))
+                style = f"background-color:rgba{(*color, FULL)}" if color else ""
+                lines.append(f'<span style="{style}">{letter}</span>' if color else letter)
+            lines.append("\n")
+        return f'<div style="font-family:monospace;white-space:pre;line-height:1.15">{"".join(lines)}</div>'
 
 
 def _axes(places: pd.DataFrame) -> str:
     attrs = places.attrs
     if attrs["method"] == "umap":
         return f"UMAP of {attrs['by']} directions (cosine)"
+    if attrs["method"] == "neighbors":
+        return f"near: {attrs['by']} directions with a large cosine; distances farther off say nothing"
     shares = attrs.get("explained")
     note = f", {shares[0]:.1%} and {shares[1]:.1%} of the variance" if shares and len(shares) > 1 else ""
     return f"PCA of {attrs['by']} directions{note}"

@@ -60,7 +60,8 @@ def test_wrong_names_are_errors(built):
     with pytest.raises(SaelabError, match="unknown by 'decodr'"):
         built.positions(by="decodr")
     if not importlib.util.find_spec("umap"):
-        assert maps.default_method() == "pca"
+        assert maps.default_method(64) == "neighbors"
+        assert maps.default_method(99_999) == "pca"
         with pytest.raises(SaelabError, match="pip install umap-learn"):
             built.positions("umap")
 
@@ -88,4 +89,4 @@ def test_umap_is_asked_for_cosines_of_a_seed(built, monkeypatch):
     assert (asked["metric"], asked["random_state"], asked["n_neighbors"]) == ("cosine", 3, 15)
     np.testing.assert_allclose(np.linalg.norm(asked["x"], axis=1), 1, rtol=1e-5)
     assert places["x"].iloc[[0, -1]].tolist() == [-1, 1]
-    assert maps.default_method() == "umap"
+    assert maps.default_method(64) == "umap"

@@ -108,7 +108,7 @@ test("a latent is found by number or label", async () => {
   assert.equal(model.get("latent"), 2);
   box.value = "77";
   press(box, "Enter");
-  assert.match(el.querySelector(".sl-alert").textContent, /No latent has the number or label 77/);
+  assert.match(el.querySelector(".sl-alert").textContent, /No latent has the number, label or group 77/);
   assert.equal(model.get("latent"), 2);
   assert.equal(all(el, ".sl-legend .sl-key").length, 3);
 });
