@@ -3,14 +3,15 @@ import { clamp, column, count, h, show, svg } from "./dom.js";
 import { facts } from "./tip.js";
 
 const RIGHT = 8, BOTTOM = 22;
+let clips = 0;
 
 /**
  * Where things are in a chart of some size, and its axes.
- * @param {number} width @param {number} height @param {number} left @param {number} top @param {string} kind class
+ * @param {number} width @param {number} height @param {number} left @param {number} top @param {string} kind class @param {number} [below] room under the x axis
  */
-function frame(width, height, left, top, kind) {
+function frame(width, height, left, top, kind, below = BOTTOM) {
   const node = svg("svg", { viewBox: `0 0 ${width} ${height}`, class: kind, role: "img" });
-  const [right, bottom] = [width - RIGHT, height - BOTTOM];
+  const [right, bottom] = [width - RIGHT, height - below];
   return {
     node, top, bottom,
     x: (/** @type {number} */ share) => left + share * (right - left),
@@ -25,7 +26,14 @@ function frame(width, height, left, top, kind) {
     /** @param {number} y @param {string} text */
     yLabel: (y, text) => svg("text", { x: left - 5, y: y + 4, "text-anchor": "end" }, text),
     /** @param {number} x @param {string} text @param {"start" | "middle" | "end"} anchor */
-    xLabel: (x, text, anchor) => svg("text", { x, y: height - 6, "text-anchor": anchor }, text),
+    xLabel: (x, text, anchor) => svg("text", { x, y: bottom + 16, "text-anchor": anchor }, text),
+    /** What the x axis is. @param {string} text */
+    xTitle: (text) => svg("text", { class: "sl-title", x: (left + right) / 2, y: height - 4, "text-anchor": "middle" }, text),
+    /** A clip of what is drawn between the axes; its id. */
+    clip() {
+      const id = `saelab-chart-${(clips += 1)}`;
+      return { id, node: svg("clipPath", { id }, svg("rect", { x: left, y: top, width: right - left, height: bottom - top })) };
+    },
   };
 }
 
@@ -179,7 +187,8 @@ export function range({ lines, x, mark, log, zero }, up) {
 export function lineChart(onCross) {
   const title = h("h3", {});
   const key = h("div", { class: "sl-lines-key" });
-  const frm = frame(400, 170, 46, 8, "sl-lines");
+  const frm = frame(400, 188, 46, 8, "sl-lines", 40);
+  const clip = frm.clip();
   const node = h("figure", { class: "sl-chart" }, h("figcaption", {}, title, key), frm.node);
   const cross = svg("line", { class: "sl-cross", y1: frm.top, y2: frm.bottom, visibility: "hidden" });
   /** @type {Chart | null} */
@@ -194,13 +203,13 @@ export function lineChart(onCross) {
     chart = next;
     const known = next.x.flatMap((xs) => Array.from(xs).filter(Number.isFinite));
     right = known.length ? Math.max(...known, 1) : 1;
-    title.textContent = next.title;
+    title.textContent = next.title + (next.log ? " (log scale)" : "");
     const last = next.lines.map((line) => `${line.name} ${show(lastOf(line.y))}`).join(", ");
     frm.node.setAttribute("aria-label", `${next.title} over tokens; now ${last || "nothing"}`);
     const along = ticks(0, right, 4), names = labels(along);
     const anchor = (/** @type {number} */ v) => (v === 0 ? "start" : px(v) > frm.x(1) - 16 ? "end" : "middle");
-    frm.node.replaceChildren(...curves(frm, next, px), frm.across("sl-axis", frm.bottom),
-      ...along.map((v, i) => frm.xLabel(px(v), names[i], anchor(v))), cross);
+    frm.node.replaceChildren(clip.node, ...curves(frm, next, px, clip.id), frm.across("sl-axis", frm.bottom),
+      ...along.map((v, i) => frm.xLabel(px(v), names[i], anchor(v))), frm.xTitle("tokens seen"), cross);
     place(at);
   }
 
@@ -216,6 +225,7 @@ export function lineChart(onCross) {
     key.replaceChildren(...lines.map((line, i) => entry(series(line.color, line.dashed), line.key ?? line.name,
       x === null ? lastOf(line.y) : line.y[nearest(xs[i], x)])));
     if (mark !== null && mark !== undefined) key.append(entry({ class: "sl-aim" }, "wanted", mark));
+    if (x !== null) key.append(h("span", {}, "at ", h("b", {}, short(x)), " tokens"));
   }
 
   frm.node.addEventListener("pointermove", (event) => {
@@ -223,24 +233,28 @@ export function lineChart(onCross) {
     if (xs?.length) onCross(xs[nearest(xs, frm.shareAt(event) * right)]);
   });
   frm.node.addEventListener("pointerleave", () => onCross(null));
-  return { node, update, place };
+  const size = new ResizeObserver(() => { // letters as large as those around, however wide the drawing is
+    if (frm.node.clientWidth) frm.node.style.setProperty("--k", String(400 / frm.node.clientWidth));
+  });
+  size.observe(frm.node);
+  return { node, update, place, end: () => size.disconnect() };
 }
 
 /** How a series looks, by its number. @param {number} color @param {boolean} [dashed] @param {string} [kind] */
 export const series = (color, dashed, kind = "") => ({ class: `${kind}${dashed ? " sl-dashed" : ""}`, style: `--c: var(--sl-c${color})` });
 
-/** Grid and lines of a chart; nothing if no value is known. @param {ReturnType<typeof frame>} at @param {Chart} chart @param {(v: number) => number} px */
-function curves(at, chart, px) {
+/** Grid and lines of a chart; nothing if no value is known. @param {ReturnType<typeof frame>} at @param {Chart} chart @param {(v: number) => number} px @param {string} clip */
+function curves(at, chart, px, clip) {
   const up = (/** @type {number} */ v) => (chart.log ? (v > 0 ? Math.log10(v) : NaN) : v);
   const bounds = range(chart, up);
   if (!bounds) return [];
   const [low, high] = bounds;
-  const py = (/** @type {number} */ v) => at.y((clamp(v, low, high) - low) / (high - low));
+  const py = (/** @type {number} */ v) => at.y((v - low) / (high - low));
   const grid = yTicks(low, high, !!chart.log).flatMap((tick) => [at.across("sl-grid", py(tick.at)), at.yLabel(py(tick.at), tick.text)]);
   const aim = chart.mark === null || chart.mark === undefined ? [] : [at.across("sl-mark", py(up(chart.mark)))];
-  return [...grid, ...aim, ...chart.lines.map((line, i) => svg("path", {
+  return [...grid, ...aim, svg("g", { "clip-path": `url(#${clip})` }, ...chart.lines.map((line, i) => svg("path", {
     ...series(line.color, line.dashed, "sl-series"), d: path(chart.x[i], line.y, px, (v) => py(up(v)), up),
-  }))];
+  })))];
 }
 
 /** @param {number} low @param {number} high @param {boolean} log @returns {{ at: number, text: string }[]} */

@@ -2,14 +2,22 @@
 import { lastOf, lineChart, series } from "./chart.js";
 import { onKeys, tableRow } from "./controls.js";
 import { button, clamp, count, floats, grow, h, show } from "./dom.js";
+import { figureMenu } from "./figure.js";
 import { widget } from "./mount.js";
 
 const SAID = /** @type {Record<Phase, string>} */ ({
   empty: "no run yet", preparing: "reading activations", running: "training", stopping: "stopping after this step",
   stopped: "stopped", ended: "ended", failed: "failed",
 });
-const COLUMNS = /** @type {[string, string][]} */ ([["loss", "loss"], ["fvu", "fvu"], ["aux", "aux"], ["penalty", "penalty"],
-  ["explained variance", "explained_variance"], ["L0", "l0"], ["dead", "dead"], ["rare", "rare"]]);
+const COLUMNS = /** @type {[name: string, column: string, meaning: string][]} */ ([
+  ["loss", "loss", "What is minimized: FVU, the auxiliary loss and the penalty together"],
+  ["FVU", "fvu", "Fraction of variance unexplained: squared error of the reconstruction over the variance of the activations; 0 is perfect"],
+  ["aux", "aux", "Auxiliary loss, with its coefficient: dead latents reconstruct what the others leave over, and so come back"],
+  ["penalty", "penalty", "Sparsity penalty, with its coefficient: what firing costs; 0 where k sets the sparsity"],
+  ["explained variance", "explained_variance", "1 − squared error over variance, averaged as the trainer does; 1 is perfect"],
+  ["L0", "l0", "Mean number of latents that fire on a token"],
+  ["dead", "dead", "Latents that have been silent for dead_after tokens"],
+  ["rare", "rare", "Latents that are not dead but fire on fewer than 1 in 100,000 tokens"]]);
 
 /** Seconds as 1:02:03. @param {number | null | undefined} seconds */
 export function duration(seconds) {
@@ -77,7 +85,7 @@ function head(ui, pick) {
     hints.replaceChildren(...state.hints.map((text) => h("li", {}, text)));
     hints.hidden = !state.hints.length;
   }
-  return { nodes: [h("div", { class: "sl-bar sl-head" }, heading, phase, grow(), pick, ...does.nodes), bar, counts, hints], draw };
+  return { nodes: [h("div", { class: "sl-bar sl-head" }, heading, phase, grow(), pick, ...does.nodes, figureMenu(ui, () => "training")), bar, counts, hints], draw };
 }
 
 /** Four charts of one SAE. @param {Training} state @param {Curves} s @param {number} i @returns {Chart[]} */
@@ -88,7 +96,7 @@ function chartsOfOne({ target, d_sae }, s, i) {
     ({ name, y: s[column], color, ...more });
   const parts = ["aux", "penalty"].map((name, k) => line(name, name, 2 + k, { minor: true })).filter(({ y }) => y.some((v) => v > 0));
   return [
-    { ...chart("Loss and its parts", line("loss", "loss", 0), line("fvu", "fvu", 1, { dashed: true }), ...parts), log: true },
+    { ...chart("Loss and its parts", line("loss", "loss", 0), line("FVU", "fvu", 1, { dashed: true }), ...parts), log: true },
     chart("Explained variance", line("explained variance", "explained_variance", 0, { key: "" })),
     { ...chart("L0, latents per token", line("L0", "l0", 0, { key: "" })), mark: target[i] ?? null },
     { ...chart(`Latents out of ${count(d_sae[i])}`, line("dead", "dead", 1), line("rare", "rare", 0)), zero: true },
@@ -110,10 +118,10 @@ function newest({ names, d_sae }, all) {
   const cell = (/** @type {string} */ column, /** @type {number} */ i) => {
     const value = lastOf(all[i][column]);
     if (!["dead", "rare"].includes(column) || Number.isNaN(value)) return show(value);
-    return `${count(value)} (${show(Number(((100 * value) / d_sae[i]).toFixed(1)))} %)`;
+    return `${count(value)} (${show((100 * value) / d_sae[i], 2)} %)`;
   };
-  if (names.length === 1) return h("dl", {}, ...COLUMNS.map(([label, column]) => h("div", {}, h("dt", {}, label), h("dd", {}, cell(column, 0)))));
-  const head = tableRow("th", ["SAE", ...COLUMNS.map(([label]) => label)], () => ({ scope: "col" }));
+  if (names.length === 1) return h("dl", {}, ...COLUMNS.map(([label, column, title]) => h("div", { title }, h("dt", {}, label), h("dd", {}, cell(column, 0)))));
+  const head = tableRow("th", ["SAE", ...COLUMNS.map(([label]) => label)], (i) => ({ scope: "col", title: COLUMNS[i - 1]?.[2] }));
   const rows = names.map((name, i) => {
     const row = tableRow("td", COLUMNS.map(([, column]) => cell(column, i)));
     row.prepend(h("th", { scope: "row", ...series(i % 6, i >= 6) }, h("i", { "aria-hidden": "true" }), name));
@@ -123,7 +131,7 @@ function newest({ names, d_sae }, all) {
 }
 
 /** @param {Ui<Training>} ui */
-function curves({ state }) {
+function curves({ state, atEnd }) {
   const picker = h("select", { class: "sl-input", "aria-label": "SAE to show" });
   const pick = h("label", { class: "sl-field sl-muted" }, "show ", picker);
   const table = h("div", { class: "sl-now" });
@@ -138,6 +146,7 @@ function curves({ state }) {
   };
   const charts = Array.from({ length: 4 }, () => lineChart(cross));
   grid.append(...charts.map((c) => c.node));
+  atEnd(() => charts.forEach((c) => c.end()));
   let chosen = "all";
   picker.addEventListener("change", () => { chosen = picker.value; draw(); });
   const all = () => unpack(state.points, state.columns, state.names.length);

@@ -36,15 +36,15 @@ test("the head says how far it is, how fast and how long", () => {
 
 test("four charts with the newest values in their keys", () => {
   const { el } = mount(widget, state());
-  assert.deepEqual(all(el, ".sl-chart h3").map((n) => n.textContent), ["Loss and its parts", "Explained variance", "L0, latents per token", "Latents out of 64"]);
+  assert.deepEqual(all(el, ".sl-chart h3").map((n) => n.textContent), ["Loss and its parts (log scale)", "Explained variance", "L0, latents per token", "Latents out of 64"]);
   assert.deepEqual([0, 1, 2, 3].map((i) => paths(el, i).length), [3, 1, 1, 2], "no penalty: no line of it");
   const keys = all(el, ".sl-lines-key").map((k) => k.textContent);
-  assert.equal(keys[0], "loss 0.2fvu 0.1aux 0.1");
+  assert.equal(keys[0], "loss 0.2FVU 0.1aux 0.1");
   assert.equal(keys[2], "28wanted 32");
   assert.equal(keys[3], "dead 4rare 8");
   assert.match(all(el, ".sl-lines")[3].getAttribute("aria-label"), /dead 4, rare 8/);
   assert.match(all(el, ".sl-chart")[3].title, /silent for 2,000 tokens; rare: .* 1 in 100,000/);
-  assert.deepEqual(all(el, ".sl-now dt").map((n) => n.textContent), ["loss", "fvu", "aux", "penalty", "explained variance", "L0", "dead", "rare"]);
+  assert.deepEqual(all(el, ".sl-now dt").map((n) => n.textContent), ["loss", "FVU", "aux", "penalty", "explained variance", "L0", "dead", "rare"]);
   assert.equal(all(el, ".sl-now dd")[6].textContent, "4 (6.3 %)");
 });
 
@@ -121,17 +121,17 @@ test("the pointer and the arrow keys show earlier values in all charts", () => {
   const [first, second] = all(el, ".sl-lines");
   first.getBoundingClientRect = () => ({ left: 0, width: 400, top: 0, height: 170 });
   point(first, "pointermove", { clientX: 46 + (400 - 54) * 0.4, clientY: 20 });
-  assert.equal(all(el, ".sl-lines-key")[1].textContent, "0.75", "of 2,000 tokens");
+  assert.equal(all(el, ".sl-lines-key")[1].textContent, "0.75at 2k tokens");
   assert.equal(second.querySelector(".sl-cross").getAttribute("visibility"), "visible");
   point(first, "pointerleave");
   assert.equal(all(el, ".sl-lines-key")[1].textContent, "0.9");
   const grid = el.querySelector(".sl-charts");
   press(grid, "ArrowLeft");
   press(grid, "ArrowLeft");
-  assert.equal(all(el, ".sl-lines-key")[2].textContent, "29wanted 32");
+  assert.equal(all(el, ".sl-lines-key")[2].textContent, "29wanted 32at 4k tokens");
   press(grid, "ArrowRight");
   press(grid, "ArrowRight");
-  assert.equal(all(el, ".sl-lines-key")[2].textContent, "28wanted 32");
+  assert.equal(all(el, ".sl-lines-key")[2].textContent, "28wanted 32at 5k tokens");
   press(grid, "Escape");
   assert.equal(second.querySelector(".sl-cross").getAttribute("visibility"), "hidden");
 });
