@@ -16,4 +16,6 @@ class TextFrame(pd.DataFrame):
 
     def _repr_html_(self) -> str | None:
         with pd.option_context("display.html.use_mathjax", False):
-            return super()._repr_html_()  # type: ignore[operator]
+            shown = super()._repr_html_()  # type: ignore[operator]
+        # the option is a class on the table, which JupyterLab's MathJax passes over; a sign alone in an element is not
+        return shown and shown.replace("$", "<span>$</span>").replace("\\", "<span>\\</span>")

@@ -15,7 +15,7 @@ from saelab.index.examples import Found, Parts
 from saelab.index.firings import Firings
 from saelab.index.passages import Passages, around
 from saelab.index.stats import histogram
-from saelab.index.storage.digits import significant
+from saelab.index.storage.digits import shortest
 from saelab.index.storage.layout import AFTER, BEFORE
 from saelab.widgets.tokens import grouped
 
@@ -94,7 +94,7 @@ def _payloads(
                 "counted": index.n_counted,
                 "excluded": index.n_tokens - index.n_counted,
                 "decoder_norm": norms[i],
-                "stats": {name: short(value) for name, value in stats[i].items()},
+                "stats": {name: finite(value) for name, value in stats[i].items()},
                 "histogram": {"lo": ends[:-1], "hi": ends[1:], "count": counts.tolist()},
                 "examples": {"top": next(top), "random": next(random)},
                 "logits": votes[i],
@@ -107,7 +107,7 @@ def _decoder_norms(index: Any, firings: Firings) -> list[float | None]:
     if index.sae is None:
         return [None] * len(firings)
     rows = index.sae.W_dec[firings.latents.tolist()].detach().float()  # (L, d_out)
-    return [short(v) for v in rows.norm(dim=1).tolist()]
+    return exact_list(rows.norm(dim=1).numpy())
 
 
 def sides(context: int | None) -> dict[str, int]:
@@ -132,11 +132,11 @@ def _examples(
     """Latent by latent its examples: what was found, with tokens and activations."""
     shown = around(index, firings, found.part, found.token, before, after, characters=True)
     ids, labels = shown.ids.tolist(), index.vocab.labels(shown.ids)
-    values, cuts, special = short_list(shown.values), shown.ptr.tolist(), _special(index, shown)
+    values, cuts, special = exact_list(shown.values), shown.ptr.tolist(), _special(index, shown)
     lines = list(
         zip(
             cuts, cuts[1:], shown.center.tolist(), shown.start.tolist(), shown.row.tolist(),
-            index.rows.doc[shown.row].tolist(), significant(found.value, 4).tolist(), count.tolist(), strict=False,
+            index.rows.doc[shown.row].tolist(), shortest(found.value).tolist(), count.tolist(), strict=False,
         )
     )  # fmt: skip
 
@@ -174,24 +174,22 @@ def values_at(index: Any, latent: int, first: int, n: int) -> list[float]:
     a, b = np.searchsorted(token, [first, first + n])
     values = np.zeros(n, np.float32)
     values[np.asarray(token[a:b]) - first] = value[a:b]
-    return short_list(values)
+    return exact_list(values)
 
 
-def short_list(values: np.ndarray) -> list[float]:
-    """:func:`short` of each of float32 ``values``."""
-    out = np.zeros(len(values), dtype=object)  # 0, not 0.0
+def exact_list(values: np.ndarray) -> list[float]:
+    """float32 numbers in the fewest digits that give them back: they are rounded once, where they are drawn."""
+    out = np.zeros(len(values), dtype=object)  # 0, not 0.0: most values are 0, and "0" is shorter
     place = np.flatnonzero(values)
-    out[place] = significant(values[place], 4).tolist()
+    out[place] = shortest(values[place]).tolist()
     return out.tolist()
 
 
-def short(value: Any) -> Any:
-    """Four significant digits: what is drawn, and a smaller message; None for an undefined number."""
+def finite(value: Any) -> Any:
+    """A number as it is; None for an undefined one."""
     if not isinstance(value, float):
         return value
-    if not math.isfinite(value):
-        return None
-    return float(f"{value:.4g}") if value else 0  # most values are 0, and "0" is shorter than "0.0"
+    return (value or 0) if math.isfinite(value) else None
 
 
 def _each_or_reason(firings: Firings, call: Callable[[], list[Any]]) -> list[Any]:
@@ -205,8 +203,8 @@ def _each_or_reason(firings: Firings, call: Callable[[], list[Any]]) -> list[Any
 def _votes(index: Any, firings: Firings) -> list[dict[str, list[list[Any]]]]:
     return [
         {
-            "up": [list(pair) for pair in zip(v.up, short_list(v.up_value), strict=True)],
-            "down": [list(pair) for pair in zip(v.down, short_list(v.down_value), strict=True)],
+            "up": [list(pair) for pair in zip(v.up, exact_list(v.up_value), strict=True)],
+            "down": [list(pair) for pair in zip(v.down, exact_list(v.down_value), strict=True)],
         }
         for v in relations.logit_lens(index, firings.latents, _VOTES)
     ]
@@ -216,7 +214,7 @@ def _nearest(index: Any, firings: Firings, by: str) -> list[list[dict[str, Any]]
     found = relations.nearest(index, firings, by, _NEAR)
     every = np.concatenate([latent for latent, _ in found])
     about = zip(
-        every.tolist(), [short(v) for _, similarity in found for v in similarity.tolist()],
+        every.tolist(), [v for _, similarity in found for v in exact_list(similarity)],
         index.notes.labels(every.tolist()), top_tokens(index, every), strict=True,
     )  # fmt: skip
     lines = [{"latent": i, "similarity": v, "label": label, "token": token} for i, v, label, token in about]

@@ -14,6 +14,7 @@ from saelab.errors import SaelabError
 from saelab.models import HookedModel
 
 HEAT = (245, 147, 33)  # the same orange as --sl-heat
+FULL = 0.5  # opacity of the strongest: the text on it can be read on a light and on a dark background
 _MARKS: dict[str, str] = {"\n": "↵\n", "\r": "␍", "\t": "⇥\t"}
 
 
@@ -167,9 +168,9 @@ def spans(text: Mapping[str, Any], values: Iterable[float], high: float, *, low:
             if high <= low
             else min(1.0, 0.07 + 0.93 * (value - low) / (high - low))
         )
-        style = f"background-color:rgba({HEAT[0]},{HEAT[1]},{HEAT[2]},{share:.2f})" if share else ""
+        style = f"background-color:rgba({HEAT[0]},{HEAT[1]},{HEAT[2]},{FULL * share:.2f})" if share else ""
         if start in special:
-            style = "opacity:.45"
+            style = "opacity:.7"
         note = f' title="{value:.4g}"' if share else ""
         out.append(f'<span style="{style}"{note}>{shown}</span>' if style else f"<span>{shown}</span>")
         start += size

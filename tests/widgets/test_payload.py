@@ -32,7 +32,16 @@ def pieces(model, text, length=14):
 
 
 def digits(value):
-    return None if not np.isfinite(value) else float(f"{value:.4g}")
+    return None if not np.isfinite(value) else float(value)
+
+
+def single(x):
+    """The same with every number in single precision, in which activations are."""
+    if isinstance(x, dict):
+        return {k: single(v) for k, v in x.items()}
+    if isinstance(x, list):
+        return [single(v) for v in x]
+    return float(np.float32(x)) if isinstance(x, float) else x
 
 
 def plain_example(index, model, latent, line, before, after):
@@ -68,7 +77,7 @@ def plain_payload(index, model, latent, n, before, after):
     peak = [None if dead else token for dead, token in zip(table["dead"], table["top_token"], strict=True)]
     return {
         "latent": latent, "d_sae": 64, "counted": index.n_counted, "excluded": index.n_tokens - index.n_counted,
-        "decoder_norm": digits(float(index.sae.W_dec[latent].detach().norm())),
+        "decoder_norm": digits(index.sae.W_dec[latent].detach().norm().item()),
         "stats": {k: digits(v) if isinstance(v, float) else v for k, v in stats.items()},
         "histogram": {c: bars[c].tolist() for c in ("lo", "hi", "count")},
         "examples": {
@@ -94,6 +103,7 @@ def plain_payload(index, model, latent, n, before, after):
 
 def same(got, want):
     """Equal, but that a sum of floats depends in its last digits on how many are made together."""
+    got, want = single(got), single(want)
     for key in want.keys() - {"logits", "nearest"}:
         assert got[key] == want[key], key
     assert list(got) == list(want)

@@ -71,11 +71,11 @@ def test_spans_shade_the_right_tokens():  # C57
     out = spans({"text": ["a", "b", "c", "d"], "special": [3]}, [0, 3, float("nan"), 9], 3.0)
     shaded = out.split("<span")[1:]
     assert ["rgba" in s for s in shaded] == [False, True, False, False]
-    assert "opacity:.45" in shaded[3]
+    assert "opacity:.7" in shaded[3]
 
 
 def test_a_flat_scale_divides_by_nothing():
-    assert "1.00" in spans({"text": ["a"]}, [2.0], 0.0)
+    assert "0.50" in spans({"text": ["a"]}, [2.0], 0.0)
 
 
 def test_fallback_keeps_maths_away():

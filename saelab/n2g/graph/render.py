@@ -104,11 +104,12 @@ def to_html(tree: Tree, labels: Mapping[int, str], *, n: int = 12, limit: int = 
     and isolated, so that neither markup nor the direction of a script leaks out of it."""
 
     def chips(ids: Sequence[int], strong: bool) -> str:
+        """One box for a position, with ``|`` between what may stand there."""
         ids = ordered(labels, ids)
-        look = _TOKEN + (';font-weight:bold"' if strong else ';opacity:.8"')
-        names = [show(label_of(labels, i)) for i in ids[:limit]]
-        shown = " ".join(isolated(name, look, escape(name)) for name in names)
-        return shown + (f" +{len(ids) - limit}" if len(ids) > limit else "")
+        names = [show(label_of(labels, i)).replace(" ", "·") for i in ids[:limit]]
+        shown = " | ".join(isolated(name, "", escape(name)) for name in names)
+        more = f" | +{len(ids) - limit}" if len(ids) > limit else ""
+        return f'<span {_TOKEN}{";font-weight:bold" if strong else ""}">{shown}{more}</span>'
 
     def part(given: Item, strong: bool = False) -> str:
         if given[0] == "tok":
