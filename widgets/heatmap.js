@@ -4,7 +4,8 @@ import { button, count, grow, h, show, throttle } from "./dom.js";
 import { figureMenu } from "./figure.js";
 import { widget } from "./mount.js";
 import { scale } from "./scale.js";
-import { place, sequences } from "./sequences.js";
+import { HUES, place, sequences } from "./sequences.js";
+import { called } from "./text.js";
 
 /** The latents to choose from, and a field for another one. @param {Ui<Heatmap>} ui @param {() => void} leave */
 function latents({ state, set, ask, say }, leave) {
@@ -17,14 +18,28 @@ function latents({ state, set, ask, say }, leave) {
     const latent = add.value.trim() ? latentIn(add, say) : null;
     if (latent !== null) ask("add", { latent }, () => { add.value = ""; });
   }, leave);
+  const drop = (/** @type {number} */ latent) => {
+    const node = button("×", `Take latent ${latent} away`, () => ask("remove", { latent }));
+    node.classList.add("sl-drop");
+    return node;
+  };
   function draw() {
-    add.hidden = !state.can_ask;
-    chips.replaceChildren(...state.latents.map((latent, i) => {
-      const name = state.names[i] ? `${latent} ${state.names[i]}` : String(latent);
-      const node = button(name, `Show latent ${latent}`, () => set({ latent }));
-      node.setAttribute("aria-pressed", String(i === place(state)));
-      return node;
+    const { together, can_ask: live, latents: all } = state;
+    add.hidden = !live;
+    chips.replaceChildren(...all.map((latent, i) => {
+      const node = button("", `Show latent ${latent}`, () => set({ latent, together: false }));
+      const token = state.tokens?.[i];
+      if (together) node.append(h("i", { class: "sl-dot", "aria-hidden": "true", style: `background: var(--sl-h${i % HUES})` }));
+      node.append(String(latent), ...(token === undefined && !state.names[i] ? [] : [" ", ...called(token, state.names[i])]));
+      if (together) node.append(h("span", { class: "sl-muted" }, ` 0 – ${show(state.maxima[i])}`));
+      node.setAttribute("aria-pressed", String(together || i === place(state)));
+      return h("span", { class: "sl-latent" }, node, live && all.length > 1 ? drop(latent) : null);
     }));
+    if (all.length < 2) return;
+    const both = button("all at once", "Colour each token by the latent that is strongest there, as a share of that latent's maximum",
+      () => set({ together: !state.together }));
+    both.classList.toggle("sl-on", together);
+    chips.append(both);
   }
   return { chips, add, draw };
 }
@@ -54,12 +69,17 @@ function firing({ state, request, ask, signal }) {
     node.replaceChildren();
     if (state.can_ask) request("span", { sequence, start, stop }).then(fill, (/** @type {Error} */ error) => says(error.message));
   }, 250, signal);
-  /** @param {{ latent: number, inside: number, outside: number, max: number }[]} rows */
+  /** @param {{ latent: number, inside: number, outside: number, max: number, token?: string | null, label?: string }[]} rows */
   function fill(rows) {
     says(rows.length ? "fire here and least elsewhere in this text:" : "No latent fires here.");
-    for (const { latent, inside, outside, max } of rows) node.append(button(String(latent),
-      `Latent ${latent}: fires on ${inside} tokens of the span and ${outside} others, at most ${show(max)}. Click to show it.`,
-      () => ask("add", { latent })));
+    for (const { latent, inside, outside, max, token, label } of rows) {
+      const to = button(String(latent),
+        `Latent ${latent}: fires on ${inside} tokens of the span and ${outside} others, at most ${show(max)}. Click to show it.`,
+        () => ask("add", { latent }));
+      const says = called(token, label);
+      if (says.length) to.append(" ", ...says);
+      node.append(to);
+    }
   }
   function draw() {
     node.replaceChildren();
@@ -79,10 +99,18 @@ function build(ui) {
   const pages = pager(ui), found = firing(ui);
   const spaces = check("spaces", (show_whitespace) => set({ show_whitespace }));
   const white = () => { texts.node.classList.toggle("sl-show-space", (spaces.input.checked = state.show_whitespace)); };
-  const draw = () => { for (const part of [chosen, bar, texts, pages]) part.draw(); };
+  const silent = h("p", { class: "sl-muted sl-silent" });
+  const draw = () => {
+    for (const part of [chosen, bar, texts, pages]) part.draw();
+    bar.node.hidden = state.together;
+    const none = state.latents.filter((latent, i) => !(state.maxima[i] > 0) && (state.together || latent === state.latent));
+    silent.hidden = !none.length;
+    silent.textContent = `${none.length > 1 ? "Latents" : "Latent"} ${none.join(", ")} ${none.length > 1 ? "fire" : "fires"} on no token of ${
+      state.n_sequences > 1 ? "these texts" : "this text"}.`;
+  };
 
   onKeys(view, (event) => event.key === "/" && alone(event) && !typing(event) && !chosen.add.hidden && (() => chosen.add.focus()));
-  soon(["latent", "latents", "names", "sequences", "values", "percentiles", "maxima", "vmin", "vmax", "page", "n_pages"], draw);
+  soon(["latent", "latents", "names", "sequences", "values", "percentiles", "maxima", "tokens", "together", "vmin", "vmax", "page", "n_pages"], draw);
   on(["selected_sequence", "selected_token", "selected_span"], texts.drawSelection);
   on(["selected_span"], found.draw);
   on(["can_ask"], chosen.draw);
@@ -90,7 +118,7 @@ function build(ui) {
   view.append(
     h("div", { class: "sl-bar" }, h("span", { class: "sl-muted" }, "latent"), chosen.chips, chosen.add, grow(), spaces.node, bar.node,
       figureMenu(ui, () => `latent-${state.latent ?? ""}-heatmap`)),
-    texts.node, pages.node, texts.status, found.node);
+    silent, texts.node, pages.node, texts.status, found.node);
   draw();
   white();
   found.node.hidden = !state.selected_span;

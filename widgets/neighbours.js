@@ -2,7 +2,7 @@
 import { barRow } from "./chart.js";
 import { tabs } from "./controls.js";
 import { h, link, note } from "./dom.js";
-import { chip } from "./text.js";
+import { called } from "./text.js";
 
 /** @param {Ui<Dashboard>} ui @param {(latent: number) => void} open */
 export function neighbours({ state }, open) {
@@ -17,7 +17,7 @@ export function neighbours({ state }, open) {
     const here = !state.available || state.available.includes(latent);
     return barRow(h("span", {},
       here ? link(String(latent), () => open(latent), { title: `Open latent ${latent}` }) : h("span", { title: "Not in this page" }, String(latent)),
-      " ", token === null ? h("span", { class: "sl-muted" }, "never fires ") : chip(token), " ", label), similarity, 1);
+      " ", ...called(token, label)), similarity, 1);
   }
   function draw() {
     const found = state.payload.nearest[by];

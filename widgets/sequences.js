@@ -5,11 +5,32 @@ import { chip, covers, direction, labelOf, paragraph, tokens } from "./text.js";
 import { facts, inline, tokenTip } from "./tip.js";
 
 
+export const HUES = 8; // told apart where several latents are drawn at once
+
 /** Place of the drawn latent among the latents. @param {Heatmap} state */
 export const place = ({ latents, latent }) => Math.max(0, latents.indexOf(latent ?? -1));
 
 /** Tokens on the page. @param {Heatmap} state */
 const tokensOn = ({ sequences: all }) => all.reduce((n, s) => n + s.ids.length, 0);
+
+/** Tokens in the colour of the latent that is there at the largest share of its own maximum. @param {Heatmap} state @param {TokenText} text @param {number} offset */
+function strongest(state, text, offset) {
+  const all = floats(state.values), total = tokensOn(state);
+  const hue = new Uint8Array(text.ids.length), share = new Float32Array(text.ids.length);
+  state.latents.forEach((_, k) => {
+    for (let i = 0; i < share.length; i += 1) {
+      const part = all[k * total + offset + i] / (state.maxima[k] || 1);
+      if (part > share[i]) [share[i], hue[i]] = [part, k % HUES];
+    }
+  });
+  const spans = tokens(text, share, { high: 1 });
+  for (const span of spans) {
+    let best = Number(span.dataset.start);
+    for (let i = best; i < Number(span.dataset.stop); i += 1) if (share[i] > share[best]) best = i;
+    if (share[best] > 0) span.style.setProperty("--sl-heat", `var(--sl-h${hue[best]})`);
+  }
+  return spans;
+}
 
 /** @param {HTMLElement} span */
 const ends = ({ dataset }) => /** @type {[number, number]} */ ([Number(dataset.start), Number(dataset.stop)]);
@@ -31,7 +52,7 @@ export function sequences(ui, range) {
     grid.rows = state.sequences.map((text, i) => {
       const begin = place(state) * total + offset;
       const values = all.subarray(begin, begin + text.ids.length);
-      const spans = tokens(text, values, range());
+      const spans = state.together ? strongest(state, text, offset) : tokens(text, values, range());
       for (const span of spans) {
         span.setAttribute("role", "option");
         span.dataset.row = String(i);
@@ -51,9 +72,13 @@ export function sequences(ui, range) {
     const text = state.sequences[row], { values, offset } = grid.rows[row];
     const percentile = floats(state.percentiles)[place(state) * tokensOn(state) + offset + position] ?? NaN;
     /** @type {Pairs} */
-    const pairs = [["token", chip(labelOf(text, position))], ["id", String(text.ids[position])], ["position", String(position)],
-      ["activation", show(values[position])]];
-    if (!Number.isNaN(percentile)) pairs.push(["percentile", show(100 * percentile, 4)]);
+    const pairs = [["token", chip(labelOf(text, position))], ["id", String(text.ids[position])], ["position", String(position)]];
+    if (state.together) state.latents.forEach((latent, k) => {
+      const value = floats(state.values)[k * tokensOn(state) + offset + position];
+      if (value > 0) pairs.push([`latent ${latent}`, show(value)]);
+    });
+    else pairs.push(["activation", show(values[position])]);
+    if (!state.together && !Number.isNaN(percentile)) pairs.push(["percentile", show(100 * percentile, 4)]);
     if (text.special?.includes(position)) pairs.push(["", "not counted: special token"]);
     return pairs;
   }
@@ -71,7 +96,7 @@ export function sequences(ui, range) {
     status.replaceChildren();
     if (token !== null && token < (grid.rows[row]?.values.length ?? 0)) {
       status.append(...inline(describe(row, token)), ...(span ? [h("span", {}, `span ${span[1]}–${span[2] - 1}`)] : []));
-    } else status.append(span ? `span: tokens ${span[1]}–${span[2] - 1} of text ${span[0]}` : "Click a token, or drag over several.");
+    } else status.append(span ? `span: tokens ${span[1]}–${span[2] - 1} of text ${span[0]}` : h("span", { class: "sl-live" }, "Click a token, or drag over several."));
   }
 
   pointer(ui, grid);

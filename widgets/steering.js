@@ -22,7 +22,7 @@ function running({ state, ask, say }, of) {
     if (of.sendFactors()) ask("sweep");
   });
   const status = h("span", { class: "sl-muted", role: "status" });
-  const node = h("div", { class: "sl-bar" }, go, stop, h("span", { class: "sl-sep" }), sweep, field("× strength", of.factors), status);
+  const node = h("div", { class: "sl-bar" }, go, stop, h("span", { class: "sl-sep" }), sweep, field("× strength", "Numbers that the strength is multiplied by, one text each", of.factors), status);
   node.hidden = state.read_only;
   function draw() {
     go.disabled = sweep.disabled = state.running;

@@ -1,13 +1,11 @@
 /** The latents of a steering panel, each with its strength. */
 import { latentIn, numberField, onEnter } from "./controls.js";
-import { button, h, show, throttle } from "./dom.js";
-import { chip } from "./text.js";
+import { button, clamp, h, show, throttle } from "./dom.js";
+import { called } from "./text.js";
 
 /** Which latent it is. @param {number} latent @param {{ label: string, token: string | null, max: number }} about */
 function who(latent, { label, token, max }) {
-  const node = h("span", { class: "sl-who" }, h("b", {}, String(latent)), " ");
-  if (token !== null) node.append(chip(token), " ");
-  node.append(label);
+  const node = h("span", { class: "sl-who" }, h("b", {}, String(latent)), " ", ...called(token ?? undefined, label));
   node.title = token === null ? "" : `fires most on this token; at most ${show(max)} in the index`;
   return node;
 }
@@ -46,11 +44,24 @@ export function edits({ state, set, ask, say, signal }) {
     number.addEventListener("change", () => {
       const value = number.value.trim() === "" ? NaN : Number(number.value);
       if (!Number.isFinite(value)) number.value = show(Number(slider.value));
-      else { slider.value = String(value); strengthen(latent, value); }
+      else { slider.value = String(value); filled(); strengthen(latent, value); }
     });
     const drop = button("×", `Take latent ${latent} away`, () => set({ edits: state.edits.filter((e) => e.latent !== latent) }));
     for (const control of [slider, number, drop]) control.disabled = state.read_only;
-    const marks = [show(low), scaled ? "× 2" : "0", show(reach)].map((text) => h("span", {}, text));
+    // filled from what changes nothing to the strength; a mark where the latent is at its strongest in the index
+    const none = scaled ? 1 : 0, share = (/** @type {number} */ v) => clamp((100 * (v - low)) / (reach - low), 0, 100);
+    const usual = scaled || !about.max ? null : share(about.max);
+    const filled = () => {
+      const [a, b] = [share(none), share(Number(slider.value))].sort((x, y) => x - y);
+      slider.style.setProperty("--a", `${a}%`);
+      slider.style.setProperty("--b", `${b}%`);
+    };
+    filled();
+    slider.addEventListener("input", filled);
+    const at = (/** @type {number} */ place, /** @type {string} */ text, /** @type {Attributes} */ more = {}) =>
+      h("span", { style: `left: ${place}%`, ...more }, text);
+    const marks = [at(0, show(low)), at(share(none), scaled ? "× 1" : "0"), at(100, show(reach)),
+      ...(usual === null ? [] : [at(usual, `max ${show(about.max)}`, { class: "sl-usual", title: "Its largest activation in the index" })])];
     return h("div", { class: `sl-edit${unit ? "" : " sl-off"}`, "data-latent": latent }, who(latent, about),
       h("span", { class: "sl-slider" }, slider, h("small", { "aria-hidden": "true" }, ...marks)), number, drop);
   }

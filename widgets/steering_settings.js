@@ -4,8 +4,8 @@ import { focused, h, throttle } from "./dom.js";
 
 const POSITIONS = { all: "all tokens", prompt: "the prompt", generated: "generated tokens", last: "the newest token" };
 
-/** A control with its name. @param {string} name @param {Node} input */
-export const field = (name, input) => h("label", { class: "sl-field" }, name, input);
+/** A control with its name and what it means. @param {string} name @param {string} title @param {Node} input */
+export const field = (name, title, input) => h("label", { class: "sl-field", title }, name, input);
 
 /** @param {Ui<Steering>} ui @param {"mode" | "positions"} key @param {[string, string][]} names */
 function choice({ set }, key, names) {
@@ -35,7 +35,13 @@ export function settings(ui) {
     positions: choice(ui, "positions", Object.entries(POSITIONS)), max_new_tokens: setting(ui, "max_new_tokens", "Tokens to write"),
     temperature: setting(ui, "temperature", "Temperature"), seed: setting(ui, "seed", "Seed"),
   };
-  const names = { mode: "what", positions: "where", max_new_tokens: "tokens", temperature: "temperature", seed: "seed" };
+  const names = /** @type {Record<keyof typeof fields, [name: string, meaning: string]>} */ ({
+    mode: ["what", "What is done to the latent: its activation is raised by the strength, set to it, multiplied by it, or taken away"],
+    positions: ["where", "At which tokens the latent is changed: those of the prompt, those that are written, all, or only the newest"],
+    max_new_tokens: ["tokens", "How many tokens are written"],
+    temperature: ["temperature", "How freely the next token is drawn: 0 always takes the likeliest, 1 draws as the model predicts"],
+    seed: ["seed", "The same seed draws the same random numbers, for both texts"],
+  });
   const keys = /** @type {(keyof typeof names)[]} */ (Object.keys(names));
   const prompt = h("textarea", { class: "sl-input", rows: 2, "aria-label": "Prompt", dir: "auto", spellcheck: "false" });
   const sendPrompt = () => { if (prompt.value !== state.prompt) set({ prompt: prompt.value }); };
@@ -60,6 +66,6 @@ export function settings(ui) {
     if (!focused(factors)) factors.value = state.factors.join(", ");
     if (!focused(prompt)) prompt.value = state.prompt;
   }
-  const bar = h("div", { class: "sl-bar" }, ...keys.map((key) => field(names[key], fields[key])));
+  const bar = h("div", { class: "sl-bar" }, ...keys.map((key) => field(...names[key], fields[key])));
   return { bar, prompt, factors, sendPrompt, sendFactors, draw };
 }

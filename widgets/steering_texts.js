@@ -4,7 +4,7 @@ import { count, h, show } from "./dom.js";
 import { direction, marked, tokens } from "./text.js";
 
 const MEANING = /** @type {[string, string | null][]} */ ([
-  ["latent", null], ["strength", null],
+  ["latent", null], ["strength", "its strength above times one of the factors"],
   ["activation", "of the latent, the mean over the new text as the unsteered model reads it"],
   ["perplexity", "of the new text, for the unsteered model"],
   ["repetition", "share of the new text's 3-grams that it had before"], ["text", null],
@@ -58,7 +58,8 @@ export function sweepTable({ state }) {
   const head = tableRow("th", MEANING.map(([name]) => name), (i) => ({ class: kind(i), title: MEANING[i][1] }));
   function draw() {
     node.hidden = !state.swept.length;
-    node.replaceChildren(h("table", {}, h("thead", {}, head), h("tbody", {}, ...state.swept.map((r) => tableRow("td",
+    const said = MEANING.filter(([, text]) => text).map(([name, text]) => h("span", {}, h("b", {}, name), ` ${text}`));
+    node.replaceChildren(h("p", { class: "sl-small sl-muted sl-means" }, ...said), h("table", {}, h("thead", {}, head), h("tbody", {}, ...state.swept.map((r) => tableRow("td",
       [String(r.latent), ...[r.strength, r.activation, r.perplexity, r.repetition].map((v) => show(v)),
         h("bdi", { class: "sl-text sl-line", dir: direction(r.text) }, ...marked(r.text))],
       (i) => (i < 5 ? { class: kind(i) } : { title: r.text }))))));

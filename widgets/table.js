@@ -98,10 +98,12 @@ function build(ui) {
     headings.draw();
     view.classList.toggle("sl-searching", columnsOf(state, rows).length > 6);
     view.classList.toggle("sl-local", !!state.read_only);
-    const times = found.mode && found.matches !== undefined ? ` · the text occurs ${count(found.matches)} times` : "";
-    const none = rows.order.length || !found.mode ? "" : state.read_only ? " · no example has it" : " · none fires on it";
-    status.textContent = `${count(rows.order.length)} of ${count(rows.columns.n)} latents${times}${none}`;
+    const { failed, matches, mode } = found, searched = mode && !failed;
+    const times = searched && typeof matches === "number" ? ` · the text occurs ${count(matches)} ${matches === 1 ? "time" : "times"}` : "";
+    status.textContent = `${count(rows.order.length)} of ${count(rows.columns.n)} latents${times}`;
     body.draw();
+    body.nothing(failed ? `This is not a regular expression: ${failed}` : !searched ? "No latent is as asked for; take a filter away."
+      : state.read_only ? "No example in this page has it." : matches === 0 ? "The text does not occur in the index." : "No latent fires on it.");
   }
   soon(["query", "mode", "sort", "descending", "density", "show_dead", "only_labelled", "labels", "found"], draw);
   on(["latent"], body.reveal);

@@ -1,6 +1,6 @@
 /** The grid of a table: headings, and elements for the rows in sight, which are reused while scrolling. */
 import { topToken } from "./columns.js";
-import { column, count, h, show } from "./dom.js";
+import { column, count, h } from "./dom.js";
 
 /** @typedef {import("./table_rows.js").Rows} Rows */
 
@@ -55,7 +55,7 @@ function cells(state, rows, i) {
   const [hits, ...shares] = rows.scores.get(latent) ?? [];
   const [precision, recall, f1] = [0, 1, 2].map((k) => (shares[k] === undefined ? "" : column(shares[k])));
   const text = /** @type {Record<string, Node | string | null>} */ ({
-    latent: String(latent), count: n ? `${show((100 * n) / Math.max(1, state.counted))} %` : "never",
+    latent: String(latent), count: n ? `${column((100 * n) / Math.max(1, state.counted))} %` : "never",
     mean: n ? column(columns.mean[place]) : "–", max: n ? column(columns.max[place]) : "–", token: topToken(columns, place),
     label: h("bdi", {}, label), hits: hits === undefined ? "" : count(hits), precision, recall, f1,
   });
@@ -70,9 +70,10 @@ let made = 0;
 export function grid({ state }, rows, headings, marked) {
   const uid = `saelab-row-${(made += 1)}`;
   const tall = h("div", { class: "sl-tall", role: "presentation" });
+  const empty = h("div", { class: "sl-empty", hidden: true });
   const node = h("div", {
     class: "sl-grid", role: "grid", tabindex: "0", "aria-label": "Latents. Arrow keys move, Space picks, F2 writes a label.",
-  }, headings, tall);
+  }, headings, tall, empty);
   /** @type {{ node: HTMLElement, at: number, version: number }[]} */
   const pool = [];
   const all = () => rows.order.length;
@@ -116,6 +117,11 @@ export function grid({ state }, rows, headings, marked) {
     else node.setAttribute("aria-activedescendant", `${uid}-${place}`);
     marked();
   }
+  /** Say why there is no row. @param {string} text */
+  function nothing(text) {
+    empty.textContent = text;
+    empty.hidden = all() > 0 || !text;
+  }
   /** Scroll to the current row, if it is out of sight. */
   function reveal() {
     const place = rows.placeOf.get(state.latent), top = first();
@@ -127,5 +133,5 @@ export function grid({ state }, rows, headings, marked) {
   /** @param {number} latent @param {string} key */
   const cellOf = (latent, key) => pool.find((row) => !row.node.hidden && row.at === rows.placeOf.get(latent))?.node.querySelector(`.sl-c-${key}`);
   node.addEventListener("scroll", () => requestAnimationFrame(draw), { passive: true });
-  return { node, draw, drawMarks, reveal, cellOf, first, visible };
+  return { node, draw, drawMarks, nothing, reveal, cellOf, first, visible };
 }

@@ -79,8 +79,9 @@ function searchHere({ query, mode, texts }, columns, say) {
       const pattern = new RegExp(query, "u");
       test = (t) => pattern.test(t);
     } catch (error) {
-      say(/** @type {Error} */ (error).message);
-      return { mode, rows: [] };
+      const failed = /** @type {Error} */ (error).message;
+      say(failed);
+      return { mode, rows: [], failed };
     }
   }
   const hits = (texts ?? []).map((all) => all.split("\n\n").filter(test).length);

@@ -27,6 +27,11 @@ export function chip(label) {
   return node;
 }
 
+/** What stands beside a latent's number: its strongest token and its label. @param {string | null | undefined} token null: it never fires @param {string} [label] */
+export const called = (token, label) => [
+  ...(token === undefined ? [] : [token === null ? h("span", { class: "sl-muted" }, "never fires") : chip(token)]),
+  ...(label ? [" ", h("bdi", {}, label)] : [])];
+
 /** @param {TokenText} text @returns {{ start: number, stop: number, text: string }[]} */
 export function groups(text) {
   let start = 0;

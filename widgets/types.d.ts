@@ -71,7 +71,7 @@ type Payload = {
   nearest: Record<"decoder" | "encoder" | "coactivation", Neighbour[] | Reason>;
 };
 type Tried = {
-  prompt?: string; text?: TokenText; strongest?: [number, number][][]; labels?: Record<string, string>; latent?: number; values?: number[];
+  prompt?: string; text?: TokenText; strongest?: [number, number][][]; labels?: Record<string, string>; tokens?: Record<string, string | null>; latent?: number; values?: number[];
 };
 type Ablated = Effects & { latent: number; row: number; selected: number | null; running?: boolean };
 type Dashboard = {
@@ -98,7 +98,7 @@ type EffectMap = Shows & { latent: number; d_sae: number; can_ask: boolean };
 // ---------------------------------------------------------------------------------------------- ActivationHeatmap
 
 type Heatmap = {
-  latents: number[]; latent: number | null; names: string[]; sequences: TokenText[]; first: number; n_sequences: number;
+  latents: number[]; latent: number | null; names: string[]; tokens: (string | null)[]; together: boolean; sequences: TokenText[]; first: number; n_sequences: number;
   page: number; n_pages: number;
   values: DataView; percentiles: DataView; // float32, (latents, tokens of the page), or empty
   maxima: number[]; vmin: number | null; vmax: number | null; show_whitespace: boolean;
@@ -113,7 +113,7 @@ type TextGrid = { node: HTMLElement; rows: TextRow[]; drawSelection(): void; des
 // ------------------------------------------------------------------------------------------ LatentTable, LatentMap
 
 type Found = {
-  query?: string; mode?: string; matches?: number;
+  query?: string; mode?: string; matches?: number; failed?: string;
   rows?: [latent: number, hits: number, precision: number, recall: number, f1: number][];
 };
 type Table = {
@@ -133,6 +133,7 @@ type Scene = {
   colours: string[]; camera: Camera;
   lasso: [number, number][]; // in pixels
   moving: boolean;
+  only: Set<number>; // colours of the groups that are drawn; empty: all
 };
 
 // ------------------------------------------------------------------------------------------------------ N2GEditor

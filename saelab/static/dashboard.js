@@ -37,6 +37,7 @@ function floats(view) {
 function show(value, digits = 3) {
   if (value === null || value === void 0 || Number.isNaN(value)) return "–";
   const size = Math.abs(value);
+  if (!size) return "0";
   if (value < 0) return `−${show(size, digits)}`;
   if (Number.isInteger(value)) return count(value);
   if (size >= 1e6 || size < 1e-3) return value.toExponential(digits - 1).replace("e+", "e");
@@ -137,6 +138,10 @@ function chip(label) {
   if (!label) node.append("(empty)");
   return node;
 }
+var called = (token, label) => [
+  ...token === void 0 ? [] : [token === null ? h("span", { class: "sl-muted" }, "never fires") : chip(token)],
+  ...label ? [" ", h("bdi", {}, label)] : []
+];
 function groups(text) {
   let start = 0;
   return text.text.map((piece, i) => {
@@ -305,7 +310,7 @@ function positions(get, set, drawSelection) {
     node.hidden = !node.hidden;
     more.setAttribute("aria-expanded", String(!node.hidden));
     draw();
-  }, { class: "sl-link sl-small", "aria-expanded": "false" });
+  }, { class: "sl-link sl-small sl-live", "aria-expanded": "false" });
   function draw() {
     if (node.hidden) return;
     const of = get();
@@ -415,6 +420,7 @@ function ablationBox({ state, ask, say }, example) {
     const { ablated, cannot_try: reason, read_only: fixed } = state;
     const at = example(), there = !!ablated?.text;
     node.hidden = fixed && !there;
+    node.classList.toggle("sl-live", !there);
     go.hidden = fixed || !!reason;
     go.disabled = !at || !!ablated?.running;
     picture.node.hidden = !there;
@@ -435,9 +441,10 @@ function ablationBox({ state, ask, say }, example) {
 // chart.js
 var RIGHT = 8;
 var BOTTOM = 22;
-function frame(width, height, left, top, kind) {
+var clips = 0;
+function frame(width, height, left, top, kind, below = BOTTOM) {
   const node = svg("svg", { viewBox: `0 0 ${width} ${height}`, class: kind, role: "img" });
-  const [right, bottom] = [width - RIGHT, height - BOTTOM];
+  const [right, bottom] = [width - RIGHT, height - below];
   return {
     node,
     top,
@@ -454,7 +461,14 @@ function frame(width, height, left, top, kind) {
     /** @param {number} y @param {string} text */
     yLabel: (y, text) => svg("text", { x: left - 5, y: y + 4, "text-anchor": "end" }, text),
     /** @param {number} x @param {string} text @param {"start" | "middle" | "end"} anchor */
-    xLabel: (x, text, anchor) => svg("text", { x, y: height - 6, "text-anchor": anchor }, text)
+    xLabel: (x, text, anchor) => svg("text", { x, y: bottom + 16, "text-anchor": anchor }, text),
+    /** What the x axis is. @param {string} text */
+    xTitle: (text) => svg("text", { class: "sl-title", x: (left + right) / 2, y: height - 4, "text-anchor": "middle" }, text),
+    /** A clip of what is drawn between the axes; its id. */
+    clip() {
+      const id = `saelab-chart-${clips += 1}`;
+      return { id, node: svg("clipPath", { id }, svg("rect", { x: left, y: top, width: right - left, height: bottom - top })) };
+    }
   };
 }
 var logHeight = (n, most) => n <= 0 ? 0 : (Math.log10(n) + 0.4) / (Math.log10(most) + 0.4);
@@ -756,7 +770,7 @@ function examples(ui, ends, figure) {
 
 // figure.js
 var NS = "http://www.w3.org/2000/svg";
-var CONTROLS = ".sl-button, .sl-tabs, .sl-input, .sl-check, .sl-tip, .sl-alert, .sl-figure, .sl-controls, .sl-pin, [hidden]";
+var WRAPS = ".sl-field, .sl-range, .sl-search";
 var SVG_STYLE = [
   "fill",
   "fill-opacity",
@@ -783,7 +797,17 @@ function shape(tag, attributes, text) {
   return node;
 }
 var inFrame = ({ at }, { left, top, width, height }) => ({ x: left - at.left, y: top - at.top, width, height });
-var paints = (colour) => !!colour && colour !== "transparent" && !/rgba\(.*, 0\)$|\/ 0\)$/.test(colour);
+function rgba(colour) {
+  const parts = (colour.replace("color(srgb", "").match(/-?[\d.]+(?:e-?\d+)?/g) ?? []).map(Number);
+  if (parts.length < 3) return [0, 0, 0, 0];
+  const [r, g, b] = parts.slice(0, 3).map((v) => Math.round(colour.startsWith("color(") ? 255 * v : v));
+  return [r, g, b, parts[3] ?? 1];
+}
+function ink(kind, colour) {
+  const [r, g, b, opacity] = rgba(colour);
+  return { [kind]: `rgb(${r},${g},${b})`, ...opacity < 1 ? { [`${kind.replace("-color", "")}-opacity`]: opacity } : {} };
+}
+var paints = (colour) => rgba(colour)[3] > 0;
 function lines(node) {
   const range = document.createRange();
   const text = node.data;
@@ -807,13 +831,13 @@ function lines(node) {
   }
   return out.filter((l) => l.text.trim());
 }
-function letters({ at }, text, box, style, fill2 = style.color) {
-  const size = parseFloat(style.fontSize) || 13;
+function letters({ at }, text, box, style, own = style) {
+  const size = parseFloat(own.fontSize) || 13;
   const rtl = style.direction === "rtl";
   return shape("text", {
     x: (rtl ? box.right : box.left) - at.left,
-    y: box.top - at.top + box.height / 2 + size * 0.36,
-    fill: fill2,
+    y: box.top - at.top + (box.height && box.height / 2 + size * 0.36),
+    ...ink("fill", own.color),
     "font-family": style.fontFamily,
     "font-size": size,
     "font-weight": style.fontWeight,
@@ -822,42 +846,62 @@ function letters({ at }, text, box, style, fill2 = style.color) {
   }, text);
 }
 function background(frame2, style, b) {
-  const box = inFrame(frame2, b), out = [];
-  const fill2 = style.backgroundColor;
-  if (paints(fill2)) out.push(shape("rect", { ...box, fill: fill2, rx: parseFloat(style.borderTopLeftRadius) || 0 }));
-  out.push(...gradient(style, box));
-  for (
+  const box = inFrame(frame2, b), out = [], [left, right, bottom] = [box.x, box.x + box.width, box.y + box.height];
+  const fill2 = style.backgroundColor, rx = parseFloat(style.borderTopLeftRadius) || 0;
+  if (paints(fill2)) out.push(shape("rect", { ...box, ...ink("fill", fill2), rx }));
+  out.push(...gradient(frame2, style, box));
+  const line = (y, colour, width, dashes) => out.push(shape("line", {
+    x1: left,
+    x2: right,
+    y1: y,
+    y2: y,
+    ...ink("stroke", colour),
+    "stroke-width": width,
+    ...dashes ? { "stroke-dasharray": dashes } : {}
+  }));
+  const framed = parseFloat(style.borderLeftWidth) > 0 && parseFloat(style.borderRightWidth) > 0 && parseFloat(style.borderTopWidth) > 0;
+  if (framed && paints(style.borderTopColor)) {
+    out.push(shape("rect", { ...box, rx, fill: "none", ...ink("stroke", style.borderTopColor), "stroke-width": parseFloat(style.borderTopWidth) }));
+  } else for (
     const side of
     /** @type {const} */
     ["Top", "Bottom"]
   ) {
-    const width = parseFloat(style[`border${side}Width`]), stroke = style[`border${side}Color`];
-    const y = side === "Top" ? box.y : box.y + box.height;
-    if (width && paints(stroke)) out.push(shape("line", { x1: box.x, x2: box.x + box.width, y1: y, y2: y, stroke, "stroke-width": width }));
+    const width = parseFloat(style[`border${side}Width`]), colour = style[`border${side}Color`];
+    const dashes = { dashed: "5 4", dotted: "1.5 3" }[style[`border${side}Style`]];
+    if (width && paints(colour)) line(side === "Top" ? box.y : bottom, colour, width, dashes);
+  }
+  if (style.display === "inline" && style.textDecorationLine.includes("underline")) {
+    line(bottom, style.textDecorationColor, 1.5, style.textDecorationStyle === "dotted" ? "1.5 2" : "");
+  }
+  const shadow = style.boxShadow.match(/^(.*\)) 0px -(\d+)px 0px 0px inset$/);
+  if (shadow) line(bottom - Number(shadow[2]) / 2, shadow[1], Number(shadow[2]));
+  if (style.outlineStyle === "solid") {
+    out.push(shape("rect", { ...box, rx, fill: "none", ...ink("stroke", style.outlineColor), "stroke-width": parseFloat(style.outlineWidth) }));
   }
   return out;
 }
-function gradient(style, box) {
+function gradient(frame2, style, box) {
   if (!style.backgroundImage.includes("gradient")) return [];
-  const fill2 = style.backgroundImage.match(/(?:rgba?|color|oklab|oklch)\([^()]*\)/g)?.at(-1);
+  const stops = [...style.backgroundImage.matchAll(/((?:rgba?|color)\([^()]*\))(?: ([\d.]+)%)?/g)].map(([, colour, at]) => ({ colour, at }));
   const share = style.backgroundSize.match(/^([\d.]+)%/);
-  if (!fill2) return [];
-  if (share) return [shape("rect", { ...box, width: box.width * Number(share[1]) / 100, fill: fill2 })];
-  const step = box.width / 24;
-  return Array.from({ length: 24 }, (_, i) => shape("rect", {
-    ...box,
-    x: box.x + i * step,
-    width: step + 0.3,
-    fill: fill2,
-    "fill-opacity": (i + 0.5) / 24
-  }));
+  if (share) return stops.slice(-1).map(({ colour }) => shape("rect", { ...box, width: box.width * Number(share[1]) / 100, ...ink("fill", colour) }));
+  frame2.clips += 1;
+  const id = `saelab-ramp-${frame2.clips}`, ramp = shape("linearGradient", { id });
+  stops.forEach(({ colour, at }, i) => {
+    const offset = at === void 0 ? i / Math.max(1, stops.length - 1) : Number(at) / 100;
+    for (const near of paints(colour) ? [colour] : [stops[i - 1]?.colour, stops[i + 1]?.colour].filter(Boolean)) {
+      ramp.append(shape("stop", { ...ink("stop-color", near), offset, ...paints(colour) ? {} : { "stop-opacity": 0 } }));
+    }
+  });
+  return [ramp, shape("rect", { ...box, fill: `url(#${id})` })];
 }
 function mark(frame2, node, style) {
   const sign = node instanceof HTMLElement ? node.dataset.mark : void 0;
   const before = sign ? getComputedStyle(node, "::before") : null;
   const b = node.getClientRects()[0];
   if (!sign || !before || before.display === "none" || !b) return [];
-  return [letters(frame2, sign, new DOMRect(b.left, b.top, 8, b.height), style, before.color)];
+  return [letters(frame2, sign, b, style, before)];
 }
 function styled(node) {
   const copy = (
@@ -867,15 +911,25 @@ function styled(node) {
   const to = [copy, ...copy.querySelectorAll("*")];
   [node, ...node.querySelectorAll("*")].forEach((source, i) => {
     const style = getComputedStyle(source);
+    const look = (
+      /** @type {SVGElement} */
+      to[i].style
+    );
     for (const name of SVG_STYLE) {
       const value = style.getPropertyValue(name);
-      if (value) to[i].style.setProperty(name, value);
+      if (value) look.setProperty(name, value);
+    }
+    for (const kind of ["fill", "stroke"]) {
+      const value = style.getPropertyValue(kind);
+      if (!/^(rgb|color)/.test(value)) continue;
+      const [r, g, b, alpha] = rgba(value);
+      look.setProperty(kind, `rgb(${r}, ${g}, ${b})`);
+      look.setProperty(`${kind}-opacity`, String(alpha * Number(style.getPropertyValue(`${kind}-opacity`) || 1)));
     }
   });
   return copy;
 }
 function walk(frame2, node, into) {
-  if (node.matches(CONTROLS)) return;
   const style = getComputedStyle(node);
   if (style.display === "none" || style.visibility === "hidden") return;
   const box = node.getBoundingClientRect();
@@ -903,18 +957,60 @@ function walk(frame2, node, into) {
     else if (child instanceof Text) inner.append(...lines(child).map((line) => letters(frame2, line.text, line.box, style)));
   }
 }
-function toSvg(view) {
-  const at = view.getBoundingClientRect(), { width, height } = at;
-  const out = shape("svg", { xmlns: NS, width, height, viewBox: `0 0 ${Math.ceil(width)} ${Math.ceil(height)}` });
-  const probe = h("span", { style: "color: var(--sl-bg)" });
-  view.append(probe);
-  out.append(shape("rect", { width: "100%", height: "100%", fill: getComputedStyle(probe).color }));
-  probe.remove();
-  walk({ at, clips: 0 }, view, out);
-  return (
-    /** @type {SVGSVGElement} */
-    out
+function saying(node) {
+  if (node instanceof HTMLSelectElement) return node.selectedOptions[0]?.text ?? "";
+  if (node instanceof HTMLTextAreaElement) return node.value;
+  if (!(node instanceof HTMLInputElement) || node.type === "range") return "";
+  return node.type === "checkbox" ? node.checked ? "✓" : "" : node.value;
+}
+function still(view) {
+  const copy = (
+    /** @type {HTMLElement} */
+    view.cloneNode(true)
   );
+  const kinds = "input, select, textarea, canvas";
+  const [from, to] = [view, copy].map((root) => [...root.querySelectorAll(kinds)]);
+  copy.classList.add("sl-still");
+  for (const wrap of copy.querySelectorAll(WRAPS)) {
+    const fields = to.filter((c) => wrap.contains(c) && !(c instanceof HTMLSelectElement && wrap.querySelector("input")));
+    if (!fields.some((field) => saying(from[to.indexOf(field)]))) wrap.remove();
+  }
+  from.forEach((node, i) => {
+    const text = saying(node), label = to[i].closest(".sl-check");
+    if (node instanceof HTMLCanvasElement) {
+      if (node.width && node.height) to[i].getContext("2d")?.drawImage(node, 0, 0);
+    } else if (!text) (label ?? to[i]).remove();
+    else if (node.tagName !== "TEXTAREA") to[i].replaceWith(h("span", { class: "sl-said" }, text));
+    else to[i].replaceWith(h(
+      "div",
+      { class: `sl-said ${node.classList.contains("sl-live") ? "sl-live" : ""}` },
+      h("span", { class: "sl-muted" }, `${node.getAttribute("aria-label")}: `),
+      text
+    ));
+  });
+  copy.style.cssText += `position: absolute; inset-inline-start: -99999px; width: ${Math.ceil(view.getBoundingClientRect().width) + 20}px`;
+  view.after(copy);
+  const [there, here] = [view, copy].map((root) => root.querySelector(".sl-grid"));
+  if (there && here) [here.scrollTop, here.scrollLeft] = [there.scrollTop, there.scrollLeft];
+  return copy;
+}
+function toSvg(view) {
+  const copy = still(view);
+  try {
+    const at = copy.getBoundingClientRect(), [width, height] = [at.width, at.height].map(Math.ceil);
+    const out = shape("svg", { xmlns: NS, width, height, viewBox: `0 0 ${width} ${height}` });
+    const probe = h("span", { style: "color: var(--sl-bg)" });
+    copy.append(probe);
+    out.append(shape("rect", { width: "100%", height: "100%", ...ink("fill", getComputedStyle(probe).color) }));
+    probe.remove();
+    walk({ at, clips: 0 }, copy, out);
+    return (
+      /** @type {SVGSVGElement} */
+      out
+    );
+  } finally {
+    copy.remove();
+  }
 }
 var svgBlob = (figure) => new Blob([new XMLSerializer().serializeToString(figure)], { type: "image/svg+xml" });
 async function toPng(figure, scale2 = 2) {
@@ -945,7 +1041,7 @@ function save(blob, name) {
 function figureMenu({ view, say }, name, draw = () => toSvg(view)) {
   const menu = h(
     "details",
-    { class: "sl-figure" },
+    { class: "sl-figure sl-live" },
     h("summary", { class: "sl-button", title: "Take what is shown as a figure" }, "figure")
   );
   const item = (label, title, action) => button(label, title, () => {
@@ -1127,9 +1223,7 @@ function neighbours({ state }, open) {
       {},
       here ? link(String(latent), () => open(latent), { title: `Open latent ${latent}` }) : h("span", { title: "Not in this page" }, String(latent)),
       " ",
-      token === null ? h("span", { class: "sl-muted" }, "never fires ") : chip(token),
-      " ",
-      label
+      ...called(token, label)
     ), similarity, 1);
   }
   function draw() {
@@ -1176,7 +1270,7 @@ function notes({ state, ask, signal }) {
 // prompt.js
 function promptField({ state, set, signal }) {
   const field = h("textarea", {
-    class: "sl-input",
+    class: "sl-input sl-live",
     rows: 1,
     placeholder: "Type a text and see what fires on it",
     "aria-label": "A text of your own",
@@ -1197,7 +1291,7 @@ function promptField({ state, set, signal }) {
     fit();
   } };
 }
-function firing({ text, strongest = [], labels = {}, values = [] }, at, mine, open) {
+function firing({ text, strongest = [], labels = {}, tokens: names = {}, values = [] }, at, mine, open) {
   if (!text) return [];
   const fires2 = strongest[at] ?? [];
   const says = text.special?.includes(at) ? ": not counted, a special token" : fires2.length ? " fire" : ": no latent fires";
@@ -1205,7 +1299,7 @@ function firing({ text, strongest = [], labels = {}, values = [] }, at, mine, op
     note("on ", chip(labelOf(text, at)), says, values[at] > 0 ? `; this latent ${show(values[at])}` : ""),
     h("div", { class: "sl-rows" }, ...fires2.flatMap(([latent, value]) => {
       const to = link(String(latent), () => open(latent), { title: `Open latent ${latent}` });
-      const name = h("span", {}, to, " ", h("bdi", {}, labels[String(latent)] ?? ""));
+      const name = h("span", {}, to, " ", ...called(names[String(latent)], labels[String(latent)]));
       return barRow(latent === mine ? h("b", {}, name) : name, value, fires2[0][1], "sl-warm");
     }))
   ];
@@ -1228,6 +1322,7 @@ function promptBox(ui, open, range) {
     const { read_only: fixed, cannot_try: reason } = state;
     const { text, values = [] } = tried();
     node.hidden = fixed && !text;
+    node.classList.toggle("sl-live", !text);
     field.hidden = fixed || !!reason;
     drawField();
     if (reason && !fixed) return line.replaceChildren(note(reason));
@@ -1371,7 +1466,7 @@ function activations({ state, set, tip }) {
   const node = h("div");
   const draw = () => {
     node.replaceChildren();
-    if (fires(state)) node.append(h("h3", {}, "Activations, log counts; drag to see a range"), histogram(state.payload.histogram, {
+    if (fires(state)) node.append(h("h3", {}, "Activations, log counts", h("span", { class: "sl-live" }, "; drag to see a range")), histogram(state.payload.histogram, {
       brush: state.brush,
       tip,
       onBrush: (brush) => set({ brush, tab: brush ? "interval" : "top" })

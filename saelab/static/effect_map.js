@@ -35,6 +35,7 @@ function floats(view) {
 function show(value, digits = 3) {
   if (value === null || value === void 0 || Number.isNaN(value)) return "–";
   const size = Math.abs(value);
+  if (!size) return "0";
   if (value < 0) return `−${show(size, digits)}`;
   if (Number.isInteger(value)) return count(value);
   if (size >= 1e6 || size < 1e-3) return value.toExponential(digits - 1).replace("e+", "e");
@@ -281,7 +282,7 @@ function positions(get, set, drawSelection) {
     node.hidden = !node.hidden;
     more.setAttribute("aria-expanded", String(!node.hidden));
     draw();
-  }, { class: "sl-link sl-small", "aria-expanded": "false" });
+  }, { class: "sl-link sl-small sl-live", "aria-expanded": "false" });
   function draw() {
     if (node.hidden) return;
     const of = get();
@@ -365,7 +366,7 @@ function effectsPicture(get, set) {
 
 // figure.js
 var NS = "http://www.w3.org/2000/svg";
-var CONTROLS = ".sl-button, .sl-tabs, .sl-input, .sl-check, .sl-tip, .sl-alert, .sl-figure, .sl-controls, .sl-pin, [hidden]";
+var WRAPS = ".sl-field, .sl-range, .sl-search";
 var SVG_STYLE = [
   "fill",
   "fill-opacity",
@@ -392,7 +393,17 @@ function shape(tag, attributes, text) {
   return node;
 }
 var inFrame = ({ at }, { left, top, width, height }) => ({ x: left - at.left, y: top - at.top, width, height });
-var paints = (colour) => !!colour && colour !== "transparent" && !/rgba\(.*, 0\)$|\/ 0\)$/.test(colour);
+function rgba(colour) {
+  const parts = (colour.replace("color(srgb", "").match(/-?[\d.]+(?:e-?\d+)?/g) ?? []).map(Number);
+  if (parts.length < 3) return [0, 0, 0, 0];
+  const [r, g, b] = parts.slice(0, 3).map((v) => Math.round(colour.startsWith("color(") ? 255 * v : v));
+  return [r, g, b, parts[3] ?? 1];
+}
+function ink(kind, colour) {
+  const [r, g, b, opacity] = rgba(colour);
+  return { [kind]: `rgb(${r},${g},${b})`, ...opacity < 1 ? { [`${kind.replace("-color", "")}-opacity`]: opacity } : {} };
+}
+var paints = (colour) => rgba(colour)[3] > 0;
 function lines(node) {
   const range = document.createRange();
   const text = node.data;
@@ -416,13 +427,13 @@ function lines(node) {
   }
   return out.filter((l) => l.text.trim());
 }
-function letters({ at }, text, box, style, fill2 = style.color) {
-  const size = parseFloat(style.fontSize) || 13;
+function letters({ at }, text, box, style, own = style) {
+  const size = parseFloat(own.fontSize) || 13;
   const rtl = style.direction === "rtl";
   return shape("text", {
     x: (rtl ? box.right : box.left) - at.left,
-    y: box.top - at.top + box.height / 2 + size * 0.36,
-    fill: fill2,
+    y: box.top - at.top + (box.height && box.height / 2 + size * 0.36),
+    ...ink("fill", own.color),
     "font-family": style.fontFamily,
     "font-size": size,
     "font-weight": style.fontWeight,
@@ -431,42 +442,62 @@ function letters({ at }, text, box, style, fill2 = style.color) {
   }, text);
 }
 function background(frame, style, b) {
-  const box = inFrame(frame, b), out = [];
-  const fill2 = style.backgroundColor;
-  if (paints(fill2)) out.push(shape("rect", { ...box, fill: fill2, rx: parseFloat(style.borderTopLeftRadius) || 0 }));
-  out.push(...gradient(style, box));
-  for (
+  const box = inFrame(frame, b), out = [], [left, right, bottom] = [box.x, box.x + box.width, box.y + box.height];
+  const fill2 = style.backgroundColor, rx = parseFloat(style.borderTopLeftRadius) || 0;
+  if (paints(fill2)) out.push(shape("rect", { ...box, ...ink("fill", fill2), rx }));
+  out.push(...gradient(frame, style, box));
+  const line = (y, colour, width, dashes) => out.push(shape("line", {
+    x1: left,
+    x2: right,
+    y1: y,
+    y2: y,
+    ...ink("stroke", colour),
+    "stroke-width": width,
+    ...dashes ? { "stroke-dasharray": dashes } : {}
+  }));
+  const framed = parseFloat(style.borderLeftWidth) > 0 && parseFloat(style.borderRightWidth) > 0 && parseFloat(style.borderTopWidth) > 0;
+  if (framed && paints(style.borderTopColor)) {
+    out.push(shape("rect", { ...box, rx, fill: "none", ...ink("stroke", style.borderTopColor), "stroke-width": parseFloat(style.borderTopWidth) }));
+  } else for (
     const side of
     /** @type {const} */
     ["Top", "Bottom"]
   ) {
-    const width = parseFloat(style[`border${side}Width`]), stroke = style[`border${side}Color`];
-    const y = side === "Top" ? box.y : box.y + box.height;
-    if (width && paints(stroke)) out.push(shape("line", { x1: box.x, x2: box.x + box.width, y1: y, y2: y, stroke, "stroke-width": width }));
+    const width = parseFloat(style[`border${side}Width`]), colour = style[`border${side}Color`];
+    const dashes = { dashed: "5 4", dotted: "1.5 3" }[style[`border${side}Style`]];
+    if (width && paints(colour)) line(side === "Top" ? box.y : bottom, colour, width, dashes);
+  }
+  if (style.display === "inline" && style.textDecorationLine.includes("underline")) {
+    line(bottom, style.textDecorationColor, 1.5, style.textDecorationStyle === "dotted" ? "1.5 2" : "");
+  }
+  const shadow = style.boxShadow.match(/^(.*\)) 0px -(\d+)px 0px 0px inset$/);
+  if (shadow) line(bottom - Number(shadow[2]) / 2, shadow[1], Number(shadow[2]));
+  if (style.outlineStyle === "solid") {
+    out.push(shape("rect", { ...box, rx, fill: "none", ...ink("stroke", style.outlineColor), "stroke-width": parseFloat(style.outlineWidth) }));
   }
   return out;
 }
-function gradient(style, box) {
+function gradient(frame, style, box) {
   if (!style.backgroundImage.includes("gradient")) return [];
-  const fill2 = style.backgroundImage.match(/(?:rgba?|color|oklab|oklch)\([^()]*\)/g)?.at(-1);
+  const stops = [...style.backgroundImage.matchAll(/((?:rgba?|color)\([^()]*\))(?: ([\d.]+)%)?/g)].map(([, colour, at]) => ({ colour, at }));
   const share = style.backgroundSize.match(/^([\d.]+)%/);
-  if (!fill2) return [];
-  if (share) return [shape("rect", { ...box, width: box.width * Number(share[1]) / 100, fill: fill2 })];
-  const step = box.width / 24;
-  return Array.from({ length: 24 }, (_, i) => shape("rect", {
-    ...box,
-    x: box.x + i * step,
-    width: step + 0.3,
-    fill: fill2,
-    "fill-opacity": (i + 0.5) / 24
-  }));
+  if (share) return stops.slice(-1).map(({ colour }) => shape("rect", { ...box, width: box.width * Number(share[1]) / 100, ...ink("fill", colour) }));
+  frame.clips += 1;
+  const id = `saelab-ramp-${frame.clips}`, ramp = shape("linearGradient", { id });
+  stops.forEach(({ colour, at }, i) => {
+    const offset = at === void 0 ? i / Math.max(1, stops.length - 1) : Number(at) / 100;
+    for (const near of paints(colour) ? [colour] : [stops[i - 1]?.colour, stops[i + 1]?.colour].filter(Boolean)) {
+      ramp.append(shape("stop", { ...ink("stop-color", near), offset, ...paints(colour) ? {} : { "stop-opacity": 0 } }));
+    }
+  });
+  return [ramp, shape("rect", { ...box, fill: `url(#${id})` })];
 }
 function mark(frame, node, style) {
   const sign = node instanceof HTMLElement ? node.dataset.mark : void 0;
   const before = sign ? getComputedStyle(node, "::before") : null;
   const b = node.getClientRects()[0];
   if (!sign || !before || before.display === "none" || !b) return [];
-  return [letters(frame, sign, new DOMRect(b.left, b.top, 8, b.height), style, before.color)];
+  return [letters(frame, sign, b, style, before)];
 }
 function styled(node) {
   const copy = (
@@ -476,15 +507,25 @@ function styled(node) {
   const to = [copy, ...copy.querySelectorAll("*")];
   [node, ...node.querySelectorAll("*")].forEach((source, i) => {
     const style = getComputedStyle(source);
+    const look = (
+      /** @type {SVGElement} */
+      to[i].style
+    );
     for (const name of SVG_STYLE) {
       const value = style.getPropertyValue(name);
-      if (value) to[i].style.setProperty(name, value);
+      if (value) look.setProperty(name, value);
+    }
+    for (const kind of ["fill", "stroke"]) {
+      const value = style.getPropertyValue(kind);
+      if (!/^(rgb|color)/.test(value)) continue;
+      const [r, g, b, alpha] = rgba(value);
+      look.setProperty(kind, `rgb(${r}, ${g}, ${b})`);
+      look.setProperty(`${kind}-opacity`, String(alpha * Number(style.getPropertyValue(`${kind}-opacity`) || 1)));
     }
   });
   return copy;
 }
 function walk(frame, node, into) {
-  if (node.matches(CONTROLS)) return;
   const style = getComputedStyle(node);
   if (style.display === "none" || style.visibility === "hidden") return;
   const box = node.getBoundingClientRect();
@@ -512,18 +553,60 @@ function walk(frame, node, into) {
     else if (child instanceof Text) inner.append(...lines(child).map((line) => letters(frame, line.text, line.box, style)));
   }
 }
-function toSvg(view) {
-  const at = view.getBoundingClientRect(), { width, height } = at;
-  const out = shape("svg", { xmlns: NS, width, height, viewBox: `0 0 ${Math.ceil(width)} ${Math.ceil(height)}` });
-  const probe = h("span", { style: "color: var(--sl-bg)" });
-  view.append(probe);
-  out.append(shape("rect", { width: "100%", height: "100%", fill: getComputedStyle(probe).color }));
-  probe.remove();
-  walk({ at, clips: 0 }, view, out);
-  return (
-    /** @type {SVGSVGElement} */
-    out
+function saying(node) {
+  if (node instanceof HTMLSelectElement) return node.selectedOptions[0]?.text ?? "";
+  if (node instanceof HTMLTextAreaElement) return node.value;
+  if (!(node instanceof HTMLInputElement) || node.type === "range") return "";
+  return node.type === "checkbox" ? node.checked ? "✓" : "" : node.value;
+}
+function still(view) {
+  const copy = (
+    /** @type {HTMLElement} */
+    view.cloneNode(true)
   );
+  const kinds = "input, select, textarea, canvas";
+  const [from, to] = [view, copy].map((root) => [...root.querySelectorAll(kinds)]);
+  copy.classList.add("sl-still");
+  for (const wrap of copy.querySelectorAll(WRAPS)) {
+    const fields = to.filter((c) => wrap.contains(c) && !(c instanceof HTMLSelectElement && wrap.querySelector("input")));
+    if (!fields.some((field) => saying(from[to.indexOf(field)]))) wrap.remove();
+  }
+  from.forEach((node, i) => {
+    const text = saying(node), label = to[i].closest(".sl-check");
+    if (node instanceof HTMLCanvasElement) {
+      if (node.width && node.height) to[i].getContext("2d")?.drawImage(node, 0, 0);
+    } else if (!text) (label ?? to[i]).remove();
+    else if (node.tagName !== "TEXTAREA") to[i].replaceWith(h("span", { class: "sl-said" }, text));
+    else to[i].replaceWith(h(
+      "div",
+      { class: `sl-said ${node.classList.contains("sl-live") ? "sl-live" : ""}` },
+      h("span", { class: "sl-muted" }, `${node.getAttribute("aria-label")}: `),
+      text
+    ));
+  });
+  copy.style.cssText += `position: absolute; inset-inline-start: -99999px; width: ${Math.ceil(view.getBoundingClientRect().width) + 20}px`;
+  view.after(copy);
+  const [there, here] = [view, copy].map((root) => root.querySelector(".sl-grid"));
+  if (there && here) [here.scrollTop, here.scrollLeft] = [there.scrollTop, there.scrollLeft];
+  return copy;
+}
+function toSvg(view) {
+  const copy = still(view);
+  try {
+    const at = copy.getBoundingClientRect(), [width, height] = [at.width, at.height].map(Math.ceil);
+    const out = shape("svg", { xmlns: NS, width, height, viewBox: `0 0 ${width} ${height}` });
+    const probe = h("span", { style: "color: var(--sl-bg)" });
+    copy.append(probe);
+    out.append(shape("rect", { width: "100%", height: "100%", ...ink("fill", getComputedStyle(probe).color) }));
+    probe.remove();
+    walk({ at, clips: 0 }, copy, out);
+    return (
+      /** @type {SVGSVGElement} */
+      out
+    );
+  } finally {
+    copy.remove();
+  }
 }
 var svgBlob = (figure) => new Blob([new XMLSerializer().serializeToString(figure)], { type: "image/svg+xml" });
 async function toPng(figure, scale = 2) {
@@ -554,7 +637,7 @@ function save(blob, name) {
 function figureMenu({ view, say }, name, draw = () => toSvg(view)) {
   const menu = h(
     "details",
-    { class: "sl-figure" },
+    { class: "sl-figure sl-live" },
     h("summary", { class: "sl-button", title: "Take what is shown as a figure" }, "figure")
   );
   const item = (label, title, action) => button(label, title, () => {

@@ -26,6 +26,7 @@ function floats(view) {
 function show(value, digits = 3) {
   if (value === null || value === void 0 || Number.isNaN(value)) return "–";
   const size = Math.abs(value);
+  if (!size) return "0";
   if (value < 0) return `−${show(size, digits)}`;
   if (Number.isInteger(value)) return count(value);
   if (size >= 1e6 || size < 1e-3) return value.toExponential(digits - 1).replace("e+", "e");
@@ -84,7 +85,7 @@ function onKeys(node, find) {
 
 // figure.js
 var NS = "http://www.w3.org/2000/svg";
-var CONTROLS = ".sl-button, .sl-tabs, .sl-input, .sl-check, .sl-tip, .sl-alert, .sl-figure, .sl-controls, .sl-pin, [hidden]";
+var WRAPS = ".sl-field, .sl-range, .sl-search";
 var SVG_STYLE = [
   "fill",
   "fill-opacity",
@@ -111,7 +112,17 @@ function shape(tag, attributes, text) {
   return node;
 }
 var inFrame = ({ at }, { left, top, width, height }) => ({ x: left - at.left, y: top - at.top, width, height });
-var paints = (colour) => !!colour && colour !== "transparent" && !/rgba\(.*, 0\)$|\/ 0\)$/.test(colour);
+function rgba(colour) {
+  const parts = (colour.replace("color(srgb", "").match(/-?[\d.]+(?:e-?\d+)?/g) ?? []).map(Number);
+  if (parts.length < 3) return [0, 0, 0, 0];
+  const [r, g, b] = parts.slice(0, 3).map((v) => Math.round(colour.startsWith("color(") ? 255 * v : v));
+  return [r, g, b, parts[3] ?? 1];
+}
+function ink(kind, colour) {
+  const [r, g, b, opacity] = rgba(colour);
+  return { [kind]: `rgb(${r},${g},${b})`, ...opacity < 1 ? { [`${kind.replace("-color", "")}-opacity`]: opacity } : {} };
+}
+var paints = (colour) => rgba(colour)[3] > 0;
 function lines(node) {
   const range = document.createRange();
   const text = node.data;
@@ -135,13 +146,13 @@ function lines(node) {
   }
   return out.filter((l) => l.text.trim());
 }
-function letters({ at }, text, box, style, fill2 = style.color) {
-  const size = parseFloat(style.fontSize) || 13;
+function letters({ at }, text, box, style, own = style) {
+  const size = parseFloat(own.fontSize) || 13;
   const rtl = style.direction === "rtl";
   return shape("text", {
     x: (rtl ? box.right : box.left) - at.left,
-    y: box.top - at.top + box.height / 2 + size * 0.36,
-    fill: fill2,
+    y: box.top - at.top + (box.height && box.height / 2 + size * 0.36),
+    ...ink("fill", own.color),
     "font-family": style.fontFamily,
     "font-size": size,
     "font-weight": style.fontWeight,
@@ -150,42 +161,62 @@ function letters({ at }, text, box, style, fill2 = style.color) {
   }, text);
 }
 function background(frame, style, b) {
-  const box = inFrame(frame, b), out = [];
-  const fill2 = style.backgroundColor;
-  if (paints(fill2)) out.push(shape("rect", { ...box, fill: fill2, rx: parseFloat(style.borderTopLeftRadius) || 0 }));
-  out.push(...gradient(style, box));
-  for (
+  const box = inFrame(frame, b), out = [], [left, right, bottom] = [box.x, box.x + box.width, box.y + box.height];
+  const fill2 = style.backgroundColor, rx = parseFloat(style.borderTopLeftRadius) || 0;
+  if (paints(fill2)) out.push(shape("rect", { ...box, ...ink("fill", fill2), rx }));
+  out.push(...gradient(frame, style, box));
+  const line = (y, colour, width, dashes) => out.push(shape("line", {
+    x1: left,
+    x2: right,
+    y1: y,
+    y2: y,
+    ...ink("stroke", colour),
+    "stroke-width": width,
+    ...dashes ? { "stroke-dasharray": dashes } : {}
+  }));
+  const framed = parseFloat(style.borderLeftWidth) > 0 && parseFloat(style.borderRightWidth) > 0 && parseFloat(style.borderTopWidth) > 0;
+  if (framed && paints(style.borderTopColor)) {
+    out.push(shape("rect", { ...box, rx, fill: "none", ...ink("stroke", style.borderTopColor), "stroke-width": parseFloat(style.borderTopWidth) }));
+  } else for (
     const side of
     /** @type {const} */
     ["Top", "Bottom"]
   ) {
-    const width = parseFloat(style[`border${side}Width`]), stroke = style[`border${side}Color`];
-    const y = side === "Top" ? box.y : box.y + box.height;
-    if (width && paints(stroke)) out.push(shape("line", { x1: box.x, x2: box.x + box.width, y1: y, y2: y, stroke, "stroke-width": width }));
+    const width = parseFloat(style[`border${side}Width`]), colour = style[`border${side}Color`];
+    const dashes = { dashed: "5 4", dotted: "1.5 3" }[style[`border${side}Style`]];
+    if (width && paints(colour)) line(side === "Top" ? box.y : bottom, colour, width, dashes);
+  }
+  if (style.display === "inline" && style.textDecorationLine.includes("underline")) {
+    line(bottom, style.textDecorationColor, 1.5, style.textDecorationStyle === "dotted" ? "1.5 2" : "");
+  }
+  const shadow = style.boxShadow.match(/^(.*\)) 0px -(\d+)px 0px 0px inset$/);
+  if (shadow) line(bottom - Number(shadow[2]) / 2, shadow[1], Number(shadow[2]));
+  if (style.outlineStyle === "solid") {
+    out.push(shape("rect", { ...box, rx, fill: "none", ...ink("stroke", style.outlineColor), "stroke-width": parseFloat(style.outlineWidth) }));
   }
   return out;
 }
-function gradient(style, box) {
+function gradient(frame, style, box) {
   if (!style.backgroundImage.includes("gradient")) return [];
-  const fill2 = style.backgroundImage.match(/(?:rgba?|color|oklab|oklch)\([^()]*\)/g)?.at(-1);
+  const stops = [...style.backgroundImage.matchAll(/((?:rgba?|color)\([^()]*\))(?: ([\d.]+)%)?/g)].map(([, colour, at]) => ({ colour, at }));
   const share = style.backgroundSize.match(/^([\d.]+)%/);
-  if (!fill2) return [];
-  if (share) return [shape("rect", { ...box, width: box.width * Number(share[1]) / 100, fill: fill2 })];
-  const step = box.width / 24;
-  return Array.from({ length: 24 }, (_, i) => shape("rect", {
-    ...box,
-    x: box.x + i * step,
-    width: step + 0.3,
-    fill: fill2,
-    "fill-opacity": (i + 0.5) / 24
-  }));
+  if (share) return stops.slice(-1).map(({ colour }) => shape("rect", { ...box, width: box.width * Number(share[1]) / 100, ...ink("fill", colour) }));
+  frame.clips += 1;
+  const id = `saelab-ramp-${frame.clips}`, ramp = shape("linearGradient", { id });
+  stops.forEach(({ colour, at }, i) => {
+    const offset = at === void 0 ? i / Math.max(1, stops.length - 1) : Number(at) / 100;
+    for (const near of paints(colour) ? [colour] : [stops[i - 1]?.colour, stops[i + 1]?.colour].filter(Boolean)) {
+      ramp.append(shape("stop", { ...ink("stop-color", near), offset, ...paints(colour) ? {} : { "stop-opacity": 0 } }));
+    }
+  });
+  return [ramp, shape("rect", { ...box, fill: `url(#${id})` })];
 }
 function mark(frame, node, style) {
   const sign = node instanceof HTMLElement ? node.dataset.mark : void 0;
   const before = sign ? getComputedStyle(node, "::before") : null;
   const b = node.getClientRects()[0];
   if (!sign || !before || before.display === "none" || !b) return [];
-  return [letters(frame, sign, new DOMRect(b.left, b.top, 8, b.height), style, before.color)];
+  return [letters(frame, sign, b, style, before)];
 }
 function styled(node) {
   const copy = (
@@ -195,15 +226,25 @@ function styled(node) {
   const to = [copy, ...copy.querySelectorAll("*")];
   [node, ...node.querySelectorAll("*")].forEach((source, i) => {
     const style = getComputedStyle(source);
+    const look = (
+      /** @type {SVGElement} */
+      to[i].style
+    );
     for (const name of SVG_STYLE) {
       const value = style.getPropertyValue(name);
-      if (value) to[i].style.setProperty(name, value);
+      if (value) look.setProperty(name, value);
+    }
+    for (const kind of ["fill", "stroke"]) {
+      const value = style.getPropertyValue(kind);
+      if (!/^(rgb|color)/.test(value)) continue;
+      const [r, g, b, alpha] = rgba(value);
+      look.setProperty(kind, `rgb(${r}, ${g}, ${b})`);
+      look.setProperty(`${kind}-opacity`, String(alpha * Number(style.getPropertyValue(`${kind}-opacity`) || 1)));
     }
   });
   return copy;
 }
 function walk(frame, node, into) {
-  if (node.matches(CONTROLS)) return;
   const style = getComputedStyle(node);
   if (style.display === "none" || style.visibility === "hidden") return;
   const box = node.getBoundingClientRect();
@@ -231,18 +272,60 @@ function walk(frame, node, into) {
     else if (child instanceof Text) inner.append(...lines(child).map((line) => letters(frame, line.text, line.box, style)));
   }
 }
-function toSvg(view) {
-  const at = view.getBoundingClientRect(), { width, height } = at;
-  const out = shape("svg", { xmlns: NS, width, height, viewBox: `0 0 ${Math.ceil(width)} ${Math.ceil(height)}` });
-  const probe = h("span", { style: "color: var(--sl-bg)" });
-  view.append(probe);
-  out.append(shape("rect", { width: "100%", height: "100%", fill: getComputedStyle(probe).color }));
-  probe.remove();
-  walk({ at, clips: 0 }, view, out);
-  return (
-    /** @type {SVGSVGElement} */
-    out
+function saying(node) {
+  if (node instanceof HTMLSelectElement) return node.selectedOptions[0]?.text ?? "";
+  if (node instanceof HTMLTextAreaElement) return node.value;
+  if (!(node instanceof HTMLInputElement) || node.type === "range") return "";
+  return node.type === "checkbox" ? node.checked ? "✓" : "" : node.value;
+}
+function still(view) {
+  const copy = (
+    /** @type {HTMLElement} */
+    view.cloneNode(true)
   );
+  const kinds = "input, select, textarea, canvas";
+  const [from, to] = [view, copy].map((root) => [...root.querySelectorAll(kinds)]);
+  copy.classList.add("sl-still");
+  for (const wrap of copy.querySelectorAll(WRAPS)) {
+    const fields = to.filter((c) => wrap.contains(c) && !(c instanceof HTMLSelectElement && wrap.querySelector("input")));
+    if (!fields.some((field) => saying(from[to.indexOf(field)]))) wrap.remove();
+  }
+  from.forEach((node, i) => {
+    const text = saying(node), label = to[i].closest(".sl-check");
+    if (node instanceof HTMLCanvasElement) {
+      if (node.width && node.height) to[i].getContext("2d")?.drawImage(node, 0, 0);
+    } else if (!text) (label ?? to[i]).remove();
+    else if (node.tagName !== "TEXTAREA") to[i].replaceWith(h("span", { class: "sl-said" }, text));
+    else to[i].replaceWith(h(
+      "div",
+      { class: `sl-said ${node.classList.contains("sl-live") ? "sl-live" : ""}` },
+      h("span", { class: "sl-muted" }, `${node.getAttribute("aria-label")}: `),
+      text
+    ));
+  });
+  copy.style.cssText += `position: absolute; inset-inline-start: -99999px; width: ${Math.ceil(view.getBoundingClientRect().width) + 20}px`;
+  view.after(copy);
+  const [there, here] = [view, copy].map((root) => root.querySelector(".sl-grid"));
+  if (there && here) [here.scrollTop, here.scrollLeft] = [there.scrollTop, there.scrollLeft];
+  return copy;
+}
+function toSvg(view) {
+  const copy = still(view);
+  try {
+    const at = copy.getBoundingClientRect(), [width, height] = [at.width, at.height].map(Math.ceil);
+    const out = shape("svg", { xmlns: NS, width, height, viewBox: `0 0 ${width} ${height}` });
+    const probe = h("span", { style: "color: var(--sl-bg)" });
+    copy.append(probe);
+    out.append(shape("rect", { width: "100%", height: "100%", ...ink("fill", getComputedStyle(probe).color) }));
+    probe.remove();
+    walk({ at, clips: 0 }, copy, out);
+    return (
+      /** @type {SVGSVGElement} */
+      out
+    );
+  } finally {
+    copy.remove();
+  }
 }
 var svgBlob = (figure) => new Blob([new XMLSerializer().serializeToString(figure)], { type: "image/svg+xml" });
 async function toPng(figure, scale2 = 2) {
@@ -273,7 +356,7 @@ function save(blob, name) {
 function figureMenu({ view, say }, name, draw = () => toSvg(view)) {
   const menu = h(
     "details",
-    { class: "sl-figure" },
+    { class: "sl-figure sl-live" },
     h("summary", { class: "sl-button", title: "Take what is shown as a figure" }, "figure")
   );
   const item = (label, title, action) => button(label, title, () => {
@@ -526,6 +609,10 @@ function chip(label) {
   if (!label) node.append("(empty)");
   return node;
 }
+var called = (token, label) => [
+  ...token === void 0 ? [] : [token === null ? h("span", { class: "sl-muted" }, "never fires") : chip(token)],
+  ...label ? [" ", h("bdi", {}, label)] : []
+];
 function groups(text) {
   let start = 0;
   return text.text.map((piece, i) => {
@@ -562,8 +649,26 @@ function tokens(text, values, { low = 0, high, from = 0, to = Infinity }) {
 }
 
 // sequences.js
+var HUES = 8;
 var place = ({ latents: latents2, latent }) => Math.max(0, latents2.indexOf(latent ?? -1));
 var tokensOn = ({ sequences: all }) => all.reduce((n, s) => n + s.ids.length, 0);
+function strongest(state, text, offset) {
+  const all = floats(state.values), total = tokensOn(state);
+  const hue = new Uint8Array(text.ids.length), share = new Float32Array(text.ids.length);
+  state.latents.forEach((_, k) => {
+    for (let i = 0; i < share.length; i += 1) {
+      const part = all[k * total + offset + i] / (state.maxima[k] || 1);
+      if (part > share[i]) [share[i], hue[i]] = [part, k % HUES];
+    }
+  });
+  const spans = tokens(text, share, { high: 1 });
+  for (const span of spans) {
+    let best = Number(span.dataset.start);
+    for (let i = best; i < Number(span.dataset.stop); i += 1) if (share[i] > share[best]) best = i;
+    if (share[best] > 0) span.style.setProperty("--sl-heat", `var(--sl-h${hue[best]})`);
+  }
+  return spans;
+}
 var ends = ({ dataset }) => (
   /** @type {[number, number]} */
   [Number(dataset.start), Number(dataset.stop)]
@@ -584,7 +689,7 @@ function sequences(ui, range) {
     grid.rows = state.sequences.map((text, i) => {
       const begin = place(state) * total + offset;
       const values = all.subarray(begin, begin + text.ids.length);
-      const spans = tokens(text, values, range());
+      const spans = state.together ? strongest(state, text, offset) : tokens(text, values, range());
       for (const span of spans) {
         span.setAttribute("role", "option");
         span.dataset.row = String(i);
@@ -605,13 +710,13 @@ function sequences(ui, range) {
   function describe(row, position) {
     const text = state.sequences[row], { values, offset } = grid.rows[row];
     const percentile = floats(state.percentiles)[place(state) * tokensOn(state) + offset + position] ?? NaN;
-    const pairs = [
-      ["token", chip(labelOf(text, position))],
-      ["id", String(text.ids[position])],
-      ["position", String(position)],
-      ["activation", show(values[position])]
-    ];
-    if (!Number.isNaN(percentile)) pairs.push(["percentile", show(100 * percentile, 4)]);
+    const pairs = [["token", chip(labelOf(text, position))], ["id", String(text.ids[position])], ["position", String(position)]];
+    if (state.together) state.latents.forEach((latent, k) => {
+      const value = floats(state.values)[k * tokensOn(state) + offset + position];
+      if (value > 0) pairs.push([`latent ${latent}`, show(value)]);
+    });
+    else pairs.push(["activation", show(values[position])]);
+    if (!state.together && !Number.isNaN(percentile)) pairs.push(["percentile", show(100 * percentile, 4)]);
     if (text.special?.includes(position)) pairs.push(["", "not counted: special token"]);
     return pairs;
   }
@@ -628,7 +733,7 @@ function sequences(ui, range) {
     status.replaceChildren();
     if (token !== null && token < (grid.rows[row]?.values.length ?? 0)) {
       status.append(...inline(describe(row, token)), ...span ? [h("span", {}, `span ${span[1]}–${span[2] - 1}`)] : []);
-    } else status.append(span ? `span: tokens ${span[1]}–${span[2] - 1} of text ${span[0]}` : "Click a token, or drag over several.");
+    } else status.append(span ? `span: tokens ${span[1]}–${span[2] - 1} of text ${span[0]}` : h("span", { class: "sl-live" }, "Click a token, or drag over several."));
   }
   pointer(ui, grid);
   keyboard(ui, grid);
@@ -723,14 +828,31 @@ function latents({ state, set, ask, say }, leave) {
       add.value = "";
     });
   }, leave);
+  const drop = (latent) => {
+    const node = button("×", `Take latent ${latent} away`, () => ask("remove", { latent }));
+    node.classList.add("sl-drop");
+    return node;
+  };
   function draw() {
-    add.hidden = !state.can_ask;
-    chips.replaceChildren(...state.latents.map((latent, i) => {
-      const name = state.names[i] ? `${latent} ${state.names[i]}` : String(latent);
-      const node = button(name, `Show latent ${latent}`, () => set({ latent }));
-      node.setAttribute("aria-pressed", String(i === place(state)));
-      return node;
+    const { together, can_ask: live, latents: all } = state;
+    add.hidden = !live;
+    chips.replaceChildren(...all.map((latent, i) => {
+      const node = button("", `Show latent ${latent}`, () => set({ latent, together: false }));
+      const token = state.tokens?.[i];
+      if (together) node.append(h("i", { class: "sl-dot", "aria-hidden": "true", style: `background: var(--sl-h${i % HUES})` }));
+      node.append(String(latent), ...token === void 0 && !state.names[i] ? [] : [" ", ...called(token, state.names[i])]);
+      if (together) node.append(h("span", { class: "sl-muted" }, ` 0 – ${show(state.maxima[i])}`));
+      node.setAttribute("aria-pressed", String(together || i === place(state)));
+      return h("span", { class: "sl-latent" }, node, live && all.length > 1 ? drop(latent) : null);
     }));
+    if (all.length < 2) return;
+    const both = button(
+      "all at once",
+      "Colour each token by the latent that is strongest there, as a share of that latent's maximum",
+      () => set({ together: !state.together })
+    );
+    both.classList.toggle("sl-on", together);
+    chips.append(both);
   }
   return { chips, add, draw };
 }
@@ -761,11 +883,16 @@ function firing({ state, request, ask, signal }) {
   }, 250, signal);
   function fill2(rows) {
     says(rows.length ? "fire here and least elsewhere in this text:" : "No latent fires here.");
-    for (const { latent, inside, outside, max } of rows) node.append(button(
-      String(latent),
-      `Latent ${latent}: fires on ${inside} tokens of the span and ${outside} others, at most ${show(max)}. Click to show it.`,
-      () => ask("add", { latent })
-    ));
+    for (const { latent, inside, outside, max, token, label } of rows) {
+      const to = button(
+        String(latent),
+        `Latent ${latent}: fires on ${inside} tokens of the span and ${outside} others, at most ${show(max)}. Click to show it.`,
+        () => ask("add", { latent })
+      );
+      const says2 = called(token, label);
+      if (says2.length) to.append(" ", ...says2);
+      node.append(to);
+    }
   }
   function draw() {
     node.replaceChildren();
@@ -785,11 +912,16 @@ function build(ui) {
   const white = () => {
     texts.node.classList.toggle("sl-show-space", spaces.input.checked = state.show_whitespace);
   };
+  const silent = h("p", { class: "sl-muted sl-silent" });
   const draw = () => {
     for (const part of [chosen, bar, texts, pages]) part.draw();
+    bar.node.hidden = state.together;
+    const none = state.latents.filter((latent, i) => !(state.maxima[i] > 0) && (state.together || latent === state.latent));
+    silent.hidden = !none.length;
+    silent.textContent = `${none.length > 1 ? "Latents" : "Latent"} ${none.join(", ")} ${none.length > 1 ? "fire" : "fires"} on no token of ${state.n_sequences > 1 ? "these texts" : "this text"}.`;
   };
   onKeys(view, (event) => event.key === "/" && alone(event) && !typing(event) && !chosen.add.hidden && (() => chosen.add.focus()));
-  soon(["latent", "latents", "names", "sequences", "values", "percentiles", "maxima", "vmin", "vmax", "page", "n_pages"], draw);
+  soon(["latent", "latents", "names", "sequences", "values", "percentiles", "maxima", "tokens", "together", "vmin", "vmax", "page", "n_pages"], draw);
   on(["selected_sequence", "selected_token", "selected_span"], texts.drawSelection);
   on(["selected_span"], found.draw);
   on(["can_ask"], chosen.draw);
@@ -806,6 +938,7 @@ function build(ui) {
       bar.node,
       figureMenu(ui, () => `latent-${state.latent ?? ""}-heatmap`)
     ),
+    silent,
     texts.node,
     pages.node,
     texts.status,

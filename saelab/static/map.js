@@ -13,10 +13,16 @@ function button(text, name, action) {
   node.addEventListener("click", action);
   return node;
 }
+function link(text, action, more = {}) {
+  const node = h("button", { type: "button", class: "sl-link", ...more }, text);
+  node.addEventListener("click", action);
+  return node;
+}
 var grow = () => h("span", { class: "sl-grow" });
 function show(value, digits = 3) {
   if (value === null || value === void 0 || Number.isNaN(value)) return "–";
   const size = Math.abs(value);
+  if (!size) return "0";
   if (value < 0) return `−${show(size, digits)}`;
   if (Number.isInteger(value)) return count(value);
   if (size >= 1e6 || size < 1e-3) return value.toExponential(digits - 1).replace("e+", "e");
@@ -97,8 +103,8 @@ function tabs(label, names, choose, role = "tablist") {
     node.addEventListener("click", () => choose(key));
     return node;
   });
-  const mark2 = (chosen) => names.forEach(([key], i) => {
-    for (const name of ["aria-selected", ...role === "group" ? ["aria-pressed"] : []]) all[i].setAttribute(name, String(key === chosen));
+  const mark2 = (chosen2) => names.forEach(([key], i) => {
+    for (const name of ["aria-selected", ...role === "group" ? ["aria-pressed"] : []]) all[i].setAttribute(name, String(key === chosen2));
   });
   return { node: h("span", { class: "sl-tabs", role, "aria-label": label }, ...all), mark: mark2 };
 }
@@ -135,7 +141,7 @@ var toggled = (list, item) => list.includes(item) ? list.filter((x) => x !== ite
 
 // figure.js
 var NS = "http://www.w3.org/2000/svg";
-var CONTROLS = ".sl-button, .sl-tabs, .sl-input, .sl-check, .sl-tip, .sl-alert, .sl-figure, .sl-controls, .sl-pin, [hidden]";
+var WRAPS = ".sl-field, .sl-range, .sl-search";
 var SVG_STYLE = [
   "fill",
   "fill-opacity",
@@ -162,7 +168,17 @@ function shape(tag, attributes, text) {
   return node;
 }
 var inFrame = ({ at }, { left, top, width, height }) => ({ x: left - at.left, y: top - at.top, width, height });
-var paints = (colour) => !!colour && colour !== "transparent" && !/rgba\(.*, 0\)$|\/ 0\)$/.test(colour);
+function rgba(colour) {
+  const parts = (colour.replace("color(srgb", "").match(/-?[\d.]+(?:e-?\d+)?/g) ?? []).map(Number);
+  if (parts.length < 3) return [0, 0, 0, 0];
+  const [r, g, b] = parts.slice(0, 3).map((v) => Math.round(colour.startsWith("color(") ? 255 * v : v));
+  return [r, g, b, parts[3] ?? 1];
+}
+function ink(kind, colour) {
+  const [r, g, b, opacity] = rgba(colour);
+  return { [kind]: `rgb(${r},${g},${b})`, ...opacity < 1 ? { [`${kind.replace("-color", "")}-opacity`]: opacity } : {} };
+}
+var paints = (colour) => rgba(colour)[3] > 0;
 function lines(node) {
   const range = document.createRange();
   const text = node.data;
@@ -186,13 +202,13 @@ function lines(node) {
   }
   return out.filter((l) => l.text.trim());
 }
-function letters({ at }, text, box, style, fill2 = style.color) {
-  const size = parseFloat(style.fontSize) || 13;
+function letters({ at }, text, box, style, own = style) {
+  const size = parseFloat(own.fontSize) || 13;
   const rtl = style.direction === "rtl";
   return shape("text", {
     x: (rtl ? box.right : box.left) - at.left,
-    y: box.top - at.top + box.height / 2 + size * 0.36,
-    fill: fill2,
+    y: box.top - at.top + (box.height && box.height / 2 + size * 0.36),
+    ...ink("fill", own.color),
     "font-family": style.fontFamily,
     "font-size": size,
     "font-weight": style.fontWeight,
@@ -201,42 +217,62 @@ function letters({ at }, text, box, style, fill2 = style.color) {
   }, text);
 }
 function background(frame, style, b) {
-  const box = inFrame(frame, b), out = [];
-  const fill2 = style.backgroundColor;
-  if (paints(fill2)) out.push(shape("rect", { ...box, fill: fill2, rx: parseFloat(style.borderTopLeftRadius) || 0 }));
-  out.push(...gradient(style, box));
-  for (
+  const box = inFrame(frame, b), out = [], [left, right, bottom] = [box.x, box.x + box.width, box.y + box.height];
+  const fill2 = style.backgroundColor, rx = parseFloat(style.borderTopLeftRadius) || 0;
+  if (paints(fill2)) out.push(shape("rect", { ...box, ...ink("fill", fill2), rx }));
+  out.push(...gradient(frame, style, box));
+  const line = (y, colour, width, dashes) => out.push(shape("line", {
+    x1: left,
+    x2: right,
+    y1: y,
+    y2: y,
+    ...ink("stroke", colour),
+    "stroke-width": width,
+    ...dashes ? { "stroke-dasharray": dashes } : {}
+  }));
+  const framed = parseFloat(style.borderLeftWidth) > 0 && parseFloat(style.borderRightWidth) > 0 && parseFloat(style.borderTopWidth) > 0;
+  if (framed && paints(style.borderTopColor)) {
+    out.push(shape("rect", { ...box, rx, fill: "none", ...ink("stroke", style.borderTopColor), "stroke-width": parseFloat(style.borderTopWidth) }));
+  } else for (
     const side of
     /** @type {const} */
     ["Top", "Bottom"]
   ) {
-    const width = parseFloat(style[`border${side}Width`]), stroke = style[`border${side}Color`];
-    const y = side === "Top" ? box.y : box.y + box.height;
-    if (width && paints(stroke)) out.push(shape("line", { x1: box.x, x2: box.x + box.width, y1: y, y2: y, stroke, "stroke-width": width }));
+    const width = parseFloat(style[`border${side}Width`]), colour = style[`border${side}Color`];
+    const dashes = { dashed: "5 4", dotted: "1.5 3" }[style[`border${side}Style`]];
+    if (width && paints(colour)) line(side === "Top" ? box.y : bottom, colour, width, dashes);
+  }
+  if (style.display === "inline" && style.textDecorationLine.includes("underline")) {
+    line(bottom, style.textDecorationColor, 1.5, style.textDecorationStyle === "dotted" ? "1.5 2" : "");
+  }
+  const shadow = style.boxShadow.match(/^(.*\)) 0px -(\d+)px 0px 0px inset$/);
+  if (shadow) line(bottom - Number(shadow[2]) / 2, shadow[1], Number(shadow[2]));
+  if (style.outlineStyle === "solid") {
+    out.push(shape("rect", { ...box, rx, fill: "none", ...ink("stroke", style.outlineColor), "stroke-width": parseFloat(style.outlineWidth) }));
   }
   return out;
 }
-function gradient(style, box) {
+function gradient(frame, style, box) {
   if (!style.backgroundImage.includes("gradient")) return [];
-  const fill2 = style.backgroundImage.match(/(?:rgba?|color|oklab|oklch)\([^()]*\)/g)?.at(-1);
+  const stops = [...style.backgroundImage.matchAll(/((?:rgba?|color)\([^()]*\))(?: ([\d.]+)%)?/g)].map(([, colour, at]) => ({ colour, at }));
   const share = style.backgroundSize.match(/^([\d.]+)%/);
-  if (!fill2) return [];
-  if (share) return [shape("rect", { ...box, width: box.width * Number(share[1]) / 100, fill: fill2 })];
-  const step = box.width / 24;
-  return Array.from({ length: 24 }, (_, i) => shape("rect", {
-    ...box,
-    x: box.x + i * step,
-    width: step + 0.3,
-    fill: fill2,
-    "fill-opacity": (i + 0.5) / 24
-  }));
+  if (share) return stops.slice(-1).map(({ colour }) => shape("rect", { ...box, width: box.width * Number(share[1]) / 100, ...ink("fill", colour) }));
+  frame.clips += 1;
+  const id = `saelab-ramp-${frame.clips}`, ramp = shape("linearGradient", { id });
+  stops.forEach(({ colour, at }, i) => {
+    const offset = at === void 0 ? i / Math.max(1, stops.length - 1) : Number(at) / 100;
+    for (const near of paints(colour) ? [colour] : [stops[i - 1]?.colour, stops[i + 1]?.colour].filter(Boolean)) {
+      ramp.append(shape("stop", { ...ink("stop-color", near), offset, ...paints(colour) ? {} : { "stop-opacity": 0 } }));
+    }
+  });
+  return [ramp, shape("rect", { ...box, fill: `url(#${id})` })];
 }
 function mark(frame, node, style) {
   const sign = node instanceof HTMLElement ? node.dataset.mark : void 0;
   const before = sign ? getComputedStyle(node, "::before") : null;
   const b = node.getClientRects()[0];
   if (!sign || !before || before.display === "none" || !b) return [];
-  return [letters(frame, sign, new DOMRect(b.left, b.top, 8, b.height), style, before.color)];
+  return [letters(frame, sign, b, style, before)];
 }
 function styled(node) {
   const copy = (
@@ -246,15 +282,25 @@ function styled(node) {
   const to = [copy, ...copy.querySelectorAll("*")];
   [node, ...node.querySelectorAll("*")].forEach((source, i) => {
     const style = getComputedStyle(source);
+    const look = (
+      /** @type {SVGElement} */
+      to[i].style
+    );
     for (const name of SVG_STYLE) {
       const value = style.getPropertyValue(name);
-      if (value) to[i].style.setProperty(name, value);
+      if (value) look.setProperty(name, value);
+    }
+    for (const kind of ["fill", "stroke"]) {
+      const value = style.getPropertyValue(kind);
+      if (!/^(rgb|color)/.test(value)) continue;
+      const [r, g, b, alpha] = rgba(value);
+      look.setProperty(kind, `rgb(${r}, ${g}, ${b})`);
+      look.setProperty(`${kind}-opacity`, String(alpha * Number(style.getPropertyValue(`${kind}-opacity`) || 1)));
     }
   });
   return copy;
 }
 function walk(frame, node, into) {
-  if (node.matches(CONTROLS)) return;
   const style = getComputedStyle(node);
   if (style.display === "none" || style.visibility === "hidden") return;
   const box = node.getBoundingClientRect();
@@ -282,18 +328,60 @@ function walk(frame, node, into) {
     else if (child instanceof Text) inner.append(...lines(child).map((line) => letters(frame, line.text, line.box, style)));
   }
 }
-function toSvg(view) {
-  const at = view.getBoundingClientRect(), { width, height } = at;
-  const out = shape("svg", { xmlns: NS, width, height, viewBox: `0 0 ${Math.ceil(width)} ${Math.ceil(height)}` });
-  const probe = h("span", { style: "color: var(--sl-bg)" });
-  view.append(probe);
-  out.append(shape("rect", { width: "100%", height: "100%", fill: getComputedStyle(probe).color }));
-  probe.remove();
-  walk({ at, clips: 0 }, view, out);
-  return (
-    /** @type {SVGSVGElement} */
-    out
+function saying(node) {
+  if (node instanceof HTMLSelectElement) return node.selectedOptions[0]?.text ?? "";
+  if (node instanceof HTMLTextAreaElement) return node.value;
+  if (!(node instanceof HTMLInputElement) || node.type === "range") return "";
+  return node.type === "checkbox" ? node.checked ? "✓" : "" : node.value;
+}
+function still(view) {
+  const copy = (
+    /** @type {HTMLElement} */
+    view.cloneNode(true)
   );
+  const kinds = "input, select, textarea, canvas";
+  const [from, to] = [view, copy].map((root) => [...root.querySelectorAll(kinds)]);
+  copy.classList.add("sl-still");
+  for (const wrap of copy.querySelectorAll(WRAPS)) {
+    const fields = to.filter((c) => wrap.contains(c) && !(c instanceof HTMLSelectElement && wrap.querySelector("input")));
+    if (!fields.some((field) => saying(from[to.indexOf(field)]))) wrap.remove();
+  }
+  from.forEach((node, i) => {
+    const text = saying(node), label = to[i].closest(".sl-check");
+    if (node instanceof HTMLCanvasElement) {
+      if (node.width && node.height) to[i].getContext("2d")?.drawImage(node, 0, 0);
+    } else if (!text) (label ?? to[i]).remove();
+    else if (node.tagName !== "TEXTAREA") to[i].replaceWith(h("span", { class: "sl-said" }, text));
+    else to[i].replaceWith(h(
+      "div",
+      { class: `sl-said ${node.classList.contains("sl-live") ? "sl-live" : ""}` },
+      h("span", { class: "sl-muted" }, `${node.getAttribute("aria-label")}: `),
+      text
+    ));
+  });
+  copy.style.cssText += `position: absolute; inset-inline-start: -99999px; width: ${Math.ceil(view.getBoundingClientRect().width) + 20}px`;
+  view.after(copy);
+  const [there, here] = [view, copy].map((root) => root.querySelector(".sl-grid"));
+  if (there && here) [here.scrollTop, here.scrollLeft] = [there.scrollTop, there.scrollLeft];
+  return copy;
+}
+function toSvg(view) {
+  const copy = still(view);
+  try {
+    const at = copy.getBoundingClientRect(), [width, height] = [at.width, at.height].map(Math.ceil);
+    const out = shape("svg", { xmlns: NS, width, height, viewBox: `0 0 ${width} ${height}` });
+    const probe = h("span", { style: "color: var(--sl-bg)" });
+    copy.append(probe);
+    out.append(shape("rect", { width: "100%", height: "100%", ...ink("fill", getComputedStyle(probe).color) }));
+    probe.remove();
+    walk({ at, clips: 0 }, copy, out);
+    return (
+      /** @type {SVGSVGElement} */
+      out
+    );
+  } finally {
+    copy.remove();
+  }
 }
 var svgBlob = (figure) => new Blob([new XMLSerializer().serializeToString(figure)], { type: "image/svg+xml" });
 async function toPng(figure, scale = 2) {
@@ -317,14 +405,14 @@ async function toPng(figure, scale = 2) {
   }
 }
 function save(blob, name) {
-  const link = h("a", { href: URL.createObjectURL(blob), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 1e4);
+  const link2 = h("a", { href: URL.createObjectURL(blob), download: name });
+  link2.click();
+  setTimeout(() => URL.revokeObjectURL(link2.href), 1e4);
 }
 function figureMenu({ view, say }, name, draw2 = () => toSvg(view)) {
   const menu = h(
     "details",
-    { class: "sl-figure" },
+    { class: "sl-figure sl-live" },
     h("summary", { class: "sl-button", title: "Take what is shown as a figure" }, "figure")
   );
   const item = (label, title, action) => button(label, title, () => {
@@ -354,20 +442,22 @@ function figureMenu({ view, say }, name, draw2 = () => toSvg(view)) {
 var STEPS = 10;
 var HIDDEN = 255;
 var mix = (percent) => `color-mix(in srgb, var(--sl-fg) ${percent}%, var(--sl-bg))`;
-var RAMP = [mix(22), ...Array.from({ length: STEPS }, (_, i) => `color-mix(in oklab, var(--sl-heat) ${Math.round(100 * i / (STEPS - 1))}%, var(--sl-cool))`)];
-var GROUPS = [mix(24), "#e69f00", "#56b4e9", "#009e73", "#d6c900", "#0072b2", "#d55e00", "#cc79a7", "#7b5cd6", mix(55)];
+var RAMP = [mix(40), ...Array.from({ length: STEPS }, (_, i) => `color-mix(in oklab, var(--sl-heat) ${Math.round(100 * i / (STEPS - 1))}%, var(--sl-cool))`)];
+var GROUPS = [mix(30), "#e69f00", "#56b4e9", "#009e73", "#d6c900", "#0072b2", "#d55e00", "#cc79a7", "#7b5cd6", mix(75)];
 var NAMED = GROUPS.length - 2;
-function byGroup({ n, latent }, groups, drawn) {
+function byGroup({ n, latent }, groups, drawn, only) {
   const times = /* @__PURE__ */ new Map();
+  let without = 0;
   for (let i = 0; i < n; i += 1) {
     const name = groups[latent[i]];
     if (name && drawn(i)) times.set(name, (times.get(name) ?? 0) + 1);
+    else if (drawn(i)) without += 1;
   }
   const names = [...times].sort((a, b) => b[1] - a[1] || a[0].localeCompare(b[0])).slice(0, NAMED).map(([name]) => name);
   const place = new Map(names.map((name, i) => [name, i + 1]));
   const bucket = Uint8Array.from({ length: n }, (_, i) => {
-    const name = groups[latent[i]];
-    return drawn(i) ? place.get(name) ?? (name ? NAMED + 1 : 0) : HIDDEN;
+    const name = groups[latent[i]], colour = place.get(name) ?? (name ? NAMED + 1 : 0);
+    return drawn(i) && (!only.size || only.has(colour)) ? colour : HIDDEN;
   });
   const legend = names.map((name, i) => (
     /** @type {[string, number]} */
@@ -375,12 +465,13 @@ function byGroup({ n, latent }, groups, drawn) {
   ));
   if (times.size > names.length) legend.push(["others", NAMED + 1]);
   if (!legend.length) legend.push(["no latent has a label yet", 0]);
+  else if (without) legend.push([`none (${without})`, 0]);
   return { bucket, colours: GROUPS, legend };
 }
-function palette(columns, { kind, groups, dead, counted }) {
+function palette(columns, { kind, groups, dead, counted, only = /* @__PURE__ */ new Set() }) {
   const { n, count: count2, rest } = columns;
   const drawn = (i) => !Number.isNaN(rest[2 * i]) && (dead || count2[i] > 0);
-  if (kind === "label") return byGroup(columns, groups, drawn);
+  if (kind === "label") return byGroup(columns, groups, drawn, only);
   const value = (i) => kind === "max" ? columns.max[i] : count2[i] ? Math.log10(count2[i]) : NaN;
   let low = Infinity, high = -Infinity;
   for (let i = 0; i < n; i += 1) if (drawn(i) && count2[i] > 0) [low, high] = [Math.min(low, value(i)), Math.max(high, value(i))];
@@ -443,7 +534,7 @@ function within(columns, bucket, camera, polygon) {
   }
   return out;
 }
-function draw(canvas, camera, { columns, bucket, colours, picked, current, lasso, ink, accent }) {
+function draw(canvas, camera, { columns, bucket, colours, picked, current, lasso, ink: ink2, accent }) {
   const pen = canvas.getContext("2d");
   if (!pen) return;
   const scale = canvas.width / camera.width;
@@ -456,7 +547,7 @@ function draw(canvas, camera, { columns, bucket, colours, picked, current, lasso
   of.forEach((places, b) => {
     pen.fillStyle = colours[b];
     const quiet = b === 0;
-    pen.globalAlpha = picked.size ? 0.35 : quiet ? 0.6 : 0.9;
+    pen.globalAlpha = picked.size ? 0.35 : 1;
     const r = quiet ? size * 0.8 : size;
     pen.beginPath();
     for (const i of places) {
@@ -480,7 +571,7 @@ function draw(canvas, camera, { columns, bucket, colours, picked, current, lasso
     pen.stroke();
   };
   if (picked.size) of.forEach((places, b) => {
-    for (const i of places) if (picked.has(columns.latent[i])) circle(i, size + 0.8, ink, 1, colours[b]);
+    for (const i of places) if (picked.has(columns.latent[i])) circle(i, size + 0.8, ink2, 1, colours[b]);
   });
   if (current >= 0 && !Number.isNaN(columns.rest[2 * current])) circle(current, size + 4.5, accent, 2.5);
   if (lasso.length < 2) return;
@@ -723,6 +814,7 @@ var widget = (name, label, build2) => ({
 
 // map.js
 var HEIGHT = 430;
+var LISTED = 60;
 function picture({ state, view, signal }, scene) {
   const canvas = h("canvas", { class: "sl-canvas", role: "img" });
   const pin = h("span", { class: "sl-pin", "aria-hidden": "true" });
@@ -755,13 +847,26 @@ function picture({ state, view, signal }, scene) {
   function recolour() {
     if (!scene.columns) return;
     const groups = Object.keys(state.groups).length ? state.groups : state.labels;
-    const made2 = palette(scene.columns, { kind: state.colour, groups, dead: state.show_dead, counted: state.counted });
+    const made2 = palette(scene.columns, { kind: state.colour, groups, dead: state.show_dead, counted: state.counted, only: scene.only });
     scene.bucket = made2.bucket;
     scene.colours = made2.colours.map((colour) => paint(view, "", colour));
     legend.replaceChildren(...made2.legend.map(([name, place]) => {
       const dot = h("span", { class: "sl-dot" });
       dot.style.background = scene.colours[place];
-      return h("span", { class: "sl-key" }, dot, h("bdi", {}, name));
+      if (state.colour !== "label") return h("span", { class: "sl-key" }, dot, h("bdi", {}, name));
+      const only = scene.only.has(place);
+      const key = h(
+        "button",
+        { type: "button", class: "sl-key", "aria-pressed": String(only), title: only ? "Draw the others again" : "Draw these alone" },
+        dot,
+        h("bdi", {}, name)
+      );
+      key.classList.toggle("sl-out", scene.only.size > 0 && !only);
+      key.addEventListener("click", () => {
+        scene.only = new Set(toggled([...scene.only], place));
+        recolour();
+      });
+      return key;
     }));
     redraw();
   }
@@ -784,6 +889,22 @@ function about({ counted, labels, groups }, { columns }, place) {
   if (groups[latent]) pairs.push(["group", h("bdi", {}, groups[latent])]);
   return pairs;
 }
+function chosen({ selected, labels, groups }, { columns, placeOf }, open) {
+  if (!columns) return [];
+  const often = (latent) => columns.count[placeOf[latent]] ?? -1;
+  const first = [...selected].sort((a, b) => often(b) - often(a) || a - b).slice(0, LISTED);
+  const out = first.map((latent) => h(
+    "span",
+    { class: "sl-one" },
+    link(String(latent), () => open(latent), { title: `Go to latent ${latent}` }),
+    " ",
+    topToken(columns, placeOf[latent]) ?? "",
+    " ",
+    h("bdi", {}, labels[latent] || groups[latent] || "")
+  ));
+  if (selected.length > LISTED) out.push(h("span", { class: "sl-muted" }, `and ${count(selected.length - LISTED)} more`));
+  return out;
+}
 function cameraman({ camera }, redraw) {
   function zoom(by, [px, py] = [camera.width / 2, camera.height / 2]) {
     const size = Math.min(camera.width, camera.height) / 2;
@@ -803,18 +924,18 @@ function controls(ui, scene, map, { zoom, whole }) {
   const box = h("input", {
     class: "sl-input sl-find",
     type: "text",
-    placeholder: "latent or label",
-    "aria-label": "Go to a latent, by number or label",
-    title: "Go to a latent; press / to come here"
+    placeholder: "latent, label or group",
+    "aria-label": "Go to latents, by number, label or group",
+    title: "Go to a latent, or choose all of a label or group; press / to come here"
   });
   onEnter(box, () => {
     const text = box.value.trim(), number = Number(text);
-    const named = Object.entries(state.labels).find(([, name]) => name.toLowerCase().includes(text.toLowerCase()));
-    const latent = Number.isInteger(number) && number >= 0 && number < state.d_sae ? number : named && Number(named[0]);
     if (text === "") return;
-    say(latent === void 0 ? `No latent has the number or label ${text}.` : "");
-    if (latent === void 0) return;
-    set({ latent });
+    const named = [state.labels, state.groups].flatMap((names) => Object.entries(names)).filter(([, name]) => name.toLowerCase().includes(text.toLowerCase())).map(([latent]) => Number(latent));
+    const found = Number.isInteger(number) && number >= 0 && number < state.d_sae ? [number] : [...new Set(named)].sort((a, b) => a - b);
+    say(found.length ? "" : `No latent has the number, label or group ${text}.`);
+    if (!found.length) return;
+    set({ latent: found[0], ...found.length > 1 ? { selected: found } : {} });
     map.stage.focus();
   }, () => map.stage.focus());
   const colour = h(
@@ -835,6 +956,7 @@ function controls(ui, scene, map, { zoom, whole }) {
     map.canvas.classList.toggle("sl-moving", scene.moving);
   }, "group");
   tools.mark("lasso");
+  tools.node.classList.add("sl-live");
   const draw2 = () => {
     [colour.value, dead.input.checked] = [state.colour, state.show_dead];
   };
@@ -862,10 +984,11 @@ function build(ui) {
     colours: [],
     lasso: [],
     moving: false,
+    only: /* @__PURE__ */ new Set(),
     camera: { x: 0, y: 0, zoom: 1, width: 600, height: HEIGHT }
   };
   const map = picture(ui, scene), man = cameraman(scene, map.redraw), bar = controls(ui, scene, map, man);
-  const status = h("div", { class: "sl-status sl-muted", "aria-live": "polite" });
+  const status = h("div", { class: "sl-status sl-muted", "aria-live": "polite" }), list = h("div", { class: "sl-picked" });
   const toggle = (latent) => set({ selected: toggled(state.selected, latent) });
   pointer(ui, scene, map, { zoom: man.zoom, toggle, about: (place) => about(state, scene, place) });
   const walk2 = (dx, dy) => () => {
@@ -904,9 +1027,11 @@ function build(ui) {
     status.replaceChildren(
       ...inline(about(state, scene, scene.placeOf[state.latent] ?? -1)),
       grow(),
-      h("span", {}, n ? `${count(n)} in the lasso` : "drag a lasso around points")
+      n ? h("span", {}, `${count(n)} chosen`) : h("span", { class: "sl-live" }, "drag a lasso around points")
     );
-    if (n) status.append(button("clear", "Empty the lasso", () => set({ selected: [] })));
+    if (n) status.append(button("clear", "Choose none", () => set({ selected: [] })));
+    list.hidden = !n;
+    list.replaceChildren(...chosen(state, scene, (latent) => set({ latent })));
     map.canvas.setAttribute("aria-label", `${count(state.d_sae)} latents as points, ${state.about}; ${count(n)} selected`);
   }
   on(["colour", "labels", "groups", "show_dead"], () => {
@@ -918,18 +1043,30 @@ function build(ui) {
     map.redraw();
     drawStatus();
   });
+  on(["colour"], () => {
+    if (scene.only.size) {
+      scene.only = /* @__PURE__ */ new Set();
+      map.recolour();
+    }
+  });
   view.append(
     bar.node,
     map.stage,
     h("div", { class: "sl-bar sl-under" }, map.legend, grow(), h("span", { class: "sl-muted sl-small" }, state.about)),
-    status
+    status,
+    list
   );
-  const size = new ResizeObserver(map.resize);
+  const size = new ResizeObserver(() => {
+    map.resize();
+    map.recolour();
+  });
   size.observe(map.stage);
   const theme = new MutationObserver(map.recolour);
   for (const node of [document.body, document.documentElement]) {
     theme.observe(node, { attributes: true, attributeFilter: ["data-jp-theme-light", "data-theme", "class"] });
   }
+  const night = window.matchMedia?.("(prefers-color-scheme: dark)");
+  night?.addEventListener("change", map.recolour, { signal: ui.signal });
   atEnd(() => {
     size.disconnect();
     theme.disconnect();

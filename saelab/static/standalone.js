@@ -103,8 +103,8 @@ async function start(page, load = (url) => import(url)) {
     const number = Number(slot.dataset.widget);
     const widget = (await moduleOf(data.widgets[number].module)).default;
     const el = page.createElement("div");
-    await widget.render({ model: models[number], el, signal: new AbortController().signal });
     slot.replaceChildren(el);
+    await widget.render({ model: models[number], el, signal: new AbortController().signal });
   };
   const slots = [...page.querySelectorAll("[data-widget]")].map((s) => (
     /** @type {HTMLElement} */

@@ -21,6 +21,7 @@ var focused = (field2) => (
 function show(value, digits = 3) {
   if (value === null || value === void 0 || Number.isNaN(value)) return "–";
   const size = Math.abs(value);
+  if (!size) return "0";
   if (value < 0) return `−${show(size, digits)}`;
   if (Number.isInteger(value)) return count(value);
   if (size >= 1e6 || size < 1e-3) return value.toExponential(digits - 1).replace("e+", "e");
@@ -74,7 +75,7 @@ var tableRow = (tag, cells, more = () => ({})) => h("tr", {}, ...cells.map((cell
 
 // figure.js
 var NS = "http://www.w3.org/2000/svg";
-var CONTROLS = ".sl-button, .sl-tabs, .sl-input, .sl-check, .sl-tip, .sl-alert, .sl-figure, .sl-controls, .sl-pin, [hidden]";
+var WRAPS = ".sl-field, .sl-range, .sl-search";
 var SVG_STYLE = [
   "fill",
   "fill-opacity",
@@ -101,7 +102,17 @@ function shape(tag, attributes, text) {
   return node;
 }
 var inFrame = ({ at }, { left, top, width, height }) => ({ x: left - at.left, y: top - at.top, width, height });
-var paints = (colour) => !!colour && colour !== "transparent" && !/rgba\(.*, 0\)$|\/ 0\)$/.test(colour);
+function rgba(colour) {
+  const parts = (colour.replace("color(srgb", "").match(/-?[\d.]+(?:e-?\d+)?/g) ?? []).map(Number);
+  if (parts.length < 3) return [0, 0, 0, 0];
+  const [r, g, b] = parts.slice(0, 3).map((v) => Math.round(colour.startsWith("color(") ? 255 * v : v));
+  return [r, g, b, parts[3] ?? 1];
+}
+function ink(kind, colour) {
+  const [r, g, b, opacity] = rgba(colour);
+  return { [kind]: `rgb(${r},${g},${b})`, ...opacity < 1 ? { [`${kind.replace("-color", "")}-opacity`]: opacity } : {} };
+}
+var paints = (colour) => rgba(colour)[3] > 0;
 function lines(node) {
   const range = document.createRange();
   const text = node.data;
@@ -125,13 +136,13 @@ function lines(node) {
   }
   return out.filter((l) => l.text.trim());
 }
-function letters({ at }, text, box, style, fill2 = style.color) {
-  const size = parseFloat(style.fontSize) || 13;
+function letters({ at }, text, box, style, own = style) {
+  const size = parseFloat(own.fontSize) || 13;
   const rtl = style.direction === "rtl";
   return shape("text", {
     x: (rtl ? box.right : box.left) - at.left,
-    y: box.top - at.top + box.height / 2 + size * 0.36,
-    fill: fill2,
+    y: box.top - at.top + (box.height && box.height / 2 + size * 0.36),
+    ...ink("fill", own.color),
     "font-family": style.fontFamily,
     "font-size": size,
     "font-weight": style.fontWeight,
@@ -140,42 +151,62 @@ function letters({ at }, text, box, style, fill2 = style.color) {
   }, text);
 }
 function background(frame, style, b) {
-  const box = inFrame(frame, b), out = [];
-  const fill2 = style.backgroundColor;
-  if (paints(fill2)) out.push(shape("rect", { ...box, fill: fill2, rx: parseFloat(style.borderTopLeftRadius) || 0 }));
-  out.push(...gradient(style, box));
-  for (
+  const box = inFrame(frame, b), out = [], [left, right, bottom] = [box.x, box.x + box.width, box.y + box.height];
+  const fill2 = style.backgroundColor, rx = parseFloat(style.borderTopLeftRadius) || 0;
+  if (paints(fill2)) out.push(shape("rect", { ...box, ...ink("fill", fill2), rx }));
+  out.push(...gradient(frame, style, box));
+  const line = (y, colour, width, dashes) => out.push(shape("line", {
+    x1: left,
+    x2: right,
+    y1: y,
+    y2: y,
+    ...ink("stroke", colour),
+    "stroke-width": width,
+    ...dashes ? { "stroke-dasharray": dashes } : {}
+  }));
+  const framed = parseFloat(style.borderLeftWidth) > 0 && parseFloat(style.borderRightWidth) > 0 && parseFloat(style.borderTopWidth) > 0;
+  if (framed && paints(style.borderTopColor)) {
+    out.push(shape("rect", { ...box, rx, fill: "none", ...ink("stroke", style.borderTopColor), "stroke-width": parseFloat(style.borderTopWidth) }));
+  } else for (
     const side2 of
     /** @type {const} */
     ["Top", "Bottom"]
   ) {
-    const width = parseFloat(style[`border${side2}Width`]), stroke = style[`border${side2}Color`];
-    const y = side2 === "Top" ? box.y : box.y + box.height;
-    if (width && paints(stroke)) out.push(shape("line", { x1: box.x, x2: box.x + box.width, y1: y, y2: y, stroke, "stroke-width": width }));
+    const width = parseFloat(style[`border${side2}Width`]), colour = style[`border${side2}Color`];
+    const dashes = { dashed: "5 4", dotted: "1.5 3" }[style[`border${side2}Style`]];
+    if (width && paints(colour)) line(side2 === "Top" ? box.y : bottom, colour, width, dashes);
+  }
+  if (style.display === "inline" && style.textDecorationLine.includes("underline")) {
+    line(bottom, style.textDecorationColor, 1.5, style.textDecorationStyle === "dotted" ? "1.5 2" : "");
+  }
+  const shadow = style.boxShadow.match(/^(.*\)) 0px -(\d+)px 0px 0px inset$/);
+  if (shadow) line(bottom - Number(shadow[2]) / 2, shadow[1], Number(shadow[2]));
+  if (style.outlineStyle === "solid") {
+    out.push(shape("rect", { ...box, rx, fill: "none", ...ink("stroke", style.outlineColor), "stroke-width": parseFloat(style.outlineWidth) }));
   }
   return out;
 }
-function gradient(style, box) {
+function gradient(frame, style, box) {
   if (!style.backgroundImage.includes("gradient")) return [];
-  const fill2 = style.backgroundImage.match(/(?:rgba?|color|oklab|oklch)\([^()]*\)/g)?.at(-1);
+  const stops = [...style.backgroundImage.matchAll(/((?:rgba?|color)\([^()]*\))(?: ([\d.]+)%)?/g)].map(([, colour, at]) => ({ colour, at }));
   const share = style.backgroundSize.match(/^([\d.]+)%/);
-  if (!fill2) return [];
-  if (share) return [shape("rect", { ...box, width: box.width * Number(share[1]) / 100, fill: fill2 })];
-  const step = box.width / 24;
-  return Array.from({ length: 24 }, (_, i) => shape("rect", {
-    ...box,
-    x: box.x + i * step,
-    width: step + 0.3,
-    fill: fill2,
-    "fill-opacity": (i + 0.5) / 24
-  }));
+  if (share) return stops.slice(-1).map(({ colour }) => shape("rect", { ...box, width: box.width * Number(share[1]) / 100, ...ink("fill", colour) }));
+  frame.clips += 1;
+  const id = `saelab-ramp-${frame.clips}`, ramp = shape("linearGradient", { id });
+  stops.forEach(({ colour, at }, i) => {
+    const offset = at === void 0 ? i / Math.max(1, stops.length - 1) : Number(at) / 100;
+    for (const near of paints(colour) ? [colour] : [stops[i - 1]?.colour, stops[i + 1]?.colour].filter(Boolean)) {
+      ramp.append(shape("stop", { ...ink("stop-color", near), offset, ...paints(colour) ? {} : { "stop-opacity": 0 } }));
+    }
+  });
+  return [ramp, shape("rect", { ...box, fill: `url(#${id})` })];
 }
 function mark(frame, node, style) {
   const sign = node instanceof HTMLElement ? node.dataset.mark : void 0;
   const before = sign ? getComputedStyle(node, "::before") : null;
   const b = node.getClientRects()[0];
   if (!sign || !before || before.display === "none" || !b) return [];
-  return [letters(frame, sign, new DOMRect(b.left, b.top, 8, b.height), style, before.color)];
+  return [letters(frame, sign, b, style, before)];
 }
 function styled(node) {
   const copy = (
@@ -185,15 +216,25 @@ function styled(node) {
   const to = [copy, ...copy.querySelectorAll("*")];
   [node, ...node.querySelectorAll("*")].forEach((source, i) => {
     const style = getComputedStyle(source);
+    const look = (
+      /** @type {SVGElement} */
+      to[i].style
+    );
     for (const name of SVG_STYLE) {
       const value = style.getPropertyValue(name);
-      if (value) to[i].style.setProperty(name, value);
+      if (value) look.setProperty(name, value);
+    }
+    for (const kind of ["fill", "stroke"]) {
+      const value = style.getPropertyValue(kind);
+      if (!/^(rgb|color)/.test(value)) continue;
+      const [r, g, b, alpha] = rgba(value);
+      look.setProperty(kind, `rgb(${r}, ${g}, ${b})`);
+      look.setProperty(`${kind}-opacity`, String(alpha * Number(style.getPropertyValue(`${kind}-opacity`) || 1)));
     }
   });
   return copy;
 }
 function walk(frame, node, into) {
-  if (node.matches(CONTROLS)) return;
   const style = getComputedStyle(node);
   if (style.display === "none" || style.visibility === "hidden") return;
   const box = node.getBoundingClientRect();
@@ -221,18 +262,60 @@ function walk(frame, node, into) {
     else if (child instanceof Text) inner.append(...lines(child).map((line) => letters(frame, line.text, line.box, style)));
   }
 }
-function toSvg(view) {
-  const at = view.getBoundingClientRect(), { width, height } = at;
-  const out = shape("svg", { xmlns: NS, width, height, viewBox: `0 0 ${Math.ceil(width)} ${Math.ceil(height)}` });
-  const probe = h("span", { style: "color: var(--sl-bg)" });
-  view.append(probe);
-  out.append(shape("rect", { width: "100%", height: "100%", fill: getComputedStyle(probe).color }));
-  probe.remove();
-  walk({ at, clips: 0 }, view, out);
-  return (
-    /** @type {SVGSVGElement} */
-    out
+function saying(node) {
+  if (node instanceof HTMLSelectElement) return node.selectedOptions[0]?.text ?? "";
+  if (node instanceof HTMLTextAreaElement) return node.value;
+  if (!(node instanceof HTMLInputElement) || node.type === "range") return "";
+  return node.type === "checkbox" ? node.checked ? "✓" : "" : node.value;
+}
+function still(view) {
+  const copy = (
+    /** @type {HTMLElement} */
+    view.cloneNode(true)
   );
+  const kinds = "input, select, textarea, canvas";
+  const [from, to] = [view, copy].map((root) => [...root.querySelectorAll(kinds)]);
+  copy.classList.add("sl-still");
+  for (const wrap of copy.querySelectorAll(WRAPS)) {
+    const fields = to.filter((c) => wrap.contains(c) && !(c instanceof HTMLSelectElement && wrap.querySelector("input")));
+    if (!fields.some((field2) => saying(from[to.indexOf(field2)]))) wrap.remove();
+  }
+  from.forEach((node, i) => {
+    const text = saying(node), label = to[i].closest(".sl-check");
+    if (node instanceof HTMLCanvasElement) {
+      if (node.width && node.height) to[i].getContext("2d")?.drawImage(node, 0, 0);
+    } else if (!text) (label ?? to[i]).remove();
+    else if (node.tagName !== "TEXTAREA") to[i].replaceWith(h("span", { class: "sl-said" }, text));
+    else to[i].replaceWith(h(
+      "div",
+      { class: `sl-said ${node.classList.contains("sl-live") ? "sl-live" : ""}` },
+      h("span", { class: "sl-muted" }, `${node.getAttribute("aria-label")}: `),
+      text
+    ));
+  });
+  copy.style.cssText += `position: absolute; inset-inline-start: -99999px; width: ${Math.ceil(view.getBoundingClientRect().width) + 20}px`;
+  view.after(copy);
+  const [there, here] = [view, copy].map((root) => root.querySelector(".sl-grid"));
+  if (there && here) [here.scrollTop, here.scrollLeft] = [there.scrollTop, there.scrollLeft];
+  return copy;
+}
+function toSvg(view) {
+  const copy = still(view);
+  try {
+    const at = copy.getBoundingClientRect(), [width, height] = [at.width, at.height].map(Math.ceil);
+    const out = shape("svg", { xmlns: NS, width, height, viewBox: `0 0 ${width} ${height}` });
+    const probe = h("span", { style: "color: var(--sl-bg)" });
+    copy.append(probe);
+    out.append(shape("rect", { width: "100%", height: "100%", ...ink("fill", getComputedStyle(probe).color) }));
+    probe.remove();
+    walk({ at, clips: 0 }, copy, out);
+    return (
+      /** @type {SVGSVGElement} */
+      out
+    );
+  } finally {
+    copy.remove();
+  }
 }
 var svgBlob = (figure) => new Blob([new XMLSerializer().serializeToString(figure)], { type: "image/svg+xml" });
 async function toPng(figure, scale = 2) {
@@ -263,7 +346,7 @@ function save(blob, name) {
 function figureMenu({ view, say }, name, draw = () => toSvg(view)) {
   const menu = h(
     "details",
-    { class: "sl-figure" },
+    { class: "sl-figure sl-live" },
     h("summary", { class: "sl-button", title: "Take what is shown as a figure" }, "figure")
   );
   const item = (label, title, action) => button(label, title, () => {
@@ -472,6 +555,10 @@ function chip(label) {
   if (!label) node.append("(empty)");
   return node;
 }
+var called = (token, label) => [
+  ...token === void 0 ? [] : [token === null ? h("span", { class: "sl-muted" }, "never fires") : chip(token)],
+  ...label ? [" ", h("bdi", {}, label)] : []
+];
 function groups(text) {
   let start = 0;
   return text.text.map((piece, i) => {
@@ -505,9 +592,7 @@ function tokens(text, values, { low = 0, high, from = 0, to = Infinity }) {
 
 // steering_edits.js
 function who(latent, { label, token, max }) {
-  const node = h("span", { class: "sl-who" }, h("b", {}, String(latent)), " ");
-  if (token !== null) node.append(chip(token), " ");
-  node.append(label);
+  const node = h("span", { class: "sl-who" }, h("b", {}, String(latent)), " ", ...called(token ?? void 0, label));
   node.title = token === null ? "" : `fires most on this token; at most ${show(max)} in the index`;
   return node;
 }
@@ -543,12 +628,28 @@ function edits({ state, set, ask, say, signal }) {
       if (!Number.isFinite(value)) number.value = show(Number(slider.value));
       else {
         slider.value = String(value);
+        filled();
         strengthen(latent, value);
       }
     });
     const drop = button("×", `Take latent ${latent} away`, () => set({ edits: state.edits.filter((e) => e.latent !== latent) }));
     for (const control of [slider, number, drop]) control.disabled = state.read_only;
-    const marks = [show(low), scaled ? "× 2" : "0", show(reach)].map((text) => h("span", {}, text));
+    const none = scaled ? 1 : 0, share = (v) => clamp(100 * (v - low) / (reach - low), 0, 100);
+    const usual = scaled || !about.max ? null : share(about.max);
+    const filled = () => {
+      const [a, b] = [share(none), share(Number(slider.value))].sort((x, y) => x - y);
+      slider.style.setProperty("--a", `${a}%`);
+      slider.style.setProperty("--b", `${b}%`);
+    };
+    filled();
+    slider.addEventListener("input", filled);
+    const at = (place, text, more = {}) => h("span", { style: `left: ${place}%`, ...more }, text);
+    const marks = [
+      at(0, show(low)),
+      at(share(none), scaled ? "× 1" : "0"),
+      at(100, show(reach)),
+      ...usual === null ? [] : [at(usual, `max ${show(about.max)}`, { class: "sl-usual", title: "Its largest activation in the index" })]
+    ];
     return h(
       "div",
       { class: `sl-edit${unit ? "" : " sl-off"}`, "data-latent": latent },
@@ -577,7 +678,7 @@ function edits({ state, set, ask, say, signal }) {
 
 // steering_settings.js
 var POSITIONS = { all: "all tokens", prompt: "the prompt", generated: "generated tokens", last: "the newest token" };
-var field = (name, input) => h("label", { class: "sl-field" }, name, input);
+var field = (name, title, input) => h("label", { class: "sl-field", title }, name, input);
 function choice({ set }, key, names) {
   const options = names.map(([value, text]) => h("option", { value }, text));
   const node = h("select", { class: "sl-input", "aria-label": key }, ...options);
@@ -603,7 +704,16 @@ function settings(ui) {
     temperature: setting(ui, "temperature", "Temperature"),
     seed: setting(ui, "seed", "Seed")
   };
-  const names = { mode: "what", positions: "where", max_new_tokens: "tokens", temperature: "temperature", seed: "seed" };
+  const names = (
+    /** @type {Record<keyof typeof fields, [name: string, meaning: string]>} */
+    {
+      mode: ["what", "What is done to the latent: its activation is raised by the strength, set to it, multiplied by it, or taken away"],
+      positions: ["where", "At which tokens the latent is changed: those of the prompt, those that are written, all, or only the newest"],
+      max_new_tokens: ["tokens", "How many tokens are written"],
+      temperature: ["temperature", "How freely the next token is drawn: 0 always takes the likeliest, 1 draws as the model predicts"],
+      seed: ["seed", "The same seed draws the same random numbers, for both texts"]
+    }
+  );
   const keys = (
     /** @type {(keyof typeof names)[]} */
     Object.keys(names)
@@ -632,7 +742,7 @@ function settings(ui) {
     if (!focused(factors)) factors.value = state.factors.join(", ");
     if (!focused(prompt)) prompt.value = state.prompt;
   }
-  const bar = h("div", { class: "sl-bar" }, ...keys.map((key) => field(names[key], fields[key])));
+  const bar = h("div", { class: "sl-bar" }, ...keys.map((key) => field(...names[key], fields[key])));
   return { bar, prompt, factors, sendPrompt, sendFactors, draw };
 }
 
@@ -641,7 +751,7 @@ var MEANING = (
   /** @type {[string, string | null][]} */
   [
     ["latent", null],
-    ["strength", null],
+    ["strength", "its strength above times one of the factors"],
     ["activation", "of the latent, the mean over the new text as the unsteered model reads it"],
     ["perplexity", "of the new text, for the unsteered model"],
     ["repetition", "share of the new text's 3-grams that it had before"],
@@ -695,7 +805,8 @@ function sweepTable({ state }) {
   const head = tableRow("th", MEANING.map(([name]) => name), (i) => ({ class: kind(i), title: MEANING[i][1] }));
   function draw() {
     node.hidden = !state.swept.length;
-    node.replaceChildren(h("table", {}, h("thead", {}, head), h("tbody", {}, ...state.swept.map((r) => tableRow(
+    const said = MEANING.filter(([, text]) => text).map(([name, text]) => h("span", {}, h("b", {}, name), ` ${text}`));
+    node.replaceChildren(h("p", { class: "sl-small sl-muted sl-means" }, ...said), h("table", {}, h("thead", {}, head), h("tbody", {}, ...state.swept.map((r) => tableRow(
       "td",
       [
         String(r.latent),
@@ -723,7 +834,7 @@ function running({ state, ask, say }, of) {
     if (of.sendFactors()) ask("sweep");
   });
   const status = h("span", { class: "sl-muted", role: "status" });
-  const node = h("div", { class: "sl-bar" }, go, stop, h("span", { class: "sl-sep" }), sweep, field("× strength", of.factors), status);
+  const node = h("div", { class: "sl-bar" }, go, stop, h("span", { class: "sl-sep" }), sweep, field("× strength", "Numbers that the strength is multiplied by, one text each", of.factors), status);
   node.hidden = state.read_only;
   function draw() {
     go.disabled = sweep.disabled = state.running;

@@ -14,6 +14,7 @@ from saelab.identity import meet
 from saelab.index.storage.items import alone, check_items
 from saelab.interventions.sites import unseen
 from saelab.models import HookedModel
+from saelab.widgets.payload import top_tokens
 from saelab.widgets.tokens import TokenText
 
 if TYPE_CHECKING:
@@ -114,6 +115,18 @@ class CodesSource:
             for one in self.columns(latents)
         ]
 
+    def tokens(self, latents: Sequence[int]) -> list[str | None]:
+        """The token each is strongest on: in the index, else in these texts; None where it never fires."""
+        if self.index is not None:
+            return top_tokens(self.index, latents)
+        best: dict[int, tuple[float, str]] = {}
+        for text, values in zip(self.texts, self.columns(latents), strict=True):
+            for latent, column in zip(latents, values.T, strict=True):
+                at = int(column.argmax())
+                if column[at] > best.get(latent, (0.0, ""))[0]:
+                    best[latent] = (float(column[at]), text.labels[at])
+        return [best[i][1] if i in best else None for i in latents]
+
     def names(self, latents: Sequence[int]) -> list[str]:
         found = [self.index.label(i) for i in latents] if self.index is not None else []
         return found if any(found) else []
@@ -137,11 +150,15 @@ class CodesSource:
         def f1(latent: int) -> float:
             return 2 * len(inside[latent]) / (len(inside[latent]) + outside.get(latent, 0) + size)
 
-        ordered = sorted(inside, key=lambda i: (-f1(i), -max(inside[i]), i))
+        ordered = sorted(inside, key=lambda i: (-f1(i), -max(inside[i]), i))[:n]
+        names = self.names(ordered) or [""] * len(ordered)
         return [
-            {"latent": i, "inside": len(inside[i]), "outside": outside.get(i, 0), "max": max(inside[i])}
-            for i in ordered[:n]
-        ]
+            {
+                "latent": i, "inside": len(inside[i]), "outside": outside.get(i, 0), "max": max(inside[i]),
+                "token": token, "label": label,
+            }
+            for i, token, label in zip(ordered, self.tokens(ordered), names, strict=True)
+        ]  # fmt: skip
 
 
 def _shares(known: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -12,10 +12,10 @@ from saelab.errors import SaelabError, check_latent
 from saelab.interventions import Effects, effects
 from saelab.models import HookedModel
 from saelab.widgets.base import Widget
-from saelab.widgets.tokens import HEAT, MONO, TokenText, escape, frame
+from saelab.widgets.tokens import FULL, HEAT, MONO, TokenText, escape, frame
 
 MEASURES = ("loss_diff", "kl", "activation")
-COOL = (59, 130, 196)  # the same blue as --sl-cool
+COOL = (79, 146, 207)  # the same blue as --sl-cool
 
 
 class EffectMap(Widget):
@@ -201,7 +201,7 @@ def plain_lines(effects: Effects) -> list[str]:
         value = float(max(change[start:stop], key=abs, default=0.0))
         color = HEAT if value > 0 else COOL
         share = min(1.0, abs(value) / high)
-        style = f"background-color:rgba({color[0]},{color[1]},{color[2]},{share:.2f})"
+        style = f"background-color:rgba({color[0]},{color[1]},{color[2]},{FULL * share:.2f})"
         pieces.append(
             f'<span style="{style}" title="{value:+.4g}">{escape(piece)}</span>'
             if share > 0.02

@@ -30,6 +30,7 @@ class HeatmapState(TypedDict, total=False):
     """Traits that a heatmap may begin with."""
 
     latent: int
+    together: bool
     page: int
     vmin: float | None
     vmax: float | None
@@ -39,7 +40,7 @@ class HeatmapState(TypedDict, total=False):
 
 
 class ActivationHeatmap(Widget):
-    """Activations of latents on the tokens of texts, one latent drawn at a time.
+    """Activations of latents on the tokens of texts: one latent at a time, or all at once.
 
     Parameters
     ----------
@@ -60,6 +61,9 @@ class ActivationHeatmap(Widget):
     ----------
     latent
         The latent that is drawn.
+    together
+        Whether all latents are drawn at once: each token in the color of the latent that is there at the largest
+        share of its own maximum.
     selected_sequence, selected_token
         What was clicked, or None.
     selected_span
@@ -77,6 +81,7 @@ class ActivationHeatmap(Widget):
     latents = traitlets.List(traitlets.Int(), help="ids of the latents").tag(sync=True)
     names = traitlets.List(traitlets.Unicode(), help="what the latents are called").tag(sync=True)
     latent = traitlets.Int(allow_none=True, default_value=None, help="the latent drawn").tag(sync=True)
+    together = traitlets.Bool(False, help="all latents at once, each in a color of its own").tag(sync=True)
     page = traitlets.Int(0, help="page of texts drawn").tag(sync=True)
     vmin = traitlets.Float(None, allow_none=True, help="low end of the colours; None: 0").tag(sync=True)
     vmax = traitlets.Float(None, allow_none=True, help="high end; None: the latent's maximum").tag(sync=True)
@@ -85,6 +90,9 @@ class ActivationHeatmap(Widget):
     selected_token = traitlets.Int(None, allow_none=True).tag(sync=True)
     selected_span = traitlets.List(traitlets.Int(), allow_none=True, default_value=None).tag(sync=True)
     # set by Python alone
+    tokens = traitlets.List(traitlets.Unicode(allow_none=True), help="what each is strongest on").tag(
+        sync=True
+    )
     sequences = traitlets.List(traitlets.Dict()).tag(sync=True)
     values = traitlets.Bytes().tag(sync=True)
     percentiles = traitlets.Bytes().tag(sync=True)
@@ -185,7 +193,7 @@ class ActivationHeatmap(Widget):
     # ------------------------------------------------------------------------------------------ requests
 
     def methods(self) -> dict[str, Any]:
-        return {"page": self._go, "span": self._span, "add": self.add_latent}
+        return {"page": self._go, "span": self._span, "add": self.add_latent, "remove": self.remove_latent}
 
     def _span(self, sequence: int, start: int, stop: int) -> list[dict[str, Any]]:
         if self._source is None:
@@ -210,14 +218,36 @@ class ActivationHeatmap(Widget):
         self._add(latent)
         self.latent = latent
 
+    def remove_latent(self, latent: int) -> None:
+        """Take a latent away; one stays. Only for a heatmap that was made from a model and an SAE.
+
+        Examples
+        --------
+        >>> w = sl.heatmap(model, sae, texts[0], [latent, 5])
+        >>> w.remove_latent(latent)
+        >>> w.latents
+        [5]
+        """
+        if latent not in self.latents:
+            raise SaelabError(f"latent {latent} is not shown; shown are {', '.join(map(str, self.latents))}")
+        if self._source is None or len(self.latents) == 1:
+            raise SaelabError(
+                f"latent {latent} stays: it is the only one, or the heatmap was made from numbers alone"
+            )
+        left = [i for i in self.latents if i != latent]
+        self._choose(left, left[0] if self.latent == latent else self.latent)
+
     def _add(self, latent: int) -> None:
-        if latent in self.latents:
-            return
-        latents = [*self.latents, latent]
+        if latent not in self.latents:
+            self._choose([*self.latents, latent], self.latent)
+
+    def _choose(self, latents: list[int], latent: int | None) -> None:
+        """Show these latents, and draw one of them."""
         self._values = self._source.columns(latents)
         self._percentiles = self._source.percentiles(latents)
         with self.hold_sync():
             self.latents, self.names = latents, self._source.names(latents)
+            self.tokens, self.latent = self._source.tokens(latents), latent
             self._refresh()
 
     # -------------------------------------------------------------------------------------------- export
@@ -322,7 +352,7 @@ def heatmap(
         source.texts, source.columns(wanted), wanted, percentiles=source.percentiles(wanted),
         names=source.names(wanted), **state,
     )  # fmt: skip
-    shown._held, shown.can_ask = source, True
+    shown._held, shown.can_ask, shown.tokens = source, True, source.tokens(wanted)
     shown._say(source.mismatch)
     return shown
 

@@ -10,7 +10,7 @@ import numpy as np
 from saelab.widgets.codes_source import CodesSource
 from saelab.widgets.latest import LatestOnlyWorker
 from saelab.widgets.page import plain
-from saelab.widgets.payload import short
+from saelab.widgets.payload import exact_list, top_tokens
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,7 +57,7 @@ class Prompt:
         for position, latent, value in zip(
             lines["position"], lines["latent"], lines["activation"], strict=True
         ):
-            strongest[position].append([int(latent), short(float(value))])
+            strongest[position].append([int(latent), *exact_list(np.array([value], np.float32))])
         named = {str(i): index.label(int(i)) for i in lines["latent"].unique()}
         return plain(
             {
@@ -66,6 +66,7 @@ class Prompt:
                 "notice": source.notice,
                 "strongest": strongest,
                 "labels": {i: name for i, name in named.items() if name},
+                "tokens": dict(zip(named, top_tokens(index, [int(i) for i in named]), strict=True)),
             }
         )
 
@@ -75,7 +76,7 @@ class Prompt:
         if last is None or last[0] != found["prompt"]:
             return found
         values = last[1].columns([latent])[0][:, 0]  # (T)
-        return {**found, "latent": latent, "values": [short(v) for v in np.asarray(values, float).tolist()]}
+        return {**found, "latent": latent, "values": exact_list(values)}
 
     def to_frame(self, index: Any, text: str) -> pd.DataFrame:
         """Every latent that fires on ``text``: position, id, token, latent, activation, strongest first."""

@@ -17,9 +17,10 @@ from saelab.index import LatentIndex
 from saelab.interventions import MODES, POSITIONS, Comparison, compare, sweep
 from saelab.models import HookedModel
 from saelab.widgets.base import Widget
+from saelab.widgets.effect_map import COOL
 from saelab.widgets.page import plain
 from saelab.widgets.payload import top_tokens
-from saelab.widgets.tokens import MONO, TokenText, escape, frame
+from saelab.widgets.tokens import HEAT, MONO, TokenText, escape, frame
 
 _INTERVAL = 0.12  # seconds between updates of the view: a notebook server drops messages that come faster
 
@@ -317,13 +318,19 @@ class SteeringPanel(Widget):
         return f"Steering with {latents}" if latents else "Steering"
 
     def fallback(self) -> str:
-        head = f"<b>{escape(self.title())}</b> ({escape(self.mode)})"
+        done = self.said or {
+            name: getattr(self, name) for name in ("mode", "positions", "temperature", "seed")
+        }
+        how = ", ".join(
+            f"{name} {done[name]}" for name in ("mode", "positions", "temperature", "seed") if name in done
+        )
+        head = f"<b>{escape(self.title())}</b> ({escape(how)})"
         if self.baseline is None or self.steered is None:
             return frame(head, "Nothing was written yet.")
         prompt = f'<span style="opacity:.6">{escape(self.said.get("prompt", self.prompt))}</span>'
         texts = [
-            f'<i>{name}</i> <bdi style="display:block;{MONO}">{prompt}{_marked(text)}</bdi>'
-            for name, text in (("as it is", self.baseline), ("steered", self.steered))
+            f'<i>{name}</i> <bdi style="display:block;{MONO}">{prompt}{_marked(text, color)}</bdi>'
+            for name, text, color in (("as it is", self.baseline, COOL), ("steered", self.steered, HEAT))
         ]
         return frame(head, *texts)
 
@@ -333,12 +340,12 @@ def _written(model: HookedModel, ids: Sequence[int], differs: Sequence[bool]) ->
     return {**text, "differs": [i for i, d in enumerate(differs) if d]}
 
 
-def _marked(text: Mapping[str, Any]) -> str:
+def _marked(text: Mapping[str, Any], color: tuple[int, int, int]) -> str:
     differs, sizes = set(text["differs"]), text.get("size") or [1] * len(text["text"])
     out, start = [], 0
     for piece, size in zip(text["text"], sizes, strict=True):
         other = any(i in differs for i in range(start, start + size))
-        style = ' style="background-color:rgba(245,147,33,.35)"' if other else ""
+        style = f' style="background-color:rgba{(*color, 0.4)}"' if other else ""
         out.append(f"<span{style}>{escape(piece)}</span>")
         start += size
     return "".join(out)

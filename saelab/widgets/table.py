@@ -96,7 +96,7 @@ class LatentTable(AllLatents, Widget):
             self._search()
         except SaelabError as error:  # an exception in an observer is shown by nobody
             self.show_error(error)
-            self.found = {"query": self.query, "mode": self.mode, "rows": [], "matches": 0}
+            self.found = {"query": self.query, "mode": self.mode, "rows": [], "failed": str(error)}
 
     def _search(self) -> None:
         query, mode = self.query, self.mode

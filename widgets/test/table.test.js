@@ -35,7 +35,7 @@ test("columns come as bytes, rows in the order of a column, what never fires is 
   const { el, model } = await table();
   assert.deepEqual(model.sent.map((m) => m.method), ["columns"]);
   assert.deepEqual(latents(el), [2, 1, 3]);
-  assert.deepEqual([...shown(el)[0].children].map((c) => c.textContent), ["2", "3 %", "2.50", "4.00", "<b>", ""]);
+  assert.deepEqual([...shown(el)[0].children].map((c) => c.textContent), ["2", "3.00 %", "2.50", "4.00", "<b>", ""]);
   assert.equal(shown(el)[2].querySelector(".sl-c-label").textContent, "<i>foxes</i>");
   assert.equal(el.querySelector(".sl-tall b, .sl-tall i, .sl-tall img"), null);
   assert.match(el.textContent, /3 of 4 latents/);
@@ -145,7 +145,7 @@ test("a search goes to Python, and its rows come with their scores", async () =>
   assert.match(el.textContent, /2 of 4 latents · the text occurs 7 times/);
   model.set("found", { query: "zebra", mode: "text", matches: 0, rows: [] });
   await settle();
-  assert.match(el.textContent, /0 of 4 latents · the text occurs 0 times · none fires on it/);
+  assert.match(el.textContent, /The text does not occur in the index\.0 of 4 latents · the text occurs 0 times/);
 });
 
 test("a label is written in its cell", async () => {
