@@ -29,7 +29,7 @@ export function chip(label) {
 
 /** What stands beside a latent's number: its strongest token and its label. @param {string | null | undefined} token null: it never fires @param {string} [label] */
 export const called = (token, label) => [
-  ...(token === undefined ? [] : [token === null ? h("span", { class: "sl-muted" }, "never fires") : chip(token)]),
+  ...(token === undefined || token === "" ? [] : [token === null ? h("span", { class: "sl-muted" }, "never fires") : chip(token)]),
   ...(label ? [" ", h("bdi", {}, label)] : [])];
 
 /** @param {TokenText} text @returns {{ start: number, stop: number, text: string }[]} */

@@ -610,7 +610,7 @@ function chip(label) {
   return node;
 }
 var called = (token, label) => [
-  ...token === void 0 ? [] : [token === null ? h("span", { class: "sl-muted" }, "never fires") : chip(token)],
+  ...token === void 0 || token === "" ? [] : [token === null ? h("span", { class: "sl-muted" }, "never fires") : chip(token)],
   ...label ? [" ", h("bdi", {}, label)] : []
 ];
 function groups(text) {

@@ -116,7 +116,7 @@ class CodesSource:
         ]
 
     def tokens(self, latents: Sequence[int]) -> list[str | None]:
-        """The token each is strongest on: in the index, else in these texts; None where it never fires."""
+        """The token each is strongest on: in the index (None: it never fires), else in these texts (empty: not in these)."""
         if self.index is not None:
             return top_tokens(self.index, latents)
         best: dict[int, tuple[float, str]] = {}
@@ -125,7 +125,7 @@ class CodesSource:
                 at = int(column.argmax())
                 if column[at] > best.get(latent, (0.0, ""))[0]:
                     best[latent] = (float(column[at]), text.labels[at])
-        return [best[i][1] if i in best else None for i in latents]
+        return [best[i][1] if i in best else "" for i in latents]
 
     def names(self, latents: Sequence[int]) -> list[str]:
         found = [self.index.label(i) for i in latents] if self.index is not None else []
