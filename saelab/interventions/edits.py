@@ -202,7 +202,10 @@ def _positions(value: Any) -> str | tuple[int, ...]:
 
 @dataclass(frozen=True)
 class Intervention:
-    """Edits of one SAE's latents, applied in order; all read the activation from before any of them.
+    """Edits of one SAE's latents, applied in order.
+
+    Of one latent each edit starts from what those before it made: add 2, then scale by 3 takes 1 to 9. What ``when``
+    reads, and what a projection finds, is from before all of them.
 
     Examples
     --------

@@ -21,6 +21,7 @@ from saelab.sae.ops import Entries
 if TYPE_CHECKING:
     from saelab.sae.sae import SAE
 
+_WARM = 0.05
 FORMS = ("norm", "unit")
 
 
@@ -31,12 +32,18 @@ class Penalty(objective.Options):
     sparsity: ClassVar[tuple[str, ...]] = ("l1", "target_l0")
     l1: float | None = None  # coefficient; None: tuned
     target_l0: float | None = None
-    warm: float = 0.05  # share of the run over which the coefficient rises from 0
+    warm: float = (
+        _WARM  # share of the run over which l1 rises from 0; a tuned coefficient is tuned from the start
+    )
 
     def __post_init__(self) -> None:
         self.check_sparsity()
         if not 0 <= self.warm < 1:
             raise SaelabError(f"warm is a share of the run in [0, 1), got {self.warm}")
+        if self.l1 is None and self.warm not in (0.0, _WARM):
+            raise SaelabError(
+                f"warm={self.warm} does nothing with target_l0, whose coefficient is tuned from the start: give l1"
+            )
 
     def sparsity_coef(self, tuned: float, progress: float) -> float:
         return tuned if self.l1 is None else self.l1 * ramp(progress, self.warm)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from kinds import D_SAE, KINDS, OPTIONS, make, rows
 
+from saelab.errors import SaelabError
 from saelab.sae import ops
 from saelab.sae.archs import ARCHS
 from saelab.sae.batchtopk import _floor, largest
@@ -216,3 +217,20 @@ def test_gradient_of_nothing_active_is_zero():
     assert parts.active.numel() == 0
     assert (task.p.enc.grad == 0).all()
     assert task.p.b_dec.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("arch", ["relu", "gated"])
+def test_D27_warm_without_the_coefficient_that_it_warms_is_refused(arch):
+    with pytest.raises(SaelabError, match="warm=0.3 does nothing with target_l0"):
+        ARCHS[arch].options(target_l0=5.0, warm=0.3)
+    assert ARCHS[arch].options(l1=1.0, warm=0.5).sparsity_coef(9.0, 0.25) == 0.5
+    assert ARCHS[arch].options(target_l0=5.0).sparsity_coef(9.0, 0.0) == 9.0
+
+
+def test_D27_warm_of_jumprelu_acts_with_either_coefficient():
+    for given in ({"target_l0": 3.0}, {"l0": 2.0}):
+        full, half = (
+            ARCHS["jumprelu"].loss(make_task("jumprelu", given | {"warm": warm})[1]).penalty
+            for warm in (0.0, 2 * PROGRESS)
+        )
+        assert float(half) == pytest.approx(float(full) / 2)
