@@ -18,7 +18,8 @@ from saelab.models import HookedModel
 from saelab.models.tokens import is_empty
 
 _PLACES = 1000  # of rows that were left out, listed at most
-_SPREAD = 32  # texts that a sample is taken from, at least
+_TEXTS, _LONGEST = 256, 200_000  # texts that a sample is taken from, and characters of each
+_ROWS = 32  # of them, at least
 
 Part = tuple[list[Tensor], Tensor]  # per hook point (n, d); document and position of each row (n, 2) int32
 
@@ -49,7 +50,9 @@ class OutlierFilter:
         """Take the median from a sample; the rows of it that can be used."""
         norms = [a.norm(dim=-1) for a in acts]  # each (n,)
         good = torch.stack([n.isfinite() for n in norms]).all(0)  # (n,)
-        if good.any():
+        if not good.any():
+            return []
+        if not self.typical:
             self.typical = [float(n[good].median()) for n in norms]
         return [a[good & self._calm(norms)] for a in acts]
 
@@ -234,14 +237,14 @@ class Harvester:
         texts: Any = getattr(self.texts, "iloc", self.texts)  # places, not labels, of a pandas column
         if isinstance(texts, Iterator) or not hasattr(texts, "__getitem__") or not len(texts):
             return []
-        context = self.context or models.context_length(self.model)
-        wanted = min(len(texts), max(_SPREAD, n // context))
-        each = -(-n // (wanted * context))  # rows of a text
-        parts = []
-        for number in _evenly(len(texts), wanted):
-            text = iter([texts[number]])
-            rows = list(models.stream_rows(self.model, text, context=self.context, bos=self.bos))
-            parts += [rows[i] for i in _evenly(len(rows), each)]
+        rows: list[tuple[int, int, list[int]]] = []
+        for number in _evenly(len(texts), _TEXTS):
+            text = texts[number]
+            text = iter([text[:_LONGEST] if isinstance(text, str) else text])
+            rows += models.stream_rows(self.model, text, context=self.context, bos=self.bos)
+        # rows of all these texts, evenly: a long text counts for more than a short one, as it does in training
+        size = sum(len(ids) for *_, ids in rows) / max(len(rows), 1)
+        parts = [rows[i] for i in _evenly(len(rows), max(_ROWS, int(n / max(size, 1.0)) + 1))]
         found: list[list[Tensor]] = [[] for _ in self.hooks]
         for batch in models.rows_from(parts, self.bos).batches(self.harvest_tokens):
             for kept, acts in zip(found, self._acts(batch)[0], strict=True):
@@ -253,11 +256,7 @@ class Harvester:
         """Per hook point (n, d) in float32, and which positions (B, T) of the batch they are."""
         found = models.run_to_hooks(self.model, batch.ids, self.hooks, batch.mask, finite=False)
         keep = models.valid_mask(self.model, batch.ids, batch.mask)  # (B, T)
-        acts = [found[h].cpu() for h in self.hooks]
-        if self.harvested == 0 and keep.any() and all(not a[keep].isfinite().all(-1).any() for a in acts):
-            for hook, a in zip(self.hooks, acts, strict=True):  # a model that only gives NaN has no rows
-                models.check_finite(self.model, f"hook point {hook!r}", a, batch.ids, keep)
-        return [a[keep].float() for a in acts], keep
+        return [found[h].cpu()[keep].float() for h in self.hooks], keep
 
     @torch.no_grad()
     def next(self) -> list[Part]:
@@ -280,6 +279,9 @@ class Harvester:
             self.harvested += len(place)
             if len(place):  # an empty part would count as something still to serve
                 parts.append((acts, place))
+        if not self.harvested and self.outliers.not_finite:
+            # a model that gives only NaN, which is named here
+            models.run_to_hooks(self.model, batch.ids, self.hooks, batch.mask)
         if self.limit is not None and self.harvested >= self.limit:
             self.done = True
         return parts

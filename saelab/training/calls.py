@@ -195,7 +195,9 @@ def train(
     Returns
     -------
     SAE
-        With ``sae.history`` (curves, one line per log) and ``sae.record``. Interrupting the cell returns
+        With ``sae.history`` (curves, one line per log) and ``sae.record``. With ``ema``, and for BatchTopK and
+        Matryoshka, the curves are of the weights in training and of the k largest of a batch; explained variance and
+        L0 of the last line are of the SAE that is returned. Interrupting the cell returns
         the SAE as it is by then.
 
     Raises

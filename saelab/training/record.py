@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import platform
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib import metadata
 from typing import TYPE_CHECKING
 
 import pandas as pd
+import torch
+from torch import Tensor
 
 from saelab import __version__
+from saelab.sae import SAE
 from saelab.training import finetune
 
 if TYPE_CHECKING:
     from saelab.training.run import Run
     from saelab.training.spec import SAESpec
     from saelab.training.trainer import Trainer
+
+
+_MEASURED = 1 << 13  # rows that the SAE as it is given back is measured on
 
 
 def keep(run: Run, trainer: Trainer, spec: SAESpec, ended: bool) -> None:
@@ -25,7 +31,7 @@ def keep(run: Run, trainer: Trainer, spec: SAESpec, ended: bool) -> None:
     data = {"sample_sha256": run.sample_digest, "epochs": source.epoch + 1, "sha256": source.digest}
     if whole := getattr(source, "pass_digest", ""):
         data["pass_sha256"] = whole
-    trainer.sae.history = pd.DataFrame(trainer.curves)
+    trainer.sae.history = _history(run, trainer, spec)
     trainer.sae.record = {
         "recipe": asdict(trainer.config) | decided,
         "options": asdict(trainer.options),
@@ -41,6 +47,43 @@ def keep(run: Run, trainer: Trainer, spec: SAESpec, ended: bool) -> None:
         **({} if spec.init is None else {"init": finetune.origin(spec.init)}),
         "notes": [*run.notes, *_notes(run, trainer), *trainer.hints()],
     }
+
+
+def _history(run: Run, trainer: Trainer, spec: SAESpec) -> pd.DataFrame:
+    """The curves; the last line is of the SAE as it is given back, where training saw other weights or activations."""
+    history = pd.DataFrame(trainer.curves)
+    if (trainer.config.ema or trainer.sae.arch.trained_as) and run.last and len(history):
+        # rows that a run has which was broken off and resumed, too: those of all text, else what the buffer still holds
+        rows = run.buffer.source.sample(_MEASURED) or [
+            torch.cat([a, b]) for a, b in zip(run.last, run.buffer.peek(_MEASURED), strict=True)
+        ]
+        x, target = run.of(spec, rows)
+        for name, value in _measured(trainer.sae, torch.cat(x, -1), target).items():
+            history[name] = history[name].astype(float)
+            history.loc[history.index[-1], name] = value
+    return history
+
+
+@torch.no_grad()
+def _measured(sae: SAE, x: Tensor, target: Tensor | None) -> dict[str, float]:
+    """The numbers of a line of the curves that depend on weights and activation, on rows ``x`` (n, d_in)."""
+    error, active, wanted = 0.0, 0, []
+    for i in range(0, len(x), 1024):
+        part = x[i : i + 1024].to(sae.W_dec.device)
+        y = (
+            sae.normalize(part)[0]
+            if target is None
+            else sae.normalize_target(target[i : i + 1024].to(part.device))
+        )
+        codes = replace(
+            sae.encode_sparse(part), stats=None
+        )  # so that it is decoded to what training compares with
+        error += float((y - sae.decode(codes)).double().square().sum())
+        active += int((codes.values > 0).sum())
+        wanted.append(y.cpu().double())
+    whole = torch.cat(wanted)  # (n, d_out)
+    fvu = error / max(float((whole - whole.mean(0)).square().sum()), 1e-300)
+    return {"fvu": fvu, "explained_variance": 1 - fvu, "l0": active / len(x)}
 
 
 def _notes(run: Run, trainer: Trainer) -> list[str]:

@@ -176,7 +176,7 @@ class Run:
     def step(self, batch: list[Tensor]) -> None:
         """One update of each SAE from a batch of the buffer: (B, d) per hook point of the run."""
         for trainer, spec in zip(self.trainers, self.specs, strict=True):
-            x, target = self._of(spec, batch)
+            x, target = self.of(spec, batch)
             trainer.step(x[0] if len(x) == 1 else torch.cat(x, -1), target)
 
     def stop(self) -> None:
@@ -234,7 +234,7 @@ class Run:
         sample = np.ascontiguousarray(first[0][:256].numpy())
         self.sample_digest = hashlib.sha256(sample.tobytes()).hexdigest()[:16]
         for spec in self.specs:
-            x, target = self._of(spec, first)
+            x, target = self.of(spec, first)
             config = spec.sae_config(self.origin, x if target is None else [*x, target])
             sample = torch.cat(x, -1)
             if spec.init is None:
@@ -249,7 +249,7 @@ class Run:
                 )
             self._add(sae, variance)
 
-    def _of(self, spec: SAESpec, acts: list[Tensor]) -> tuple[list[Tensor], Tensor | None]:
+    def of(self, spec: SAESpec, acts: list[Tensor]) -> tuple[list[Tensor], Tensor | None]:
         """What an SAE reads of the run's hook points, and what it writes where that is another one."""
         target = None if spec.target is None else acts[self.hooks.index(spec.target)]
         return [acts[self.hooks.index(h)] for h in spec.hook], target
@@ -296,6 +296,7 @@ class Run:
                     batch = next(self.buffer, None)
                     if exhausted := batch is None:
                         break
+                    self.last = batch
                     batch = [b[: self.budget - self.tokens] for b in batch]
                     self.step(batch)
                     bar.update(len(batch[0]))
