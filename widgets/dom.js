@@ -81,6 +81,9 @@ export function show(value, digits = 3) {
   return String(Number(value.toPrecision(digits)));
 }
 
+/** So many of something. @param {number} n @param {string} one @param {string} [several] */
+export const many = (n, one, several = `${one}s`) => `${count(n)} ${n === 1 ? one : several}`;
+
 /** A number with its sign written out. @param {number | null | undefined} value */
 export const signed = (value) => (value && value > 0 ? `+${show(value)}` : show(value));
 

@@ -4,7 +4,7 @@ import { button, grow, h, throttle } from "./dom.js";
 import { figureMenu, save } from "./figure.js";
 import { widget } from "./mount.js";
 import { canvas } from "./n2g_graph.js";
-import { details, history, scores } from "./n2g_panels.js";
+import { details, history, legend, scores } from "./n2g_panels.js";
 import { examples } from "./n2g_rows.js";
 import { tools } from "./n2g_tools.js";
 
@@ -32,6 +32,10 @@ function toolbar({ state, ask }, picture) {
  * @returns {(() => void) | undefined}
  */
 function keyOf({ state, set, ask }, event, drawing, editing) {
+  const within = (/** @type {string} */ places) => /** @type {Element} */ (event.target).closest(places) !== null;
+  if (event.key === "Escape" && editing.isOpen()) return editing.leave;
+  // Enter makes the edit that is shown, also from the button or the form that it was begun with
+  if (event.key === "Enter" && editing.waiting() && within(".sl-tools, .sl-todo, .sl-compose")) return editing.commit;
   if (typing(event)) return undefined;
   const command = event.ctrlKey || event.metaKey, key = event.key.toLowerCase();
   if (command && !state.read_only && key === "z" && !event.altKey) return () => ask(event.shiftKey ? "redo" : "undo");
@@ -43,7 +47,7 @@ function keyOf({ state, set, ask }, event, drawing, editing) {
   }
   if (event.key.startsWith("Arrow")) return () => drawing.walk(event.key);
   const closer = () => drawing.zoom(1.25);
-  const look = /** @type {Record<string, () => void>} */ ({ "+": closer, "=": closer, "-": () => drawing.zoom(0.8), 0: drawing.fit })[event.key];
+  const look = /** @type {Record<string, () => void>} */ ({ "+": closer, "=": closer, "-": () => drawing.zoom(0.8), 0: drawing.whole })[event.key];
   return look ?? (state.read_only ? undefined : editing.forKey(event.key));
 }
 
@@ -71,7 +75,7 @@ function build(ui) {
   // a click must answer at once; drawing anew is only needed where the node is folded away
   on(["selected"], drawing.mark);
   view.append(h("div", { class: "sl-bar" }, title, grow(), bar.node), h("div", { class: "sl-columns" },
-    h("div", { class: "sl-main" }, drawing.box, ...(fixed ? [] : [editing.strip, rows.box])),
+    h("div", { class: "sl-main" }, drawing.box, legend(), ...(fixed ? [] : [editing.strip, rows.box])),
     h("aside", {}, score.node, about.node, ...(fixed ? [] : [editing.box]), steps.node)));
   rows.box.hidden = true;
   draw();

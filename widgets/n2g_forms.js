@@ -1,6 +1,6 @@
 /** Forms for edits of a node that need more than its place: tokens, a gap, a value; and what the model says. */
 import { check, numberField } from "./controls.js";
-import { button, count, h, note, show } from "./dom.js";
+import { button, h, many, note, show } from "./dom.js";
 import { chip } from "./text.js";
 
 /**
@@ -21,7 +21,7 @@ function tokenList({ ask }, name, chosen, node) {
     }, { class: "sl-check sl-choice" });
     tick.input.checked = ids.has(s.token);
     tick.node.append(chip(s.text));
-    if (s.tp !== undefined) tick.node.append(h("span", { class: "sl-muted sl-small" }, `${count(s.tp)} hits, ${count(s.fp ?? 0)} false alarms`));
+    if (s.tp !== undefined) tick.node.append(h("span", { class: "sl-muted sl-small" }, `${many(s.tp, "hit")}, ${many(s.fp ?? 0, "false alarm")}`));
     return tick.node;
   };
   const none = () => h("span", { class: "sl-muted sl-small" }, "none found in the train documents; search for one");

@@ -3,22 +3,33 @@ import { button, clamp, closest, h, svg } from "./dom.js";
 import { edge, nodeBox, pictureOf } from "./n2g_nodes.js";
 import { BESIDE, fold, layout } from "./tree.js";
 
-/** What is seen of the drawing: its place and size on the stage. @param {SVGSVGElement} graph @param {SVGGElement} content */
-function camera(graph, content) {
+const LEAST = 0.5; // the smallest scale at which a graph is shown at first: its text can still be read
+const SIDES = /** @type {[Side, string][]} */ ([["left", "◂ more"], ["right", "more ▸"], ["top", "▴ more"], ["bottom", "▾ more"]]);
+/** @typedef {"left" | "right" | "top" | "bottom"} Side */
+
+/**
+ * What is seen of the drawing: its place and size on the stage.
+ * @param {SVGSVGElement} graph @param {SVGGElement} content @param {(beyond: Record<Side, boolean>) => void} moved where there is more
+ */
+function camera(graph, content, moved) {
   let at = { x: 0, y: 0, k: 1 };
+  let whole = { width: 0, height: 0 };
   const stage = () => ({ width: graph.clientWidth || 640, height: graph.clientHeight || 420 });
   /** @param {Partial<typeof at>} next */
   function move(next) {
     at = { ...at, ...next };
     content.setAttribute("transform", `translate(${at.x.toFixed(1)} ${at.y.toFixed(1)}) scale(${at.k.toFixed(4)})`);
+    const { width, height } = stage();
+    moved({ left: at.x < -2, right: at.x + whole.width * at.k > width + 2, top: at.y < -2, bottom: at.y + whole.height * at.k > height + 2 });
   }
   return {
     stage, by: (/** @type {number} */ dx, /** @type {number} */ dy) => move({ x: at.x + dx, y: at.y + dy }),
-    /** Show the whole graph; a large one at a size that can be read, its right end first. @param {{ width: number, height: number }} plan */
-    fit(plan) {
+    /** Show the whole graph. @param {{ width: number, height: number }} plan @param {number} least the smallest scale; what then has no room is at the left */
+    fit(plan, least) {
+      whole = plan;
       const { width, height } = stage();
       const room = { w: width - 36, h: height - 76 };
-      const k = clamp(Math.min(room.w / Math.max(plan.width, 1), room.h / Math.max(plan.height, 1)), 0.75, 1.15);
+      const k = clamp(Math.min(room.w / Math.max(plan.width, 1), room.h / Math.max(plan.height, 1)), least, 1.15);
       const x = plan.width * k > room.w ? width - 18 - plan.width * k : (width - plan.width * k) / 2;
       move({ k, x, y: plan.height * k > room.h ? 36 : (height - plan.height * k) / 2 + 8 });
     },
@@ -126,8 +137,11 @@ export function canvas(ui) {
     class: "sl-graph", tabindex: "0", role: "tree", "aria-label": "Pattern graph. Arrow keys move between nodes, Enter folds and unfolds.",
   }, content);
   const empty = h("div", { class: "sl-empty", hidden: true });
-  const look = camera(graph, content), folds = folding(state);
-  const fit = () => look.fit(folds.plan());
+  const folds = folding(state);
+  const beyond = SIDES.map(([, text]) => button(text, "There is more: show the whole graph (0)", () => fit(0.15)));
+  beyond.forEach((node, i) => { node.classList.add("sl-beyond", `sl-beyond-${SIDES[i][0]}`); node.hidden = true; });
+  const look = camera(graph, content, (more) => beyond.forEach((node, i) => { node.hidden = !more[SIDES[i][0]] || !state.nodes.length; }));
+  const fit = (least = LEAST) => look.fit(folds.plan(), least);
   let shape = ""; // size of the graph that the present zoom was made for
 
   /** @param {string} reason why there are no nodes */
@@ -135,7 +149,7 @@ export function canvas(ui) {
     folds.arrange();
     const { placed, width, height } = folds.plan(), nodes = state.nodes;
     const most = nodes.reduce((a, n) => Math.max(a, n.end?.value ?? 0), 1e-9);
-    const wide = clamp((look.stage().width - 36) / Math.max(width, 1), 0.75, 1.15);
+    const wide = clamp((look.stage().width - 36) / Math.max(width, 1), LEAST, 1.15);
     graph.style.height = `${clamp(Math.round(height * wide) + 90, 150, 480)}px`;
     content.replaceChildren(...placed.flatMap((p) => edge(p, folds.place(p.node.parent))), ...placed.map((p) => nodeBox(p, most, folds.folded(p.node.id))));
     empty.hidden = nodes.length > 0;
@@ -180,10 +194,10 @@ export function canvas(ui) {
   });
   watch.observe(graph);
   atEnd(() => watch.disconnect());
-  const box = h("div", { class: "sl-stage" }, graph, empty,
+  const box = h("div", { class: "sl-stage" }, graph, empty, ...beyond,
     h("span", { class: "sl-hint sl-left" }, "← earlier context"), h("span", { class: "sl-hint sl-right" }, "token the latent fires on"),
-    h("div", { class: "sl-zoom" }, button("−", "Smaller (-)", () => look.zoom(0.8)), button("fit", "Show the whole graph (0)", fit),
+    h("div", { class: "sl-zoom" }, button("−", "Smaller (-)", () => look.zoom(0.8)), button("fit", "Show the whole graph (0)", () => fit(0.15)),
       button("+", "Larger (+)", () => look.zoom(1.25))));
-  return { box, draw, mark, fit, zoom: look.zoom, walk, toggle, picture: () => pictureOf(graph, content, folds.plan(),
-    `${state.latent === null ? "Pattern graph" : `Latent ${state.latent}`}: values are activations; red, the token it fires on`) };
+  return { box, draw, mark, fit, whole: () => fit(0.15), zoom: look.zoom, walk, toggle, picture: () => pictureOf(graph, content, folds.plan(),
+    `${state.latent === null ? "Pattern graph" : `Latent ${state.latent}`}: values are activations; thick, the token it fires on; red, any token but these`) };
 }

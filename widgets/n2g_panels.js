@@ -1,6 +1,6 @@
 /** Beside a pattern graph: its scores, the selected node, the edits. */
 import { tableRow } from "./controls.js";
-import { button, count, h, link, note, show, signed } from "./dom.js";
+import { button, count, h, link, many, note, show, signed } from "./dom.js";
 import { facts } from "./tip.js";
 
 const WHAT = { tok: "one of these tokens", not: "any token but these", any: "any token", gap: "a gap", start: "the start of the text", more: "" };
@@ -56,7 +56,7 @@ export function scores({ state, ask }) {
       ...intervals(now), ...(was && done ? [gains(was, now)] : []),
       ...Object.entries(state.baselines).map(([name, score]) => scoreRow(name, score)), ...last));
     const within = now.tokens ? ` in ${count(now.tokens)} tokens of ${now.on}` : "";
-    node.append(note(`${count(now.tp)} hits, ${count(now.fp)} false alarms, ${count(now.fn)} misses${within}`));
+    node.append(note(`${many(now.tp, "hit")}, ${many(now.fp, "false alarm")}, ${many(now.fn, "miss", "misses")}${within}`));
     if (!state.read_only) node.append(test);
   }
   return { node, draw };
@@ -75,7 +75,7 @@ export function details({ state, ask }, editing) {
     /** @type {[string, number | null][]} */
     const known = [];
     if (here.end) known.push(["predicted activation", here.end.value]);
-    if (here.imp !== null) known.push(["importance", here.imp]);
+    if (here.imp !== null) known.push(["matters (0 to 1)", here.imp]);
     const list = h("dl", { class: "sl-facts-list" });
     const fill = (/** @type {[string, number | null][]} */ rows) => list.append(...facts(rows.map(([a, b]) => [a, show(b)])).childNodes);
     fill(known);
@@ -83,6 +83,18 @@ export function details({ state, ask }, editing) {
     if (!state.read_only && state.score) ask("facts", { node: here.id }, (found) => { if (node.contains(list)) fill(found); });
   }
   return { node, draw };
+}
+
+/** What colours, lines and numbers of the drawing mean. */
+export function legend() {
+  /** @param {string} sign @param {string} means @param {string} [says] */
+  const key = (sign, means, says = "") => h("span", {}, h("i", { class: `sl-sign sl-sign-${sign}` }, says), means);
+  return h("details", { class: "sl-key sl-small" }, h("summary", {}, "what the drawing means"), h("div", {},
+    key("value", "a pattern ends here: the activation that it predicts", "2.5"),
+    key("shade", "the more orange, the more is predicted; before an end: the more the token matters to the model"),
+    key("first", "thick: the token on which the latent fires, and where a pattern ends"),
+    key("not", "red: any token but these"), key("any", "dashed: any token, a gap, or the start of the text"),
+    key("more", "dotted: more nodes, folded away; a click opens them"), key("lock", "locked against edits", "🔒")));
 }
 
 /** The edits, with notes; a click goes to one. @param {Ui<N2G>} ui */

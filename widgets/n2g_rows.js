@@ -56,7 +56,7 @@ export function examples({ state, set, request, ask }, stage) {
   const list = h("div", { class: "sl-rows", role: "list" });
   const said = h("span", { class: "sl-muted sl-small" });
   const kinds = tabs("Examples", KINDS, (key) => { kind = key; seed = 0; load(); });
-  const other = button("others", "Other examples", () => { seed += 1; load(); });
+  const other = button("other examples", "Draw other examples", () => { seed += 1; load(); });
   const box = h("section", { class: "sl-examples" }, h("div", { class: "sl-bar" }, kinds.node, said, grow(), other), list);
 
   /** Fetch the rows of the present tab. */
@@ -94,7 +94,7 @@ export function examples({ state, set, request, ask }, stage) {
   /** What can be made of a row. @param {Sample} row @param {HTMLElement} below */
   function todo(row, below) {
     if (kind === "hit") return [];
-    if (kind === "miss") return [button("path …", "Add a path from this miss", () => compose(row, below, null))];
+    if (kind === "miss") return [button("add pattern …", "Add a path from this miss", () => compose(row, below, null))];
     const b = row.before;
     const exclude = b && b.id !== undefined
       ? [button("not after", `Not where the token before the pattern is ${b.text}`, () => stage("exclude", { node: row.node, ids: [b.id] })),

@@ -98,5 +98,6 @@ export function tools(ui) {
       return press;
     });
   }
-  return { node, box, strip, draw, stage, cancel, commit, forKey, alternatives, waiting: () => pending() !== null };
+  return { node, box, strip, draw, stage, cancel, commit, forKey, alternatives, waiting: () => pending() !== null, isOpen: () => form.of() !== -1,
+    leave: () => { cancel(); form.close(); } };
 }

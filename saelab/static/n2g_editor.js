@@ -36,6 +36,7 @@ function show(value, digits = 3) {
   if (size >= 1e3) return count(Math.round(value));
   return String(Number(value.toPrecision(digits)));
 }
+var many = (n, one, several = `${one}s`) => `${count(n)} ${n === 1 ? one : several}`;
 var signed = (value) => value && value > 0 ? `+${show(value)}` : show(value);
 var count = (value) => value.toLocaleString("en-US", { maximumFractionDigits: 0 });
 var clamp = (value, low, high) => Math.min(Math.max(value, low), high);
@@ -1182,21 +1183,30 @@ function layout(nodes) {
 }
 
 // n2g_graph.js
-function camera(graph, content) {
+var LEAST = 0.5;
+var SIDES = (
+  /** @type {[Side, string][]} */
+  [["left", "◂ more"], ["right", "more ▸"], ["top", "▴ more"], ["bottom", "▾ more"]]
+);
+function camera(graph, content, moved) {
   let at = { x: 0, y: 0, k: 1 };
+  let whole = { width: 0, height: 0 };
   const stage = () => ({ width: graph.clientWidth || 640, height: graph.clientHeight || 420 });
   function move(next) {
     at = { ...at, ...next };
     content.setAttribute("transform", `translate(${at.x.toFixed(1)} ${at.y.toFixed(1)}) scale(${at.k.toFixed(4)})`);
+    const { width, height } = stage();
+    moved({ left: at.x < -2, right: at.x + whole.width * at.k > width + 2, top: at.y < -2, bottom: at.y + whole.height * at.k > height + 2 });
   }
   return {
     stage,
     by: (dx, dy) => move({ x: at.x + dx, y: at.y + dy }),
-    /** Show the whole graph; a large one at a size that can be read, its right end first. @param {{ width: number, height: number }} plan */
-    fit(plan) {
+    /** Show the whole graph. @param {{ width: number, height: number }} plan @param {number} least the smallest scale; what then has no room is at the left */
+    fit(plan, least) {
+      whole = plan;
       const { width, height } = stage();
       const room = { w: width - 36, h: height - 76 };
-      const k = clamp(Math.min(room.w / Math.max(plan.width, 1), room.h / Math.max(plan.height, 1)), 0.75, 1.15);
+      const k = clamp(Math.min(room.w / Math.max(plan.width, 1), room.h / Math.max(plan.height, 1)), least, 1.15);
       const x = plan.width * k > room.w ? width - 18 - plan.width * k : (width - plan.width * k) / 2;
       move({ k, x, y: plan.height * k > room.h ? 36 : (height - plan.height * k) / 2 + 8 });
     },
@@ -1298,14 +1308,22 @@ function canvas(ui) {
     "aria-label": "Pattern graph. Arrow keys move between nodes, Enter folds and unfolds."
   }, content);
   const empty = h("div", { class: "sl-empty", hidden: true });
-  const look = camera(graph, content), folds = folding(state);
-  const fit = () => look.fit(folds.plan());
+  const folds = folding(state);
+  const beyond = SIDES.map(([, text]) => button(text, "There is more: show the whole graph (0)", () => fit(0.15)));
+  beyond.forEach((node, i) => {
+    node.classList.add("sl-beyond", `sl-beyond-${SIDES[i][0]}`);
+    node.hidden = true;
+  });
+  const look = camera(graph, content, (more) => beyond.forEach((node, i) => {
+    node.hidden = !more[SIDES[i][0]] || !state.nodes.length;
+  }));
+  const fit = (least = LEAST) => look.fit(folds.plan(), least);
   let shape2 = "";
   function draw(reason) {
     folds.arrange();
     const { placed, width: width2, height } = folds.plan(), nodes = state.nodes;
     const most = nodes.reduce((a, n) => Math.max(a, n.end?.value ?? 0), 1e-9);
-    const wide = clamp((look.stage().width - 36) / Math.max(width2, 1), 0.75, 1.15);
+    const wide = clamp((look.stage().width - 36) / Math.max(width2, 1), LEAST, 1.15);
     graph.style.height = `${clamp(Math.round(height * wide) + 90, 150, 480)}px`;
     content.replaceChildren(...placed.flatMap((p) => edge(p, folds.place(p.node.parent))), ...placed.map((p) => nodeBox(p, most, folds.folded(p.node.id))));
     empty.hidden = nodes.length > 0;
@@ -1361,21 +1379,22 @@ function canvas(ui) {
     { class: "sl-stage" },
     graph,
     empty,
+    ...beyond,
     h("span", { class: "sl-hint sl-left" }, "← earlier context"),
     h("span", { class: "sl-hint sl-right" }, "token the latent fires on"),
     h(
       "div",
       { class: "sl-zoom" },
       button("−", "Smaller (-)", () => look.zoom(0.8)),
-      button("fit", "Show the whole graph (0)", fit),
+      button("fit", "Show the whole graph (0)", () => fit(0.15)),
       button("+", "Larger (+)", () => look.zoom(1.25))
     )
   );
-  return { box, draw, mark: mark2, fit, zoom: look.zoom, walk: walk2, toggle, picture: () => pictureOf(
+  return { box, draw, mark: mark2, fit, whole: () => fit(0.15), zoom: look.zoom, walk: walk2, toggle, picture: () => pictureOf(
     graph,
     content,
     folds.plan(),
-    `${state.latent === null ? "Pattern graph" : `Latent ${state.latent}`}: values are activations; red, the token it fires on`
+    `${state.latent === null ? "Pattern graph" : `Latent ${state.latent}`}: values are activations; thick, the token it fires on; red, any token but these`
   ) };
 }
 
@@ -1434,7 +1453,7 @@ function scores({ state, ask }) {
       ...last
     ));
     const within = now.tokens ? ` in ${count(now.tokens)} tokens of ${now.on}` : "";
-    node.append(note(`${count(now.tp)} hits, ${count(now.fp)} false alarms, ${count(now.fn)} misses${within}`));
+    node.append(note(`${many(now.tp, "hit")}, ${many(now.fp, "false alarm")}, ${many(now.fn, "miss", "misses")}${within}`));
     if (!state.read_only) node.append(test);
   }
   return { node, draw };
@@ -1450,7 +1469,7 @@ function details({ state, ask }, editing) {
     if (here.text.length) node.append(h("div", { class: "sl-chips" }, ...editing.alternatives(here), rest > 0 ? `+ ${rest}` : null));
     const known = [];
     if (here.end) known.push(["predicted activation", here.end.value]);
-    if (here.imp !== null) known.push(["importance", here.imp]);
+    if (here.imp !== null) known.push(["matters (0 to 1)", here.imp]);
     const list = h("dl", { class: "sl-facts-list" });
     const fill2 = (rows) => list.append(...facts(rows.map(([a, b]) => [a, show(b)])).childNodes);
     fill2(known);
@@ -1460,6 +1479,20 @@ function details({ state, ask }, editing) {
     });
   }
   return { node, draw };
+}
+function legend() {
+  const key = (sign, means, says = "") => h("span", {}, h("i", { class: `sl-sign sl-sign-${sign}` }, says), means);
+  return h("details", { class: "sl-key sl-small" }, h("summary", {}, "what the drawing means"), h(
+    "div",
+    {},
+    key("value", "a pattern ends here: the activation that it predicts", "2.5"),
+    key("shade", "the more orange, the more is predicted; before an end: the more the token matters to the model"),
+    key("first", "thick: the token on which the latent fires, and where a pattern ends"),
+    key("not", "red: any token but these"),
+    key("any", "dashed: any token, a gap, or the start of the text"),
+    key("more", "dotted: more nodes, folded away; a click opens them"),
+    key("lock", "locked against edits", "🔒")
+  ));
 }
 function history({ state, ask }) {
   const node = h("section");
@@ -1565,7 +1598,7 @@ function examples({ state, set, request, ask }, stage) {
     seed = 0;
     load();
   });
-  const other = button("others", "Other examples", () => {
+  const other = button("other examples", "Draw other examples", () => {
     seed += 1;
     load();
   });
@@ -1612,7 +1645,7 @@ function examples({ state, set, request, ask }, stage) {
   }
   function todo(row, below) {
     if (kind === "hit") return [];
-    if (kind === "miss") return [button("path …", "Add a path from this miss", () => compose(row, below, null))];
+    if (kind === "miss") return [button("add pattern …", "Add a path from this miss", () => compose(row, below, null))];
     const b = row.before;
     const exclude = b && b.id !== void 0 ? [
       button("not after", `Not where the token before the pattern is ${b.text}`, () => stage("exclude", { node: row.node, ids: [b.id] })),
@@ -1645,7 +1678,7 @@ function tokenList({ ask }, name, chosen, node) {
     }, { class: "sl-check sl-choice" });
     tick.input.checked = ids.has(s.token);
     tick.node.append(chip(s.text));
-    if (s.tp !== void 0) tick.node.append(h("span", { class: "sl-muted sl-small" }, `${count(s.tp)} hits, ${count(s.fp ?? 0)} false alarms`));
+    if (s.tp !== void 0) tick.node.append(h("span", { class: "sl-muted sl-small" }, `${many(s.tp, "hit")}, ${many(s.fp ?? 0, "false alarm")}`));
     return tick.node;
   };
   const none = () => h("span", { class: "sl-muted sl-small" }, "none found in the train documents; search for one");
@@ -1945,7 +1978,23 @@ function tools(ui) {
       return press;
     });
   }
-  return { node, box, strip, draw, stage, cancel, commit, forKey, alternatives, waiting: () => pending() !== null };
+  return {
+    node,
+    box,
+    strip,
+    draw,
+    stage,
+    cancel,
+    commit,
+    forKey,
+    alternatives,
+    waiting: () => pending() !== null,
+    isOpen: () => form.of() !== -1,
+    leave: () => {
+      cancel();
+      form.close();
+    }
+  };
 }
 
 // n2g_editor.js
@@ -1969,6 +2018,12 @@ function toolbar({ state, ask }, picture) {
   return { node, draw };
 }
 function keyOf({ state, set, ask }, event, drawing, editing) {
+  const within = (places) => (
+    /** @type {Element} */
+    event.target.closest(places) !== null
+  );
+  if (event.key === "Escape" && editing.isOpen()) return editing.leave;
+  if (event.key === "Enter" && editing.waiting() && within(".sl-tools, .sl-todo, .sl-compose")) return editing.commit;
   if (typing(event)) return void 0;
   const command = event.ctrlKey || event.metaKey, key = event.key.toLowerCase();
   if (command && !state.read_only && key === "z" && !event.altKey) return () => ask(event.shiftKey ? "redo" : "undo");
@@ -1984,7 +2039,7 @@ function keyOf({ state, set, ask }, event, drawing, editing) {
   const closer = () => drawing.zoom(1.25);
   const look = (
     /** @type {Record<string, () => void>} */
-    { "+": closer, "=": closer, "-": () => drawing.zoom(0.8), 0: drawing.fit }[event.key]
+    { "+": closer, "=": closer, "-": () => drawing.zoom(0.8), 0: drawing.whole }[event.key]
   );
   return look ?? (state.read_only ? void 0 : editing.forKey(event.key));
 }
@@ -2011,7 +2066,7 @@ function build(ui) {
   view.append(h("div", { class: "sl-bar" }, title, grow(), bar.node), h(
     "div",
     { class: "sl-columns" },
-    h("div", { class: "sl-main" }, drawing.box, ...fixed ? [] : [editing.strip, rows.box]),
+    h("div", { class: "sl-main" }, drawing.box, legend(), ...fixed ? [] : [editing.strip, rows.box]),
     h("aside", {}, score.node, about.node, ...fixed ? [] : [editing.box], steps.node)
   ));
   rows.box.hidden = true;

@@ -155,6 +155,9 @@ class N2GEditor(Widget):
 
     def _arguments(self, op: str, args: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """What a view leaves open is decided here, so that the history says it all and can be replayed."""
+        given = [*args.get("ids", ()), *args.get("items", ())] if self._index is not None else []
+        new = [i for i in given if isinstance(i, int) and i not in self._graph.labels]
+        self._graph.labels.update(zip(new, self._indexed().vocab.labels(new), strict=True))  # steps name them
         if op == "refit":
             ends = self._graph.fitted_ends(self._indexed())
             node = args.get("node")

@@ -78,7 +78,7 @@ def facts(graph: PatternGraph, index: LatentIndex, node: int, split: str) -> lis
     prompts = graph.fit_info.get("prompts", 0)  # graphs of before do not say
     bounds = of_trials(round(sufficiency * prompts), prompts)
     within = f"95 %: {bounds[0]:.2f}–{bounds[1]:.2f}" if bounds else "too few for an interval"
-    return [*said, [f"fires on random fillings ({prompts or 'few'} prompts, {within})", sufficiency]]
+    return [*said, [f"fires, all else random ({prompts or 'few'} prompts, {within})", sufficiency]]
 
 
 def tokens_like(index: LatentIndex, text: str) -> list[dict[str, Any]]:

@@ -160,6 +160,33 @@ test("an edit is a preview first; Enter makes it, Esc leaves it", async () => {
   assert.equal(strip.hidden, true);
 });
 
+test("L10 Enter makes the edit from the button and from the form it was begun with; Esc closes the form", async () => {
+  const { el, model } = await live({ selected: 4 });
+  tool(el, "Delete").click();
+  await settle();
+  press(tool(el, "Delete"), "Enter");
+  assert.deepEqual(edits(model).at(-1), ["apply", { op: "delete", args: { node: 4 }, note: "" }]);
+  tool(el, "Also …").click();
+  await settle();
+  const form = el.querySelector(".sl-form");
+  assert.match(form.textContent, /4 hits, 1 false alarm$/); // L12
+  const tick = form.querySelector(".sl-choice input");
+  tick.click();
+  await settle();
+  press(tick, "Enter");
+  assert.deepEqual(edits(model).at(-1), ["apply", { op: "add_alternative", args: { node: 4, ids: [9] }, note: "" }]);
+  tool(el, "Also …").click();
+  await settle();
+  press(form.querySelector("input[type=search]"), "Escape");
+  assert.equal(form.childElementCount, 0);
+  assert.equal(model.get("selected"), 4);
+});
+
+test("L23 colour, number, lines and dashes of the drawing are explained", async () => {
+  const { el } = await live();
+  for (const word of ["orange", "thick", "red", "dashed", "dotted", "locked"]) assert.match(el.querySelector(".sl-key").textContent, new RegExp(word));
+});
+
 test("only an edit whose preview can be read is made", async () => {
   const { el, model } = await live({ selected: 4 });
   const graph = el.querySelector(".sl-graph"), strip = el.querySelector(".sl-pending");
@@ -359,7 +386,7 @@ test("an empty graph says why; one without an index says so, and asks for no row
 test("a saved page has no editing, but moves, zooms and folds", async () => {
   const { el, model } = draw({ read_only: true, selected: 4, history: [step({ note: "why" })], done: 1 });
   await later();
-  assert.deepEqual(all(el, "button").map((b) => b.textContent).sort(), ["+", "copy PNG", "fit", "save PNG", "save SVG", "−"].sort());
+  assert.deepEqual(all(el, "button:not([hidden])").map((b) => b.textContent).sort(), ["+", "copy PNG", "fit", "save PNG", "save SVG", "−"].sort());
   assert.match(el.querySelector(".sl-history").textContent, /delete `x`.*why/);
   press(el.querySelector(".sl-graph"), "Delete");
   press(el.querySelector(".sl-graph"), "z", { ctrlKey: true });
