@@ -17,13 +17,13 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from saelab import files, identity, models
 from saelab.activations.harvest import Harvester, Part
 from saelab.activations.shards import Shard, write_shard
 from saelab.errors import SaelabError, check_count, check_dtype, check_model, check_tensor, door, unknown
 from saelab.models import HookedModel
+from saelab.progress import Bar
 
 _FORM = {
     "model": str, "weights": str, "widths": {str: int}, "context": (int, type(None)), "bos": bool,
@@ -406,9 +406,9 @@ def _harvest(path: Path, meta: dict[str, Any], source: Harvester, progress: bool
     shards = sorted(path.glob("rows-*.safetensors"))
     if shards:
         source.load(Shard.open(shards[-1], list(meta["widths"].values())).state)
-    bar = tqdm(
+    bar = Bar(
         total=source.limit, initial=min(source.limit or 0, source.harvested), unit="tok", unit_scale=True,
-        desc="harvest", disable=not progress, leave=False,
+        desc="harvest", disable=not progress,
     )  # fmt: skip
     parts: list[Part] = []
     number, written = len(shards), source.harvested

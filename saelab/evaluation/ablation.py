@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from saelab import models
 from saelab.errors import SaelabError, check_count
@@ -16,6 +15,7 @@ from saelab.evaluation.head import _CELLS, Head
 from saelab.identity import noted
 from saelab.interventions import SAEAtHook
 from saelab.models import HookedModel
+from saelab.progress import Bar
 from saelab.sae import SAE
 
 
@@ -82,7 +82,7 @@ def ablation_sparsity(
     first = torch.from_numpy(rows[int(where[drawn[0]])].astype(np.int64))[None]
     head = Head(model, first, torch.ones_like(first, dtype=torch.bool))
     lines = []
-    for token in tqdm(drawn, desc="ablate", disable=not progress, leave=False):
+    for token in Bar(drawn, desc="ablate", disable=not progress):
         row, position = int(where[token]), int(place[token])
         ids = torch.from_numpy(rows[row][: position + ahead].astype(np.int64))[None]  # (1, T)
         x, y = _activations(site, ids, position)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tqdm.auto import tqdm
-
 from saelab import identity, models
 from saelab.errors import SaelabError, check_count, check_model
 from saelab.evaluation.comparison import Reports, named
@@ -19,6 +17,7 @@ from saelab.evaluation.report import Report, report
 from saelab.index.storage.items import alone, check_items
 from saelab.interventions import hook_points
 from saelab.models import HookedModel
+from saelab.progress import Bar
 from saelab.sae import SAE
 
 
@@ -97,11 +96,11 @@ def evaluate_many(
     """
     names, saes = named(saes)
     check_count("batch_tokens", batch_tokens)
-    bar = {"unit": "tok", "unit_scale": True, "desc": "evaluate", "disable": not progress, "leave": False}
+    bar = {"unit": "tok", "unit_scale": True, "desc": "evaluate", "disable": not progress}
     if alone(model, texts):
         mismatch = [check_items(sae, texts) for sae in saes]
         n = min(len(texts), len(texts) if tokens is None else models.parse_tokens(tokens))
-        with tqdm(total=2 * n, **bar) as told:
+        with Bar(total=2 * n, **bar) as told:
             found = measure_items(saes, texts, n, batch_tokens, told)
     else:
         assert model is not None
@@ -109,7 +108,7 @@ def evaluate_many(
         check_model(model)
         mismatch = [identity.meet(model, sae, given) for sae in saes]
         rows = _rows(model, saes, texts, tokens)
-        with tqdm(total=2 * rows.n_tokens, **bar) as told:
+        with Bar(total=2 * rows.n_tokens, **bar) as told:
             found = measure(model, saes, rows, batch_tokens, told)
     vocabulary = 0 if model is None else models.vocab_size(model)
     reports = [

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from saelab import models
 from saelab.activations.store import ActivationStore
@@ -22,6 +21,7 @@ from saelab.errors import SaelabError, memory
 from saelab.evaluation.head import Head, losses
 from saelab.interventions import SAEAtHook
 from saelab.models import HookedModel
+from saelab.progress import Bar
 from saelab.sae import SAE
 
 Hooks = tuple[str, ...]
@@ -80,7 +80,7 @@ class Sums:
 
 @torch.no_grad()
 def measure(
-    model: HookedModel, saes: Sequence[SAE], rows: models.TokenRows, batch_tokens: int, bar: tqdm
+    model: HookedModel, saes: Sequence[SAE], rows: models.TokenRows, batch_tokens: int, bar: Bar
 ) -> list[Sums]:
     """The sums of each SAE over all ``rows``; ``bar`` is told of every token of every pass."""
     sites = [SAEAtHook(model, sae) for sae in saes]
@@ -145,7 +145,7 @@ def _replaced(
 
 
 def _means(
-    model: HookedModel, rows: models.TokenRows, hooks: list[str], batch_tokens: int, bar: tqdm
+    model: HookedModel, rows: models.TokenRows, hooks: list[str], batch_tokens: int, bar: Bar
 ) -> dict[str, tuple[Tensor, Tensor]]:
     """hook -> mean activation (d,) over counted tokens, and over special ones as well, float64 on the CPU."""
     total: dict[str, list[Any]] = {h: [0.0, 0.0] for h in hooks}
@@ -225,7 +225,7 @@ def _compare(
 
 
 @torch.no_grad()
-def measure_items(saes: Sequence[SAE], store: ActivationStore, n: int, batch: int, bar: tqdm) -> list[Sums]:
+def measure_items(saes: Sequence[SAE], store: ActivationStore, n: int, batch: int, bar: Bar) -> list[Sums]:
     """The sums of each SAE over the first ``n`` rows of a store: reconstruction and sparsity, no losses."""
     rows, _ = store.documents()
     names, document = np.unique(rows.doc, return_inverse=True)

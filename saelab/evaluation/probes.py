@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from saelab import models
 from saelab.errors import SaelabError, check_count
@@ -17,6 +16,7 @@ from saelab.evaluation import logistic
 from saelab.evaluation.sample import Sample, Task, sample
 from saelab.identity import noted
 from saelab.models import HookedModel
+from saelab.progress import Bar
 from saelab.sae import SAE
 
 _CELLS = 1 << 19  # tokens x latents fitted together: few enough to stay in a processor's cache
@@ -65,7 +65,7 @@ def probe_loss(
     s = sample(model, sae, rows, labels, concepts=concepts, examples=examples, seed=seed)
     normed = sae.normalize(s.x.to(sae.W_enc.device))[0]  # (n, d_in)
     lines = []
-    for task in tqdm(s.tasks, desc="probe", disable=not progress, leave=False):
+    for task in Bar(s.tasks, desc="probe", disable=not progress):
         latent = _best(normed, sae.W_enc, task)
         channel = _best(s.x, None, task)
         lines.append(
@@ -148,7 +148,7 @@ def sparse_probing(
         raise SaelabError(f"k={max(counts)} is more than the {sae.config.d_sae} latents there are")
     s = sample(model, sae, rows, labels, concepts=concepts, examples=examples, seed=seed)
     lines = []
-    for task in tqdm(s.tasks, desc="probe", disable=not progress, leave=False):
+    for task in Bar(s.tasks, desc="probe", disable=not progress):
         order = s.difference(task).abs().argsort(descending=True, stable=True)  # (d_sae)
         x = s.x[task.train].double()  # (m, d_in)
         spread = x.std(0).clamp_min(1e-12)

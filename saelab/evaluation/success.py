@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
 
 from saelab import models
 from saelab.display import table_html
@@ -24,6 +23,7 @@ from saelab.interventions import Edit, Generation, Intervention, generate
 from saelab.interventions.edits import maximum
 from saelab.interventions.sweeps import fresh, reading
 from saelab.models import HookedModel
+from saelab.progress import Bar
 from saelab.sae import SAE
 
 Judge = Callable[[str], "str | None"]
@@ -200,7 +200,7 @@ def steering_success(
     plain = trials.write(n, seed)
     plain_perplexity = _perplexity(model, sae, plain)
     rows, texts, verdicts, drawn = [], {}, {"(none)": [judge(t) for t in plain.texts]}, []
-    for concept, latents in tqdm(known.items(), "steering", disable=not progress, leave=False):
+    for concept, latents in Bar(known.items(), "steering", disable=not progress):
         settings = list(product(schedules, latents, strengths))
         best, place, tried = trials.tuned(settings, concept)
         schedule, latent, strength = settings[place]

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from tqdm.auto import tqdm
 
 from saelab import models
 from saelab.display import table_html
@@ -20,6 +19,7 @@ from saelab.interventions.edits import Edit, Intervention
 from saelab.interventions.generation import Generation, check_reach, generate, prompt_ids
 from saelab.interventions.steering import attach
 from saelab.models import HookedModel
+from saelab.progress import Bar
 from saelab.sae import SAE
 
 _MEASURES = ("activation", "perplexity", "repetition")
@@ -139,7 +139,7 @@ def sweep(
     for prompt in prompts:  # all before the first costs time
         check_reach([(sae, edits) for _, edits in runs], len(prompt), new)
     frames = []
-    with tqdm(total=len(prompts) * len(runs), desc="sweep", disable=not progress, leave=False) as bar:
+    with Bar(total=len(prompts) * len(runs), desc="sweep", disable=not progress) as bar:
         for prompt, (setting, edits) in product(prompts, runs):
             done = generate(model, sae, prompt, edits, **options)
             sizes = {"sample": range(len(done.samples)), "tokens": [len(s.ids) for s in done.samples]}

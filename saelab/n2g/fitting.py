@@ -29,7 +29,6 @@ from pathlib import Path
 from typing import Any, Never
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from saelab.errors import SaelabError, check_latents
 from saelab.identity import meet
@@ -40,6 +39,7 @@ from saelab.n2g.corpus import Corpus, bos_id, check_index, corpus, model_and_sae
 from saelab.n2g.fit.pool import Fitted, fit_pool
 from saelab.n2g.graph.tree import Tree
 from saelab.n2g.pattern_graph import PatternGraph
+from saelab.progress import Bar
 from saelab.sae import SAE
 
 ALGORITHM = 3  # one more whenever the same settings lead to other graphs than before
@@ -97,16 +97,19 @@ def fit(
     done = _read(folder, wanted, config, index, mismatch)
     todo = [i for i in wanted if i not in done]
     c, bos = corpus(index, config.seed), bos_id(index)
-    with tqdm(
-        total=len(wanted), initial=len(done), desc="n2g", unit="latent", leave=False, disable=not progress
-    ) as bar:
+    # a pool of latents is fitted side by side, so what advances is the share of its prompts that have been asked
+    look = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
+    with Bar(total=len(wanted), initial=len(done), desc="n2g", bar_format=look, disable=not progress) as bar:
         for i in range(0, len(todo), config.pool):
-            for found in fit_pool(model, sae, c, todo[i : i + config.pool], config, bos):
+            pool = todo[i : i + config.pool]
+            before = bar.n
+            for found in fit_pool(model, sae, c, pool, config, bos, bar.update):
                 done[found.latent] = graph = _graph(found, index, c, config)
                 graph.fit_info |= {"mismatch": mismatch} if mismatch else {}
                 if folder is not None:
                     graph.save(folder / f"{graph.latent}.json")
-                bar.update()
+            bar.update(before + len(pool) - bar.n)
+            bar.set_postfix_str(f"{len(done)} of {len(wanted)} latents", refresh=False)
     return {i: done[i] for i in wanted}
 
 

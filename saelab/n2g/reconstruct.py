@@ -17,7 +17,6 @@ from typing import Any, Never
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from saelab import models
 from saelab.display import facts_html
@@ -28,6 +27,7 @@ from saelab.models import HookedModel
 from saelab.n2g.corpus import UNCOUNTED, Corpus, check_index, corpus, model_and_sae, part_number
 from saelab.n2g.pattern_graph import PatternGraph
 from saelab.n2g.prediction import Prediction
+from saelab.progress import Bar
 from saelab.sae import SAE
 
 _RUNS = ("clean", "sae", "graphs", "mean")
@@ -174,7 +174,7 @@ def simulated_loss(
     total = dict.fromkeys([f"{kind}_{run}" for run in _RUNS for kind in ("ce", "kl")], 0.0)
     n = ce_bigram = 0
     widest = max(256, (1 << 25) // models.vocab_size(model))
-    with tqdm(total=len(chosen), desc="simulate", unit="row", leave=False, disable=not progress) as bar:
+    with Bar(total=len(chosen), desc="simulate", unit="row", disable=not progress) as bar:
         for batch in index.rows.batches_of(chosen, min(batch_tokens, widest)):
             z = _dense(batch.flat, token, latent, value, sae)  # (B, T, d_sae)
             says: dict[str, Callable[[Tensor], Tensor] | None] = {

@@ -14,6 +14,7 @@ from saelab import models
 from saelab.activations.store import ActivationStore
 from saelab.errors import SaelabError, unknown
 from saelab.models import HookedModel
+from saelab.progress import in_notebook
 from saelab.sae import SAE
 from saelab.training import checkpoint
 from saelab.training.monitor import Monitor
@@ -57,8 +58,6 @@ def _monitor(wanted: bool | str | Monitor) -> Monitor | None:
     if wanted is False:
         return None
     if wanted is True:
-        from saelab.widgets.base import in_notebook
-
         if not in_notebook():
             return TextMonitor()
         from IPython.display import display

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm.auto import tqdm
 
 from saelab import files, identity, models
 from saelab.activations.buffer import ActivationBuffer
@@ -24,6 +23,7 @@ from saelab.activations.reader import Reader
 from saelab.activations.store import ActivationStore, Origin
 from saelab.errors import SaelabError, check_count, check_device, check_model, free_memory, memory, unknown
 from saelab.models import HookedModel
+from saelab.progress import Bar
 from saelab.sae import SAE, SAEConfig
 from saelab.training import finetune, record, start
 from saelab.training.folder import RunFolder
@@ -285,9 +285,9 @@ class Run:
         exhausted = False
         if self.state is State.READY:
             self.state = State.TRAINING
-        bar = tqdm(
+        bar = Bar(
             total=self.budget, initial=self.tokens, unit="tok", unit_scale=True, desc="train",
-            disable=not progress, leave=False,
+            disable=not progress,
         )  # fmt: skip
         whole = False  # until the loop ends between two steps
         try:
@@ -321,7 +321,7 @@ class Run:
         for trainer in self.trainers:
             trainer.log(last=not ended)
 
-    def _log(self, bar: tqdm, on_log: OnLog | None) -> None:
+    def _log(self, bar: Bar, on_log: OnLog | None) -> None:
         for trainer in self.trainers:
             trainer.left_out = {
                 "not finite": self.buffer.source.outliers.not_finite,

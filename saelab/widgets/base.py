@@ -27,6 +27,7 @@ from IPython.display import publish_display_data
 from ipywidgets import DOMWidget
 
 from saelab.errors import SaelabError, unknown
+from saelab.progress import in_notebook
 from saelab.widgets.environment import front_end, require_widgets
 
 require_widgets()
@@ -331,12 +332,6 @@ def _release_earlier_run(widget: Widget) -> None:
                 earlier.release()
         widgets = []
     _of_cell[cell] = (message, [*widgets, weakref.ref(widget)])
-
-
-def in_notebook() -> bool:
-    """Whether widgets can be shown: the code runs in a Jupyter kernel."""
-    ipython = sys.modules.get("IPython")
-    return hasattr(ipython.get_ipython() if ipython else None, "kernel")
 
 
 def _running_cell() -> tuple[str, str] | None:

@@ -155,9 +155,10 @@ class N2GEditor(Widget):
 
     def _arguments(self, op: str, args: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """What a view leaves open is decided here, so that the history says it all and can be replayed."""
-        given = [*args.get("ids", ()), *args.get("items", ())] if self._index is not None else []
-        new = [i for i in given if isinstance(i, int) and i not in self._graph.labels]
-        self._graph.labels.update(zip(new, self._indexed().vocab.labels(new), strict=True))  # steps name them
+        if self._index is not None:  # steps name tokens that are new to the graph
+            given = [i for i in [*(args.get("ids") or ()), *(args.get("items") or ())] if isinstance(i, int)]
+            new = [i for i in given if i in range(len(self._index.vocab)) and i not in self._graph.labels]
+            self._graph.labels.update(zip(new, self._index.vocab.labels(new), strict=True))
         if op == "refit":
             ends = self._graph.fitted_ends(self._indexed())
             node = args.get("node")

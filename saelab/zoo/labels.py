@@ -11,6 +11,7 @@ from saelab import models
 from saelab.display import facts_html
 from saelab.errors import SaelabError, check_count, unknown
 from saelab.models.rows import TokenRows, rows_from
+from saelab.progress import Bar
 from saelab.zoo import corpus
 
 
@@ -58,6 +59,7 @@ def labelled_rows(
     bos: bool | None = None,
     *,
     genres: tuple[str, ...] | None = None,
+    progress: bool = True,
 ) -> tuple[TokenRows, Labels]:
     """Documents of :func:`saelab.zoo.documents` as token rows and labels.
 
@@ -94,7 +96,10 @@ def labelled_rows(
     body = context - len(first)
     number = {c: i for i, c in enumerate(corpus.CONCEPTS)}
     parts, blocks = [], []
-    for doc, document in enumerate(corpus.documents(n_docs, seed=seed, genres=genres)):
+    documents = corpus.documents(n_docs, seed=seed, genres=genres)
+    # drawn where it takes longer than a second
+    bar = Bar(documents, total=n_docs, desc="documents", unit="doc", delay=1, disable=not progress)
+    for doc, document in enumerate(bar):
         encoded = model.tokenizer(
             document.text, add_special_tokens=False, return_offsets_mapping=True, verbose=False
         )

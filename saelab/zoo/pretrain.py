@@ -196,7 +196,7 @@ def loss_of(model: Any, ids: Tensor, targets: Tensor) -> Tensor:
 
 def train_model(tokenizer: Any, settings: Settings, *, progress: bool = True) -> tuple[Any, list[float]]:
     """Train from scratch; returns the model in float32 and the loss of every step."""
-    from tqdm.auto import tqdm
+    from saelab.progress import Bar
 
     model = new_model(settings, len(tokenizer))
     matrices = [p for p in model.parameters() if p.ndim > 1]
@@ -222,7 +222,7 @@ def train_model(tokenizer: Any, settings: Settings, *, progress: bool = True) ->
     history: list[float] = []
     stream = batches(tokenizer, settings, seed=MODEL_SEED)
     model.train()
-    with tqdm(total=settings.steps, desc="zoo model", disable=not progress, leave=False) as bar:
+    with Bar(total=settings.steps, desc="zoo model", disable=not progress) as bar:
         for ids, targets in itertools.islice(stream, settings.steps):
             loss = loss_of(model, ids, targets)
             optimizer.zero_grad(set_to_none=True)

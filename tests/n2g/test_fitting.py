@@ -21,6 +21,7 @@ from saelab.intervals import of_trials
 from saelab.n2g import N2GConfig, PatternGraph, explainability, fit, fitting, simulated_loss
 from saelab.n2g.fit import probe
 from saelab.n2g.graph import render
+from saelab.progress import Bar
 
 A, B, C, D = 1, 2, 3, 4
 VOCAB = FakeVocab(".abcdefgh")
@@ -332,3 +333,13 @@ def test_probe_is_the_models_own_activation(tiny):
     forwards = prober.forwards
     prober.ask(prompts)
     assert prober.forwards == forwards
+
+
+def test_L29_the_bar_moves_while_a_pool_is_fitted(world, monkeypatch):
+    index, _ = world([rule for rule, _ in CASES.values()])
+    seen = []
+    monkeypatch.setattr(Bar, "update", lambda bar, n=1: (setattr(bar, "n", bar.n + n), seen.append(bar.n)))
+    fit(index, range(3), config=N2GConfig())
+    assert len(seen) > 6  # they are one pool
+    assert seen == sorted(seen)
+    assert seen[-1] == 3

@@ -273,3 +273,13 @@ def test_the_widget_of_a_graph(fresh):
     assert w.export_state()["read_only"]
     with pytest.raises(SaelabError, match="splt"):
         fresh.edit(splt="test")
+
+
+def test_L12_a_preview_names_tokens_that_are_new_to_the_graph(fresh, index):
+    end = fresh.paths()[0]["node"]
+    new = len(index.vocab) - 1
+    fresh.labels.pop(new, None)
+    found = asked(N2GEditor(fresh), "preview", op="specialise", args={"node": end, "ids": [new]})
+    assert f"#{new}" not in found["text"]
+    assert fresh.dry_run("specialise", {"node": end, "ids": [new]}).steps()[-1] == found["text"]
+    assert fresh.labels[new] == index.vocab.label(new)

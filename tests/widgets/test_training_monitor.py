@@ -248,7 +248,7 @@ def test_true_shows_one_in_a_notebook_and_writes_text_elsewhere(toy, trained, mo
     assert same(train(toy, monitor=True), trained)
     assert "explained variance" in capsys.readouterr().out
     shown = []
-    monkeypatch.setattr("saelab.widgets.base.in_notebook", lambda: True)
+    monkeypatch.setattr("saelab.training.calls.in_notebook", lambda: True)
     monkeypatch.setattr("IPython.display.display", shown.append)
     train(toy, monitor=True)
     assert [isinstance(w, TrainingMonitor) for w in shown] == [True]

@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm.auto import tqdm
 
 from saelab import __version__, models
 from saelab.errors import SaelabError, check_count, check_sae
@@ -28,6 +27,7 @@ from saelab.index.storage.items import Items, alone, check_items
 from saelab.index.storage.vocab import Vocab
 from saelab.index.storage.writer import IndexWriter
 from saelab.models import HookedModel
+from saelab.progress import Bar
 from saelab.sae import SAE
 
 _STRETCH = 4  # batches
@@ -66,15 +66,15 @@ def build(
         folder, rows, counted, sae.config.d_sae, vocab, config=config, identity=identity, memory=memory,
         overwrite=overwrite,
     ) as writer:  # fmt: skip
-        bar = {"desc": "index", "unit": "tok", "unit_scale": True, "leave": False, "disable": not progress}
-        with tqdm(total=rows.n_tokens, initial=writer.positions, **bar) as done:
+        bar = {"desc": "index", "unit": "tok", "unit_scale": True, "disable": not progress}
+        with Bar(total=rows.n_tokens, initial=writer.positions, **bar) as done:
             for stop, *codes in encoded(
                 source, sae, whole, begin + writer.positions, begin + rows.n_tokens,
                 skip_special=skip_special, batch_tokens=batch_tokens, threshold=threshold,
             ):  # fmt: skip
                 done.update(stop - begin - writer.positions)
                 writer.append(stop - begin, *codes)
-        with tqdm(total=2 * writer._latent.length, **{**bar, "desc": "sort", "unit": "entry"}) as done:
+        with Bar(total=2 * writer._latent.length, **{**bar, "desc": "sort", "unit": "entry"}) as done:
             writer.finish(done.update)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
@@ -34,17 +34,28 @@ class Fitted:
 
 
 def fit_pool(
-    model: HookedModel, sae: SAE, c: Corpus, latents: Sequence[int], config: N2GConfig, bos: int | None
+    model: HookedModel,
+    sae: SAE,
+    c: Corpus,
+    latents: Sequence[int],
+    config: N2GConfig,
+    bos: int | None,
+    moved: Callable[[float], Any] = lambda latents: None,
 ) -> list[Fitted]:
-    """Fit ``latents`` together; see :mod:`saelab.n2g.fitting`."""
+    """Fit ``latents`` together; see :mod:`saelab.n2g.fitting`. ``moved`` is told of progress, in latents."""
     prober = Prober(model, sae, latents, bos, config.batch_tokens)
     begun = perf_counter()
     fits = [_Fit(c, latent, config, prober.limit) for latent in latents]
+    steps = 2 * config.rounds + config.verify  # each of about the same number of prompts
+
+    def answered(share: float) -> None:
+        moved(share * len(latents) / steps)
+
     for _ in range(config.rounds):
-        _round(fits, prober, config)
+        _round(fits, prober, config, answered)
     found = [fit.finish() for fit in fits]
     if config.verify:
-        verified = verify_all({f.latent: f.tree for f in found}, prober, config, c)
+        verified = verify_all({f.latent: f.tree for f in found}, prober, config, c, answered)
         for f in found:
             f.tree, sufficiency = verified[f.latent]
             f.info |= {"sufficiency": sufficiency, "prompts": PROMPTS} if sufficiency else {}
@@ -57,17 +68,19 @@ def fit_pool(
     return found
 
 
-def _round(fits: Sequence[_Fit], prober: Prober, config: N2GConfig) -> None:
+def _round(
+    fits: Sequence[_Fit], prober: Prober, config: N2GConfig, answered: Callable[[float], None]
+) -> None:
     """Draw examples for every latent, explain those of all latents together, and choose again."""
     drawn = [(fit, example) for fit in fits for example in fit.draw()]
-    suffixes = prober.run([(f.latent, minimal(e, config, f.fillers(e, 0))) for f, e in drawn])
+    suffixes = prober.run([(f.latent, minimal(e, config, f.fillers(e, 0))) for f, e in drawn], answered)
     unique: dict[tuple[int, tuple[int, ...], bool], tuple[_Fit, Instance]] = {}
     for (fit, _), suffix in zip(drawn, suffixes, strict=True):
         if suffix is not None:  # different examples often have the same suffix
             fit.explained += 1
             unique.setdefault((fit.latent, suffix.tokens, suffix.start), (fit, suffix))
     found = prober.run(
-        [(f.latent, generalise(s, config, f.fillers(s.example, 1))) for f, s in unique.values()]
+        [(f.latent, generalise(s, config, f.fillers(s.example, 1))) for f, s in unique.values()], answered
     )
     for (fit, _), instance in zip(unique.values(), found, strict=True):
         fit.propose(instance)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -95,8 +95,15 @@ class Prober:
         column = self.column[latent]
         return np.array([self._known[p][column] for p in prompts], dtype=np.float64)
 
-    def run(self, questions: Sequence[tuple[int, Question[Answer]]]) -> list[Answer]:
-        """Run many (latent, question) side by side: each round asks the prompts of all of them together."""
+    def run(
+        self,
+        questions: Sequence[tuple[int, Question[Answer]]],
+        answered: Callable[[float], Any] | None = None,
+    ) -> list[Answer]:
+        """Run many (latent, question) side by side: each round asks the prompts of all of them together.
+
+        ``answered`` is told which share of the questions has been answered since it was last told.
+        """
         results: list[Any] = [None] * len(questions)
         waiting: dict[int, list[Prompt]] = {}
 
@@ -108,11 +115,16 @@ class Prober:
 
         for i in range(len(questions)):
             go_on(i, None)
+        told = 0.0
         while waiting:
             now, waiting = waiting, {}
             self.ask([p for prompts in now.values() for p in prompts])
             for i, prompts in now.items():
                 go_on(i, self.values(questions[i][0], prompts))
+            if answered is not None:
+                share = 1 - len(waiting) / len(questions)
+                answered(share - told)
+                told = share
         return results
 
 

@@ -8,7 +8,7 @@ replaced.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -48,7 +48,7 @@ def ask(items: Sequence[Item], config: N2GConfig, fillers: Fillers, imp: bool = 
 
 
 def verify_all(
-    trees: dict[int, Tree], prober: Prober, config: N2GConfig, c: Corpus
+    trees: dict[int, Tree], prober: Prober, config: N2GConfig, c: Corpus, answered: Callable[[float], None]
 ) -> dict[int, tuple[Tree, dict[str, float]]]:
     """latent -> its tree with importances, and the sufficiency of each pattern by the node that ends it."""
     questions, owners = [], []
@@ -59,7 +59,7 @@ def verify_all(
             owners.append((latent, p))
     sufficiency: dict[int, dict[str, float]] = {latent: {} for latent in trees}
     imps: dict[int, dict[int, float]] = {latent: {} for latent in trees}
-    for (latent, p), verdict in zip(owners, prober.run(questions), strict=True):
+    for (latent, p), verdict in zip(owners, prober.run(questions, answered), strict=True):
         sufficiency[latent][str(p.node)] = round(verdict.sufficiency, 3)
         for place, value in verdict.imp.items():
             mine = imps[latent]
