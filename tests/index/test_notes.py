@@ -106,3 +106,42 @@ def test_labels_of_another_sae_are_set_aside_each_time(index):
         files.write_json(index.path / "labels.json", {"format": "saelab-labels", "sae": sae, "latents": {}})
         index.set_label(0, str(i))
     assert len(list(index.path.glob("labels-*.json"))) == 2
+
+
+def test_D55_a_label_among_thousands_is_one_line(tmp_path, monkeypatch):
+    notes, other = Notes(tmp_path, "sae", 9000), Notes(tmp_path, "sae", 9000)
+    notes.set("label", {i: f"label {i}" for i in range(5000)})
+    (base,) = tmp_path.iterdir()
+    content = base.read_bytes()
+    for i in range(200):
+        (notes, other)[i % 2].set("label", {i: f"new {i}"})
+        notes.set("note", {7: str(i)})
+    assert base.read_bytes() == content
+    (log,) = tmp_path.glob("labels.*.jsonl")
+    with log.open("ab") as f:
+        f.write(b"half a li")  # its writer was killed
+    other.set("label", {8000: "last", 5: None})
+    again = Notes(tmp_path, "sae", 9000)
+    for seen in (notes, other, again):
+        assert seen.get(199, "label") == "new 199"
+        assert seen.get(7, "note") == "199"
+        assert seen.get(8000, "label") == "last"
+        assert seen.get(5, "label") == ""
+        assert seen.get(4999, "label") == "label 4999"
+        assert len(seen.frame()) == 5000
+    line = log.read_bytes()
+    log.write_bytes(line[:-5] + b"X" + line[-4:])
+    with pytest.raises(SaelabError, match=r"labels\..*jsonl is damaged"):
+        Notes(tmp_path, "sae", 9000).all()
+    log.write_bytes(line)
+    for i in range(400):  # the changes go into the next file, and both stay in step
+        (notes, other)[i % 2].set("label", {i: f"later {i}"})
+    assert base.read_bytes() != content
+    assert len(list(tmp_path.iterdir())) == 2
+    for seen in (notes, other, Notes(tmp_path, "sae", 9000)):
+        assert [seen.get(i, "label") for i in (0, 399, 8000, 4999)] == [
+            "later 0",
+            "later 399",
+            "last",
+            "label 4999",
+        ]

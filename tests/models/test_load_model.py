@@ -1,3 +1,5 @@
+import os
+import time
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
@@ -75,7 +77,21 @@ def test_smollm2_without_network_and_with_a_foreign_file(monkeypatch, tmp_path):
     monkeypatch.setattr(model_files.subprocess, "run", foreign)
     with pytest.raises(SaelabError, match="has sha256 .* expected bcc81830"):
         model_files.resolve("smollm2")
-    assert not (tmp_path / "cache").exists()
+    assert not list((tmp_path / "cache").iterdir())
+
+
+@pytest.mark.parametrize("age", [0, 4000])
+def test_D55_what_a_killed_download_left_is_removed_by_the_next(monkeypatch, tmp_path, age):
+    monkeypatch.setenv("SAELAB_CACHE", str(tmp_path))
+    left = tmp_path / ".smollm2-135m-instruct.killed"
+    left.mkdir()
+    os.utime(left, (time.time() - age,) * 2)
+    monkeypatch.setattr(
+        model_files.subprocess, "run", lambda *_, **__: SimpleNamespace(returncode=1, stderr="")
+    )
+    with pytest.raises(SaelabError, match="could not download"):
+        model_files.resolve("smollm2")
+    assert left.exists() == (age == 0)  # one that is under way is left alone
 
 
 def test_a_gguf_is_converted_once_and_found_by_its_content(monkeypatch, tmp_path):

@@ -152,7 +152,7 @@ def claim(folder: Path, identity: dict[str, str], overwrite: bool) -> tuple[dict
         raise SaelabError(
             f"{folder} already holds an index; open it with LatentIndex.open, or pass overwrite=True"
         )
-    others = [p for p in folder.iterdir() if not p.match("labels*.json") and not p.name.startswith(".")]
+    others = [p for p in folder.iterdir() if not p.match("labels*.json*") and not p.name.startswith(".")]
     if others and not work.is_dir() and not finished:
         raise SaelabError(f"{folder} is not empty and holds no index; choose another folder")
     if overwrite:
