@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from saelab import progress
-from saelab.progress import Bar
+from saelab import display
+from saelab.display import Bar
 
 
 @pytest.fixture
 def clock(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("saelab.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("saelab.display.time.monotonic", lambda: now[0])
     return now
 
 
@@ -37,7 +37,7 @@ def test_L28_short_work_says_nothing_in_a_log(clock, capsys):
 
 def test_L08_a_notebook_keeps_no_bar_of_work_that_is_done(monkeypatch):
     shown = []
-    monkeypatch.setattr(progress, "in_notebook", lambda: True)
+    monkeypatch.setattr(display, "in_notebook", lambda: True)
     monkeypatch.setattr(
         "IPython.display.publish_display_data", lambda data, **more: shown.append((data, more))
     )

@@ -21,9 +21,9 @@ from torch import Tensor
 from saelab import files, identity, models
 from saelab.activations.harvest import Harvester, Part
 from saelab.activations.shards import Shard, write_shard
+from saelab.display import Bar
 from saelab.errors import SaelabError, check_count, check_dtype, check_model, check_tensor, door, unknown
 from saelab.models import HookedModel
-from saelab.progress import Bar
 
 _FORM = {
     "model": str, "weights": str, "widths": {str: int}, "context": (int, type(None)), "bos": bool,

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from saelab import models
+from saelab.display import Bar
 from saelab.errors import SaelabError, check_count
 from saelab.evaluation.head import _CELLS, Head
 from saelab.identity import noted
 from saelab.interventions import SAEAtHook
 from saelab.models import HookedModel
-from saelab.progress import Bar
 from saelab.sae import SAE
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from saelab import identity, models
+from saelab.display import Bar
 from saelab.errors import SaelabError, check_count, check_model
 from saelab.evaluation.comparison import Reports, named
 from saelab.evaluation.measure import measure, measure_items
@@ -17,7 +18,6 @@ from saelab.evaluation.report import Report, report
 from saelab.index.storage.items import alone, check_items
 from saelab.interventions import hook_points
 from saelab.models import HookedModel
-from saelab.progress import Bar
 from saelab.sae import SAE
 
 

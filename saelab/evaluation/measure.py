@@ -17,11 +17,11 @@ from torch import Tensor
 
 from saelab import models
 from saelab.activations.store import ActivationStore
+from saelab.display import Bar
 from saelab.errors import SaelabError, memory
 from saelab.evaluation.head import Head, losses
 from saelab.interventions import SAEAtHook
 from saelab.models import HookedModel
-from saelab.progress import Bar
 from saelab.sae import SAE
 
 Hooks = tuple[str, ...]

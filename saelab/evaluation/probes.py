@@ -11,12 +11,12 @@ import torch
 from torch import Tensor
 
 from saelab import models
+from saelab.display import Bar
 from saelab.errors import SaelabError, check_count
 from saelab.evaluation import logistic
 from saelab.evaluation.sample import Sample, Task, sample
 from saelab.identity import noted
 from saelab.models import HookedModel
-from saelab.progress import Bar
 from saelab.sae import SAE
 
 _CELLS = 1 << 19  # tokens x latents fitted together: few enough to stay in a processor's cache

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from saelab import models
-from saelab.display import table_html
+from saelab.display import Bar, table_html
 from saelab.errors import SaelabError, check_count, check_latents
 from saelab.identity import check_pair, meet, noted
 from saelab.intervals import of_sums, of_trials
@@ -23,7 +23,6 @@ from saelab.interventions import Edit, Generation, Intervention, generate
 from saelab.interventions.edits import maximum
 from saelab.interventions.sweeps import fresh, reading
 from saelab.models import HookedModel
-from saelab.progress import Bar
 from saelab.sae import SAE
 
 Judge = Callable[[str], "str | None"]

@@ -12,14 +12,13 @@ import pandas as pd
 import torch
 
 from saelab import models
-from saelab.display import table_html
+from saelab.display import Bar, table_html
 from saelab.errors import SaelabError, check_count, check_latent, check_latents
 from saelab.identity import check_pair, meet, noted
 from saelab.interventions.edits import Edit, Intervention
 from saelab.interventions.generation import Generation, check_reach, generate, prompt_ids
 from saelab.interventions.steering import attach
 from saelab.models import HookedModel
-from saelab.progress import Bar
 from saelab.sae import SAE
 
 _MEASURES = ("activation", "perplexity", "repetition")

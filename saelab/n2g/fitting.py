@@ -30,6 +30,7 @@ from typing import Any, Never
 
 import numpy as np
 
+from saelab.display import Bar
 from saelab.errors import SaelabError, check_latents
 from saelab.identity import meet
 from saelab.index import LatentIndex
@@ -39,7 +40,6 @@ from saelab.n2g.corpus import Corpus, bos_id, check_index, corpus, model_and_sae
 from saelab.n2g.fit.pool import Fitted, fit_pool
 from saelab.n2g.graph.tree import Tree
 from saelab.n2g.pattern_graph import PatternGraph
-from saelab.progress import Bar
 from saelab.sae import SAE
 
 ALGORITHM = 3  # one more whenever the same settings lead to other graphs than before

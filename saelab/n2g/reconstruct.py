@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from saelab import models
-from saelab.display import facts_html
+from saelab.display import Bar, facts_html
 from saelab.errors import SaelabError
 from saelab.identity import meet
 from saelab.index import LatentIndex
@@ -27,7 +27,6 @@ from saelab.models import HookedModel
 from saelab.n2g.corpus import UNCOUNTED, Corpus, check_index, corpus, model_and_sae, part_number
 from saelab.n2g.pattern_graph import PatternGraph
 from saelab.n2g.prediction import Prediction
-from saelab.progress import Bar
 from saelab.sae import SAE
 
 _RUNS = ("clean", "sae", "graphs", "mean")

@@ -12,9 +12,9 @@ import pandas as pd
 
 from saelab import models
 from saelab.activations.store import ActivationStore
+from saelab.display import in_notebook
 from saelab.errors import SaelabError, unknown
 from saelab.models import HookedModel
-from saelab.progress import in_notebook
 from saelab.sae import SAE
 from saelab.training import checkpoint
 from saelab.training.monitor import Monitor

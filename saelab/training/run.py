@@ -21,9 +21,9 @@ from saelab.activations.buffer import ActivationBuffer
 from saelab.activations.harvest import Harvester
 from saelab.activations.reader import Reader
 from saelab.activations.store import ActivationStore, Origin
+from saelab.display import Bar
 from saelab.errors import SaelabError, check_count, check_device, check_model, free_memory, memory, unknown
 from saelab.models import HookedModel
-from saelab.progress import Bar
 from saelab.sae import SAE, SAEConfig
 from saelab.training import finetune, record, start
 from saelab.training.folder import RunFolder

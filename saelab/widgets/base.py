@@ -26,8 +26,8 @@ import traitlets
 from IPython.display import publish_display_data
 from ipywidgets import DOMWidget
 
+from saelab.display import in_notebook
 from saelab.errors import SaelabError, unknown
-from saelab.progress import in_notebook
 from saelab.widgets.environment import front_end, require_widgets
 
 require_widgets()

@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 
 from saelab import models
-from saelab.display import facts_html
+from saelab.display import Bar, facts_html
 from saelab.errors import SaelabError, check_count, unknown
 from saelab.models.rows import TokenRows, rows_from
-from saelab.progress import Bar
 from saelab.zoo import corpus
 
 

@@ -196,7 +196,7 @@ def loss_of(model: Any, ids: Tensor, targets: Tensor) -> Tensor:
 
 def train_model(tokenizer: Any, settings: Settings, *, progress: bool = True) -> tuple[Any, list[float]]:
     """Train from scratch; returns the model in float32 and the loss of every step."""
-    from saelab.progress import Bar
+    from saelab.display import Bar
 
     model = new_model(settings, len(tokenizer))
     matrices = [p for p in model.parameters() if p.ndim > 1]

@@ -16,12 +16,12 @@ from synthetic import (
     rows_of,
 )
 
+from saelab.display import Bar
 from saelab.errors import SaelabError
 from saelab.intervals import of_trials
 from saelab.n2g import N2GConfig, PatternGraph, explainability, fit, fitting, simulated_loss
 from saelab.n2g.fit import probe
 from saelab.n2g.graph import render
-from saelab.progress import Bar
 
 A, B, C, D = 1, 2, 3, 4
 VOCAB = FakeVocab(".abcdefgh")

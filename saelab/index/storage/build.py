@@ -19,6 +19,7 @@ import numpy as np
 import torch
 
 from saelab import __version__, models
+from saelab.display import Bar
 from saelab.errors import SaelabError, check_count, check_sae
 from saelab.identity import changed, check_pair, digest, facts_of, meet, sae_digest
 from saelab.index.storage import layout
@@ -27,7 +28,6 @@ from saelab.index.storage.items import Items, alone, check_items
 from saelab.index.storage.vocab import Vocab
 from saelab.index.storage.writer import IndexWriter
 from saelab.models import HookedModel
-from saelab.progress import Bar
 from saelab.sae import SAE
 
 _STRETCH = 4  # batches
