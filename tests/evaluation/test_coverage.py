@@ -1,11 +1,15 @@
-"""Intervals stand where they hold, and cover what they say."""
+"""Intervals stand where they hold, and cover what they say: documents are drawn from a population of which the sums
+of each are known (tests/fixtures/make_coverage.py), and the population's number should lie in 95 of 100 intervals."""
 
+from pathlib import Path
+
+import numpy as np
 import pytest
 from helpers import SENTENCES, random_sae
 
 import saelab as sl
 from saelab.evaluation.metrics import METRICS, ratios
-from saelab.intervals import LEAST
+from saelab.intervals import LEAST, of_share, of_sums
 
 WITH = [m for m in METRICS if m.name in ratios(dict.fromkeys(
     ("err2", "var2", "err2_all", "var2_all", "x2", "n", "predictions", "cos", "norm_r", "norm_x", "l0", "ce_clean",
@@ -29,3 +33,69 @@ def test_D29_every_metric_has_an_interval_or_a_note(tiny, documents):
     for note in report.notes:
         assert note in report._repr_html_()
     assert set(report.intervals) <= {m.name for m in WITH}, "no interval of a number that is no ratio of sums"
+
+
+FOLDER = Path(__file__).parents[1] / "fixtures" / "coverage"
+LOW, HIGH = 0.90, 0.98
+DRAWS = 400
+
+
+@pytest.fixture(scope="module", params=["zoo", "smollm2"])
+def population(request):
+    with np.load(FOLDER / f"{request.param}.npz") as file:
+        return {name: file[name].astype(np.float64) for name in file.files}
+
+
+def drawn(population, pick):
+    """The sums of some documents; the mean of their activations is their own."""
+    sums = {name.removeprefix("sum_"): v[pick] for name, v in population.items() if name.startswith("sum_")}
+    for which, n in (("", sums["n"]), ("_all", population["n_all"][pick])):
+        c = population[f"mean{which}"][pick]  # sums of x - the population's mean
+        shift = c.sum(0) / n.sum()
+        sums[f"var2{which}"] = sums[f"var2{which}"] - 2 * c @ shift + n * (shift @ shift)
+    return sums
+
+
+@pytest.mark.parametrize("documents", [20, 50, 100, 300, 450])
+def test_D29_every_interval_of_a_report_covers(population, documents):
+    everything, g = len(population["n_all"]), np.random.default_rng(0)
+    total = {name: values.sum() for name, values in drawn(population, np.arange(everything)).items()}
+    truth, hits = ratios(total), {}
+    for _ in range(DRAWS):
+        found = of_sums(drawn(population, g.integers(0, everything, documents)), ratios)
+        for metric in WITH:
+            if documents >= metric.least:
+                low, high = found[metric.name]
+                hits.setdefault(metric.name, []).append(low <= truth[metric.name] <= high)
+    covered = {name: np.mean(values) for name, values in hits.items()}
+    noise = 2 * np.sqrt(0.05 * 0.95 / DRAWS)
+    assert covered
+    assert {k: v for k, v in covered.items() if not LOW - noise <= v <= HIGH + noise} == {}
+    assert LOW <= np.mean(list(covered.values())) <= HIGH
+
+
+def shares(population):
+    n = population["sum_n"]
+    yield "density", [(y, n) for y in population["fires"]]
+    if "hits" in population:
+        hits, says, is_ = population["hits"], population["says"], population["is"]
+        yield "precision", list(zip(hits, says, strict=True))
+        yield "recall", list(zip(hits, is_, strict=True))
+        yield "f1", list(zip(hits, says + is_ - hits, strict=True))
+
+
+@pytest.mark.parametrize("documents", [20, 50, 100, 450])
+def test_D30_intervals_of_shares_cover(population, documents):
+    """Over latents, where an interval stands at all."""
+    g = np.random.default_rng(1)
+    for name, pairs in shares(population):
+        hits = []
+        for _ in range(8):
+            pick = g.integers(0, len(population["n_all"]), documents)
+            for y, n in pairs:
+                found = of_share(y[pick], n[pick])
+                if found is not None:
+                    hits.append(found[0] <= y.sum() / n.sum() <= found[1])
+        if len(hits) >= 100:
+            noise = 2 * np.sqrt(0.05 * 0.95 / len(hits))
+            assert LOW - noise <= np.mean(hits) <= HIGH + noise, (name, documents, len(hits))
