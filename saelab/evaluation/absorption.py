@@ -13,7 +13,6 @@ from saelab import models
 from saelab.errors import SaelabError, check_count, unknown
 from saelab.evaluation.probes import best_latents, probe
 from saelab.evaluation.sample import Sample, Task, pick, sample
-from saelab.identity import noted
 from saelab.index.concepts import compressed
 from saelab.models import HookedModel
 from saelab.sae import SAE
@@ -91,7 +90,7 @@ def absorption(
             i = names.index(part)
             where[part] = np.array([i in carried[ptr[t] : ptr[t + 1]] for t in s.token[task.test.numpy()]])
         lines += absorbed(s, task, where)
-    return noted(pd.DataFrame(lines), s.mismatch)
+    return s.table(lines)
 
 
 @torch.no_grad()

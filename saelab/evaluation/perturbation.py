@@ -13,7 +13,6 @@ from saelab import models
 from saelab.errors import SaelabError, check_count
 from saelab.evaluation.probes import probe
 from saelab.evaluation.sample import Sample, pick, sample, written
-from saelab.identity import noted
 from saelab.models import HookedModel
 from saelab.sae import SAE
 
@@ -95,7 +94,7 @@ def perturb(s: Sample, counts: Sequence[int]) -> pd.DataFrame:
                  "latents": min(count, len(order))}
             )  # fmt: skip
     frame = pd.DataFrame(lines).sort_values("n", kind="stable", ignore_index=True)
-    return noted(frame, s.mismatch)
+    return s.table(frame)
 
 
 def _accuracy(s: Sample, j: int, probe: tuple[Tensor, Tensor], less: Tensor | None) -> float:

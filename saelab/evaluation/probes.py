@@ -15,7 +15,6 @@ from saelab.display import Bar
 from saelab.errors import SaelabError, check_count
 from saelab.evaluation import logistic
 from saelab.evaluation.sample import Sample, Task, sample
-from saelab.identity import noted
 from saelab.models import HookedModel
 from saelab.sae import SAE
 
@@ -73,7 +72,7 @@ def probe_loss(
              "accuracy": latent[4], "train_loss": latent[5], "channel_loss": channel[0], "channel": channel[1],
              "examples": len(task.test)}
         )  # fmt: skip
-    return noted(pd.DataFrame(lines), s.mismatch)
+    return s.table(lines)
 
 
 def _best(x: Tensor, weight: Tensor | None, task: Task) -> tuple[float, int, float, float, float, float]:
@@ -164,7 +163,7 @@ def sparse_probing(
                  "channels_accuracy": accuracy(s.x[task.train][:, channels[:n]], s.x[task.test][:, channels[:n]], task),
                  "full_accuracy": full}
             )  # fmt: skip
-    return noted(pd.DataFrame(lines), s.mismatch)
+    return s.table(lines)
 
 
 def accuracy(train: Tensor, test: Tensor, task: Task) -> float:

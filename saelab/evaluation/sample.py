@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
 from saelab import models
 from saelab.errors import SaelabError, check_count, unknown
-from saelab.identity import check_pair
+from saelab.identity import check_pair, noted
 from saelab.index.concepts import compressed
 from saelab.interventions import SAEAtHook
 from saelab.models import HookedModel
@@ -58,6 +59,8 @@ class Sample:
         One per concept.
     mismatch
         What does not belong together here and was allowed.
+    halves
+        Documents that latents and probes are chosen and fitted on, and those that they are scored on.
     """
 
     sae: SAE
@@ -67,6 +70,14 @@ class Sample:
     codes: Codes
     tasks: tuple[Task, ...]
     mismatch: tuple[str, ...] = ()
+    halves: tuple[int, int] = (0, 0)
+
+    def table(self, lines: Any) -> pd.DataFrame:
+        """The result, which says in ``attrs`` which documents chose and which scored."""
+        frame = pd.DataFrame(lines)
+        chosen, scored = self.halves
+        frame.attrs |= {"chosen_on": f"{chosen:,} documents", "scored_on": f"{scored:,} other documents"}
+        return noted(frame, self.mismatch)
 
     def latents(self, rows: Tensor, chosen: Tensor) -> Tensor:
         """(m, k) activations of ``chosen`` latents (k,) on ``rows`` (m,) of the sample."""
@@ -163,7 +174,8 @@ def sample(
     token = np.unique(np.concatenate([t for halves in drawn.values() for pair in halves for t in pair]))
     x, y, codes = _run(model, sae, rows, token, batch_tokens)
     tasks = tuple(_task(n, h, token) for n, h in drawn.items())
-    return Sample(sae, token, x, y, codes, tasks, mismatch)
+    halves = int(in_train.sum()), int((~in_train).sum())
+    return Sample(sae, token, x, y, codes, tasks, mismatch, halves)
 
 
 def _task(name: str, halves: list[tuple[np.ndarray, np.ndarray]], token: np.ndarray) -> Task:

@@ -222,6 +222,7 @@ def steering_success(
     others = [confusion.drop(index=["(none)", c])[c].max() for c in frame["concept"]]
     frame.insert(list(frame).index("tuning"), "others", others)
     frame = frame.sort_values("steered", ascending=False, kind="stable").reset_index(drop=True)
+    frame.attrs |= {"chosen_on": f"{tune} texts of another seed", "scored_on": f"{n} other texts"}
     return Success(noted(frame, mismatch), confusion, texts, n, np.array(drawn))
 
 

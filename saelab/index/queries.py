@@ -259,7 +259,8 @@ class Queries(Columns):
         DataFrame
             latent; hits: positions inside a match where it fires; precision: share of its firings that are
             hits; recall: share of the matches on which it fires at least once; mean activation over hits; f1
-            of precision and recall, highest first. ``attrs["matches"]`` is the number of matches.
+            of precision and recall, highest first. ``attrs["matches"]`` is the number of matches; they choose the latents
+            and score them, so the best looks better than it is (``attrs["scored_on"]``).
 
         Examples
         --------

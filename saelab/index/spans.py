@@ -45,7 +45,7 @@ def search(index: Columns, pattern: re.Pattern[str], n: int) -> pd.DataFrame:
             "f1": score[order],
         }
     )
-    out.attrs["matches"] = len(first)
+    out.attrs |= {"matches": len(first), "scored_on": "the same matches that chose"}
     return out
 
 
@@ -147,4 +147,6 @@ def latents_for(index: Columns, row: int, start: int, stop: int, n: int) -> pd.D
         "latent": found, "inside": hits, "outside": rest, "precision": precision, "recall": recall,
         "f1": score, "max": strongest, "fires": fires,
     }  # fmt: skip
-    return pd.DataFrame({name: column[order] for name, column in columns.items()})
+    out = pd.DataFrame({name: column[order] for name, column in columns.items()})
+    out.attrs["scored_on"] = "the same tokens that chose"
+    return out

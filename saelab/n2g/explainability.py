@@ -99,4 +99,5 @@ def explainability(
     ]
     frame = pd.DataFrame(lines, columns=columns)
     frame = frame.astype(dict.fromkeys(["precision", "recall", "f1", "lookup_f1"], float))
+    frame.attrs |= {name: frame[name].iloc[0] for name in ("chosen_on", "scored_on") if len(frame)}
     return noted(frame, meet(index, model, sae))
