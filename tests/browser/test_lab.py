@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from xml.etree import ElementTree
 
-from lab import eventually, use_theme, wait_for_subshell
+from lab import READY, eventually, open_notebook, use_theme, wait_for_subshell
 from things import HOSTILE
 
 HEATMAP = f"""
@@ -477,3 +477,54 @@ def test_training_is_watched_stopped_while_the_cell_runs_and_resumed(notebook):
     assert view.locator(".sl-alert").is_hidden()
     assert ask("[sae.record['steps'], monitor.wait() is sae]") == [1000, True]
     assert ask("bool(__import__('torch').equal(sae.W_dec, train(progress=False).W_dec))")
+
+
+REOPENED = """
+index = sl.LatentIndex.open({index!r}, sae=random_sae(k=6), model=tiny_model())
+graph = sl.n2g.PatternGraph.load({graph!r})
+w = index.dashboard({latent})
+w"""
+
+
+def test_L07_L09_widgets_leave_a_picture_and_say_that_python_is_gone(notebook, things, lab, browser):
+    page, ask = notebook(
+        "import saelab as sl\nfrom helpers import random_sae, tiny_model" + REOPENED.format(**things),
+        "panel = sl.steering_panel(index, edits={3: 4.0}, prompt='The red', max_new_tokens=5); panel",
+        "closed = index.table(); closed",
+        "graph.edit()",
+        "panel.run(wait=True)",
+        "closed.close()",
+    )
+    said, view = "steered", page.locator(".saelab-dashboard")
+    view.locator(".sl-example").first.wait_for()
+    # the live view stands for its picture; what was closed leaves it
+    statics = page.locator(".saelab-static")
+    page.wait_for_function("() => document.querySelectorAll('.saelab-static').length === 4")
+    eventually(page, ask, "closed._released", True)
+    page.locator(".saelab-static:visible", has_text="64 latents").wait_for()
+    assert statics.locator("visible=true").count() == 1
+    page.wait_for_function(
+        "(s) => document.querySelectorAll('.saelab-static')[1].textContent.includes(s)", arg=said
+    )
+    page.evaluate("() => window.jupyterapp.commands.execute('docmanager:save')")
+    # the kernel starts anew: a request, and a change that is drawn here alone
+    page.evaluate("() => window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()")
+    page.wait_for_function("() => !window.jupyterapp.shell.currentWidget.model.dirty")
+    page.wait_for_function(READY)
+    for act, where in (
+        (lambda: view.get_by_role("button", name="Next latent").click(), view),
+        (lambda: page.locator(".saelab-n2g .sl-node").first.click(), page.locator(".saelab-n2g")),
+    ):
+        act()
+        where.locator(".sl-alert", has_text="Python").wait_for(timeout=20_000)
+    # opened again, with JupyterLab's defaults and no kernel that knows them
+    name = page.url.split("/")[-1].split("?")[0]
+    again = browser.new_page()
+    open_notebook(again, lab, name, run=False)
+    again.wait_for_function(
+        "() => [...document.querySelectorAll('.saelab-static')].filter((e) => e.checkVisibility()).length === 4"
+    )
+    again.wait_for_function("() => document.body.textContent.includes('model not found')")
+    errors = again.get_by_text("model not found")
+    assert not any(errors.nth(i).is_visible() for i in range(errors.count()))
+    again.close()

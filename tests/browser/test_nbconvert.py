@@ -117,6 +117,8 @@ def test_every_widget_after_nbconvert(browser, tmp_path):  # C03, C04, C67
     context = browser.new_context(offline=True, viewport={"width": 1100, "height": 850})
     page = context.new_page()
     page.goto(path.with_suffix(".html").as_uri())
+    # L08: no script of a network comes, and every widget is there all the same
+    assert page.locator(".saelab-static:visible").count() == len(CELLS)
     # nbconvert leaves "<!--<script" in the element: whether it ends where it should, a browser must say
     assert page.locator(STORED).text_content() == stored
     page.evaluate(DRAW)
