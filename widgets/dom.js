@@ -75,6 +75,7 @@ export function show(value, digits = 3) {
   const size = Math.abs(value);
   if (!size) return "0"; // not -0
   if (value < 0) return `−${show(size, digits)}`; // a minus sign as wide as a plus sign
+  if (value === Infinity) return "∞";
   if (Number.isInteger(value)) return count(value);
   if (size >= 1e6 || size < 1e-3) return value.toExponential(digits - 1).replace("e+", "e");
   if (size >= 1000) return count(Math.round(value));

@@ -50,7 +50,7 @@ export function promptBox(ui, open, range) {
 
   function draw() {
     const { read_only: fixed, cannot_try: reason } = state;
-    const { text, values = [] } = tried();
+    const { text, values = [], notice } = tried();
     node.hidden = fixed && !text;
     node.classList.toggle("sl-live", !text); // nothing for a figure
     field.hidden = fixed || !!reason;
@@ -59,6 +59,7 @@ export function promptBox(ui, open, range) {
     line.replaceChildren();
     if (!text) return list.replaceChildren();
     line.append(paragraph(text, tokens(text, values, range())));
+    if (notice) line.append(note(notice));
     if (token >= text.ids.length) token = -1;
     drawList(token < 0 ? lastStrong(tried()) : token);
   }

@@ -7,6 +7,9 @@ import { facts, inline, tokenTip } from "./tip.js";
 
 export const HUES = 8; // told apart where several latents are drawn at once
 
+/** @param {number} value */
+const said = (value) => (Number.isNaN(value) ? "NaN" : show(value));
+
 /** Place of the drawn latent among the latents. @param {Heatmap} state */
 export const place = ({ latents, latent }) => Math.max(0, latents.indexOf(latent ?? -1));
 
@@ -75,9 +78,9 @@ export function sequences(ui, range) {
     const pairs = [["token", chip(labelOf(text, position))], ["id", String(text.ids[position])], ["position", String(position)]];
     if (state.together) state.latents.forEach((latent, k) => {
       const value = floats(state.values)[k * tokensOn(state) + offset + position];
-      if (value > 0) pairs.push([`latent ${latent}`, show(value)]);
+      if (value > 0 || Number.isNaN(value)) pairs.push([`latent ${latent}`, said(value)]);
     });
-    else pairs.push(["activation", show(values[position])]);
+    else pairs.push(["activation", said(values[position])]);
     if (!state.together && !Number.isNaN(percentile)) pairs.push(["percentile", show(100 * percentile, 4)]);
     if (text.special?.includes(position)) pairs.push(["", "not counted: special token"]);
     return pairs;

@@ -84,6 +84,7 @@ export function tokens(text, values, { low = 0, high, from = 0, to = Infinity })
     for (let i = start; i < stop; i += 1) value = Math.max(value, values[i] ?? 0);
     const node = h("span", { class: "sl-tok", "data-start": start, "data-stop": stop }, ...marked(piece));
     if (special.has(start)) node.classList.add("sl-special");
+    if (Number.isNaN(value)) node.classList.add("sl-nan"); // neither silent nor active
     const a = shade(value, low, high);
     if (a > 0) {
       node.style.setProperty("--a", a.toFixed(3));

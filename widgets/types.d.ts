@@ -72,6 +72,7 @@ type Payload = {
 };
 type Tried = {
   prompt?: string; text?: TokenText; strongest?: [number, number][][]; labels?: Record<string, string>; tokens?: Record<string, string | null>; latent?: number; values?: number[];
+  notice?: string; // of a text longer than the rows that the SAE was trained on
 };
 type Ablated = Effects & { latent: number; row: number; selected: number | null; running?: boolean };
 type Dashboard = {

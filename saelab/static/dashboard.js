@@ -39,6 +39,7 @@ function show(value, digits = 3) {
   const size = Math.abs(value);
   if (!size) return "0";
   if (value < 0) return `−${show(size, digits)}`;
+  if (value === Infinity) return "∞";
   if (Number.isInteger(value)) return count(value);
   if (size >= 1e6 || size < 1e-3) return value.toExponential(digits - 1).replace("e+", "e");
   if (size >= 1e3) return count(Math.round(value));
@@ -170,6 +171,7 @@ function tokens(text, values, { low = 0, high, from = 0, to = Infinity }) {
     for (let i = start; i < stop; i += 1) value = Math.max(value, values[i] ?? 0);
     const node = h("span", { class: "sl-tok", "data-start": start, "data-stop": stop }, ...marked(piece));
     if (special.has(start)) node.classList.add("sl-special");
+    if (Number.isNaN(value)) node.classList.add("sl-nan");
     const a = shade(value, low, high);
     if (a > 0) {
       node.style.setProperty("--a", a.toFixed(3));
@@ -1320,7 +1322,7 @@ function promptBox(ui, open, range) {
   const tried = () => state.tried ?? {};
   function draw() {
     const { read_only: fixed, cannot_try: reason } = state;
-    const { text, values = [] } = tried();
+    const { text, values = [], notice } = tried();
     node.hidden = fixed && !text;
     node.classList.toggle("sl-live", !text);
     field.hidden = fixed || !!reason;
@@ -1329,6 +1331,7 @@ function promptBox(ui, open, range) {
     line.replaceChildren();
     if (!text) return list.replaceChildren();
     line.append(paragraph(text, tokens(text, values, range())));
+    if (notice) line.append(note(notice));
     if (token >= text.ids.length) token = -1;
     drawList(token < 0 ? lastStrong(tried()) : token);
   }

@@ -37,6 +37,7 @@ function show(value, digits = 3) {
   const size = Math.abs(value);
   if (!size) return "0";
   if (value < 0) return `−${show(size, digits)}`;
+  if (value === Infinity) return "∞";
   if (Number.isInteger(value)) return count(value);
   if (size >= 1e6 || size < 1e-3) return value.toExponential(digits - 1).replace("e+", "e");
   if (size >= 1e3) return count(Math.round(value));
@@ -153,6 +154,7 @@ function tokens(text, values, { low = 0, high, from = 0, to = Infinity }) {
     for (let i = start; i < stop; i += 1) value = Math.max(value, values[i] ?? 0);
     const node = h("span", { class: "sl-tok", "data-start": start, "data-stop": stop }, ...marked(piece));
     if (special.has(start)) node.classList.add("sl-special");
+    if (Number.isNaN(value)) node.classList.add("sl-nan");
     const a = shade(value, low, high);
     if (a > 0) {
       node.style.setProperty("--a", a.toFixed(3));

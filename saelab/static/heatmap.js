@@ -28,6 +28,7 @@ function show(value, digits = 3) {
   const size = Math.abs(value);
   if (!size) return "0";
   if (value < 0) return `−${show(size, digits)}`;
+  if (value === Infinity) return "∞";
   if (Number.isInteger(value)) return count(value);
   if (size >= 1e6 || size < 1e-3) return value.toExponential(digits - 1).replace("e+", "e");
   if (size >= 1e3) return count(Math.round(value));
@@ -638,6 +639,7 @@ function tokens(text, values, { low = 0, high, from = 0, to = Infinity }) {
     for (let i = start; i < stop; i += 1) value = Math.max(value, values[i] ?? 0);
     const node = h("span", { class: "sl-tok", "data-start": start, "data-stop": stop }, ...marked(piece));
     if (special.has(start)) node.classList.add("sl-special");
+    if (Number.isNaN(value)) node.classList.add("sl-nan");
     const a = shade(value, low, high);
     if (a > 0) {
       node.style.setProperty("--a", a.toFixed(3));
@@ -650,6 +652,7 @@ function tokens(text, values, { low = 0, high, from = 0, to = Infinity }) {
 
 // sequences.js
 var HUES = 8;
+var said = (value) => Number.isNaN(value) ? "NaN" : show(value);
 var place = ({ latents: latents2, latent }) => Math.max(0, latents2.indexOf(latent ?? -1));
 var tokensOn = ({ sequences: all }) => all.reduce((n, s) => n + s.ids.length, 0);
 function strongest(state, text, offset) {
@@ -713,9 +716,9 @@ function sequences(ui, range) {
     const pairs = [["token", chip(labelOf(text, position))], ["id", String(text.ids[position])], ["position", String(position)]];
     if (state.together) state.latents.forEach((latent, k) => {
       const value = floats(state.values)[k * tokensOn(state) + offset + position];
-      if (value > 0) pairs.push([`latent ${latent}`, show(value)]);
+      if (value > 0 || Number.isNaN(value)) pairs.push([`latent ${latent}`, said(value)]);
     });
-    else pairs.push(["activation", show(values[position])]);
+    else pairs.push(["activation", said(values[position])]);
     if (!state.together && !Number.isNaN(percentile)) pairs.push(["percentile", show(100 * percentile, 4)]);
     if (text.special?.includes(position)) pairs.push(["", "not counted: special token"]);
     return pairs;

@@ -28,6 +28,7 @@ function show(value, digits = 3) {
   const size = Math.abs(value);
   if (!size) return "0";
   if (value < 0) return `−${show(size, digits)}`;
+  if (value === Infinity) return "∞";
   if (Number.isInteger(value)) return count(value);
   if (size >= 1e6 || size < 1e-3) return value.toExponential(digits - 1).replace("e+", "e");
   if (size >= 1e3) return count(Math.round(value));

@@ -9,6 +9,7 @@ model goes through that model's lock (inside the library functions that are call
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import threading
@@ -53,6 +54,18 @@ class Packed:
 
     value: Mapping[str, Any]
     buffers: tuple[bytes, ...]
+
+
+class Number(traitlets.Float):
+    """A finite number, of Python or numpy: what is not finite is no JSON, and no end of a scale."""
+
+    def validate(self, obj: Any, value: Any) -> float | None:
+        if value is None and self.allow_none:
+            return None
+        number = float(value) if hasattr(value, "__float__") and not isinstance(value, bool) else math.nan
+        if not math.isfinite(number):
+            raise SaelabError(f"{self.name or 'each of the numbers'} must be a finite number, got {value!r}")
+        return number
 
 
 class Widget(anywidget.AnyWidget):

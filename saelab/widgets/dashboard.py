@@ -10,7 +10,7 @@ import traitlets
 
 from saelab.errors import SaelabError, check_count, check_latent, check_latents, unknown
 from saelab.interventions import effects
-from saelab.widgets.base import Widget
+from saelab.widgets.base import Number, Widget
 from saelab.widgets.effect_map import most, packed, plain_lines
 from saelab.widgets.latest import LatestOnlyWorker
 from saelab.widgets.page import request_key
@@ -74,12 +74,12 @@ class LatentDashboard(Widget):
 
     latent = traitlets.Int(0, help="the latent shown").tag(sync=True)
     tab = traitlets.Enum(("top", "interval", "random"), "top").tag(sync=True)
-    brush = traitlets.List(traitlets.Float(), allow_none=True, default_value=None).tag(sync=True)
+    brush = traitlets.List(Number(), allow_none=True, default_value=None).tag(sync=True)
     selected_sequence = traitlets.Int(None, allow_none=True).tag(sync=True)
     selected_token = traitlets.Int(None, allow_none=True).tag(sync=True)
     show_whitespace = traitlets.Bool(False).tag(sync=True)
-    vmin = traitlets.Float(None, allow_none=True, help="low end of the colours; None: 0").tag(sync=True)
-    vmax = traitlets.Float(None, allow_none=True, help="high end; None: the maximum").tag(sync=True)
+    vmin = Number(None, allow_none=True, help="low end of the colours; None: 0").tag(sync=True)
+    vmax = Number(None, allow_none=True, help="high end; None: the maximum").tag(sync=True)
     context = traitlets.Int(None, allow_none=True, help="tokens on each side of an example").tag(sync=True)
     prompt = traitlets.Unicode("", help="a text of your own").tag(sync=True)
     label = traitlets.Unicode("").tag(sync=True)

@@ -11,7 +11,7 @@ import traitlets
 from saelab.errors import SaelabError, check_latent
 from saelab.interventions import Effects, effects
 from saelab.models import HookedModel
-from saelab.widgets.base import Widget
+from saelab.widgets.base import Number, Widget
 from saelab.widgets.tokens import FULL, HEAT, MONO, TokenText, escape, frame
 
 MEASURES = ("loss_diff", "kl", "activation")
@@ -52,7 +52,7 @@ class EffectMap(Widget):
     measure = traitlets.Enum(MEASURES, "loss_diff").tag(sync=True)
     direct = traitlets.Bool(False).tag(sync=True)
     selected_token = traitlets.Int(None, allow_none=True).tag(sync=True)
-    vmax = traitlets.Float(None, allow_none=True, help="end of the colors; None: the largest").tag(sync=True)
+    vmax = Number(None, allow_none=True, help="end of the colors; None: the largest").tag(sync=True)
     show_whitespace = traitlets.Bool(False).tag(sync=True)
     # set by Python alone
     latent = traitlets.Int(0).tag(sync=True)

@@ -15,7 +15,7 @@ from saelab.identity import noted
 from saelab.index import LatentIndex
 from saelab.models.hooks import HookedModel
 from saelab.sae import SAE
-from saelab.widgets.base import Widget
+from saelab.widgets.base import Number, Widget
 from saelab.widgets.codes_source import CodesSource
 from saelab.widgets.tokens import MONO, TokenText, escape, frame, spans
 
@@ -83,8 +83,8 @@ class ActivationHeatmap(Widget):
     latent = traitlets.Int(allow_none=True, default_value=None, help="the latent drawn").tag(sync=True)
     together = traitlets.Bool(False, help="all latents at once, each in a color of its own").tag(sync=True)
     page = traitlets.Int(0, help="page of texts drawn").tag(sync=True)
-    vmin = traitlets.Float(None, allow_none=True, help="low end of the colours; None: 0").tag(sync=True)
-    vmax = traitlets.Float(None, allow_none=True, help="high end; None: the latent's maximum").tag(sync=True)
+    vmin = Number(None, allow_none=True, help="low end of the colours; None: 0").tag(sync=True)
+    vmax = Number(None, allow_none=True, help="high end; None: the latent's maximum").tag(sync=True)
     show_whitespace = traitlets.Bool(False).tag(sync=True)
     selected_sequence = traitlets.Int(None, allow_none=True).tag(sync=True)
     selected_token = traitlets.Int(None, allow_none=True).tag(sync=True)
@@ -96,7 +96,7 @@ class ActivationHeatmap(Widget):
     sequences = traitlets.List(traitlets.Dict()).tag(sync=True)
     values = traitlets.Bytes().tag(sync=True)
     percentiles = traitlets.Bytes().tag(sync=True)
-    maxima = traitlets.List(traitlets.Float()).tag(sync=True)
+    maxima = traitlets.List(Number()).tag(sync=True)
     first = traitlets.Int(0).tag(sync=True)
     n_sequences = traitlets.Int(0).tag(sync=True)
     n_pages = traitlets.Int(1).tag(sync=True)
@@ -162,7 +162,8 @@ class ActivationHeatmap(Widget):
         stacked = np.concatenate(self._values) if self._values else np.zeros((0, len(self.latents)))
         with self.hold_sync():
             self.n_pages = len(pages)
-            self.maxima = np.nan_to_num(stacked).max(axis=0, initial=0.0).tolist()
+            # of what is finite: an infinite end would make all other values look alike
+            self.maxima = np.where(np.isfinite(stacked), stacked, 0).max(axis=0, initial=0.0).tolist()
             self._go(min(self.page, len(pages) - 1))
 
     def _go(self, page: int) -> None:

@@ -16,7 +16,7 @@ from saelab.identity import check_pair, meet
 from saelab.index import LatentIndex
 from saelab.interventions import MODES, POSITIONS, Comparison, compare, sweep
 from saelab.models import HookedModel
-from saelab.widgets.base import Widget
+from saelab.widgets.base import Number, Widget
 from saelab.widgets.effect_map import COOL
 from saelab.widgets.page import plain
 from saelab.widgets.payload import top_tokens
@@ -71,8 +71,8 @@ class SteeringPanel(Widget):
     mode = traitlets.Enum(tuple(MODES), "add").tag(sync=True)
     positions = traitlets.Enum(POSITIONS, "all").tag(sync=True)
     max_new_tokens = traitlets.Int(40).tag(sync=True)
-    factors = traitlets.List(traitlets.Float(), [0.0, 0.5, 1.0, 2.0, 4.0]).tag(sync=True)
-    temperature = traitlets.Float(0.8).tag(sync=True)
+    factors = traitlets.List(Number(), [0.0, 0.5, 1.0, 2.0, 4.0]).tag(sync=True)
+    temperature = Number(0.8).tag(sync=True)
     seed = traitlets.Int(0).tag(sync=True)
     # set by Python alone
     modes = traitlets.Dict(

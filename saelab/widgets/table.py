@@ -13,7 +13,7 @@ from saelab.index.examples import Parts, texts
 from saelab.index.firings import Firings
 from saelab.widgets import columns
 from saelab.widgets.all_latents import AllLatents
-from saelab.widgets.base import Packed, Widget
+from saelab.widgets.base import Number, Packed, Widget
 from saelab.widgets.page import plain
 from saelab.widgets.tokens import escape, frame
 
@@ -70,7 +70,7 @@ class LatentTable(AllLatents, Widget):
     mode = traitlets.Enum(MODES, "text").tag(sync=True)
     sort = traitlets.Enum(SORTS, "count").tag(sync=True)
     descending = traitlets.Bool(True).tag(sync=True)
-    density = traitlets.List(traitlets.Float(), allow_none=True, default_value=None).tag(sync=True)
+    density = traitlets.List(Number(), allow_none=True, default_value=None).tag(sync=True)
     only_labelled = traitlets.Bool(False).tag(sync=True)
     # set by Python alone
     found = traitlets.Dict(help="what the search found").tag(sync=True)

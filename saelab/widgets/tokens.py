@@ -154,16 +154,16 @@ def spans(text: Mapping[str, Any], values: Iterable[float], high: float, *, low:
 
     Shade is opacity of one hue, so it works on light and dark backgrounds.
     """
-    numbers = np.nan_to_num(np.asarray(list(values), dtype=np.float64))
+    numbers = np.asarray(list(values), dtype=np.float64)
     special = set(text.get("special", ()))
     sizes = text.get("size") or [1] * len(text["text"])
     out, start = [], 0
     for piece, size in zip(text["text"], sizes, strict=True):
-        value = float(numbers[start : start + size].max(initial=0.0))
+        value = float(numbers[start : start + size].max(initial=0.0))  # NaN if one of them is
         shown = escape("".join(_MARKS.get(c) or c for c in piece))
         share = (
             0.0
-            if value <= low
+            if not value > low
             else 1.0
             if high <= low
             else min(1.0, 0.07 + 0.93 * (value - low) / (high - low))
@@ -171,7 +171,9 @@ def spans(text: Mapping[str, Any], values: Iterable[float], high: float, *, low:
         style = f"background-color:rgba({HEAT[0]},{HEAT[1]},{HEAT[2]},{FULL * share:.2f})" if share else ""
         if start in special:
             style = "opacity:.7"
-        note = f' title="{value:.4g}"' if share else ""
+        if np.isnan(value):
+            style = "outline:1px dashed"  # neither silent nor active
+        note = f' title="{value:.4g}"' if share or np.isnan(value) else ""
         out.append(f'<span style="{style}"{note}>{shown}</span>' if style else f"<span>{shown}</span>")
         start += size
     return "".join(out)

@@ -15,7 +15,7 @@ from saelab.errors import SaelabError
 from saelab.training.monitor import COLUMNS, Meter
 from saelab.training.run import Run, State
 from saelab.training.text_monitor import SHOWN, duration, sparkline
-from saelab.widgets.base import Widget
+from saelab.widgets.base import Number, Widget
 from saelab.widgets.past_runs import past_of_folder, past_of_sae, target_l0
 from saelab.widgets.tokens import MONO, escape, frame
 
@@ -76,8 +76,8 @@ class TrainingMonitor(Widget):
     points = traitlets.Bytes(help="float32, (SAEs, points, columns)").tag(sync=True)
     tokens = traitlets.Int(0).tag(sync=True)
     budget = traitlets.Int(0).tag(sync=True)
-    seconds = traitlets.Float(0.0).tag(sync=True)
-    rate = traitlets.Float(None, allow_none=True).tag(sync=True)
+    seconds = Number(0.0).tag(sync=True)
+    rate = Number(None, allow_none=True).tag(sync=True)
     hints = traitlets.List(traitlets.Unicode()).tag(sync=True)
     can_resume = traitlets.Bool(False).tag(sync=True)
     read_only = traitlets.Bool(False).tag(sync=True)

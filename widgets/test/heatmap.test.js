@@ -163,3 +163,18 @@ test("nothing listens after the view is gone", () => {
   controller.abort();
   assert.equal(model.listening, 0);
 });
+
+test("what is not a number is neither silent nor the end of the scale", async () => { // D19
+  const selected = { selected_sequence: 0, selected_token: 2 };
+  const { el, model } = mount(widget, state({ values: bytes([0, 2, NaN, Infinity, -Infinity, 0, 0, 5, 0, 2]), maxima: [2, 5], ...selected }));
+  assert.deepEqual(shades(el), ["", "1.000", "", "1.000", ""]);
+  assert.deepEqual(all(el, ".sl-tok").map((s) => s.classList.contains("sl-nan")), [false, false, true, false, false]);
+  const said = () => el.querySelector(".sl-status").textContent;
+  assert.match(said(), /activation\W*NaN/);
+  for (const [token, text] of [[0, /activation\W*∞/], [1, /activation\W*−∞/]]) {
+    model.set("selected_sequence", 1);
+    model.set("selected_token", token);
+    await settle();
+    assert.match(said(), text);
+  }
+});
