@@ -63,3 +63,12 @@ def test_a_simulated_loss():
     page = loss._repr_html_()
     assert "7 graphs, on 1,000 tokens" in page
     assert "undefined" in page
+
+
+def test_L06_text_in_a_frame_is_not_maths():
+    from saelab.frames import TextFrame
+
+    page = TextFrame({"text": ["$2x - 8$", "\\(y\\)"]})._repr_html_()
+    assert "$2x" not in page
+    assert "\\(" not in page
+    assert page.count("<span>$</span>") == 2

@@ -306,7 +306,8 @@ class ActivationHeatmap(Widget):
             lines.append(f'<bdi style="display:block;{MONO}" dir="auto">{body}</bdi>')
             shown += len(text)
         name = f" {escape(self.names[column])}" if self.names else ""
-        return frame(f"<b>Latent {self.latent}</b>{name}, 0 to {high:.4g}", *lines)
+        silent = ["It fires on no token of these texts."] if self.maxima and not self.maxima[column] else []
+        return frame(f"<b>Latent {self.latent}</b>{name}, 0 to {high:.4g}", *silent, *lines)
 
 
 def heatmap(

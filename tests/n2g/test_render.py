@@ -53,3 +53,15 @@ def test_an_empty_graph_says_why():
     page = PatternGraph(reason="the latent never fires & stays silent")._repr_html_()
     assert "never fires &amp; stays silent" in page
     assert ".edit()" not in page
+
+
+def test_L03_alternatives_share_a_box_and_a_sequence_has_one_for_each_position():
+    g = PatternGraph(labels={1: ")", 2: " The", 3: " B"})
+    g.add_path([1, 2, 3], value=1.0)
+    apart = g._repr_html_()
+    g = PatternGraph(labels={1: ")", 2: " The", 3: " B"})
+    g.add_path([[1, 2], 3], value=1.0)
+    together = g._repr_html_()
+    assert [page.count("border:1px solid") for page in (apart, together)] == [3, 2]
+    assert [page.count(" | ") for page in (apart, together)] == [0, 1]
+    assert ">·The<" in together  # L25: the sign of a space that the widgets have

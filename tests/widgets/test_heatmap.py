@@ -180,3 +180,24 @@ def test_the_first_heatmap_is_quick(tiny, sae):  # C82
     start = time.process_time()
     heatmap(tiny, sae, "a b c d e f g h i", [1])._repr_mimebundle_()
     assert time.process_time() - start < 0.3
+
+
+def test_L18_a_latent_is_taken_away_and_a_silent_one_is_said(tiny, sae, index, latent):
+    silent = int(index.counts.argmin())
+    w = heatmap(tiny, sae, "The fox ran", [latent, silent], index=index, together=True)
+    assert w.tokens == [
+        index.to_frame()["top_token"][i] if index.counts[i] else None for i in (latent, silent)
+    ]
+    w.latent = silent
+    if not max(w._values[0][:, 1]):
+        assert "fires on no token" in w.fallback()
+    w.methods()["remove"](silent)
+    assert (w.latents, w.latent, len(w.maxima)) == ([latent], latent, 1)
+    with pytest.raises(SaelabError, match="the only one"):
+        w.remove_latent(latent)
+    with pytest.raises(SaelabError, match="is not shown"):
+        w.remove_latent(silent)
+    rows = w._span(0, 1, 3)
+    assert all(
+        r["token"] == (index.to_frame()["top_token"][r["latent"]]) for r in rows if index.counts[r["latent"]]
+    )

@@ -53,3 +53,31 @@ def test_a_saved_map_holds_the_points_asked_for(index, tmp_path, parsed):
 def test_without_the_sae_it_says_so(index):
     with pytest.raises(SaelabError, match="needs the SAE"):
         sl.LatentIndex.open(index.path).map(method="pca")
+
+
+def test_L19_neighbors_stay_near_where_two_directions_of_variance_do_not(index):
+    """Share of each latent's five nearest by cosine that are among its ten nearest on the map."""
+    rows = index.sae.W_dec.detach() / index.sae.W_dec.detach().norm(dim=1, keepdim=True)
+    alike = (rows @ rows.T).fill_diagonal_(-2).topk(5).indices.numpy()
+
+    def kept(places):
+        xy = places.to_numpy()
+        apart = ((xy[:, None] - xy[None]) ** 2).sum(-1)
+        near = np.argsort(apart, 1)[:, 1:11]
+        return np.mean([len(set(a) & set(b)) / 5 for a, b in zip(alike, near, strict=True)])
+
+    shown = index.map(method="neighbors", groups={3: "dna"})
+    assert kept(shown.positions) > kept(index.positions("pca")) + 0.1
+    assert shown.colour == "label"
+    again = index.map(method="neighbors")
+    np.testing.assert_array_equal(shown.positions, again.positions)
+    with pytest.raises(SaelabError, match="unknown method"):
+        index.map(method="neighbours")
+
+
+def test_L26_the_static_picture_of_a_map_has_its_points(index):
+    page = index.map(method="pca", latent=3, selected=[5, 6]).fallback()
+    dots = [c for c in page if 0x2800 < ord(c) <= 0x28FF]
+    assert 20 < len(dots) <= index.d_sae
+    assert page.count("background-color:rgba(79") == 1  # the latent
+    assert page.count("background-color:rgba(245") in (1, 2)  # those chosen, which may share a letter

@@ -48,6 +48,8 @@ def test_a_bad_regular_expression_is_said_in_the_table(index):  # C66
     table = index.table(mode="regex", query="(")
     assert "not a regular expression" in table.error["message"]
     assert table.found["rows"] == []
+    assert "matches" not in table.found  # L24: it does not occur 0 times, nothing was searched
+    assert "not a regular expression" in table.found["failed"]
     table.query = "fox"
     assert table.error == {}
 

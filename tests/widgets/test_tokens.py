@@ -80,3 +80,19 @@ def test_a_flat_scale_divides_by_nothing():
 
 def test_fallback_keeps_maths_away():
     assert "mathjax_ignore" in frame("x")
+
+
+def test_L26_text_on_the_strongest_shade_can_be_read_on_light_and_dark():
+    """In a static picture the background is not known: white with dark text, or black with light text."""
+    import re
+
+    def light(color):
+        parts = [v / 255 for v in color]
+        lines = [v / 12.92 if v <= 0.03928 else ((v + 0.055) / 1.055) ** 2.4 for v in parts]
+        return 0.2126 * lines[0] + 0.7152 * lines[1] + 0.0722 * lines[2]
+
+    shade = [float(v) for v in re.search(r"rgba\((.*?)\)", spans({"text": ["a"]}, [2.0], 2.0))[1].split(",")]
+    for text, back in (((51, 51, 51), (255, 255, 255)), ((221, 221, 221), (17, 17, 17))):
+        mixed = [c * shade[3] + b * (1 - shade[3]) for c, b in zip(shade[:3], back, strict=True)]
+        low, high = sorted((light(text), light(mixed)))
+        assert (high + 0.05) / (low + 0.05) >= 4.5

@@ -206,3 +206,20 @@ test("durations, ticks, short numbers, ranges", () => {
   assert.ok(bottom > -2.3 && bottom < -1.9, "a small part stretches the axis by a decade");
   assert.equal(range(chart([NaN]), (v) => v), null);
 });
+
+test("L04 what is out of the axis is cut off, not laid upon it", () => {
+  const { el } = mount(widget, state({ points: flat(Array.from({ length: 60 }, (_, i) => line(i, { explained_variance: i < 2 ? -9 : 0.9 + i / 1000 }))) }));
+  const [path] = paths(el, 1);
+  const heights = path.getAttribute("d").split(/[ML]/).slice(1).map((p) => Number(p.split(" ")[1]));
+  assert.ok(heights[0] > 400, "the first points lie far below the axis");
+  const clip = path.parentElement.getAttribute("clip-path").slice(5, -1);
+  const box = el.querySelector(`[id="${clip}"] rect`);
+  assert.deepEqual(["x", "width", "height"].map((k) => box.getAttribute(k)), ["46", "346", "140"]);
+});
+
+test("L22 axes are named, and the columns say what they are", () => {
+  const { el } = mount(widget, state());
+  assert.deepEqual(all(el, ".sl-lines .sl-title").map((n) => n.textContent), ["tokens seen", "tokens seen", "tokens seen", "tokens seen"]);
+  assert.ok(all(el, ".sl-now dl > div").every((n) => n.title.length > 20));
+  assert.ok(el.querySelector(".sl-figure"));
+});
