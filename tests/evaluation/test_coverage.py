@@ -40,7 +40,7 @@ LOW, HIGH = 0.90, 0.98
 DRAWS = 400
 
 
-@pytest.fixture(scope="module", params=["zoo", "smollm2"])
+@pytest.fixture(scope="module", params=sorted(file.stem for file in FOLDER.glob("*.npz")))
 def population(request):
     with np.load(FOLDER / f"{request.param}.npz") as file:
         return {name: file[name].astype(np.float64) for name in file.files}
