@@ -92,7 +92,8 @@ def ratios(s: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
     def ratio(a: Any, b: Any, least: Any = 0.0) -> np.ndarray:
         a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-        return np.where(b > least, a / np.where(b > least, b, 1.0), np.nan)
+        defined = (b > least) & np.isfinite(a) & np.isfinite(b)  # something beside infinity would be 0
+        return np.where(defined, np.where(defined, a, 0.0) / np.where(defined, b, 1.0), np.nan)
 
     def fvu(which: str = "") -> np.ndarray:
         # what is left of equal rows is rounding, not variance
