@@ -24,8 +24,10 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time a name i
     from saelab.activations.store import ActivationStore as ActivationStore
     from saelab.errors import HookError as HookError
     from saelab.errors import SaelabError as SaelabError
+    from saelab.evaluation import calibrate as calibrate
     from saelab.evaluation import evaluate as evaluate
     from saelab.evaluation import evaluate_many as evaluate_many
+    from saelab.evaluation import steering_scores as steering_scores
     from saelab.evaluation import steering_success as steering_success
     from saelab.formats import load_sae as load_sae
     from saelab.formats import save_sae as save_sae
@@ -84,6 +86,8 @@ _WHERE = {
     "grid": "saelab.training",
     "evaluate": "saelab.evaluation",
     "evaluate_many": "saelab.evaluation",
+    "calibrate": "saelab.evaluation",
+    "steering_scores": "saelab.evaluation",
     "allow_mismatch": "saelab.identity",
     "LatentIndex": "saelab.index",
     "attach": "saelab.interventions",

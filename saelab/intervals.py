@@ -95,6 +95,16 @@ def of_share(hits: np.ndarray, tries: np.ndarray) -> Interval | None:
     return None if np.isnan(low) else (float(low), float(high))
 
 
+def of_means(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Student's intervals of means (m,) over documents, values (documents, m); NaN below ``LEAST`` documents."""
+    n = len(values)
+    if n < LEAST:
+        nothing = np.full(values.shape[1:], np.nan)
+        return nothing, nothing.copy()
+    reach = float(special.stdtrit(n - 1, (1 + LEVEL) / 2)) * values.std(0, ddof=1) / np.sqrt(n)
+    return values.mean(0) - reach, values.mean(0) + reach
+
+
 def of_trials(hits: int, trials: int) -> Interval | None:
     """Wilson's interval (1927) of a share of independent trials, such as texts drawn one by one; None below ``LEAST``."""
     if trials < LEAST:

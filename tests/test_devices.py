@@ -110,6 +110,10 @@ CALLS: dict[str, Callable[[World], Any]] = {
     "sweep": lambda w: sl.sweep(
         w.model, w.sae, "The red fox", [w.latent], [0.0, 2.0], max_new_tokens=3, **QUIET
     ).frame,
+    "calibrate": lambda w: sl.calibrate(
+        w.model, w.sae, [w.latent], ["The"], relative=w.index, strengths=[2], n=2, max_new_tokens=3, **QUIET
+    ).frame,
+    "steering_scores": lambda w: sl.steering_scores(w.index, [w.latent], prompts=["The red"], **QUIET).frame,
     "steering_success": lambda w: sl.steering_success(
         w.model, w.sae, {"a": w.latent, "b": 1}, lambda text: "a" if "a" in text else None, relative=w.index,
         strengths=(2,), n=2, tune=2, controls=1, max_new_tokens=3, **QUIET,

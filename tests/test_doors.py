@@ -106,6 +106,11 @@ MANY = {
     "sweep": lambda m, s, t, f: (
         sl.sweep(m, s, t, [3], [1.0], max_new_tokens=2, progress=False).frame["perplexity"].to_numpy(),
     ),
+    "calibrate": lambda m, s, t, f: (
+        sl.calibrate(m, s, [3], t, strengths=[1], n=2, max_new_tokens=2, progress=False)
+        .frame["perplexity"]
+        .to_numpy(),
+    ),
     "ablation_sparsity": lambda m, s, t, f: (
         sl.evaluation.ablation_sparsity(m, s, t, positions=2, ahead=2, progress=False)["sparsity"].to_numpy(),
     ),

@@ -68,6 +68,9 @@ MODEL_AND_SAE = {
     "effect_map": lambda m, s, t: repr(sl.effect_map(m, s, "The red fox", 1).to_frame()),
     "attribute": lambda m, s, t: repr(sl.attribute(m, s, "The red fox", check=0).frame),
     "sweep": lambda m, s, t: repr(sl.sweep(m, s, "The", [1], [1.0], max_new_tokens=2, progress=False)),
+    "calibrate": lambda m, s, t: repr(
+        sl.calibrate(m, s, [1], ["The"], n=1, max_new_tokens=2, strengths=[1], progress=False)
+    ),
     "steering_success": lambda m, s, t: repr(
         sl.steering_success(
             m, s, {"c": 1}, str, relative={1: 1.0}, strengths=[1], n=1, tune=1, controls=0,

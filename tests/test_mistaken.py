@@ -39,6 +39,7 @@ CALLS = {
     "generate": lambda m, s, i: sl.generate(m, s, "a", {1: 2.0}),
     "compare": lambda m, s, i: sl.compare(m, s, "a", edits={1: 2.0}),
     "sweep": lambda m, s, i: sl.sweep(m, s, ["a"], [1], [1.0]),
+    "calibrate": lambda m, s, i: sl.calibrate(m, s, [1], ["a"], progress=False),
     "steering_panel": lambda m, s, i: sl.steering_panel(model=m, sae=s),
     "steering_success": lambda m, s, i: sl.steering_success(m, s, {"a": [1]}, str, relative={1: 1.0}),
     "fit": lambda m, s, i: sl.n2g.fit(i, [1], model=m, sae=s, progress=False),

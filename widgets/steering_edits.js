@@ -3,7 +3,7 @@ import { latentIn, numberField, onEnter } from "./controls.js";
 import { button, clamp, h, show, throttle } from "./dom.js";
 import { called } from "./text.js";
 
-/** Which latent it is. @param {number} latent @param {{ label: string, token: string | null, max: number }} about */
+/** Which latent it is. @param {number} latent @param {{ label: string, token: string | null, max: number, limit: number | null }} about */
 function who(latent, { label, token, max }) {
   const node = h("span", { class: "sl-who" }, h("b", {}, String(latent)), " ", ...called(token ?? undefined, label));
   node.title = token === null ? "" : `fires most on this token; at most ${show(max)} in the index`;
@@ -27,7 +27,7 @@ export function edits({ state, set, ask, say, signal }) {
 
   /** @param {Edit} edit */
   function row({ latent, strength }) {
-    const about = state.about[String(latent)] ?? { label: "", token: null, max: 5 };
+    const about = state.about[String(latent)] ?? { label: "", token: null, max: 5, limit: null };
     const { unit } = state.modes[state.mode];
     const scaled = unit === "times";
     const reach = scaled ? 4 : Math.max(3 * about.max, Math.abs(strength));
@@ -51,7 +51,9 @@ export function edits({ state, set, ask, say, signal }) {
     // filled from what changes nothing to the strength; a mark where the latent is at its strongest in the index
     const none = scaled ? 1 : 0, share = (/** @type {number} */ v) => clamp((100 * (v - low)) / (reach - low), 0, 100);
     const usual = scaled || !about.max ? null : share(about.max);
+    const limit = scaled || !about.limit ? null : about.limit;
     const filled = () => {
+      slider.classList.toggle("sl-over", limit !== null && Math.abs(Number(slider.value)) > limit);
       const [a, b] = [share(none), share(Number(slider.value))].sort((x, y) => x - y);
       slider.style.setProperty("--a", `${a}%`);
       slider.style.setProperty("--b", `${b}%`);
@@ -61,7 +63,8 @@ export function edits({ state, set, ask, say, signal }) {
     const at = (/** @type {number} */ place, /** @type {string} */ text, /** @type {Attributes} */ more = {}) =>
       h("span", { style: `left: ${place}%`, ...more }, text);
     const marks = [at(0, show(low)), at(share(none), scaled ? "× 1" : "0"), at(100, show(reach)),
-      ...(usual === null ? [] : [at(usual, `max ${show(about.max)}`, { class: "sl-usual", title: "Its largest activation in the index" })])];
+      ...(usual === null ? [] : [at(usual, `max ${show(about.max)}`, { class: "sl-usual", title: "Its largest activation in the index" })]),
+      ...(limit === null ? [] : [at(share(limit), "guard", { class: "sl-usual sl-limit", title: `Beyond ${show(limit)} the text broke when it was calibrated` })])];
     return h("div", { class: `sl-edit${unit ? "" : " sl-off"}`, "data-latent": latent }, who(latent, about),
       h("span", { class: "sl-slider" }, slider, h("small", { "aria-hidden": "true" }, ...marks)), number, drop);
   }

@@ -184,7 +184,7 @@ type Steering = {
   positions: "all" | "prompt" | "generated" | "last"; max_new_tokens: number; temperature: number; factors: number[]; swept: Swept[];
   seed: number; d_sae: number; running: boolean; status: string; baseline: Written | null; steered: Written | null;
   said: Record<string, any>; // settings of the texts that are shown
-  about: Record<string, { label: string; token: string | null; max: number }>; read_only: boolean;
+  about: Record<string, { label: string; token: string | null; max: number; limit: number | null }>; read_only: boolean;
 };
 
 // ------------------------------------------------------------------------------------------------ TrainingMonitor

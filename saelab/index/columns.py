@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from saelab.errors import SaelabError, check_count, check_latent, check_latents
+from saelab.index.kept import Kept
 from saelab.index.notes import Notes
 from saelab.index.storage import windows
 from saelab.index.storage.arrays import pointers, ranges
@@ -34,6 +35,7 @@ class Columns:
     rows: TokenRows
     vocab: Vocab
     notes: Notes
+    kept: Kept
     sae: SAE | None
     model: HookedModel | None
 

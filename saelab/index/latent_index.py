@@ -18,6 +18,7 @@ from saelab.index.exports.neuronpedia import write_neuronpedia
 from saelab.index.exports.neuronpedia_bulk import write_neuronpedia_bulk
 from saelab.index.exports.openai import write_openai
 from saelab.index.exports.parquet import write_parquet
+from saelab.index.kept import Kept
 from saelab.index.notes import Notes
 from saelab.index.queries import Queries
 from saelab.index.storage import build as building
@@ -46,6 +47,9 @@ class LatentIndex(Queries):
         The text as :class:`saelab.models.TokenRows`.
     counts
         (d_sae,) int64, at how many positions each latent fires.
+    kept
+        Columns of :meth:`to_frame` that other functions measured (:func:`saelab.steering_scores`,
+        :func:`saelab.calibrate`), in ``columns.safetensors`` beside the index.
     model, sae
         What it was made from, or what was attached on opening; None otherwise. Only decoder and encoder
         neighbors and the logit lens need them. Another model or SAE is refused; see :func:`saelab.allow_mismatch`.
@@ -77,6 +81,7 @@ class LatentIndex(Queries):
         )
         self._model, self._sae = None, None
         self.notes = Notes(self.path, self.config["identity"]["SAE"], self.d_sae)
+        self.kept = Kept(self.path, self.config["identity"], self.d_sae)
         self._attach(model, sae)
 
     def _facts(self) -> identity.Facts:

@@ -97,7 +97,8 @@ class Queries(Columns):
         return float((values < value).mean()) if len(values) else float("nan")
 
     def to_frame(self) -> pd.DataFrame:
-        """All latents: :meth:`stats`, the token each is strongest on, and its label.
+        """All latents: :meth:`stats`, kept columns (see :attr:`LatentIndex.kept`), the token each is strongest on, and
+        its label.
 
         Examples
         --------
@@ -105,6 +106,8 @@ class Queries(Columns):
         ['top_token', 'label']
         """
         frame, peak, notes = TextFrame(self.stats()), self.arrays["peak"], self.notes.frame()
+        for name, values in self.kept.all()[0].items():
+            frame[name] = values
         alive = np.flatnonzero(peak >= 0)
         frame["top_token"] = ""
         frame.loc[alive, "top_token"] = self.vocab.labels(self.rows.ids[peak[alive]])

@@ -93,6 +93,7 @@ class LogitLens(NamedTuple):
     """Labels of the tokens whose logits a latent raises and lowers most, and by how much (float32)."""
 
     up: list[str]
+    up_id: np.ndarray
     up_value: np.ndarray
     down: list[str]
     down_value: np.ndarray
@@ -114,5 +115,5 @@ def logit_lens(index: Columns, latents: Sequence[int] | np.ndarray, n: int) -> l
             ends = [x.cpu().numpy() for up in (True, False) for x in logits.topk(n, dim=1, largest=up)]
             for up_value, up, down_value, down in zip(*ends, strict=True):
                 labels = (models.token_labels(model, ids.tolist()) for ids in (up, down))
-                out.append(LogitLens(next(labels), up_value, next(labels), down_value))
+                out.append(LogitLens(next(labels), up, up_value, next(labels), down_value))
     return out

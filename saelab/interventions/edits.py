@@ -227,7 +227,8 @@ class Intervention:
         ----------
         edits
             ``{latent: strength or Edit}``, a list of :class:`Edit`, a list of latents (to ablate), or an
-            :class:`Intervention`.
+            :class:`Intervention`. A strength may be ``"auto"``: the best that :func:`saelab.calibrate` kept beside
+            the index that is ``relative``, with its schedule.
         relative
             Strengths are in units of each latent's maximum: a ``LatentIndex``, or ``{latent: maximum}``, or one
             number per latent.
@@ -247,7 +248,7 @@ class Intervention:
         if isinstance(edits, Intervention):
             return edits.check(sae)
         d_sae, parts = sae.config.d_sae, []
-        for edit in _listed(edits, common):
+        for edit in _listed(_calibrated(edits, relative), common):
             latent = check_latent(edit.latent, d_sae)
             when = None if edit.when is None else check_latent(edit.when, d_sae)
             unit = edit.unit
@@ -398,6 +399,19 @@ def _listed(edits: Any, common: dict[str, Any]) -> list[Edit]:
         else:  # ablating needs no strength, so {7: True} and {7: None} are as good as any number
             parts.append(Edit(0.0 if ablates or value is None else value, latent=latent, **common))
     return parts
+
+
+def _calibrated(edits: Any, relative: Any) -> Any:
+    """``edits`` with what :func:`saelab.calibrate` found in place of each ``"auto"``."""
+    if not isinstance(edits, Mapping) or not any(isinstance(v, str) for v in edits.values()):
+        return edits
+    found = relative.kept if hasattr(relative, "kept") else None
+    for latent, value in edits.items():
+        if isinstance(value, str) and (value != "auto" or found is None):
+            raise SaelabError(
+                f"latent {latent}: a strength is a number, or 'auto' with an index as relative; got {value!r}"
+            )
+    return {i: Edit(**found.calibrated(i)) if isinstance(v, str) else v for i, v in edits.items()}
 
 
 def maximum(relative: Any, latent: int, d_sae: int) -> float:

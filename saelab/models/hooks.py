@@ -147,7 +147,9 @@ def hooked(model: HookedModel, hooks: dict[str, HookFn]) -> Iterator[Counter[str
         def run(x: Tensor, hook: Any) -> Tensor | None:
             fired[name] += 1
             new = fn(x.flatten(2) if x.ndim == 4 else x)  # of (B, T, d)
-            return None if new is None else new.reshape(x.shape).to(x)  # an SAE may be on another device
+            return (
+                None if new is None else new.reshape(-1, *x.shape[1:]).to(x)
+            )  # an SAE may be on another device
 
         return run
 

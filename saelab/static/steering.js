@@ -611,7 +611,7 @@ function edits({ state, set, ask, say, signal }) {
   const strengthen = (latent, strength) => set({ edits: state.edits.map((e) => e.latent === latent ? { ...e, strength } : e) });
   const strengthenSoon = throttle(strengthen, 80, signal);
   function row({ latent, strength }) {
-    const about = state.about[String(latent)] ?? { label: "", token: null, max: 5 };
+    const about = state.about[String(latent)] ?? { label: "", token: null, max: 5, limit: null };
     const { unit } = state.modes[state.mode];
     const scaled = unit === "times";
     const reach = scaled ? 4 : Math.max(3 * about.max, Math.abs(strength));
@@ -638,7 +638,9 @@ function edits({ state, set, ask, say, signal }) {
     for (const control of [slider, number, drop]) control.disabled = state.read_only;
     const none = scaled ? 1 : 0, share = (v) => clamp(100 * (v - low) / (reach - low), 0, 100);
     const usual = scaled || !about.max ? null : share(about.max);
+    const limit = scaled || !about.limit ? null : about.limit;
     const filled = () => {
+      slider.classList.toggle("sl-over", limit !== null && Math.abs(Number(slider.value)) > limit);
       const [a, b] = [share(none), share(Number(slider.value))].sort((x, y) => x - y);
       slider.style.setProperty("--a", `${a}%`);
       slider.style.setProperty("--b", `${b}%`);
@@ -650,7 +652,8 @@ function edits({ state, set, ask, say, signal }) {
       at(0, show(low)),
       at(share(none), scaled ? "× 1" : "0"),
       at(100, show(reach)),
-      ...usual === null ? [] : [at(usual, `max ${show(about.max)}`, { class: "sl-usual", title: "Its largest activation in the index" })]
+      ...usual === null ? [] : [at(usual, `max ${show(about.max)}`, { class: "sl-usual", title: "Its largest activation in the index" })],
+      ...limit === null ? [] : [at(share(limit), "guard", { class: "sl-usual sl-limit", title: `Beyond ${show(limit)} the text broke when it was calibrated` })]
     ];
     return h(
       "div",

@@ -14,7 +14,7 @@ import traitlets
 from saelab.errors import SaelabError, check_latent, unknown
 from saelab.identity import check_pair, meet
 from saelab.index import LatentIndex
-from saelab.interventions import MODES, POSITIONS, Comparison, compare, sweep
+from saelab.interventions import MODES, POSITIONS, Comparison, Intervention, compare, sweep
 from saelab.models import HookedModel
 from saelab.widgets.base import Number, Widget
 from saelab.widgets.effect_map import COOL
@@ -39,7 +39,8 @@ class SteeringPanel(Widget):
     model, sae
         What to steer, without an index or for one that was opened without them.
     edits
-        Latents to begin with: ``{latent: strength}``, or a list of latents.
+        Latents to begin with: ``{latent: strength}``, or a list of latents. ``"auto"`` is the best strength that
+        :func:`saelab.calibrate` kept beside the index.
     state
         Traits to begin with: ``prompt``, ``mode``, ``positions``, ``max_new_tokens``, ``temperature``,
         ``seed``, ``factors``.
@@ -86,7 +87,9 @@ class SteeringPanel(Widget):
     steered = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
     said = traitlets.Dict(help="the settings of the texts shown").tag(sync=True)
     swept = traitlets.List(traitlets.Dict(), help="rows of the last sweep").tag(sync=True)
-    about = traitlets.Dict(help="latent -> label, token, max").tag(sync=True)
+    about = traitlets.Dict(help="latent -> label, token, max, limit (strongest inside the guard)").tag(
+        sync=True
+    )
     read_only = traitlets.Bool(False).tag(sync=True)
 
     def __init__(
@@ -95,7 +98,7 @@ class SteeringPanel(Widget):
         *old_order: None,
         model: HookedModel | None = None,
         sae: Any = None,
-        edits: Mapping[int, float] | Sequence[int] = (),
+        edits: Mapping[int, float | str] | Sequence[int] = (),
         **state: Any,
     ):
         self._stop, self._thread = threading.Event(), None
@@ -128,8 +131,9 @@ class SteeringPanel(Widget):
     def methods(self) -> dict[str, Any]:
         return {"add": self.add, "run": self.run, "sweep": self.sweep, "cancel": self.cancel}
 
-    def add(self, latent: int, strength: float | None = None) -> None:
-        """Add a slider; without a strength it begins at the latent's usual maximum.
+    def add(self, latent: int, strength: float | str | None = None) -> None:
+        """Add a slider; without a strength it begins at the latent's usual maximum, with ``"auto"`` at the best that
+        :func:`saelab.calibrate` kept beside the index.
 
         Examples
         --------
@@ -141,6 +145,9 @@ class SteeringPanel(Widget):
         latent = check_latent(latent, self.d_sae)
         if any(e["latent"] == latent for e in self.edits):
             return
+        if isinstance(strength, str):
+            (edit,) = Intervention.make(self._source[1], {latent: strength}, relative=self._source[2]).edits
+            strength = edit.amount
         about = self._about(latent)
         self.about = {**self.about, str(latent): about}
         value = about["max"] if strength is None else float(strength)
@@ -149,10 +156,18 @@ class SteeringPanel(Widget):
     def _about(self, latent: int) -> dict[str, Any]:
         index = self._source[2]
         if index is None:
-            return {"label": "", "token": None, "max": 5.0}
+            return {"label": "", "token": None, "max": 5.0, "limit": None}
+        limit = index.kept.all()[0].get("steer_limit")
         largest = float(index.latent_stats(latent)["max"])
         (token,) = top_tokens(index, [latent])
-        return {"label": index.label(latent), "token": token, "max": float(f"{largest or 5.0:.3g}")}
+        return {
+            "label": index.label(latent),
+            "token": token,
+            "max": float(f"{largest or 5.0:.3g}"),
+            "limit": None
+            if limit is None or limit[latent] != limit[latent]
+            else float(limit[latent] * largest),
+        }
 
     # --------------------------------------------------------------------------------------------- running
 

@@ -26,6 +26,7 @@ vocab_bytes.npy    (n,) uint8             bytes of every token: text is shown wi
 labels.json                               labels and notes people gave to latents
 =================  =====================  ==================================================================
 
+``columns.safetensors`` holds what other functions measured of every latent; see :mod:`saelab.index.kept`.
 While a build runs, ``.build/`` holds its journal and sorted runs; :mod:`saelab.index.storage.writer` resumes from it.
 An index that replaces another is written into a folder ``arrays-…`` of its own, which ``index.json`` names as
 ``arrays``: the one rename of ``index.json`` replaces all, and who has the old one open keeps it.

@@ -1,0 +1,163 @@
+"""Many directions at once: every row of a batch is pushed along its own.
+
+A latent's effect is measured on few tokens, and thousands of latents are to be measured: one pass takes as many
+of them as a batch has rows. Text comes out as from :func:`saelab.generate` with each push alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from saelab import models
+from saelab.errors import HookError, SaelabError
+from saelab.interventions.edits import Edit, Intervention
+from saelab.interventions.generation import Decoder, Sample, _Picker, _sample, _write
+from saelab.interventions.passes import Pass, text_begins, watched
+from saelab.interventions.runner import EditRunner
+from saelab.interventions.sites import EditSchedule, by_hook
+from saelab.interventions.steering import attach
+from saelab.interventions.sweeps import repetition
+from saelab.models import HookedModel
+from saelab.sae import SAE
+from saelab.sae.config import PER_ROW
+
+_ROWS = 256  # texts written together
+
+
+@dataclass(frozen=True, eq=False)
+class Push:
+    """``direction`` (d_out) is added at every position; of it, what ``schedule`` gives (see :class:`saelab.Edit`)."""
+
+    direction: Tensor
+    schedule: tuple[float, ...] | None = None
+
+
+class _RowRunner(EditRunner):
+    """Adds to each row of a batch its own direction."""
+
+    def __init__(self, model: HookedModel, sae: SAE, pushes: Sequence[Push], schedule: EditSchedule):
+        super().__init__(model, sae, Intervention.make(sae, {0: 0.0}), schedule)
+        rows = torch.stack([p.direction.float() for p in pushes])[:, None]  # (B, 1, d_out)
+        rows = rows / sae._target_scale(rows) if sae.config.normalize == "scale" else rows
+        groups: dict[Any, list[float]] = {}
+        for place, push in enumerate(pushes):
+            groups.setdefault(push.schedule, [0.0] * len(pushes))[place] = 1.0
+        self.fixed = []
+        for at, members in groups.items():
+            edit = Edit(latent=0, schedule=at)
+            self.fixed.append((edit, rows * torch.tensor(members)[:, None, None].to(rows)))
+        self.edits = tuple(edit for edit, _ in self.fixed)
+        schedule.needs_prompt |= any(edit.needs_prompt for edit in self.edits)
+
+    def change(self, hook: str, x: Tensor) -> Tensor | None:
+        if self.count and x.shape[0] not in (1, self.fixed[0][1].shape[0]):
+            raise HookError(f"{x.shape[0]} rows pass, but {self.fixed[0][1].shape[0]} pushes were given")
+        added = super().change(hook, x)
+        if added is None or self.sae.config.normalize not in PER_ROW:
+            return added
+        _, stats = self.sae.normalize(self.input(None))
+        return added if stats is None else added * stats[1].reshape(*x.shape[:2], 1).to(added)
+
+
+@contextlib.contextmanager
+def pushed(model: HookedModel, sae: SAE, pushes: Sequence[Push], *, special: bool = False) -> Iterator[None]:
+    """Push row i of every pass in this block along ``pushes[i]``. A pass of one row becomes as many rows as there are
+    pushes at the hook point: what comes before it is computed once."""
+    planned = EditSchedule(model, special=special)
+    runner = _RowRunner(model, sae, pushes, planned)
+
+    def begin(p: Pass, watch: Any) -> None:
+        planned.begin(p)
+        runner.plan(p, watch)
+
+    hooks = by_hook([runner], lambda r, hook, x, p: r.change(hook, x))
+    with text_begins(model, [sae]), watched(model, hooks, begin):
+        yield
+
+
+def next_logp(model: HookedModel, ids: Tensor) -> Tensor:
+    """(B, T) -> (B, V) log-probabilities after the last token, the only one that is unembedded."""
+    hook = model.unembed.register_forward_pre_hook(lambda m, args: (args[0][:, -1:], *args[1:]))
+    try:
+        return models.forward(model, ids)[:, -1].float().log_softmax(-1)
+    finally:
+        hook.remove()
+
+
+# ----------------------------------------------------------------------------------------------- writing
+
+
+def write(
+    model: HookedModel,
+    sae: SAE,
+    prompt: list[int],
+    pushes: Sequence[Push],
+    *,
+    n: int,
+    seed: int = 0,
+    max_new_tokens: int = 40,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    special: bool = False,
+) -> list[tuple[Sample, ...]]:
+    """``n`` samples for each push; sample i of every push is drawn with the same random numbers."""
+    end, out = models.eos_id(model), []
+    some = max(1, _ROWS // n)
+    for first in range(0, len(pushes), some):
+        now = pushes[first : first + some]
+        each = [_Picker(model, n, seed, temperature, top_k) for _ in now]
+        each[0].generators = [g for pick in each for g in pick.generators]
+        rows = [push for push in now for _ in range(n)]
+        with torch.no_grad(), pushed(model, sae, rows, special=special):
+            new, logprobs, _ = _write(Decoder(model), prompt, len(rows), max_new_tokens, each[0], end, None)
+        samples = [_sample(model, i, lp, end) for i, lp in zip(new, logprobs, strict=True)]
+        out += [tuple(samples[i : i + n]) for i in range(0, len(samples), n)]
+    return out
+
+
+@torch.no_grad()
+def read(
+    model: HookedModel,
+    sae: SAE | None,
+    prompt: list[int],
+    samples: Sequence[Sample],
+    latents: Sequence[int] = (),
+) -> dict[str, np.ndarray]:
+    """Of each text, as the model reads it that is not steered: ``nats`` (mean of its new tokens), ``repetition``,
+    ``broken`` (share of U+FFFD among its characters) and ``activation`` (mean of its own latent of ``latents``)."""
+    start, out = len(prompt), {name: np.full(len(samples), np.nan) for name in ("nats", "activation")}
+    for first in range(0, len(samples), _ROWS):
+        texts = [torch.tensor([*prompt, *s.ids]) for s in samples[first : first + _ROWS]]
+        ids = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)  # (n, T)
+        mask = torch.arange(ids.shape[1]) < torch.tensor([[len(t)] for t in texts])
+        spliced = attach(model, sae, error=True) if sae is not None and latents else contextlib.nullcontext()
+        with models.lock(model), spliced as seen:
+            logits = models.forward(model, ids, mask)  # (n, T, V)
+        for row, text in enumerate(texts):
+            logp = logits[row, start - 1 : len(text) - 1].float().log_softmax(-1).cpu()
+            out["nats"][first + row] = -logp.gather(-1, text[start:, None]).double().mean()
+        for latent in set(latents[first : first + len(texts)]) if latents else ():
+            fires = seen.codes.column(latent).float().cpu()  # (n, T)
+            for row, text in enumerate(texts):
+                if latents[first + row] == latent:
+                    out["activation"][first + row] = fires[row, start : len(text)].mean()
+    out["repetition"] = np.array([repetition(s.ids) for s in samples])
+    out["broken"] = np.array([s.text.count("\ufffd") / max(1, len(s.text)) for s in samples])
+    return out
+
+
+def beginning(model: HookedModel, prompt: Any, sae: SAE, new: int) -> list[int]:
+    """Ids of a prompt with room for ``new`` tokens; None is BOS alone."""
+    if prompt is not None:
+        return models.one_text(model, prompt, bos=sae.config.bos, new=new, name="prompt")
+    first = models.bos_id(model)
+    if first is None:
+        raise SaelabError("this model's tokenizer has no BOS token; give a prompt")
+    return [first]

@@ -1,0 +1,208 @@
+"""How hard may a latent be pushed? Effect and damage over strengths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from saelab import intervals, models
+from saelab.display import table_html
+from saelab.errors import SaelabError, check_count, check_latents, check_number
+from saelab.evaluation.batched import Push, beginning, read, write
+from saelab.identity import check_pair, meet, noted
+from saelab.interventions.edits import Edit, Intervention
+from saelab.models import HookedModel
+from saelab.sae import SAE
+
+STRENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+GUARD = 10.0  # most that the text's perplexity may be, in units of that of unsteered text
+
+
+@dataclass(frozen=True, eq=False)
+class Calibration:
+    """What :func:`calibrate` gives.
+
+    Attributes
+    ----------
+    frame
+        One row per latent and strength (0 is unsteered): ``effect`` (the mean of ``score``; without one, the mean
+        activation of the latent in the new text as the unsteered model reads it); ``perplexity`` of the new text for
+        the unsteered model, geometric mean; ``ratio`` to that of unsteered text with its 95 % interval over texts
+        (NaN below 20); ``repetition`` (share of 3-grams that occurred before); ``broken`` (share of U+FFFD among the
+        characters); ``inside`` (ratio at most ``guard``); ``text``, the first one.
+    guard
+        The largest ratio that counts as undamaged.
+    """
+
+    frame: pd.DataFrame
+    guard: float
+
+    @property
+    def range(self) -> dict[int, tuple[float, float]]:
+        """latent -> strengths inside the guard: 0 and the largest up to which every strength that was tried is inside."""
+        return {latent: (0.0, float(part["strength"].max())) for latent, part in self._inside()}
+
+    @property
+    def best(self) -> dict[int, float]:
+        """latent -> the strength in its range with the largest effect, the weakest of equals."""
+        return {i: float(part.loc[part["effect"].idxmax(), "strength"]) for i, part in self._inside()}
+
+    def _inside(self) -> list[tuple[int, pd.DataFrame]]:
+        frame = self.frame.sort_values(["latent", "strength"], kind="stable")
+        parts = ((int(i), part) for i, part in frame.groupby("latent", sort=False))
+        return [(i, part[part["inside"].cummin()]) for i, part in parts]
+
+    def plot(self) -> Any:
+        """A plotly figure: each latent's effect and ratio of perplexity against strength; the guard is dotted."""
+        from plotly.subplots import make_subplots
+
+        figure = make_subplots(1, 2, subplot_titles=("effect", "perplexity, in units of unsteered text"))
+        for latent, part in self.frame.groupby("latent", sort=False):
+            for column, name in enumerate(("effect", "ratio"), 1):
+                figure.add_scatter(
+                    x=part["strength"], y=part[name], name=f"latent {latent}", legendgroup=str(latent),
+                    showlegend=column == 1, mode="lines+markers", row=1, col=column,
+                )  # fmt: skip
+        figure.add_hline(self.guard, line_dash="dot", row=1, col=2)  # type: ignore[arg-type]
+        return figure.update_xaxes(title_text="strength").update_yaxes(type="log", row=1, col=2)
+
+    def _caption(self) -> str:
+        said = "; ".join(f"latent {i}: best {best:g}" for i, best in list(self.best.items())[:5])
+        return f"Calibration, guard: perplexity at most {self.guard:g} × that of unsteered text; {said}"
+
+    def __repr__(self) -> str:
+        return f"{self._caption()}\n{self.frame.drop(columns='text').to_string(index=False)}"
+
+    def _repr_html_(self) -> str:
+        return table_html(self._caption(), self.frame, float_format="{:.3g}".format, max_rows=40)
+
+
+def calibrate(
+    model: HookedModel,
+    sae: SAE,
+    latents: Iterable[int],
+    prompts: models.Texts | None = None,
+    *,
+    relative: Any = None,
+    strengths: Iterable[float] = STRENGTHS,
+    schedule: Sequence[float] | None = None,
+    guard: float = GUARD,
+    n: int = 8,
+    max_new_tokens: int = 40,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    seed: int = 0,
+    special: bool = False,
+    score: Callable[[str], Any] | None = None,
+    progress: bool = True,
+) -> Calibration:
+    """Write with each latent at each strength, and measure effect and damage.
+
+    With an index as ``relative``, the best strength and the largest inside the guard are kept beside it
+    (``steer_best`` and ``steer_limit`` of ``index.to_frame()``); then ``{latent: "auto"}`` steers with the best.
+
+    Parameters
+    ----------
+    prompts
+        Texts to continue; None begins with BOS alone, and pushes there too.
+    relative
+        Strengths are in units of each latent's maximum: a ``LatentIndex`` or ``{latent: maximum}``. None: in units
+        of its activation.
+    strengths
+        All are written in the same passes, with the same random numbers.
+    schedule
+        As in :class:`saelab.Edit`.
+    guard
+        See :class:`Calibration`.
+    n
+        Texts per prompt, latent and strength.
+    score
+        ``f(new text) -> number or bool``: the effect, such as whether it is of a genre.
+
+    Raises
+    ------
+    SaelabError
+        Before anything runs: nothing to try, latents out of range or without a maximum.
+
+    Examples
+    --------
+    >>> found = sl.calibrate(model, sae, [latent], ["The"], relative=index, n=2, max_new_tokens=5, progress=False)
+    >>> found.range[latent][0]
+    0.0
+    """
+    check_pair(model, sae)
+    mismatch = meet(model, sae, relative if hasattr(relative, "_facts") else None)
+    models.check_predicts(model, "calibration")
+    n, new = check_count("n", n), check_count("max_new_tokens", max_new_tokens)
+    chosen, guard = check_latents(latents, sae.config.d_sae), check_number("guard", guard)
+    tried = [0.0, *sorted({check_number("strengths", s) for s in strengths} - {0.0})]
+    if len(tried) == 1:
+        raise SaelabError("there are no strengths to try")
+    texts = [None] if prompts is None else list(models.each_text(prompts, "prompts", model))
+    begun = [beginning(model, text, sae, new) for text in texts]
+    special = special or prompts is None
+    edits = [
+        Intervention.make(sae, Edit(s, latent=i), relative=relative).edits[0]
+        for i, s in product(chosen, tried)
+    ]
+    at = None if schedule is None else Edit(schedule=tuple(schedule)).schedule
+    pushes = [Push(sae.W_dec[e.latent].detach().float() * e.amount, at) for e in edits]
+    lines: list[list[dict[str, Any]]] = [[] for _ in edits]
+    how = {
+        "n": n,
+        "seed": seed,
+        "max_new_tokens": new,
+        "temperature": temperature,
+        "top_k": top_k,
+        "special": special,
+    }
+    for prompt in tqdm(begun, desc="calibrate", disable=not progress, leave=False):
+        made = write(model, sae, prompt, pushes, **how)  # type: ignore[arg-type]
+        samples = [s for some in made for s in some]
+        named = [e.key[0] for e in edits for _ in range(n)]
+        seen = read(model, sae, prompt, samples, named if score is None else ())
+        seen["effect"] = (
+            seen["activation"] if score is None else np.array([float(score(s.text)) for s in samples])
+        )
+        for k, sample in enumerate(samples):
+            lines[k // n].append({"text": sample.text, **{name: values[k] for name, values in seen.items()}})
+    rows, plain = [], pd.Series(dtype=float)
+    for edit, some in zip(edits, lines, strict=True):
+        part = pd.DataFrame(some)
+        plain = part["nats"] if edit.strength == 0 else plain  # which comes first of each latent
+        rows.append({"latent": edit.latent, "strength": edit.strength, **_measured(part, plain, guard)})
+    found = Calibration(pd.DataFrame(noted(pd.DataFrame(rows), mismatch)), guard)
+    if hasattr(relative, "kept"):
+        settings = {
+            "by": "calibrate",
+            "prompts": begun,
+            "strengths": tried,
+            "guard": guard,
+            "schedule": at,
+            **how,
+        }
+        columns = {
+            "steer_best": np.array([found.best[i] for i in chosen]),
+            "steer_limit": np.array([found.range[i][1] for i in chosen]),
+        }
+        relative.kept.put(np.array(chosen), columns, settings)
+    return found
+
+
+def _measured(part: pd.DataFrame, plain: pd.Series, guard: float) -> dict[str, Any]:
+    """One row of the frame from its texts and the nats of the unsteered ones."""
+    change = (part["nats"] - plain).dropna().to_numpy()
+    low, high = intervals.of_means(change[:, None])
+    ratio = float(np.exp(change.mean())) if len(change) else np.nan
+    means = part[["effect", "repetition", "broken"]].mean().to_dict()
+    return {
+        "effect": means["effect"], "perplexity": float(np.exp(part["nats"].mean())), "ratio": ratio,
+        "ratio_lo": float(np.exp(low[0])), "ratio_hi": float(np.exp(high[0])), "repetition": means["repetition"],
+        "broken": means["broken"], "inside": ratio <= guard, "text": part["text"].iloc[0],
+    }  # fmt: skip

@@ -1,0 +1,122 @@
+"""Effect and damage over strengths, on a small model, against texts that are written one by one."""
+
+import numpy as np
+import pytest
+import torch
+from helpers import SENTENCES, random_sae
+
+import saelab as sl
+from saelab import models
+from saelab.errors import SaelabError
+from saelab.evaluation.batched import Push, next_logp, pushed, read, write
+from saelab.interventions.sweeps import FIRST_TEN, reading
+
+HOW = {"n": 3, "max_new_tokens": 6, "seed": 4, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def sae():
+    return random_sae()
+
+
+@pytest.fixture
+def index(tiny, sae):
+    return sl.LatentIndex.build(tiny, sae, SENTENCES * 3, progress=False)
+
+
+@pytest.mark.parametrize("config", [{}, {"normalize": "layer"}, {"normalize": "scale", "scale": 2.0}])
+def test_each_row_moves_as_steered_alone(tiny, config):
+    try:
+        sae = random_sae(**config)
+    except (ValueError, SaelabError):
+        pytest.skip(f"not of this SAE: {config}")
+    ids = torch.tensor([models.tokenize(tiny, "The red fox ran")])
+    latents = [4, 37, 20]
+    with torch.no_grad(), pushed(tiny, sae, [Push(5 * sae.W_dec[i].detach()) for i in latents]):
+        together = next_logp(tiny, ids), next_logp(tiny, ids.repeat(3, 1))
+    for row, latent in enumerate(latents):
+        with torch.no_grad(), sl.steer(tiny, sae, {latent: 5.0}):
+            alone = models.forward(tiny, ids)[0, -1].log_softmax(-1)
+        for found in together:
+            torch.testing.assert_close(found[row], alone, atol=1e-5, rtol=1e-5)
+
+
+def test_texts_of_many_pushes_are_those_of_each_alone(tiny, sae):
+    prompt = models.tokenize(tiny, "The")
+    pushes = [
+        Push(s * sae.W_dec[i].detach(), at)
+        for i, s, at in [(3, 4.0, None), (9, 8.0, FIRST_TEN), (3, 0.0, None)]
+    ]
+    together = write(tiny, sae, prompt, pushes, n=3, seed=2, max_new_tokens=14)
+    for made, (i, s, at) in zip(together, [(3, 4.0, None), (9, 8.0, FIRST_TEN), (3, 0.0, None)], strict=True):
+        alone = sl.generate(tiny, sae, prompt, {i: s}, schedule=at, n=3, seed=2, max_new_tokens=14)
+        assert [x.ids for x in made] == [x.ids for x in alone.samples]
+        seen = read(tiny, sae, prompt, made, [i] * 3)
+        for k, line in enumerate(reading(tiny, sae, alone, i)):
+            assert np.exp(seen["nats"][k]) == pytest.approx(line["perplexity"], rel=1e-4)
+            assert seen["activation"][k] == pytest.approx(line["activation"], abs=1e-5)
+
+
+def test_range_and_best_keep_to_the_guard(tiny, sae, index):
+    found = sl.calibrate(
+        tiny, sae, [4, 37], ["The", "A dog"], relative=index, strengths=(1, 20, 300), guard=2.0, **HOW
+    )
+    for latent, part in found.frame.groupby("latent"):
+        assert part["strength"].tolist() == [0, 1, 20, 300]
+        assert part["ratio"].iloc[0] == pytest.approx(1)
+        assert (part["inside"] == (part["ratio"] <= 2)).all()
+        limit = found.range[latent][1]
+        assert part.loc[part["strength"] <= limit, "inside"].all()
+        over = part[part["strength"] > limit]
+        assert not len(over) or not over["inside"].iloc[0]
+        held = part[part["strength"] <= limit]
+        assert held.loc[held["strength"] == found.best[latent], "effect"].iloc[0] == held["effect"].max()
+    assert len(found.plot().data) == 4
+
+
+def test_what_was_found_is_kept_beside_the_index_and_steers_as_auto(tiny, sae, index):
+    with pytest.raises(SaelabError, match="'auto' needs a calibration of latent 4"):
+        sl.generate(tiny, sae, "The", {4: "auto"}, relative=index)
+    found = sl.calibrate(
+        tiny, sae, [4], ["The"], relative=index, strengths=(1, 2), guard=1e9, schedule=[1, 0.5], **HOW
+    )
+    again = sl.LatentIndex.open(index.path, model=tiny, sae=sae)
+    frame = again.to_frame()
+    assert frame["steer_best"].notna().sum() == 1
+    assert frame.loc[4, "steer_limit"] == 2
+    best = found.best[4]
+    for how in (sl.generate, sl.compare):
+        auto = how(tiny, sae, "The", {4: "auto"}, relative=again, max_new_tokens=5)
+        number = how(tiny, sae, "The", {4: best}, relative=again, schedule=[1, 0.5], max_new_tokens=5)
+        assert str(auto) == str(number)
+    with pytest.raises(SaelabError, match="calibration of latent 37"):
+        sl.generate(tiny, sae, "The", {37: "auto"}, relative=again)
+    for strength, relative in (("most", again), ("auto", None)):
+        with pytest.raises(SaelabError, match="a strength is a number, or 'auto' with an index"):
+            sl.generate(tiny, sae, "The", {4: strength}, relative=relative)
+
+
+def test_columns_of_another_index_in_the_folder_are_not_read(tiny, sae, tmp_path):
+    index = sl.LatentIndex.build(tiny, sae, SENTENCES, path=tmp_path / "i", progress=False)
+    index.kept.put(np.array([1, 2]), {"mine": np.array([0.5, 1.5])}, {"by": "a test"})
+    index.kept.put(np.array([3]), {"mine": np.array([2.5])}, {"by": "a test"})
+    assert sl.LatentIndex.open(tmp_path / "i").to_frame()["mine"][1:4].tolist() == [0.5, 1.5, 2.5]
+    index.kept.put(np.array([3]), {"mine": np.array([2.5])}, {"by": "another"})
+    assert index.to_frame()["mine"].notna().sum() == 1
+    other = sl.LatentIndex.build(
+        tiny, sae, SENTENCES[:1], path=tmp_path / "i", overwrite=True, progress=False
+    )
+    assert "mine" not in other.to_frame()
+
+
+def test_wrong_arguments_are_refused_before_anything_runs(tiny, sae):
+    for latents, options, said in [
+        ([], {}, "latents is empty"),
+        ([64], {}, "out of range"),
+        ([4], {"strengths": [0]}, "no strengths to try"),
+        ([4], {"relative": {4: 1.0}}, "no maximum"),
+        ([4], {"n": 0}, "n must be"),
+        ([4], {"guard": "high"}, "guard"),
+    ]:
+        with pytest.raises(SaelabError, match=said):
+            sl.calibrate(tiny, sae, latents, ["The"], **{"progress": False, **options})
