@@ -32,6 +32,9 @@ function side({ prompt, said, running }, name, text, plain, wait) {
   return h("div", { class: `sl-side${plain ? " sl-plain" : ""}` }, h("h3", {}, name), body);
 }
 
+/** @param {number[]} shares */
+const schedule = (shares) => `${shares.slice(0, -1).map(show).join(", ")}, then ${show(shares[shares.length - 1])}`;
+
 /** @param {Ui<Steering>} ui */
 export function texts({ state }) {
   const node = h("div", { class: "sl-texts", "aria-live": "off" });
@@ -46,7 +49,7 @@ export function texts({ state }) {
     node.hidden = !left && !right && !(running && !state.status.startsWith("sweep"));
     node.replaceChildren(side(state, "as it is", left, true, running && !right), side(state, name, right, false, running && !!right));
     legend.hidden = !said.edits;
-    how.textContent = `seed ${count(said.seed ?? 0)}, temperature ${show(said.temperature)}; both texts use the same random numbers`;
+    how.textContent = `seed ${count(said.seed ?? 0)}, temperature ${show(said.temperature)}; both texts use the same random numbers${said.schedule ? `; share of the strength at each new token: ${schedule(said.schedule)}` : ""}`;
   }
   return { node, legend, draw };
 }

@@ -781,6 +781,7 @@ function side({ prompt, said, running: running2 }, name, text, plain, wait) {
   }
   return h("div", { class: `sl-side${plain ? " sl-plain" : ""}` }, h("h3", {}, name), body);
 }
+var schedule = (shares) => `${shares.slice(0, -1).map(show).join(", ")}, then ${show(shares[shares.length - 1])}`;
 function texts({ state }) {
   const node = h("div", { class: "sl-texts", "aria-live": "off" });
   const sample = (text, more = "") => h(
@@ -800,7 +801,7 @@ function texts({ state }) {
     node.hidden = !left && !right && !(running2 && !state.status.startsWith("sweep"));
     node.replaceChildren(side(state, "as it is", left, true, running2 && !right), side(state, name, right, false, running2 && !!right));
     legend.hidden = !said.edits;
-    how.textContent = `seed ${count(said.seed ?? 0)}, temperature ${show(said.temperature)}; both texts use the same random numbers`;
+    how.textContent = `seed ${count(said.seed ?? 0)}, temperature ${show(said.temperature)}; both texts use the same random numbers${said.schedule ? `; share of the strength at each new token: ${schedule(said.schedule)}` : ""}`;
   }
   return { node, legend, draw };
 }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from saelab.evaluation.calibration import GUARD
 from saelab.widgets import (
     ActivationHeatmap,
     BarChart,
@@ -187,7 +188,10 @@ def _steering(tour: Tour) -> list[Any]:
         Heading("Steering", anchor="steering"),
         Paragraph(
             "The latent's direction is added at every token while the model writes; the part of the activations that the "
-            "SAE does not explain stays as it is. Same prompt, same random numbers, without and with."
+            "SAE does not explain stays as it is. Same prompt, same random numbers, without and with. "
+            f"{tour.pushed} latents were tried, each at the strength with the largest effect; shown are the first "
+            f"{len(tour.steered)} whose text is not broken: its perplexity for the model as it is, is at most {GUARD:g} "
+            f"times that of unsteered text. {tour.pushed - len(tour.steered)} had no effect inside that bound, or broke it."
         ),
         *(Show(panel, f"Latent {_title(tour, panel.edits[0]['latent'])}") for panel in tour.steered),
     ]

@@ -18,15 +18,16 @@ import pandas as pd
 
 from saelab import files, models, n2g, zoo
 from saelab.errors import SaelabError
-from saelab.evaluation import Report, evaluate
+from saelab.evaluation import Report, calibrate, evaluate
+from saelab.evaluation.batched import read
+from saelab.evaluation.calibration import GUARD
 from saelab.index import LatentIndex
 from saelab.models import HookedModel
 from saelab.sae import SAE
 from saelab.texts import package_texts
 from saelab.training import train
 
-STRENGTH = {"zoo": 4.0}  # of steering, in maxima of the latent; a small model needs a strong push
-USUAL_STRENGTH = 1.0
+STRENGTHS = (0.5, 1.0, 2.0, 4.0)  # of steering, in maxima of the latent
 MARK = "tour.json"  # says that a folder is the result of a tour, and may be replaced with --force
 
 
@@ -81,7 +82,8 @@ class Tour:
     titles: dict[int, str] = field(default_factory=dict)
     graphs: dict[int, Any] = field(default_factory=dict)
     scores: dict[int, dict[str, Any]] = field(default_factory=dict)
-    steered: list[Any] = field(default_factory=list)  # SteeringPanels that have run
+    steered: list[Any] = field(default_factory=list)  # SteeringPanels whose text is inside the guard
+    pushed: int = 0  # latents that were turned up
     seconds: dict[str, float] = field(default_factory=dict)
 
     def by_valid_f1(self, latents: list[int]) -> list[int]:
@@ -278,17 +280,23 @@ def _explain(tour: Tour, folder: Path) -> None:
 
 
 def _steer(tour: Tour, seed: int) -> None:
-    """The three best explained latents turned up, beside the model as it is."""
+    """The best explained latents turned up, until three write text inside the guard."""
     from saelab.widgets import SteeringPanel
 
     prompt = "The" if tour.name == "zoo" else "I went to the market and"
-    for latent in tour.by_valid_f1(tour.chosen)[:3]:
-        strength = STRENGTH.get(tour.name, USUAL_STRENGTH) * float(tour.index.latent_stats(latent)["max"])
+    for latent in tour.by_valid_f1(tour.chosen)[:12]:
+        tour.pushed += 1
+        found = calibrate(
+            tour.model, tour.sae, [latent], [prompt], relative=tour.index, strengths=STRENGTHS, n=4, seed=seed + 1,
+            temperature=0.8, progress=False,
+        )  # fmt: skip
+        if not found.best[latent]:
+            continue
         panel = SteeringPanel(
             tour.index,
             model=tour.model,
             sae=tour.sae,
-            edits={latent: strength},
+            edits={latent: "auto"},
             prompt=prompt,
             seed=seed,
             max_new_tokens=40,
@@ -296,7 +304,12 @@ def _steer(tour: Tour, seed: int) -> None:
         panel.run(wait=True)
         if panel.result is None:
             raise SaelabError(f"steering with latent {latent} failed: {panel.error}")
-        tour.steered.append(panel)
+        made = panel.result.steered
+        (nats,) = read(tour.model, None, made.prompt_ids, made.samples)["nats"]
+        if np.exp(nats) <= GUARD * found.frame["perplexity"].iloc[0]:
+            tour.steered.append(panel)
+        if len(tour.steered) == 3:
+            break
 
 
 def _numbers(tour: Tour) -> dict[str, Any]:
@@ -304,6 +317,6 @@ def _numbers(tour: Tour) -> dict[str, Any]:
         "model": tour.name, "finished": True, "plan": tour.plan.__dict__, "seconds": tour.seconds,
         "report": tour.report.to_dict(), "chosen": tour.chosen,
         "titles": {str(k): v for k, v in tour.titles.items()}, "n2g": {str(k): v for k, v in tour.scores.items()},
-        "n2g_f1": tour.mean_f1(),
+        "n2g_f1": tour.mean_f1(), "steering": {"tried": tour.pushed, "shown": len(tour.steered), "guard": GUARD},
     }  # fmt: skip
     return found if tour.concepts is None else found | {"concepts": tour.concepts.to_dict("records")}

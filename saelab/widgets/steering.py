@@ -49,6 +49,9 @@ class SteeringPanel(Widget):
     ----------
     edits
         ``[{"latent": …, "strength": …}, …]``; the sliders.
+    schedule
+        What share of the strengths each new token gets, as in :class:`saelab.Edit`; None: all. ``"auto"`` brings that
+        of the calibration.
     factors
         What :meth:`sweep` multiplies each latent's strength by.
     running
@@ -74,6 +77,7 @@ class SteeringPanel(Widget):
     max_new_tokens = traitlets.Int(40).tag(sync=True)
     factors = traitlets.List(Number(), [0.0, 0.5, 1.0, 2.0, 4.0]).tag(sync=True)
     temperature = Number(0.8).tag(sync=True)
+    schedule = traitlets.List(Number(), allow_none=True, default_value=None).tag(sync=True)
     seed = traitlets.Int(0).tag(sync=True)
     # set by Python alone
     modes = traitlets.Dict(
@@ -148,6 +152,7 @@ class SteeringPanel(Widget):
         if isinstance(strength, str):
             (edit,) = Intervention.make(self._source[1], {latent: strength}, relative=self._source[2]).edits
             strength = edit.amount
+            self.schedule = None if edit.schedule is None else list(edit.schedule)
         about = self._about(latent)
         self.about = {**self.about, str(latent): about}
         value = about["max"] if strength is None else float(strength)
@@ -213,7 +218,7 @@ class SteeringPanel(Widget):
 
     def _start(self, work: Callable[..., None], wait: bool, **emptied: Any) -> None:
         """Run ``work(model, sae, edits, job)`` in a thread; the settings are checked before."""
-        names = ("prompt", "mode", "positions", "max_new_tokens", "temperature", "seed")
+        names = ("prompt", "mode", "positions", "schedule", "max_new_tokens", "temperature", "seed")
         job, edits = {name: getattr(self, name) for name in names}, {}
         if not self.prompt:
             raise SaelabError("the prompt is empty; write at least one character")

@@ -64,8 +64,8 @@ def test_what_cannot_be_scored_is_refused_before_work(index):
     for latents, options, said in [
         ([64], {}, "out of range"),
         (silent[:1], {}, f"latent {silent[0] if len(silent) else ''} never fires"),
-        ([3], {"prompts": []}, "no prompts"),
-        ([3], {"top": 0}, "top must be"),
+        ([4], {"prompts": []}, "no prompts"),
+        ([4], {"top": 0}, "top must be"),
     ]:
         if not len(latents):
             continue

@@ -65,6 +65,15 @@ SMALLER = {
         (r"max_new_tokens=25", "max_new_tokens=4"),
     ],
 }
+# what the prose says, asserted at the end of the notebook
+CLAIMS = {
+    "00_quickstart.ipynb": """
+assert heatmap.to_frame().activation.max() > 0, "the heatmap is blank"
+assert check.frame.effect.iloc[-1] >= 0.8, "fewer than 80 % of the texts are of the genre"
+assert check.frame.ratio.iloc[-1] <= check.guard, "the steered texts are broken"
+assert panel.edits[0]["latent"] == latent and panel.prompt, "the panel is empty"
+""",
+}
 
 
 def test_every_notebook_is_run_here():
@@ -86,6 +95,7 @@ def test_runs(name, tmp_path):
         if cell.cell_type == "code":
             for find, put in SMALLER[name]:
                 cell.source = re.sub(find, put, cell.source)
+    notebook.cells.append(nbformat.v4.new_code_cell(CLAIMS.get(name, "")))
     changed = "".join(c.source for c in notebook.cells)
     for _, put in SMALLER[name]:
         assert put in changed, f"{name} no longer has what the test makes smaller: {put}"
