@@ -77,8 +77,10 @@ def steering_scores(
     *Input score*: of the latent's ``examples`` strongest rows, the share whose strongest token is among the ``top``
     tokens of its logit lens. *Output score*: the latent is turned up at the end of a neutral prompt; with ``p`` the
     largest probability of one of these tokens as the next one, and ``r`` the least of their ranks (0 is the most
-    probable) among ``V``, the score is (1 − r / V) p, the mean over prompts. Latents that steer have a high output
-    score; one that only detects has a high input score at most.
+    probable) among ``V``, the score is (1 − r / V) p, the mean over prompts. One that only detects has a high
+    input score at most. A latent that promotes one punctuation mark has a high output score too: on the bundled zoo, where
+    a genre is many tokens, the best output score among a genre's precise latents turns the genre on in 0.33 (95 %: 0.14 to
+    0.52) fewer of the texts than the best F1 does. Use it to leave out latents that write nothing, then :func:`calibrate`.
 
     The scores are kept beside the index: ``input_score`` and ``output_score`` of ``index.to_frame()``.
 
