@@ -81,6 +81,13 @@ class Bar(tqdm):
             options |= {"mininterval": 0.25}
         super().__init__(*args, leave=False, **options)
 
+    def update(self, n: float | None = 1) -> bool | None:
+        if (
+            self.total and n and 0 < self.n + n - self.total < 1e-6
+        ):  # fractions that add up to a hair more than the whole
+            n = self.total - self.n
+        return super().update(n)
+
     def display(self, msg: str | None = None, pos: int | None = None) -> bool:
         if self._plain:
             return super().display(msg, pos)

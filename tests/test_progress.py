@@ -53,3 +53,12 @@ def test_L08_a_notebook_keeps_no_bar_of_work_that_is_done(monkeypatch):
     for _ in Bar(range(3), disable=True):
         pass
     assert shown == []
+
+
+def test_shares_that_add_up_to_a_hair_more_are_the_whole():
+    with Bar(total=1) as bar:
+        for _ in range(6):
+            bar.update(1 / 6 + 1e-16)
+        bar.update(2e-16)
+        assert bar.n <= 1
+        str(bar)  # a fraction above 1 would be warned of, and warnings are errors here
