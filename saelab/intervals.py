@@ -4,9 +4,9 @@
 - :func:`of_shares`: how often something is so among tokens: Clopper and Pearson's interval at the number of independent
   tokens that would be as uncertain as these documents are (Korn and Graubard 1998).
 
-An interval stands only where it holds: simulated on zoo and SmolLM2 text (``tests/evaluation/test_coverage.py``), each
-kept one covers in 0.90 to 0.98 of the cases. Below ``LEAST`` documents there is none, and none for a share with fewer
-than ``FEW`` documents on either side.
+An interval stands only where it holds: simulated on zoo and SmolLM2 text (``tests/evaluation/test_coverage.py``), those
+that are shown cover in 0.90 to 0.98 of the cases. Below ``LEAST`` documents there is none, and none for a share with
+fewer than ``FEW`` documents on either side. Metrics of a report take more (:class:`saelab.evaluation.metrics.Metric`).
 """
 
 from __future__ import annotations

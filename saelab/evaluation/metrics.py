@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from saelab.evaluation.measure import Sums
-from saelab.intervals import LEAST
 
 _RARE = 100_000
+_SOME = 50  # documents: with 20 of SmolLM2's short texts, intervals of 95 % cover 73 %
 _MANY = 300  # documents, for what a few of them decide
 
 
@@ -36,14 +36,14 @@ class Metric:
         What it is, in one line.
     least
         Documents without which its interval does not hold. In the zoo one document in fifty holds half of what an SAE's
-        explained variance is decided by, so a draw of 20 rarely has one: no method can say from them how far off it is.
+        explained variance is decided by, so a draw of 20 often has none: no method can say from them how far off it is.
     """
 
     name: str
     title: str
     shown: bool
     meaning: str
-    least: int = LEAST
+    least: int = _SOME
 
 
 METRICS = (

@@ -17,7 +17,7 @@ from saelab.errors import unknown
 from saelab.evaluation.measure import Sums
 from saelab.evaluation.metrics import BY_NAME, METRICS, counts, ratios
 from saelab.identity import Facts, Mark, sae_digest
-from saelab.intervals import LEAST, Interval, of_sums
+from saelab.intervals import Interval, of_sums
 from saelab.sae import SAE
 
 
@@ -188,8 +188,8 @@ def _notes(
             notes.append(f"{run} ablation lowers the loss: loss recovered against it says little")
     if sums.empty:
         notes.append(f"{sums.empty:,} documents have no text")
-    if sums.documents < LEAST:
-        notes.append(f"there are no intervals: they take {LEAST} documents, and these are {sums.documents}")
+    if sums.documents < (fewest := min(m.least for m in METRICS)):
+        notes.append(f"there are no intervals: they take {fewest} documents, and these are {sums.documents}")
     elif without := [m for m in METRICS if m.least > sums.documents]:
         names, most = ", ".join(m.name for m in without), max(m.least for m in without)
         notes.append(

@@ -200,7 +200,7 @@ def steering_success(
     plain_perplexity = _perplexity(model, sae, plain)
     rows, texts, verdicts, drawn = [], {}, {"(none)": [judge(t) for t in plain.texts]}, []
     for concept, latents in Bar(known.items(), "steering", disable=not progress):
-        settings = list(product(schedules, latents, strengths))
+        settings: list[Any] = list(product(schedules, latents, strengths))
         best, place, tried = trials.tuned(settings, concept)
         schedule, latent, strength = settings[place]
         made = trials.write(n, seed, trials.push(*settings[place]))
@@ -278,7 +278,7 @@ class _Trials:
         found = []
         for number in range(controls if len(self.free) or kind == "random" else 0):
             _, place, _ = self.tuned(settings, concept, kind, number)
-            made = self.write(self.n, self.seed, self.push(*settings[place], kind, number))
+            made = self.write(self.n, self.seed, self.push(*settings[place], kind=kind, number=number))
             found.append(self.share(made, concept))
         return found
 

@@ -231,7 +231,7 @@ def genre_table(
         first = again.reindex([(concept, best["latent"].iloc[0])]).iloc[0].fillna(0)  # it may not fire there
         lines.append(
             {"concept": concept, "genre": str(concept) in genres, "sure latents": len(sure),
-             "still sure": int((fresh["precision"] >= precision).sum()),
+             "still sure": int(np.count_nonzero(fresh["precision"] >= precision)),
              "best latents": [int(i) for i in best["latent"]], "fires": int(first["fires"]),
              **{name: float(first[name]) for name in ("precision", "recall", "f1")}}
         )  # fmt: skip

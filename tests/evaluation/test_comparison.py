@@ -6,7 +6,7 @@ from helpers import SENTENCES, random_sae
 import saelab as sl
 from saelab.errors import SaelabError
 
-TEXTS = [*SENTENCES, *(" ".join(s.split()[::-1]) for s in SENTENCES)] * 4  # documents enough for intervals
+TEXTS = [*SENTENCES, *(" ".join(s.split()[::-1]) for s in SENTENCES)] * 6  # documents enough for intervals
 
 
 @pytest.fixture(scope="module")

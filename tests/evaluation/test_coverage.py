@@ -9,14 +9,14 @@ from helpers import SENTENCES, random_sae
 
 import saelab as sl
 from saelab.evaluation.metrics import METRICS, ratios
-from saelab.intervals import LEAST, of_share, of_sums
+from saelab.intervals import of_share, of_sums
 
 WITH = [m for m in METRICS if m.name in ratios(dict.fromkeys(
     ("err2", "var2", "err2_all", "var2_all", "x2", "n", "predictions", "cos", "norm_r", "norm_x", "l0", "ce_clean",
      *(f"{kind}_{run}" for kind in ("ce", "kl") for run in ("sae", "zero", "mean"))), 1.0))]  # fmt: skip
 
 
-@pytest.mark.parametrize("documents", [1, 2, 5, 19, 20, 100, 300])
+@pytest.mark.parametrize("documents", [1, 2, 5, 19, 20, 49, 50, 100, 300])
 def test_D29_every_metric_has_an_interval_or_a_note(tiny, documents):
     texts = [" ".join(s.split()[i:] + s.split()[:i]) for i in range(60) for s in SENTENCES]
     report = sl.evaluate(tiny, random_sae(), texts[:documents], progress=False, tokens=None)
@@ -29,7 +29,7 @@ def test_D29_every_metric_has_an_interval_or_a_note(tiny, documents):
             assert frame.loc[name, "low"] <= report.values[name] <= frame.loc[name, "high"]
         else:
             assert f"and these are {documents}" in said
-            assert documents < LEAST or name in said
+            assert documents < 50 or name in said
     for note in report.notes:
         assert note in report._repr_html_()
     assert set(report.intervals) <= {m.name for m in WITH}, "no interval of a number that is no ratio of sums"
@@ -56,7 +56,7 @@ def drawn(population, pick):
     return sums
 
 
-@pytest.mark.parametrize("documents", [20, 50, 100, 300, 450])
+@pytest.mark.parametrize("documents", [50, 100, 300, 450])
 def test_D29_every_interval_of_a_report_covers(population, documents):
     everything, g = len(population["n_all"]), np.random.default_rng(0)
     total = {name: values.sum() for name, values in drawn(population, np.arange(everything)).items()}
@@ -66,7 +66,8 @@ def test_D29_every_interval_of_a_report_covers(population, documents):
         for metric in WITH:
             if documents >= metric.least:
                 low, high = found[metric.name]
-                hits.setdefault(metric.name, []).append(low <= truth[metric.name] <= high)
+                if low < high:  # TopK without a floor: L0 is k, in every document
+                    hits.setdefault(metric.name, []).append(low <= truth[metric.name] <= high)
     covered = {name: np.mean(values) for name, values in hits.items()}
     noise = 2 * np.sqrt(0.05 * 0.95 / DRAWS)
     assert covered
