@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import functools
 import inspect
 import math
 import os
 import re
-import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
     from torch import Tensor
 
@@ -58,7 +57,7 @@ def unknown(
     return error(f"unknown {kind} {got!r}.{hint} Allowed: {shown or 'none'}.")
 
 
-def check_model(model: object) -> None:
+def check_model(model: object, name: str = "model") -> None:
     """Refuse what cannot be a model with hook points, such as its name or an SAE in its place."""
     if model is None:
         raise SaelabError(
@@ -66,13 +65,19 @@ def check_model(model: object) -> None:
         )
     # a bridge collects all its hook points whenever the attribute is read
     if inspect.getattr_static(model, "hook_dict", None) is None and not hasattr(model, "hook_dict"):
-        raise SaelabError(f"model must be a model, such as load_model('zoo') gives; got {_said(model)}")
+        raise SaelabError(f"{name} must be a model, such as load_model('zoo') gives; got {_said(model)}")
 
 
-def check_sae(sae: object) -> None:
+def check_sae(sae: object, name: str = "sae") -> None:
     """Refuse what cannot be an SAE, such as the name of one or a model in its place."""
     if not (hasattr(sae, "encode_sparse") and hasattr(sae, "config")):
-        raise SaelabError(f"sae must be an SAE, such as load_sae('zoo') gives; got {_said(sae)}")
+        raise SaelabError(f"{name} must be an SAE, such as load_sae('zoo') gives; got {_said(sae)}")
+
+
+def check_index(index: object, name: str = "index") -> None:
+    """Refuse what cannot be a LatentIndex."""
+    if not (hasattr(index, "postings") and hasattr(index, "counts")):
+        raise SaelabError(f"{name} must be a LatentIndex, got {called(index)}")
 
 
 def _said(value: object) -> str:
@@ -178,7 +183,7 @@ def check_device(name: object) -> torch.device:
     here += ["mps"] if torch.backends.mps.is_available() else []
     try:
         device = torch.device(name)  # type: ignore[arg-type]
-    except (RuntimeError, TypeError):
+    except (RuntimeError, TypeError, ValueError):
         raise unknown("device", name, here) from None
     try:
         torch.zeros(1, device=device).cpu()  # "meta" has no numbers to give back
@@ -224,7 +229,7 @@ def check_dtype(name: object) -> torch.dtype:
     """The number format of this name, one of ``DTYPES``."""
     import torch
 
-    if name not in DTYPES:
+    if not isinstance(name, str) or name not in DTYPES:
         raise unknown("dtype", name, DTYPES)
     return getattr(torch, str(name))
 
@@ -248,9 +253,10 @@ def check_text(name: str, value: object) -> str:
 
 def check_path(name: str, value: object) -> str | os.PathLike[str]:
     """``value`` if it can be the name of a file or folder."""
-    if not isinstance(value, (str, os.PathLike)) or str(value) == "" or "\0" in str(value):
-        raise SaelabError(f"{name} must be a path, got {called(value)}")
-    return value
+    with contextlib.suppress(UnicodeEncodeError, TypeError):
+        if isinstance(value, (str, os.PathLike)) and os.fspath(value) and b"\0" not in os.fsencode(value):
+            return value
+    raise SaelabError(f"{name} must be a path, got {called(value)}")
 
 
 def check_callable(name: str, value: object) -> object:
@@ -287,131 +293,18 @@ def check_tensor(name: str, value: object, kinds: str = "f") -> Tensor:
     return value  # type: ignore[return-value]
 
 
-Check = Callable[
-    [str, Any], Any
-]  # (name of the argument, what was given) -> it, as a plain value where it is one
-_KINDS: dict[str, tuple[str, Check]] = {  # annotation -> what it allows in words, and its check
-    "int": ("a whole number", lambda name, value: check_count(name, value, None)),
-    "float": ("a number", check_number),
-    "bool": ("True or False", check_flag),
-    "str": ("a string", check_text),
-    "Path": ("a path", check_path),
-    "HookedModel": ("a model", lambda name, value: check_model(value) or value),
-    "SAE": ("an SAE", lambda name, value: check_sae(value) or value),
-    "Tensor": ("a tensor", lambda name, value: check_tensor(name, value, "fib")),
-    "Float": ("a tensor", check_tensor),
-    "Callable": ("a function", check_callable),
-}
+def check_width(name: str, x: Tensor, width: int) -> Tensor:
+    """``x`` if its last axis is ``width`` long."""
+    if x.ndim == 0 or x.shape[-1] != width:
+        raise SaelabError(f"the last axis of {name} must be {width} long, got {called(x)}")
+    return x
 
 
-def _split(annotation: str, mark: str) -> list[str]:
-    """The parts of an annotation between ``mark``, what is in brackets left whole."""
-    parts, depth = [""], 0
-    for letter in annotation:
-        depth += (letter in "[(") - (letter in "])")
-        if letter == mark and not depth:
-            parts.append("")
-        else:
-            parts[-1] += letter
-    return [p.strip() for p in parts]
+def check_array(name: str, value: object) -> np.ndarray:
+    """``value`` as a float32 array; lists, torch and numpy of any kind of real number are fine."""
+    import numpy as np
 
-
-def _check_of(annotation: str, scope: Mapping[str, Any]) -> tuple[str, Check] | None:
-    """What an annotation allows, in words, and its check; None: anything."""
-    members = _split(annotation, "|")
-    if len(members) > 1:
-        found = [_check_of(m, scope) for m in members if m != "None"]
-        return None if None in found else _any_of([f for f in found if f], "None" in members)
-    outer, _, inner = annotation.partition("[")
-    if outer in _KINDS:
-        return _KINDS[outer]
-    if outer in ("Sequence", "Iterable", "list", "tuple"):
-        kinds = _split(inner.removesuffix("]"), ",")
-        return _several(_check_of(kinds[0], scope) if len(kinds) == 1 or kinds[1] == "..." else None)
-    value = scope.get(outer)
-    if "collections.abc.Callable" in str(value):
-        return _KINDS["Callable"]
-    if outer in ("Mapping", "dict"):
-        return _kind("a dict", lambda given: isinstance(given, Mapping))
-    if outer in ("Any", "object", "Never"):
-        return None
-    if isinstance(value, type) or (value is None and outer.isidentifier()):
-        # by name: a class may be imported for type checkers alone
-        return _kind(f"a {outer}", lambda given: outer in [c.__name__ for c in type(given).__mro__])
-    return None
-
-
-def _kind(words: str, fits: Callable[[Any], bool]) -> tuple[str, Check]:
-    def check(name: str, value: Any) -> Any:
-        if not fits(value):
-            raise SaelabError(f"{name} must be {words}, got {called(value)}")
-        return value
-
-    return words, check
-
-
-def _any_of(parts: list[tuple[str, Check]], none: bool) -> tuple[str, Check]:
-    words = " or ".join([*(p[0] for p in parts), *(["None"] if none else [])])
-
-    def check(name: str, value: Any) -> Any:
-        if value is None and none:
-            return None
-        for _, one in parts:
-            try:
-                return one(name, value)
-            except SaelabError:
-                if len(parts) == 1:
-                    raise
-        raise SaelabError(f"{name} must be {words}, got {called(value)}")
-
-    return words, check
-
-
-def _several(each: tuple[str, Check] | None) -> tuple[str, Check]:
-    """A list; of plain values an array or an iterator becomes one."""
-    plain = each is not None and each not in (_KINDS["SAE"], _KINDS["Tensor"]) and "list" not in each[0]
-    words = f"a list of {each[0].removeprefix('a ')}s" if plain and each else "a list"
-
-    def check(name: str, value: Any) -> Any:
-        if isinstance(value, (str, bytes, Mapping)) or is_scalar(value) or not isinstance(value, Iterable):
-            raise SaelabError(f"{name} must be {words}, got {called(value)}")
-        return [each[1](name, v) for v in value] if plain and each else value
-
-    return words, check
-
-
-Door = TypeVar("Door", bound=Callable[..., Any])
-
-
-def door(function: Door) -> Door:
-    """A public function, or all public methods of a class: each argument is of the kind that its annotation says.
-
-    Anything else is refused before the body runs. A bool is no number; numbers of numpy and torch come in as plain
-    ones, and numpy arrays as tensors that share their memory where the annotation says Tensor.
-    """
-    if isinstance(function, type):
-        for name, value in list(vars(function).items()):
-            if name != "__init__" and name.startswith("_"):
-                continue
-            if isinstance(value, classmethod):
-                setattr(function, name, classmethod(door(value.__func__)))
-            elif inspect.isfunction(value):
-                setattr(function, name, door(value))
-        return function
-    parameters = inspect.signature(function).parameters.values()
-    places = [p.name for p in parameters if p.kind <= p.POSITIONAL_OR_KEYWORD]
-
-    @functools.cache  # at the first call: what is imported further down in a module is known by then
-    def checks() -> dict[str, Check]:
-        scope = vars(sys.modules[function.__module__])
-        found = {p.name: _check_of(str(p.annotation), scope) for p in parameters if p.kind != p.VAR_KEYWORD}
-        return {n: f[1] for n, f in found.items() if f is not None and n not in ("self", "cls")}
-
-    @functools.wraps(function)
-    def checked(*args: Any, **options: Any) -> Any:
-        known = checks()
-        given = [known[n](n, v) if n in known else v for n, v in zip(places, args, strict=False)]
-        named = {n: known[n](n, v) if n in known else v for n, v in options.items()}
-        return function(*given, *args[len(given) :], **named)
-
-    return checked  # type: ignore[return-value]
+    if isinstance(value, (list, tuple)):
+        with contextlib.suppress(ValueError, TypeError):
+            value = np.array(value)
+    return check_tensor(name, value, "fib").detach().cpu().float().numpy()

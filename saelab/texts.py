@@ -10,7 +10,10 @@ from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
+from saelab.doors import door
 
+
+@door
 def package_texts(seed: int = 0, *, min_chars: int = 400, max_chars: int = 4000) -> Iterator[str]:
     """Documents from the installed packages, shuffled by ``seed``: docstrings, licences, read-mes (package
     metadata), and source files; each cut to ``max_chars``, so that no long file outweighs many short ones,

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import random_sae, tiny_model
+from doors import WRONG, kinds, parameters, recorded, state, tried
+from helpers import SENTENCES, random_sae, tiny_model
+from test_docs import PUBLIC
 
 import saelab as sl
 from saelab import models
@@ -128,9 +132,11 @@ ONE = {
 
 @pytest.mark.parametrize("door", MANY)
 def test_D36_texts_come_in_every_form_and_mean_the_same(door, tiny, sae, tmp_path_factory):
-    wanted = MANY[door](tiny, sae, TEXTS, tmp_path_factory)
+    # what is read once gives a run no sample of the whole text to begin with
+    wanted = [MANY[door](tiny, sae, t, tmp_path_factory) for t in (TEXTS, iter(TEXTS))]
     for form, texts in many(tiny).items():
-        for got, want in zip(MANY[door](tiny, sae, texts, tmp_path_factory), wanted, strict=True):
+        once = isinstance(texts, Iterator)
+        for got, want in zip(MANY[door](tiny, sae, texts, tmp_path_factory), wanted[once], strict=True):
             np.testing.assert_array_equal(got, want, err_msg=form)
 
 
@@ -202,3 +208,158 @@ def test_D36_rows_keep_their_documents_and_a_run_over_them_resumes(tiny, tmp_pat
     sl.train(tiny, rows, **part, on_log=lambda trainer: False)
     resumed = sl.train(tiny, rows, **part, resume=True)
     assert torch.equal(resumed.W_enc, whole.W_enc)
+
+
+# ------------------------------------------------------------------------- every argument of every function
+
+# what a user's session is made of; the parts of a model and of a graph are read by those who write code for them
+ROOMS = (
+    "n2g.fit",
+    "n2g.explain",
+    "n2g.sim",
+    "n2g.search",
+    "n2g.dup",
+    "n2g.N2GConfig.",
+    "n2g.PatternGraph",
+    "evaluation",
+    "widgets",
+)
+DOORS = [n for n, _ in PUBLIC if n.split(".")[0] in sl._WHERE or n.startswith(ROOMS)]
+# an example that makes no call of it: errors that are raised and not made, and methods without arguments
+NO_CALL = ("SaelabError", "HookError")
+# a search through all packages that are installed, however many match
+LONG = {("package_texts", "min_chars"), ("package_texts", "max_chars")}
+
+
+@pytest.fixture(scope="module")
+def names():
+    model, sae = tiny_model(), random_sae(k=6)
+    texts = [s.replace("🙂", "") for s in SENTENCES] + ["The dog sat.", "GET / HTTP/1.1", "A fox ran."]
+    index = sl.LatentIndex.build(model, sae, texts, progress=False)
+    latent = int(index.counts.argmax())
+    graph = sl.n2g.fit(index, [latent], progress=False)[latent]
+    return {
+        "sl": sl, "np": np, "torch": torch, "model": model, "sae": sae, "texts": texts, "index": index, "latent": latent,
+        "graph": graph,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DOORS)
+@pytest.mark.filterwarnings("ignore")
+def test_D39_every_argument_takes_every_kind_of_thing_or_says_why_not(name, names, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    model, sae = names["model"], names["sae"]
+    function, args, options = recorded(sl, name, names | {"folder": tmp_path})
+    if args is None:
+        args, options = {"SAE": ((sae, sae.config), {})}.get(name, (None, None))
+    if args is None:
+        assert name in NO_CALL or not parameters(function) or name.startswith("widgets"), (
+            "no example calls it"
+        )
+        return
+    before, wrong = state(model), []
+    for parameter in parameters(function):
+        for kind in kinds(tmp_path, sae) if (name, parameter) not in LONG else ():
+            value = kinds(tmp_path, sae)[kind]
+            found = tried(function, args, options, parameter, value, model, kind in WRONG)
+            wrong += [f"{parameter} = {kind}: {found}"] if found else []
+    assert not wrong, "\n".join(wrong)
+    assert state(model) == before
+
+
+def test_D39_the_cases_that_were_tried(tiny, sae, tmp_path):
+    index = sl.LatentIndex.build(tiny, sae, TEXTS, progress=False)
+    for wrong in (1.0, True, np.bool_(True), torch.tensor(True), "3", [True], [1.0], []):
+        with pytest.raises(SaelabError, match="latent"):
+            sl.heatmap(tiny, sae, "a", latents=wrong)
+    for call in (sl.n2g.explainability, index.to_openai):
+        with pytest.raises(SaelabError, match="latents is empty"):
+            call(latents=[], **({"folder": tmp_path} if call == index.to_openai else {"index": index}))
+    assert not list(tmp_path.iterdir())
+    shown = sl.widgets.ActivationHeatmap(
+        [["a", "b"]], [torch.tensor([1.0, 2.0], dtype=torch.bfloat16)], vmax=np.float32(2)
+    )
+    assert shown.to_frame()["activation"].tolist() == [1.0, 2.0]
+    shown.vmax = np.float32(3)
+    assert shown.vmax == 3.0
+    for name, wrong in (("vmax", "3"), ("vmax", True), ("page", 1.5), ("latent", True)):
+        with pytest.raises(SaelabError, match=name):
+            setattr(shown, name, wrong)
+    for mask in ([[True]], torch.ones(1, 3), "abc"):
+        with pytest.raises(SaelabError, match="mask must be"), sl.attach(tiny, sae, mask=mask):
+            pass
+    with sl.attach(tiny, sae, mask=np.array([[True, False, True]])) as spliced:
+        models.forward(tiny, torch.tensor([[0, 5, 7]]))
+    assert spliced.codes.lead == (1, 3)
+    with pytest.raises(SaelabError, match="hook point is named twice"):
+        sl.train(tiny, TEXTS, **(SMALL | {"hook": (HOOK, HOOK)}))
+    x = np.random.default_rng(0).normal(size=(4, 16)).astype(np.float32)
+    assert torch.equal(sae.encode(x), sae.encode(torch.from_numpy(x)))
+
+
+# ------------------------------------------------------------------------------- what is easily mistaken
+
+
+@pytest.fixture(scope="module")
+def index(tiny, sae):
+    return sl.LatentIndex.build(tiny, sae, ["The red fox"], progress=False)
+
+
+def steered(model, sae, how=sl.steer, **more):
+    with how(model, sae, **more):
+        pass
+
+
+CALLS = {
+    "build": lambda m, s, i: sl.LatentIndex.build(m, s, ["a"], progress=False),
+    "open": lambda m, s, i: sl.LatentIndex.open(i.path, sae=s, model=m),
+    "evaluate": lambda m, s, i: sl.evaluate(m, s, ["a"], progress=False),
+    "evaluate_many": lambda m, s, i: sl.evaluate_many(m, [s], ["a"], progress=False),
+    "heatmap": lambda m, s, i: sl.heatmap(m, s, "a", latents=[1]),
+    "effects": lambda m, s, i: sl.effects(m, s, "a", 1),
+    "effect_map": lambda m, s, i: sl.effect_map(m, s, "a", 1),
+    "attribute": lambda m, s, i: sl.attribute(m, s, "a"),
+    "steer": lambda m, s, i: steered(m, s, edits={1: 2.0}),
+    "attach": lambda m, s, i: steered(m, s, how=sl.attach),
+    "generate": lambda m, s, i: sl.generate(m, s, "a", {1: 2.0}),
+    "compare": lambda m, s, i: sl.compare(m, s, "a", edits={1: 2.0}),
+    "sweep": lambda m, s, i: sl.sweep(m, s, ["a"], [1], [1.0]),
+    "steering_panel": lambda m, s, i: sl.steering_panel(model=m, sae=s),
+    "steering_success": lambda m, s, i: sl.steering_success(m, s, {"a": [1]}, str, relative={1: 1.0}),
+    "fit": lambda m, s, i: sl.n2g.fit(i, [1], model=m, sae=s, progress=False),
+    "simulated_loss": lambda m, s, i: sl.n2g.simulated_loss(i, {}, model=m, sae=s),
+    "probe_loss": lambda m, s, i: sl.evaluation.probe_loss(m, s, i.rows, {}),
+    "ablation_sparsity": lambda m, s, i: sl.evaluation.ablation_sparsity(m, s, ["a"]),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_model_and_sae_are_not_each_other(call, tiny, sae, index):
+    with pytest.raises(SaelabError, match="in each other's place"):
+        CALLS[call](sae, tiny, index)
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_names_are_loaded_first(call, tiny, sae, index):
+    with pytest.raises(SaelabError, match="model must be .* got the text 'zoo': load it first"):
+        CALLS[call]("zoo", sae, index)
+    with pytest.raises(SaelabError, match="sae must be .* got the text 'zoo': load it first"):
+        CALLS[call](tiny, "zoo", index)
+
+
+def test_several_saes_are_no_text(tiny):
+    with pytest.raises(SaelabError, match="saes must be a list of SAEs or a dict, got 'zoo'"):
+        sl.evaluate_many(tiny, "zoo", ["a"])
+
+
+@pytest.mark.parametrize("call", [sl.train, sl.ActivationStore.write], ids=["train", "write"])
+def test_training_wants_a_model(call, sae):
+    with pytest.raises(SaelabError, match="model must be"):
+        call(sae, ["a"], HOOK, "nowhere") if call is not sl.train else call(sae, ["a"], hook=HOOK, d_sae=8)
+
+
+def test_an_unknown_keyword_of_generate_has_a_nearest_one(tiny, sae):
+    with pytest.raises(SaelabError, match=r"unknown keyword 'max_tokens'\. Did you mean 'max_new_tokens'"):
+        sl.generate(tiny, None, "a", max_tokens=3)
+    with pytest.raises(SaelabError, match="unknown keyword 'position'. Did you mean 'positions'"):
+        sl.compare(tiny, sae, "a", {1: 2.0}, position="all")

@@ -234,7 +234,7 @@ class Harvester:
     def sample(self, n: int) -> list[Tensor]:
         """Up to ``n`` rows spread over all texts, (m, d) per hook point, to take sizes from: sorted text begins with
         one kind of it. Nothing of texts that can only be read once, or not out of order."""
-        texts: Any = getattr(self.texts, "iloc", self.texts)  # places, not labels, of a pandas column
+        texts: Any = self.texts
         if isinstance(texts, Iterator) or not hasattr(texts, "__getitem__") or not len(texts):
             return []
         rows: list[tuple[int, int, list[int]]] = []

@@ -22,7 +22,8 @@ from saelab import files, identity, models
 from saelab.activations.harvest import Harvester, Part
 from saelab.activations.shards import Shard, write_shard
 from saelab.display import Bar
-from saelab.errors import SaelabError, check_count, check_dtype, check_model, check_tensor, door, unknown
+from saelab.doors import door
+from saelab.errors import SaelabError, check_count, check_dtype, check_model, check_tensor, unknown
 from saelab.models import HookedModel
 
 _FORM = {
@@ -60,6 +61,7 @@ class Origin:
 _HASHED_ROWS = 1 << 14  # at a time, so that a mapped array is not held whole
 
 
+@door
 class ActivationStore:
     """Activations of one or several hook points, rows aligned.
 
@@ -79,7 +81,6 @@ class ActivationStore:
         self.labels: Sequence[str] | None = None  # what rows are called where they are shown
 
     @classmethod
-    @door
     def of(
         cls, arrays: Mapping[str, Any], *, where: Any = None, labels: Sequence[str] | None = None
     ) -> ActivationStore:

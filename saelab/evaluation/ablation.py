@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 import pandas as pd
 import torch
@@ -11,6 +9,7 @@ from torch import Tensor
 
 from saelab import models
 from saelab.display import Bar
+from saelab.doors import door
 from saelab.errors import SaelabError, check_count
 from saelab.evaluation.head import _CELLS, Head
 from saelab.identity import noted
@@ -19,10 +18,11 @@ from saelab.models import HookedModel
 from saelab.sae import SAE
 
 
+@door
 def ablation_sparsity(
     model: HookedModel,
     sae: SAE,
-    texts: Iterable[str] | models.TokenRows,
+    texts: models.Texts,
     *,
     positions: int = 64,
     ahead: int = 16,

@@ -10,6 +10,7 @@ import pandas as pd
 import torch
 
 from saelab import models
+from saelab.doors import door
 from saelab.errors import SaelabError, check_count, unknown
 from saelab.evaluation.probes import best_latents, probe
 from saelab.evaluation.sample import Sample, Task, pick, sample
@@ -21,6 +22,7 @@ from saelab.sae import SAE
 GAIN, MOST, COSINE, SHARE = 0.03, 10, 0.025, 0.4
 
 
+@door
 def absorption(
     model: HookedModel,
     sae: SAE,

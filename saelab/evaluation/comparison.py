@@ -7,6 +7,7 @@ from typing import Any, overload
 
 import pandas as pd
 
+from saelab.doors import door
 from saelab.errors import SaelabError, check_sae, unknown
 from saelab.evaluation.metrics import BY_NAME
 from saelab.evaluation.report import Report, html_table, show
@@ -38,6 +39,7 @@ def named(saes: Sequence[SAE] | Mapping[str, SAE]) -> tuple[list[str], list[SAE]
     return names, [sae for _, sae in pairs]
 
 
+@door
 class Reports(Mapping[str, Report]):
     """What :func:`saelab.evaluate_many` found: a mapping from names to :class:`Report`.
 
@@ -126,6 +128,8 @@ class Reports(Mapping[str, Report]):
         from plotly.subplots import make_subplots
 
         panels = [y] if isinstance(y, str) else list(y)
+        if not panels:
+            raise SaelabError("y is empty: name at least one metric")
         for metric in (*panels, x):
             if metric not in BY_NAME:
                 raise unknown("metric", metric, BY_NAME)

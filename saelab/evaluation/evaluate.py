@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from saelab import identity, models
 from saelab.display import Bar
+from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_model
 from saelab.evaluation.comparison import Reports, named
 from saelab.evaluation.measure import measure, measure_items
@@ -21,6 +22,7 @@ from saelab.models import HookedModel
 from saelab.sae import SAE
 
 
+@door
 def evaluate(
     model: HookedModel | None,
     sae: SAE,
@@ -64,6 +66,7 @@ def evaluate(
     )[0]  # fmt: skip
 
 
+@door
 def evaluate_many(
     model: HookedModel | None,
     saes: Sequence[SAE] | Mapping[str, SAE],

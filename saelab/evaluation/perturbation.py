@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from saelab import models
+from saelab.doors import door
 from saelab.errors import SaelabError, check_count
 from saelab.evaluation.probes import probe
 from saelab.evaluation.sample import Sample, pick, sample, written
@@ -17,6 +18,7 @@ from saelab.models import HookedModel
 from saelab.sae import SAE
 
 
+@door
 def probe_perturbation(
     model: HookedModel,
     sae: SAE,
@@ -24,7 +26,7 @@ def probe_perturbation(
     labels: Any,
     *,
     concepts: Sequence[str] | None = None,
-    n: Sequence[int] = (2, 5, 10, 20, 50),
+    n: int | Sequence[int] = (2, 5, 10, 20, 50),
     examples: int = 500,
     seed: int = 0,
 ) -> pd.DataFrame:

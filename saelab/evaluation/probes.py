@@ -12,6 +12,7 @@ from torch import Tensor
 
 from saelab import models
 from saelab.display import Bar
+from saelab.doors import door
 from saelab.errors import SaelabError, check_count
 from saelab.evaluation import logistic
 from saelab.evaluation.sample import Sample, Task, sample
@@ -22,6 +23,7 @@ _CELLS = 1 << 19  # tokens x latents fitted together: few enough to stay in a pr
 _ROUGH, _FINAL = 5, 64  # Newton steps for every latent; how many latents are then fitted to the end
 
 
+@door
 @torch.no_grad()
 def probe_loss(
     model: HookedModel,
@@ -100,6 +102,7 @@ def _best(x: Tensor, weight: Tensor | None, task: Task) -> tuple[float, int, flo
     return held_out, int(column), float(w[i]), float(b[i]), right, float(losses[i])
 
 
+@door
 @torch.no_grad()
 def sparse_probing(
     model: HookedModel,
@@ -107,7 +110,7 @@ def sparse_probing(
     rows: models.TokenRows,
     labels: Any,
     *,
-    k: Sequence[int] = (1, 2, 5),
+    k: int | Sequence[int] = (1, 2, 5),
     concepts: Sequence[str] | None = None,
     examples: int = 500,
     seed: int = 0,

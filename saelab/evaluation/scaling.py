@@ -15,6 +15,7 @@ import pandas as pd
 from scipy.optimize import least_squares
 from scipy.special import expit
 
+from saelab.doors import door
 from saelab.errors import SaelabError
 
 NAMES = ("alpha", "beta_k", "beta_n", "gamma", "zeta", "eta")
@@ -140,6 +141,7 @@ def _fit(log_n: np.ndarray, log_k: np.ndarray, log_loss: np.ndarray) -> np.ndarr
     return np.array([*first, z - e * mean_k, e])
 
 
+@door
 def fit_scaling(n: Sequence[int], k: Sequence[int], loss: Sequence[float]) -> ScalingLaw:
     """Fit the law to trained SAEs.
 
@@ -160,7 +162,10 @@ def fit_scaling(n: Sequence[int], k: Sequence[int], loss: Sequence[float]) -> Sc
     >>> law.error < law.left_out
     True
     """
-    points = pd.DataFrame({"n": list(n), "k": list(k), "loss": [float(x) for x in loss]})
+    n, k, loss = list(n), list(k), list(loss)
+    if not len(n) == len(k) == len(loss):
+        raise SaelabError(f"n, k and loss must be of one length, got {len(n)}, {len(k)} and {len(loss)}")
+    points = pd.DataFrame({"n": n, "k": k, "loss": [float(x) for x in loss]})
     different = len(set(n)), len(set(k))
     if len(points) < 8 or min(different) < 2:
         raise SaelabError(

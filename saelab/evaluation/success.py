@@ -16,6 +16,7 @@ import pandas as pd
 
 from saelab import models
 from saelab.display import Bar, table_html
+from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_latents
 from saelab.identity import check_pair, meet, noted
 from saelab.intervals import of_sums, of_trials
@@ -107,6 +108,7 @@ class Success:
         return table_html(self._caption(), shown, formatters=shares, float_format="{:.3g}".format)
 
 
+@door
 def steering_success(
     model: HookedModel,
     sae: SAE,
@@ -169,8 +171,9 @@ def steering_success(
     """
     check_pair(model, sae)
     mismatch = meet(model, sae, relative if hasattr(relative, "_facts") else None)
-    n, tune, controls = check_count("n", n), check_count("tune", tune), check_count("controls", controls, 0)
-    strengths, schedules = list(strengths), [None if s is None else tuple(s) for s in schedules]
+    n, tune = check_count("n", n, high=1 << 16), check_count("tune", tune, high=1 << 16)
+    controls = check_count("controls", controls, 0, high=1 << 16)
+    strengths, schedules = list(strengths), [Edit(schedule=s).schedule for s in schedules]
     if not candidates or not strengths or not schedules:
         raise SaelabError("there is nothing to try: give candidates, strengths and schedules")
     known = {c: _latents(c, found, sae) for c, found in candidates.items()}

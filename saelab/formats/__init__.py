@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from saelab import bundled, models
+from saelab.doors import door
 from saelab.errors import SaelabError, check_device, check_dtype, memory, unknown
 from saelab.formats import hub, readers
 from saelab.formats.format import Format, Writable
@@ -27,13 +28,14 @@ FORMATS: dict[str, Format] = {form.NAME: form for form in readers.FORMATS}
 WRITABLE: dict[str, Writable] = {form.NAME: form for form in readers.WRITERS}
 
 
+@door
 def load_sae(
     source: str | Path,
     *,
     format: str | None = None,
     sae_id: str | None = None,
     given: dict[str, Any] | None = None,
-    ignore: Iterable[str] | None = None,
+    ignore: str | Iterable[str] | None = None,
     model: HookedModel | None = None,
     check: bool = True,
     device: str | None = None,
@@ -171,6 +173,7 @@ def _detect(src: SAEFiles) -> Format:
     )
 
 
+@door
 def save_sae(sae: SAE, path: str | Path, *, format: str = "saelab") -> Path:
     """Write ``sae`` in the form of another library; returns the folder or file written.
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saelab import files, models
+from saelab.doors import door
 from saelab.errors import SaelabError, nearest, unknown
 from saelab.models import HookedModel
 from saelab.sae import SAE
@@ -151,6 +152,7 @@ def suggest(source: str) -> list[str]:
     return nearest(source, saes, n=2) or list(saes)[:1]
 
 
+@door
 def catalog(query: str = "") -> pd.DataFrame:
     """Published SAEs in whose name, model, hook point, architecture, format or repository every word of
     ``query`` occurs.
@@ -195,6 +197,7 @@ def _table() -> pd.DataFrame:
     return table.assign(text=text.str.lower())
 
 
+@door
 def load_model_for(sae: SAE, **options: Any) -> HookedModel:
     """The model ``sae`` reads, as :func:`saelab.load_model` gives it: weights as published, neither centered
     nor folded.

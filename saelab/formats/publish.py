@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from saelab import __version__
+from saelab.doors import door
 from saelab.errors import SaelabError
 from saelab.formats import hub
 from saelab.identity import meet
@@ -45,6 +46,7 @@ NAME = re.compile(r"[\w.-]+/[\w.-]+")
 CARD = "README.md"
 
 
+@door
 def push_to_hub(
     sae: SAE,
     repo: str,

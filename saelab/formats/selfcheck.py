@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from saelab import models
+from saelab.doors import door
 from saelab.errors import SaelabError
 from saelab.identity import check_pair
 from saelab.models import HookedModel
@@ -59,8 +60,9 @@ class SelfCheck:
     problems: tuple[str, ...]
 
 
+@door
 @torch.no_grad()
-def self_check(model: HookedModel, sae: SAE, *, text: str = TEXT) -> SelfCheck:
+def self_check(model: HookedModel, sae: SAE, *, text: models.Text = TEXT) -> SelfCheck:
     """Reconstruct the activations of ``text`` and warn, once, if that fails.
 
     Raises
@@ -111,12 +113,12 @@ def self_check(model: HookedModel, sae: SAE, *, text: str = TEXT) -> SelfCheck:
 
 
 def _activations(
-    model: HookedModel, sae: SAE, text: str, bos: bool, hooks: tuple[str, ...] = ()
+    model: HookedModel, sae: SAE, text: models.Text, bos: bool, hooks: tuple[str, ...] = ()
 ) -> tuple[Tensor, ...]:
     """Activations (tokens, width) of the input, the output, and ``hooks``; special tokens left out."""
     c = sae.config
     wanted = (c.hook_in, c.hook_out, *hooks)
-    rows = models.tokenize_texts(model, [text], context=c.context, bos=bos)
+    rows = models.tokenize_texts(model, text, context=c.context, bos=bos)
     kept: list[list[Tensor]] = [[] for _ in wanted]
     with models.lock(model):
         for batch in rows.batches(2048):

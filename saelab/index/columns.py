@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_latent, check_latents
 from saelab.index.kept import Kept
 from saelab.index.notes import Notes
@@ -27,6 +28,7 @@ class Postings(NamedTuple):
     value: np.ndarray
 
 
+@door
 class Columns:
     """The columns that every query reads; :class:`saelab.index.LatentIndex` fills them."""
 

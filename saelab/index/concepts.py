@@ -119,7 +119,7 @@ def compressed(labels: Any, n_tokens: int) -> tuple[tuple[str, ...], np.ndarray,
         names = tuple(str(k) for k in labels)
         matrix: Any = [np.asarray(v, dtype=bool) for v in labels.values()]
         for name, column in zip(names, matrix, strict=True):
-            _check_length(len(column), n_tokens, f"the labels of {name!r}")
+            _check_length(column.size if column.ndim == 1 else -1, n_tokens, f"the labels of {name!r}")
         matrix = np.stack(matrix, axis=1) if matrix else np.zeros((n_tokens, 0), bool)
     elif hasattr(labels, "concepts") and hasattr(labels, "matrix"):
         names, matrix = tuple(labels.concepts), labels.matrix

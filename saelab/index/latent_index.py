@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 
 from saelab import identity, models
+from saelab.doors import door
 from saelab.errors import SaelabError, check_latent, check_model, check_sae
 from saelab.index import summary
 from saelab.index.exports.neuronpedia import write_neuronpedia
@@ -29,6 +30,7 @@ from saelab.models import HookedModel
 from saelab.sae import SAE
 
 
+@door
 class LatentIndex(Queries):
     """Where every latent of an SAE fires on a text, made in one pass and kept in a folder of plain arrays.
 

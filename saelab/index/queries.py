@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from saelab.doors import door
 from saelab.errors import check_count, check_latent
 from saelab.frames import TextFrame
 from saelab.index import concepts as labeled
@@ -19,6 +20,7 @@ from saelab.index.firings import Firings
 from saelab.index.storage.layout import AFTER, BEFORE
 
 
+@door
 class Queries(Columns):
     """The questions an index answers; see :class:`saelab.index.LatentIndex`."""
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from saelab import models
 from saelab.display import table_html
+from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_latent
 from saelab.identity import check_pair, noted
 from saelab.interventions.passes import watched
@@ -78,6 +79,7 @@ class Effects:
         return table_html(caption, self.frame.iloc[order[:20]], float_format="{:.4g}".format)
 
 
+@door
 def effects(
     model: HookedModel,
     sae: SAE,

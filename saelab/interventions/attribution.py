@@ -13,6 +13,7 @@ from torch import Tensor
 
 from saelab import models
 from saelab.display import table_html
+from saelab.doors import door
 from saelab.errors import SaelabError, check_count
 from saelab.identity import check_pair, noted
 from saelab.interventions.ablation import allowed, output_scale
@@ -80,6 +81,7 @@ class Attribution:
         return table_html(self._caption(), self.frame.head(20), float_format="{:.4g}".format)
 
 
+@door
 def attribute(
     model: HookedModel,
     sae: SAE,
@@ -203,7 +205,7 @@ def _gradient(model: HookedModel, sae: SAE, ids: Tensor, metric: Metric) -> tupl
     with torch.enable_grad(), watched(model, {h: add_nothing(h) for h in site.writes}):
         logits = models.forward(model, ids)[0].float()  # (T, V)
         value = metric(logits)
-        if value.ndim != 0 or not value.requires_grad:
+        if not isinstance(value, Tensor) or value.ndim != 0 or not value.requires_grad:
             raise SaelabError("the metric must be one number that depends on the logits")
         grads = torch.autograd.grad(value, [leaves[h] for h in site.writes])  # each (1, T, d)
     return float(value.detach()), torch.cat([g[0].to(grads[0].device) for g in grads], -1)

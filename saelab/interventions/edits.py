@@ -13,7 +13,8 @@ from torch import Tensor
 
 from saelab import files
 from saelab.display import facts_html
-from saelab.errors import SaelabError, check_count, check_latent, unknown
+from saelab.doors import door
+from saelab.errors import SaelabError, called, check_count, check_latent, check_number, is_scalar, unknown
 from saelab.sae import SAE
 
 POSITIONS = ("all", "prompt", "generated", "last")
@@ -52,6 +53,7 @@ MODES = {
 }
 
 
+@door
 @dataclass(frozen=True)
 class Edit:
     """One change of one latent. With ``a`` its activation, the output moves by ``(new - a) * W_dec[latent]``.
@@ -101,11 +103,11 @@ class Edit:
         if self.mode not in MODES:
             raise unknown("mode", self.mode, MODES)
         put = lambda name, value: object.__setattr__(self, name, value)  # noqa: E731
-        put("strength", _number("strength", self.strength))
-        put("above", _number("above", self.above))
+        put("strength", check_number("strength", self.strength))
+        put("above", check_number("above", self.above))
         put("positions", _positions(self.positions))
         if self.unit is not None:
-            put("unit", _number("unit", self.unit))
+            put("unit", check_number("unit", self.unit))
             if self.how.unit != "activation":
                 raise SaelabError(
                     f"mode {self.mode!r} has no strength in activations, so relative has no meaning"
@@ -113,7 +115,7 @@ class Edit:
         if self.schedule is not None:
             if isinstance(self.schedule, str) or not isinstance(self.schedule, Iterable):
                 raise SaelabError(f"schedule is a list of numbers, got {self.schedule!r}")
-            put("schedule", tuple(_number("schedule", s) for s in self.schedule))
+            put("schedule", tuple(check_number("schedule", s) for s in self.schedule))
             if not self.schedule:
                 raise SaelabError("schedule is empty; give at least one number")
         if self.control is not None:
@@ -175,15 +177,6 @@ class Edit:
         return text + (f", random direction {self.control}" if self.control is not None else "")
 
 
-def _number(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not hasattr(value, "__float__"):
-        raise SaelabError(f"{name} must be a number, got {value!r}")
-    number = float(value)
-    if not math.isfinite(number):
-        raise SaelabError(f"{name} must be finite, got {number}")
-    return number
-
-
 def _positions(value: Any) -> str | tuple[int, ...]:
     if isinstance(value, str):
         if value not in POSITIONS:
@@ -192,14 +185,12 @@ def _positions(value: Any) -> str | tuple[int, ...]:
     if not isinstance(value, Iterable):
         raise SaelabError(f"positions is one of {', '.join(POSITIONS)} or a list of places, got {value!r}")
     places = tuple(value)
-    for place in places:
-        if not hasattr(place, "__index__"):
-            raise SaelabError(f"a place in the text is a whole number, got {place!r}")
     if not places:
         raise SaelabError("positions is empty: nothing would be changed")
-    return tuple(map(int, places))
+    return tuple(check_count("positions", place, None) for place in places)
 
 
+@door
 @dataclass(frozen=True)
 class Intervention:
     """Edits of one SAE's latents, applied in order.
@@ -382,8 +373,8 @@ def _listed(edits: Any, common: dict[str, Any]) -> list[Edit]:
     """All forms as a list; a latent of the wrong kind is found out later."""
     if isinstance(edits, Edit):
         return [edits]
-    if isinstance(edits, str) or not isinstance(edits, Iterable):
-        raise SaelabError(f"edits is {{latent: strength}} or a list, got {edits!r}")
+    if isinstance(edits, (str, bytes)) or is_scalar(edits) or not isinstance(edits, Iterable):
+        raise SaelabError(f"edits is {{latent: strength}} or a list, got {called(edits)}")
     listed = [(e.latent, e) if isinstance(e, Edit) else (e, None) for e in edits]
     pairs: Iterable[tuple[Any, Any]] = edits.items() if isinstance(edits, Mapping) else listed
     parts, ablates = [], common.get("mode") == "ablate"
@@ -422,12 +413,12 @@ def maximum(relative: Any, latent: int, d_sae: int) -> float:
     if (
         not index
         and not isinstance(table, Mapping)
-        and (not hasattr(table, "__len__") or len(table) != d_sae)
+        and (is_scalar(table) or not hasattr(table, "__len__") or len(table) != d_sae)
     ):
         raise SaelabError(
             f"relative is a LatentIndex, {{latent: maximum}}, or {d_sae} numbers, got {type(relative).__name__}"
         )
-    value = float(table[latent])
+    value = check_number(f"relative[{latent}]", table[latent])
     if not (math.isfinite(value) and value > 0):
         raise SaelabError(f"latent {latent} has no maximum to be relative to (it never fired): {value}")
     return value

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from saelab import models
 from saelab.display import escape
+from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_model, unknown
 from saelab.identity import Facts, Mark, meet
 from saelab.interventions.edits import Intervention
@@ -159,6 +160,7 @@ class Comparison:
 # ----------------------------------------------------------------------------------------------- writing
 
 
+@door
 def generate(
     model: HookedModel,
     sae: SAE | Sequence[tuple[SAE, Any]] | None,
@@ -221,7 +223,7 @@ def generate(
         meet(model, one)
     if sae is None and (edits is not None or steering):
         raise SaelabError("edits need the sae whose latents they change")
-    max_new_tokens, n = check_count("max_new_tokens", max_new_tokens), check_count("n", n)
+    max_new_tokens, n = check_count("max_new_tokens", max_new_tokens), check_count("n", n, high=1 << 16)
     pick = _Picker(model, n, seed, temperature, top_k)
     ids = prompt_ids(model, sae, prompt, max_new_tokens, bos)
     warn_if_long([s for s, _ in pairs], len(ids) + max_new_tokens)
@@ -241,6 +243,7 @@ def generate(
     return Generation(shown, ids, samples, seed, cancelled, str(state), models.vocabulary(model))
 
 
+@door
 def compare(
     model: HookedModel,
     sae: SAE | Sequence[tuple[SAE, Any]],

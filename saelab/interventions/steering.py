@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 
 from saelab import identity, models
-from saelab.errors import SaelabError, check_model, check_sae
+from saelab.doors import door
+from saelab.errors import SaelabError, check_model, check_sae, check_tensor
 from saelab.interventions.edits import Edit, Intervention
 from saelab.interventions.passes import Pass, Watch, text_begins, watched
 from saelab.interventions.runner import EditRunner
@@ -33,7 +34,9 @@ def paired(sae: Any, edits: Any = None) -> list[tuple[SAE, Any]]:
         return [(sae, edits)]
     if not isinstance(sae, Sequence) or isinstance(sae, str):
         check_sae(sae)
-    found: list[Any] = [(s, edits) if isinstance(s, SAE) else tuple(s) for s in sae]
+    found: list[Any] = [
+        (s, edits) if isinstance(s, SAE) else tuple(s) if isinstance(s, (list, tuple)) else () for s in sae
+    ]
     if not found or any(len(p) != 2 or not isinstance(p[0], SAE) for p in found):
         raise SaelabError("sae is an SAE, or a list of (sae, edits) pairs")
     return found
@@ -97,6 +100,7 @@ def interventions(
     return [(SAEAtHook(model, s).sae, i) for s, i in checked(model, sae, edits, **options)]
 
 
+@door
 @contextlib.contextmanager
 def steer(
     model: HookedModel,
@@ -195,6 +199,7 @@ class Attached:
         return self.all_codes[0]
 
 
+@door
 @contextlib.contextmanager
 def attach(
     model: HookedModel,
@@ -229,7 +234,7 @@ def attach(
     >>> spliced.codes.l0().shape == logits.shape[:2]
     True
     """
-    check_model(model)
+    mask = None if mask is None else check_tensor("mask", mask, "b")
     schedule = EditSchedule(model, special=special)
     sites = [SAEAtHook(model, s) for s, _ in paired(sae)]
     state = Attached(Counter(), [None] * len(sites), tuple(n for site in sites for n in site.mismatch))

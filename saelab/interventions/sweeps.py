@@ -13,6 +13,7 @@ import torch
 
 from saelab import models
 from saelab.display import Bar, table_html
+from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_latent, check_latents
 from saelab.identity import check_pair, meet, noted
 from saelab.interventions.edits import Edit, Intervention
@@ -79,6 +80,7 @@ def _means(some: Any) -> pd.DataFrame:
     return mean.assign(perplexity=np.exp(mean["perplexity"]))
 
 
+@door
 def sweep(
     model: HookedModel,
     sae: SAE,
@@ -127,6 +129,7 @@ def sweep(
     for name, values in (("prompts", prompts), ("latents", latents), ("strengths", strengths)):
         if not values:
             raise SaelabError(f"there are no {name} to sweep over")
+    check_count("controls", controls, 0, high=1 << 16)
     fields = ("positions", "when", "above", "schedule")
     common = {k: options.pop(k) for k in fields if k in options}
     runs = []

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_sae, unknown
 from saelab.index import LatentIndex
 from saelab.matching import chance
@@ -32,6 +33,7 @@ class Compared(NamedTuple):
     null: str
 
 
+@door
 def match(
     a: SAE | LatentIndex,
     b: SAE | LatentIndex,
@@ -91,7 +93,7 @@ def match(
     if isinstance(fdr, bool) or not isinstance(fdr, (int, float)) or not 0 < fdr < 1:
         raise SaelabError(f"fdr is a share between 0 and 1, such as 0.05; got {fdr!r}")
     rng = np.random.default_rng(check_count("seed", seed, 0))
-    draws = draws if draws is None else check_count("draws", draws)
+    draws = draws if draws is None else check_count("draws", draws, high=1000)
     if by in ("activation", "substitution"):
         compared = _on_text(_index("a", a, by), _index("b", b, by))
     else:

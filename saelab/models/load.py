@@ -19,7 +19,7 @@ from typing import Any
 import torch
 
 from saelab import bundled
-from saelab.errors import SaelabError, check_device, check_dtype, memory, nearest
+from saelab.errors import SaelabError, check_device, check_dtype, check_path, memory, nearest
 from saelab.models.hooks import HookedModel, forward
 from saelab.models.tokens import bos_id, bos_is_eos, context_length, default_bos, tokenize
 
@@ -56,6 +56,7 @@ def load_model(
     >>> sl.load_model("zoo").cfg.n_layers
     1
     """
+    check_path("name", name)
     number_format = check_dtype(dtype)
     place = check_device(device)
     source = resolve(name)

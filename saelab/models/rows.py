@@ -21,7 +21,7 @@ from torch import Tensor
 
 from saelab import identity
 from saelab.display import facts_html
-from saelab.errors import SaelabError
+from saelab.errors import SaelabError, check_count, check_flag, check_model
 from saelab.models.hooks import HookedModel, check_ids
 from saelab.models.tokens import (
     Texts,
@@ -260,7 +260,7 @@ def stream_rows(
 
 
 def _checked_context(model: HookedModel, context: int) -> int:
-    limit = context_length(model)
+    context, limit = check_count("context", context, None), context_length(model)
     if not 2 <= context <= limit:
         raise SaelabError(f"context must be between 2 and the model's {limit} tokens, got {context}")
     return context
@@ -315,6 +315,8 @@ def tokenize_texts(
     >>> rows.bos
     True
     """
+    check_model(model)
+    bos = None if bos is None else check_flag("bos", bos)
     if isinstance(texts, TokenRows):
         checked_rows(model, texts, bos=bos)
         return texts if context is None else texts.cut(_checked_context(model, context))

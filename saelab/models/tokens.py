@@ -124,7 +124,12 @@ def tokenize(model: HookedModel, text: str, *, bos: bool = True) -> list[int]:
     if model.tokenizer is None:
         raise SaelabError("this model has no tokenizer, so it reads no text: give token ids")
     begin = bos_id(model)
-    ids = _plain_ids(model.tokenizer, text)
+    try:
+        ids = _plain_ids(model.tokenizer, text)
+    except TypeError:
+        raise SaelabError(
+            f"the text holds half a surrogate pair and cannot be read: {called(text)}"
+        ) from None
     while begin is not None and ids and ids[0] == begin:  # a chat template may bring its own
         ids = ids[1:]
     return [*beginning(model, bos), *ids]
@@ -167,6 +172,8 @@ def each_text(texts: Texts, name: str = "texts", model: HookedModel | None = Non
         return _of_mapping(texts, name)
     if hasattr(texts, "columns") and hasattr(texts, "iloc"):
         raise SaelabError(f"{name} is a table with the columns {list(texts.columns)}: give one of them")
+    if hasattr(texts, "iloc"):
+        return list(texts)  # a column of pandas has labels in place of places
     if isinstance(texts, (bytes, bytearray, set, frozenset)) or is_scalar(texts):
         raise SaelabError(f"{name} must be strings or token ids, got {called(texts)}")
     kind = str(getattr(texts, "dtype", ""))

@@ -8,7 +8,8 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from saelab.errors import SaelabError, unknown
+from saelab.doors import door
+from saelab.errors import SaelabError, called, is_scalar, unknown
 from saelab.index import LatentIndex
 from saelab.n2g.corpus import part_number
 from saelab.n2g.graph import render
@@ -21,7 +22,10 @@ WAYS = ("tokens", "predictions")
 
 
 def _by_latent(graphs: Graphs) -> dict[int, PatternGraph]:
-    listed = graphs.values() if isinstance(graphs, Mapping) else graphs
+    several = isinstance(graphs, Iterable) and not is_scalar(graphs)
+    listed = list(graphs.values() if isinstance(graphs, Mapping) else graphs) if several else [graphs]
+    if wrong := [g for g in listed if not isinstance(g, PatternGraph)]:
+        raise SaelabError(f"graphs must be graphs, as n2g.fit gives them, got {called(wrong[0])} among them")
     return {i if graph.latent is None else graph.latent: graph for i, graph in enumerate(listed)}
 
 
@@ -35,6 +39,7 @@ def _sets(graph: PatternGraph) -> tuple[frozenset[int], frozenset[int]]:
     return _named(i for items in fires for i in items[:1]), _named(i for items in fires for i in items[1:])
 
 
+@door
 def search(
     graphs: Graphs,
     activating: int | str | Iterable[int] | None = None,
@@ -81,6 +86,7 @@ def _wanted(graph: PatternGraph, tokens: int | str | Iterable[int] | None) -> se
     return {int(tokens)} if isinstance(tokens, (int, np.integer)) else set(tokens)
 
 
+@door
 def similar(
     graphs: Graphs, latent: int, *, by: str = "tokens", n: int = 10, index: LatentIndex | None = None,
     split: str = "valid",
@@ -147,6 +153,7 @@ def _shared_predictions(
     return out
 
 
+@door
 def duplicates(graphs: Graphs, least: float = 0.9) -> pd.DataFrame:
     """Pairs of graphs that name nearly the same tokens.
 

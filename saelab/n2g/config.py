@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from saelab.doors import door
 from saelab.errors import SaelabError, check_count, unknown
 from saelab.n2g.graph.match import RULES
 
 SAMPLES = ("weighted", "random", "top")
 
 
+@door
 @dataclass(frozen=True)
 class N2GConfig:
     """How to fit; every number is a choice that can be defended or changed.

@@ -14,6 +14,7 @@ from functools import cached_property
 
 import numpy as np
 
+from saelab import errors
 from saelab.errors import SaelabError, unknown
 from saelab.identity import check_pair, meet
 from saelab.index import LatentIndex
@@ -148,6 +149,7 @@ def check_index(index: object, call: str, old: tuple[object, ...] = ()) -> None:
             f"an index is enough, it holds model and SAE: write {call}. For an index that was opened without "
             "them, model=… and sae=… are keywords"
         )
+    errors.check_index(index)
 
 
 def model_and_sae(index: LatentIndex, model: HookedModel | None, sae: SAE | None) -> tuple[HookedModel, SAE]:

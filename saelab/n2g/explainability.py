@@ -8,6 +8,7 @@ from typing import Never
 import numpy as np
 import pandas as pd
 
+from saelab.doors import door
 from saelab.errors import SaelabError, check_count
 from saelab.identity import meet, noted
 from saelab.index import LatentIndex
@@ -18,6 +19,7 @@ from saelab.n2g.fitting import fit
 from saelab.sae import SAE
 
 
+@door
 def explainability(
     index: LatentIndex,
     latents: int | Iterable[int] | None = None,

@@ -31,6 +31,7 @@ from typing import Any, Never
 import numpy as np
 
 from saelab.display import Bar
+from saelab.doors import door
 from saelab.errors import SaelabError, check_latents
 from saelab.identity import meet
 from saelab.index import LatentIndex
@@ -45,6 +46,7 @@ from saelab.sae import SAE
 ALGORITHM = 3  # one more whenever the same settings lead to other graphs than before
 
 
+@door
 def fit(
     index: LatentIndex,
     latents: int | Iterable[int] | None = None,

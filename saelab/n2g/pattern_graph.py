@@ -8,7 +8,8 @@ from typing import Any
 
 from saelab import files
 from saelab.display import escape
-from saelab.errors import SaelabError
+from saelab.doors import door
+from saelab.errors import SaelabError, check_count
 from saelab.index import LatentIndex
 from saelab.models import HookedModel
 from saelab.n2g.corpus import bos_id, check_index, model_and_sae
@@ -19,6 +20,7 @@ from saelab.n2g.scored import Scored
 from saelab.sae import SAE
 
 
+@door
 class PatternGraph(Scored):
     """Patterns over token ids that say where one latent fires, and how strongly.
 
@@ -127,6 +129,7 @@ class PatternGraph(Scored):
         True
         """
         check_index(index, "graph.verify(node, index)")
+        check_count("m", m, high=1 << 12)
         pattern = next((p for p in self.patterns() if p.node == node), None)
         if pattern is None:
             raise SaelabError(f"no pattern ends at node {node}")

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from saelab import models
 from saelab.display import Bar, facts_html
+from saelab.doors import door
 from saelab.errors import SaelabError
 from saelab.identity import meet
 from saelab.index import LatentIndex
@@ -123,6 +124,7 @@ def simulate(graphs: Mapping[int, PatternGraph], c: Corpus) -> tuple[np.ndarray,
     return token[order], latent[order], value[order]
 
 
+@door
 def simulated_loss(
     index: LatentIndex,
     graphs: Mapping[int, PatternGraph],

@@ -9,11 +9,13 @@ import torch
 from torch import Tensor
 
 from saelab.display import facts_html
-from saelab.errors import check_latent
+from saelab.doors import door
+from saelab.errors import SaelabError, called, check_latent, check_width
 
 Stats = tuple[Tensor, Tensor]  # (shift (rows, 1), scale (rows, 1)) that undo the normalization of the input
 
 
+@door
 @dataclass(frozen=True, eq=False)
 class Codes:
     """Latents of many rows in compressed-sparse-row form; only active ones (value > 0) are stored.
@@ -136,7 +138,10 @@ class Codes:
         >>> sl.Codes.from_dense(torch.zeros(2, 5, 64))
         Codes(2 × 5 × 64 latents, 0 active)
         """
-        flat = z.reshape(-1, z.shape[-1])  # (rows, d_sae)
+        check_width("z", z, z.shape[-1] if z.ndim else 0)
+        flat = (
+            z.reshape(-1, z.shape[-1]) if z.numel() else z.new_zeros(z.shape[:-1].numel(), z.shape[-1])
+        )  # (rows, d_sae)
         row, index = (flat > 0).nonzero(as_tuple=True)
         counts = (flat > 0).sum(-1)
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
@@ -175,6 +180,10 @@ class Codes:
         >>> sl.Codes.from_topk(torch.tensor([[2.0, 0.0]]), torch.tensor([[7, 9]]), (1,), 64).indices
         tensor([7])
         """
+        if values.ndim != 2 or values.shape != indices.shape:
+            raise SaelabError(
+                f"values and indices must both be (rows, k), got {called(values)} and {called(indices)}"
+            )
         active = values > 0  # (rows, k)
         counts = active.sum(-1)
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from saelab.errors import SaelabError, check_count, check_dtype, unknown
+from saelab.doors import door
+from saelab.errors import SaelabError, called, check_count, check_dtype, unknown
 
 NORMALIZE = ("none", "layer_norm", "constant_norm", "scale")
 PER_ROW = ("layer_norm", "constant_norm")  # each row by its own size: no weights can do that
 INPUT_BIAS = ("decoder", "none", "own")
+
+
+# a name, or several that are joined when the config is made
+Joined = str if TYPE_CHECKING else Any
 
 
 class HookPoints(tuple[str, ...]):
@@ -19,12 +24,19 @@ class HookPoints(tuple[str, ...]):
     @classmethod
     def of(cls, names: str | Iterable[str]) -> HookPoints:
         """From a name, from names, or from ``a+b``."""
-        return cls(names.split("+") if isinstance(names, str) else names)
+        names = names.split("+") if isinstance(names, str) else names
+        if not isinstance(names, (tuple, list)) or not all(isinstance(n, str) for n in names):
+            raise SaelabError(f"a hook point is a name or a list of names, got {called(names)}")
+        found = cls(names)
+        if not found:
+            raise SaelabError("hook is empty: name at least one hook point")
+        return found
 
     def __str__(self) -> str:
         return "+".join(self)
 
 
+@door
 @dataclass(frozen=True)
 class SAEConfig:
     """Everything needed to run an SAE as it was trained; saved beside the weights.
@@ -46,8 +58,8 @@ class SAEConfig:
     d_sae: int
     k: int | None = None  # latents kept per row; only for architectures that fix it
     d_out: int | None = None  # None: d_in
-    hook_in: str = ""  # where the input is read; a crosscoder reads several: a tuple, kept joined by "+"
-    hook_out: str = ""  # where the reconstruction belongs; differs from hook_in for a transcoder
+    hook_in: Joined = ""  # where the input is read; a crosscoder reads several: a tuple, kept joined by "+"
+    hook_out: Joined = ""  # where the reconstruction belongs; differs from hook_in for a transcoder
     widths: tuple[int, ...] | None = None  # of a crosscoder's hook points; they add up to d_in
     model: str = ""
     # layer_norm, constant_norm (length sqrt(d_in)): per row, undone on output; scale: x * scale

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from saelab import identity
 from saelab.display import facts_html
-from saelab.errors import DTYPES, SaelabError, check_dtype, memory
+from saelab.doors import door
+from saelab.errors import DTYPES, SaelabError, check_dtype, check_width, memory
 from saelab.sae import folding, ops, saving
 from saelab.sae.archs import ARCHS
 from saelab.sae.codes import Codes, Stats
@@ -33,6 +34,7 @@ class SAEOutput(NamedTuple):
 _TOGETHER = 1 << 27  # latents of all rows that are encoded together
 
 
+@door
 class SAE(nn.Module):
     """A sparse autoencoder: ``z = activation((x - b_in) W_enc + b_enc)``, ``x̂ = z W_dec + b_dec``.
 
@@ -159,12 +161,13 @@ class SAE(nn.Module):
         >>> sae.pre_activations(torch.zeros(2, sae.config.d_in)).shape
         torch.Size([2, 64])
         """
+        x = self._flat(x)
         if self.config.split_bias:
             return (x - self.b_in) @ self.W_enc + self.b_enc  # (rows, d_sae)
         return F.linear(x - self.b_in, self.W_enc.T, self.b_enc)  # (rows, d_sae)
 
     def _flat(self, x: Tensor) -> Tensor:
-        if x.shape[-1] != self.config.d_in:
+        if x.ndim == 0 or x.shape[-1] != self.config.d_in:
             raise SaelabError(
                 f"the last axis of the input must be d_in={self.config.d_in}, got shape {tuple(x.shape)}; "
                 f"this SAE reads {self.config.hook_in or 'an unnamed hook point'}"
@@ -244,8 +247,9 @@ class SAE(nn.Module):
             lead, stats, skip = codes.lead, codes.stats, codes.skip
             out = ops.weighted_rows(self.W_dec, codes.indices, codes.offsets, codes.values) + self.b_dec
         else:
+            check_width("codes", codes, self.config.d_sae)
             lead, flat = codes.shape[:-1], codes.reshape(-1, self.config.d_sae)  # (rows, d_sae)
-            flat = flat.to(self.W_dec.device)
+            flat = flat.to(self.W_dec.device, torch.promote_types(codes.dtype, self.W_dec.dtype))
             if self.config.normalize in PER_ROW and stats is None:
                 raise SaelabError(
                     "this SAE normalizes each row: decode needs the row's stats, or codes of encode_sparse"

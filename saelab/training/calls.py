@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 from collections.abc import Sequence
 from dataclasses import fields
@@ -13,6 +14,7 @@ import pandas as pd
 from saelab import models
 from saelab.activations.store import ActivationStore
 from saelab.display import in_notebook
+from saelab.doors import door
 from saelab.errors import SaelabError, unknown
 from saelab.models import HookedModel
 from saelab.sae import SAE
@@ -24,7 +26,7 @@ from saelab.training.text_monitor import TextMonitor
 
 
 def _trained(
-    model: HookedModel, texts: models.Texts | None, specs: list[SAESpec], settings: RunSettings,
+    model: HookedModel | ActivationStore, texts: models.Texts | None, specs: list[SAESpec], settings: RunSettings,
     progress: bool, on_log: OnLog | None, monitor: bool | str | Monitor,
 ) -> list[SAE]:  # fmt: skip
     run, watch = Run(model, texts, specs, settings), _monitor(monitor)
@@ -81,8 +83,9 @@ def _only_hook(model: HookedModel) -> str | None:
     return model.hooks[0] if isinstance(model, ActivationStore) and len(model.hooks) == 1 else None
 
 
+@door
 def train(
-    model: HookedModel,
+    model: HookedModel | ActivationStore,
     texts: models.Texts | None = None,
     *,
     hook: str | Sequence[str] | None = None,
@@ -218,8 +221,9 @@ def train(
     return _trained(model, texts, [spec], settings, progress, on_log, monitor)[0]
 
 
+@door
 def train_many(
-    model: HookedModel,
+    model: HookedModel | ActivationStore,
     texts: models.Texts | None,
     configs: Sequence[dict[str, Any]],
     *,
@@ -276,8 +280,13 @@ def train_many(
     return _trained(model, texts, specs, settings, progress, on_log, monitor)
 
 
+@door
 def grid(
-    model: HookedModel, texts: models.Texts | None, *, shared: dict[str, Any] | None = None, **settings: Any
+    model: HookedModel | ActivationStore,
+    texts: models.Texts | None,
+    *,
+    shared: dict[str, Any] | None = None,
+    **settings: Any,
 ) -> pd.DataFrame:
     """Train an SAE for every combination of settings, from one pass over the model.
 
@@ -300,6 +309,9 @@ def grid(
     >>> sl.grid(model, texts, hook="blocks.0.hook_resid_post", d_sae=32, k=[2, 4], shared=shared).shape
     (2, 7)
     """
+    for name in shared or {}:
+        if name not in inspect.signature(train_many).parameters:
+            raise unknown("keyword in shared", name, inspect.signature(train_many).parameters)
     axes = {n: v if isinstance(v, list) else [v] for n, v in settings.items()}
     configs = [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]
     saes = train_many(model, texts, configs, **(shared or {}))

@@ -124,11 +124,13 @@ class SAESpec(Recipe):
         given = {name: value for name, value in settings.items() if value is not None}
         if "hook" in given:
             given["hook"] = HookPoints.of(given["hook"])
+            if len(set(given["hook"])) != len(given["hook"]):
+                raise SaelabError(f"a hook point is named twice in {given['hook']}")
         if "prefixes" in given:
             given["prefixes"] = tuple(given["prefixes"])
         if "init" in given:
             given = finetune.settle(given)
-        if "hook" not in given:
+        if not any(given.get("hook", ())):
             raise SaelabError(
                 "say which hook point: hook='blocks.…' (saelab.models.hook_names(model) lists them)"
             )
@@ -141,7 +143,7 @@ class SAESpec(Recipe):
     @property
     def target(self) -> str | None:
         """The hook point that is written, where it is another one."""
-        return None if self.hook_out in (None, str(self.hook)) else self.hook_out
+        return None if self.hook_out in (None, "", str(self.hook)) else self.hook_out
 
     def label(self) -> str:
         """A short name for people."""

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import traitlets
 
+from saelab.doors import door
 from saelab.errors import check_latent, check_latents
+from saelab.index import LatentIndex
 from saelab.widgets import columns
 
 
@@ -28,7 +30,8 @@ class AllLatents(traitlets.HasTraits):
     packed = traitlets.Bytes(help="the columns, in a saved page").tag(sync=True)
     tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
 
-    def __init__(self, index: Any, latent: int | None, **state: Any):
+    @door
+    def __init__(self, index: LatentIndex, latent: int | None, **state: Any):
         first = int(np.argmax(index.counts)) if latent is None else check_latent(latent, index.d_sae)
         super().__init__(latent=first, d_sae=index.d_sae, counted=index.n_counted, **state)
         self._held = index

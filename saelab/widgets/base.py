@@ -28,7 +28,7 @@ from IPython.display import publish_display_data
 from ipywidgets import DOMWidget
 
 from saelab.display import in_notebook
-from saelab.errors import SaelabError, unknown
+from saelab.errors import SaelabError, called, is_bool, is_scalar, unknown
 from saelab.widgets.environment import front_end, require_widgets
 
 require_widgets()
@@ -106,6 +106,17 @@ class Widget(anywidget.AnyWidget):
         self.observe(self._changed)
         _release_earlier_run(self)
         _answer_in_the_thread_of_widgets(self.comm)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        trait = getattr(type(self), name, None)
+        if not isinstance(trait, traitlets.TraitType):
+            return super().__setattr__(name, value)
+        if is_bool(value) and isinstance(trait, (traitlets.Int, traitlets.Float)):
+            raise SaelabError(f"{name} must be a number, got {called(value)}")
+        try:
+            return super().__setattr__(name, value.item() if is_scalar(value) else value)  # type: ignore[attr-defined]
+        except traitlets.TraitError:
+            raise SaelabError(f"{name} must be {trait.info()}, got {called(value)}") from None
 
     @property
     def _source(self) -> Any:
@@ -292,7 +303,8 @@ class Widget(anywidget.AnyWidget):
         """Close the view, which leaves its picture, and let go of the model, index or graph behind it."""
         self._draw_picture()
         super().close()
-        self.release()
+        if "_held" in vars(self):  # else its making was refused
+            self.release()
 
     def release(self) -> None:
         """Let go of the model, index or graph behind the widget. It stays drawn, but can ask for nothing more.

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets
 
+from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_latent, check_latents, unknown
+from saelab.index import LatentIndex
 from saelab.interventions import effects
 from saelab.widgets.base import Number, Widget
 from saelab.widgets.effect_map import most, packed, plain_lines
@@ -31,6 +33,7 @@ def check_context(context: Any) -> int | None:
     return None if context is None else check_count("context", context, 0)
 
 
+@door
 class LatentDashboard(Widget):
     """Statistics, histogram, examples, votes and neighbours of one latent, with label and note.
 
@@ -95,7 +98,7 @@ class LatentDashboard(Widget):
     _writing = False
     _waiting: tuple[Prompt | LatestOnlyWorker, ...] = ()
 
-    def __init__(self, index: Any, latent: int = 0, *, n: int = 20, **state: Any):
+    def __init__(self, index: LatentIndex, latent: int = 0, *, n: int = 20, **state: Any):
         latent = check_latent(latent, index.d_sae)
         self._n = n
         check_context(state.get("context"))

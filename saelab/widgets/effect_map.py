@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import traitlets
 
+from saelab.doors import door
 from saelab.errors import SaelabError, check_latent
 from saelab.interventions import Effects, effects
 from saelab.models import HookedModel
@@ -18,6 +19,7 @@ MEASURES = ("loss_diff", "kl", "activation")
 COOL = (79, 146, 207)  # the same blue as --sl-cool
 
 
+@door
 class EffectMap(Widget):
     """A text colored by what ablating a latent changes, and the tokens it votes up and down at each place.
 
@@ -77,7 +79,7 @@ class EffectMap(Widget):
 
     @classmethod
     def of(
-        cls, model: HookedModel, sae: Any, text: str, latent: int, *, direct: bool = False, **options: Any
+        cls, model: HookedModel, sae: Any, text: Any, latent: int, *, direct: bool = False, **options: Any
     ) -> EffectMap:
         """Compute the effects; the view can then ask for those of other latents. See :func:`saelab.effects`.
 

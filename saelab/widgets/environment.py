@@ -7,6 +7,7 @@ import os
 import re
 import sys
 
+from saelab.doors import door
 from saelab.errors import SaelabError
 
 # package -> lowest version widgets are known to work with; None: any
@@ -82,6 +83,7 @@ class Environment:
         return "\n".join([*lines, *(f"- {p}" for p in advice)])
 
 
+@door
 def check_environment() -> Environment:
     """What is installed, what shows the output, and what would keep a widget from being drawn.
 

@@ -10,7 +10,8 @@ import numpy as np
 import traitlets
 
 from saelab import models
-from saelab.errors import SaelabError, check_count, check_latent, check_latents
+from saelab.doors import door
+from saelab.errors import SaelabError, check_array, check_count, check_latent, check_latents
 from saelab.identity import noted
 from saelab.index import LatentIndex
 from saelab.models.hooks import HookedModel
@@ -39,6 +40,7 @@ class HeatmapState(TypedDict, total=False):
     selected_token: int | None
 
 
+@door
 class ActivationHeatmap(Widget):
     """Activations of latents on the tokens of texts: one latent at a time, or all at once.
 
@@ -310,6 +312,7 @@ class ActivationHeatmap(Widget):
         return frame(f"<b>Latent {self.latent}</b>{name}, 0 to {high:.4g}", *silent, *lines)
 
 
+@door
 def heatmap(
     model: HookedModel | None,
     sae: SAE,
@@ -360,11 +363,12 @@ def heatmap(
 
 
 def _columns(texts: Sequence[TokenText], values: Sequence[Any], what: str) -> list[np.ndarray]:
+    values = list(values)
     if len(values) != len(texts):
         raise SaelabError(f"{len(texts)} texts but {what} for {len(values)}")
     out = []
     for i, (text, one) in enumerate(zip(texts, values, strict=True)):
-        array = np.asarray(one, dtype=np.float32)
+        array = check_array(what, one)
         array = array[:, None] if array.ndim == 1 else array
         if array.ndim != 2 or len(array) != len(text):
             raise SaelabError(f"text {i} has {len(text)} tokens, but its {what} are of shape {np.shape(one)}")

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets
 
-from saelab.errors import SaelabError, check_latent, check_latents, unknown
+from saelab.doors import door
+from saelab.errors import SaelabError, check_array, check_latent, check_latents, unknown
+from saelab.index import LatentIndex
 from saelab.widgets import columns
 from saelab.widgets.all_latents import AllLatents
 from saelab.widgets.base import Packed, Widget
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 COLOURS = ("density", "max", "label")
 
 
+@door
 class LatentMap(AllLatents, Widget):
     """A scatter of decoder directions: latents that write alike are near each other.
 
@@ -65,7 +68,7 @@ class LatentMap(AllLatents, Widget):
 
     def __init__(
         self,
-        index: Any,
+        index: LatentIndex,
         latent: int | None = None,
         *,
         method: str | None = None,
@@ -191,7 +194,7 @@ def _axes(places: pd.DataFrame) -> str:
 def _given(positions: Any, d_sae: int) -> pd.DataFrame:
     import pandas as pd
 
-    array = np.asarray(positions, dtype=np.float32)
+    array = check_array("positions", positions)
     if array.shape != (d_sae, 2):
         raise SaelabError(f"positions must be of shape ({d_sae}, 2), got {array.shape}")
     return pd.DataFrame(array, columns=["x", "y"])

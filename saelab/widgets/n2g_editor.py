@@ -12,6 +12,7 @@ import pandas as pd
 import traitlets
 
 from saelab import files
+from saelab.doors import door
 from saelab.errors import SaelabError, unknown
 from saelab.index import LatentIndex
 from saelab.n2g import PatternGraph, Score
@@ -26,6 +27,7 @@ FORMATS = ("json", "dot", "text")
 _NO_INDEX = "the graph is attached to no index; pass one: graph.edit(index=index)"
 
 
+@door
 class N2GEditor(Widget):
     """Draws a :class:`saelab.n2g.PatternGraph` and edits it; each edit shows what it would change first.
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saelab import files
+from saelab.doors import door
 from saelab.errors import SaelabError, unknown
 from saelab.widgets import charts
 from saelab.widgets.base import Widget, static_text
@@ -127,6 +128,7 @@ class Show:
 BLOCKS = (Heading, Paragraph, Code, Facts, Table, LineChart, BarChart, Section, Show)
 
 
+@door
 def page(
     title: str,
     blocks: Iterable[Any],

@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import traitlets
 
+from saelab.doors import door
 from saelab.errors import SaelabError, check_latent, unknown
 from saelab.identity import check_pair, meet
 from saelab.index import LatentIndex
@@ -25,6 +26,7 @@ from saelab.widgets.tokens import HEAT, MONO, TokenText, escape, frame
 _INTERVAL = 0.12  # seconds between updates of the view: a notebook server drops messages that come faster
 
 
+@door
 class SteeringPanel(Widget):
     """Sliders for latents, a prompt, and two texts: the model as it is, and steered.
 

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import traitlets
 
+from saelab.doors import door
 from saelab.errors import SaelabError, check_latents, unknown
+from saelab.index import LatentIndex
 from saelab.index.examples import Parts, texts
 from saelab.index.firings import Firings
 from saelab.widgets import columns
@@ -27,6 +29,7 @@ _TEXTS = 500  # most latents whose examples a saved table holds
 _SHORT = 12  # rows of the fallback
 
 
+@door
 class LatentTable(AllLatents, Widget):
     """All latents of an index as a table that scrolls smoothly however many there are.
 
@@ -77,7 +80,7 @@ class LatentTable(AllLatents, Widget):
     # in a saved page: the text of each latent's examples to search in
     texts = traitlets.List(traitlets.Unicode(), allow_none=True, default_value=None).tag(sync=True)
 
-    def __init__(self, index: Any, latent: int | None = None, **state: Any):
+    def __init__(self, index: LatentIndex, latent: int | None = None, **state: Any):
         for name, allowed in (("mode", MODES), ("sort", SORTS)):
             if name in state and state[name] not in allowed:
                 raise unknown(name, state[name], allowed)

@@ -10,7 +10,9 @@ from typing import Any
 import numpy as np
 
 from saelab import display, models
+from saelab.doors import door
 from saelab.errors import SaelabError
+from saelab.index.storage.vocab import Vocab
 from saelab.models import HookedModel
 
 HEAT = (245, 147, 33)  # the same orange as --sl-heat
@@ -18,6 +20,7 @@ FULL = 0.5  # opacity of the strongest: the text on it can be read on a light an
 _MARKS: dict[str, str] = {"\n": "↵\n", "\r": "␍", "\t": "⇥\t"}
 
 
+@door
 @dataclass(frozen=True)
 class TokenText:
     """A text as tokens.
@@ -63,7 +66,7 @@ class TokenText:
         )
 
     @classmethod
-    def of_vocab(cls, vocab: Any, ids: Sequence[int], name: str = "") -> TokenText:
+    def of_vocab(cls, vocab: Vocab, ids: Sequence[int], name: str = "") -> TokenText:
         """Tokens of an index's vocabulary (:class:`saelab.index.storage.vocab.Vocab`): no model is needed.
 
         Examples

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import traitlets
 
-from saelab.errors import SaelabError
+from saelab.doors import door
+from saelab.errors import SaelabError, check_sae
 from saelab.training.monitor import COLUMNS, Meter
 from saelab.training.run import Run, State
 from saelab.training.text_monitor import SHOWN, duration, sparkline
@@ -162,6 +163,7 @@ class TrainingMonitor(Widget):
         if error is not None:
             self.show_error(error)
 
+    @door
     def finished(self, saes: Sequence[SAE]) -> None:
         """See :class:`saelab.training.monitor.Monitor`.
 
@@ -335,6 +337,7 @@ class TrainingMonitor(Widget):
         return frame(head, escape(done), *parts, *(escape(f"! {h}") for h in self.hints))
 
 
+@door
 def training_monitor(what: SAE | Sequence[SAE] | str | Path | None = None) -> TrainingMonitor:
     """Monitor for a run to come, or the curves of one that is over; see :class:`TrainingMonitor`.
 
@@ -361,7 +364,10 @@ def training_monitor(what: SAE | Sequence[SAE] | str | Path | None = None) -> Tr
     if isinstance(what, (str, Path)):
         past = past_of_folder(Path(what).expanduser())
     else:
-        past = [past_of_sae(s) for s in (what if isinstance(what, Sequence) else [what])]
+        several = list(what) if isinstance(what, Iterable) else [what]
+        for sae in several:
+            check_sae(sae)
+        past = [past_of_sae(s) for s in several]
     if not any(len(p["points"]) for p in past):
         raise SaelabError(f"there are no training curves in {what!r}: it was not trained by saelab")
     made._show(past)

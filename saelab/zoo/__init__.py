@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saelab import bundled
+from saelab.doors import door
 from saelab.errors import SaelabError
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def __dir__() -> list[str]:
     return sorted(__all__)
 
 
+@door
 def classify(text: str) -> str | None:
     """Genre of ``text`` by the generator's own rules, or None; see :mod:`saelab.zoo.judge`."""
     from saelab.zoo import judge

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from saelab.display import facts_html
+from saelab.doors import door
 from saelab.errors import SaelabError, check_count, unknown
 from saelab.zoo.genres import RULES
 from saelab.zoo.grammar import Grammar, Span
@@ -65,11 +66,13 @@ class Document:
         return [self.text[a:b] for a, b, concept in self.spans if concept == name]
 
 
+@door
 def document(index: int, *, seed: int = 0, genres: Sequence[str] | None = None) -> Document:
     """Document number ``index`` of the stream that :func:`documents` gives for the same arguments."""
     return _document(index, seed, _checked(genres))
 
 
+@door
 def documents(
     n: int | None = None, *, seed: int = 0, genres: Sequence[str] | None = None
 ) -> Iterator[Document]:
@@ -95,6 +98,7 @@ def documents(
     return (_document(i, seed, chosen) for i in numbers)
 
 
+@door
 def texts(n: int | None = None, *, seed: int = 0, genres: Sequence[str] | None = None) -> Iterator[str]:
     """The texts of :func:`documents`."""
     return (d.text for d in documents(n, seed=seed, genres=genres))

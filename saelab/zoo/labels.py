@@ -9,6 +9,7 @@ import numpy as np
 
 from saelab import models
 from saelab.display import Bar, facts_html
+from saelab.doors import door
 from saelab.errors import SaelabError, check_count, unknown
 from saelab.models.rows import TokenRows, rows_from
 from saelab.zoo import corpus
@@ -50,6 +51,7 @@ class Labels:
         return tuple(c for c, has in zip(self.concepts, self.matrix[token_index], strict=True) if has)
 
 
+@door
 def labelled_rows(
     model: Any,
     n_docs: int = 1000,

@@ -121,7 +121,7 @@ def test_what_contradicts_it_is_refused(toy):
         ({"skip": True}, "init has skip=False"),
         ({"hook_out": "second"}, "init has hook_out=None"),
         ({"options": {"floor": 0.5}}, "keeps its own floor"),
-        ({"init": "sae"}, "init is an SAE.*got str"),
+        ({"init": "sae"}, "init must be an SAE.*got the text 'sae'"),
     ):
         source = iter(texts())
         with pytest.raises(SaelabError, match=message):

@@ -49,7 +49,7 @@ def test_whole_characters_agree_with_the_model(tiny):
 
 
 def test_strings_are_checked():
-    with pytest.raises(SaelabError, match="one string"):
+    with pytest.raises(SaelabError, match="tokens must be a list of strings"):
         TokenText.of_strings("abc")
     with pytest.raises(SaelabError, match="2 tokens but 1 ids"):
         TokenText.of_strings(["a", "b"], ids=[1])

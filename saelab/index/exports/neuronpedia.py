@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from saelab.doors import door
 from saelab.errors import SaelabError, check_count
 from saelab.files import read_json, write_text
 from saelab.index import relations
@@ -29,6 +30,7 @@ LIMITS = {"features": 128, "index": 10_000_000, "logits": 20, "explanation": 512
 _QUANTILE = ("quantileMin", "quantileMax", "quantileFraction")
 
 
+@door
 def write_neuronpedia(
     index: Queries, folder: str | Path, latents: Iterable[int] | None = None, *,
     model_id: str, source: str, **options: Any,

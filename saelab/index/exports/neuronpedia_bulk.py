@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from saelab import files
+from saelab.doors import door
 from saelab.errors import SaelabError, check_count
 from saelab.index import relations
 from saelab.index.exports.neuronpedia import check_names, chosen_examples, logits, texts
@@ -31,6 +32,7 @@ _BATCH = 128  # features a file
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
+@door
 def write_neuronpedia_bulk(
     index: Queries, folder: str | Path, latents: Iterable[int] | None = None, *,
     model_id: str, layer: int, set_name: str, creator_id: str, creator_name: str = "",

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from saelab.doors import door
 from saelab.errors import SaelabError, check_count
 from saelab.files import read_json, write_text
 from saelab.index.examples import Parts
@@ -26,6 +27,7 @@ from saelab.index.queries import Queries
 BIN_WIDTH = 0.2
 
 
+@door
 def write_openai(
     index: Queries, folder: str | Path, latents: Iterable[int] | None = None, *,
     n: int = 64, window: int = 64, seed: int = 0,
@@ -57,7 +59,7 @@ def openai_records(
     index: Queries, latents: Iterable[int], *, n: int = 64, window: int = 64, seed: int = 0
 ) -> Iterator[dict[str, Any]]:
     """The records that :func:`write_openai` writes, as plain JSON data."""
-    before = (check_count("window", window) - 1) // 2
+    before = (check_count("window", window, high=1 << 20) - 1) // 2
     after = window - 1 - before
     for firings in Firings.groups(index, wanted(index, latents)):
         whole = Parts.whole(index, firings)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from saelab.doors import door
 from saelab.errors import SaelabError
 from saelab.files import atomic_write
 from saelab.index.queries import Queries
@@ -14,6 +15,7 @@ from saelab.index.storage.arrays import blocks
 _ENTRIES = 1 << 20  # per row group
 
 
+@door
 def write_parquet(index: Queries, folder: str | Path) -> Path:
     """Write Parquet files for SQL, ``postings.parquet``, ``tokens.parquet`` and ``latents.parquet``; needs ``pyarrow``.
 
