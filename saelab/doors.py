@@ -21,16 +21,14 @@ from saelab.errors import (
     check_sae,
     check_tensor,
     check_text,
+    is_bool,
     is_scalar,
 )
 
 # (name of the argument, what was given) -> it, as a plain value where it is one
 Check = Callable[[str, Any], Any]
 _KINDS: dict[str, tuple[str, Check]] = {  # annotation -> what it allows in words, and its check
-    "int": (
-        "a whole number",
-        lambda name, value: check_count(name, value, 0 if name == "seed" else None, 2**63 - 1),
-    ),
+    "int": ("a whole number", lambda name, value: _whole(name, value)),
     "float": ("a number", check_number),
     "bool": ("True or False", check_flag),
     "str": ("a string", check_text),
@@ -42,6 +40,12 @@ _KINDS: dict[str, tuple[str, Check]] = {  # annotation -> what it allows in word
     "Callable": ("a function", check_callable),
     "LatentIndex": ("a LatentIndex", lambda name, value: check_index(value, name) or value),
 }
+
+
+def _whole(name: str, value: object) -> int:
+    if name == "latent" and not (hasattr(value, "__index__") and not is_bool(value)):
+        raise SaelabError(f"a latent is an integer, got {called(value)}")
+    return check_count(name, value, 0 if name == "seed" else None, 2**63 - 1)
 
 
 def _split(annotation: str, mark: str) -> list[str]:
@@ -169,7 +173,7 @@ def door(function: Door) -> Door:
         scope = vars(sys.modules[function.__module__])
         found = {p.name: _check_of(str(p.annotation), scope) for p in parameters if p.kind != p.VAR_KEYWORD}
         # latents are checked with the range of the SAE, and an index where the old order of arguments is explained
-        elsewhere = {"self", "cls", "latent", "latents"} | ({"index"} if old_order else set())
+        elsewhere = {"self", "cls", "latents"} | ({"index"} if old_order else set())
         return {n: f[1] for n, f in found.items() if f is not None and n not in elsewhere}
 
     @functools.wraps(function)

@@ -136,7 +136,7 @@ def tried(function, args, options, parameter: str, value, model, wrong: bool) ->
         given.arguments[parameter] = value
     options = dict(given.kwargs) | ({parameter: value} if named is None else {})
     try:
-        with bounded(5, 6 << 30):
+        with bounded(20, 6 << 30):
             out = function(*given.args, **options)
             if isinstance(out, contextlib.AbstractContextManager) and not hasattr(out, "read"):
                 with out:

@@ -174,7 +174,7 @@ def catalog(query: str = "") -> pd.DataFrame:
     import pandas as pd
 
     table = _table()
-    words = query.lower().split()
+    words = query.encode("utf-8", "replace").decode().lower().split()
     keep = pd.Series(True, index=table.index)
     for word in words:
         keep &= table["text"].str.contains(word, regex=False)

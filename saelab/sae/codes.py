@@ -160,6 +160,8 @@ class Codes:
         >>> sl.Codes.joined([one, one], (8,)).n_rows
         8
         """
+        if not len(parts):
+            raise SaelabError("parts is empty: give at least one Codes")
         first = parts[0]
         if len(parts) == 1:
             return cls(first.values, first.indices, first.offsets, lead, first.d_sae, stats, skip)

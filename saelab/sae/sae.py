@@ -220,7 +220,7 @@ class SAE(nn.Module):
         >>> len(sae.parts(torch.zeros(9, sae.config.d_in)))
         1
         """
-        return x.split(max(1, _TOGETHER // self.config.d_sae))
+        return check_width("x", x, self.config.d_in).split(max(1, _TOGETHER // self.config.d_sae))
 
     def _codes(self, flat: Tensor) -> Codes:
         with self._memory(flat):

@@ -69,7 +69,7 @@ def _monitor(wanted: bool | str | Monitor) -> Monitor | None:
         shown = TrainingMonitor()
         display(shown)
         return shown
-    if wanted == "text":
+    if isinstance(wanted, str) and wanted == "text":
         return TextMonitor()
     if isinstance(wanted, (bool, str)) or not all(
         hasattr(wanted, n) for n in ("begin", "step", "end", "finished")

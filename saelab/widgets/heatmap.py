@@ -117,7 +117,8 @@ class ActivationHeatmap(Widget):
         self._texts = [t if isinstance(t, TokenText) else TokenText.of_strings(t) for t in texts]
         self._values = _columns(self._texts, values, "values")
         width = self._values[0].shape[1] if self._values else 0
-        latents = list(range(width)) if latents is None else [int(i) for i in latents]
+        given = range(width) if latents is None else latents
+        latents = check_latents(given, 1 << 31, least=0, once=False)
         if len(latents) != width:
             raise SaelabError(f"{len(latents)} latents, but values have {width} columns")
         if len(set(latents)) != len(latents):

@@ -77,7 +77,7 @@ def upload_batches(
 def check_names(slash: bool = True, **names: str) -> None:
     """Refuse names that are not lower case: Neuronpedia's are; without ``slash``, such as are no folder."""
     for what, name in names.items():
-        if not name or name != name.lower() or ("/" in name and not slash):
+        if not name or name != name.lower() or ("/" in name and not slash) or "\0" in name:
             raise SaelabError(f"{what} must be a lower-case name, got {name!r}")
 
 
