@@ -173,7 +173,7 @@ def door(function: Door) -> Door:
         scope = vars(sys.modules[function.__module__])
         found = {p.name: _check_of(str(p.annotation), scope) for p in parameters if p.kind != p.VAR_KEYWORD}
         # latents are checked with the range of the SAE, and an index where the old order of arguments is explained
-        elsewhere = {"self", "cls", "latents"} | ({"index"} if old_order else set())
+        elsewhere = {"self", "cls", "latents"} | ({"index", "graphs"} if old_order else set())
         return {n: f[1] for n, f in found.items() if f is not None and n not in elsewhere}
 
     @functools.wraps(function)

@@ -76,7 +76,7 @@ def check_sae(sae: object, name: str = "sae") -> None:
 
 def check_index(index: object, name: str = "index") -> None:
     """Refuse what cannot be a LatentIndex."""
-    if not (hasattr(index, "postings") and hasattr(index, "counts")):
+    if not (hasattr(index, "postings") and hasattr(index, "n_counted")):
         raise SaelabError(f"{name} must be a LatentIndex, got {called(index)}")
 
 

@@ -128,7 +128,8 @@ class PatternGraph(Scored):
         >>> 0 <= graph.verify(graph.paths()[0]["node"])["sufficiency"] <= 1
         True
         """
-        check_index(index, "graph.verify(node, index)")
+        if index is not None:
+            check_index(index, "graph.verify(node, index)")
         check_count("m", m, high=1 << 12)
         pattern = next((p for p in self.patterns() if p.node == node), None)
         if pattern is None:

@@ -21,7 +21,7 @@ from torch import Tensor
 from saelab import models
 from saelab.display import Bar, facts_html
 from saelab.doors import door
-from saelab.errors import SaelabError
+from saelab.errors import SaelabError, called
 from saelab.identity import meet
 from saelab.index import LatentIndex
 from saelab.models import HookedModel
@@ -166,6 +166,8 @@ def simulated_loss(
     check_index(index, "simulated_loss(index, graphs)", old)
     models.check_predicts(index.model, "a simulated loss") if index.model is not None else None
     model, sae = model_and_sae(index, model, sae)
+    if not isinstance(graphs, Mapping) or not all(isinstance(g, PatternGraph) for g in graphs.values()):
+        raise SaelabError(f"graphs must be a dict of graphs, as n2g.fit gives it, got {called(graphs)}")
     mismatch = meet(index, model, sae, *graphs.values())
     c = corpus(index, _checked_seed(sae, graphs))
     chosen = _rows(index, c, (part_number(split),), models.parse_tokens(tokens))

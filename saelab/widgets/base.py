@@ -9,7 +9,6 @@ model goes through that model's lock (inside the library functions that are call
 from __future__ import annotations
 
 import json
-import math
 import os
 import sys
 import threading
@@ -28,7 +27,7 @@ from IPython.display import publish_display_data
 from ipywidgets import DOMWidget
 
 from saelab.display import in_notebook
-from saelab.errors import SaelabError, called, is_bool, is_scalar, unknown
+from saelab.errors import SaelabError, called, check_number, is_bool, is_scalar, unknown
 from saelab.widgets.environment import front_end, require_widgets
 
 require_widgets()
@@ -62,10 +61,7 @@ class Number(traitlets.Float):
     def validate(self, obj: Any, value: Any) -> float | None:
         if value is None and self.allow_none:
             return None
-        number = float(value) if hasattr(value, "__float__") and not isinstance(value, bool) else math.nan
-        if not math.isfinite(number):
-            raise SaelabError(f"{self.name or 'each of the numbers'} must be a finite number, got {value!r}")
-        return number
+        return check_number(self.name or "each of the numbers", value)
 
 
 class Widget(anywidget.AnyWidget):
@@ -111,7 +107,7 @@ class Widget(anywidget.AnyWidget):
         trait = getattr(type(self), name, None)
         if not isinstance(trait, traitlets.TraitType):
             return super().__setattr__(name, value)
-        if is_bool(value) and isinstance(trait, (traitlets.Int, traitlets.Float)):
+        if is_bool(value) and isinstance(trait, traitlets.Int):
             raise SaelabError(f"{name} must be a number, got {called(value)}")
         try:
             return super().__setattr__(name, value.item() if is_scalar(value) else value)  # type: ignore[attr-defined]

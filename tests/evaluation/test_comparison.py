@@ -95,7 +95,7 @@ def test_mistakes_are_said_before_work(tiny, reports):
         sl.evaluate_many(tiny, random_sae(), SENTENCES)
     with pytest.raises(SaelabError, match="saes is empty"):
         sl.evaluate_many(tiny, [], SENTENCES)
-    with pytest.raises(SaelabError, match="sae must be an SAE"):
+    with pytest.raises(SaelabError, match="saes must be an SAE"):
         sl.evaluate_many(tiny, ["zoo"], SENTENCES)
     with pytest.raises(SaelabError, match="begin with BOS"):
         sl.evaluate_many(tiny, [random_sae(), random_sae(bos=False)], SENTENCES)

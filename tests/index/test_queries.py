@@ -155,7 +155,7 @@ def test_bad_arguments(small):
         (lambda: small.logit_lens(1), "needs the SAE"),
         (lambda: small.concepts({"a": np.zeros(3, bool)}), "cover 3 tokens, but the index has 11"),
         (lambda: small.concepts([1, 2]), "labels must be"),
-        (lambda: small.set_label(1, 3), "a label is text"),
+        (lambda: small.set_label(1, 3), "text must be a string"),
     ]:
         with pytest.raises(SaelabError, match=message):
             call()

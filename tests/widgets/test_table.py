@@ -58,12 +58,12 @@ def test_begins_where_it_is_told(index):
     assert index.table().latent == int(index.counts.argmax())
     assert index.table(3).latent == 3
     for wrong in (-1, 64, 1.0):
-        with pytest.raises(SaelabError, match="0…63"):
+        with pytest.raises(SaelabError, match="latent"):
             index.table(wrong)
     table = index.table()
-    with pytest.raises(SaelabError, match="0…63"):
+    with pytest.raises(SaelabError, match="latent"):
         table.latent = 64
-    with pytest.raises(SaelabError, match="0…63"):
+    with pytest.raises(SaelabError, match="latent"):
         table.selected = [1, 64]
     with pytest.raises(SaelabError, match="unknown sort 'maks'.*Did you mean 'max'"):
         index.table(sort="maks")
