@@ -165,6 +165,8 @@ def test_D39_what_is_no_text_is_refused_before_work(door, tiny, sae, tmp_path_fa
     # a width is found by a pass over one token
     monkeypatch.setattr(models, "run_to_hooks", lambda m, i, *a: real(m, i, *a) if i.numel() == 1 else ran())
     for kind, text in NO_TEXTS.items():
+        if kind == "none" and door == "calibrate":  # that begins with BOS alone
+            continue
         with pytest.raises(SaelabError) as error:
             ONE[door[4:]](tiny, sae, text) if door.startswith("one") else MANY[door](
                 tiny, sae, text, tmp_path_factory
@@ -327,6 +329,7 @@ CALLS = {
     "generate": lambda m, s, i: sl.generate(m, s, "a", {1: 2.0}),
     "compare": lambda m, s, i: sl.compare(m, s, "a", edits={1: 2.0}),
     "sweep": lambda m, s, i: sl.sweep(m, s, ["a"], [1], [1.0]),
+    "calibrate": lambda m, s, i: sl.calibrate(m, s, [1], ["a"], progress=False),
     "steering_panel": lambda m, s, i: sl.steering_panel(model=m, sae=s),
     "steering_success": lambda m, s, i: sl.steering_success(m, s, {"a": [1]}, str, relative={1: 1.0}),
     "fit": lambda m, s, i: sl.n2g.fit(i, [1], model=m, sae=s, progress=False),

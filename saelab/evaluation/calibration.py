@@ -13,7 +13,8 @@ from tqdm.auto import tqdm
 
 from saelab import intervals, models
 from saelab.display import table_html
-from saelab.errors import SaelabError, check_count, check_latents, check_number
+from saelab.doors import door
+from saelab.errors import SaelabError, check_count, check_latents, check_number, is_bool
 from saelab.evaluation.batched import Push, beginning, read, write
 from saelab.identity import check_pair, meet, noted
 from saelab.interventions.edits import Edit, Intervention
@@ -59,7 +60,14 @@ class Calibration:
         return [(i, part[part["inside"].cummin()]) for i, part in parts]
 
     def plot(self) -> Any:
-        """A plotly figure: each latent's effect and ratio of perplexity against strength; the guard is dotted."""
+        """A plotly figure: each latent's effect and ratio of perplexity against strength; the guard is dotted.
+
+        Examples
+        --------
+        >>> found = sl.calibrate(model, sae, [latent], ["The"], n=2, max_new_tokens=5, progress=False)
+        >>> len(found.plot().data)
+        2
+        """
         from plotly.subplots import make_subplots
 
         figure = make_subplots(1, 2, subplot_titles=("effect", "perplexity, in units of unsteered text"))
@@ -83,6 +91,7 @@ class Calibration:
         return table_html(self._caption(), self.frame, float_format="{:.3g}".format, max_rows=40)
 
 
+@door
 def calibrate(
     model: HookedModel,
     sae: SAE,
@@ -139,12 +148,17 @@ def calibrate(
     check_pair(model, sae)
     mismatch = meet(model, sae, relative if hasattr(relative, "_facts") else None)
     models.check_predicts(model, "calibration")
-    n, new = check_count("n", n), check_count("max_new_tokens", max_new_tokens)
-    chosen, guard = check_latents(latents, sae.config.d_sae), check_number("guard", guard)
+    n, new = check_count("n", n, high=1 << 16), check_count("max_new_tokens", max_new_tokens)
+    chosen, guard = (
+        check_latents(latents, sae.config.d_sae),
+        check_number("guard", guard, 1.0),
+    )  # unsteered text has 1
     tried = [0.0, *sorted({check_number("strengths", s) for s in strengths} - {0.0})]
     if len(tried) == 1:
         raise SaelabError("there are no strengths to try")
     texts = [None] if prompts is None else list(models.each_text(prompts, "prompts", model))
+    if not texts:
+        raise SaelabError("prompts is empty: give at least one, or None to begin with BOS alone")
     begun = [beginning(model, text, sae, new) for text in texts]
     special = special or prompts is None
     edits = [
@@ -168,7 +182,7 @@ def calibrate(
         named = [e.key[0] for e in edits for _ in range(n)]
         seen = read(model, sae, prompt, samples, named if score is None else ())
         seen["effect"] = (
-            seen["activation"] if score is None else np.array([float(score(s.text)) for s in samples])
+            seen["activation"] if score is None else np.array([_number(score(s.text)) for s in samples])
         )
         for k, sample in enumerate(samples):
             lines[k // n].append({"text": sample.text, **{name: values[k] for name, values in seen.items()}})
@@ -193,6 +207,10 @@ def calibrate(
         }
         relative.kept.put(np.array(chosen), columns, settings)
     return found
+
+
+def _number(given: Any) -> float:
+    return check_number("score", float(given) if is_bool(given) else given)
 
 
 def _measured(part: pd.DataFrame, plain: pd.Series, guard: float) -> dict[str, Any]:

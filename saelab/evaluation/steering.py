@@ -13,6 +13,7 @@ from tqdm.auto import tqdm
 
 from saelab import identity, intervals, models
 from saelab.display import table_html
+from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_latents, check_number
 from saelab.evaluation.batched import Push, next_logp, pushed
 from saelab.index import LatentIndex
@@ -42,7 +43,14 @@ class SteeringScores:
     prompts: int
 
     def plot(self) -> Any:
-        """A plotly figure: each latent's output score against its input score."""
+        """A plotly figure: each latent's output score against its input score.
+
+        Examples
+        --------
+        >>> found = sl.steering_scores(index, [latent], prompts=["The red", "A dog"], progress=False)
+        >>> len(found.plot().data)
+        1
+        """
         import plotly.express as px
 
         return px.scatter(self.frame, "input_score", "output_score", hover_data=["latent", "tokens"])
@@ -61,6 +69,7 @@ class SteeringScores:
         return table_html(self._caption() + "; the best", best, float_format="{:.3f}".format)
 
 
+@door
 def steering_scores(
     index: LatentIndex,
     latents: Iterable[int] | None = None,

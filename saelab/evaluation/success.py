@@ -65,13 +65,29 @@ class Success:
 
     def turned_on(self, steered: float = 0.8, unsteered: float = 0.15, damage: float = DAMAGE) -> list[str]:
         """Concepts at least ``steered`` of whose texts are of it, at most ``unsteered`` without, and whose texts are
-        not broken: their perplexity is at most ``damage`` times that of unsteered text."""
+        not broken: their perplexity is at most ``damage`` times that of unsteered text.
+
+        Examples
+        --------
+        >>> found = sl.steering_success(model, sae, {"fox": latent}, lambda text: "fox" if "fox" in text else None,
+        ...     relative=index, strengths=[2], n=2, tune=1, controls=1, max_new_tokens=5, progress=False)
+        >>> found.turned_on(steered=0, unsteered=1, damage=1000)
+        ['fox']
+        """
         f = self.frame
         whole = f["perplexity"] <= damage * f["unsteered_perplexity"]
         return list(f.loc[(f["steered"] >= steered) & (f["unsteered"] <= unsteered) & whole, "concept"])
 
     def plot(self) -> Any:
-        """A plotly figure: of each concept, the shares of texts with and without its latent."""
+        """A plotly figure: of each concept, the shares of texts with and without its latent.
+
+        Examples
+        --------
+        >>> found = sl.steering_success(model, sae, {"fox": latent}, lambda text: "fox" if "fox" in text else None,
+        ...     relative=index, strengths=[2], n=2, tune=1, controls=1, max_new_tokens=5, progress=False)
+        >>> len(found.plot().data)
+        4
+        """
         import plotly.express as px
 
         return px.bar(self.frame, "concept", ["steered", "unsteered", "random", "others"], barmode="group")

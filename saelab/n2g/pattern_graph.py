@@ -12,7 +12,7 @@ from saelab.doors import door
 from saelab.errors import SaelabError, check_count
 from saelab.index import LatentIndex
 from saelab.models import HookedModel
-from saelab.n2g.corpus import bos_id, check_index, model_and_sae
+from saelab.n2g.corpus import bos_id, model_and_sae
 from saelab.n2g.fit import verifying
 from saelab.n2g.graph import render, serial, trie
 from saelab.n2g.graph.tree import Tree
@@ -128,8 +128,6 @@ class PatternGraph(Scored):
         >>> 0 <= graph.verify(graph.paths()[0]["node"])["sufficiency"] <= 1
         True
         """
-        if index is not None:
-            check_index(index, "graph.verify(node, index)")
         check_count("m", m, high=1 << 12)
         pattern = next((p for p in self.patterns() if p.node == node), None)
         if pattern is None:

@@ -283,7 +283,7 @@ def test_the_old_order_says_what_to_write(tiny):
         (lambda: fit(tiny, sae), r"write fit\(index, latents\)"),
         (lambda: simulated_loss(tiny, sae, {}, index), r"write simulated_loss\(index, graphs\)"),
         (lambda: explainability(tiny, sae, index), r"write explainability\(index, latents\)"),
-        (lambda: graph.verify(1, tiny), r"write graph.verify\(node, index\)"),
+        (lambda: graph.verify(1, tiny), "index must be a LatentIndex"),
     ]:
         with pytest.raises(SaelabError, match=write):
             call()
