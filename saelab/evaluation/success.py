@@ -63,6 +63,7 @@ class Success:
     n: int
     controls: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
 
+    @door
     def turned_on(self, steered: float = 0.8, unsteered: float = 0.15, damage: float = DAMAGE) -> list[str]:
         """Concepts at least ``steered`` of whose texts are of it, at most ``unsteered`` without, and whose texts are
         not broken: their perplexity is at most ``damage`` times that of unsteered text.
