@@ -1,0 +1,98 @@
+"""What the notebooks say, held against what they computed: ``check`` runs in the kernel after the last cell.
+
+Each function gets the notebook's variables. What is asserted holds at the size of the tests and at full size.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace as Variables
+from typing import Any
+
+
+def quickstart(n: Variables) -> None:
+    assert n.heatmap.to_frame().activation.max() > 0, "the heatmap is blank"
+    assert n.check.frame.effect.iloc[-1] >= 0.8, "fewer than 80 % of the texts are of the genre"
+    assert n.check.frame.ratio.iloc[-1] <= n.check.guard, "the steered texts are broken"
+    assert n.panel.edits[0]["latent"] == n.latent, "the panel is empty"
+    assert n.panel.prompt
+
+
+def superposition(n: Variables) -> None:
+    dense, some, rare = ([float(x) for x in W.norm(dim=1)] for W in n.five)
+    assert sorted(x > 0.5 for x in dense) == [False] * 3 + [True] * 2
+    assert dense[0] > 0.5 < dense[1]
+    assert (sum(x > 0.5 for x in some), sum(x > 0.5 for x in rare)) == (4, 5)
+    away = n.cosines[n.cosines.abs() > 0.3]
+    assert len(away) < len(n.cosines) / 2
+    assert (away < 0).all()
+    by_luck, by_neurons = n.mmcs(n.W, n.chance), n.mmcs(n.W, n.torch.eye(n.D))
+    assert n.score > 0.995
+    assert 0.45 < by_luck < 0.55, "random directions must not share the seed of the toy model's start"
+    assert by_neurons < by_luck
+    size = {k: both for k, *both in zip(n.SIZES, n.found, n.pure, strict=True)}
+    assert min(size[64]) > 0.99
+    assert max(size[16]) < 0.8
+    if 256 in size:
+        assert max(size[32]) < 0.8
+        assert size[128][0] > 0.99 < size[256][0]
+        assert size[256][1] < size[128][1] < 0.9
+
+
+def explore_latents(n: Variables) -> None:
+    row = n.truth[(n.truth.latent == n.latent) & (n.truth.concept == "http.header_name")].iloc[0]
+    assert (round(row.precision, 2), round(row.span_recall, 2)) == (0.99, 0.17)
+    assert 0.015 < sum(n.index.positions("pca").attrs["explained"]) < 0.025
+    http = n.near.best_concept.astype(str).str.startswith("http").groupby(level="by").sum()
+    assert http["encoder"] >= 3 <= http["coactivation"]
+    assert http["decoder"] <= 1
+    assert n.near.loc["decoder"].similarity.max() < 0.3
+    assert len(n.fires[n.fires.latent == n.latent]) == 1  # Accept: of the header, not accepted
+    assert n.page.stat().st_size < 1e6
+
+
+def explain_with_n2g(n: Variables) -> None:
+    graph, token, bigram = (n.scores.loc[name] for name in ("graph", "token", "bigram"))
+    assert graph.f1 > token.f1 + 0.03
+    assert graph.hard_specificity > token.hard_specificity
+    assert abs(graph.f1 - bigram.f1) < 0.015
+    assert graph.r2 < min(token.r2, bigram.r2)
+    f1 = n.f1
+    assert (f1.graph > f1.token).sum() == 3
+    assert f1.token["dna.stop_codon"] > f1.graph["dna.stop_codon"]
+    assert (f1.bigram > f1.graph - 0.015).all()
+    latent, rule = n.edited["F1 of the latent"], n.edited["F1 of the rule"]
+    assert latent["graph as edited"] < latent["graph as fitted"]
+    assert (n.patterns.latent == n.best["legal.modal"]).any()
+    assert rule["graph as edited"] > max(rule["graph as fitted"], rule["the latent itself"]) + 0.02
+
+
+def evaluate_saes(n: Variables) -> None:
+    assert n.trick.explained_variance > 0.999
+    assert n.trick.kl_sae < 1e-4
+    assert all(r.loss_recovered_zero > r.loss_recovered_mean for r in n.reports.values() if r is not n.trick)
+    best = [n.card[c].idxmin() for c in ("kl_sae", "probe loss")]
+    best += [n.card[c].idxmax() for c in ("explained_variance", "1 latent right", "TPP (n = 50)", "N2G F1")]
+    assert 2 <= best.count("the neurons") < len(best), "the trick wins several, and not all"
+
+
+def published_saes(n: Variables) -> None:
+    assert n.check.explained_variance > 0.5
+    assert abs(n.check.l0 - n.check.l0_said) < 1
+    assert n.caught, "an SAE at the wrong hook point must be warned of"
+    first, last = n.better.history.explained_variance.iloc[[0, -1]]
+    assert last > first - 0.02
+
+
+CLAIMS = {
+    "00_quickstart": quickstart,
+    "01_superposition": superposition,
+    "03_explore_latents": explore_latents,
+    "04_explain_with_n2g": explain_with_n2g,
+    "06_evaluate_saes": evaluate_saes,
+    "07_published_saes": published_saes,
+}
+
+
+def check(notebook: str, variables: dict[str, Any]) -> None:
+    """Raise an AssertionError where a notebook's text does not agree with its variables."""
+    CLAIMS[notebook](Variables(**variables))
