@@ -24,7 +24,7 @@ MOST = 2_000_000  # bytes of the animated picture
 CONCEPTS = ("http.header_name", "dna", "recipe", "nutrition.unit", "legal", "hebrew", "python", "http")
 PAGE = """<body style="margin:0;padding:16px;background:#e9edf2;display:grid;gap:16px;grid-template-columns:780px 780px;
 align-items:start;width:1576px"><div style="display:grid;gap:16px">{}{}</div><div style="display:grid;gap:16px">{}{}</div>
-<style>img{{width:100%;border-radius:8px;display:block}}</style></body>"""
+<style>img{{width:100%;border-radius:8px;display:block;padding:12px;box-sizing:border-box}}</style></body>"""
 
 
 def save_pages(folder: Path) -> str:
@@ -99,7 +99,10 @@ def still(browser, folder: Path) -> bytes:
         page.goto((folder / f"{name}.html").as_uri())
         page.locator(wait).first.wait_for()
         png = page.locator(".saelab").first.screenshot()
-        images.append(f'<img src="data:image/png;base64,{base64.b64encode(png).decode()}">')
+        back = "#15191e" if dark == "dark" else "#fff"
+        images.append(
+            f'<img style="background:{back}" src="data:image/png;base64,{base64.b64encode(png).decode()}">'
+        )
         page.close()
     page = browser.new_page(viewport={"width": 1576, "height": 900})
     page.set_content(PAGE.format(*images))
