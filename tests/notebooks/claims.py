@@ -52,14 +52,16 @@ def explore_latents(n: Variables) -> None:
 
 def explain_with_n2g(n: Variables) -> None:
     graph, token, bigram = (n.scores.loc[name] for name in ("graph", "token", "bigram"))
-    assert graph.f1 > token.f1 + 0.03
+    assert graph.f1 > token.f1 + 0.02
     assert graph.hard_specificity > token.hard_specificity
-    assert abs(graph.f1 - bigram.f1) < 0.015
+    assert graph.f1 > bigram.f1
+    assert graph.hard_specificity > bigram.hard_specificity
     assert graph.r2 < min(token.r2, bigram.r2)
     f1 = n.f1
     assert (f1.graph > f1.token).sum() == 3
     assert f1.token["dna.stop_codon"] > f1.graph["dna.stop_codon"]
-    assert (f1.bigram > f1.graph - 0.015).all()
+    assert f1.token["dna.stop_codon"] > f1.bigram["dna.stop_codon"]
+    assert (f1.graph > f1.bigram).sum() == 2
     latent, rule = n.edited["F1 of the latent"], n.edited["F1 of the rule"]
     assert latent["graph as edited"] < latent["graph as fitted"]
     assert (n.patterns.latent == n.best["legal.modal"]).any()
