@@ -90,7 +90,7 @@ class Bar(tqdm):
 
     def display(self, msg: str | None = None, pos: int | None = None) -> bool:
         if self._plain:
-            return super().display(msg, pos)
+            return bool(super().display(msg, pos))
         text = str(self) if msg is None else msg
         if self._notebook:
             self._draw(text)

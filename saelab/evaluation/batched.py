@@ -138,6 +138,7 @@ def read(
         ids = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)  # (n, T)
         mask = torch.arange(ids.shape[1]) < torch.tensor([[len(t)] for t in texts])
         spliced = attach(model, sae, error=True) if sae is not None and latents else contextlib.nullcontext()
+        seen: Any
         with models.lock(model), spliced as seen:
             logits = models.forward(model, ids, mask)  # (n, T, V)
         for row, text in enumerate(texts):

@@ -54,8 +54,8 @@ class Calibration:
         """latent -> the strength in its range with the largest effect, the weakest of equals."""
         return {i: float(part.loc[part["effect"].idxmax(), "strength"]) for i, part in self._inside()}
 
-    def _inside(self) -> list[tuple[int, pd.DataFrame]]:
-        frame = self.frame.sort_values(["latent", "strength"], kind="stable")
+    def _inside(self) -> list[tuple[int, Any]]:
+        frame: Any = self.frame.sort_values(["latent", "strength"], kind="stable")
         parts = ((int(i), part) for i, part in frame.groupby("latent", sort=False))
         return [(i, part[part["inside"].cummin()]) for i, part in parts]
 
@@ -186,7 +186,8 @@ def calibrate(
         )
         for k, sample in enumerate(samples):
             lines[k // n].append({"text": sample.text, **{name: values[k] for name, values in seen.items()}})
-    rows, plain = [], pd.Series(dtype=float)
+    rows: list[dict[str, Any]] = []
+    plain: Any = None
     for edit, some in zip(edits, lines, strict=True):
         part = pd.DataFrame(some)
         plain = part["nats"] if edit.strength == 0 else plain  # which comes first of each latent

@@ -58,7 +58,7 @@ class Kept:
         """Keep values (m,) of ``latents`` (m,). Those of other latents stay where they were made with the same."""
         import torch
 
-        made = files.plain(made)
+        made = dict(files.plain(made))
         with files.folder_lock(self.path.parent, "keeping columns", wait=True, name=".columns.lock"):
             values, how = self.all()
             for name, some in columns.items():

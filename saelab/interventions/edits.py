@@ -396,7 +396,7 @@ def _calibrated(edits: Any, relative: Any) -> Any:
     """``edits`` with what :func:`saelab.calibrate` found in place of each ``"auto"``."""
     if not isinstance(edits, Mapping) or not any(isinstance(v, str) for v in edits.values()):
         return edits
-    found = relative.kept if hasattr(relative, "kept") else None
+    found: Any = getattr(relative, "kept", None)
     for latent, value in edits.items():
         if isinstance(value, str) and (value != "auto" or found is None):
             raise SaelabError(

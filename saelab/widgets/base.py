@@ -58,7 +58,7 @@ class Packed:
 class Number(traitlets.Float):
     """A finite number, of Python or numpy: what is not finite is no JSON, and no end of a scale."""
 
-    def validate(self, obj: Any, value: Any) -> float | None:
+    def validate(self, obj: Any, value: Any) -> Any:
         if value is None and self.allow_none:
             return None
         return check_number(self.name or "each of the numbers", value)
@@ -272,9 +272,9 @@ class Widget(anywidget.AnyWidget):
         if not in_notebook() or front_end() in ("Colab", "VS Code"):  # these hold no two outputs side by side
             publish_display_data(data, metadata)
             return
-        self._picture = data.pop("text/html")
+        picture = self._picture = data.pop("text/html")
         transient = {"display_id": self._picture_id}
-        publish_display_data(_static(self._picture, data.pop("text/plain")), transient=transient)
+        publish_display_data(_static(picture, data.pop("text/plain")), transient=transient)
         publish_display_data({**data, "text/html": "", "text/plain": ""}, metadata)
 
     def _changed(self, _: Any = None) -> None:

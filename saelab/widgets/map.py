@@ -157,7 +157,7 @@ class LatentMap(AllLatents, Widget):
     def _dots(self) -> str:
         """The points as braille letters, of 2 × 4 points each; orange where some are chosen, blue where the latent is."""
         wide, high = 36, 18
-        there = np.isfinite(self._places).all(1)
+        there: Any = np.isfinite(self._places).all(1)
         at = np.where(there[:, None], (self._places * [1, -1] + 1) / 2, 0) * [
             2 * wide,
             4 * high,
@@ -166,7 +166,9 @@ class LatentMap(AllLatents, Widget):
         cells = np.zeros((high, wide), int)
         bits = np.array([[0, 3], [1, 4], [2, 5], [6, 7]])[row % 4, column % 2]
         np.bitwise_or.at(cells, (row[there] // 4, column[there] // 2), 1 << bits[there])
-        marked = {(row[i] // 4, column[i] // 2): HEAT for i in self.selected if there[i]}
+        marked: dict[tuple[Any, Any], Any] = {
+            (row[i] // 4, column[i] // 2): HEAT for i in self.selected if there[i]
+        }
         if there[self.latent]:
             marked[row[self.latent] // 4, column[self.latent] // 2] = COOL
         lines = []

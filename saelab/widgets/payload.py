@@ -107,7 +107,7 @@ def _decoder_norms(index: Any, firings: Firings) -> list[float | None]:
     if index.sae is None:
         return [None] * len(firings)
     rows = index.sae.W_dec[firings.latents.tolist()].detach().float()  # (L, d_out)
-    return exact_list(rows.norm(dim=1).cpu().numpy())
+    return list(exact_list(rows.norm(dim=1).cpu().numpy()))
 
 
 def sides(context: int | None) -> dict[str, int]:
