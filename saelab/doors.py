@@ -163,7 +163,7 @@ def door(function: Door) -> Door:
                 setattr(function, name, classmethod(door(value.__func__)))
             elif inspect.isfunction(value):
                 setattr(function, name, door(value))
-        return function
+        return function  # type: ignore[return-value]
     parameters = inspect.signature(function).parameters.values()
     old_order = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     places = [p.name for p in parameters if p.kind <= p.POSITIONAL_OR_KEYWORD]

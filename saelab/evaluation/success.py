@@ -190,7 +190,7 @@ def steering_success(
     mismatch = meet(model, sae, relative if hasattr(relative, "_facts") else None)
     n, tune = check_count("n", n, high=1 << 16), check_count("tune", tune, high=1 << 16)
     controls = check_count("controls", controls, 0, high=1 << 16)
-    strengths, schedules = list(strengths), [Edit(schedule=s).schedule for s in schedules]
+    strengths, schedules = list(strengths), [Edit(schedule=s).schedule for s in schedules]  # type: ignore[arg-type]
     if not candidates or not strengths or not schedules:
         raise SaelabError("there is nothing to try: give candidates, strengths and schedules")
     known = {c: _latents(c, found, sae) for c, found in candidates.items()}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,7 +24,9 @@ WAYS = ("tokens", "predictions")
 
 def _by_latent(graphs: Graphs) -> dict[int, PatternGraph]:
     several = isinstance(graphs, Iterable) and not is_scalar(graphs)
-    listed = list(graphs.values() if isinstance(graphs, Mapping) else graphs) if several else [graphs]
+    listed: list[Any] = (
+        list(graphs.values() if isinstance(graphs, Mapping) else graphs) if several else [graphs]
+    )
     if wrong := [g for g in listed if not isinstance(g, PatternGraph)]:
         raise SaelabError(f"graphs must be graphs, as n2g.fit gives them, got {called(wrong[0])} among them")
     return {i if graph.latent is None else graph.latent: graph for i, graph in enumerate(listed)}

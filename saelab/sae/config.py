@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from saelab.doors import door
 from saelab.errors import SaelabError, called, check_count, check_dtype, unknown
@@ -15,7 +15,10 @@ INPUT_BIAS = ("decoder", "none", "own")
 
 
 # a name, or several that are joined when the config is made
-Joined = str if TYPE_CHECKING else Any
+if TYPE_CHECKING:
+    Joined: TypeAlias = str
+else:
+    Joined = Any
 
 
 class HookPoints(tuple[str, ...]):

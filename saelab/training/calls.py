@@ -29,7 +29,7 @@ def _trained(
     model: HookedModel | ActivationStore, texts: models.Texts | None, specs: list[SAESpec], settings: RunSettings,
     progress: bool, on_log: OnLog | None, monitor: bool | str | Monitor,
 ) -> list[SAE]:  # fmt: skip
-    run, watch = Run(model, texts, specs, settings), _monitor(monitor)
+    run, watch = Run(model, texts, specs, settings), _monitor(monitor)  # type: ignore[arg-type]
 
     def resume() -> None:
         run.resume()
@@ -78,7 +78,7 @@ def _monitor(wanted: bool | str | Monitor) -> Monitor | None:
     return wanted
 
 
-def _only_hook(model: HookedModel) -> str | None:
+def _only_hook(model: HookedModel | ActivationStore) -> str | None:
     """The hook point of a store that has just one."""
     return model.hooks[0] if isinstance(model, ActivationStore) and len(model.hooks) == 1 else None
 

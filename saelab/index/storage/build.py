@@ -124,7 +124,8 @@ def _shard(rows: models.TokenRows, shard: tuple[int, int] | None) -> tuple[model
     """Shard ``i`` of ``n``: whole rows, about the same number of tokens in each; and where it begins."""
     if shard is None:
         return rows, 0
-    i, n = (check_count("shard", s, 0) for s in shard) if len(shard := tuple(shard)) == 2 else (1, 0)
+    given = [check_count("shard", s, 0) for s in shard]
+    i, n = given if len(given) == 2 else (1, 0)
     if not i < n:
         raise SaelabError(f"shard must be (i, n) with i in 0…n-1, got {shard}")
     cuts = np.searchsorted(rows.offsets, [rows.n_tokens * i / n, rows.n_tokens * (i + 1) / n])
