@@ -59,7 +59,7 @@ def test_an_intervention(tiny, sae):
 
 
 def test_a_simulated_loss():
-    loss = SimulatedLoss(1.0, 2.0, 3.0, 4.0, 5.0, 0.1, 0.2, 0.3, None, 7, 1000)
+    loss = SimulatedLoss(1.0, 2.0, 3.0, 4.0, 5.0, 0.1, 0.2, 0.3, None, 7, 1000, "test", 500)
     page = loss._repr_html_()
     assert "7 graphs, on 1,000 tokens" in page
     assert "undefined" in page

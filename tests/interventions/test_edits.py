@@ -66,7 +66,7 @@ def test_files_that_are_no_intervention_are_named(tmp_path, sae):
         ({}, "lacks format"),
         ([], "lacks format"),
         ({**good, "version": 2}, "version 2"),
-        ({k: v for k, v in good.items() if k != "edits"}, "not a whole intervention"),
+        ({k: v for k, v in good.items() if k != "edits"}, "not of the form it should have"),
         ({**good, "edits": [{"strenght": 1.0}]}, "Did you mean 'strength'"),
         ({**good, "edits": [{"mode": "ad"}]}, "unknown mode"),
     ]:

@@ -2,6 +2,7 @@
 
 import re
 import signal
+import sys
 import threading
 
 import pandas as pd
@@ -204,7 +205,10 @@ def test_rows_that_are_not_finite_or_far_out_are_left_out_and_said(toy):
     assert not any("median" in n for n in plain.record["notes"])
 
 
-def test_C81_one_bar_that_vanishes(toy, capsys):
+def test_C81_one_bar_that_vanishes(toy, capsys, monkeypatch):
+    train(toy, progress=True)
+    assert capsys.readouterr().err == ""  # a log gets nothing of short work
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     train(toy, progress=True)
     err = capsys.readouterr().err
     assert err.count("\n") <= 5
