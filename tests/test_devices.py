@@ -236,7 +236,8 @@ def test_D43_a_device_that_is_not_there_is_named_before_files_are_read(device, t
         if device is None and name != "load_model":
             continue  # None is the model's own
         with pytest.raises(
-            sl.SaelabError, match=r"device .*(not available here; available: cpu|Allowed: cpu)"
+            sl.SaelabError,
+            match=r"device .*(not available here; available: cpu|Allowed: cpu|must be a string)",
         ):
             calls[name]()
 

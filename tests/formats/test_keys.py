@@ -164,7 +164,7 @@ def test_D11_keys_that_stand_beside_tensors(copy):
     ):
         load_sae(folder)
     for wrong in (3, [3], [None]):
-        with pytest.raises(SaelabError, match="ignore is names of keys"):
+        with pytest.raises(SaelabError, match="ignore must be"):
             load_sae(folder, ignore=wrong)
 
 

@@ -416,7 +416,7 @@ def test_c22_wrong_arguments_leave_nothing(sae):
     for edits, options, said in [
         ({64: 1.0}, {}, r"latent 64 is out of range"),
         ({-1: 1.0}, {}, r"out of range"),
-        ({1.5: 1.0}, {}, "whole number"),
+        ({1.5: 1.0}, {}, "integer"),
         ({}, {}, "no edits"),
         ([3], {}, "has no strength"),
         (7, {}, "edits is"),
@@ -426,7 +426,7 @@ def test_c22_wrong_arguments_leave_nothing(sae):
         ({3: 1.0}, {"positions": "promt"}, "Did you mean 'prompt'"),
         ({3: 1.0}, {"positions": []}, "empty"),
         ({3: 1.0}, {"positions": [1.5]}, "whole number"),
-        ({3: 1.0}, {"positions": 3}, "list of places"),
+        ({3: 1.0}, {"positions": 3}, "a list of whole numbers"),
         ({3: 1.0}, {"when": 64}, "out of range"),
         ({3: 1.0}, {"schedule": []}, "schedule is empty"),
         ({3: Edit(1.0, latent=4)}, {}, "says latent 4"),

@@ -119,7 +119,7 @@ def test_sums_are_true():
 def test_wrong_arguments():
     with pytest.raises(SaelabError, match="'hebrew'"):
         corpus.documents(1, genres=["hebrw"])
-    with pytest.raises(SaelabError, match=r"use \['dna'\]"):
+    with pytest.raises(SaelabError, match="genres must be a list of strings, got 'dna'"):
         corpus.texts(1, genres="dna")
     with pytest.raises(SaelabError, match="empty"):
         corpus.documents(1, genres=[])
