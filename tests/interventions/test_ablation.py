@@ -13,16 +13,6 @@ HOOK = "blocks.0.hook_resid_post"
 TEXT = "The red fox ran over"
 
 
-@pytest.fixture(scope="module", params=["gpt2", "llama"])
-def model(request):
-    return tiny_model(request.param)
-
-
-@pytest.fixture(scope="module")
-def sae():
-    return random_sae()
-
-
 def ids_of(model):
     return torch.tensor([models.tokenize(model, TEXT)])
 

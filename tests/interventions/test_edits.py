@@ -11,12 +11,6 @@ from saelab import files
 from saelab.errors import SaelabError
 from saelab.interventions import MODES, POSITIONS, Edit, Intervention
 
-
-@pytest.fixture(scope="module")
-def sae():
-    return random_sae()
-
-
 numbers = st.floats(-100, 100)
 an_edit = st.builds(
     Edit,

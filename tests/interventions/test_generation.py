@@ -30,16 +30,6 @@ PROMPT = "The red fox ran"  # five tokens with BOS
 POSITIONS = ["all", "prompt", "generated", "last", [2], [-1]]
 
 
-@pytest.fixture(scope="module", params=["gpt2", "llama"])
-def model(request):
-    return tiny_model(request.param)
-
-
-@pytest.fixture(scope="module")
-def sae():
-    return random_sae()
-
-
 def logits_after(model, ids):
     with torch.no_grad():
         return models.forward(model, torch.tensor([ids]))[0].log_softmax(-1)

@@ -18,16 +18,6 @@ HOOK = "blocks.0.hook_resid_post"
 TEXT = "The red fox ran"  # five tokens with BOS
 
 
-@pytest.fixture(scope="module", params=["gpt2", "llama"])
-def model(request):
-    return tiny_model(request.param)
-
-
-@pytest.fixture(scope="module")
-def sae():
-    return random_sae()
-
-
 @pytest.fixture(autouse=True)
 def _no_grad():
     with torch.no_grad():

@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from helpers import random_sae
 
 from saelab import models
 from saelab.errors import SaelabError
@@ -14,11 +13,6 @@ from saelab.interventions import Edit, generate, steer, sweep
 from saelab.interventions.sweeps import fresh, reading, repetition
 
 PROMPTS = ["The red fox", "12 + 34"]
-
-
-@pytest.fixture(scope="module")
-def sae():
-    return random_sae()
 
 
 @pytest.fixture(scope="module")
