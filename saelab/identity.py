@@ -205,11 +205,12 @@ def _aliases() -> dict[str, str]:
     return _ALIASES
 
 
-def check_pair(model: object, sae: object) -> tuple[str, ...]:
-    """Refuse a model and an SAE that are not what they are called, or not made for each other; see :func:`meet`."""
+def check_pair(model: object, sae: object, *others: object) -> tuple[str, ...]:
+    """Refuse a model and an SAE that are not what they are called, or not made for each other and ``others``; see
+    :func:`meet`."""
     check_model(model)
     check_sae(sae)
-    return meet(model, sae)
+    return meet(model, sae, *others)
 
 
 # ------------------------------------------------------------------------------------------------ digests

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,13 +21,10 @@ from saelab.interventions.generation import Decoder, Sample, _Picker, _sample, _
 from saelab.interventions.passes import Pass, text_begins, watched
 from saelab.interventions.runner import EditRunner
 from saelab.interventions.sites import EditSchedule, by_hook
-from saelab.interventions.steering import attach
-from saelab.interventions.sweeps import repetition
+from saelab.interventions.sweeps import ROWS
 from saelab.models import HookedModel
 from saelab.sae import SAE
 from saelab.sae.config import PER_ROW
-
-_ROWS = 256  # texts written together
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +41,7 @@ class _RowRunner(EditRunner):
     def __init__(self, model: HookedModel, sae: SAE, pushes: Sequence[Push], schedule: EditSchedule):
         super().__init__(model, sae, Intervention.make(sae, {0: 0.0}), schedule)
         rows = torch.stack([p.direction.float() for p in pushes])[:, None]  # (B, 1, d_out)
-        rows = rows / sae._target_scale(rows) if sae.config.normalize == "scale" else rows
+        rows = self._in_output(rows)
         groups: dict[Any, list[float]] = {}
         for place, push in enumerate(pushes):
             groups.setdefault(push.schedule, [0.0] * len(pushes))[place] = 1.0
@@ -109,7 +105,7 @@ def write(
 ) -> list[tuple[Sample, ...]]:
     """``n`` samples for each push; sample i of every push is drawn with the same random numbers."""
     end, out = models.eos_id(model), []
-    some = max(1, _ROWS // n)
+    some = max(1, ROWS // n)
     for first in range(0, len(pushes), some):
         now = pushes[first : first + some]
         each = [_Picker(model, n, seed, temperature, top_k) for _ in now]
@@ -119,38 +115,6 @@ def write(
             new, logprobs, _ = _write(Decoder(model), prompt, len(rows), max_new_tokens, each[0], end, None)
         samples = [_sample(model, i, lp, end) for i, lp in zip(new, logprobs, strict=True)]
         out += [tuple(samples[i : i + n]) for i in range(0, len(samples), n)]
-    return out
-
-
-@torch.no_grad()
-def read(
-    model: HookedModel,
-    sae: SAE | None,
-    prompt: list[int],
-    samples: Sequence[Sample],
-    latents: Sequence[int] = (),
-) -> dict[str, np.ndarray]:
-    """Of each text, as the model reads it that is not steered: ``nats`` (mean of its new tokens), ``repetition``,
-    ``broken`` (share of U+FFFD among its characters) and ``activation`` (mean of its own latent of ``latents``)."""
-    start, out = len(prompt), {name: np.full(len(samples), np.nan) for name in ("nats", "activation")}
-    for first in range(0, len(samples), _ROWS):
-        texts = [torch.tensor([*prompt, *s.ids]) for s in samples[first : first + _ROWS]]
-        ids = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)  # (n, T)
-        mask = torch.arange(ids.shape[1]) < torch.tensor([[len(t)] for t in texts])
-        spliced = attach(model, sae, error=True) if sae is not None and latents else contextlib.nullcontext()
-        seen: Any
-        with models.lock(model), spliced as seen:
-            logits = models.forward(model, ids, mask)  # (n, T, V)
-        for row, text in enumerate(texts):
-            logp = logits[row, start - 1 : len(text) - 1].float().log_softmax(-1).cpu()
-            out["nats"][first + row] = -logp.gather(-1, text[start:, None]).double().mean()
-        for latent in set(latents[first : first + len(texts)]) if latents else ():
-            fires = seen.codes.column(latent).float().cpu()  # (n, T)
-            for row, text in enumerate(texts):
-                if latents[first + row] == latent:
-                    out["activation"][first + row] = fires[row, start : len(text)].mean()
-    out["repetition"] = np.array([repetition(s.ids) for s in samples])
-    out["broken"] = np.array([s.text.count("\ufffd") / max(1, len(s.text)) for s in samples])
     return out
 
 

@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm.auto import tqdm
 
 from saelab import intervals, models
-from saelab.display import table_html
+from saelab.display import Bar, table_html
 from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_latents, check_number, is_bool
-from saelab.evaluation.batched import Push, beginning, read, write
-from saelab.identity import check_pair, meet, noted
+from saelab.evaluation.batched import Push, beginning, write
+from saelab.identity import check_pair, noted
 from saelab.interventions.edits import Edit, Intervention
+from saelab.interventions.sweeps import read
 from saelab.models import HookedModel
 from saelab.sae import SAE
 
@@ -145,8 +145,7 @@ def calibrate(
     >>> found.range[latent][0]
     0.0
     """
-    check_pair(model, sae)
-    mismatch = meet(model, sae, relative if hasattr(relative, "_facts") else None)
+    mismatch = check_pair(model, sae, relative)
     models.check_predicts(model, "calibration")
     n, new = check_count("n", n, high=1 << 16), check_count("max_new_tokens", max_new_tokens)
     chosen, guard = (
@@ -176,7 +175,7 @@ def calibrate(
         "top_k": top_k,
         "special": special,
     }
-    for prompt in tqdm(begun, desc="calibrate", disable=not progress, leave=False):
+    for prompt in Bar(begun, desc="calibrate", disable=not progress):
         made = write(model, sae, prompt, pushes, **how)  # type: ignore[arg-type]
         samples = [s for some in made for s in some]
         named = [e.key[0] for e in edits for _ in range(n)]

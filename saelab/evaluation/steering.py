@@ -9,10 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from tqdm.auto import tqdm
 
 from saelab import identity, intervals, models
-from saelab.display import table_html
+from saelab.display import Bar, table_html
 from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_latents, check_number
 from saelab.evaluation.batched import Push, next_logp, pushed
@@ -125,7 +124,7 @@ def steering_scores(
     voted = torch.from_numpy(np.stack([one.up_id for one in lens]))  # (m, top)
     amount = torch.from_numpy(index.arrays["moments"][chosen, 4].astype(np.float32)) * strength  # (m)
     score = np.zeros((len(texts), len(chosen)))
-    with tqdm(total=score.size, desc="output score", disable=not progress, leave=False) as bar:
+    with Bar(total=score.size, desc="output score", disable=not progress) as bar:
         for number, ids in enumerate(texts):
             some = max(1, _TOKENS // len(ids))
             for first in range(0, len(chosen), some):

@@ -18,17 +18,18 @@ from saelab import models
 from saelab.display import Bar, table_html
 from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_latents
-from saelab.identity import check_pair, meet, noted
-from saelab.intervals import of_sums, of_trials
+from saelab.evaluation.batched import beginning
+from saelab.evaluation.calibration import GUARD
+from saelab.identity import check_pair, noted
+from saelab.intervals import of_means, of_trials
 from saelab.interventions import Edit, Generation, Intervention, generate
 from saelab.interventions.edits import maximum
-from saelab.interventions.sweeps import fresh, reading
+from saelab.interventions.sweeps import fresh, read
 from saelab.models import HookedModel
 from saelab.sae import SAE
 
 Judge = Callable[[str], "str | None"]
 FIRST_TEN = (1.0,) * 10 + (0.0,)  # push for ten tokens, then let the model go on by itself
-DAMAGE = 10.0  # times the perplexity of unsteered text
 _CONTROLS = ("random", "random_latent")
 
 
@@ -64,7 +65,7 @@ class Success:
     controls: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
 
     @door
-    def turned_on(self, steered: float = 0.8, unsteered: float = 0.15, damage: float = DAMAGE) -> list[str]:
+    def turned_on(self, steered: float = 0.8, unsteered: float = 0.15, damage: float = GUARD) -> list[str]:
         """Concepts at least ``steered`` of whose texts are of it, at most ``unsteered`` without, and whose texts are
         not broken: their perplexity is at most ``damage`` times that of unsteered text.
 
@@ -96,14 +97,12 @@ class Success:
     def _caption(self) -> str:
         unsteered = self.frame["unsteered_perplexity"].iloc[0]
         drawn = np.ravel(self.controls)
-        found = of_sums({"x": drawn, "n": np.ones(len(drawn))}, lambda s: {"mean": s["x"] / s["n"]}).get(
-            "mean"
-        )
-        within = f" [95 %: {max(found[0], 0):.1%}, {found[1]:.1%}]" if found else ""
+        (low,), (high,) = of_means(drawn[:, None])
+        within = "" if np.isnan(low) else f" [95 %: {max(low, 0):.1%}, {high:.1%}]"
         random = f"; {len(drawn)} random directions {drawn.mean():.1%}{within}" if len(drawn) else ""
         return (
             f"{len(self.turned_on())} of {len(self.frame)} concepts turned on (at least 80 % of {self.n} texts "
-            f"with the latent, at most 15 % without, perplexity at most {DAMAGE:g} times the unsteered {unsteered:.3g})"
+            f"with the latent, at most 15 % without, perplexity at most {GUARD:g} times the unsteered {unsteered:.3g})"
             f"{random}. Settings were chosen on other texts"
         )
 
@@ -186,19 +185,14 @@ def steering_success(
     >>> found.frame[["concept", "strength"]].values.tolist()
     [['fox', 2.0]]
     """
-    check_pair(model, sae)
-    mismatch = meet(model, sae, relative if hasattr(relative, "_facts") else None)
+    mismatch = check_pair(model, sae, relative)
     n, tune = check_count("n", n, high=1 << 16), check_count("tune", tune, high=1 << 16)
     controls = check_count("controls", controls, 0, high=1 << 16)
     strengths, schedules = list(strengths), [Edit(schedule=s).schedule for s in schedules]  # type: ignore[arg-type]
     if not candidates or not strengths or not schedules:
         raise SaelabError("there is nothing to try: give candidates, strengths and schedules")
     known = {c: _latents(c, found, sae) for c, found in candidates.items()}
-    if prompt is None:
-        first = models.bos_id(model)
-        if first is None:
-            raise SaelabError("this model's tokenizer has no BOS token; give a prompt")
-        prompt = [first]
+    prompt = beginning(model, None, sae, max_new_tokens) if prompt is None else prompt
     every = [i for latents in known.values() for i in latents]
     how = {"max_new_tokens": max_new_tokens, "special": special, **options}
     trials = _Trials(
@@ -217,7 +211,7 @@ def steering_success(
     for latent in every:
         trials.push(schedules[0], latent, strengths[0])
     plain = trials.write(n, seed)
-    plain_perplexity = _perplexity(model, sae, plain)
+    plain_perplexity = _perplexity(model, plain)
     rows, texts, verdicts, drawn = [], {}, {"(none)": [judge(t) for t in plain.texts]}, []
     for concept, latents in Bar(known.items(), "steering", disable=not progress):
         settings: list[Any] = list(product(schedules, latents, strengths))
@@ -234,7 +228,7 @@ def steering_success(
                 **_share_columns("unsteered", trials.share(plain, concept), n),
                 **{kind: float(np.mean(found)) if found else np.nan for kind, found in pushed.items()},
                 **{f"{kind}_max": max(found, default=np.nan) for kind, found in pushed.items()},
-                "tuning": best, "perplexity": _perplexity(model, sae, made),
+                "tuning": best, "perplexity": _perplexity(model, made),
                 "unsteered_perplexity": plain_perplexity, "example": made.text,
             }
         )  # fmt: skip
@@ -254,7 +248,7 @@ class _Trials:
     sae: SAE
     judge: Judge
     relative: Any
-    prompt: str | Sequence[int]
+    prompt: models.Text
     seed: int
     n: int
     tune: int
@@ -323,10 +317,9 @@ def _pushed(schedule: tuple[float, ...] | None) -> str:
     return ", ".join(f"{s:g}" for s in schedule)
 
 
-def _perplexity(model: HookedModel, sae: SAE, made: Generation) -> float:
+def _perplexity(model: HookedModel, made: Generation) -> float:
     """Geometric mean over the texts, read by the model as it is."""
-    values = np.array([line["perplexity"] for line in reading(model, sae, made, 0)])
-    return float(np.exp(np.nanmean(np.log(values))))
+    return float(np.exp(np.nanmean(read(model, None, made.prompt_ids, made.samples)["nats"])))
 
 
 def _confusion(verdicts: Mapping[str, list[str | None]], concepts: list[str]) -> pd.DataFrame:

@@ -57,7 +57,10 @@ class EditRunner(SAEAtHook):
         """(len(keys), d_out) what one unit of activation adds to the output; a row's own scale aside."""
         if not keys:
             return None
-        rows = directions(self.sae, keys)
+        return self._in_output(directions(self.sae, keys))
+
+    def _in_output(self, rows: Tensor) -> Tensor:
+        """What decoder rows are in units of the output, where one scale holds for all of it."""
         return rows / self.sae._target_scale(rows) if self.sae.config.normalize == "scale" else rows
 
     def _fixed(self) -> list[tuple[Edit, Tensor]]:

@@ -85,12 +85,8 @@ def checked(
     check_model(model)
     Edit(**common)  # names are wrong whether or not an edit uses them
     for s, _ in (pairs := paired(sae, edits)):
-        _mismatch(model, s, relative)
+        identity.meet(model, s, relative)
     return [(s, Intervention.make(s, e, relative=relative, **common)) for s, e in pairs]
-
-
-def _mismatch(model: HookedModel, sae: SAE, relative: Any) -> tuple[str, ...]:
-    return identity.meet(model, sae, relative if hasattr(relative, "_facts") else None)
 
 
 def interventions(
@@ -154,7 +150,7 @@ def steer(
     pairs = checked(model, sae, edits, relative, **common)
     planned = EditSchedule(model, special=special, prompt_tokens=prompt_tokens)
     runners = [EditRunner(model, s, i, planned) for s, i in pairs]
-    mismatch = tuple(note for s, _ in pairs for note in _mismatch(model, s, relative))
+    mismatch = tuple(note for s, _ in pairs for note in identity.meet(model, s, relative))
     steering = Steering(pairs, planned, mismatch=mismatch)
 
     def begin(p: Pass, watch: Watch) -> None:

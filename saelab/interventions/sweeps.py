@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -15,13 +16,14 @@ from saelab import models
 from saelab.display import Bar, table_html
 from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_latent, check_latents
-from saelab.identity import check_pair, meet, noted
+from saelab.identity import check_pair, noted
 from saelab.interventions.edits import Edit, Intervention
-from saelab.interventions.generation import Generation, check_reach, generate, prompt_ids
+from saelab.interventions.generation import Generation, Sample, check_reach, generate, prompt_ids
 from saelab.interventions.steering import attach
 from saelab.models import HookedModel
 from saelab.sae import SAE
 
+ROWS = 256  # texts written or read together
 _MEASURES = ("activation", "perplexity", "repetition")
 
 
@@ -118,9 +120,8 @@ def sweep(
     >>> found.frame["strength"].tolist()
     [0.0, 4.0, 8.0]
     """
-    check_pair(model, sae)
     relative = options.pop("relative", None)
-    mismatch = meet(model, sae, relative if hasattr(relative, "_facts") else None)
+    mismatch = check_pair(model, sae, relative)
     new = check_count("max_new_tokens", options.setdefault("max_new_tokens", 40))
     bos = options.pop("bos", None)
     prompts = list(models.each_text(prompts, "prompts", model))
@@ -162,20 +163,40 @@ def fresh(latent: int, number: int, seed: int = 0) -> int:
 def reading(model: HookedModel, sae: SAE, done: Generation, latent: int) -> list[dict[str, float]]:
     """Perplexity, activation and repetition of each sample, by the model as it is now."""
     latent = check_latent(latent, sae.config.d_sae)
-    start = len(done.prompt_ids)
-    texts = [torch.tensor([*done.prompt_ids, *s.ids]) for s in done.samples]
-    ids = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)  # (n, T)
-    mask = torch.arange(ids.shape[1]) < torch.tensor([[len(t)] for t in texts])  # (n, T)
-    with models.lock(model), torch.no_grad(), attach(model, sae, error=True) as spliced:
-        logits = models.forward(model, ids, mask)  # (n, T, V)
-    activation = spliced.codes.column(latent).float().cpu()  # (n, T)
-    out = []
-    for row, text in enumerate(texts):
-        logp = logits[row, start - 1 : len(text) - 1].float().log_softmax(-1).cpu()  # (new, V)
-        perplexity = (-logp.gather(-1, text[start:, None]).double()).mean().exp()
-        fires = activation[row, start : len(text)].mean()
-        values = float(fires), float(perplexity), repetition(text[start:].tolist())
-        out.append(dict(zip(_MEASURES, values, strict=True)))
+    seen = read(model, sae, done.prompt_ids, done.samples, [latent] * len(done.samples))
+    seen["perplexity"] = np.exp(seen["nats"])
+    return [{name: float(seen[name][k]) for name in _MEASURES} for k in range(len(done.samples))]
+
+
+@torch.no_grad()
+def read(
+    model: HookedModel,
+    sae: SAE | None,
+    prompt: list[int],
+    samples: Sequence[Sample],
+    latents: Sequence[int] = (),
+) -> dict[str, np.ndarray]:
+    """Of each text, as the model reads it that is not steered: ``nats`` (mean of its new tokens), ``repetition``,
+    ``broken`` (share of U+FFFD among its characters) and ``activation`` (mean of its own latent of ``latents``)."""
+    start, out = len(prompt), {name: np.full(len(samples), np.nan) for name in ("nats", "activation")}
+    for first in range(0, len(samples), ROWS):
+        texts = [torch.tensor([*prompt, *s.ids]) for s in samples[first : first + ROWS]]
+        ids = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)  # (n, T)
+        mask = torch.arange(ids.shape[1]) < torch.tensor([[len(t)] for t in texts])
+        spliced = attach(model, sae, error=True) if sae is not None and latents else contextlib.nullcontext()
+        seen: Any
+        with models.lock(model), spliced as seen:
+            logits = models.forward(model, ids, mask)  # (n, T, V)
+        for row, text in enumerate(texts):
+            logp = logits[row, start - 1 : len(text) - 1].float().log_softmax(-1).cpu()
+            out["nats"][first + row] = -logp.gather(-1, text[start:, None]).double().mean()
+        for latent in set(latents[first : first + len(texts)]) if latents else ():
+            fires = seen.codes.column(latent).float().cpu()  # (n, T)
+            for row, text in enumerate(texts):
+                if latents[first + row] == latent:
+                    out["activation"][first + row] = fires[row, start : len(text)].mean()
+    out["repetition"] = np.array([repetition(s.ids) for s in samples])
+    out["broken"] = np.array([s.text.count("\ufffd") / max(1, len(s.text)) for s in samples])
     return out
 
 

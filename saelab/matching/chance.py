@@ -16,11 +16,11 @@ class Verdict(NamedTuple):
     q: np.ndarray
 
 
-def groups_of(rate: np.ndarray | None, n: int, most: int = 10) -> np.ndarray:
+def groups_of(rate: np.ndarray | None, n: int, most: int = 10, least: int = _LEAST) -> np.ndarray:
     """(n,) groups of latents of similar rate, equally many in each; one group where rates are not known."""
     if rate is None:
         return np.zeros(n, int)
-    groups = min(most, max(1, n // _LEAST))
+    groups = min(most, max(1, n // least))
     order = np.argsort(np.argsort(rate, kind="stable"), kind="stable")
     return order * groups // max(n, 1)
 

@@ -12,9 +12,10 @@ from scipy.optimize import linear_sum_assignment
 
 from saelab.display import table_html
 from saelab.errors import SaelabError, check_count, unknown
+from saelab.evaluation.comparison import style
 from saelab.frames import TextFrame
 from saelab.index import LatentIndex
-from saelab.intervals import of_sums, of_trials
+from saelab.intervals import of_means, of_trials
 from saelab.matching import chance
 from saelab.matching.partners import Best, Blocks, dense
 
@@ -39,9 +40,8 @@ class Estimate(NamedTuple):
     def of(cls, values: np.ndarray) -> Estimate:
         """Of the defined ones among ``values``."""
         values = values[np.isfinite(values)]
-        sums = {"all": values, "n": np.ones(len(values))}
-        bounds = of_sums(sums, lambda s: {"mean": s["all"] / s["n"]}).get("mean", (np.nan, np.nan))
-        return cls(float(values.mean()) if len(values) else np.nan, *bounds, len(values))
+        (low,), (high,) = of_means(values[:, None])
+        return cls(float(values.mean()) if len(values) else np.nan, float(low), float(high), len(values))
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,14 +139,10 @@ class LatentMatch:
         bins = min(check_count("bins", bins), max(len(alive), 1))
         if not len(alive):
             raise SaelabError("no latent of a fires on this text, so there is no rate to go by")
-        order = (
-            np.argsort(np.argsort(alive["density"].to_numpy(), kind="stable"), kind="stable")
-            * bins
-            // len(alive)
-        )
+        group = chance.groups_of(alive["density"].to_numpy(), len(alive), bins, least=1)
         lines = []
         for i in range(bins):
-            part = alive[order == i]
+            part = alive[group == i]
             low, high = of_trials(int(part["matched"].sum()), len(part)) or (np.nan, np.nan)
             drawn = drawn_all[drawn_all["latent"].isin(part.index)]
             lines.append({
@@ -300,11 +296,8 @@ class LatentMatch:
             figure.update_yaxes(range=[0, 1.02], title_text="share with a partner", row=1, col=2)
         figure.update_xaxes(title_text=self.of.split(" on ")[0], row=1, col=1)
         figure.update_yaxes(title_text="share of latents", row=1, col=1)
-        figure.update_layout(
-            template="none", paper_bgcolor="rgba(0,0,0,0)", plot_bgcolor="rgba(0,0,0,0)", barmode="overlay", height=360,
-            font={"color": "#7d838c", "size": 13}, legend={"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
-            margin={"l": 70, "r": 20, "t": 50, "b": 60},
-        )  # fmt: skip
+        style(figure)
+        figure.update_layout(barmode="overlay", height=360)
         return figure
 
     def _facts(self) -> str:

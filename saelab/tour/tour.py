@@ -19,9 +19,9 @@ import pandas as pd
 from saelab import files, models, n2g, zoo
 from saelab.errors import SaelabError
 from saelab.evaluation import Report, calibrate, evaluate
-from saelab.evaluation.batched import read
 from saelab.evaluation.calibration import GUARD
 from saelab.index import LatentIndex
+from saelab.interventions.sweeps import read
 from saelab.models import HookedModel
 from saelab.sae import SAE
 from saelab.texts import package_texts

@@ -8,9 +8,9 @@ from helpers import SENTENCES, random_sae
 import saelab as sl
 from saelab import models
 from saelab.errors import SaelabError
-from saelab.evaluation.batched import Push, next_logp, pushed, read, write
+from saelab.evaluation.batched import Push, next_logp, pushed, write
 from saelab.evaluation.success import FIRST_TEN
-from saelab.interventions.sweeps import reading
+from saelab.interventions.sweeps import read, reading
 
 HOW = {"n": 3, "max_new_tokens": 6, "seed": 4, "progress": False}
 
