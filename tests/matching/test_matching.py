@@ -240,7 +240,7 @@ def test_widths_kinds_and_arguments_are_refused(tmp_path):
         (lambda: sl.match(sae, sae, by="activation"), "LatentIndex"),
         (lambda: sl.match(sae, "b"), "b must be an SAE"),
         (lambda: sl.match(sae, sae, fdr=0), "between 0 and 1"),
-        (lambda: sl.match(sae, sae, fdr=True), "between 0 and 1"),
+        (lambda: sl.match(sae, sae, fdr=True), "fdr must be a finite number, got True"),
         (lambda: sl.match(sae, sae, draws=0), "at least 1"),
         (lambda: sl.match(sae, sae).coverage(), "firing rate"),
         (lambda: sl.match(sae, sae).splits("c"), "unknown side"),
