@@ -460,7 +460,8 @@ def test_training_is_watched_stopped_while_the_cell_runs_and_resumed(notebook):
         TRAIN, "sae = train(monitor=monitor, on_log=hold)", "released.append(1); sae.record['steps']"
     )
     view = page.locator(".saelab-training-monitor")
-    view.locator("path.sl-series").nth(3).wait_for()
+    # in all four; a line that is flat has no height, which passes for hidden
+    view.locator("path.sl-series").nth(3).wait_for(state="attached")
     page.wait_for_function(  # the first drawing is of step 1, and others follow while the cell runs
         "() => +document.querySelector('.saelab-training-monitor [role=progressbar]').ariaValueNow > 20"
     )
