@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -323,9 +323,6 @@ class LatentMatch:
         return table_html(
             f"Match by {self.by}. {self._facts()} The 20 best:", best, float_format="{:.4g}".format
         )
-
-    def _with(self, **changes: Any) -> LatentMatch:
-        return replace(self, **changes)
 
 
 def _passes(scores: np.ndarray, frame: pd.DataFrame, group: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -78,7 +79,8 @@ def substitute(found: LatentMatch, latents: Any, n: int, draws: int, rng: np.ran
     frame.insert(2, "correlation", before["score"].reindex(frame.index))
     cut = frame["score"][frame["matched"]].min() if frame["matched"].any() else np.inf
     flat = {"latent": np.tile(frame.index, draws), "score": null.ravel(), "matched": null.ravel() >= cut}
-    return found._with(
+    return replace(
+        found,
         frame=frame, by="substitution", null_frame=pd.DataFrame(flat), blocks=None,
         of=f"share of a latent's effect on the prediction that its partner has, on {n} rows where it is strongest",
         null="a partner drawn from latents that fire about as often",
