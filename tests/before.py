@@ -127,9 +127,10 @@ def of_index(index: Any, latents: list[int]) -> dict[str, Any]:
     each = {}
     for latent in latents:
         stats = index.latent_stats(latent)
+        top = index.top(latent, n=5, one_per_document=False)
         each[str(latent)] = {
             "stats": [stats[n] for n in ("n", "density", "max")],
-            "top": lines(index.top(latent, n=5), "doc", "row", "position", "token", "value", "text"),
+            "top": lines(top, "doc", "row", "position", "token", "value", "text"),
             "histogram": index.histogram(latent, bins=8)["count"].tolist(),
             "coactive": lines(index.coactive(latent, n=3), "latent", "both", "similarity"),
         }

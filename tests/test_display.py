@@ -1,5 +1,8 @@
 """What objects show at the end of a notebook cell."""
 
+import ast
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -72,3 +75,12 @@ def test_L06_text_in_a_frame_is_not_maths():
     assert "$2x" not in page
     assert "\\(" not in page
     assert page.count("<span>$</span>") == 2
+
+
+def test_L06_a_frame_with_text_is_one_whose_dollars_are_shown():
+    """Wherever a column of text is named beside the making of a DataFrame."""
+    for path in sorted(Path(sl.__file__).parent.rglob("*.py")):
+        for call in ast.walk(ast.parse(path.read_text())):
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "pd.DataFrame":
+                named = {n.value for n in ast.walk(call) if isinstance(n, ast.Constant)}
+                assert not named & {"text", "token", "example", "prompt", "up_token"}, f"{path}:{call.lineno}"

@@ -73,7 +73,7 @@ function activations({ state, set, tip }) {
   const draw = () => {
     node.replaceChildren();
     if (fires(state)) node.append(h("h3", {}, "Activations, log counts", h("span", { class: "sl-live" }, "; drag to see a range")), histogram(state.payload.histogram, {
-      brush: state.brush, tip, onBrush: (brush) => set({ brush, tab: brush ? "interval" : "top" }),
+      brush: state.tab === "interval" ? state.brush : null, tip, onBrush: (brush) => set({ brush, tab: brush ? "interval" : "top" }),
     }));
   };
   return { node, draw };
@@ -112,7 +112,8 @@ function build(ui) {
   on(["ablated", "cannot_try"], ablation.draw);
   on(["prompt", "cannot_try"], prompt.draw);
   on(["label", "note"], label.draw);
-  on(["tab"], list.draw);
+  on(["tab"], () => { chart.draw(); list.draw(); });
+  on(["one_per_document"], list.draw);
   on(["show_whitespace"], list.white);
   on(["brush"], () => { chart.draw(); list.load(); });
   on(["selected_sequence", "selected_token"], () => { list.drawSelection(); ablation.draw(); });

@@ -41,9 +41,17 @@ function sources({ state, ask }, draw) {
     const once = new Map(inside.map((e) => [`${e.row} ${e.position}`, e]));
     done([...once.values()].sort((a, b) => b.value - a.value), "of the examples in this page");
   }
-  const said = () => ({ top: "strongest first", random: "of all firings", interval: interval?.said ?? "" })[state.tab];
+  const said = () => ({
+    top: state.one_per_document ? "strongest first, one of each document" : "strongest first", random: "of all firings",
+    interval: interval ? interval.said + (atFirst(state) ? "; ¼ to ½ of the maximum at first: where it fires weakly, its meaning is tested" : "") : "",
+  })[state.tab];
   return { shown, resample, load, said, waiting: () => state.tab === "interval" && !interval };
 }
+
+/** The range that Interval begins with. @param {Dashboard} state @returns {[number, number]} */
+const first = (state) => [(state.payload.stats.max ?? 0) / 4, (state.payload.stats.max ?? 0) / 2];
+/** @param {Dashboard} state */
+const atFirst = (state) => state.brush?.join() === first(state).join();
 
 /** The ends of the range, to be typed. @param {Ui<Dashboard>} ui */
 function rangeFields({ state, set }) {
@@ -92,14 +100,12 @@ export function examples(ui, ends, figure) {
   const from = sources(ui, draw);
   const range = rangeFields(ui);
   const names = /** @type {[Dashboard["tab"], string][]} */ ([["top", "Top"], ["interval", "Interval"], ["random", "Random"]]);
-  const kinds = tabs("Examples", names, (tab) => {
-    const max = state.payload.stats.max ?? 0;
-    set(tab === "interval" && !state.brush ? { tab, brush: [max / 4, max / 2] } : { tab });
-  });
+  const kinds = tabs("Examples", names, (tab) => set(tab === "interval" && !state.brush ? { tab, brush: first(state) } : { tab }));
   const other = button("another sample", "Draw other examples", from.resample);
+  const thin = check("one per document", (on) => set({ one_per_document: on }), { title: "Else one long document can fill the list" });
   const spaces = check("spaces", (on) => set({ show_whitespace: on }));
   const said = h("span", { class: "sl-muted sl-small" });
-  const bar = h("div", { class: "sl-bar" }, kinds.node, range.node, other, said, grow(), spaces.node, ends.node, figure);
+  const bar = h("div", { class: "sl-bar" }, kinds.node, range.node, other, said, grow(), thin.node, spaces.node, ends.node, figure);
   const index = () => from.shown().findIndex((e) => e.row === state.selected_sequence && e.position === state.selected_token);
   const empty = (/** @type {string} */ text) => h("div", { class: "sl-empty" }, text);
 
@@ -110,6 +116,8 @@ export function examples(ui, ends, figure) {
     range.node.hidden = state.tab !== "interval";
     range.draw();
     other.hidden = state.tab !== "random" || !!state.available;
+    thin.node.hidden = state.tab !== "top" || !!state.available;
+    thin.input.checked = state.one_per_document;
     said.textContent = from.said();
     ends.draw();
     list.replaceChildren(...from.shown().map((e, i) => exampleRow(e, i, ends.range())));

@@ -76,7 +76,7 @@ type Tried = {
 };
 type Ablated = Effects & { latent: number; row: number; selected: number | null; running?: boolean };
 type Dashboard = {
-  latent: number; payload: Payload; tab: "top" | "interval" | "random"; brush: [number, number] | null;
+  latent: number; payload: Payload; tab: "top" | "interval" | "random"; brush: [number, number] | null; one_per_document: boolean;
   selected_sequence: number | null; selected_token: number | null; show_whitespace: boolean; vmin: number | null; vmax: number | null;
   prompt: string; tried: Tried; ablated: Partial<Ablated>; cannot_try: string; label: string; note: string;
   available: number[] | null; // in a saved page: the latents it holds

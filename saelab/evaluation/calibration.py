@@ -15,6 +15,7 @@ from saelab.display import Bar, table_html
 from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_latents, check_number, is_bool
 from saelab.evaluation.batched import Push, beginning, write
+from saelab.frames import TextFrame
 from saelab.identity import check_pair, noted
 from saelab.interventions.edits import Edit, Intervention
 from saelab.interventions.sweeps import read
@@ -191,7 +192,7 @@ def calibrate(
         part = pd.DataFrame(some)
         plain = part["nats"] if edit.strength == 0 else plain  # which comes first of each latent
         rows.append({"latent": edit.latent, "strength": edit.strength, **_measured(part, plain, guard)})
-    found = Calibration(pd.DataFrame(noted(pd.DataFrame(rows), mismatch)), guard)
+    found = Calibration(TextFrame(noted(TextFrame(rows), mismatch)), guard)
     if hasattr(relative, "kept"):
         settings = {
             "by": "calibrate",

@@ -15,6 +15,7 @@ from saelab.display import Bar, table_html
 from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_latents, check_number
 from saelab.evaluation.batched import Push, next_logp, pushed
+from saelab.frames import TextFrame
 from saelab.index import LatentIndex
 from saelab.index.relations import logit_lens
 
@@ -144,7 +145,7 @@ def steering_scores(
     columns["tokens"] = [" ".join(one.up[:5]) for one in lens]
     made = {"by": "steering_scores", "strength": strength, "top": top, "examples": examples, "prompts": texts}
     index.kept.put(chosen, {name: columns[name] for name in _COLUMNS}, made)
-    frame = identity.noted(pd.DataFrame(columns), index.mismatch)
+    frame = identity.noted(TextFrame(columns), index.mismatch)
     return SteeringScores(frame, strength, len(texts))
 
 

@@ -20,6 +20,7 @@ from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_latents
 from saelab.evaluation.batched import beginning
 from saelab.evaluation.calibration import GUARD
+from saelab.frames import TextFrame
 from saelab.identity import check_pair, noted
 from saelab.intervals import of_means, of_trials
 from saelab.interventions import Edit, Generation, Intervention, generate
@@ -232,7 +233,7 @@ def steering_success(
                 "unsteered_perplexity": plain_perplexity, "example": made.text,
             }
         )  # fmt: skip
-    confusion, frame = _confusion(verdicts, list(known)), pd.DataFrame(rows)
+    confusion, frame = _confusion(verdicts, list(known)), TextFrame(rows)
     others = [confusion.drop(index=["(none)", c])[c].max() for c in frame["concept"]]
     frame.insert(list(frame).index("tuning"), "others", others)
     frame = frame.sort_values("steered", ascending=False, kind="stable").reset_index(drop=True)

@@ -112,16 +112,17 @@ class Parts:
 
     # ------------------------------------------------------------------------------------------- choosing
 
-    def strongest(self, n: int) -> tuple[np.ndarray, np.ndarray]:
+    def strongest(self, n: int, one_per_document: bool = True) -> tuple[np.ndarray, np.ndarray]:
         """Of each part the ``n`` highest values with different windows; equal values in order of the text.
 
-        Returns part and place of each, parts ascending, highest first.
+        Returns part and place of each, parts ascending, highest first. With ``one_per_document`` a document is there
+        with its highest value alone; one whose highest has the window of a higher one is not there.
         """
 
         def best(i: int, take: int) -> np.ndarray:
             return highest(self.value[self.ptr[i] : self.ptr[i + 1]], take)
 
-        return self._different(check_count("n", n), best)
+        return self._different(check_count("n", n), best, one_per_document)
 
     def at_random(self, n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
         """Of each part ``n`` drawn evenly, with different windows, in the order they were drawn in."""
@@ -147,14 +148,14 @@ class Parts:
         return np.searchsorted(self._every_key, mine, "right") - np.searchsorted(self._every_key, mine)
 
     def _different(
-        self, n: int, candidates: Callable[[int, int], np.ndarray]
+        self, n: int, candidates: Callable[[int, int], np.ndarray], one_per_document: bool = False
     ) -> tuple[np.ndarray, np.ndarray]:
         """The first ``n`` of each part with different windows, sought among a few candidates, then among all."""
         parts, places, which = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], np.flatnonzero(self.sizes)
         for take in (4 * n + 64, 1 << 60):
             some = [self.ptr[i] + candidates(i, take) for i in which.tolist()]
             part = np.repeat(which, [len(s) for s in some])
-            part, place = self._first_of_each(part, np.concatenate([places[0], *some]), n)
+            part, place = self._first_of_each(part, np.concatenate([places[0], *some]), n, one_per_document)
             missing = (np.bincount(part, minlength=len(self)) < n) & (self.sizes > take)
             enough = ~missing[part]
             parts.append(part[enough])
@@ -164,11 +165,14 @@ class Parts:
         order = np.argsort(part, kind="stable")
         return part[order], place[order]
 
-    def _first_of_each(self, part: np.ndarray, place: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    def _first_of_each(
+        self, part: np.ndarray, place: np.ndarray, n: int, one_per_document: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Of each part (ascending) the first ``n`` with different windows."""
-        _, first = np.unique(self.keys(part, place), return_index=True)
-        first.sort()
-        part, place = part[first], place[first]
+        if one_per_document:
+            row, _ = self.index.rows.locate(self.token[place])
+            part, place = _firsts(np.stack([part, self.index.rows.doc[row]]), part, place)
+        part, place = _firsts(self.keys(part, place), part, place)
         near = np.arange(len(part)) - np.searchsorted(part, part) < n
         return part[near], place[near]
 
@@ -188,6 +192,13 @@ class Parts:
                 "count": self.copies(part, place),
             }
         )
+
+
+def _firsts(key: np.ndarray, *of: np.ndarray) -> tuple[np.ndarray, ...]:
+    """What stands where each ``key`` (one number, or a column of several) is for the first time."""
+    _, first = np.unique(key, return_index=True, axis=-1)
+    first.sort()
+    return tuple(values[first] for values in of)
 
 
 def _draw(size: int, take: int, seed: int, whole: bool) -> np.ndarray:

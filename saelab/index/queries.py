@@ -119,8 +119,21 @@ class Queries(Columns):
 
     # ------------------------------------------------------------------------------------ examples
 
-    def top(self, latent: int, n: int = 20, *, before: int = BEFORE, after: int = AFTER) -> pd.DataFrame:
-        """The ``n`` strongest firings.
+    def top(
+        self,
+        latent: int,
+        n: int = 20,
+        *,
+        one_per_document: bool = True,
+        before: int = BEFORE,
+        after: int = AFTER,
+    ) -> pd.DataFrame:
+        """The ``n`` strongest firings, of each document the strongest.
+
+        Parameters
+        ----------
+        one_per_document
+            False: as many of a document as there are; a long document can then fill the table.
 
         Returns
         -------
@@ -135,7 +148,7 @@ class Queries(Columns):
         True
         """
         parts = self._parts(latent, before, after)
-        return parts.frame(*parts.strongest(n))
+        return parts.frame(*parts.strongest(n, one_per_document))
 
     def random(
         self, latent: int, n: int = 20, seed: int = 0, *, before: int = BEFORE, after: int = AFTER

@@ -14,6 +14,7 @@ from saelab import models
 from saelab.display import table_html
 from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_latent
+from saelab.frames import TextFrame
 from saelab.identity import check_pair, noted
 from saelab.interventions.passes import watched
 from saelab.interventions.sites import hook_points, sum_into, warn_if_long
@@ -167,7 +168,7 @@ def effects(
         columns[way + "up"], columns[way + "down"] = _votes(model, gain, top, 1), _votes(model, gain, top, -1)
     places = frozenset(k for k, i in enumerate(listed) if i in special_ids)
     return Effects(
-        noted(pd.DataFrame(columns), mismatch), latent, listed, models.token_groups(model, listed), places
+        noted(TextFrame(columns), mismatch), latent, listed, models.token_groups(model, listed), places
     )
 
 

@@ -15,6 +15,7 @@ from saelab import models
 from saelab.display import table_html
 from saelab.doors import door
 from saelab.errors import SaelabError, check_count
+from saelab.frames import TextFrame
 from saelab.identity import check_pair, noted
 from saelab.interventions.ablation import allowed, output_scale
 from saelab.interventions.passes import Pass, watched
@@ -225,7 +226,7 @@ def _entries(
     )  # (nnz,) per unit of activation
     labels = np.array(models.token_labels(model, ids[0].tolist()), dtype=object)
     place = rows.cpu().numpy()
-    return pd.DataFrame(
+    return TextFrame(
         {
             "position": place,
             "token": labels[place],

@@ -29,6 +29,7 @@ from saelab import models
 from saelab.display import escape
 from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_model, unknown
+from saelab.frames import TextFrame
 from saelab.identity import Facts, Mark, meet
 from saelab.interventions.edits import Intervention
 from saelab.interventions.sites import warn_if_long
@@ -103,7 +104,7 @@ class Generation:
             for n, s in enumerate(self.samples)
             for step, entry in enumerate(zip(s.ids, s.tokens, s.logprobs, strict=True))
         ]
-        return pd.DataFrame(rows, columns=["sample", "step", "id", "token", "logprob"])
+        return TextFrame(rows, columns=["sample", "step", "id", "token", "logprob"])
 
     def __str__(self) -> str:
         return "\n---\n".join(self.prompt + t for t in self.texts)
@@ -140,7 +141,7 @@ class Comparison:
             flags = [f for n in range(len(made.samples)) for f in self.differences(n)[index]]
             frames.append(made.frame.assign(side=side, differs=np.array(flags, dtype=bool)))
         columns = ["side", "sample", "step", "id", "token", "logprob", "differs"]
-        return pd.DataFrame(pd.concat(frames, ignore_index=True)[columns])
+        return TextFrame(pd.concat(frames, ignore_index=True)[columns])
 
     def __str__(self) -> str:
         return f"baseline\n{self.baseline}\n\nsteered ({self.steered.steered_by})\n{self.steered}"

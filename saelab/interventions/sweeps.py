@@ -16,6 +16,7 @@ from saelab import models
 from saelab.display import Bar, table_html
 from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_latent, check_latents
+from saelab.frames import TextFrame
 from saelab.identity import check_pair, noted
 from saelab.interventions.edits import Edit, Intervention
 from saelab.interventions.generation import Generation, Sample, check_reach, generate, prompt_ids
@@ -146,13 +147,13 @@ def sweep(
         for prompt, (setting, edits) in product(prompts, runs):
             done = generate(model, sae, prompt, edits, **options)
             sizes = {"sample": range(len(done.samples)), "tokens": [len(s.ids) for s in done.samples]}
-            texts = pd.DataFrame({"prompt": done.prompt, **setting, "text": done.texts, **sizes})
-            frames.append(texts.join(pd.DataFrame(reading(model, sae, done, setting["latent"]))))
+            texts = TextFrame({"prompt": done.prompt, **setting, "text": done.texts, **sizes})
+            frames.append(texts.join(TextFrame(reading(model, sae, done, setting["latent"]))))
             bar.update()
     columns = ["prompt", "latent", "strength", "control", "sample", "text", "tokens"]
     frame = pd.concat(frames, ignore_index=True)[[*columns, "perplexity", "activation", "repetition"]]
     frame = frame if score is None else frame.assign(score=[score(t) for t in frame["text"]])
-    return Sweep(pd.DataFrame(noted(frame, mismatch)))
+    return Sweep(TextFrame(noted(frame, mismatch)))
 
 
 def fresh(latent: int, number: int, seed: int = 0) -> int:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from saelab.doors import door
 from saelab.errors import SaelabError, called, is_scalar, unknown
+from saelab.frames import TextFrame
 from saelab.index import LatentIndex
 from saelab.n2g.corpus import part_number
 from saelab.n2g.graph import render
@@ -77,7 +78,7 @@ def search(
             if (fires is None or first & fires) and (before is None or rest & before):
                 text = render.pattern(graph.labels, p)
                 found.append((latent, p.node, text, p.end.value, p.end.n_fire))
-    table = pd.DataFrame(found, columns=["latent", "node", "text", "value", "n_fire"])
+    table = TextFrame(found, columns=["latent", "node", "text", "value", "n_fire"])
     return table.sort_values(["n_fire", "value"], ascending=False, ignore_index=True)
 
 
@@ -128,7 +129,7 @@ def similar(
     del likeness[latent]
     best = sorted(likeness, key=lambda i: (-likeness[i], i))[:n]
     rows = [(i, likeness[i], known[i].text(1).split("\n")[0]) for i in best if likeness[i] > 0]
-    return pd.DataFrame(rows, columns=["latent", "similarity", "text"])
+    return TextFrame(rows, columns=["latent", "similarity", "text"])
 
 
 def _overlap(a: frozenset[int], b: frozenset[int]) -> float:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from saelab.errors import SaelabError, unknown
+from saelab.frames import TextFrame
 from saelab.index import LatentIndex
 from saelab.n2g.corpus import part_number
 from saelab.n2g.graph import render
@@ -27,7 +28,7 @@ def node_scores(found: Prediction, labels: Mapping[int, str], split: str) -> pd.
         text = render.pattern(labels, p)
         rows.append((p.node, text, p.end.value, wins, hits, wins - hits, precision, mean))
     columns = ["node", "text", "value", "wins", "hits", "false_alarms", "precision", "mean"]
-    return pd.DataFrame(rows, columns=columns)
+    return TextFrame(rows, columns=columns)
 
 
 def examples(
@@ -57,7 +58,7 @@ def examples(
     predicted, winner = np.zeros(len(chosen)), np.zeros(len(chosen), dtype=np.int64)
     predicted[of_chosen], winner[of_chosen] = value[of_at], nodes[of_at]
     rows, positions = index.rows.locate(chosen)
-    return pd.DataFrame({
+    return TextFrame({
         "token_index": chosen, "row": rows, "position": positions, "doc": np.asarray(index.rows.doc)[rows],
         "token": index.vocab.labels(c.tokens.ids[chosen]), "value": c.activation(found.latent, chosen),
         "predicted": predicted, "node": winner,
@@ -94,6 +95,6 @@ def suggest(found: Prediction, index: LatentIndex, node: int, *, n: int, split: 
     tp, fp = (np.bincount(which[x], minlength=len(ids)) for x in (fires, ~fires))
     order = np.lexsort((ids, -tp, fp - tp))
     order = order[(tp[order] > 0) & ~(np.isin(ids[order], here.ids) & (here.kind == "tok"))][:n]
-    return pd.DataFrame({
+    return TextFrame({
         "token": ids[order].astype(int), "text": index.vocab.labels(ids[order]), "tp": tp[order], "fp": fp[order],
     })  # fmt: skip

@@ -63,6 +63,8 @@ class LatentDashboard(Widget):
         Ends of the colours; None: 0 and the latent's maximum. Set, they stay for every latent.
     context
         Tokens shown on each side of an example; 0: the whole row; None: ten before and five after.
+    one_per_document
+        Whether a document shows its strongest example alone.
     prompt
         A text of your own; the view shows where this latent and which others fire on it, while it is typed.
         Needs the index's ``sae`` and ``model``.
@@ -84,6 +86,7 @@ class LatentDashboard(Widget):
     vmin = Number(None, allow_none=True, help="low end of the colours; None: 0").tag(sync=True)
     vmax = Number(None, allow_none=True, help="high end; None: the maximum").tag(sync=True)
     context = traitlets.Int(None, allow_none=True, help="tokens on each side of an example").tag(sync=True)
+    one_per_document = traitlets.Bool(True, help="of each document the strongest alone").tag(sync=True)
     prompt = traitlets.Unicode("", help="a text of your own").tag(sync=True)
     label = traitlets.Unicode("").tag(sync=True)
     note = traitlets.Unicode("").tag(sync=True)
@@ -132,7 +135,7 @@ class LatentDashboard(Widget):
     def _load(self) -> None:
         index, latent = self._source, self.latent
         with self._lock, self.hold_sync():
-            self.payload = payload(index, latent, n=self._n, context=self.context)
+            self.payload = payload(index, latent, n=self._n, **self._examples())
             if self.tried:
                 self.tried = self._trying.of_latent(self.tried, latent)
             self.label, self.note = index.label(latent), index.note(latent)
@@ -146,7 +149,10 @@ class LatentDashboard(Widget):
     def _context_in_range(self, proposal: Any) -> int | None:
         return check_context(proposal.value)
 
-    @traitlets.observe("context")
+    def _examples(self) -> dict[str, Any]:
+        return {"context": self.context, "one_per_document": self.one_per_document}
+
+    @traitlets.observe("context", "one_per_document")
     def _widened(self, change: Any) -> None:
         if getattr(self, "_held", None) is not None:
             self._load()
@@ -345,7 +351,9 @@ class LatentDashboard(Widget):
             return index.interval(self.latent, lo, hi, self._n)
         if kind not in ("top", "random"):
             raise unknown("kind", kind, ("top", "random", "interval", "prompt", "ablation"))
-        return getattr(index, kind)(self.latent, self._n)
+        if kind == "top":
+            return index.top(self.latent, self._n, one_per_document=self.one_per_document)
+        return index.random(self.latent, self._n)
 
     def export_options(self) -> tuple[str, ...]:
         return ("latents",)
@@ -367,7 +375,7 @@ class LatentDashboard(Widget):
 
     def _opened_states(self, latents: list[int]) -> Iterator[dict[str, Any]]:
         index = self._source
-        for found in payloads(index, latents, n=self._n, context=self.context):
+        for found in payloads(index, latents, n=self._n, **self._examples()):
             latent = found["latent"]
             yield {
                 "payload": found,

@@ -14,6 +14,7 @@ import traitlets
 from saelab import files
 from saelab.doors import door
 from saelab.errors import SaelabError, unknown
+from saelab.frames import TextFrame
 from saelab.index import LatentIndex
 from saelab.n2g import PatternGraph, Score
 from saelab.widgets import n2g_rows as rows_of
@@ -324,7 +325,7 @@ class N2GEditor(Widget):
         ['id', 'parent', 'kind']
         """
         columns = ["id", "parent", "kind", "text", "ids", "imp", "value", "n"]
-        return pd.DataFrame(
+        return TextFrame(
             [{"value": None, "n": None, **n, **(n["end"] or {})} for n in self.nodes], columns=columns
         )
 

@@ -39,6 +39,7 @@ def payloads(
     seed: int = 0,
     bins: int = 40,
     context: int | None = None,
+    one_per_document: bool = True,
 ) -> Iterator[dict[str, Any]]:
     """All that the dashboard draws of latents, as plain JSON, one after another.
 
@@ -52,6 +53,8 @@ def payloads(
         Of the random examples.
     context
         Tokens shown on each side of an example; 0: the whole row; None: ten before and five after.
+    one_per_document
+        Of each document the strongest example alone.
 
     Returns
     -------
@@ -67,17 +70,17 @@ def payloads(
     """
     wanted = [check_latent(i, index.d_sae) for i in latents]
     n, bins = check_count("n", n), check_count("bins", bins)
-    return _payloads(index, wanted, n, seed, bins, sides(context))
+    return _payloads(index, wanted, n, seed, bins, one_per_document, sides(context))
 
 
 def _payloads(
-    index: Any, latents: list[int], n: int, seed: int, bins: int, around: dict[str, int]
+    index: Any, latents: list[int], n: int, seed: int, bins: int, thin: bool, around: dict[str, int]
 ) -> Iterator[dict[str, Any]]:
     for firings in Firings.groups(index, latents):
         stats, whole = index.stats_of(firings.latents), Parts.whole(index, firings)
         top, random = (
             _examples(index, firings, whole.found(*chosen), whole.copies(*chosen), **around)
-            for chosen in (whole.strongest(n), whole.at_random(n, seed))
+            for chosen in (whole.strongest(n, thin), whole.at_random(n, seed))
         )
         votes = _each_or_reason(firings, lambda firings=firings: _votes(index, firings))
         near = {

@@ -114,6 +114,6 @@ def check_histogram_and_top(index, a, latent):
         if key not in seen:
             seen.add(key)
             best.append((int(token), a[token]))
-    top = index.top(latent, 8)
+    top = index.top(latent, 8, one_per_document=False)
     assert list(zip(top["token_index"], top["value"].astype(float), strict=True)) == best[:8]
-    assert index.top(latent, 10**4)["count"].sum() == len(positive)
+    assert index.top(latent, 10**4, one_per_document=False)["count"].sum() == len(positive)

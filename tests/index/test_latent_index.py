@@ -4,6 +4,7 @@ import re
 import shutil
 import tempfile
 import weakref
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -162,15 +163,21 @@ def check_examples(c, frame, latent, among, n):
 
 @given(cases, st.sampled_from([1, 3, 100]))
 @quick
-def test_top_is_the_strongest_of_each_text(case, n):
+def test_L20_top_is_the_strongest_of_each_document_and_text(case, n):
     c = Case(**case)
-    for latent in c.latents:
+    for latent, thin in product(c.latents, (True, False)):
         among = np.flatnonzero(c.z[:, latent]).tolist()
-        frame = c.index.top(latent, n)
-        check_examples(c, frame, latent, among, n)
-        best = {}
+        frame = c.index.top(latent, n, one_per_document=thin)
+        best, documents = {}, set()
         for t in sorted(among, key=lambda t: (-c.z[t, latent], t)):
-            best.setdefault(c.window(t), t)
+            doc = c.rows.doc[c.rows.locate(t)[0]]
+            if not thin or doc not in documents:
+                best.setdefault(c.window(t), t)
+            documents.add(doc)
+        if thin:
+            assert frame["doc"].is_unique
+        else:
+            check_examples(c, frame, latent, among, n)
         assert frame["token_index"].tolist() == list(best.values())[:n]
 
 

@@ -18,7 +18,7 @@ const payload = (latent, more = {}) => ({
   ...more,
 });
 const state = (more = {}) => ({
-  latent: 5, payload: payload(5), tab: "top", brush: null, selected_sequence: null, selected_token: null, show_whitespace: false,
+  latent: 5, payload: payload(5), tab: "top", brush: null, one_per_document: true, selected_sequence: null, selected_token: null, show_whitespace: false,
   vmax: null, label: "", note: "", available: null, read_only: false, ...more,
 });
 const dead = { stats: { n: 0, density: 0, density_lo: null, density_hi: null, mean: null, mean_sq: 0, skew: null, kurtosis: null, max: 0, dead: true },
@@ -79,6 +79,26 @@ test("dragging over the histogram asks for exactly that range", async () => {
   await settle();
   assert.deepEqual(values(el), ["1.50"]);
   assert.match(el.textContent, /of 9 firings/);
+});
+
+test("L20 L27 the list says what it is of; a range is drawn in its own tab alone, and says why it is there", async () => {
+  const { el, model } = mount(widget, state());
+  model.answer = () => ({ total: 9, examples: [example(8, 1.5)] });
+  const tab = (/** @type {string} */ name) => all(el, ".sl-tabs button").find((n) => n.textContent === name).click();
+  const said = () => el.querySelector(".sl-main .sl-bar .sl-muted").textContent;
+  const thin = all(el, ".sl-check").find((n) => n.textContent === "one per document");
+  assert.equal(said(), "strongest first, one of each document");
+  thin.querySelector("input").click();
+  assert.deepEqual([model.get("one_per_document"), said()], [false, "strongest first"]);
+  tab("Interval");
+  await settle();
+  assert.deepEqual([model.get("brush"), thin.hidden], [[1, 2], true]);
+  assert.match(said(), /^of 9 firings; ¼ to ½ of the maximum at first/);
+  assert.equal(el.querySelector(".sl-brush").getAttribute("visibility"), "visible");
+  tab("Random");
+  assert.deepEqual([el.querySelector(".sl-brush").getAttribute("visibility"), model.get("brush")], ["hidden", [1, 2]]);
+  tab("Interval");
+  assert.equal(el.querySelector(".sl-brush").getAttribute("visibility"), "visible");
 });
 
 test("the range can be typed", () => {
