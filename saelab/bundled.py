@@ -2,6 +2,18 @@
 
 from pathlib import Path
 
+from saelab.errors import SaelabError
+
 _DATA = Path(__file__).parent / "zoo" / "data"
-ZOO_MODEL = _DATA / "model"  # a model in Hugging Face folder form
-ZOO_SAE = _DATA / "sae"  # a TopK SAE on its neurons, in our own form
+# models in Hugging Face folder form; the twin has half the width, its own tokenizer, and was trained on other documents
+MODELS = {"zoo": _DATA / "model", "zoo-twin": _DATA / "twin-model"}
+SAES = {"zoo": _DATA / "sae", "zoo-twin": _DATA / "twin-sae"}  # TopK SAEs on their neurons, in our own form
+
+
+def whole(folder: Path) -> Path:
+    """``folder``, or what makes it where it is missing."""
+    if not (folder / "config.json").is_file():
+        raise SaelabError(
+            f"{folder} is missing; make it with: python -m saelab.zoo.build --only {folder.name}"
+        )
+    return folder

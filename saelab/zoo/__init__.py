@@ -15,6 +15,9 @@
 ``model_path``, ``sae_path``, ``load_sae``
     The trained files in ``saelab/zoo/data``.
 
+``sl.load_model("zoo-twin")`` and ``sl.load_sae("zoo-twin")`` are another pair: half as wide, with a tokenizer of its own,
+trained on other documents of the same rules. What is the same in both is a matter of truth, not of taste.
+
 Where it all comes from: the texts are written by rules made for this project (``saelab/zoo/genres``),
 nothing was copied or downloaded; ``python -m saelab.zoo.build`` trained tokenizer, model and
 SAE on them.
@@ -28,7 +31,6 @@ from typing import TYPE_CHECKING, Any
 
 from saelab import bundled
 from saelab.doors import door
-from saelab.errors import SaelabError
 
 if TYPE_CHECKING:
     from saelab.sae import SAE
@@ -68,12 +70,12 @@ def classify(text: str) -> str | None:
 
 def model_path() -> Path:
     """Folder of the bundled model, in Hugging Face form."""
-    return _whole(bundled.ZOO_MODEL)
+    return bundled.whole(bundled.MODELS["zoo"])
 
 
 def sae_path() -> Path:
     """Folder of the bundled SAE on ``blocks.0.mlp.hook_post``."""
-    return _whole(bundled.ZOO_SAE)
+    return bundled.whole(bundled.SAES["zoo"])
 
 
 def load_sae() -> SAE:
@@ -81,11 +83,3 @@ def load_sae() -> SAE:
     from saelab.formats.readers import native
 
     return native.load(sae_path())
-
-
-def _whole(folder: Path) -> Path:
-    if not (folder / "config.json").is_file():
-        raise SaelabError(
-            f"{folder} is missing; make it with: python -m saelab.zoo.build --only {folder.name}"
-        )
-    return folder

@@ -20,7 +20,9 @@ from torch import Tensor
 from saelab import files
 from saelab.zoo import corpus
 
-# users' seeds are small numbers: what the model was trained on stays apart from what it is looked at with
+# users' seeds are small numbers: what the model was trained on stays apart from what it is looked at with; a model of
+# another seed reads other documents
+_APART = 10
 TOKENIZER_SEED, MODEL_SEED, HELD_OUT_SEED = 1_000_001, 1_000_002, 1_000_003
 BOS = "<|bos|>"
 
@@ -48,6 +50,8 @@ class Settings:
     seed: int = 0
 
 
+# half as wide, with a tokenizer of its own: whether features are the same can be asked of two models, with truth
+TWIN = Settings(vocab=2048, d_model=64, d_mlp=256, steps=4_000, seed=1)
 QUICK = Settings(vocab=1024, tokenizer_documents=1_500, steps=40, batch_tokens=2_048, warmup=5)
 
 
@@ -78,7 +82,9 @@ def train_tokenizer(settings: Settings) -> Any:
     )
     # pairs of letters that base64 makes by chance would take the places of words
     genres = [g for g in corpus.GENRES if g != "base64"]
-    texts = corpus.texts(settings.tokenizer_documents, seed=TOKENIZER_SEED, genres=genres)
+    texts = corpus.texts(
+        settings.tokenizer_documents, seed=TOKENIZER_SEED + _APART * settings.seed, genres=genres
+    )
     bpe.train_from_iterator(texts, trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=bpe,
@@ -220,7 +226,7 @@ def train_model(tokenizer: Any, settings: Settings, *, progress: bool = True) ->
 
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
     history: list[float] = []
-    stream = batches(tokenizer, settings, seed=MODEL_SEED)
+    stream = batches(tokenizer, settings, seed=MODEL_SEED + _APART * settings.seed)
     model.train()
     with Bar(total=settings.steps, desc="zoo model", disable=not progress) as bar:
         for ids, targets in itertools.islice(stream, settings.steps):

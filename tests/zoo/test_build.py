@@ -10,6 +10,7 @@ import torch
 
 import saelab as sl
 from saelab import models, zoo
+from saelab.bundled import MODELS, SAES
 from saelab.errors import SaelabError
 from saelab.zoo import build, corpus, pretrain
 
@@ -39,8 +40,8 @@ def test_the_sae_stage_needs_the_model(tmp_path, capsys):
 
 
 def test_missing_files_say_how_to_make_them(tmp_path, monkeypatch):
-    monkeypatch.setattr("saelab.bundled.ZOO_MODEL", tmp_path / "model")
-    monkeypatch.setattr("saelab.bundled.ZOO_SAE", tmp_path / "sae")
+    monkeypatch.setitem(MODELS, "zoo", tmp_path / "model")
+    monkeypatch.setitem(SAES, "zoo", tmp_path / "sae")
     with pytest.raises(SaelabError, match="saelab.zoo.build --only model"):
         zoo.model_path()
     with pytest.raises(SaelabError, match="saelab.zoo.build --only sae"):
