@@ -65,20 +65,24 @@ function rangeFields({ state, set }) {
   return { node: h("span", { class: "sl-range" }, low, "to", high), draw };
 }
 
-/** @param {Example} e @param {number} i @param {Span} range */
-function exampleRow(e, i, range) {
+/** The tokens of an example, with the activating one at the same place in every row. @param {Pick<Example, "text" | "values" | "centre" | "value">} e @param {Span} range */
+export function exampleLine(e, range) {
   const dir = direction(e.text.text.join(""));
   const line = (/** @type {number} */ from, /** @type {number} */ to) =>
     h("bdi", { class: "sl-line", dir }, ...tokens(e.text, e.values, { ...range, from, to }));
-  // the activating token begins at the same place in every row; a right-to-left row is its mirror image
+  // a right-to-left row is the mirror image of the others
   const begin = groupAt(e.text, e.centre)?.start ?? Infinity;
   const halves = [line(0, begin), line(begin, Infinity)];
   halves[1].firstElementChild?.classList.add("sl-centre");
   if (dir === "rtl") halves.reverse();
+  return [h("span", { class: "sl-act" }, column(e.value)),
+    h("span", { class: "sl-side sl-left" }, halves[0]), h("span", { class: "sl-side sl-right" }, halves[1])];
+}
+
+/** @param {Example} e @param {number} i @param {Span} range */
+function exampleRow(e, i, range) {
   const again = e.count > 1 ? `; this text occurs ${e.count} times` : "";
-  return h("div", { class: "sl-example", role: "option", "data-i": i, "aria-selected": "false" },
-    h("span", { class: "sl-act" }, column(e.value)),
-    h("span", { class: "sl-side sl-left" }, halves[0]), h("span", { class: "sl-side sl-right" }, halves[1]),
+  return h("div", { class: "sl-example", role: "option", "data-i": i, "aria-selected": "false" }, ...exampleLine(e, range),
     h("span", { class: "sl-where", title: `document ${e.doc}, row ${e.row}, position ${e.position}${again}` },
       again ? h("b", {}, `×${count(e.count)}`) : null, `doc ${e.doc}`));
 }

@@ -83,6 +83,22 @@ type Dashboard = {
   read_only: boolean;
 };
 
+// -------------------------------------------------------------------------------------------------- LatentCompare
+
+/** One side of a passage: `other` is the other latent's activation on each token. */
+type Compared = Example & { other: number[] };
+type Kind = "both" | "a" | "b";
+type Sides<T> = { a: T; b: T };
+type Pair = {
+  latent: number; partner: number; score: number; second: number | null; q: number; matched: boolean; mutual: boolean;
+  sides: Sides<Pick<Payload, "latent" | "d_sae" | "counted" | "excluded" | "stats" | "decoder_norm" | "histogram" | "logits"> & { label: string }>;
+  positions: Record<Kind, number>; texts: Record<Kind, Sides<Compared>[]>;
+};
+type Compare = {
+  latent: number; payload: Pair; pairs: { latent: number; partner: number; score: number; matched: boolean; token: string; partner_token: string }[];
+  n_pairs: number; about: Sides<string> & { by: string; of: string }; show_whitespace: boolean; read_only: boolean;
+};
+
 // ------------------------------------------------------------------------------------------------------ EffectMap
 
 /** What the effects of ablating a latent on a text are, and how they are shown. */

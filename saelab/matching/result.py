@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,13 +12,14 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
 from saelab.display import table_html
-from saelab.errors import SaelabError, check_count, unknown
+from saelab.errors import SaelabError, check_count, check_latent, unknown
 from saelab.evaluation.comparison import style
 from saelab.frames import TextFrame
 from saelab.index import LatentIndex
 from saelab.intervals import of_means, of_trials
 from saelab.matching import chance
 from saelab.matching.partners import Best, Blocks, dense
+from saelab.matching.text import Aligned, align
 
 _ASSIGNED = 8192  # latents of the larger SAE up to which an assignment of all to all is made (256 MB)
 
@@ -236,11 +238,9 @@ class LatentMatch:
         return frame.sort_values("parts", key=lambda p: -p.map(len), kind="stable", ignore_index=True)
 
     def _covered(self, of: str, latent: int, parts: list[int]) -> tuple[float, float]:
-        one, two = (self.a, self.b) if of == "a" else (self.b, self.a)
-        if not np.array_equal(one.rows.offsets, two.rows.offsets):
-            return np.nan, np.nan  # of two tokenizers: the same token has no number in the other index
-        mine = one.postings(latent).token
-        hits = np.stack([np.isin(mine, two.postings(p).token) for p in parts])
+        one, two = self._columns if of == "a" else self._columns[::-1]
+        mine = one[:, [latent]].indices
+        hits = np.stack([np.isin(mine, two[:, [p]].indices) for p in parts])
         return float(hits.any(0).mean()), float(hits.mean(1).max())
 
     def _side(self, of: str) -> pd.DataFrame:
@@ -248,7 +248,61 @@ class LatentMatch:
             raise unknown("side", of, ("a", "b"))
         return self.frame if of == "a" else self.back
 
+    # ------------------------------------------------------------------------------------ one pair
+
+    @functools.cached_property
+    def aligned(self) -> Aligned:
+        """Both indexes' activations on the same pieces of text (SAEs alone have none: a :class:`SaelabError`)."""
+        if not (isinstance(self.a, LatentIndex) and isinstance(self.b, LatentIndex)):
+            raise SaelabError("two latents are looked at on text, so match two indexes (by='decoder' too)")
+        return align(self.a, self.b)
+
+    @functools.cached_property
+    def _columns(self) -> tuple[Any, Any]:
+        return self.aligned.a.tocsc(), self.aligned.b.tocsc()
+
+    def pair(self, latent: int) -> pd.DataFrame:
+        """Where a latent of ``a`` and its partner fire: the evidence behind one line of ``frame``.
+
+        Returns
+        -------
+        DataFrame
+            A line per position at which either fires: doc; token_a, token_b: the token of either index there; a, b:
+            activations; fires: ``"both"``, ``"a"`` or ``"b"``.
+
+        Raises
+        ------
+        SaelabError
+            If the latent has no partner, or SAEs were matched, which hold no text.
+
+        Examples
+        --------
+        >>> set(sl.match(index, index, by="activation").pair(latent)["fires"])
+        {'both'}
+        """
+        partner: Any = self.frame["partner"][check_latent(latent, len(self.frame))]
+        if partner is pd.NA:
+            raise SaelabError(f"latent {latent} of a has no partner: no latent of b fires where it does")
+        a, b = (c[:, [i]].toarray()[:, 0] for c, i in zip(self._columns, (latent, int(partner)), strict=True))
+        at = np.flatnonzero((a > 0) | (b > 0))
+        a, b, where = a[at], b[at], self.aligned
+        fires = np.select([(a > 0) & (b > 0), a > 0], ["both", "a"], "b")
+        tokens = {"token_a": where.token_a[at], "token_b": where.token_b[at]}
+        return pd.DataFrame({"doc": where.doc[at], **tokens, "a": a, "b": b, "fires": fires})
+
     # ------------------------------------------------------------------------------------ show
+
+    def compare(self, latent: int | None = None, **state: Any) -> Any:
+        """Widget: a latent and its partner side by side on the same text; see :class:`saelab.widgets.LatentCompare`.
+
+        Examples
+        --------
+        >>> sl.match(index, index, by="activation").compare(latent).payload["partner"] == latent
+        True
+        """
+        from saelab import widgets
+
+        return widgets.LatentCompare(self, latent, **state)
 
     def plot(self) -> Any:
         """A plotly figure: the share matched by firing rate (of indexes), and the best scores beside chance's.

@@ -13,12 +13,15 @@ from saelab.index.storage.arrays import pointers, ranges
 
 
 class Aligned(NamedTuple):
-    """Activations (positions, latents), float64 CSR, of a and b; the document of each position, ascending."""
+    """Activations (positions, latents), float64 CSR, of a and b; the document of each position, ascending, and the token
+    of either index that holds it."""
 
     a: Any
     b: Any
     doc: np.ndarray
     unit: str
+    token_a: np.ndarray
+    token_b: np.ndarray
 
 
 def align(a: LatentIndex, b: LatentIndex) -> Aligned:
@@ -39,7 +42,7 @@ def align(a: LatentIndex, b: LatentIndex) -> Aligned:
             )
         token = np.flatnonzero(a.counted & b.counted)
         row, _ = a.rows.locate(token)
-        return Aligned(_codes(a, token), _codes(b, token), a.rows.doc[row], "tokens")
+        return Aligned(_codes(a, token), _codes(b, token), a.rows.doc[row], "tokens", token, token)
     ends_a, ends_b = _ends(a), _ends(b)
     docs = np.union1d(a.rows.doc, b.rows.doc)
     token_a, token_b, doc = [], [], []
@@ -61,6 +64,8 @@ def align(a: LatentIndex, b: LatentIndex) -> Aligned:
         _codes(b, both[1][keep]),
         both[2][keep],
         "pieces between cuts of either tokenizer",
+        both[0][keep],
+        both[1][keep],
     )
 
 

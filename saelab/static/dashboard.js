@@ -669,20 +669,25 @@ function rangeFields({ state, set }) {
   });
   return { node: h("span", { class: "sl-range" }, low, "to", high), draw };
 }
-function exampleRow(e, i, range) {
+function exampleLine(e, range) {
   const dir = direction(e.text.text.join(""));
   const line = (from, to) => h("bdi", { class: "sl-line", dir }, ...tokens(e.text, e.values, { ...range, from, to }));
   const begin = groupAt(e.text, e.centre)?.start ?? Infinity;
   const halves = [line(0, begin), line(begin, Infinity)];
   halves[1].firstElementChild?.classList.add("sl-centre");
   if (dir === "rtl") halves.reverse();
+  return [
+    h("span", { class: "sl-act" }, column(e.value)),
+    h("span", { class: "sl-side sl-left" }, halves[0]),
+    h("span", { class: "sl-side sl-right" }, halves[1])
+  ];
+}
+function exampleRow(e, i, range) {
   const again = e.count > 1 ? `; this text occurs ${e.count} times` : "";
   return h(
     "div",
     { class: "sl-example", role: "option", "data-i": i, "aria-selected": "false" },
-    h("span", { class: "sl-act" }, column(e.value)),
-    h("span", { class: "sl-side sl-left" }, halves[0]),
-    h("span", { class: "sl-side sl-right" }, halves[1]),
+    ...exampleLine(e, range),
     h(
       "span",
       { class: "sl-where", title: `document ${e.doc}, row ${e.row}, position ${e.position}${again}` },

@@ -1,6 +1,6 @@
 """The notebook widgets and the offline page.
 
-``ActivationHeatmap``, ``LatentDashboard``, ``LatentTable``, ``LatentMap``, ``N2GEditor``, ``EffectMap``,
+``ActivationHeatmap``, ``LatentDashboard``, ``LatentCompare``, ``LatentTable``, ``LatentMap``, ``N2GEditor``, ``EffectMap``,
 ``SteeringPanel`` and ``TrainingMonitor`` show objects of the library; every number they show is also a
 DataFrame (``to_frame``), and each exports to one offline HTML file (``export_html``). :func:`page` makes such a
 file of prose, tables, charts and widgets.
@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, overload
 
 from saelab.models import HookedModel
+from saelab.widgets.compare import LatentCompare
 from saelab.widgets.dashboard import LatentDashboard
 from saelab.widgets.effect_map import EffectMap
 from saelab.widgets.heatmap import ActivationHeatmap, heatmap
@@ -38,9 +39,9 @@ if TYPE_CHECKING:
     from saelab.interventions import Effects
 
 __all__ = [
-    "ActivationHeatmap", "BarChart", "Code", "EffectMap", "Facts", "Heading", "LatentDashboard", "LatentMap",
-    "LatentTable", "LineChart", "N2GEditor", "Paragraph", "Section", "Show", "SteeringPanel", "Table", "TokenText",
-    "TrainingMonitor", "effect_map", "heatmap", "page", "steering_panel", "training_monitor",
+    "ActivationHeatmap", "BarChart", "Code", "EffectMap", "Facts", "Heading", "LatentCompare", "LatentDashboard",
+    "LatentMap", "LatentTable", "LineChart", "N2GEditor", "Paragraph", "Section", "Show", "SteeringPanel", "Table",
+    "TokenText", "TrainingMonitor", "effect_map", "heatmap", "page", "steering_panel", "training_monitor",
 ]  # fmt: skip
 
 

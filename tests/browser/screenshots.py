@@ -37,6 +37,9 @@ CELLS = {
     "heatmap": "w = sl.heatmap(model, sae, texts, latents, index=index, selected_sequence=0, selected_token=9); w",
     "dashboard": "w = index.dashboard(latents[0], prompt='> fox gene\\nATGGCGTACCGGTTA\\nthe end')\n"
     "w._trying.jobs.thread.join(); w",
+    "compare": "other = sl.train(model, sl.zoo.texts(seed=0), hook='blocks.0.mlp.hook_post', d_sae=1024, k=32,"
+    " tokens='200k', seed=1, progress=False)\n"
+    "w = sl.match(index, sl.LatentIndex.build(model, other, rows, progress=False), by='activation').compare(latents[1]); w",
     "dashboard-ablated": "w = index.dashboard(latents[1]); w.ablate(); w",
     "dashboard-hebrew": "w = index.dashboard(latents[2]); w",
     "dashboard-rare": "w = index.dashboard(dead); w",

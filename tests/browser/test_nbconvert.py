@@ -36,6 +36,7 @@ graph.index = index
 CELLS = {
     "heatmap": "v = np.zeros((len(H), 1), np.float32); v[:3] = 1\nActivationHeatmap([H], [v], latents=[latent])",
     "dashboard": "w = index.dashboard(latent); w.ablate(); w",
+    "compare": "sl.match(index, index, by='activation').compare(latent)",
     "table": "index.table(latent)",
     "map": "index.map(method='pca')",
     "n2g": "w = graph.edit(); w.delete(graph.nodes()[-1]['id'], note=''.join(H)); w",

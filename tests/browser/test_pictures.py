@@ -18,6 +18,7 @@ LOOKS = [(dark, width) for dark in (False, True) for width in (1440, 800)]
 SAYS = {
     "heatmap": [r"latent.*{L}", r"\b0\b", "{H}"],
     "together": [r"{L}", r"0 – {H}"],
+    "compare": [r"Latent.*{L}", "Both fire", "false-discovery rate", "{H}"],
     "dashboard": [r"Latent.*{L}", "Top", "strongest first", "{H}", "Nearest latents by.*encoder"],
     "table": [r"\b{L}\b", "strongest on", "density"],
     "map": ["colour by.*group", r"latent.*{L}", "red", "blue", "near: decoder directions"],
@@ -107,6 +108,7 @@ def pages(things, tmp_path_factory):
     together = sl.heatmap(model, sae, TEXTS[:3], [latent, others[0]], index=index, together=True)
     made = {
         "heatmap": heatmap, "together": together, "dashboard": index.dashboard(latent),
+        "compare": sl.match(index, index, by="activation").compare(latent),
         "table": index.table(latent, density=(0.0, 0.9)), "map": index.map(latent, method="neighbors", groups=groups),
         "n2g_editor": graph.edit(), "steering": panel, "effect_map": sl.effect_map(model, sae, TEXTS[0], latent),
         "training_monitor": sl.training_monitor(sl.load_sae("zoo")),

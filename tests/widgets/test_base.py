@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import saelab as sl
 from saelab import widgets
 from saelab.errors import SaelabError
 from saelab.widgets import (
@@ -34,6 +35,7 @@ def widget(request, tiny, sae, index, latent, graph, trained):
     made = {
         "heatmap": lambda: heatmap(tiny, sae, "def add(a, b):\n", [latent, 1], index=index),
         "dashboard": lambda: LatentDashboard(index, latent),
+        "compare": lambda: sl.match(index, index, by="activation").compare(latent),
         "table": lambda: LatentTable(index),
         "map": lambda: LatentMap(index, method="pca"),
         "n2g_editor": lambda: N2GEditor(graph),

@@ -86,6 +86,7 @@ def widgets_of(index, tiny, sae, pieces):
     graph.index = index
     return {
         "dashboard": dashboard,
+        "compare": sl.match(index, index, by="activation").compare(first),
         "table": index.table(),
         "map": index.map(method="pca", colour="label"),
         "heatmap": heatmap(tiny, sae, pieces, dense(index), index=index),
