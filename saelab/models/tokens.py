@@ -262,7 +262,9 @@ def one_text(model: HookedModel, text: Text, *, bos: bool, new: int = 0, name: s
     ids, limit = text_ids(model, found[0], bos=bos, name=name), context_length(model)
     if len(ids) + new > limit:
         room = (
-            f": there is room for {max(limit - len(ids), 0)} new ones, not {new}" if new else "; shorten it"
+            f": there is room for {max(limit - len(ids), 0)} new ones, not {new}"
+            if new
+            else f"; shorten it, or give one part of it: sl.tokenize_texts(model, [{name}])[0]"
         )
         raise SaelabError(f"the {name} has {len(ids)} tokens and the model's context {limit}{room}")
     return ids

@@ -52,17 +52,33 @@ class CodesSource:
         bos = self.sae.config.bos
         if isinstance(texts, models.TokenRows):
             models.checked_rows(model, texts, bos=bos)
-        rows = [models.one_text(model, [t], bos=bos) for t in models.each_text(texts, model=model)]
+        rows = [
+            row
+            for number, text in enumerate(models.each_text(texts, model=model), 1)
+            for row in self._parts(model, text, f"text {number}, ")
+        ]
         if not rows:
             raise SaelabError("there is no text: texts is empty; give a string or a list of them")
-        self.notice = max((unseen(self.sae, len(ids)) for ids in rows), key=len)
+        self.notice = max((unseen(self.sae, len(ids)) for ids, _ in rows), key=len)
         hooks = self.sae.config.hooks  # a crosscoder reads several, side by side
-        for ids in rows:
+        for ids, name in rows:
             with models.lock(model), torch.no_grad():
                 found = models.run_to_hooks(model, torch.tensor([ids]), hooks)
                 x = torch.cat([found[h][0] for h in hooks], dim=-1)  # (T, d_in)
                 self.codes.append(self.sae.encode_sparse(x))
-            self.texts.append(TokenText.of_model(model, ids))
+            self.texts.append(TokenText.of_model(model, ids, name))
+
+    def _parts(self, model: HookedModel, text: models.Text, name: str) -> list[tuple[list[int], str]]:
+        """Token ids of a text; of one longer than the context those of its rows, each with its name."""
+        own = self.sae.config
+        ids, limit = models.text_ids(model, text, bos=own.bos), models.context_length(model)
+        if len(ids) <= limit:
+            return [(ids, "")]
+        rows = models.tokenize_texts(model, [text], context=min(limit, own.context or limit), bos=own.bos)
+        return [
+            (row.tolist(), f"{name}tokens {start:,} to {start + len(row) - own.bos - 1:,}")
+            for row, start in zip(rows, rows.start.tolist(), strict=True)
+        ]
 
     def to_frame(self) -> pd.DataFrame:
         """One line per text, position and latent that fires there: sequence, position, id, token, latent, activation."""

@@ -328,9 +328,9 @@ def heatmap(
     Parameters
     ----------
     texts
-        One text or several, each at most one context long: strings, token ids, which are shown as they are, or what
-        :func:`saelab.generate` wrote. Without a model (None) an :class:`saelab.ActivationStore`, whose documents are
-        shown by their labels.
+        One text or several: strings, token ids, which are shown as they are, or what :func:`saelab.generate` wrote.
+        One longer than the model's context is shown in parts, each read from its own beginning. Without a model (None)
+        an :class:`saelab.ActivationStore`, whose documents are shown by their labels.
     latents
         Which latents; None takes the five that fire strongest.
     index
@@ -341,7 +341,7 @@ def heatmap(
     Raises
     ------
     SaelabError
-        For an empty or too long text, or a latent out of range, before the model runs.
+        For an empty text, or a latent out of range, before the model runs.
 
     Examples
     --------

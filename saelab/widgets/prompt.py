@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _STRONGEST = 8  # latents named per token
+_FIRST = "the text is longer than the model's context: these are its first {} tokens, part 1 of {}; sl.heatmap shows all"
 
 
 class Prompt:
@@ -51,7 +52,7 @@ class Prompt:
 
     def _found(self, index: Any, text: str) -> dict[str, Any]:
         source = self._run(index, text)
-        shown, lines = source.texts[0], source.to_frame()
+        shown, lines = source.texts[0], self.to_frame(index, text)
         strongest: list[list[list[Any]]] = [[] for _ in shown.ids]
         lines = lines.groupby("position").head(_STRONGEST)
         for position, latent, value in zip(
@@ -63,7 +64,9 @@ class Prompt:
             {
                 "prompt": text,
                 "text": shown.to_dict(),
-                "notice": source.notice,
+                "notice": source.notice
+                if len(source.texts) < 2
+                else _FIRST.format(len(shown), len(source.texts)),
                 "strongest": strongest,
                 "labels": {i: name for i, name in named.items() if name},
                 "tokens": dict(zip(named, top_tokens(index, [int(i) for i in named]), strict=True)),
@@ -80,4 +83,4 @@ class Prompt:
 
     def to_frame(self, index: Any, text: str) -> pd.DataFrame:
         """Every latent that fires on ``text``: position, id, token, latent, activation, strongest first."""
-        return self._run(index, text).to_frame().drop(columns="sequence")
+        return self._run(index, text).to_frame().query("sequence == 0").drop(columns="sequence")

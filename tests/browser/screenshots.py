@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from itertools import product
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -59,6 +60,7 @@ CELLS = {
     "training-several": "b = sl.train(model, pages, d_sae=1024, arch='relu', progress=False, **small)\n"
     "w = sl.training_monitor([a, b]); w",
 }
+WIDTHS = (1440, 800)
 WAIT = {
     "heatmap": ".sl-tok", "n2g": ".sl-node", "steering": ".sl-differs", "table": ".sl-tall .sl-row",
     "map": ".sl-legend .sl-key", "training": ".sl-series", "training-several": ".sl-series",
@@ -83,7 +85,7 @@ def main(out: Path, only: list[str]) -> None:
         with jupyterlab(root, state) as lab:
             # one notebook, one kernel: what is shown is made once, each cell shows one widget
             write_notebook(root / "all.ipynb", (prepare, *cells.values(), saves + "\nprint('saved all')"))
-            page = browser.new_page(viewport={"width": 1250, "height": 900})
+            page = browser.new_page(viewport={"width": WIDTHS[0], "height": 900})
             page.set_default_timeout(600_000)
             open_notebook(page, lab, "all.ipynb")
             failed = page.locator(
@@ -93,29 +95,32 @@ def main(out: Path, only: list[str]) -> None:
             done.or_(failed).first.wait_for()
             if not done.count():
                 raise SystemExit(page.locator(".jp-OutputArea-output").last.inner_text()[-3000:])
-            for dark in (False, True):
+            for dark, width in product((False, True), WIDTHS):
+                page.set_viewport_size({"width": width, "height": 900})
                 use_theme(page, dark)
                 for i, name in enumerate(cells):
                     widget = page.locator(".jp-OutputArea-output .saelab").nth(i)
                     widget.scroll_into_view_if_needed()
                     widget.locator(WAIT.get(name, ".sl-stats dd")).first.wait_for()
-                    if name == "effects" and not dark:
+                    if name == "effects" and (dark, width) == (False, WIDTHS[0]):
                         widget.locator("button.sl-link").click()
                     if name == "dashboard-ablated":
                         widget.locator(".sl-ablation").scroll_into_view_if_needed()
                     if name == "heatmap":
                         widget.locator(".sl-tok.sl-hot").nth(3).hover()
                     page.wait_for_timeout(300)  # for the eye alone: fonts and theme have settled
-                    page.screenshot(path=out / f"lab-{name}-{'dark' if dark else 'light'}.png")
+                    page.screenshot(path=out / f"lab-{name}-{'dark' if dark else 'light'}-{width}.png")
         for name in cells:
-            for dark, width in ((False, 1200), (True, 420)):
+            for dark, width in product((False, True), WIDTHS):
                 context = browser.new_context(
                     viewport={"width": width, "height": 800}, color_scheme="dark" if dark else "light"
                 )
                 page = context.new_page()
                 page.goto((root / f"{name}.html").as_uri())
                 page.locator(".saelab").first.wait_for()
-                page.screenshot(path=out / f"page-{name}-{width}.png", full_page=True)
+                page.screenshot(
+                    path=out / f"page-{name}-{'dark' if dark else 'light'}-{width}.png", full_page=True
+                )
                 context.close()
         browser.close()
     print(f"{len(list(out.glob('*.png')))} pictures in {out}")

@@ -12,6 +12,7 @@ import saelab as sl
 from saelab import models
 from saelab.errors import SaelabError
 from saelab.widgets import LatentDashboard
+from saelab.widgets.codes_source import CodesSource
 from saelab.widgets.payload import payload
 
 
@@ -212,10 +213,20 @@ def test_a_prompt_that_was_replaced_is_not_run(tiny, index, latent, monkeypatch)
     assert w.tried["prompt"] == "a log"
 
 
-def test_a_prompt_that_cannot_be_run_is_a_message(index, latent):  # C66
+def test_L17_of_a_long_prompt_the_first_part_is_shown_and_that_is_said(index, latent):
+    found = tried(LatentDashboard(index, latent), "x " * 200)
+    assert len(found["text"]["ids"]) == len(found["values"]) == 32
+    assert found["notice"].startswith(
+        "the text is longer than the model's context: these are its first 32 tokens"
+    )
+
+
+def test_a_prompt_that_cannot_be_run_is_a_message(index, latent, monkeypatch):  # C66
     w = LatentDashboard(index, latent)
-    tried(w, "x " * 200)
-    assert "the model's context 32" in w.error["message"]
+    with monkeypatch.context() as patched:
+        patched.setattr(CodesSource, "run", lambda *_: (_ for _ in ()).throw(SaelabError("the model's gone")))
+        tried(w, "fox ran")
+    assert "the model's gone" in w.error["message"]
     assert tried(w, "fox")["prompt"] == "fox"
     assert w.error == {}
     bare = sl.LatentIndex.open(index.path).dashboard(latent)

@@ -51,8 +51,17 @@ def test_latents_are_checked_before_the_model_runs(tiny, sae, monkeypatch):  # C
         heatmap(tiny, sae, ["a", ""], [1])
     with pytest.raises(SaelabError, match="no text"):
         heatmap(tiny, sae, [], [1])
-    with pytest.raises(SaelabError, match="tokens and the model's context 32"):
-        heatmap(tiny, sae, ["a", "x " * 100], [1])
+
+
+def test_L17_a_text_longer_than_the_context_is_shown_in_parts(tiny, sae):
+    text = " ".join(map(str, range(40)))
+    rows = models.tokenize_texts(tiny, [text])
+    w = heatmap(tiny, sae, ["a", text], [3])
+    assert len(rows) > 1
+    assert [s["ids"] for s in w.sequences[1:]] == [row.tolist() for row in rows]
+    assert [s.get("name", "") for s in w.sequences][:2] == ["", f"text 2, tokens 0 to {len(rows[0]) - 2}"]
+    lone = heatmap(tiny, sae, rows[1].tolist(), [3])
+    np.testing.assert_allclose(w._values[2], lone._values[0], atol=1e-6)
 
 
 def test_one_text_two_texts_one_token(tiny, sae):  # C29
