@@ -15,6 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:  # what a type checker and an editor see; at run time a name is loaded when it is first used
+    from saelab import course as course
     from saelab import evaluation as evaluation
     from saelab import index as index
     from saelab import models as models
@@ -113,6 +114,7 @@ _MODULES = (
     "models",
     "index",
     "evaluation",
+    "course",
 )  # not those that share a name with a function
 
 __all__ = ["__version__", *_WHERE, "n2g", "zoo", "widgets"]

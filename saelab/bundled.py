@@ -17,3 +17,11 @@ def whole(folder: Path) -> Path:
             f"{folder} is missing; make it with: python -m saelab.zoo.build --only {folder.name}"
         )
     return folder
+
+
+def notebooks() -> Path:
+    """Folder of the notebooks: inside an installed package, or at the top of the repository."""
+    for folder in (Path(__file__).parent / "notebooks", Path(__file__).parents[1] / "notebooks"):
+        if list(folder.glob("*.ipynb")):
+            return folder
+    raise SaelabError("this installation has no notebooks")

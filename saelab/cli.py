@@ -1,4 +1,4 @@
-"""The command line: ``saelab tour`` and ``saelab lab``, thin over the library."""
+"""The command line: ``saelab tour``, ``lab``, ``check`` and ``course``, thin over the library."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from saelab import __version__
+from saelab import __version__, bundled
 from saelab.errors import SaelabError
 
 
@@ -58,7 +58,37 @@ def _parser() -> argparse.ArgumentParser:
     lab.add_argument("folder", nargs="?", type=Path, default=Path("saelab-notebooks"))
     lab.add_argument("--no-open", action="store_true", help="copy only")
     lab.set_defaults(run=_lab)
+
+    check = commands.add_parser("check", help="whether this machine will do for the workshop")
+    check.add_argument("--no-browser", action="store_true", help="do not open a page with a widget")
+    check.set_defaults(run=_check)
+    _course_parser(
+        commands.add_parser("course", help="the workshop: board of a class, folder for offline, slides")
+    )
     return parser
+
+
+def _course_parser(course: argparse.ArgumentParser) -> None:
+    acts = course.add_subparsers(required=True, metavar="WHAT")
+    board = acts.add_parser("board", help="an offline page of a class, from the students' course-NAME.json")
+    board.add_argument("folder", type=Path)
+    board.add_argument("--out", type=Path, help="the page (default: board.html in the folder)")
+    board.set_defaults(run=_board)
+    pack = acts.add_parser(
+        "pack", help="gather wheels and notebooks in a folder that installs without a network"
+    )
+    pack.add_argument("folder", type=Path)
+    pack.add_argument(
+        "--platform", action="append", help="windows, mac, mac-intel, linux, linux-arm; may be repeated"
+    )
+    pack.add_argument("--python", action="append", help="3.11, 3.12, 3.13; may be repeated (default: all)")
+    pack.add_argument("--wheel", type=Path, help="saelab's own wheel (default: made from this installation)")
+    pack.add_argument("--index", help="another index, such as PyTorch's of CPU builds for Linux")
+    pack.add_argument("--find-links", type=Path, help="a folder with wheels, such as a CPU build of torch")
+    pack.set_defaults(run=_pack)
+    slides = acts.add_parser("slides", help="the workshop's notebooks as slides that open offline")
+    slides.add_argument("folder", type=Path)
+    slides.set_defaults(run=_slides)
 
 
 def _tour(options: argparse.Namespace) -> int:
@@ -76,12 +106,45 @@ def _tour(options: argparse.Namespace) -> int:
     return 0
 
 
-def notebooks_folder() -> Path:
-    """Where the tutorial notebooks lie: inside an installed package, or at the top of the repository."""
-    for folder in (Path(__file__).parent / "notebooks", Path(__file__).parents[1] / "notebooks"):
-        if list(folder.glob("*.ipynb")):
-            return folder
-    raise SaelabError("this installation has no notebooks")
+def _check(options: argparse.Namespace) -> int:
+    from saelab.course.machine import check_machine
+
+    found = check_machine(browser=not options.no_browser)
+    print(found)
+    return 0 if found.ready else 1
+
+
+def _board(options: argparse.Namespace) -> int:
+    from saelab.course.board import board
+
+    print(board(options.folder, options.out))
+    return 0
+
+
+def _pack(options: argparse.Namespace) -> int:
+    from saelab.course.pack import PYTHONS, pack, summary
+
+    folder = pack(
+        options.folder, options.platform or ("windows", "mac", "linux"), options.python or PYTHONS, wheel=options.wheel,
+        index=options.index, find_links=options.find_links,
+    )  # fmt: skip
+    held = summary(folder)
+    print(
+        f"{folder}: {len(held['wheels'])} wheels, {held['bytes'] / 1e6:,.0f} MB. On the other machine: python install.py"
+    )
+    if held["gpu"]:
+        print(
+            f"{len(held['gpu'])} of them are for a GPU; with --index or --find-links give a CPU build of torch"
+        )
+    return 0
+
+
+def _slides(options: argparse.Namespace) -> int:
+    from saelab.course.slides import slides
+
+    for path in slides(options.folder):
+        print(path)
+    return 0
 
 
 def _lab(options: argparse.Namespace) -> int:
@@ -89,8 +152,10 @@ def _lab(options: argparse.Namespace) -> int:
     if folder.exists() and not folder.is_dir():
         raise SaelabError(f"{folder} is a file; give a folder")
     folder.mkdir(parents=True, exist_ok=True)
-    for notebook in sorted(notebooks_folder().glob("*.ipynb")):
-        target = folder / notebook.name
+    source = bundled.notebooks()
+    for notebook in sorted([*source.glob("*.ipynb"), *source.glob("workshop/*.ipynb")]):
+        target = folder / notebook.relative_to(source)
+        target.parent.mkdir(exist_ok=True)
         if target.exists():  # somebody's work of last time
             print(f"kept {target}")
         else:

@@ -1,0 +1,139 @@
+"""All exercises by their key, and what a check does: grade, write down, give one hint."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import html
+import importlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from saelab.course.student import Student
+from saelab.course.task import Grade, Task
+from saelab.errors import unknown
+
+PARTS = {
+    "w1": "Read a latent",
+    "w2": "Train one, see it die, revive it",
+    "w3": "Edit a graph until it beats the fitted one",
+    "w4": "Predict the sign, then ablate and attribute",
+    "w5": "Steer with controls",
+    "w6": "Are they the same?",
+}
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """``ask(student) -> Task``, ``grade(task, answer) -> Grade``; ``minutes`` and ``level`` (1 to 5) for the student."""
+
+    key: str
+    title: str
+    ask: Callable[[Student], Task]
+    grade: Callable[[Task, Any], Grade]
+    hints: tuple[str, str, str]
+    minutes: int
+    level: int
+
+
+@functools.cache
+def exercises() -> dict[str, Exercise]:
+    """Every exercise by its key, in order."""
+    parts = [importlib.import_module(f"saelab.course.parts.{name}") for name in (*PARTS, "tutorials")]
+    return {e.key: e for part in parts for e in part.EXERCISES}
+
+
+def known(key: str) -> Exercise:
+    """The exercise of this key."""
+    if key not in exercises():
+        raise unknown("exercise", key, exercises())
+    return exercises()[key]
+
+
+_TASKS: dict[tuple[str, str, str], Task] = {}
+
+
+def task_of(key: str, student: Student) -> Task:
+    """See :func:`saelab.course.task`; made once in a session, because some train an SAE."""
+    exercise = known(key)
+    place = (key, student.name, str(student.folder.resolve()))
+    if place not in _TASKS:
+        _TASKS[place] = exercise.ask(student)
+    return _TASKS[place]
+
+
+def untried(student: Student) -> None:
+    """Give the student the titles of all exercises, so that the record shows what is to come."""
+    student.titles = {key: e.title for key, e in exercises().items()}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What :func:`saelab.course.check` says."""
+
+    key: str
+    passed: bool
+    said: str
+    hint: str = ""
+    mistake: str = ""
+    score: float | None = None
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __repr__(self) -> str:
+        return "\n".join([f"{self.key} {self._mark}: {self.said}", *([self.hint] if self.hint else [])])
+
+    @property
+    def _mark(self) -> str:
+        return "passed" if self.passed else "not yet"
+
+    def _repr_html_(self) -> str:
+        color, sign = ("#2e9e5b", "✓") if self.passed else ("#d9822b", "✗")
+        name = f" <i>{html.escape(self.mistake)}</i> —" if self.mistake else ""
+        hint = f'<div style="margin-top:.4em;opacity:.85">{html.escape(self.hint)}</div>' if self.hint else ""
+        return (
+            f'<div class="tex2jax_ignore mathjax_ignore" role="status" style="border-left:6px solid {color};'
+            f'padding:.4em .8em;max-width:60em"><b>{sign} {self.key} {self._mark}</b>:{name} '
+            f"{html.escape(self.said)}{hint}</div>"
+        )
+
+
+def checked(key: str, answer: object, student: Student) -> Verdict:
+    """See :func:`saelab.course.check`."""
+    exercise = known(key)
+    if answer is None or answer is ...:
+        return Verdict(key, False, "the stub is untouched", _hint(exercise, 1))
+    grade = exercise.grade(task_of(key, student), answer)
+    failed = student.note(key, digest(answer), grade)
+    hint = "" if grade.passed else _hint(exercise, max(failed, 1))
+    return Verdict(key, grade.passed, grade.said, hint, grade.mistake, grade.score)
+
+
+def _hint(exercise: Exercise, number: int) -> str:
+    if number > len(exercise.hints):
+        return f'All three hints are given; course.solution("{exercise.key}") shows a solution.'
+    return f"Hint {number} of {len(exercise.hints)}: {exercise.hints[number - 1]}"
+
+
+def digest(answer: Any) -> str:
+    """What tells two answers apart in the record."""
+    return hashlib.sha256(_said(answer).encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
+def _said(answer: Any) -> str:
+    if isinstance(answer, dict):
+        return json.dumps({str(k): _said(v) for k, v in answer.items()}, sort_keys=True)
+    if isinstance(answer, (list, tuple)):
+        return json.dumps([_said(a) for a in answer])
+    if hasattr(answer, "encode_sparse"):
+        from saelab.identity import sae_digest
+
+        return sae_digest(answer)
+    if hasattr(answer, "history") and hasattr(answer, "to_json"):
+        return json.dumps(answer.to_json(), sort_keys=True, default=str)
+    if hasattr(answer, "__code__"):
+        return repr((answer.__code__.co_code, answer.__code__.co_consts))
+    return repr(answer.item() if hasattr(answer, "item") else answer)

@@ -1,0 +1,206 @@
+"""w1, read a latent: name its concept, foretell where it fires, write a pair of texts, find one for a concept."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from saelab import zoo
+from saelab.course.exercises import Exercise
+from saelab.course.material import (
+    activations,
+    all_concepts,
+    f1,
+    fires,
+    held_out,
+    model_and_sae,
+    readable,
+    text_at,
+)
+from saelab.course.student import Student
+from saelab.course.task import Grade, Task, ill, right, wrong
+from saelab.errors import check_latent, is_bool, unknown
+
+# ------------------------------------------------------------------------------------ w1.1 name its concept
+
+
+def ask_concept(student: Student) -> Task:
+    best = readable(0.55)
+    latent = int(best["latent"].iloc[student.rng("w1.1").integers(len(best))])
+    return Task("w1.1", "Which concept does this latent stand for?", {"latent": latent})
+
+
+def grade_concept(task: Task, answer: Any) -> Grade:
+    if not isinstance(answer, str):
+        ill("w1.1", 'the name of a concept, such as "http.method"', answer)
+    if answer not in zoo.CONCEPTS:
+        raise unknown("concept", answer, zoo.CONCEPTS)
+    held = held_out()
+    table = held.concepts(task.latent)
+    best = str(table["f1"].idxmax())
+    mine = float(table["f1"].get(answer, 0.0))
+    said = f"on texts that you have not seen, {answer} and the latent agree with F1 = {mine:.2f}"
+    if mine >= 0.9 * table["f1"].max():
+        return right(said, mine)
+    on, has = fires(held.index, task.latent), held.labels.column(answer)
+    if best.startswith(f"{answer}."):
+        recall = float(table["recall"].get(answer, 0.0))
+        return wrong(f"{said}: it fires on {recall:.0%} of what you name; something inside it", "too wide")
+    shifted = {name: f1(np.roll(has, step), on) for step, name in ((1, "before"), (-1, "after"))}
+    where = max(shifted, key=lambda name: shifted[name])
+    if shifted[where] > max(mine, 0.3):
+        return wrong(
+            f"{said}; what you name stands at the token {where} those it fires on", f"the token {where}"
+        )
+    at, value = held.index.postings(task.latent)
+    if has[at[int(np.argmax(value))]]:
+        return wrong(
+            f"{said}; it does stand at the strongest example", "read from the strongest example alone"
+        )
+    return wrong(said)
+
+
+# ------------------------------------------------------------------------- w1.2 and w1.3 a latent with context
+
+
+@functools.cache
+def with_context() -> pd.DataFrame:
+    """(latent, token, fires, silent): latents that fire on their commonest token in some places and not in others."""
+    held, lines = held_out(), []
+    for latent in readable(0.35)["latent"].tolist():
+        on = fires(held.index, int(latent))
+        ids, counts = np.unique(held.index.rows.ids[on], return_counts=True)
+        token = int(ids[int(np.argmax(counts))])
+        here = (held.index.rows.ids == token) & held.index.counted
+        line = {"latent": int(latent), "token": token, "fires": int((here & on).sum())}
+        lines.append(line | {"silent": int((here & ~on).sum())})
+    found: Any = pd.DataFrame(lines)
+    return found[(found["fires"] >= 15) & (found["silent"] >= 15)].reset_index(drop=True)
+
+
+def _with_context(student: Student) -> Any:
+    found = with_context()
+    return found.iloc[student.rng("w1.2").integers(len(found))]
+
+
+def ask_places(student: Student) -> Task:
+    line, rng, held = _with_context(student), student.rng("w1.2 places"), held_out()
+    on = fires(held.index, int(line["latent"]))
+    here = (held.index.rows.ids == line["token"]) & held.index.counted
+    chosen = np.concatenate([rng.choice(np.flatnonzero(here & x), 4, replace=False) for x in (on, ~on)])
+    chosen = chosen[rng.permutation(8)]
+    places = [text_at(held.index, int(t)) for t in chosen]
+    shown = {"latent": int(line["latent"]), "places": places}
+    return Task("w1.2", "Does the latent fire on the token in «»?", shown, {"fires": on[chosen].tolist()})
+
+
+def grade_places(task: Task, answer: Any) -> Grade:
+    given = np.asarray(answer, dtype=object).ravel().tolist() if not isinstance(answer, str) else []
+    if len(given) != 8 or not all(is_bool(x) for x in given):
+        ill("w1.2", "a list of eight True or False, one for each of task.places", answer)
+    hits = sum(bool(a) == b for a, b in zip(given, task._truth["fires"], strict=True))
+    said = f"{hits} of 8 places are right"
+    if hits >= 7:
+        return right(said, hits / 8)
+    if len(set(map(bool, given))) == 1:
+        return wrong(f"{said}: it fires on this token in half of the places", "by the token alone")
+    if hits <= 1:
+        return wrong(f"{said}: True is where it fires", "the other way round")
+    return wrong(said)
+
+
+def ask_pair(student: Student) -> Task:
+    line = _with_context(student)
+    largest = float(held_out().index.postings(int(line["latent"]))[1].max())
+    token = held_out().index.vocab.search_table[int(line["token"])].decode("utf-8", "replace")
+    shown = {"latent": int(line["latent"]), "token": token, "least": round(largest / 3, 3)}
+    said = "Write a text on whose token the latent fires with at least `least`, and one with the token where it is silent."
+    return Task("w1.3", said, shown, {"id": int(line["token"])})
+
+
+def grade_pair(task: Task, answer: Any) -> Grade:
+    if (
+        not isinstance(answer, (tuple, list))
+        or len(answer) != 2
+        or not all(isinstance(t, str) and t for t in answer)
+    ):
+        ill("w1.3", "two texts, (fires, silent)", answer)
+    seen = []
+    for text in answer:
+        ids, value = activations(text, task.latent)
+        seen.append((np.array(ids) == task._truth["id"], value))
+    (has_a, a), (has_b, b) = seen
+    on_a = float(a[has_a].max()) if has_a.any() else 0.0
+    on_b = float(b[has_b].max()) if has_b.any() else 0.0
+    if not has_b.any() or not has_a.any():
+        which = "first" if not has_a.any() else "second"
+        return wrong(
+            f"the {which} text does not hold the token {task.token!r}; a space before a word is part of its token",
+            "no contrast: the token is not there",
+        )
+    said = f"on {task.token!r} the latent is {on_a:.2f} in the first text and {on_b:.2f} in the second"
+    if on_a >= task.least and on_b == 0:
+        return right(said)
+    if on_b >= task.least and on_a == 0:
+        return wrong(said, "the two are in each other's place")
+    if on_b > 0:
+        return wrong(f"{said}; it is to be 0 there", "it fires there, too")
+    return wrong(f"{said}; it is to be at least {task.least:g} in the first", "too weak" if on_a > 0 else "")
+
+
+# -------------------------------------------------------------------------- w1.4 find a latent for a concept
+
+
+def ask_find(student: Student) -> Task:
+    best = readable(0.5)
+    known = [ask_concept(student).latent, ask_places(student).latent]
+    best = best[~best["latent"].isin(known)]
+    concept = str(best["concept"].iloc[student.rng("w1.4").integers(len(best))])
+    return Task("w1.4", "Find the latent that tells this concept best.", {"concept": concept})
+
+
+def grade_find(task: Task, answer: Any) -> Grade:
+    latent = check_latent(answer, model_and_sae()[1].config.d_sae)
+    table: Any = all_concepts()
+    table = table[table["concept"] == task.concept].set_index("latent")
+    best = table.loc[table["f1"].idxmax()]
+    mine = table.loc[latent] if latent in table.index else None
+    score = 0.0 if mine is None else float(mine["f1"])
+    said = f"on texts that you have not seen, latent {latent} tells {task.concept} with F1 = {score:.2f}"
+    if score >= 0.85 * best["f1"]:
+        return right(said, score)
+    if mine is None or mine["tp"] < 5:
+        return wrong(f"{said}: it hardly ever fires there")
+    said += f" (precision {mine['precision']:.2f}, recall {mine['recall']:.2f})"
+    if mine["precision"] > 2 * mine["recall"] and mine["recall"] < best["recall"] / 2:
+        return wrong(f"{said}; another finds more of it", "precision without recall")
+    if mine["recall"] > 2 * mine["precision"] and mine["precision"] < best["precision"] / 2:
+        return wrong(f"{said}; it fires on much else", "recall without precision")
+    return wrong(said)
+
+
+EXERCISES = (
+    Exercise("w1.1", "Name the concept", ask_concept, grade_concept, (
+        "Open material().index.dashboard(latent). Read the strongest examples, then the random ones: what do they have in common?",
+        "Names are in sl.zoo.CONCEPTS. Take the genre first, then the part of it on which the latent fires, and no more.",
+        "material().index.concepts(labels) lists F1 for every concept and latent; keep your latent's lines and take the best.",
+    ), 7, 1),
+    Exercise("w1.2", "Foretell where it fires", ask_places, grade_places, (
+        "All eight are the same token. What stands before it where the latent fires?",
+        "The dashboard's examples show the token and what stands before it; the random ones are more typical than the strongest.",
+        "Under 'Try a text' of the dashboard you can write pieces of the eight texts and see whether the token lights up.",
+    ), 6, 2),
+    Exercise("w1.3", "A text that fires, a text that does not", ask_pair, grade_pair, (
+        "Begin with an example from the dashboard: copy as much of the text before the token as it needs.",
+        "For the second text, keep the token and change what stands before it, for instance to another kind of text.",
+        "Places with True and with False of w1.2 are such a pair; take the «» away.",
+    ), 5, 2),
+    Exercise("w1.4", "A latent for a concept", ask_find, grade_find, (
+        "index.concepts(labels) has a line for each concept and latent, with precision, recall and F1.",
+        "High precision alone is easy: one sure token will do. Sort by F1.",
+        'found = index.concepts(labels); found[found.concept == task.concept].sort_values("f1").tail(3)',
+    ), 5, 2),
+)  # fmt: skip

@@ -1,0 +1,193 @@
+"""w2, train an SAE, see it die, revive it; and tell three SAEs by their numbers."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from typing import Any
+
+import torch
+
+from saelab import zoo
+from saelab.course.exercises import Exercise
+from saelab.course.material import HOOK, model_and_sae
+from saelab.course.student import Student
+from saelab.course.task import Grade, Task, ill, one_each, right, wrong
+from saelab.errors import SaelabError, is_bool, is_scalar
+from saelab.evaluation import Report, evaluate
+from saelab.identity import sae_digest
+from saelab.sae import SAE
+from saelab.training import train
+
+WIDTH, L0 = 512, 16
+TOKENS = "20k"  # on which the checks measure
+_SEEN: dict[str, Report] = {}
+
+
+def measured(sae: SAE) -> Report:
+    """An SAE on text that no student trains on; kept for as long as the session lasts."""
+    digest = sae_digest(sae)
+    if digest not in _SEEN:
+        _SEEN[digest] = evaluate(model_and_sae()[0], sae, zoo.texts(seed=78), tokens=TOKENS)
+    return _SEEN[digest]
+
+
+def dead(report: Report) -> int:
+    """Latents that fire on no token."""
+    return int((report.density == 0).sum())
+
+
+def an_sae(key: str, answer: Any) -> SAE:
+    """The answer, if it is an SAE at the hook point of the workshop."""
+    if not hasattr(answer, "encode_sparse"):
+        ill(key, "an SAE, such as sl.train gives", answer)
+    if answer.config.hook_in != HOOK or answer.config.hook_out != HOOK:
+        raise SaelabError(
+            f"{key} takes an SAE that reads and writes {HOOK}; this one reads {answer.config.hook_in}"
+        )
+    return answer
+
+
+# -------------------------------------------------------------------------------- w2.1 explain with few latents
+
+
+def ask_train(student: Student) -> Task:
+    l0, least = [(12, 0.72), (16, 0.74), (20, 0.75), (24, 0.76)][student.rng("w2.1").integers(4)]
+    said = "Train an SAE that keeps at least `variance` of the activations' variance with at most `l0` latents a token."
+    return Task("w2.1", said, {"hook": HOOK, "most_latents": WIDTH, "l0": l0, "variance": least})
+
+
+def grade_train(task: Task, answer: Any) -> Grade:
+    sae = an_sae("w2.1", answer)
+    report = measured(sae)
+    said = f"on new text it keeps {report.explained_variance:.3f} of the variance with {report.l0:.1f} latents a token"
+    if sae.config.d_sae > task.most_latents:
+        return wrong(
+            f"{said}; it has {sae.config.d_sae} latents of {task.most_latents}", "bought with more latents"
+        )
+    if report.l0 > task.l0 + 0.5:
+        return wrong(f"{said}; at most {task.l0} are allowed", "bought with a larger L0")
+    if report.explained_variance >= task.variance:
+        return right(said, float(report.explained_variance))
+    if report.explained_variance < 0.3:
+        return wrong(said, "hardly trained")
+    return wrong(f"{said}; wanted {task.variance}")
+
+
+# --------------------------------------------------------------------------------------------- w2.2 see it die
+
+
+def ask_kill(student: Student) -> Task:
+    rng = student.rng("w2.2")
+    lr, seed = (0.06, 0.063, 0.066)[rng.integers(3)], int(rng.integers(1, 1000))
+    said = "Train with this rate and seed and without help for dead latents. How many never fire on new text?"
+    settings = {"d_sae": WIDTH, "k": L0, "lr": lr, "seed": seed, "aux_coef": 0.0}
+    return Task("w2.2", said, {"settings": settings})
+
+
+def grade_kill(task: Task, answer: Any) -> Grade:
+    if not isinstance(answer, (tuple, list)) or len(answer) != 2 or is_bool(answer[1]):
+        ill("w2.2", "(sae, number of dead latents)", answer)
+    sae, number = an_sae("w2.2", answer[0]), answer[1]
+    if not isinstance(number, int) and not (is_scalar(number) and hasattr(number, "__index__")):
+        ill("w2.2", "(sae, number of dead latents), the number a whole one", number)
+    n, report = int(number), measured(sae)
+    true, width = dead(report), sae.config.d_sae
+    recipe = (sae.record or {}).get("recipe", {})
+    if width != WIDTH or any(recipe.get(name) != task.settings[name] for name in ("lr", "seed")):
+        return wrong("this SAE was trained with other settings than task.settings", "another SAE")
+    if true < 0.1 * width:
+        return wrong(f"only {true} of {width} latents are dead; this SAE is well", "nothing died")
+    said = f"{n} of {width}"
+    if abs(n - true) <= 0.05 * width:
+        return right(f"{said}; on {report.tokens:,} new tokens {true} are silent")
+    if abs(width - n - true) <= 0.05 * width:
+        return wrong(f"{said}; that is how many live", "counted the living")
+    rare = int((report.density < 1e-2).sum())
+    if true < n <= rare + 8:
+        return wrong(f"{said}; some of these fire, only seldom", "rare is not dead")
+    return wrong(said)
+
+
+# --------------------------------------------------------------------------------------------- w2.3 revive it
+
+
+def ask_revive(student: Student) -> Task:
+    least = (0.69, 0.7, 0.71)[student.rng("w2.3").integers(3)]
+    said = "Bring your SAE back: same width and k, at most `dead` dead latents, at least `variance` kept."
+    return Task("w2.3", said, {"d_sae": WIDTH, "k": L0, "dead": 100, "variance": least})
+
+
+def grade_revive(task: Task, answer: Any) -> Grade:
+    sae = an_sae("w2.3", answer)
+    report = measured(sae)
+    gone = dead(report)
+    said = f"{gone} of {sae.config.d_sae} latents are dead, {report.explained_variance:.3f} of the variance is kept"
+    if sae.config.d_sae != task.d_sae:
+        return wrong(f"{said}; it is to have {task.d_sae} latents", "another width")
+    if report.l0 > task.k + 0.5:
+        return wrong(f"{said}, but with {report.l0:.1f} latents a token", "bought with a larger L0")
+    if gone > task.dead:
+        return wrong(said, "still dead")
+    if report.explained_variance < task.variance:
+        return wrong(f"{said}; wanted {task.variance}: they fire and do not help", "alive, and of no use")
+    return right(said)
+
+
+# --------------------------------------------------------------------------------------- w2.4 which one is it?
+
+KINDS = ("trained", "shrinks", "uses more")
+
+
+def ask_which(student: Student) -> Task:
+    rng = student.rng("w2.4")
+    plain = train(
+        model_and_sae()[0], zoo.texts(seed=1), hook=HOOK, d_sae=256, k=L0, tokens=80_000, batch=1024, lr=4e-3,
+        seed=int(rng.integers(1, 1000)),
+    )  # fmt: skip
+    shrunk, more = copy.deepcopy(plain), copy.deepcopy(plain)
+    with torch.no_grad():
+        shrunk.W_dec.mul_(0.7)
+    more.config = replace(more.config, k=4 * L0)
+    kinds = dict(zip(KINDS, (plain, shrunk, more), strict=True))
+    order = [KINDS[i] for i in rng.permutation(3)]
+    shown = {name: kinds[kind] for name, kind in zip("abc", order, strict=True)}
+    said = f"Three SAEs a, b, c of one training: which is {', which '.join(KINDS)} (decoder too short; four times as many latents a token)?"
+    return Task("w2.4", said, shown, {"kinds": dict(zip("abc", order, strict=True))})
+
+
+def grade_which(task: Task, answer: Any) -> Grade:
+    given = one_each("w2.4", answer, "abc", KINDS)
+    true = task._truth["kinds"]
+    if given == true:
+        return right("all three are right")
+    hits = sum(given[k] == true[k] for k in "abc")
+    swapped = {v: k for k, v in true.items()}
+    if given[swapped["uses more"]] == "trained":
+        return wrong(f"{hits} of 3 are right", "judged by explained variance alone")
+    return wrong(f"{hits} of 3 are right")
+
+
+EXERCISES = (
+    Exercise("w2.1", "Much with little", ask_train, grade_train, (
+        "sl.train(store, d_sae=…, k=…): k is how many latents a TopK SAE uses for a token. What is allowed?",
+        "More tokens help more than anything else: let it go over the store twice (epochs=2).",
+        "sl.train(store, d_sae=task.most_latents, k=task.l0, epochs=2) passes.",
+    ), 7, 1),
+    Exercise("w2.2", "See it die", ask_kill, grade_kill, (
+        "sl.train(store, **task.settings) trains it. Watch 'dead' in the bar, or sae.history.dead.",
+        "Measure on text that it was not trained on: sl.evaluate(model, sae, sl.zoo.texts(seed=2), tokens=\"20k\").density",
+        "A latent is dead if its density is 0: int((report.density == 0).sum()).",
+    ), 6, 2),
+    Exercise("w2.3", "Revive it", ask_revive, grade_revive, (
+        "Dead latents get no gradient: nothing moves them. They have to be put somewhere where they fire.",
+        "What the SAE leaves over (x - sae(x)) is what a new latent could explain: give each dead latent such a direction, "
+        "as its row of W_dec and its column of W_enc, with b_enc 0.",
+        "Then go on training from there with a lower rate: sl.train(store, init=sae, lr=4e-3).",
+    ), 8, 3),
+    Exercise("w2.4", "Which is which?", ask_which, grade_which, (
+        "sl.evaluate(model, task.a, sl.zoo.texts(seed=2), tokens=\"20k\") gives the numbers of one.",
+        "Look at l0 first, then at norm_ratio: below 1 a reconstruction is too short.",
+        "Of two with the same l0, the one with the lower norm_ratio has the short decoder.",
+    ), 4, 2),
+)  # fmt: skip

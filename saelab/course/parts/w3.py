@@ -1,0 +1,181 @@
+"""w3, graphs of patterns: find where one fails, edit it until it beats the fitted one, see what it is better than."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from saelab import n2g, zoo
+from saelab.course.exercises import Exercise
+from saelab.course.material import (
+    activations,
+    f1,
+    fires,
+    held_out,
+    model_and_sae,
+    opened,
+    readable,
+)
+from saelab.course.student import Student
+from saelab.course.task import Grade, Task, ill, right, wrong
+from saelab.errors import SaelabError, is_bool
+from saelab.index import LatentIndex
+
+# concepts whose best latent has much that few documents do not show
+CONCEPTS = ("base64.padding", "log.module", "legal.modal", "chess.piece_move", "dates.event")
+WORDS = {"graph": "graph", "token": "list of tokens", "bigram": "list of pairs"}
+FEW, GAIN = 250, 0.03  # documents that the graph was fitted on; by how much an edited one is to be better
+
+
+def _graph(student: Student) -> Any:
+    """The student's graph, fitted on few documents and attached to the workshop's index."""
+    best = readable(0.0).set_index("concept")["latent"]
+    there = [c for c in CONCEPTS if c in best.index]
+    latent = int(best[there[student.rng("w3").integers(len(there))]])
+    model, sae = model_and_sae()
+    few = LatentIndex.build(model, sae, zoo.labelled_rows(model, FEW, seed=5)[0], progress=False)
+    graph = n2g.fit(few, [latent], progress=False)[latent]
+    graph.index = opened(student.folder).index
+    return graph
+
+
+def on_new_text(graph: Any) -> tuple[float, float, float]:
+    """F1, precision and recall of a graph for its latent's firings, on the documents of the checks."""
+    held = held_out()
+    said, true = graph.predict(held.index.rows) > 0, fires(held.index, graph.latent)
+    hit = (said & true).sum()
+    return f1(said, true), float(hit / max(said.sum(), 1)), float(hit / max(true.sum(), 1))
+
+
+# -------------------------------------------------------------------------------------- w3.1 where does it fail?
+
+
+def ask_fail(student: Student) -> Task:
+    graph = _graph(student)
+    said = "Write one text with a false alarm of the graph, and one with a firing that it misses."
+    return Task("w3.1", said, {"graph": graph, "latent": graph.latent})
+
+
+def grade_fail(task: Task, answer: Any) -> Grade:
+    if (
+        not isinstance(answer, (tuple, list))
+        or len(answer) != 2
+        or not all(isinstance(t, str) and t for t in answer)
+    ):
+        ill("w3.1", "two texts, (false alarm, miss)", answer)
+    seen = []
+    for text in answer:
+        ids, value = activations(text, task.latent)
+        said = task.graph.predict(ids) > 0
+        said[0] = False  # BOS
+        seen.append((bool((said & (value == 0)).any()), bool((~said & (value > 0)).any())))
+    (alarm, missed_a), (alarm_b, miss) = seen
+    if alarm and miss:
+        return right(
+            "the graph speaks where the latent is silent in the first, and is silent where it fires in the second"
+        )
+    if alarm_b and missed_a and not (alarm or miss):
+        return wrong(
+            "a false alarm is where the graph speaks and the latent does not",
+            "the two are in each other's place",
+        )
+    if not alarm:
+        return wrong(
+            "in the first text the graph speaks nowhere where the latent is silent", "no false alarm"
+        )
+    return wrong(
+        "the first is right; in the second the latent fires nowhere where the graph is silent", "no miss"
+    )
+
+
+# ------------------------------------------------------------------------------------------- w3.2 beat the fit
+
+
+def ask_edit(student: Student) -> Task:
+    graph = _graph(student)
+    said = f"Edit a copy of the graph until its F1 on new text is {GAIN} above that of the graph as fitted."
+    return Task("w3.2", said, {"graph": graph, "latent": graph.latent}, {"fitted": graph.copy()})
+
+
+def grade_edit(task: Task, answer: Any) -> Grade:
+    if not isinstance(answer, n2g.PatternGraph):
+        ill("w3.2", "a graph: edit task.graph.copy()", answer)
+    fitted = task._truth["fitted"]
+    if answer.latent != fitted.latent:
+        raise SaelabError(f"w3.2 takes a graph of latent {fitted.latent}; this one is of {answer.latent}")
+    before, now = on_new_text(fitted), on_new_text(answer)
+    said = f"on new text F1 is {now[0]:.3f}, as fitted {before[0]:.3f}"
+    if now[0] >= before[0] + GAIN:
+        return right(said, now[0])
+    if answer.patterns() == fitted.patterns():
+        return wrong(f"{said}; its patterns are those of the fit", "nothing was edited")
+    if now[1] < before[1] - 0.1 and now[2] > before[2]:
+        return wrong(f"{said}; precision fell from {before[1]:.2f} to {now[1]:.2f}", "it lets too much in")
+    index = task.graph.index
+    here = fires(index, fitted.latent)
+    gain = f1(answer.predict(index.rows) > 0, here) - f1(fitted.predict(index.rows) > 0, here)
+    if gain >= GAIN:
+        return wrong(f"{said}, though {gain:+.3f} on your index", "scored on the text you chose it on")
+    return wrong(said)
+
+
+# ------------------------------------------------------------------------------------- w3.3 better than what?
+
+
+def ask_than(student: Student) -> Task:
+    graph = n2g.fit(opened(student.folder).index, [_graph(student).latent], progress=False)
+    (graph,) = graph.values()
+    said = "Fitted on all of the index: F1 of the graph, of a list of tokens and of a list of pairs, on the *test* documents?"
+    return Task("w3.3", said, {"graph": graph})
+
+
+def grade_than(task: Task, answer: Any) -> Grade:
+    names = ("graph", "token", "bigram")
+    if not isinstance(answer, dict) or set(answer) != set(names) or any(is_bool(v) for v in answer.values()):
+        ill("w3.3", 'a dict {"graph": F1, "token": F1, "bigram": F1}', answer)
+    given = np.array([float(answer[n]) for n in names])
+    score = {split: _scores(task.graph, split) for split in ("test", "valid", "train")}
+
+    def near(split: str, what: str = "f1") -> bool:
+        true = np.array([float(getattr(s, what) or 0.0) for s in score[split].values()])
+        return bool((np.abs(given - true) <= 0.006).all())
+
+    if near("test"):
+        best = max(score["test"], key=lambda n: score["test"][n].f1 or 0.0)
+        return right(f"here the best of the three is the {WORDS[best]}")
+    for split in ("valid", "train"):
+        if near(split):
+            return wrong(
+                f"these are of the {split} documents, which the patterns come from",
+                "scored on the text it was chosen on",
+            )
+    for what in ("precision", "recall"):
+        if near("test", what):
+            return wrong(f"this is {what}", f"{what} for F1")
+    return wrong("not all three are F1 of the test documents")
+
+
+def _scores(graph: Any, split: str) -> dict[str, Any]:
+    base = graph.baselines(split=split)
+    return {"graph": graph.score(split=split), "token": base["token"], "bigram": base["bigram"]}
+
+
+EXERCISES = (
+    Exercise("w3.1", "Where does it fail?", ask_fail, grade_fail, (
+        'task.graph.examples(kind="false_alarm", split="train") lists places; kind="miss" the others. Copy the text around one.',
+        "A text must hold what stands before the token, too: take a good piece. task.graph.text() says what the patterns look at.",
+        "Try on your text: task.graph.predict(sl.models.tokenize(model, text)) beside sl.heatmap(model, sae, text, latent).",
+    ), 6, 2),
+    Exercise("w3.2", "Beat the fit", ask_edit, grade_edit, (
+        'Misses first: which tokens do they end on? graph.examples(kind="miss", split="train", n=200).token.value_counts()',
+        "graph.add_path([id_before, id]) adds a pattern of two tokens; take pairs on which the latent fires nearly each time. "
+        "Or open graph.edit() and make paths of misses there; look at the change in hits and false alarms before Enter.",
+        "Count, over index.rows.ids, the pairs at misses and at silent places; add those with two or more misses and hardly any silent place.",
+    ), 10, 3),
+    Exercise("w3.3", "Better than what?", ask_than, grade_than, (
+        'task.graph.score(split="test").f1 is the first number.',
+        'task.graph.baselines(split="test") has the others, under "token" and "bigram".',
+        "valid chose the patterns and train made them; only test says how good they are.",
+    ), 4, 1),
+)  # fmt: skip

@@ -1,0 +1,77 @@
+"""What an exercise asks, and what a grade says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from saelab.display import facts_html
+from saelab.errors import SaelabError, called, unknown
+
+
+class Task:
+    """What one exercise asks of one student; its parts are attributes."""
+
+    def __init__(self, key: str, said: str, shown: dict[str, Any], truth: dict[str, Any] | None = None):
+        self.key, self.said, self._shown, self._truth = key, said, shown, truth or {}
+
+    def __getattr__(self, name: str) -> Any:
+        shown = self.__dict__.get("_shown", {})
+        if name in shown:
+            return shown[name]
+        raise AttributeError(str(unknown("part of this task", name, shown)))
+
+    def __dir__(self) -> list[str]:
+        return ["key", "said", *self._shown]
+
+    def _lines(self) -> list[tuple[str, str]]:
+        return [(f"task.{name}", _short(value)) for name, value in self._shown.items()]
+
+    def __repr__(self) -> str:
+        return "\n".join([f"{self.key}: {self.said}", *(f"  {n} = {v}" for n, v in self._lines())])
+
+    def _repr_html_(self) -> str:
+        return facts_html(f"{self.key}: {self.said}", self._lines())
+
+
+def _short(value: Any) -> str:
+    text = repr(value) if isinstance(value, (str, int, float, list, tuple, dict)) else called(value)
+    if hasattr(value, "shape") and hasattr(value, "columns"):
+        text = f"a table of {len(value)} lines: {', '.join(map(str, value.columns))}"
+    return text if len(text) < 500 else f"{text[:497]}…"
+
+
+@dataclass(frozen=True)
+class Grade:
+    """What a check found; ``mistake`` is the name of a typical mistake, ``score`` what a board ranks by."""
+
+    passed: bool
+    said: str
+    mistake: str = ""
+    score: float | None = None
+
+
+def right(said: str, score: float | None = None) -> Grade:
+    """The answer passes."""
+    return Grade(True, said, score=score)
+
+
+def wrong(said: str, mistake: str = "", score: float | None = None) -> Grade:
+    """The answer does not pass; ``mistake`` if it is a typical one."""
+    return Grade(False, said, mistake, score)
+
+
+def ill(key: str, wanted: str, got: object) -> NoReturn:
+    """Refuse an answer of the wrong kind: no try is counted."""
+    raise SaelabError(f"{key} takes {wanted}; got {called(got)}")
+
+
+def one_each(key: str, answer: Any, names: str, kinds: tuple[str, ...]) -> dict[str, str]:
+    """The answer, if it gives each name one of the kinds, all different."""
+    if not isinstance(answer, dict) or sorted(map(str, answer)) != sorted(names):
+        example = dict.fromkeys(names, "…")
+        ill(key, f"a dict such as {example}", answer)
+    for kind in answer.values():
+        if kind not in kinds:
+            raise unknown("kind", kind, kinds)
+    return {str(k): str(v) for k, v in answer.items()}
