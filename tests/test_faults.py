@@ -401,18 +401,19 @@ def test_D55_a_writer_clears_up_after_one_that_was_killed(tmp_path, monkeypatch)
 
 
 @pytest.mark.parametrize("arch", ["topk", "relu", "jumprelu", "gated", "batchtopk", "matryoshka"])
-def test_D52_rows_are_encoded_in_parts_where_a_dense_array_would_be_large(arch, monkeypatch):
+@pytest.mark.parametrize("size", [64 * 4, 60])
+def test_D52_rows_are_encoded_in_parts_where_a_dense_array_would_be_large(arch, size, monkeypatch):
     more = {"prefixes": (16, 64)} if arch == "matryoshka" else {}
     sae = random_sae(arch, k=4 if arch in ("topk", "batchtopk", "matryoshka") else None, **more)
     x = torch.randn(5, 7, 16)
     whole, seen = sae.encode_sparse(x), []
-    monkeypatch.setattr("saelab.sae.sae._TOGETHER", 64 * 4)
-    real = type(sae).pre_activations
-    monkeypatch.setattr(
-        type(sae), "pre_activations", lambda s, rows: (seen.append(len(rows)), real(s, rows))[1]
-    )
+    monkeypatch.setattr("saelab.sae.sae._TOGETHER", size)
+    monkeypatch.setattr("saelab.sae.sae._ROWS", 4)
+    real = type(sae)._pre
+    monkeypatch.setattr(type(sae), "_pre", lambda s, x, some: (seen.append(real(s, x, some)), seen[-1])[1])
     parts = sae.encode_sparse(x)
-    assert seen == [4] * 8 + [3]
+    assert max(tile.numel() for tile in seen) <= size
+    assert sum(tile.numel() for tile in seen) == 35 * 64
     assert parts.lead == (5, 7)
     assert torch.equal(parts.offsets, whole.offsets)
     assert torch.equal(parts.dense() > 0, whole.dense() > 0)

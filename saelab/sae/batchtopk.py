@@ -17,7 +17,7 @@ from torch import Tensor
 from saelab.errors import SaelabError
 from saelab.sae import ops, topk
 from saelab.sae.objective import Parts, Task, aux_loss
-from saelab.sae.ops import Entries
+from saelab.sae.ops import Entries, Places
 
 if TYPE_CHECKING:
     from saelab.sae.sae import SAE
@@ -53,23 +53,30 @@ def largest(task: Task, count: int) -> tuple[Entries, Tensor]:
 
     A floor that a sample puts safely below the smallest one wanted leaves few candidates to sort; it is
     lowered until there are enough, so the choice is exact."""
-    pre = task.pre  # (B, d_sae)
     wanted = count + count // 4 if task.fast else count  # bfloat16 may rank some too low
-    floor = _floor(pre, wanted)
-    entries = Entries.where(pre > floor)
-    if len(entries) < wanted and floor > 0:
-        entries = Entries.where(pre > 0)
-    rows, indices = entries.rows, entries.indices
-    values = pre[rows, indices].to(task.x_in.dtype)  # (nnz,)
-    if task.fast and len(values) > wanted:
-        keep = values.topk(wanted, sorted=False).indices.sort().values
-        rows, indices, values = rows[keep], indices[keep], values[keep]
+    best, parts, held = task.x_in.new_zeros(()), [], 0
+    for first, a, pre in task.tiles(len(task.x_in), dead=True):
+        floor = torch.maximum(_floor(pre, wanted).to(best.dtype), best)
+        part = Places.where(pre > floor, pre, first, a)
+        if len(part.rows) < wanted and floor > best:
+            part = Places.where(pre > best, pre, first, a)
+        parts, held = [*parts, part], held + len(part.rows)
+        if held > 2 * wanted and len(parts) > 1:  # the values kept so far are a floor for the tiles to come
+            parts = [_strongest(Places.joined(parts), wanted)]
+            best, held = parts[0].values.min().to(best.dtype), wanted
+    found = Places.joined(parts).in_order()
     if task.fast:
-        values = task.exact(rows, indices)  # (nnz,)
-    keep = values.topk(min(count, len(values)), sorted=False).indices.sort().values  # row order again
+        found = _strongest(found, wanted)
+        found = found._replace(values=task.exact(found.rows, found.indices))
+    found = _strongest(found._replace(values=found.values.to(task.x_in.dtype)), count)
     if task.fast:  # else all of them are above the floor
-        keep = keep[values[keep] > 0]
-    return Entries(rows[keep], indices[keep], (pre.shape[0], pre.shape[1])), values[keep]
+        found = found.at((found.values > 0).nonzero().squeeze(-1))
+    return Entries(found.rows, found.indices, (len(task.x_in), len(task.p.dec))), found.values
+
+
+def _strongest(found: Places, count: int) -> Places:
+    """The up to ``count`` largest, in the order they had."""
+    return found.at(found.values.topk(min(count, len(found.values)), sorted=False).indices.sort().values)
 
 
 def _floor(pre: Tensor, count: int) -> Tensor:

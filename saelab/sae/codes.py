@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from saelab.display import facts_html
 from saelab.doors import door
-from saelab.errors import SaelabError, called, check_latent, check_width
+from saelab.errors import SaelabError, called, check_latent, check_latents, check_width
 
 Stats = tuple[Tensor, Tensor]  # (shift (rows, 1), scale (rows, 1)) that undo the normalization of the input
 
@@ -119,6 +119,23 @@ class Codes:
         out[self.rows()[hit]] = self.values[hit]
         return out.reshape(self.lead)
 
+    def columns(self, latents: Iterable[int]) -> Tensor:
+        """(\\*lead, n) activations of some latents, each once.
+
+        Examples
+        --------
+        >>> sl.Codes.from_dense(torch.eye(3)).columns([2, 0])[0]
+        tensor([0., 1.])
+        """
+        wanted = check_latents(latents, self.d_sae)
+        place = self.indices.new_full((self.d_sae,), -1)
+        place[wanted] = torch.arange(len(wanted), device=place.device)
+        column = place[self.indices]  # (nnz,)
+        hit = column >= 0
+        out = self.values.new_zeros(self.n_rows, len(wanted))
+        out[self.rows()[hit], column[hit]] = self.values[hit]
+        return out.reshape(*self.lead, len(wanted))
+
     def l0(self) -> Tensor:
         """(\\*lead) number of active latents.
 
@@ -169,6 +186,28 @@ class Codes:
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         values, indices = (torch.cat([getattr(p, n) for p in parts]) for n in ("values", "indices"))
         return cls(values, indices, offsets, lead, first.d_sae, stats, skip)
+
+    @classmethod
+    def beside(cls, parts: Sequence[Codes]) -> Codes:
+        """Codes of all latents from those of the first ones, the next ones and so on, of the same rows.
+
+        Examples
+        --------
+        >>> one = sl.Codes.from_dense(torch.eye(4))
+        >>> sl.Codes.beside([one, one]).indices
+        tensor([0, 4, 1, 5, 2, 6, 3, 7])
+        """
+        if not len(parts):
+            raise SaelabError("parts is empty: give at least one Codes")
+        first = parts[0]
+        if len(parts) == 1:
+            return first
+        rows, order = torch.cat([p.rows() for p in parts]).sort(stable=True)
+        begins = torch.tensor([0, *(p.d_sae for p in parts)]).cumsum(0).tolist()
+        indices = torch.cat([p.indices + a for p, a in zip(parts, begins, strict=False)])[order]
+        offsets = torch.searchsorted(rows, torch.arange(first.n_rows + 1, device=rows.device))
+        values = torch.cat([p.values for p in parts])[order]
+        return cls(values, indices, offsets, first.lead, begins[-1], first.stats, first.skip)
 
     @classmethod
     def from_topk(

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from saelab.sae import ops, relu
 from saelab.sae.objective import Parts, Task
-from saelab.sae.ops import Entries
 
 if TYPE_CHECKING:
     from saelab.sae.sae import SAE
@@ -41,9 +40,9 @@ def activate(sae: SAE, pre: Tensor) -> Tensor:
 def loss(task: Task) -> Parts:
     """See the module's docstring."""
     p = task.p
-    entries = Entries.where(task.pre > 0)
+    entries, pre = task.above(0.0)
     i = entries.indices
-    gate = task.encode(entries)  # (nnz,)
+    gate = task.encode(entries, pre)  # (nnz,)
     # the step at gate = 0 has no gradient: the shared direction learns through the magnitude
     magnitude = p.extra["r_mag"].exp()[i] * (gate - p.b_enc[i]) + p.extra["b_mag"][i]  # (nnz,)
     z = magnitude.relu()

@@ -21,7 +21,6 @@ from torch import Tensor
 from saelab.errors import unknown
 from saelab.sae import objective
 from saelab.sae.objective import Parts, Task, aux_loss, check_positive, ramp
-from saelab.sae.ops import Entries
 
 if TYPE_CHECKING:
     from saelab.sae.sae import SAE
@@ -74,8 +73,8 @@ def loss(task: Task) -> Parts:
     width = o.bandwidth or 0.1 * unit
     threshold = task.p.extra["threshold"]  # (d_sae,)
     # entries below the rectangle have no value and no gradient
-    entries = Entries.where((task.pre > threshold.detach() - width / 2) & (task.pre > 0))
-    v, t = task.encode(entries), threshold[entries.indices]  # (nnz,)
+    entries, pre = task.above((threshold.detach() - width / 2).clamp_min(0), dead=True)
+    v, t = task.encode(entries, pre), threshold[entries.indices]  # (nnz,)
     z, on = jump(v, t, width)  # (nnz,)
     recon = task.decode(z, entries)
     if o.kernel == "tanh":

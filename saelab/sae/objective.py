@@ -20,12 +20,13 @@ from torch import Tensor
 
 from saelab.errors import SaelabError
 from saelab.sae import ops
-from saelab.sae.ops import Entries
+from saelab.sae.ops import Entries, Places
 
 if TYPE_CHECKING:
     from saelab.sae.sae import SAE
 
 BLOCK = 2**23  # pre-activations that are made and searched at a time on a CPU
+TILE = 2**26  # and never more than this at a time, whatever the number of rows and latents
 ROWS = 512  # at least so many rows at a time: the weights are read once for all of them
 
 
@@ -125,8 +126,9 @@ class Task:
     floor: float = 0.0  # activations at or below it are none
     prefixes: tuple[int, ...] = ()
     widths: tuple[int, ...] = ()
-    # memory for so many rows of pre-activations, kept from step to step: to ask for it anew costs a sixth of the step
+    # memory for so many pre-activations, kept from step to step: to ask for it anew costs a sixth of the step
     room: Callable[[int], Tensor] | None = None
+    _strongest: list[tuple[Tensor, Tensor]] = field(default_factory=list)  # of each stretch of rows
 
     @functools.cached_property
     def x_in(self) -> Tensor:
@@ -134,26 +136,45 @@ class Task:
         return (self.x if self.p.b_in is None else self.x - self.p.b_in).detach()
 
     @torch.no_grad()
-    def blocks(self, rows: int | None = None) -> Iterator[Tensor]:
-        """Pre-activations of some rows after the others, (rows, d_sae) each, not differentiable, in memory that the next
-        ones overwrite; bfloat16 when ``fast``. So memory does not grow with the batch, and what is searched is still
-        near the processor."""
+    def tiles(self, rows: int | None = None, dead: bool = False) -> Iterator[tuple[int, int, Tensor]]:
+        """Pre-activations of some latents on some rows, (rows, latents) each, one such tile after the other, with its first
+        row and its first latent. Not differentiable, in memory that the next one overwrites; bfloat16 when ``fast``. So
+        memory grows neither with the batch nor with the number of latents, and what is searched is still near the
+        processor. ``rows``: in a tile, as far as :data:`TILE` lets them; None: those of a :data:`BLOCK`. ``dead``: also
+        look for what :meth:`strongest_dead` gives."""
+        d_sae = len(self.p.enc)
         if rows is None:
-            cpu = self.x_in.device.type == "cpu"
-            rows = max(ROWS, (BLOCK if cpu else 32 * BLOCK) // len(self.p.enc))
+            block = BLOCK if self.x_in.device.type == "cpu" else 32 * BLOCK
+            rows = max(ROWS, block // d_sae)
+        rows = max(1, min(rows, len(self.x_in), max(ROWS, TILE // d_sae)))
+        wide = min(d_sae, max(1, TILE // rows))
+        x, enc, bias = self.x_in, self.p.enc, self.p.b_enc
         if self.fast:
-            x, enc, bias = self.x_in.bfloat16(), self.p.enc.bfloat16(), self.p.b_enc.bfloat16()
-        else:
-            x, enc, bias = self.x_in, self.p.enc, self.p.b_enc
-        space = self.room(min(rows, len(x))) if self.room else None
-        for part in x.split(rows):
-            out = None if space is None else space[: len(part)]
-            yield torch.addmm(bias, part, enc.T, out=out)
+            x, enc, bias = x.bfloat16(), enc.bfloat16(), bias.bfloat16()
+        space = self.room(rows * wide) if self.room else None
+        self._strongest = []
+        for first in range(0, len(x), rows):
+            part = x[first : first + rows]
+            for a in range(0, d_sae, wide):
+                some = slice(a, a + wide)
+                shape = len(part), len(bias[some])
+                out = None if space is None else space[: shape[0] * shape[1]].view(shape)
+                pre = torch.addmm(bias[some], part, enc[some].T, out=out)
+                if dead and len(self.dead_ids):
+                    self._note_dead(a, pre)
+                yield first, a, pre
 
-    @functools.cached_property
-    def pre(self) -> Tensor:
-        """(B, d_sae) pre-activations, not differentiable; bfloat16 when ``fast``."""
-        return next(self.blocks(len(self.x_in)))
+    def above(self, bound: Tensor | float, dead: bool = False) -> tuple[Entries, Tensor]:
+        """The places whose pre-activation exceeds ``bound``, one number or one for each latent, and those pre-activations
+        (nnz,). ``dead`` as in :meth:`tiles`."""
+        shape = len(self.x_in), len(self.p.enc)
+        found = []
+        for first, a, pre in self.tiles(shape[0], dead):
+            limit = bound[a : a + pre.shape[1]] if isinstance(bound, Tensor) else bound
+            found.append(Places.where(pre > limit, pre, first, a))
+        places = Places.joined(found).in_order()
+        entries = Entries(places.rows, places.indices, shape)
+        return entries, self.exact(places.rows, places.indices) if self.fast else places.values
 
     @functools.cached_property
     def dead_ids(self) -> Tensor:
@@ -162,17 +183,26 @@ class Task:
             return self.p.b_enc.new_zeros(0, dtype=torch.long)
         return self.dead.nonzero().squeeze(-1)
 
-    def strongest_dead(self, pre: Tensor) -> tuple[Tensor, Tensor]:
-        """The up to ``aux_k`` largest values in ``pre`` (rows, d_sae) of dead latents, and their ids: (rows, k)."""
-        k = min(self.aux_k, len(self.dead_ids))
-        values, place = pre[:, self.dead_ids].to(self.x_in.dtype).topk(k, dim=-1, sorted=False)  # (rows, k)
-        return values, self.dead_ids[place]
+    def _note_dead(self, first: int, pre: Tensor) -> None:
+        k, ids = min(self.aux_k, len(self.dead_ids)), self.dead_ids
+        if pre.shape[1] < len(self.p.enc):
+            a, b = torch.searchsorted(ids, ids.new_tensor([first, first + pre.shape[1]])).tolist()
+            ids = ids[a:b]
+        values = pre[:, ids - first].to(self.x_in.dtype)  # (rows, n)
+        values, place = values.topk(min(k, len(ids)), dim=-1, sorted=False)  # (rows, k)
+        found = values, ids[place]
+        if first:
+            found = ops.best_of(self._strongest.pop(), found, k)
+        self._strongest.append(found)
 
-    def encode(self, entries: Entries, values: Tensor | None = None) -> Tensor:
-        """(nnz,) pre-activations at ``entries``, differentiable; ``values`` if they are known already."""
-        if values is None:
-            rows, indices = entries.rows, entries.indices
-            values = self.exact(rows, indices) if self.fast else self.pre[rows, indices]
+    def strongest_dead(self) -> tuple[Tensor, Tensor]:
+        """The up to ``aux_k`` largest pre-activations of dead latents, and their ids, (B, k) each: of the last
+        :meth:`tiles`, which were to look for them."""
+        values, ids = zip(*self._strongest, strict=True)
+        return torch.cat(values), torch.cat(ids)
+
+    def encode(self, entries: Entries, values: Tensor) -> Tensor:
+        """(nnz,) the pre-activations ``values`` at ``entries``, differentiable."""
         return ops.encode_at(self.x_in, self.p.b_in, self.p.enc, self.p.b_enc, entries, values.detach())
 
     @torch.no_grad()
@@ -212,12 +242,12 @@ class Parts:
     updates: dict[str, Tensor] = field(default_factory=dict)  # new values of tracked parameters
 
 
-def aux_loss(task: Task, recon: Tensor, strongest: tuple[Tensor, Tensor] | None = None) -> Tensor:
+def aux_loss(task: Task, recon: Tensor) -> Tensor:
     """() AuxK: the dead latents reconstruct what is left (Gao et al. 2024, appendix A.2).
 
     ``mean ‖e - ê‖² / Var(e)`` with ``e = y - ŷ`` held fixed, and ``ê`` made from the ``aux_k`` largest dead
-    latents, without a bias: ``b_dec`` is already in ``ŷ``. 0 when no latent is dead. ``strongest`` is what
-    :meth:`Task.strongest_dead` gave, where that is known."""
+    latents, without a bias: ``b_dec`` is already in ``ŷ``. 0 when no latent is dead. The tiles of
+    the batch were made with ``dead=True``."""
     if len(task.dead_ids) == 0:
         return task.y.new_zeros(())
     residual = (task.y - recon).detach()  # (B, d_out)
@@ -225,7 +255,7 @@ def aux_loss(task: Task, recon: Tensor, strongest: tuple[Tensor, Tensor] | None 
     spread = (residual - residual.mean(0)).square().sum() / batch  # ()
     # a batch of one, or of equal rows, has no spread but for rounding: to divide by that would drown the step
     real = spread > 1e-9 * residual.square().sum() / batch  # (), never asked for: a GPU would be waited for
-    values, ids = task.strongest_dead(task.pre) if strongest is None else strongest  # (B, k)
+    values, ids = task.strongest_dead()  # (B, k)
     entries = Entries.per_row(ids, len(task.p.dec))
     z = task.encode(entries, values.reshape(-1)).relu()  # (B * k,)
     miss = ops.decode_at(z, task.p.dec, entries) - residual  # (B, d_out)

@@ -7,6 +7,8 @@ swapped; sorting the active entries by latent turns it into an ``embedding_bag``
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -77,6 +79,13 @@ def top_columns(table: Tensor, k: int) -> Tensor:
     return members.gather(1, place)
 
 
+def best_of(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor], k: int) -> tuple[Tensor, Tensor]:
+    """The k largest of each row of two (values, ids), (rows, m) and (rows, n) each."""
+    values, ids = torch.cat([a[0], b[0]], 1), torch.cat([a[1], b[1]], 1)
+    values, place = values.topk(min(k, values.shape[1]), dim=-1, sorted=False)
+    return values, ids.gather(1, place)
+
+
 def _rank(values: Tensor) -> Tensor:
     """Whole numbers in the order of the floating-point ``values``, which are found in two thirds of the time: a
     comparison need not ask for NaN. The bits of a positive number are in order already, those of a negative one
@@ -135,12 +144,6 @@ class Entries:
         return out
 
     @classmethod
-    def where(cls, mask: Tensor) -> Entries:
-        """The places where ``mask`` (rows, d_sae) is true."""
-        rows, indices = mask.nonzero(as_tuple=True)
-        return cls(rows, indices, (mask.shape[0], mask.shape[1]))
-
-    @classmethod
     def per_row(cls, indices: Tensor, d_sae: int) -> Entries:
         """The same number of places in each row: ``indices`` (rows, k)."""
         rows, k = indices.shape
@@ -149,6 +152,35 @@ class Entries:
         )
         entries.offsets = torch.arange(0, rows * k + 1, max(k, 1), device=indices.device)[: rows + 1]
         return entries
+
+
+class Places(NamedTuple):
+    """Places that were found in a (rows, d_sae) array, and what stands there: (nnz,) each."""
+
+    rows: Tensor
+    indices: Tensor
+    values: Tensor
+
+    @classmethod
+    def where(cls, mask: Tensor, values: Tensor, row: int = 0, latent: int = 0) -> Places:
+        """Where ``mask`` is true in a tile that begins at ``row`` and ``latent``; ``values`` has its shape."""
+        rows, indices = mask.nonzero(as_tuple=True)
+        found = values[rows, indices]
+        return cls(rows + row if row else rows, indices + latent if latent else indices, found)
+
+    @classmethod
+    def joined(cls, parts: Sequence[Places]) -> Places:
+        """All of them, in the order given."""
+        return parts[0] if len(parts) == 1 else cls(*map(torch.cat, zip(*parts, strict=True)))
+
+    def at(self, some: Tensor) -> Places:
+        """Some of them."""
+        return Places(self.rows[some], self.indices[some], self.values[some])
+
+    def in_order(self) -> Places:
+        """Row after row, as :class:`Entries` wants them; latents ascend in a row where those of tiles did."""
+        ordered = bool((self.rows[1:] >= self.rows[:-1]).all())
+        return self if ordered else self.at(self.rows.argsort(stable=True))
 
 
 class _Encode(torch.autograd.Function):

@@ -93,8 +93,8 @@ def size(task: Task, z: Tensor, entries: Entries, weighted: bool) -> Tensor:
 def loss(task: Task) -> Parts:
     """``fvu + sparsity_coef * size``."""
     options: Options = task.options
-    entries = Entries.where(task.pre > 0)
-    z = task.encode(entries).relu()  # (nnz,)
+    entries, pre = task.above(0.0)
+    z = task.encode(entries, pre).relu()  # (nnz,)
     recon = task.decode(z, entries)
     p = options.p(task.progress)
     plain = size(task, z, entries, options.form == "norm")

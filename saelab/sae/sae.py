@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -31,7 +32,8 @@ class SAEOutput(NamedTuple):
     error: Tensor
 
 
-_TOGETHER = 1 << 27  # latents of all rows that are encoded together
+_TOGETHER = 1 << 24  # latents of all rows that are encoded together
+_ROWS = 128  # at least so many rows at a time: the weights are read once for all of them
 
 
 @door
@@ -161,10 +163,13 @@ class SAE(nn.Module):
         >>> sae.pre_activations(torch.zeros(2, sae.config.d_in)).shape
         torch.Size([2, 64])
         """
-        x = self._flat(x)
+        return self._pre(self._flat(x), slice(None))
+
+    def _pre(self, x: Tensor, some: slice) -> Tensor:
+        """(rows, d_in) -> (rows, n) of some latents."""
         if self.config.split_bias:
-            return (x - self.b_in) @ self.W_enc + self.b_enc  # (rows, d_sae)
-        return F.linear(x - self.b_in, self.W_enc.T, self.b_enc)  # (rows, d_sae)
+            return (x - self.b_in) @ self.W_enc[:, some] + self.b_enc[some]  # (rows, n)
+        return F.linear(x - self.b_in, self.W_enc.T[some], self.b_enc[some])  # (rows, n)
 
     def _flat(self, x: Tensor) -> Tensor:
         if x.ndim == 0 or x.shape[-1] != self.config.d_in:
@@ -198,7 +203,8 @@ class SAE(nn.Module):
     def encode_sparse(self, x: Tensor) -> Codes:
         """(\\*, d_in) -> the active latents only; the same numbers as :meth:`encode`.
 
-        Where a dense array of all rows would be large, they are encoded in :meth:`parts`.
+        No dense array of all latents is made: it goes over :meth:`parts` of the rows and, where even those are wide,
+        over tiles of the latents.
 
         Examples
         --------
@@ -213,21 +219,36 @@ class SAE(nn.Module):
         )
 
     def parts(self, x: Tensor) -> Sequence[Tensor]:
-        """(rows, d_in) in parts of as many rows as are encoded together: their dense latents are half a GB at most.
+        """(rows, d_in) in parts of as many rows as are encoded together.
 
         Examples
         --------
         >>> len(sae.parts(torch.zeros(9, sae.config.d_in)))
         1
         """
-        return check_width("x", x, self.config.d_in).split(max(1, _TOGETHER // self.config.d_sae))
+        return check_width("x", x, self.config.d_in).split(max(_ROWS, _TOGETHER // self.config.d_sae))
 
     def _codes(self, flat: Tensor) -> Codes:
-        with self._memory(flat):
-            pre = self.pre_activations(flat)  # (rows, d_sae)
+        """Of one part of the rows, from tiles of the latents."""
+        d_sae, parts, best = self.config.d_sae, [], None
+        wide = max(1, _TOGETHER // max(len(flat), 1))
+        for a in range(0, d_sae, wide):
+            some = slice(a, a + wide)
+            pre, tile = self._pre(flat, some), self._tile(some)  # (rows, n)
             if self.arch.select is None:
-                return Codes.from_dense(self.arch.activate(self, pre))
-            return Codes.from_topk(*self.arch.select(self, pre), (len(flat),), self.config.d_sae)
+                parts.append(Codes.from_dense(self.arch.activate(tile, pre)))
+                continue
+            values, indices = self.arch.select(tile, pre)  # (rows, k) each
+            found = values, indices + a
+            best = found if best is None else ops.best_of(best, found, values.shape[1])
+        if best is not None:
+            return Codes.from_topk(*best, (len(flat),), d_sae)
+        return Codes.beside(parts)
+
+    def _tile(self, some: slice) -> Any:
+        """What an architecture reads of an SAE, for some latents alone."""
+        own = {n: getattr(self, n) for n in ("b_enc", *self.arch.parameters(self.config))}
+        return SimpleNamespace(config=self.config, **{n: p[some] if p.ndim else p for n, p in own.items()})
 
     def decode(self, codes: Codes | Tensor, stats: Stats | None = None, skip: Tensor | None = None) -> Tensor:
         """Latents -> reconstruction (\\*, d_out), in the units of the original input; in float32 at least where

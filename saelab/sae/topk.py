@@ -55,8 +55,8 @@ def cut(values: Tensor, floor: float) -> Tensor:
 
 def select(sae: SAE, pre: Tensor) -> tuple[Tensor, Tensor]:
     """The k largest of each row: values (rows, k), 0 where not above the floor, and latent ids (rows, k)."""
-    values, indices = pre.topk(int(sae.config.k or 0), dim=-1, sorted=False)  # (rows, k)
-    return cut(values, sae.config.floor), indices
+    indices = ops.top_columns(pre.detach(), min(int(sae.config.k or 0), pre.shape[1]))  # (rows, k)
+    return cut(pre.gather(1, indices), sae.config.floor), indices
 
 
 def activate(sae: SAE, pre: Tensor) -> Tensor:
@@ -66,30 +66,24 @@ def activate(sae: SAE, pre: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def largest(task: Task, k: int) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor] | None]:
-    """k largest pre-activations of each row, in descending order: values (B, k) and latent ids (B, k); and what
-    :meth:`Task.strongest_dead` finds on the way, None where no latent is to be revived.
+def largest(task: Task, k: int) -> tuple[Tensor, Tensor]:
+    """k largest pre-activations of each row, in descending order: values (B, k) and latent ids (B, k).
 
     ``task.fast`` looks for them in bfloat16 and takes k + 8 candidates, whose values are then computed in
     full precision and cut to the k largest; a latent is missed only if bfloat16 ranks it more than 8 places
     too low."""
-    count = min(k + 8, len(task.p.dec)) if task.fast else k
-    columns, exact, dead = [], [], []
-    for pre in task.blocks():  # (rows, d_sae)
-        columns.append(ops.top_columns(pre, count))
-        if not task.fast:
-            exact.append(pre.gather(1, columns[-1]))
-        if len(task.dead_ids):
-            dead.append(task.strongest_dead(pre))
-    ids = torch.cat(columns)  # (B, count)
+    d_sae = len(task.p.dec)
+    count, found = min(k + 8, d_sae) if task.fast else k, []
+    for _, first, pre in task.tiles(dead=True):  # (rows, n)
+        columns = ops.top_columns(pre, min(count, pre.shape[1]))
+        best = pre.gather(1, columns), columns + first if first else columns
+        found.append(ops.best_of(found.pop(), best, count) if first else best)
+    values, ids = (torch.cat(parts) for parts in zip(*found, strict=True))  # (B, count)
     if task.fast:
-        rows = torch.arange(len(ids), device=ids.device).repeat_interleave(count)
+        rows = torch.arange(len(ids), device=ids.device).repeat_interleave(ids.shape[1])
         values = task.exact(rows, ids.reshape(-1)).reshape(ids.shape)  # (B, count)
-    else:
-        values = torch.cat(exact)  # (B, count)
     values, place = values.topk(k, dim=-1)  # (B, k)
-    strongest = (torch.cat([v for v, _ in dead]), torch.cat([i for _, i in dead])) if dead else None
-    return values, ids.gather(1, place), strongest
+    return values, ids.gather(1, place)
 
 
 def loss(task: Task) -> Parts:
@@ -99,7 +93,7 @@ def loss(task: Task) -> Parts:
     assert task.k is not None
     k = options.k(task.k, task.progress, d_sae)
     wide = min(4 * k, d_sae) if options.multi else k
-    values, indices, dead = largest(task, wide)
+    values, indices = largest(task, wide)
     entries = Entries.per_row(indices, d_sae)
     z = cut(task.encode(entries, values.reshape(-1)), task.floor)  # (B * wide,)
     active = indices[:, :k][values[:, :k] > task.floor]
@@ -110,5 +104,5 @@ def loss(task: Task) -> Parts:
         first = Entries.per_row(indices[:, :k], d_sae)
         recon = task.decode(z.reshape(-1, wide)[:, :k].reshape(-1), first)
         total = task.fvu(recon) + options.multi * task.fvu(task.decode(z, entries))
-    aux = aux_loss(task, recon, dead)
+    aux = aux_loss(task, recon)
     return Parts(total + task.aux_coef * aux, recon, active, aux)

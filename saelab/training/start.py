@@ -7,8 +7,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from saelab.sae import SAE
+from saelab.sae import SAE, ops
 from saelab.sae.objective import Options
+
+# latents that are made at a time, so that no second matrix is. Torch draws normal numbers in groups of 16: with a multiple
+# of that the numbers are those of one draw, so a latent's weights depend on its number and the seed alone
+_LATENTS = 1 << 16
 
 
 def geometric_median(x: Tensor, steps: int = 50) -> Tensor:
@@ -60,17 +64,18 @@ def initialize(
     x, _ = sae.normalize(sample)  # (n, d_in)
     y = x if target is None else sae.normalize_target(target)  # (n, d_out)
     generator = torch.Generator().manual_seed(seed)
-    directions = torch.randn(c.d_sae, c.d_in, generator=generator)  # (d_sae, d_in)
-    directions /= directions.norm(dim=1, keepdim=True)
+    enc = sae.W_dec if c.tied else sae.W_enc.T  # (d_sae, d_in)
+    for part in enc.split(_LATENTS):  # the same numbers as all at once, see _LATENTS
+        drawn = torch.randn(part.shape, generator=generator)  # (latents, d_in)
+        part.copy_(drawn / drawn.norm(dim=1, keepdim=True))
     sae.b_dec.copy_(geometric_median(y))
     sae.b_enc.zero_()
     if c.input_bias == "own":
         sae.own_b_in.copy_(geometric_median(x))
-    if c.tied:
-        sae.W_dec.copy_(directions)
-    else:
-        sae.W_enc.T.copy_(directions)
-        sae.W_dec.copy_(directions if target is None else _towards(sae, x, y, generator))
+    if target is not None:
+        _towards(sae, x[:2048], y[:2048], generator)
+    elif not c.tied:
+        sae.W_dec.copy_(enc)
     _calibrate(sae, x, options)
     if not c.tied:
         _match_size(sae, x, y)
@@ -79,13 +84,16 @@ def initialize(
     return total_variance(y)
 
 
-def _towards(sae: SAE, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
-    """(d_sae, d_out) unit rows: the mean of the centered target, weighted by the latent."""
-    z = sae.pre_activations(x[:2048]).relu()  # (n, d_sae)
-    rows = (z - z.mean(0)).T @ (y[:2048] - sae.b_dec)  # (d_sae, d_out)
-    noise = torch.randn(rows.shape, generator=generator)
-    rows = rows / rows.norm(dim=1, keepdim=True).clamp_min(1e-12) + 0.1 * noise / noise.shape[1] ** 0.5
-    return rows / rows.norm(dim=1, keepdim=True)
+def _towards(sae: SAE, x: Tensor, y: Tensor, generator: torch.Generator) -> None:
+    """Decoder rows of length 1: the mean of the centered target, weighted by the latent."""
+    y = y - sae.b_dec
+    for i, part in enumerate(sae.W_dec.split(_LATENTS)):
+        some = slice(i * _LATENTS, i * _LATENTS + len(part))
+        z = sae._pre(x, some).relu()  # (n, latents)
+        rows = (z - z.mean(0)).T @ y  # (latents, d_out)
+        noise = torch.randn(rows.shape, generator=generator)
+        rows = rows / rows.norm(dim=1, keepdim=True).clamp_min(1e-12) + 0.1 * noise / noise.shape[1] ** 0.5
+        part.copy_(rows / rows.norm(dim=1, keepdim=True))
 
 
 def _calibrate(sae: SAE, x: Tensor, options: Options) -> None:
@@ -94,13 +102,16 @@ def _calibrate(sae: SAE, x: Tensor, options: Options) -> None:
         return
     wanted = sae.config.k or options.target_l0 or min(64.0, sae.config.d_sae / 4)
     has_threshold = "threshold" in sae.arch.parameters(sae.config)
-    pre = sae.pre_activations(x[:1024])  # (n, d_sae)
     share = wanted * (1 if has_threshold else 4) / sae.config.d_sae
     if share >= 0.5:
         cut = 0.0
     else:
-        flat = pre.reshape(-1)
-        cut = max(0.0, float(flat.topk(max(1, int(share * len(flat))), sorted=False).values.min()))
+        x, best = x[:1024], x.new_empty(0)
+        count = max(1, int(share * len(x) * sae.config.d_sae))
+        for a in range(0, sae.config.d_sae, _LATENTS):
+            best = torch.cat([best, sae._pre(x, slice(a, a + _LATENTS)).reshape(-1)])
+            best = best.topk(min(count, len(best)), sorted=False).values
+        cut = max(0.0, float(best.min()))
     if has_threshold:
         sae.threshold.fill_(cut)
     elif not sae.config.tied:
@@ -109,12 +120,18 @@ def _calibrate(sae: SAE, x: Tensor, options: Options) -> None:
 
 def _match_size(sae: SAE, x: Tensor, y: Tensor) -> None:
     """Multiply pre-activations by the one factor that brings the first reconstruction closest to the data."""
-    # a few rows at a time: all at once they would need more memory than the training that follows
-    parts = [sae.arch.activate(sae, sae.pre_activations(part)) @ sae.W_dec for part in x[:2048].split(256)]
-    guess = torch.cat(parts)  # (n, d_out)
+    guess = torch.cat([_decoded(sae, part) for part in x[:2048].split(256)])  # (n, d_out)
     centered = y[:2048] - sae.b_dec  # (n, d_out)
     factor = ((guess * centered).sum() / guess.square().sum().clamp_min(1e-12)).clamp_min(1e-3)
     sae.W_enc.mul_(factor)
     sae.b_enc.mul_(factor)
     if "threshold" in sae.arch.parameters(sae.config):
         sae.threshold.mul_(factor)
+
+
+def _decoded(sae: SAE, x: Tensor) -> Tensor:
+    """(n, d_in) -> what the latents add up to, (n, d_out)."""
+    if sae.config.d_sae <= _LATENTS:
+        return sae.arch.activate(sae, sae.pre_activations(x)) @ sae.W_dec
+    codes = sae._codes(x)
+    return ops.weighted_rows(sae.W_dec, codes.indices, codes.offsets, codes.values)

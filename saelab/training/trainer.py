@@ -167,12 +167,12 @@ class Trainer:
             prefixes=c.prefixes or (), widths=c.widths or (), room=self._room,
         )  # fmt: skip
 
-    def _room(self, rows: int) -> Tensor:
-        """(rows, d_sae) memory for pre-activations, kept from step to step."""
+    def _room(self, size: int) -> Tensor:
+        """(size,) memory for pre-activations, kept from step to step."""
         weights = self.sae.W_dec
-        shape, dtype = (rows, self.sae.config.d_sae), torch.bfloat16 if self.fast else weights.dtype
-        if self._space is None or self._space.shape != shape or self._space.dtype != dtype:
-            self._space = torch.empty(shape, dtype=dtype, device=weights.device)
+        dtype = torch.bfloat16 if self.fast else weights.dtype
+        if self._space is None or len(self._space) != size or self._space.dtype != dtype:
+            self._space = torch.empty(size, dtype=dtype, device=weights.device)
         return self._space
 
     @staticmethod

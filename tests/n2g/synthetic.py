@@ -68,7 +68,7 @@ def fake_probe(rules):
         out = torch.zeros(len(ids), len(latents))
         for b, row in enumerate(ids.tolist()):
             assert row[0] == BOS
-            for j, latent in enumerate(latents.tolist()):
+            for j, latent in enumerate(latents):
                 out[b, j] = rules[latent](tuple(row[1 : last[b] + 1]))
         return out
 

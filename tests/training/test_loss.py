@@ -1,11 +1,13 @@
 """Every loss against autograd on dense arrays, in float64: value and the gradient of every parameter."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 from kinds import D_SAE, KINDS, OPTIONS, make, rows
 
 from saelab.errors import SaelabError
-from saelab.sae import ops
+from saelab.sae import objective, ops
 from saelab.sae.archs import ARCHS
 from saelab.sae.batchtopk import _floor, largest
 from saelab.sae.objective import Leaves, Task
@@ -156,12 +158,44 @@ def test_batch_selection_is_exact(count):
     sae = make("batchtopk")
     task = Task(Leaves.of(sae), rows(200), rows(200), 4, 1.0, None)
     entries, values = largest(task, count)
-    flat = task.pre.reshape(-1)
+    pre = torch.addmm(task.p.b_enc, task.x_in, task.p.enc.T).detach()
+    flat = pre.reshape(-1)
     expected = flat.topk(min(count, len(flat))).values
     expected = expected[expected > 0]
     torch.testing.assert_close(values.sort(descending=True).values, expected, atol=0, rtol=0)
-    assert torch.equal(task.pre[entries.rows, entries.indices], values)
+    assert torch.equal(pre[entries.rows, entries.indices], values)
     assert (entries.rows.diff() >= 0).all()
+
+
+@pytest.mark.parametrize("size", [D_SAE * 25, 25 * 7, 3 * 7])
+@pytest.mark.parametrize(("kind", "options"), CASES, ids=str)
+def test_T20_a_loss_is_the_same_however_small_the_tiles_are(kind, options, size, monkeypatch):
+    def found():
+        dead = torch.zeros(D_SAE, dtype=torch.bool)
+        dead[[1, 8, 9, 30]] = True
+        sae, task = make_task(kind, options, dead)
+        parts = sae.arch.loss(task)
+        parts.loss.backward()
+        return parts, {n: p.grad for n, p in task.p.named().items() if p.grad is not None}
+
+    whole, grads = found()
+    seen = []
+    real = Task.tiles
+
+    def tiles(self, *given, **more):
+        for tile in real(self, *given, **more):
+            seen.append(tile[2].shape)
+            yield tile
+
+    monkeypatch.setattr(Task, "tiles", tiles)
+    monkeypatch.setattr(objective, "TILE", size)
+    monkeypatch.setattr(objective, "ROWS", 3)
+    parts, few = found()
+    assert max(s.numel() for s in seen) <= size
+    assert sum(s.numel() for s in seen) == 25 * D_SAE
+    assert sorted(parts.active.tolist()) == sorted(whole.active.tolist())
+    torch.testing.assert_close((parts.loss, parts.recon), (whole.loss, whole.recon))
+    torch.testing.assert_close(few, grads)
 
 
 class _Given:
@@ -170,7 +204,10 @@ class _Given:
     fast = False
 
     def __init__(self, pre):
-        self.pre, self.x_in = pre, torch.zeros(1)
+        self.pre, self.x_in, self.p = pre, torch.zeros(len(pre), 1), SimpleNamespace(dec=pre.T)
+
+    def tiles(self, rows, dead):
+        yield 0, 0, self.pre
 
 
 @pytest.mark.parametrize("case", ["as usual", "the sample is too high", "mostly negative"])

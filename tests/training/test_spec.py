@@ -13,7 +13,6 @@ from saelab.sae import objective
 from saelab.sae.archs import ARCHS, Arch
 from saelab.sae.config import HookPoints
 from saelab.sae.objective import Parts
-from saelab.sae.ops import Entries
 from saelab.training.spec import RunSettings, SAESpec
 
 HOW = {"progress", "on_log", "monitor"}  # said for a call, not for a run
@@ -61,8 +60,8 @@ def test_a_new_architecture_is_one_row(monkeypatch, tmp_path):
         return (pre - sae.margin.abs()).relu()
 
     def loss(task):
-        entries = Entries.where(task.pre > 0)
-        z = (task.encode(entries) - task.p.extra["margin"].abs()[entries.indices]).relu()
+        entries, pre = task.above(0.0)
+        z = (task.encode(entries, pre) - task.p.extra["margin"].abs()[entries.indices]).relu()
         recon = task.decode(z, entries)
         penalty = task.options.strength * z.sum() / len(task.x)
         return Parts(task.fvu(recon) + penalty, recon, entries.indices[z > 0], penalty=penalty.detach())

@@ -9,6 +9,7 @@ from helpers import SENTENCES, random_sae
 import saelab as sl
 from saelab.errors import HookError, SaelabError
 from saelab.sae import SAE, SAEConfig
+from saelab.sae.archs import ARCHS
 from saelab.training import TrainConfig, Trainer
 from saelab.training.start import geometric_median, initialize
 from saelab.training.trainer import default_lr
@@ -377,3 +378,26 @@ def test_log_gives_means_since_the_last_call():
     assert (line["step"], line["tokens"]) == (4, 400)
     assert t.log() is t.curves[-1], "no step since: no new line"
     assert len(t.curves) == 1
+
+
+@pytest.mark.parametrize("more", [{}, {"tied": True}, {"input_bias": "own", "d_out": 9}], ids=str)
+@pytest.mark.parametrize("arch", ["topk", "batchtopk", "relu", "jumprelu", "gated"])
+def test_T20_first_weights_are_the_same_however_few_latents_are_made_at_a_time(arch, more, monkeypatch):
+    if more.get("tied") and arch != "topk":
+        return
+    x = torch.randn(300, 7, generator=torch.Generator().manual_seed(1))
+    y = x @ torch.randn(7, 9) if "d_out" in more else None
+    options = ARCHS[arch].options(target_l0=3.0) if ARCHS[arch].options.sparsity else None
+
+    def made():
+        sae = SAE(SAEConfig(arch, 7, 85, k=3 if ARCHS[arch].needs_k else None, **more))
+        return initialize(sae, x, 5, y, options), weights(sae)
+
+    whole = made()
+    monkeypatch.setattr("saelab.training.start._LATENTS", 16)
+    few = made()
+    assert few[0] == whole[0]
+    torch.testing.assert_close(few[1], whole[1], atol=1e-5, rtol=1e-5)
+    directions = few[1].get("W_enc", few[1]["W_dec"].T), whole[1].get("W_enc", whole[1]["W_dec"].T)
+    unit = [d / d.norm(dim=0) for d in directions]
+    torch.testing.assert_close(*unit, atol=1e-6, rtol=0)

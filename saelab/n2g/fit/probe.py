@@ -23,8 +23,8 @@ _REMEMBERED = 400_000_000  # bytes of answers
 _SPARE = 256  # tokens of padding that are worth a pass
 
 
-def activations(model: HookedModel, sae: SAE, ids: Tensor, last: Tensor, latents: Tensor) -> Tensor:
-    """(B, n) activations of ``latents`` (n,) at position ``last`` (B,) of each row of ``ids`` (B, T).
+def activations(model: HookedModel, sae: SAE, ids: Tensor, last: Tensor, latents: Sequence[int]) -> Tensor:
+    """(B, n) activations of ``latents``, each once, at position ``last`` (B,) of each row of ``ids`` (B, T).
 
     A forward pass to the SAE's hook point, no further, and the SAE on one position of each row. What is after
     it in the row is padding: a causal model does not see it, so no mask is needed.
@@ -33,7 +33,7 @@ def activations(model: HookedModel, sae: SAE, ids: Tensor, last: Tensor, latents
     with models.lock(model), torch.no_grad():
         found = models.run_to_hooks(model, ids, [hook], finite=False)[hook]  # (B, T, d_in)
         x = found[torch.arange(len(ids)), last.to(found.device)]  # (B, d_in)
-        z = torch.cat([sae.encode(rows)[:, latents] for rows in sae.parts(x)]).float()  # (B, n)
+        z = sae.encode_sparse(x).columns(latents).float()  # (B, n)
         z = torch.cat([z, x.isfinite().all().to(z).expand(len(z), 1)], 1).cpu()
     if not z[0, -1]:
         models.check_finite(model, f"hook point {hook!r}", found, ids)
@@ -56,7 +56,7 @@ class Prober:
     ):
         self.model, self.sae, self.batch_tokens = model, sae, batch_tokens
         self.head = () if bos is None else (bos,)
-        self.latents = torch.tensor(list(latents), dtype=torch.long)
+        self.latents = list(latents)
         self.column = {latent: i for i, latent in enumerate(latents)}
         self.limit = models.context_length(model) - len(self.head)
         self.forwards = self.tokens = 0
