@@ -38,6 +38,7 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time a name i
     from saelab.formats.selfcheck import self_check as self_check
     from saelab.identity import allow_mismatch as allow_mismatch
     from saelab.index import LatentIndex as LatentIndex
+    from saelab.interventions import Direction as Direction
     from saelab.interventions import Edit as Edit
     from saelab.interventions import Intervention as Intervention
     from saelab.interventions import attach as attach
@@ -99,6 +100,7 @@ _WHERE = {
     "compare": "saelab.interventions",
     "sweep": "saelab.interventions",
     "steering_success": "saelab.evaluation",
+    "Direction": "saelab.interventions",
     "Edit": "saelab.interventions",
     "Intervention": "saelab.interventions",
     "match": "saelab.matching",

@@ -3,10 +3,10 @@ import { latentIn, numberField, onEnter } from "./controls.js";
 import { button, clamp, h, show, throttle } from "./dom.js";
 import { called } from "./text.js";
 
-/** Which latent it is. @param {number} latent @param {{ label: string, token: string | null, max: number, limit: number | null }} about */
+/** Which latent or direction it is. @param {number | string} latent @param {{ label: string, token: string | null, max: number, limit: number | null }} about */
 function who(latent, { label, token, max }) {
   const node = h("span", { class: "sl-who" }, h("b", {}, String(latent)), " ", ...called(token ?? undefined, label));
-  node.title = token === null ? "" : `fires most on this token; at most ${show(max)} in the index`;
+  node.title = token === null ? label : `fires most on this token; at most ${show(max)} in the index`;
   return node;
 }
 
@@ -15,25 +15,26 @@ export function edits({ state, set, ask, say, signal }) {
   const list = h("div", { class: "sl-edits" });
   const box = numberField("Latent to add", { inputmode: "numeric", placeholder: "latent" });
   const add = () => {
-    const latent = latentIn(box, say, state.d_sae);
+    const name = box.value.trim(), known = state.directions.includes(name);
+    const latent = known ? name : latentIn(box, say, state.d_sae);
     if (latent === null) return;
     box.value = "";
     ask("add", { latent });
   };
   onEnter(box, add);
-  const strengthen = (/** @type {number} */ latent, /** @type {number} */ strength) =>
+  const strengthen = (/** @type {Edit["latent"]} */ latent, /** @type {number} */ strength) =>
     set({ edits: state.edits.map((e) => (e.latent === latent ? { ...e, strength } : e)) });
   const strengthenSoon = throttle(strengthen, 80, signal);
 
   /** @param {Edit} edit */
   function row({ latent, strength }) {
     const about = state.about[String(latent)] ?? { label: "", token: null, max: 5, limit: null };
-    const { unit } = state.modes[state.mode];
+    const { unit } = state.modes[state.mode], named = typeof latent === "string" ? latent : `latent ${latent}`;
     const scaled = unit === "times";
     const reach = scaled ? 4 : Math.max(3 * about.max, Math.abs(strength));
     const low = scaled ? 0 : -reach;
-    const slider = h("input", { type: "range", min: low, max: reach, step: reach / 100, "aria-label": `Strength of latent ${latent}` });
-    const number = numberField(`Strength of latent ${latent}, as a number`);
+    const slider = h("input", { type: "range", min: low, max: reach, step: reach / 100, "aria-label": `Strength of ${named}` });
+    const number = numberField(`Strength of ${named}, as a number`);
     slider.value = String(strength);
     number.value = show(strength);
     slider.addEventListener("input", () => {
@@ -46,7 +47,7 @@ export function edits({ state, set, ask, say, signal }) {
       if (!Number.isFinite(value)) number.value = show(Number(slider.value));
       else { slider.value = String(value); filled(); strengthen(latent, value); }
     });
-    const drop = button("×", `Take latent ${latent} away`, () => set({ edits: state.edits.filter((e) => e.latent !== latent) }));
+    const drop = button("×", `Take ${named} away`, () => set({ edits: state.edits.filter((e) => e.latent !== latent) }));
     for (const control of [slider, number, drop]) control.disabled = state.read_only;
     // filled from what changes nothing to the strength; a mark where the latent is at its strongest in the index
     const none = scaled ? 1 : 0, share = (/** @type {number} */ v) => clamp((100 * (v - low)) / (reach - low), 0, 100);

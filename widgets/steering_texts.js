@@ -10,7 +10,7 @@ const MEANING = /** @type {[string, string | null][]} */ ([
   ["repetition", "share of the new text's 3-grams that it had before"], ["text", null],
 ]);
 
-/** What was done to a latent. @param {string | undefined} sign of the mode @param {number} latent @param {number} strength */
+/** What was done to a latent. @param {string | undefined} sign of the mode @param {Edit['latent']} latent @param {number} strength */
 function done(sign, latent, strength) {
   if (sign === "+") return `${latent} ${strength < 0 ? "−" : "+"} ${show(Math.abs(strength))}`;
   return sign ? `${latent} ${sign} ${show(strength)}` : `${latent} off`;
@@ -44,7 +44,7 @@ export function texts({ state }) {
   const legend = h("div", { class: "sl-key sl-small sl-muted" }, sample("only without", " sl-plain"), sample("only with steering"), how);
   function draw() {
     const { baseline: left, steered: right, running, said } = state;
-    const edits = /** @type {[number, number][]} */ (said.edits ?? []);
+    const edits = /** @type {[Edit['latent'], number][]} */ (said.edits ?? []);
     const name = edits.length ? `steered: ${edits.map(([latent, strength]) => done(state.modes[said.mode]?.sign, latent, strength)).join(", ")}` : "steered";
     node.hidden = !left && !right && !(running && !state.status.startsWith("sweep"));
     node.replaceChildren(side(state, "as it is", left, true, running && !right), side(state, name, right, false, running && !!right));

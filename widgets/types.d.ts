@@ -110,7 +110,7 @@ type Measure = "loss_diff" | "kl" | "activation";
 type Shown = { measure: Measure; direct: boolean; selected_token: number | null; vmax: number | null; show_whitespace: boolean };
 type Shows = Effects & Shown;
 type GetShows = () => Shows;
-type EffectMap = Shows & { latent: number; d_sae: number; can_ask: boolean };
+type EffectMap = Shows & { latent: number | string; d_sae: number; can_ask: boolean };
 
 // ---------------------------------------------------------------------------------------------- ActivationHeatmap
 
@@ -193,12 +193,12 @@ type Sample = {
 // ------------------------------------------------------------------------------------------------- SteeringPanel
 
 type Written = TokenText & { differs: number[] };
-type Edit = { latent: number; strength: number };
+type Edit = { latent: number | string; strength: number }; // a direction by its name
 type Swept = Edit & { perplexity: number | null; activation: number | null; repetition: number | null; text: string };
 type Steering = {
   prompt: string; edits: Edit[]; mode: string; modes: Record<string, { title: string; unit: string; sign: string }>;
   positions: "all" | "prompt" | "generated" | "last"; max_new_tokens: number; temperature: number; factors: number[]; swept: Swept[];
-  seed: number; d_sae: number; running: boolean; status: string; baseline: Written | null; steered: Written | null;
+  seed: number; d_sae: number; directions: string[]; running: boolean; status: string; baseline: Written | null; steered: Written | null;
   said: Record<string, any>; // settings of the texts that are shown
   about: Record<string, { label: string; token: string | null; max: number; limit: number | null }>; read_only: boolean;
 };

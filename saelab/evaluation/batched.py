@@ -16,12 +16,14 @@ from torch import Tensor
 
 from saelab import models
 from saelab.errors import HookError, SaelabError
+from saelab.interventions.directions import Direction
 from saelab.interventions.edits import Edit, Intervention
 from saelab.interventions.generation import Decoder, Sample, _Picker, _sample, _write
 from saelab.interventions.passes import Pass, text_begins, watched
 from saelab.interventions.runner import EditRunner
 from saelab.interventions.sites import EditSchedule, by_hook
 from saelab.interventions.sweeps import ROWS
+from saelab.interventions.targets import rows_of
 from saelab.models import HookedModel
 from saelab.sae import SAE
 from saelab.sae.config import PER_ROW
@@ -29,10 +31,19 @@ from saelab.sae.config import PER_ROW
 
 @dataclass(frozen=True, eq=False)
 class Push:
-    """``direction`` (d_out) is added at every position; of it, what ``schedule`` gives (see :class:`saelab.Edit`)."""
+    """``row`` (d_out) is added at every position; of it, what ``schedule`` gives (see :class:`saelab.Edit`).
 
-    direction: Tensor
+    ``own``: it is in units of the activations, as a direction's vector is and a decoder row need not be."""
+
+    row: Tensor
     schedule: tuple[float, ...] | None = None
+    own: bool = False
+
+    @classmethod
+    def of(cls, sae: SAE, edit: Edit) -> Push:
+        """What an edit adds that depends on nothing."""
+        own = isinstance(edit.latent, Direction)
+        return cls(rows_of(sae, [edit.key])[0] * edit.amount, edit.schedule, own)
 
 
 class _RowRunner(EditRunner):
@@ -40,8 +51,8 @@ class _RowRunner(EditRunner):
 
     def __init__(self, model: HookedModel, sae: SAE, pushes: Sequence[Push], schedule: EditSchedule):
         super().__init__(model, sae, Intervention.make(sae, {0: 0.0}), schedule)
-        rows = torch.stack([p.direction.float() for p in pushes])[:, None]  # (B, 1, d_out)
-        rows = self._in_output(rows)
+        rows = torch.stack([p.row.float() for p in pushes])[:, None]  # (B, 1, d_out)
+        self.own = torch.tensor([p.own for p in pushes])[:, None, None]
         groups: dict[Any, list[float]] = {}
         for place, push in enumerate(pushes):
             groups.setdefault(push.schedule, [0.0] * len(pushes))[place] = 1.0
@@ -59,7 +70,10 @@ class _RowRunner(EditRunner):
         if added is None or self.sae.config.normalize not in PER_ROW:
             return added
         _, stats = self.sae.normalize(self.input(None))
-        return added if stats is None else added * stats[1].reshape(*x.shape[:2], 1).to(added)
+        if stats is None:
+            return added
+        scale = stats[1].reshape(*x.shape[:2], 1).to(added)
+        return added * torch.where(self.own.to(added.device), torch.ones_like(scale), scale)
 
 
 @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -13,12 +13,15 @@ import pandas as pd
 from saelab import intervals, models
 from saelab.display import Bar, table_html
 from saelab.doors import door
-from saelab.errors import SaelabError, check_count, check_latents, check_number, is_bool
+from saelab.errors import SaelabError, check_count, check_number, is_bool
 from saelab.evaluation.batched import Push, beginning, write
 from saelab.frames import TextFrame
 from saelab.identity import check_pair, noted
+from saelab.interventions.directions import Direction
 from saelab.interventions.edits import Edit, Intervention
+from saelab.interventions.steering import one_site
 from saelab.interventions.sweeps import read
+from saelab.interventions.targets import check_targets, label, listed
 from saelab.models import HookedModel
 from saelab.sae import SAE
 
@@ -46,18 +49,20 @@ class Calibration:
     guard: float
 
     @property
-    def range(self) -> dict[int, tuple[float, float]]:
-        """latent -> strengths inside the guard: 0 and the largest up to which every strength that was tried is inside."""
+    def range(self) -> dict[Any, tuple[float, float]]:
+        """latent, or a direction's name -> strengths inside the guard: 0 and the largest up to which all tried are."""
         return {latent: (0.0, float(part["strength"].max())) for latent, part in self._inside()}
 
     @property
-    def best(self) -> dict[int, float]:
-        """latent -> the strength in its range with the largest effect, the weakest of equals."""
+    def best(self) -> dict[Any, float]:
+        """latent (or a direction's name) -> the strength in its range with the largest effect, the weakest of equals."""
         return {i: float(part.loc[part["effect"].idxmax(), "strength"]) for i, part in self._inside()}
 
-    def _inside(self) -> list[tuple[int, Any]]:
-        frame: Any = self.frame.sort_values(["latent", "strength"], kind="stable")
-        parts = ((int(i), part) for i, part in frame.groupby("latent", sort=False))
+    def _inside(self) -> list[tuple[Any, Any]]:
+        frame: Any = self.frame.sort_values("strength", kind="stable")
+        parts = (
+            (i if isinstance(i, str) else int(i), part) for i, part in frame.groupby("latent", sort=False)
+        )
         return [(i, part[part["inside"].cummin()]) for i, part in parts]
 
     def plot(self) -> Any:
@@ -75,14 +80,14 @@ class Calibration:
         for latent, part in self.frame.groupby("latent", sort=False):
             for column, name in enumerate(("effect", "ratio"), 1):
                 figure.add_scatter(
-                    x=part["strength"], y=part[name], name=f"latent {latent}", legendgroup=str(latent),
+                    x=part["strength"], y=part[name], name=_called(latent), legendgroup=str(latent),
                     showlegend=column == 1, mode="lines+markers", row=1, col=column,
                 )  # fmt: skip
         figure.add_hline(self.guard, line_dash="dot", row=1, col=2)  # type: ignore[arg-type]
         return figure.update_xaxes(title_text="strength").update_yaxes(type="log", row=1, col=2)
 
     def _caption(self) -> str:
-        said = "; ".join(f"latent {i}: best {best:g}" for i, best in list(self.best.items())[:5])
+        said = "; ".join(f"{_called(i)}: best {best:g}" for i, best in list(self.best.items())[:5])
         return f"Calibration, guard: perplexity at most {self.guard:g} × that of unsteered text; {said}"
 
     def __repr__(self) -> str:
@@ -95,8 +100,8 @@ class Calibration:
 @door
 def calibrate(
     model: HookedModel,
-    sae: SAE,
-    latents: Iterable[int],
+    sae: SAE | None,
+    latents: Iterable[int | Direction],
     prompts: models.Texts | None = None,
     *,
     relative: Any = None,
@@ -119,6 +124,8 @@ def calibrate(
 
     Parameters
     ----------
+    latents
+        Latents and directions; of directions alone at one hook point the SAE may be None.
     prompts
         Texts to continue; None begins with BOS alone, and pushes there too.
     relative
@@ -146,11 +153,13 @@ def calibrate(
     >>> found.range[latent][0]
     0.0
     """
-    mismatch = check_pair(model, sae, relative)
+    latents = listed(latents)
+    sae = one_site(model, sae, latents)
+    mismatch = check_pair(model, sae, relative, *(t for t in latents if isinstance(t, Direction)))
     models.check_predicts(model, "calibration")
     n, new = check_count("n", n, high=1 << 16), check_count("max_new_tokens", max_new_tokens)
     chosen, guard = (
-        check_latents(latents, sae.config.d_sae),
+        check_targets(latents, sae),
         check_number("guard", guard, 1.0),
     )  # unsteered text has 1
     tried = [0.0, *sorted({check_number("strengths", s) for s in strengths} - {0.0})]
@@ -166,7 +175,7 @@ def calibrate(
         for i, s in product(chosen, tried)
     ]
     at = None if schedule is None else Edit(schedule=tuple(schedule)).schedule
-    pushes = [Push(sae.W_dec[e.latent].detach().float() * e.amount, at) for e in edits]
+    pushes = [replace(Push.of(sae, e), schedule=at) for e in edits]
     lines: list[list[dict[str, Any]]] = [[] for _ in edits]
     how = {
         "n": n,
@@ -191,9 +200,12 @@ def calibrate(
     for edit, some in zip(edits, lines, strict=True):
         part = pd.DataFrame(some)
         plain = part["nats"] if edit.strength == 0 else plain  # which comes first of each latent
-        rows.append({"latent": edit.latent, "strength": edit.strength, **_measured(part, plain, guard)})
+        rows.append(
+            {"latent": label(edit.key[0]), "strength": edit.strength, **_measured(part, plain, guard)}
+        )
     found = Calibration(TextFrame(noted(TextFrame(rows), mismatch)), guard)
-    if hasattr(relative, "kept"):
+    measured = [i for i in chosen if isinstance(i, int)]
+    if hasattr(relative, "kept") and measured:
         settings = {
             "by": "calibrate",
             "prompts": begun,
@@ -203,11 +215,15 @@ def calibrate(
             **how,
         }
         columns = {
-            "steer_best": np.array([found.best[i] for i in chosen]),
-            "steer_limit": np.array([found.range[i][1] for i in chosen]),
+            "steer_best": np.array([found.best[i] for i in measured]),
+            "steer_limit": np.array([found.range[i][1] for i in measured]),
         }
-        relative.kept.put(np.array(chosen), columns, settings)
+        relative.kept.put(np.array(measured), columns, settings)
     return found
+
+
+def _called(name: Any) -> str:
+    return name if isinstance(name, str) else f"latent {name}"
 
 
 def _number(given: Any) -> float:

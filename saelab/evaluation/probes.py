@@ -10,11 +10,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from saelab import models
+from saelab import logistic, models
 from saelab.display import Bar
 from saelab.doors import door
 from saelab.errors import SaelabError, check_count
-from saelab.evaluation import logistic
 from saelab.evaluation.sample import Sample, Task, sample
 from saelab.models import HookedModel
 from saelab.sae import SAE

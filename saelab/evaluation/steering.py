@@ -18,6 +18,7 @@ from saelab.evaluation.batched import Push, next_logp, pushed
 from saelab.frames import TextFrame
 from saelab.index import LatentIndex
 from saelab.index.relations import logit_lens
+from saelab.interventions.targets import rows_of
 
 _TOKENS = 4096  # in one pass
 _COLUMNS = ("input_score", "output_score")
@@ -130,7 +131,8 @@ def steering_scores(
             some = max(1, _TOKENS // len(ids))
             for first in range(0, len(chosen), some):
                 part = slice(first, first + some)
-                rows = sae.W_dec[chosen[part]].detach().float() * amount[part, None].to(sae.W_dec.device)
+                rows = rows_of(sae, [(int(i), None) for i in chosen[part]])
+                rows = rows * amount[part, None].to(rows.device)
                 score[number, part] = _output(model, sae, ids, rows, voted[part])
                 bar.update(len(rows))
     low, high = intervals.of_means(score)

@@ -9,6 +9,8 @@ from saelab.interventions.ablation import Effects as Effects
 from saelab.interventions.ablation import effects as effects
 from saelab.interventions.attribution import Attribution as Attribution
 from saelab.interventions.attribution import attribute as attribute
+from saelab.interventions.description import Description as Description
+from saelab.interventions.directions import Direction as Direction
 from saelab.interventions.edits import MODES as MODES
 from saelab.interventions.edits import POSITIONS as POSITIONS
 from saelab.interventions.edits import Edit as Edit

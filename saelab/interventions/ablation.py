@@ -13,12 +13,15 @@ from torch import Tensor
 from saelab import models
 from saelab.display import table_html
 from saelab.doors import door
-from saelab.errors import SaelabError, check_count, check_latent
+from saelab.errors import SaelabError, check_count
 from saelab.frames import TextFrame
 from saelab.identity import check_pair, noted
+from saelab.interventions.directions import Direction
 from saelab.interventions.passes import watched
 from saelab.interventions.sites import hook_points, sum_into, warn_if_long
-from saelab.interventions.steering import attach, steer
+from saelab.interventions.steering import attach, one_site, steer
+from saelab.interventions.targets import activation as component
+from saelab.interventions.targets import check_target, headline, title
 from saelab.models import HookedModel
 from saelab.models.lens import kl_divergence, residual_direction
 from saelab.sae import SAE, Codes
@@ -35,7 +38,7 @@ class Effects:
     frame
         One row per position; the columns are named in :func:`effects`. ``effects["kl"]`` is a column of it.
     latent
-        The latent that was taken away.
+        The latent, or the direction, that was taken away.
     ids
         The text's token ids; the column ``token`` has their labels.
     groups
@@ -45,7 +48,7 @@ class Effects:
     """
 
     frame: pd.DataFrame
-    latent: int
+    latent: int | Direction
     ids: list[int]
     groups: list[tuple[int, int, str]]
     special: frozenset[int]
@@ -70,22 +73,22 @@ class Effects:
         return px.bar(frame, "position", "nats", color="measure", hover_data=["token"], barmode="group")
 
     def __repr__(self) -> str:
-        return f"Effects of ablating latent {self.latent}\n{self.frame}"
+        return f"Effects of ablating {title(self.latent)}\n{self.frame}"
 
     def _repr_html_(self) -> str:
         loss = self.frame["loss_diff"].to_numpy()
         size = np.abs(self.frame["kl"].to_numpy() if np.isnan(loss).all() else loss)
         order = np.argsort(-np.nan_to_num(size), kind="stable")
-        caption = f"Latent {self.latent} ablated: the positions where it matters most, of {len(self)}"
+        caption = f"{headline(self.latent)} ablated: the positions where it matters most, of {len(self)}"
         return table_html(caption, self.frame.iloc[order[:20]], float_format="{:.4g}".format)
 
 
 @door
 def effects(
     model: HookedModel,
-    sae: SAE,
+    sae: SAE | None,
     text: models.Text,
-    latent: int,
+    latent: int | Direction,
     *,
     top: int = 5,
     direct: bool = False,
@@ -129,22 +132,27 @@ def effects(
     >>> found.frame[["token", "activation", "loss_diff", "kl"]].shape == (len(found), 4)
     True
     """
-    mismatch = check_pair(model, sae)
-    latent, top = check_latent(latent, sae.config.d_sae), check_count("top", top, 0)
+    sae = one_site(model, sae, [latent])  # type: ignore[list-item]
+    latent, top = check_target(latent, sae), check_count("top", top, 0)
+    mismatch = check_pair(model, sae, latent if isinstance(latent, Direction) else None)
     ids = torch.tensor([models.one_text(model, text, bos=sae.config.bos)])  # (1, T)
     warn_if_long(sae, ids.shape[1])
     written = _residual_write(model, sae, latent) if direct else None  # (d_model)
     with models.lock(model), torch.no_grad():
         with attach(model, sae, error=True) as spliced:
             clean = _logp(model, ids)  # (T, V)
-        activation = spliced.codes.column(latent)[0].float().cpu()  # (T)
-        edited = (activation > 0) & allowed(model, ids, special)  # (T)
+        if isinstance(latent, Direction):
+            activation, scale = component(model, latent, ids)[0], torch.ones(())  # (T)
+        else:
+            activation, scale = (
+                spliced.codes.column(latent)[0].float().cpu(),
+                output_scale(spliced.codes).cpu(),
+            )
+        edited = (activation != 0) & allowed(model, ids, special)  # (T)
         with steer(model, sae, [latent], mode="ablate", special=special):
             without = {"": _logp(model, ids)}
         if written is not None:
-            part = (
-                (activation * edited)[:, None] * written * output_scale(spliced.codes).cpu()
-            )  # (T, d_model)
+            part = (activation * edited)[:, None] * written * scale  # (T, d_model)
             last = f"blocks.{int(model.cfg.n_layers) - 1}.hook_resid_post"
             with watched(model, {last: lambda x, p: sum_into(x, [-part])}):
                 without["direct_"] = _logp(model, ids)
@@ -184,12 +192,13 @@ def _loss(logp: Tensor, ids: Tensor) -> Tensor:
     return torch.cat([-logp[:-1].gather(-1, ids[1:, None])[:, 0], torch.tensor([torch.nan])])
 
 
-def _residual_write(model: HookedModel, sae: SAE, latent: int) -> Tensor:
+def _residual_write(model: HookedModel, sae: SAE, latent: int | Direction) -> Tensor:
     """(d_model) what one unit of the latent adds to the residual stream."""
     if len(hook_points(sae.config.hook_out)) > 1:
         raise SaelabError("a crosscoder writes at several layers: its direct effect is not one direction")
     with torch.no_grad():
-        return residual_direction(model, sae.W_dec[latent].float(), sae.config.hook_out).float().cpu()
+        row = latent.vector.to(models.device(model)) if isinstance(latent, Direction) else sae.W_dec[latent]
+        return residual_direction(model, row.float(), sae.config.hook_out).float().cpu()
 
 
 def output_scale(codes: Codes) -> Tensor:

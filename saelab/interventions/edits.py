@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,9 @@ from torch import Tensor
 from saelab import files
 from saelab.display import facts_html
 from saelab.doors import door
-from saelab.errors import SaelabError, called, check_count, check_latent, check_number, is_scalar, unknown
+from saelab.errors import SaelabError, called, check_count, check_number, is_scalar, unknown
+from saelab.interventions.directions import Direction
+from saelab.interventions.targets import Target, check_target, maximum, title
 from saelab.sae import SAE
 
 POSITIONS = ("all", "prompt", "generated", "last")
@@ -26,30 +27,26 @@ class Mode:
     """One way to change a latent whose activation is ``a``."""
 
     title: str  # what it does to a, for a menu
-    line: (
-        Callable[[float], tuple[float, float]] | None
-    )  # strength -> (slope, start) of what is added to a; or no line
+    change: (
+        Callable[[float, Tensor], Tensor | float] | None
+    )  # (strength, a) -> what is added to a; or it is solved
     sign: str = "="  # between the latent and its strength
-    reads: bool = False  # whether a must be known
+    reads: bool = True  # whether a must be known
     unit: str = "activation"  # what the strength counts: a's units, times a, or nothing
-
-    def step(self, strength: float, a: Tensor) -> Tensor:
-        """What is added to ``a``."""
-        assert self.line is not None
-        slope, start = self.line(strength)
-        return start + slope * a
 
     def idle(self, strength: float) -> bool:
         """Whether nothing happens where a is 0."""
-        return self.line is not None and self.line(strength)[1] == 0
+        return self.change is not None and not self.change(strength, torch.zeros(()))
 
 
 MODES = {
-    "add": Mode("add to the activation", lambda s: (0.0, s), "+"),
-    "clamp": Mode("set the activation", lambda s: (-1.0, s), reads=True),
-    "scale": Mode("multiply the activation", lambda s: (s - 1.0, 0.0), "×", reads=True, unit="times"),
-    "ablate": Mode("set the activation to 0", lambda s: (-1.0, 0.0), "", reads=True, unit=""),
-    "project": Mode("set the component along it", None),
+    "add": Mode("add to the activation", lambda s, a: s, "+", reads=False),
+    "clamp": Mode("set the activation", lambda s, a: s - a),
+    "scale": Mode("multiply the activation", lambda s, a: (s - 1.0) * a, "×", unit="times"),
+    "cap": Mode("keep the activation at most", lambda s, a: (s - a).clamp(max=0), "≤"),
+    "floor": Mode("keep the activation at least", lambda s, a: (s - a).clamp(min=0), "≥"),
+    "ablate": Mode("set the activation to 0", lambda s, a: -a, "", unit=""),
+    "project": Mode("set the component along it", None, reads=False),
 }
 
 
@@ -63,11 +60,13 @@ class Edit:
     strength
         In units of the latent's activation, or of its maximum when ``unit`` is that.
     mode
-        ``add``: a + strength. ``clamp``: strength. ``scale``: a * strength. ``ablate``: 0. ``project``: the
+        ``add``: a + strength. ``clamp``: strength. ``scale``: a * strength. ``cap``: strength where a is more.
+        ``floor``: strength where a is less. ``ablate``: 0. ``project``: the
         activation vector's component along the decoder row is replaced by strength times that row, whatever
         put it there (several projections together replace their least-squares coefficients).
     latent
-        Its id; may be left out where a dict names it.
+        Its id, or a :class:`Direction`; may be left out where a dict names it. Of a direction, ``a`` is the component of
+        the activations along it, and ``project`` is ``clamp``.
     positions
         ``all``; ``prompt``; ``generated``: tokens after the prompt; ``last``: the newest token at every step,
         which is the prompt's last and then each generated one; or places in the text, counted from 0 (BOS
@@ -75,7 +74,7 @@ class Edit:
     unit
         What strength 1 means, such as the latent's maximum. None is 1.
     when, above
-        Only where latent ``when`` is more active than ``above``.
+        Only where latent, or direction, ``when`` is more active than ``above``.
     schedule
         Share of the edit that is applied at the 1st, 2nd, … generated token; the last value goes on for ever,
         the first is also the prompt's.
@@ -91,10 +90,10 @@ class Edit:
 
     strength: float = 0.0
     mode: str = "add"
-    latent: int | None = None
+    latent: int | Direction | None = None
     positions: str | tuple[int, ...] = "all"
     unit: float | None = None
-    when: int | None = None
+    when: int | Direction | None = None
     above: float = 0.0
     schedule: tuple[float, ...] | None = None
     control: int | None = None
@@ -132,7 +131,7 @@ class Edit:
         return self.strength * (1.0 if self.unit is None else self.unit)
 
     @property
-    def key(self) -> tuple[int, int | None]:
+    def key(self) -> tuple[Target, int | None]:
         """(latent, control): what it writes along."""
         assert self.latent is not None
         return self.latent, self.control
@@ -165,13 +164,13 @@ class Edit:
             )
 
     def __str__(self) -> str:
-        text = f"latent {self.latent}: {self.mode}"
+        text = f"{title(self.latent)}: {self.mode}"
         if self.how.unit:
             text += f" {self.strength:g}" + ("" if self.unit is None else f" x {self.unit:g}")
         if self.positions != "all":
             text += f" at {self.positions if isinstance(self.positions, str) else list(self.positions)}"
         if self.when is not None:
-            text += f" where latent {self.when} > {self.above:g}"
+            text += f" where {title(self.when)} > {self.above:g}"
         if self.schedule is not None:
             text += ", scheduled"
         return text + (f", random direction {self.control}" if self.control is not None else "")
@@ -240,8 +239,8 @@ class Intervention:
             return edits.check(sae)
         d_sae, parts = sae.config.d_sae, []
         for edit in _listed(_calibrated(edits, relative), common):
-            latent = check_latent(edit.latent, d_sae)
-            when = None if edit.when is None else check_latent(edit.when, d_sae)
+            latent = check_target(edit.latent, sae)
+            when = None if edit.when is None else check_target(edit.when, sae)
             unit = edit.unit
             if relative is not None and unit is None and edit.how.unit == "activation":
                 unit = maximum(relative, latent, d_sae)
@@ -252,7 +251,14 @@ class Intervention:
             parts.append(replace(edit, latent=latent, when=when, unit=unit))
         if not parts:
             raise SaelabError("there are no edits: give {latent: strength}")
-        return cls(tuple(parts), _about(sae), {e.key[0]: _mark(sae, e.key[0]) for e in parts})
+        latents = [e.latent for e in parts if isinstance(e.latent, int)]
+        return cls(tuple(parts), _about(sae), {i: _mark(sae, i) for i in latents})
+
+    @property
+    def directions(self) -> list[Direction]:
+        """The directions that its edits write along or read."""
+        every = [t for e in self.edits for t in (e.latent, e.when) if isinstance(t, Direction)]
+        return list(dict.fromkeys(every))
 
     def check(self, sae: SAE) -> Intervention:
         """Itself, if it was made for ``sae``.
@@ -296,7 +302,7 @@ class Intervention:
             "version": 1,
             "sae": dict(self.sae),
             "marks": {str(k): list(v) for k, v in self.marks.items()},
-            "edits": [{k: v for k, v in asdict(e).items() if v is not None} for e in self.edits],
+            "edits": [_as_json(e) for e in self.edits],
         }
 
     @classmethod
@@ -320,7 +326,12 @@ class Intervention:
             for key in part:
                 if key not in names:
                     raise unknown("edit key", key, names)
-            parts.append(Edit(**part))
+            own = {
+                k: Direction.from_json(v)
+                for k, v in part.items()
+                if k in ("latent", "when") and isinstance(v, dict)
+            }
+            parts.append(Edit(**{**part, **own}))
         marks = {int(k): (float(v[0]), float(v[1])) for k, v in value["marks"].items()}
         return cls(tuple(parts), dict(value["sae"]), marks)
 
@@ -353,7 +364,7 @@ class Intervention:
 
     def _repr_html_(self) -> str:
         place = f"{self.sae['arch']}, {self.sae['d_sae']:,} latents at {self.sae['hook_in']}"
-        edits = [(f"latent {e.latent}", str(e)) for e in self.edits]
+        edits = [(title(e.latent), str(e)) for e in self.edits]
         return facts_html("Intervention", [("SAE", place), *edits])
 
 
@@ -361,6 +372,11 @@ def _about(sae: SAE) -> dict[str, Any]:
     """What an intervention must find again in an SAE."""
     names = ("arch", "d_in", "d_out", "d_sae", "hook_in", "hook_out")
     return {name: getattr(sae.config, name) for name in names}
+
+
+def _as_json(edit: Edit) -> dict[str, Any]:
+    given = {f.name: getattr(edit, f.name) for f in fields(edit)}
+    return {k: v.to_json() if isinstance(v, Direction) else v for k, v in given.items() if v is not None}
 
 
 def _mark(sae: SAE, latent: int) -> tuple[float, float]:
@@ -381,12 +397,10 @@ def _listed(edits: Any, common: dict[str, Any]) -> list[Edit]:
     for latent, value in pairs:
         if isinstance(value, Edit):
             if value.latent not in (None, latent):
-                raise SaelabError(f"the edit under latent {latent} says latent {value.latent}")
+                raise SaelabError(f"the edit under {title(latent)} says {title(value.latent)}")
             parts.append(replace(value, latent=latent))
         elif value is None and not ablates:
-            raise SaelabError(
-                f"latent {latent!r} has no strength: give {{latent: strength}}, or mode='ablate'"
-            )
+            raise SaelabError(f"{title(latent)} has no strength: give {{latent: strength}}, or mode='ablate'")
         else:  # ablating needs no strength, so {7: True} and {7: None} are as good as any number
             parts.append(Edit(0.0 if ablates or value is None else value, latent=latent, **common))
     return parts
@@ -400,38 +414,10 @@ def _calibrated(edits: Any, relative: Any) -> Any:
     for latent, value in edits.items():
         if isinstance(value, str) and (value != "auto" or found is None):
             raise SaelabError(
-                f"latent {latent}: a strength is a number, or 'auto' with an index as relative; got {value!r}"
+                f"{title(latent)}: a strength is a number, or 'auto' with an index as relative; got {value!r}"
+            )
+        if isinstance(value, str) and isinstance(latent, Direction):
+            raise SaelabError(
+                f"direction {latent}: 'auto' is kept of latents; take .best of what calibrate gives"
             )
     return {i: Edit(**found.calibrated(i)) if isinstance(v, str) else v for i, v in edits.items()}
-
-
-def maximum(relative: Any, latent: int, d_sae: int) -> float:
-    index = callable(getattr(relative, "stats", None))  # a LatentIndex
-    table = relative.stats()["max"] if index else relative
-    if isinstance(table, Mapping) and latent not in table:
-        raise SaelabError(f"relative gives no maximum for latent {latent}")
-    if (
-        not index
-        and not isinstance(table, Mapping)
-        and (is_scalar(table) or not hasattr(table, "__len__") or len(table) != d_sae)
-    ):
-        raise SaelabError(
-            f"relative is a LatentIndex, {{latent: maximum}}, or {d_sae} numbers, got {type(relative).__name__}"
-        )
-    value = check_number(f"relative[{latent}]", table[latent])
-    if not (math.isfinite(value) and value > 0):
-        raise SaelabError(f"latent {latent} has no maximum to be relative to (it never fired): {value}")
-    return value
-
-
-def directions(sae: SAE, keys: list[tuple[int, int | None]]) -> Tensor:
-    """(len(keys), d_out) float32: decoder rows, or random directions as long as them for (latent, seed)."""
-    rows = []
-    for latent, seed in keys:
-        row = sae.W_dec[latent].detach().float()  # (d_out)
-        if seed is not None:
-            g = torch.Generator().manual_seed(seed)
-            noise = torch.randn(len(row), generator=g).to(row.device)
-            row = noise * (row.norm() / noise.norm())
-        rows.append(row)
-    return torch.stack(rows)

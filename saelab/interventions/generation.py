@@ -33,7 +33,7 @@ from saelab.frames import TextFrame
 from saelab.identity import Facts, Mark, meet
 from saelab.interventions.edits import Intervention
 from saelab.interventions.sites import warn_if_long
-from saelab.interventions.steering import Steering, interventions, paired, steer
+from saelab.interventions.steering import Steering, housed, interventions, paired, steer
 from saelab.models import HookedModel
 from saelab.models.load import repair
 from saelab.sae import SAE
@@ -180,6 +180,7 @@ def generate(
     **steering: Any,
 ) -> Generation:
     """Continue a prompt, steered if ``edits`` are given. The bare model: ``sl.generate(model, None, prompt)``.
+    Along directions alone, whose edits say where they belong: ``sl.generate(model, None, prompt, {direction: 2.0})``.
 
     Parameters
     ----------
@@ -219,11 +220,14 @@ def generate(
     check_model(model)
     models.check_predicts(model, "generation")
     _check_keywords(steering)
+    sae = housed(model, sae, edits)
     pairs = [] if sae is None else paired(sae)
     for one, _ in pairs:
         meet(model, one)
-    if sae is None and (edits is not None or steering):
-        raise SaelabError("edits need the sae whose latents they change")
+    if sae is None and steering:
+        raise SaelabError(
+            "these keywords are of edits, and edits of latents need the sae whose latents they change"
+        )
     max_new_tokens, n = check_count("max_new_tokens", max_new_tokens), check_count("n", n, high=1 << 16)
     pick = _Picker(model, n, seed, temperature, top_k)
     ids = prompt_ids(model, sae, prompt, max_new_tokens, bos)
@@ -247,7 +251,7 @@ def generate(
 @door
 def compare(
     model: HookedModel,
-    sae: SAE | Sequence[tuple[SAE, Any]],
+    sae: SAE | Sequence[tuple[SAE, Any]] | None,
     prompt: models.Text,
     edits: Any = None,
     *,
@@ -274,7 +278,7 @@ def compare(
     passes = {k: options.pop(k) for k in _PASSES if k in options}
     pairs = interventions(model, sae, edits, **options)  # checked before the baseline costs time
     new = check_count("max_new_tokens", plain.setdefault("max_new_tokens", 40))
-    prompt = prompt_ids(model, sae, prompt, new, plain.pop("bos", None))
+    prompt = prompt_ids(model, pairs, prompt, new, plain.pop("bos", None))
     check_reach(pairs, len(prompt), new)
     baseline = generate(model, None, prompt, on_token=on_baseline, **plain)
     if baseline.cancelled:

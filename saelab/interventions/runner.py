@@ -7,6 +7,7 @@ nothing in the pass are one addition, and where no latent would move nothing is 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -14,9 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from saelab.errors import SaelabError
-from saelab.interventions.edits import Edit, Intervention, directions
+from saelab.interventions.directions import Direction
+from saelab.interventions.edits import Edit, Intervention
 from saelab.interventions.passes import Pass, Watch
 from saelab.interventions.sites import EditSchedule, SAEAtHook
+from saelab.interventions.targets import Target, rows_of
 from saelab.models import HookedModel
 from saelab.sae import SAE
 from saelab.sae.config import PER_ROW
@@ -29,8 +32,8 @@ class EditRunner(SAEAtHook):
         super().__init__(model, sae)
         self.edits, self.schedule = intervention.edits, schedule
         schedule.needs_prompt |= any(e.needs_prompt for e in self.edits)
-        moved = [e for e in self.edits if e.how.line is not None]
-        self.projected = [e for e in self.edits if e.how.line is None]
+        moved = [e for e in self.edits if e.how.change is not None]
+        self.projected = [e for e in self.edits if e.how.change is None]
         if self.projected and self.crosscoder:
             raise SaelabError(
                 "project is not defined for a crosscoder: it has a decoder row at every hook point"
@@ -40,28 +43,34 @@ class EditRunner(SAEAtHook):
         self.moved = [(e, self.keys.index(e.key)) for e in moved]
         self.rows = self._written(self.keys)  # (m, d_out)
         self.onto = self._written([e.key for e in self.projected])  # (p, d_out)
-        # of each latent whose activation matters, the place among those that are read
+        # of each latent or direction whose activation matters, the place among those that are read, latents first
         read = {e.key[0] for e in moved if e.how.reads} | {e.when for e in self.edits if e.when is not None}
-        self.place = {latent: i for i, latent in enumerate(sorted(read))}
+        latents = sorted(t for t in read if isinstance(t, int))
+        self.along = [t for t in read if isinstance(t, Direction)]
+        self.place = {target: i for i, target in enumerate([*latents, *self.along])}
+        self.latents = latents
         with torch.no_grad():
-            weight = sae.W_enc.T[list(self.place)]  # (r, d_in)
-            self.encoder = weight, sae.b_enc[list(self.place)] - weight @ sae.b_in
+            weight = sae.W_enc.T[latents]  # (r, d_in)
+            self.encoder = weight, sae.b_enc[latents] - weight @ sae.b_in
         # a pre-activation alone may be rounded otherwise than in the whole product
         slack = 2**13 * torch.finfo(weight.dtype).eps * max(1.0, float(weight.norm()))
         self.least = sae.config.floor - slack
-        self.needs_input = bool(read) or sae.config.normalize in PER_ROW
+        own = all(
+            isinstance(target, Direction) for target, _ in [*self.keys, *(e.key for e in self.projected)]
+        )
+        self.needs_input = bool(latents) or (sae.config.normalize in PER_ROW and not own)
         self.idle = all(self._idle(e) for e, _ in self.moved)  # where every latent that is read is 0
-        self.fixed = None if self.needs_input or self.projected else self._fixed()
+        self.fixed = None if self.needs_input or self.along or self.projected else self._fixed()
 
-    def _written(self, keys: list[tuple[int, int | None]]) -> Tensor | None:
+    def _written(self, keys: list[tuple[Target, int | None]]) -> Tensor | None:
         """(len(keys), d_out) what one unit of activation adds to the output; a row's own scale aside."""
-        if not keys:
-            return None
-        return self._in_output(directions(self.sae, keys))
+        return rows_of(self.sae, keys) if keys else None
 
-    def _in_output(self, rows: Tensor) -> Tensor:
-        """What decoder rows are in units of the output, where one scale holds for all of it."""
-        return rows / self.sae._target_scale(rows) if self.sae.config.normalize == "scale" else rows
+    @staticmethod
+    def _units(keys: Sequence[tuple[Target, int | None]], unit: Tensor) -> Tensor:
+        """(n, len(keys)) each row's own scale ``unit`` (n, 1), which a direction does not have."""
+        own = torch.tensor([isinstance(target, Direction) for target, _ in keys], device=unit.device)
+        return torch.where(own, torch.ones_like(unit), unit)
 
     def _fixed(self) -> list[tuple[Edit, Tensor]]:
         """(edit, (d_out) what it adds), for edits to which nothing in the pass matters but the position."""
@@ -123,16 +132,20 @@ class EditRunner(SAEAtHook):
         old = unit = None  # (n, latents that are read), (n, 1)
         if self.needs_input:
             rows, stats = self.sae.normalize(self.input(on))
-            old = self._activations(rows) if self.place else None
+            old = self._activations(rows) if self.latents else None
             old = None if old is None else old.to(like)
             if self.sae.config.normalize in PER_ROW and stats is not None:
                 unit = stats[1].to(like)
-        delta = None
+        delta, here = None, x[:0].flatten(0, 1)
+        if self.along or self.onto is not None:
+            here = (x.flatten(0, 1) if on is None else x[on]).to(like)  # (n, d_out)
+        if self.along:
+            old = like.new_zeros(self.count, len(self.latents)) if old is None else old
+            old = torch.cat([old, here @ torch.stack([d.vector for d in self.along], 1).to(like)], 1)
         if self.rows is not None and not (self.idle and old is None):
-            delta = self._moves(old, like) @ self.rows.to(like)
-            delta = delta if unit is None else delta * unit
+            moves = self._moves(old, like)
+            delta = (moves if unit is None else moves * self._units(self.keys, unit)) @ self.rows.to(like)
         if self.onto is not None:
-            here = (x.flatten(0, 1) if on is None else x[on]).to(like)
             projected = self._projection(here, old, unit)
             delta = projected if delta is None else delta + projected
         return delta
@@ -148,7 +161,7 @@ class EditRunner(SAEAtHook):
             return None
         out = torch.zeros_like(pre)
         every = self.sae.pre_activations(rows[near])
-        out[near] = self.sae.arch.activate(self.sae, every)[:, list(self.place)]
+        out[near] = self.sae.arch.activate(self.sae, every)[:, self.latents]
         return out
 
     def _share(self, e: Edit, old: Tensor | None, like: Tensor) -> Tensor | float:
@@ -167,7 +180,7 @@ class EditRunner(SAEAtHook):
         for e, column in self.moved:
             place = self.place.get(e.key[0])
             a = moves[column] if old is None or place is None else old[:, place] + moves[column]  # (n)
-            moves[column] = moves[column] + self._share(e, old, like) * e.how.step(e.amount, a)
+            moves[column] = moves[column] + self._share(e, old, like) * e.how.change(e.amount, a)  # type: ignore[misc]
         return torch.stack(moves, 1)
 
     def _projection(self, x: Tensor, old: Tensor | None, unit: Tensor | None) -> Tensor:
@@ -175,7 +188,7 @@ class EditRunner(SAEAtHook):
         assert self.onto is not None
         every = [x.new_ones(len(x)) * self._share(e, old, x) for e in self.projected]
         shares = torch.stack(every, 1)  # (n, p)
-        unit = x.new_ones(len(x), 1) if unit is None else unit
+        units = self._units([e.key for e in self.projected], x.new_ones(len(x), 1) if unit is None else unit)
         delta = torch.zeros_like(x)
         patterns, which = torch.unique(shares != 0, dim=0, return_inverse=True)
         for i, pattern in enumerate(patterns):
@@ -184,6 +197,8 @@ class EditRunner(SAEAtHook):
             here = which == i
             basis = self.onto.to(x)[pattern]  # (q, d_out)
             found = x[here] @ torch.linalg.pinv(basis)  # (rows, q) least squares, in units before ``unit``
-            wanted = x.new_tensor([e.amount for e in self.projected])[pattern] * unit[here]  # (rows, q)
+            wanted = (
+                x.new_tensor([e.amount for e in self.projected])[pattern] * units[here][:, pattern]
+            )  # (rows, q)
             delta[here] = ((wanted - found) * shares[here][:, pattern]) @ basis
         return delta

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -20,12 +20,62 @@ from torch import Tensor
 from saelab import identity, models
 from saelab.doors import door
 from saelab.errors import SaelabError, check_model, check_sae, check_tensor
+from saelab.interventions.directions import Direction
 from saelab.interventions.edits import Edit, Intervention
 from saelab.interventions.passes import Pass, Watch, text_begins, watched
 from saelab.interventions.runner import EditRunner
 from saelab.interventions.sites import EditSchedule, SAEAtHook, by_hook
+from saelab.interventions.targets import Target, title
 from saelab.models import HookedModel
-from saelab.sae import SAE, Codes
+from saelab.sae import SAE, Codes, SAEConfig
+
+
+def bare(model: HookedModel, hook: str, width: int) -> SAE:
+    """What stands in the place of an SAE where directions alone are edited: one latent, which never fires."""
+    config = SAEConfig("relu", d_in=width, d_sae=1, hook_in=hook, bos=models.default_bos(model))
+    sae = SAE(config).to(models.device(model)).requires_grad_(False)
+    for p in sae.parameters():
+        p.zero_()
+    return sae
+
+
+def housed(model: HookedModel, sae: Any, edits: Any) -> Any:
+    """``sae``; in place of None, where ``edits`` are of directions, [(what stands for an SAE at their hook point, the
+    edits there), …]."""
+    if sae is not None or edits is None:
+        return sae
+    check_model(model)
+    if isinstance(edits, Intervention):
+        place = edits.sae
+        if place["d_sae"] != 1 or not edits.directions:
+            raise SaelabError("this intervention is about latents: give the sae whose latents they are")
+        return [(bare(model, place["hook_out"], place["d_out"]), edits)]
+    one_by_one = edits.items() if isinstance(edits, Mapping) else [(e, None) for e in ([edits] if isinstance(
+        edits, (Edit, Direction)) else edits if isinstance(edits, Iterable) else [None])]  # fmt: skip
+    groups: dict[tuple[str, int], Any] = {}
+    for key, value in one_by_one:
+        target = key.latent if isinstance(key, Edit) else key
+        if not isinstance(target, Direction):
+            raise SaelabError(f"edits of {title(target)} need the sae whose latents they change; "
+                              "without one, edits are {direction: strength}")  # fmt: skip
+        empty: Any = {} if isinstance(edits, Mapping) else []
+        group = groups.setdefault((target.hook, len(target.vector)), empty)
+        if isinstance(group, dict):
+            group[key] = value
+        else:
+            group.append(key)
+    return [(bare(model, *place), some) for place, some in groups.items()]
+
+
+def one_site(model: HookedModel, sae: SAE | None, targets: Sequence[Target]) -> SAE:
+    """``sae``, or what stands for one where all ``targets`` are directions at one hook point."""
+    if sae is not None:
+        check_sae(sae)
+        return sae
+    found = housed(model, None, list(targets))
+    if len(found) != 1:
+        raise SaelabError("these directions belong to several hook points; take those of one at a time")
+    return found[0][0]
 
 
 def paired(sae: Any, edits: Any = None) -> list[tuple[SAE, Any]]:
@@ -84,13 +134,16 @@ def checked(
     """The edits of :func:`steer` as they are kept; whether the model has the SAE's hook points is not asked."""
     check_model(model)
     Edit(**common)  # names are wrong whether or not an edit uses them
-    for s, _ in (pairs := paired(sae, edits)):
+    for s, _ in (pairs := paired(housed(model, sae, edits), edits)):
         identity.meet(model, s, relative)
-    return [(s, Intervention.make(s, e, relative=relative, **common)) for s, e in pairs]
+    made = [(s, Intervention.make(s, e, relative=relative, **common)) for s, e in pairs]
+    for s, i in made:
+        identity.meet(model, s, *i.directions)
+    return made
 
 
 def interventions(
-    model: HookedModel, sae: SAE | Sequence[tuple[SAE, Any]], edits: Any = None, **options: Any
+    model: HookedModel, sae: SAE | Sequence[tuple[SAE, Any]] | None, edits: Any = None, **options: Any
 ) -> list[tuple[SAE, Intervention]]:
     """The checked edits of :func:`steer`, without running anything; ``[0][1].save(path)`` keeps them."""
     return [(SAEAtHook(model, s).sae, i) for s, i in checked(model, sae, edits, **options)]
@@ -100,13 +153,13 @@ def interventions(
 @contextlib.contextmanager
 def steer(
     model: HookedModel,
-    sae: SAE | Sequence[tuple[SAE, Any]],
+    sae: SAE | Sequence[tuple[SAE, Any]] | None,
     edits: Any = None,
     *,
     mode: str = "add",
     positions: str | Sequence[int] = "all",
     relative: Any = None,
-    when: int | None = None,
+    when: int | Direction | None = None,
     above: float = 0.0,
     schedule: Sequence[float] | None = None,
     special: bool = False,
@@ -120,7 +173,8 @@ def steer(
     ----------
     sae, edits
         One SAE and its edits, or a list of ``(sae, edits)`` pairs. Edits: ``{latent: strength}``, ``{latent:
-        Edit}``, a list of :class:`Edit`, a list of latents to ablate, or an :class:`Intervention`.
+        Edit}``, a list of :class:`Edit`, a list of latents to ablate, or an :class:`Intervention`. A latent may be a
+        :class:`Direction` where the SAE writes; of directions alone, at any hook points, the SAE may be None.
     mode, positions, when, above, schedule
         For the edits given as plain numbers; see :class:`Edit`.
     relative
@@ -150,7 +204,7 @@ def steer(
     pairs = checked(model, sae, edits, relative, **common)
     planned = EditSchedule(model, special=special, prompt_tokens=prompt_tokens)
     runners = [EditRunner(model, s, i, planned) for s, i in pairs]
-    mismatch = tuple(note for s, _ in pairs for note in identity.meet(model, s, relative))
+    mismatch = tuple(note for s, i in pairs for note in identity.meet(model, s, relative, *i.directions))
     steering = Steering(pairs, planned, mismatch=mismatch)
 
     def begin(p: Pass, watch: Watch) -> None:

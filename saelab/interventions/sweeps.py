@@ -15,12 +15,14 @@ import torch
 from saelab import models
 from saelab.display import Bar, table_html
 from saelab.doors import door
-from saelab.errors import SaelabError, check_count, check_latent, check_latents
+from saelab.errors import SaelabError, check_count
 from saelab.frames import TextFrame
 from saelab.identity import check_pair, noted
+from saelab.interventions.directions import Direction
 from saelab.interventions.edits import Edit, Intervention
 from saelab.interventions.generation import Generation, Sample, check_reach, generate, prompt_ids
-from saelab.interventions.steering import attach
+from saelab.interventions.steering import attach, one_site
+from saelab.interventions.targets import Target, activation, check_target, check_targets, label, listed
 from saelab.models import HookedModel
 from saelab.sae import SAE
 
@@ -35,7 +37,7 @@ class Sweep:
     Attributes
     ----------
     frame
-        One row per sample: ``prompt``, ``latent``, ``strength``, ``control`` (its number, or −1 for the
+        One row per sample: ``prompt``, ``latent`` (a direction's name), ``strength``, ``control`` (its number, or −1 for the
         latent itself), ``sample``, ``text``, ``tokens``, and judged by the *unsteered* model reading the
         result: ``perplexity`` of the new tokens, ``activation`` (the latent's mean over them), ``repetition``
         (share of its 3-grams of tokens that occurred before), ``score``. Values that are undefined are NaN.
@@ -86,9 +88,9 @@ def _means(some: Any) -> pd.DataFrame:
 @door
 def sweep(
     model: HookedModel,
-    sae: SAE,
+    sae: SAE | None,
     prompts: models.Texts,
-    latents: Iterable[int],
+    latents: Iterable[int | Direction],
     strengths: Iterable[float],
     *,
     mode: str = "add",
@@ -101,6 +103,8 @@ def sweep(
 
     Parameters
     ----------
+    latents
+        Latents and directions; of directions alone at one hook point the SAE may be None.
     controls
         For each latent, also steer along this many random directions of the same length, fresh ones for every latent:
         what any push of that size does.
@@ -121,12 +125,13 @@ def sweep(
     >>> found.frame["strength"].tolist()
     [0.0, 4.0, 8.0]
     """
-    relative = options.pop("relative", None)
-    mismatch = check_pair(model, sae, relative)
+    relative, latents = options.pop("relative", None), listed(latents)
+    sae = one_site(model, sae, latents)
+    mismatch = check_pair(model, sae, relative, *(t for t in latents if isinstance(t, Direction)))
     new = check_count("max_new_tokens", options.setdefault("max_new_tokens", 40))
     bos = options.pop("bos", None)
     prompts = list(models.each_text(prompts, "prompts", model))
-    latents = check_latents(latents, sae.config.d_sae)
+    latents = check_targets(latents, sae)
     strengths = list(strengths)
     for name, values in (("prompts", prompts), ("latents", latents), ("strengths", strengths)):
         if not values:
@@ -138,17 +143,19 @@ def sweep(
     for latent, strength, control in product(latents, strengths, (-1, *range(controls))):
         edit = Edit(strength, mode, latent, control=None if control < 0 else fresh(latent, control), **common)
         edits = Intervention.make(sae, edit, relative=relative if edit.how.unit == "activation" else None)
-        runs.append(({"latent": latent, "strength": float(strength), "control": control}, edits))
+        runs.append(
+            (latent, {"latent": label(latent), "strength": float(strength), "control": control}, edits)
+        )
     prompts = [prompt_ids(model, sae, [p], new, bos) for p in prompts]
     for prompt in prompts:  # all before the first costs time
-        check_reach([(sae, edits) for _, edits in runs], len(prompt), new)
+        check_reach([(sae, edits) for *_, edits in runs], len(prompt), new)
     frames = []
     with Bar(total=len(prompts) * len(runs), desc="sweep", disable=not progress) as bar:
-        for prompt, (setting, edits) in product(prompts, runs):
+        for prompt, (latent, setting, edits) in product(prompts, runs):
             done = generate(model, sae, prompt, edits, **options)
             sizes = {"sample": range(len(done.samples)), "tokens": [len(s.ids) for s in done.samples]}
             texts = TextFrame({"prompt": done.prompt, **setting, "text": done.texts, **sizes})
-            frames.append(texts.join(TextFrame(reading(model, sae, done, setting["latent"]))))
+            frames.append(texts.join(TextFrame(reading(model, sae, done, latent))))
             bar.update()
     columns = ["prompt", "latent", "strength", "control", "sample", "text", "tokens"]
     frame = pd.concat(frames, ignore_index=True)[[*columns, "perplexity", "activation", "repetition"]]
@@ -156,14 +163,15 @@ def sweep(
     return Sweep(TextFrame(noted(frame, mismatch)))
 
 
-def fresh(latent: int, number: int, seed: int = 0) -> int:
+def fresh(latent: Target, number: int, seed: int = 0) -> int:
     """The seed of a latent's random direction: no two latents are compared with the same one."""
-    return int(np.random.SeedSequence([seed, latent, number]).generate_state(1)[0])
+    own = latent.number if isinstance(latent, Direction) else latent
+    return int(np.random.SeedSequence([seed, own, number]).generate_state(1)[0])
 
 
-def reading(model: HookedModel, sae: SAE, done: Generation, latent: int) -> list[dict[str, float]]:
+def reading(model: HookedModel, sae: SAE, done: Generation, latent: Target) -> list[dict[str, float]]:
     """Perplexity, activation and repetition of each sample, by the model as it is now."""
-    latent = check_latent(latent, sae.config.d_sae)
+    latent = check_target(latent, sae)
     seen = read(model, sae, done.prompt_ids, done.samples, [latent] * len(done.samples))
     seen["perplexity"] = np.exp(seen["nats"])
     return [{name: float(seen[name][k]) for name in _MEASURES} for k in range(len(done.samples))]
@@ -175,7 +183,7 @@ def read(
     sae: SAE | None,
     prompt: list[int],
     samples: Sequence[Sample],
-    latents: Sequence[int] = (),
+    latents: Sequence[Target] = (),
 ) -> dict[str, np.ndarray]:
     """Of each text, as the model reads it that is not steered: ``nats`` (mean of its new tokens), ``repetition``,
     ``broken`` (share of U+FFFD among its characters) and ``activation`` (mean of its own latent of ``latents``)."""
@@ -192,7 +200,10 @@ def read(
             logp = logits[row, start - 1 : len(text) - 1].float().log_softmax(-1).cpu()
             out["nats"][first + row] = -logp.gather(-1, text[start:, None]).double().mean()
         for latent in set(latents[first : first + len(texts)]) if latents else ():
-            fires = seen.codes.column(latent).float().cpu()  # (n, T)
+            if isinstance(latent, Direction):
+                fires = activation(model, latent, ids, mask)  # (n, T)
+            else:
+                fires = seen.codes.column(latent).float().cpu()
             for row, text in enumerate(texts):
                 if latents[first + row] == latent:
                     out["activation"][first + row] = fires[row, start : len(text)].mean()

@@ -811,7 +811,7 @@ function build(ui) {
   onEnter(box, run, () => view.focus());
   const asking = h("span", { class: "sl-bar" }, box, button("Ablate", "Show the effects of this latent", run));
   function draw() {
-    title.textContent = `Latent ${state.latent} ablated`;
+    title.textContent = `${typeof state.latent === "string" ? state.latent : `Latent ${state.latent}`} ablated`;
     if (!focused(box)) box.value = String(state.latent);
     asking.hidden = !state.can_ask;
     picture.draw();

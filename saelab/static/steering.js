@@ -595,14 +595,15 @@ function tokens(text, values, { low = 0, high, from = 0, to = Infinity }) {
 // steering_edits.js
 function who(latent, { label, token, max }) {
   const node = h("span", { class: "sl-who" }, h("b", {}, String(latent)), " ", ...called(token ?? void 0, label));
-  node.title = token === null ? "" : `fires most on this token; at most ${show(max)} in the index`;
+  node.title = token === null ? label : `fires most on this token; at most ${show(max)} in the index`;
   return node;
 }
 function edits({ state, set, ask, say, signal }) {
   const list = h("div", { class: "sl-edits" });
   const box = numberField("Latent to add", { inputmode: "numeric", placeholder: "latent" });
   const add = () => {
-    const latent = latentIn(box, say, state.d_sae);
+    const name = box.value.trim(), known = state.directions.includes(name);
+    const latent = known ? name : latentIn(box, say, state.d_sae);
     if (latent === null) return;
     box.value = "";
     ask("add", { latent });
@@ -612,12 +613,12 @@ function edits({ state, set, ask, say, signal }) {
   const strengthenSoon = throttle(strengthen, 80, signal);
   function row({ latent, strength }) {
     const about = state.about[String(latent)] ?? { label: "", token: null, max: 5, limit: null };
-    const { unit } = state.modes[state.mode];
+    const { unit } = state.modes[state.mode], named = typeof latent === "string" ? latent : `latent ${latent}`;
     const scaled = unit === "times";
     const reach = scaled ? 4 : Math.max(3 * about.max, Math.abs(strength));
     const low = scaled ? 0 : -reach;
-    const slider = h("input", { type: "range", min: low, max: reach, step: reach / 100, "aria-label": `Strength of latent ${latent}` });
-    const number = numberField(`Strength of latent ${latent}, as a number`);
+    const slider = h("input", { type: "range", min: low, max: reach, step: reach / 100, "aria-label": `Strength of ${named}` });
+    const number = numberField(`Strength of ${named}, as a number`);
     slider.value = String(strength);
     number.value = show(strength);
     slider.addEventListener("input", () => {
@@ -634,7 +635,7 @@ function edits({ state, set, ask, say, signal }) {
         strengthen(latent, value);
       }
     });
-    const drop = button("×", `Take latent ${latent} away`, () => set({ edits: state.edits.filter((e) => e.latent !== latent) }));
+    const drop = button("×", `Take ${named} away`, () => set({ edits: state.edits.filter((e) => e.latent !== latent) }));
     for (const control of [slider, number, drop]) control.disabled = state.read_only;
     const none = scaled ? 1 : 0, share = (v) => clamp(100 * (v - low) / (reach - low), 0, 100);
     const usual = scaled || !about.max ? null : share(about.max);
@@ -794,7 +795,7 @@ function texts({ state }) {
   function draw() {
     const { baseline: left, steered: right, running: running2, said } = state;
     const edits2 = (
-      /** @type {[number, number][]} */
+      /** @type {[Edit['latent'], number][]} */
       said.edits ?? []
     );
     const name = edits2.length ? `steered: ${edits2.map(([latent, strength]) => done(state.modes[said.mode]?.sign, latent, strength)).join(", ")}` : "steered";

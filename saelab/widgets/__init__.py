@@ -36,7 +36,7 @@ from saelab.widgets.training_monitor import TrainingMonitor, training_monitor
 
 if TYPE_CHECKING:
     from saelab.index import LatentIndex
-    from saelab.interventions import Effects
+    from saelab.interventions import Direction, Effects
 
 __all__ = [
     "ActivationHeatmap", "BarChart", "Code", "EffectMap", "Facts", "Heading", "LatentCompare", "LatentDashboard",
@@ -65,7 +65,9 @@ def steering_panel(
 @overload
 def effect_map(effects: Effects, /, **state: Any) -> EffectMap: ...
 @overload
-def effect_map(model: HookedModel, /, sae: Any, text: Any, latent: int, **options: Any) -> EffectMap: ...
+def effect_map(
+    model: HookedModel, /, sae: Any, text: Any, latent: int | Direction, **options: Any
+) -> EffectMap: ...
 def effect_map(effects: Any, /, *what: Any, **options: Any) -> EffectMap:
     """What taking a latent away changes at each position of a text; see :class:`EffectMap`.
 

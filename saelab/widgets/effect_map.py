@@ -9,8 +9,9 @@ import pandas as pd
 import traitlets
 
 from saelab.doors import door
-from saelab.errors import SaelabError, check_latent
-from saelab.interventions import Effects, effects
+from saelab.errors import SaelabError
+from saelab.interventions import Direction, Effects, effects
+from saelab.interventions.targets import check_target, headline, label, title
 from saelab.models import HookedModel
 from saelab.widgets.base import Number, Widget
 from saelab.widgets.tokens import FULL, HEAT, MONO, TokenText, escape, frame
@@ -57,7 +58,7 @@ class EffectMap(Widget):
     vmax = Number(None, allow_none=True, help="end of the colors; None: the largest").tag(sync=True)
     show_whitespace = traitlets.Bool(False).tag(sync=True)
     # set by Python alone
-    latent = traitlets.Int(0).tag(sync=True)
+    latent = traitlets.Union([traitlets.Int(), traitlets.Unicode()], default_value=0).tag(sync=True)
     d_sae = traitlets.Int(0).tag(sync=True)
     text = traitlets.Dict().tag(sync=True)
     following = traitlets.List(traitlets.Unicode(allow_none=True)).tag(sync=True)
@@ -79,7 +80,14 @@ class EffectMap(Widget):
 
     @classmethod
     def of(
-        cls, model: HookedModel, sae: Any, text: Any, latent: int, *, direct: bool = False, **options: Any
+        cls,
+        model: HookedModel,
+        sae: Any,
+        text: Any,
+        latent: int | Direction,
+        *,
+        direct: bool = False,
+        **options: Any,
     ) -> EffectMap:
         """Compute the effects; the view can then ask for those of other latents. See :func:`saelab.effects`.
 
@@ -131,7 +139,7 @@ class EffectMap(Widget):
                 "ask for other latents"
             )
         model, sae, text, how = self._source
-        found = effects(model, sae, text, check_latent(latent, sae.config.d_sae), **how)
+        found = effects(model, sae, text, check_target(latent, sae), **how)
         with self.hold_sync():
             self.vmax = None
             self._show(found)
@@ -152,7 +160,7 @@ class EffectMap(Widget):
         return {**self.state(), "can_ask": False, "error": {}}
 
     def title(self) -> str:
-        return f"Effects of ablating latent {self.latent}"
+        return f"Effects of ablating {title(self._effects.latent)}"
 
     def fallback(self) -> str:
         return frame(*plain_lines(self._effects))
@@ -174,7 +182,7 @@ def packed(effects: Effects) -> dict[str, Any]:
     labels = tuple(str(t) for t in data["token"])
     text = TokenText(tuple(effects.ids), tuple(effects.groups), labels, effects.special)
     return {
-        "latent": effects.latent,
+        "latent": label(effects.latent),
         "text": text.to_dict(),
         "following": [t if isinstance(t, str) else None for t in data["next"]],
         "edited": [int(i) for i in np.flatnonzero(data["edited"])],
@@ -220,11 +228,11 @@ def plain_lines(effects: Effects) -> list[str]:
             )
     if undefined:
         return [
-            f"<b>Latent {effects.latent} ablated</b>: the loss is undefined, no next token is predicted",
+            f"<b>{escape(headline(effects.latent))} ablated</b>: the loss is undefined, no next token is predicted",
             *lines,
         ]
     about = (
-        f"<b>Latent {effects.latent} ablated</b>: loss without it minus loss with it (nats), about the token "
+        f"<b>{escape(headline(effects.latent))} ablated</b>: loss without it minus loss with it (nats), about the token "
         f"after each; orange where it helps, blue where it harms, at most {high:.3g}"
     )
     return [about, *lines]

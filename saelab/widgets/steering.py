@@ -12,10 +12,11 @@ import pandas as pd
 import traitlets
 
 from saelab.doors import door
-from saelab.errors import SaelabError, check_latent, unknown
+from saelab.errors import SaelabError, unknown
 from saelab.identity import check_pair, meet
 from saelab.index import LatentIndex
-from saelab.interventions import MODES, POSITIONS, Comparison, Intervention, compare, sweep
+from saelab.interventions import MODES, POSITIONS, Comparison, Direction, Intervention, compare, sweep
+from saelab.interventions.targets import Target, check_target, label, title
 from saelab.models import HookedModel
 from saelab.widgets.base import Number, Widget
 from saelab.widgets.effect_map import COOL
@@ -41,7 +42,7 @@ class SteeringPanel(Widget):
     model, sae
         What to steer, without an index or for one that was opened without them.
     edits
-        Latents to begin with: ``{latent: strength}``, or a list of latents. ``"auto"`` is the best strength that
+        Latents and directions to begin with: ``{latent: strength}``, or a list of them. ``"auto"`` is the best strength that
         :func:`saelab.calibrate` kept beside the index.
     state
         Traits to begin with: ``prompt``, ``mode``, ``positions``, ``max_new_tokens``, ``temperature``,
@@ -50,7 +51,7 @@ class SteeringPanel(Widget):
     Attributes
     ----------
     edits
-        ``[{"latent": …, "strength": …}, …]``; the sliders.
+        ``[{"latent": …, "strength": …}, …]``; the sliders. A direction stands there by its name.
     schedule
         What share of the strengths each new token gets, as in :class:`saelab.Edit`; None: all. ``"auto"`` brings that
         of the calibration.
@@ -87,6 +88,9 @@ class SteeringPanel(Widget):
         read_only=True,
     ).tag(sync=True)
     d_sae = traitlets.Int(0).tag(sync=True)
+    directions = traitlets.List(traitlets.Unicode(), help="names of the directions that were given").tag(
+        sync=True
+    )
     running = traitlets.Bool(False).tag(sync=True)
     status = traitlets.Unicode("").tag(sync=True)
     baseline = traitlets.Dict(default_value=None, allow_none=True).tag(sync=True)
@@ -104,7 +108,7 @@ class SteeringPanel(Widget):
         *old_order: None,
         model: HookedModel | None = None,
         sae: Any = None,
-        edits: Mapping[int, float | str] | Sequence[int] = (),
+        edits: Mapping[Any, float | str] | Sequence[Any] = (),
         **state: Any,
     ):
         self._stop, self._thread = threading.Event(), None
@@ -121,8 +125,10 @@ class SteeringPanel(Widget):
         mismatch = meet(index, model, sae)
         self.result: Comparison | None = None
         self._swept: list[pd.DataFrame] = []
+        self._directions: dict[str, Direction] = {}
         chosen = edits.items() if isinstance(edits, Mapping) else ((i, None) for i in edits)
-        known = [(check_latent(i, sae.config.d_sae), s) for i, s in chosen]
+        known = [(check_target(i, sae), s) for i, s in chosen]
+        mismatch += meet(model, *(i for i, _ in known if isinstance(i, Direction)))
         for name, allowed in (("mode", MODES), ("positions", POSITIONS)):
             if name in state and state[name] not in allowed:
                 raise unknown(name, state[name], allowed)
@@ -137,9 +143,11 @@ class SteeringPanel(Widget):
     def methods(self) -> dict[str, Any]:
         return {"add": self.add, "run": self.run, "sweep": self.sweep, "cancel": self.cancel}
 
-    def add(self, latent: int, strength: float | str | None = None) -> None:
-        """Add a slider; without a strength it begins at the latent's usual maximum, with ``"auto"`` at the best that
-        :func:`saelab.calibrate` kept beside the index.
+    def add(self, latent: int | str | Direction, strength: float | str | None = None) -> None:
+        """Add a slider of a latent or a direction, or of a direction that was there before by its name.
+
+        Without a strength it begins at the usual maximum, with ``"auto"`` at the best that :func:`saelab.calibrate`
+        kept beside the index.
 
         Examples
         --------
@@ -148,20 +156,36 @@ class SteeringPanel(Widget):
         >>> panel.edits == [{"latent": latent, "strength": 4.0}]
         True
         """
-        latent = check_latent(latent, self.d_sae)
-        if any(e["latent"] == latent for e in self.edits):
+        target = self._target(latent)
+        name = label(target)
+        if any(e["latent"] == name for e in self.edits):
             return
         if isinstance(strength, str):
-            (edit,) = Intervention.make(self._source[1], {latent: strength}, relative=self._source[2]).edits
+            (edit,) = Intervention.make(self._source[1], {target: strength}, relative=self._source[2]).edits
             strength = edit.amount
             self.schedule = None if edit.schedule is None else list(edit.schedule)
-        about = self._about(latent)
-        self.about = {**self.about, str(latent): about}
+        about = self._about(target)
+        self.about = {**self.about, str(name): about}
         value = about["max"] if strength is None else float(strength)
-        self.edits = [*self.edits, {"latent": latent, "strength": float(f"{value:.3g}")}]
+        self.edits = [*self.edits, {"latent": name, "strength": float(f"{value:.3g}")}]
 
-    def _about(self, latent: int) -> dict[str, Any]:
+    def _target(self, given: Any) -> Target:
+        """A latent, or a direction, which its name stands for from now on."""
+        if isinstance(given, str):
+            if given not in self._directions:
+                raise unknown("direction", given, self._directions)
+            return self._directions[given]
+        target = check_target(given, self._source[1])
+        if isinstance(target, Direction):
+            if self._directions.setdefault(target.name, target) != target:
+                raise SaelabError(f"another direction is called {target.name!r}; give this one another name")
+            self.directions = list(self._directions)
+        return target
+
+    def _about(self, latent: Target) -> dict[str, Any]:
         index = self._source[2]
+        if isinstance(latent, Direction):
+            return {"label": latent.made, "token": None, "max": float(f"{latent.maximum:.3g}"), "limit": None}
         if index is None:
             return {"label": "", "token": None, "max": 5.0, "limit": None}
         limit = index.kept.all()[0].get("steer_limit")
@@ -227,9 +251,9 @@ class SteeringPanel(Widget):
         if not self.edits:
             raise SaelabError("no latent to steer with; add one by its number")
         for e in self.edits:
-            latent = check_latent(e["latent"], self.d_sae)
+            latent = self._target(e["latent"])
             if latent in edits:
-                raise SaelabError(f"latent {latent} is there twice")
+                raise SaelabError(f"{title(latent)} is there twice")
             edits[latent] = float(e["strength"])
         if self.running:
             raise SaelabError("already writing; cancel first")
@@ -255,7 +279,7 @@ class SteeringPanel(Widget):
         if wait:
             self._thread.join()
 
-    def _compare(self, model: HookedModel, sae: Any, edits: dict[int, float], job: dict[str, Any]) -> None:
+    def _compare(self, model: HookedModel, sae: Any, edits: dict[Target, float], job: dict[str, Any]) -> None:
         result = self.result = compare(
             model, sae, edits=edits, on_baseline=self._stream("baseline", model),
             on_token=self._stream("steered", model), **job,
@@ -265,7 +289,7 @@ class SteeringPanel(Widget):
         with self.hold_sync():
             self.baseline = _written(model, result.baseline.ids, left)
             self.steered = _written(model, result.steered.ids, right)
-            self.said = plain({**job, "edits": list(edits.items())})
+            self.said = plain({**job, "edits": [(label(t), s) for t, s in edits.items()]})
             self.status = "cancelled" if cancelled else ""
 
     def _stream(self, side: str, model: HookedModel) -> Callable[[int, list[list[int]]], bool]:
@@ -286,7 +310,12 @@ class SteeringPanel(Widget):
         return on_token
 
     def _sweep(
-        self, factors: list[float], model: HookedModel, sae: Any, edits: dict[int, float], job: dict[str, Any]
+        self,
+        factors: list[float],
+        model: HookedModel,
+        sae: Any,
+        edits: dict[Target, float],
+        job: dict[str, Any],
     ) -> None:
         prompt, runs = job.pop("prompt"), [(i, f, f * s) for i, s in edits.items() for f in factors]
         self._swept = []
@@ -336,7 +365,9 @@ class SteeringPanel(Widget):
         return {**self.state(), "read_only": True, "running": False, "status": "", "error": {}}
 
     def title(self) -> str:
-        latents = ", ".join(f"latent {e['latent']}" for e in self.edits)
+        latents = ", ".join(
+            e["latent"] if isinstance(e["latent"], str) else f"latent {e['latent']}" for e in self.edits
+        )
         return f"Steering with {latents}" if latents else "Steering"
 
     def fallback(self) -> str:

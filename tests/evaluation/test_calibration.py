@@ -30,7 +30,7 @@ def test_each_row_moves_as_steered_alone(tiny, config):
     sae = random_sae(**config)
     ids = torch.tensor([models.tokenize(tiny, "The red fox ran")])
     latents = [4, 37, 20]
-    with torch.no_grad(), pushed(tiny, sae, [Push(5 * sae.W_dec[i].detach()) for i in latents]):
+    with torch.no_grad(), pushed(tiny, sae, [Push.of(sae, sl.Edit(5.0, latent=i)) for i in latents]):
         together = next_logp(tiny, ids), next_logp(tiny, ids.repeat(3, 1))
     for row, latent in enumerate(latents):
         with torch.no_grad(), sl.steer(tiny, sae, {latent: 5.0}):

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from saelab.evaluation.logistic import loss, several, single
+from saelab.logistic import loss, several, single
 
 
 def entropy(*counts):

@@ -7,8 +7,8 @@ from handmade import acts, corpus, linear_sae, made
 from helpers import random_sae
 
 import saelab as sl
+from saelab import logistic
 from saelab.errors import SaelabError
-from saelab.evaluation import logistic
 from saelab.evaluation.probes import best_latents
 from saelab.evaluation.sample import sample
 

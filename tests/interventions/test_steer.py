@@ -406,7 +406,7 @@ def test_c22_wrong_arguments_leave_nothing(sae):
     for edits, options, said in [
         ({64: 1.0}, {}, r"latent 64 is out of range"),
         ({-1: 1.0}, {}, r"out of range"),
-        ({1.5: 1.0}, {}, "integer"),
+        ({1.5: 1.0}, {}, "whole number or a Direction"),
         ({}, {}, "no edits"),
         ([3], {}, "has no strength"),
         (7, {}, "edits is"),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import threading
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -204,3 +205,29 @@ def test_a_sweep_can_be_cancelled_and_says_what_it_cannot_do(panel, monkeypatch)
     assert panel.status == "cancelled after 1 of 3"
     assert len(panel.to_frame("sweep")) == 1
     assert not panel.running
+
+
+def test_a_direction_has_a_slider_by_its_name(tiny, sae, index, latent):
+    along = sl.Direction(np.eye(16)[0], sae.config.hook_out, name="along")
+    panel = SteeringPanel(
+        index, edits={along: 3.0, latent: 1.0}, prompt="The", max_new_tokens=4, temperature=1.0
+    )
+    assert panel.edits == [{"latent": "along", "strength": 3.0}, {"latent": latent, "strength": 1.0}]
+    assert panel.about["along"]["max"] == 1.0
+    panel.run(wait=True)
+    assert panel.error == {}
+    want = compare(tiny, sae, "The", {along: 3.0, latent: 1.0}, max_new_tokens=4, temperature=1.0)
+    assert panel.result.steered.ids == want.steered.ids
+    assert panel.said["edits"] == [["along", 3.0], [latent, 1.0]]
+    panel.factors = [1.0]
+    panel.sweep(wait=True)
+    assert [row["latent"] for row in panel.swept] == ["along", latent]
+    panel.edits = []
+    panel.add("along")
+    assert panel.edits == [{"latent": "along", "strength": 1.0}]
+    with pytest.raises(SaelabError, match="another direction is called 'along'"):
+        panel.add(sl.Direction(np.eye(16)[1], sae.config.hook_out, name="along"))
+    with pytest.raises(SaelabError, match="unknown direction 'alongs'. Did you mean 'along'"):
+        panel.add("alongs")
+    assert panel.title() == "Steering with along"
+    panel.close()

@@ -13,7 +13,7 @@ const modes = {
 };
 const state = (more = {}) => ({
   modes,
-  prompt: "The", edits: [{ latent: 3, strength: 4 }], mode: "add", positions: "all", max_new_tokens: 40, temperature: 0.8, seed: 0, d_sae: 64, factors: [0, 1], swept: [],
+  prompt: "The", edits: [{ latent: 3, strength: 4 }], mode: "add", positions: "all", max_new_tokens: 40, temperature: 0.8, seed: 0, d_sae: 64, factors: [0, 1], directions: ["along"], swept: [],
   running: false, status: "", baseline: null, steered: null, said: {}, about: { 3: { label: "<b>dna</b>", token: " A", max: 5 } }, read_only: false, ...more,
 });
 const named = (el, text) => all(el, "button").find((b) => b.textContent === text);

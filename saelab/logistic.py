@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
-from scipy.optimize import minimize
-from scipy.special import expit
 from torch import Tensor
 
 
@@ -73,6 +71,9 @@ def several(x: Tensor, y: Tensor, *, ridge: float | None = None) -> tuple[Tensor
     ``x`` (n, d), ``y`` (n,) bool -> ``w`` (d,) and ``b`` (), float64. ``ridge`` weighs ``‖w‖² / 2`` (of
     standardized columns) beside the mean loss; None is 1 / n.
     """
+    from scipy.optimize import minimize  # takes longer to import than the rest of the module
+    from scipy.special import expit
+
     x = x.double()
     middle, spread = x.mean(0), x.std(0, correction=0)
     spread = torch.where(spread > 1e-12 * (1 + middle.abs()), spread, 1.0)
