@@ -48,6 +48,7 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time a name i
     from saelab.interventions import generate as generate
     from saelab.interventions import steer as steer
     from saelab.interventions import sweep as sweep
+    from saelab.matching import crosscoder_diff as crosscoder_diff
     from saelab.matching import match as match
     from saelab.models import load_model as load_model
     from saelab.models import tokenize_texts as tokenize_texts
@@ -104,6 +105,7 @@ _WHERE = {
     "Edit": "saelab.interventions",
     "Intervention": "saelab.interventions",
     "match": "saelab.matching",
+    "crosscoder_diff": "saelab.matching",
     "heatmap": "saelab.widgets",
     "steering_panel": "saelab.widgets",
     "effect_map": "saelab.widgets",

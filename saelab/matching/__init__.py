@@ -5,5 +5,6 @@ match that chance gives, from random SAEs of the same statistics (directions), f
 in another order (activations), or from a partner drawn at random (substitution).
 """
 
+from saelab.matching.crosscoder import crosscoder_diff as crosscoder_diff
 from saelab.matching.match import match as match
 from saelab.matching.result import LatentMatch as LatentMatch
