@@ -68,7 +68,21 @@ def bundled():
 def test_bundled_files_are_small():
     files = [p for p in zoo.model_path().parent.rglob("*") if p.is_file()]
     assert sum(p.stat().st_size for p in zoo.model_path().iterdir()) < 3_000_000
-    assert sum(p.stat().st_size for p in files) < 12_000_000
+    assert sum(p.stat().st_size for p in files) < 18_000_000
+
+
+def test_the_twin_is_another_model_with_an_sae_of_its_own(bundled):
+    twin, sae = sl.load_model("zoo-twin"), sl.load_sae("zoo-twin")
+    assert (twin.cfg.d_mlp, len(twin.tokenizer)) == (256, 2048)
+    assert sae.config.model == twin.cfg.model_name == "zoo-twin"
+    assert sae.config.hook_in == build.HOOK
+    assert (sae.config.d_in, sae.config.d_sae) == (256, build.TWIN_D_SAE)
+    text = next(corpus.texts(1, seed=9, genres=["dna"]))
+    assert models.tokenize(twin, text) != models.tokenize(bundled, text)
+    found = sl.evaluate(twin, sae, list(corpus.texts(40, seed=9)), progress=False)
+    assert found.explained_variance > 0.85
+    with pytest.raises(SaelabError, match="not of one model"):
+        sl.evaluate(bundled, sae, ["a text"], progress=False)
 
 
 def test_the_bridge_computes_what_hugging_face_computes(bundled):
