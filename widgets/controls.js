@@ -75,5 +75,5 @@ export function onKeys(node, find) {
 /** A list with an item taken in, or out if it is there. @param {number[]} list @param {number} item */
 export const toggled = (list, item) => (list.includes(item) ? list.filter((x) => x !== item) : [...list, item]);
 
-/** Cells of a table's row. @param {"td" | "th"} tag @param {(Node | string)[]} cells @param {(i: number) => Attributes} [more] */
-export const tableRow = (tag, cells, more = () => ({})) => h("tr", {}, ...cells.map((cell, i) => h(tag, more(i), cell)));
+/** Cells of a table's row. @param {"td" | "th"} tag @param {(Node | string | (Node | string)[])[]} cells @param {(i: number) => Attributes} [more] */
+export const tableRow = (tag, cells, more = () => ({})) => h("tr", {}, ...cells.map((cell, i) => h(tag, more(i), ...[cell].flat())));

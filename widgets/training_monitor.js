@@ -123,7 +123,7 @@ function newest({ names, d_sae }, all) {
   if (names.length === 1) return h("dl", {}, ...COLUMNS.map(([label, column, title]) => h("div", { title }, h("dt", {}, label), h("dd", {}, cell(column, 0)))));
   const head = tableRow("th", ["SAE", ...COLUMNS.map(([label]) => label)], (i) => ({ scope: "col", title: COLUMNS[i - 1]?.[2] }));
   const rows = names.map((name, i) => {
-    const row = tableRow("td", COLUMNS.map(([, column]) => cell(column, i)));
+    const row = tableRow("td", COLUMNS.map(([label, column]) => [h("span", { class: "sl-name" }, `${label} `), cell(column, i)]));
     row.prepend(h("th", { scope: "row", ...series(i % 6, i >= 6) }, h("i", { "aria-hidden": "true" }), name));
     return row;
   });

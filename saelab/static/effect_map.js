@@ -103,7 +103,7 @@ function onKeys(node, find) {
     action();
   });
 }
-var tableRow = (tag, cells, more = () => ({})) => h("tr", {}, ...cells.map((cell, i) => h(tag, more(i), cell)));
+var tableRow = (tag, cells, more = () => ({})) => h("tr", {}, ...cells.map((cell, i) => h(tag, more(i), ...[cell].flat())));
 
 // text.js
 var MARKS = (

@@ -96,7 +96,7 @@ function onKeys(node, find) {
     action();
   });
 }
-var tableRow = (tag, cells, more = () => ({})) => h("tr", {}, ...cells.map((cell, i) => h(tag, more(i), cell)));
+var tableRow = (tag, cells, more = () => ({})) => h("tr", {}, ...cells.map((cell, i) => h(tag, more(i), ...[cell].flat())));
 
 // figure.js
 var NS = "http://www.w3.org/2000/svg";

@@ -284,7 +284,7 @@ function onKeys(node, find) {
     action();
   });
 }
-var tableRow = (tag, cells, more = () => ({})) => h("tr", {}, ...cells.map((cell, i) => h(tag, more(i), cell)));
+var tableRow = (tag, cells, more = () => ({})) => h("tr", {}, ...cells.map((cell, i) => h(tag, more(i), ...[cell].flat())));
 
 // figure.js
 var NS = "http://www.w3.org/2000/svg";
@@ -838,7 +838,7 @@ function newest({ names, d_sae }, all) {
   if (names.length === 1) return h("dl", {}, ...COLUMNS.map(([label, column2, title]) => h("div", { title }, h("dt", {}, label), h("dd", {}, cell(column2, 0)))));
   const head2 = tableRow("th", ["SAE", ...COLUMNS.map(([label]) => label)], (i) => ({ scope: "col", title: COLUMNS[i - 1]?.[2] }));
   const rows = names.map((name, i) => {
-    const row = tableRow("td", COLUMNS.map(([, column2]) => cell(column2, i)));
+    const row = tableRow("td", COLUMNS.map(([label, column2]) => [h("span", { class: "sl-name" }, `${label} `), cell(column2, i)]));
     row.prepend(h("th", { scope: "row", ...series(i % 6, i >= 6) }, h("i", { "aria-hidden": "true" }), name));
     return row;
   });
