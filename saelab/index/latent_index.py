@@ -333,8 +333,8 @@ class LatentIndex(Queries):
     to_neuronpedia_bulk = write_neuronpedia_bulk
     to_parquet = write_parquet
 
-    def dashboard(self, latent: int, **state: Any) -> Any:
-        """Widget: everything about one latent; see :class:`saelab.widgets.LatentDashboard`.
+    def dashboard(self, latent: int | None = None, **state: Any) -> Any:
+        """Widget: everything about one latent (None: one worth a look); see :class:`saelab.widgets.LatentDashboard`.
 
         Examples
         --------
@@ -343,6 +343,8 @@ class LatentIndex(Queries):
         """
         from saelab import widgets
 
+        if latent is None:
+            latent = next(iter(summary.worth_a_look(self, 1)[0]), 0)
         return widgets.LatentDashboard(self, latent, **state)
 
     def table(self, latent: int | None = None, **state: Any) -> Any:

@@ -11,6 +11,7 @@ from saelab.index.queries import Queries
 
 _TABLE = 'style="color:inherit"'  # tables do not inherit it in pages without a doctype
 _CELL = 'style="text-align:left;padding:1px 12px 1px 0"'
+_FEW, _OFTEN = 20, 100  # tokens that a latent worth a look fires on: at least, and at most one in so many
 _WORD = 'style="font-family:monospace;white-space:pre;background:rgba(128,128,128,.16);padding:0 3px"'
 
 
@@ -47,19 +48,34 @@ def to_text(index: Queries) -> str:
 
 def to_html(index: Queries, n: int = 5) -> str:
     """For ``_repr_html_``: no script, readable on light and dark, every text escaped."""
-    dense = [int(i) for i in np.argsort(-index.counts, kind="stable")[:n] if index.counts[i]]
+    chosen, why = worth_a_look(index, n)
     head = "".join(f"<th {_CELL}>{name}</th>" for name in ("latent", "fires on", "max", "strongest on"))
-    lines = "".join(_line(index, latent) for latent in dense)
+    lines = "".join(_line(index, latent) for latent in chosen)
     table = (
         f"<table {_TABLE}><tr>{head}</tr>{lines}</table>" if lines else "<p>No latent fires on this text.</p>"
     )
-    some = dense[0] if dense else 0
-    calls = (f"index.dashboard({some})", f"index.top({some})", "index.search('text')", "index.stats()")
+    some = chosen[0] if chosen else 0
+    calls = (f"index.dashboard({some})", f"index.top({some})", "index.search('text')", "index.table()")
     hint = ", ".join(f"<code>{call}</code>" for call in calls)
     return (
         f'{facts_html("LatentIndex", facts(index))}<div class="tex2jax_ignore mathjax_ignore">'
-        f"<b>The densest latents</b>{table}<p style='opacity:.7'>Go on with {hint}</p></div>"
+        f"<b>Latents worth a look</b> <span style='opacity:.7'>{why}</span>{table}"
+        f"<p style='opacity:.7'>Go on with {hint}</p></div>"
     )
+
+
+def worth_a_look(index: Queries, n: int) -> tuple[list[int], str]:
+    """Up to ``n`` latents to begin with, and why these: one that fires everywhere seldom means one thing."""
+    counts, peak = np.asarray(index.counts), index.arrays["peak"]
+    rare = (counts >= _FEW) & (counts <= index.n_counted / _OFTEN)
+    if rare.any():
+        why = f"each fires on at least {_FEW} tokens and at most 1 in {_OFTEN}, and strongly; one for each token"
+        order = np.argsort(-np.where(rare, index.stats()["mean"], -np.inf), kind="stable")[: rare.sum()]
+    else:
+        why = "they fire on most tokens; one for each token"
+        order = np.argsort(-counts, kind="stable")[: (counts > 0).sum()]
+    _, first = np.unique(index.rows.ids[peak[order]], return_index=True)
+    return order[np.sort(first)][:n].tolist(), why
 
 
 def _line(index: Queries, latent: int) -> str:

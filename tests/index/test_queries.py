@@ -12,6 +12,7 @@ from index.makers import rows_of, write
 from saelab import models
 from saelab.errors import SaelabError
 from saelab.index import LatentIndex
+from saelab.index.summary import worth_a_look
 from saelab.intervals import of_share
 from saelab.models.lens import residual_direction, token_votes
 
@@ -211,6 +212,20 @@ def test_summary_is_inert(tmp_path):
     assert "<script" not in shown
     assert "1 left out (special tokens: &lt;bos&gt; × 1)" in shown
     assert "index.dashboard(0)" in shown
+
+
+def test_the_summary_begins_with_latents_that_are_rare_and_strong(tmp_path):
+    """A newcomer opens the first latent that is named: it should not be one that fires everywhere, or thrice."""
+    rows = rows_of([[0, *([1] * 99), 2]] * 30)
+    z = np.zeros((rows.n_tokens, 4), np.float32)
+    z[:, 0] = 9  # everywhere
+    z[rows.ids == 2, 1] = 1
+    z[np.flatnonzero(rows.ids == 1)[::100], 2] = 5
+    z[np.flatnonzero(rows.ids == 1)[:3], 3] = 8
+    index = write(tmp_path / "i", rows, z)
+    assert worth_a_look(index, 5)[0] == [2, 1]
+    assert "index.dashboard(2)" in index._repr_html_()
+    assert index.dashboard().latent == 2
 
 
 def test_statistics_are_a_copy(small):

@@ -38,6 +38,15 @@ def superposition(n: Variables) -> None:
         assert size[256][1] < size[128][1] < 0.9
 
 
+def train_an_sae(n: Variables) -> None:
+    made = n.reports.to_frame().assign(wanted=[c["k"] for c in n.configs])
+    led = made.arch.isin(["relu", "gated", "jumprelu"])
+    assert (made.l0 <= made.wanted)[made.arch == "topk"].all()
+    assert ((made.l0 - made.wanted).abs() > 1)[led].any(), "every penalty led to its L0"
+    assert (made.norm_ratio[made.arch == "relu"] < 1).all()
+    assert abs(n.guess - n.check.history.iloc[-1].explained_variance) < 0.15
+
+
 def explore_latents(n: Variables) -> None:
     row = n.truth[(n.truth.latent == n.latent) & (n.truth.concept == "http.header_name")].iloc[0]
     assert (round(row.precision, 2), round(row.span_recall, 2)) == (0.99, 0.17)
@@ -68,6 +77,18 @@ def explain_with_n2g(n: Variables) -> None:
     assert rule["graph as edited"] > max(rule["graph as fitted"], rule["the latent itself"]) + 0.02
 
 
+def steer(n: Variables) -> None:
+    tried = n.steered.frame
+    assert tried.effect[tried.inside].max() >= 0.8, "no strength inside the guard makes DNA"
+    control = n.texts["random direction"]
+    assert n.texts.dna[control].mean() < 0.2, "a random direction makes DNA as well"
+    perplexity = n.texts[~control].groupby("strength").perplexity.median()
+    assert perplexity.iloc[-1] > 10 * perplexity.iloc[0], "the hardest push breaks nothing"
+    assert n.losses["dna"] > 0.05 > abs(n.losses["recipe"])
+    assert n.steering.edited > 0
+    assert n.panel.edits[0]["latent"] == n.dna
+
+
 def evaluate_saes(n: Variables) -> None:
     assert n.trick.explained_variance > 0.999
     assert n.trick.kl_sae < 1e-4
@@ -88,8 +109,10 @@ def published_saes(n: Variables) -> None:
 CLAIMS = {
     "00_quickstart": quickstart,
     "01_superposition": superposition,
+    "02_train_an_sae": train_an_sae,
     "03_explore_latents": explore_latents,
     "04_explain_with_n2g": explain_with_n2g,
+    "05_steer": steer,
     "06_evaluate_saes": evaluate_saes,
     "07_published_saes": published_saes,
 }
