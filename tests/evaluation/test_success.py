@@ -10,8 +10,8 @@ from saelab.errors import SaelabError
 from saelab.evaluation import steering_success
 from saelab.evaluation.success import FIRST_TEN
 from saelab.intervals import of_trials
-from saelab.interventions import Edit, generate
-from saelab.interventions.sweeps import fresh
+from saelab.interventions import Direction, Edit, generate
+from saelab.interventions.sweeps import fresh, read
 
 CANDIDATES = {"a": [3, 9], "b": [7]}
 
@@ -30,7 +30,7 @@ def rule(text):
 @pytest.fixture(scope="module")
 def found(tiny, sae):
     return steering_success(
-        tiny, sae, CANDIDATES, rule, relative=dict.fromkeys(range(64), 4.0), strengths=(1, 5), n=12, tune=8,
+        tiny, sae, CANDIDATES, rule, relative=dict.fromkeys(range(64), 4.0), strengths=(1, 5), n=12, tune=8, guard=1e9,
         controls=2, max_new_tokens=10, progress=False,
     )  # fmt: skip
 
@@ -61,7 +61,15 @@ def test_the_other_latents_are_the_other_rows(found):
 
 def test_D34_controls_are_fresh_for_every_latent_and_tuned_as_it_is(tiny, sae):
     """By hand: the best of the same settings on the tuning texts, counted on others."""
-    options = {"strengths": (1, 5), "schedules": [None], "n": 20, "tune": 8, "enough": 1.1, "controls": 2}
+    options = {
+        "strengths": (1, 5),
+        "schedules": [None],
+        "n": 20,
+        "tune": 8,
+        "enough": 1.1,
+        "controls": 2,
+        "guard": 1e9,
+    }
     found = steering_success(
         tiny, sae, {"a": 3, "b": 7}, rule, relative=dict.fromkeys(range(64), 4.0), max_new_tokens=10, progress=False,
         **options,
@@ -110,6 +118,7 @@ def test_D34_turned_on_needs_both_ends_and_whole_text(found):
     assert mine.turned_on(0.95) == []
     assert mine.turned_on(damage=4) == []
     assert "1 of 2 concepts turned on" in repr(mine)
+    assert type(found)(fake, found.confusion, found.texts, 12, guard=4).turned_on() == []
     broken = type(found)(fake.assign(perplexity=5e6), found.confusion, found.texts, 12)
     assert broken.turned_on() == []
     assert "perplexity at most 10 times" in repr(broken)
@@ -152,7 +161,7 @@ def test_wrong_arguments_are_refused_before_anything_runs(tiny, sae):
 def test_one_latent_may_be_given_as_a_number(tiny, sae):
     found = steering_success(
         tiny, sae, {"a": 3}, rule, relative={3: 4.0}, strengths=[2], schedules=[None], n=2, tune=1, controls=0,
-        max_new_tokens=4, prompt="The", progress=False,
+        max_new_tokens=4, prompts="The", progress=False,
     )  # fmt: skip
     assert found.frame["latent"].tolist() == [3]
     assert pd.isna(found.frame["random"][0])
@@ -175,3 +184,88 @@ def test_a_genre_of_the_zoo_is_turned_on_by_its_latent_and_by_no_random_directio
     assert sorted(found.turned_on()) == ["dna", "hebrew"]
     assert found.frame["random_max"].max() <= 0.25
     assert found.frame["others"].max() <= 0.15
+
+
+def test_what_breaks_the_text_is_not_chosen_and_does_not_win(tiny, sae):
+    """By hand: of the settings inside the guard on the tuning texts, the one with the largest share."""
+    how = {"max_new_tokens": 10, "special": True}
+    bos, strengths = [models.bos_id(tiny)], (1, 5, 20)
+    found = steering_success(
+        tiny, sae, {"a": 3}, rule, relative={3: 4.0}, strengths=strengths, schedules=[None], n=20, tune=20, enough=1.1,
+        controls=0, guard=1.5, max_new_tokens=10, progress=False,
+    )  # fmt: skip
+
+    def seen(edits, seed):
+        made = generate(
+            tiny,
+            sae if edits else None,
+            bos,
+            edits,
+            n=20,
+            seed=seed,
+            **(how if edits else {"max_new_tokens": 10}),
+        )
+        nats = read(tiny, None, made.prompt_ids, made.samples)["nats"].mean()
+        return np.mean([rule(t) == "a" for t in made.texts]), nats
+
+    tried = {s: seen([Edit(4.0 * s, latent=3)], 1) for s in strengths}
+    ratio = {s: np.exp(nats - seen(None, 1)[1]) for s, (_, nats) in tried.items()}
+    inside = [s for s in strengths if ratio[s] <= 1.5]
+    assert 0 < len(inside) < 3
+    (row,) = found.frame.to_dict("records")
+    assert row["strength"] == max(inside, key=lambda s: tried[s][0])
+    share, nats = seen([Edit(4.0 * row["strength"], latent=3)], 0)
+    assert row["steered"] == share
+    assert row["ratio"] == pytest.approx(np.exp(nats - seen(None, 0)[1]), rel=1e-4)
+    assert row["inside"] == (row["ratio"] <= 1.5)
+    better = row["inside"] and row["steered"] > row["unsteered"]
+    assert row["winner"] == ("steered" if better else "unsteered")
+
+
+def test_prompt_and_difference_of_means_stand_beside_every_steer(tiny, sae):
+    examples = {"a": ["a fat cat sat", "banana and a mat"], "b": ["bob rubs", "ebb b b b"]}
+    found = steering_success(
+        tiny, sae, {"a": 3, "b": 7}, rule, relative=dict.fromkeys(range(64), 4.0), examples=examples, strengths=[2],
+        schedules=[FIRST_TEN], n=20, tune=2, controls=1, guard=1e9, max_new_tokens=6, progress=False,
+    )  # fmt: skip
+    row = found.frame.set_index("concept").loc["a"]
+    along = Direction.from_texts(tiny, sae.config.hook_out, examples["a"], examples["b"])
+    made = generate(
+        tiny,
+        sae,
+        [models.bos_id(tiny)],
+        {along: 2.0},
+        relative={},
+        schedule=FIRST_TEN,
+        n=20,
+        max_new_tokens=6,
+        special=True,
+    )
+    assert row["difference"] == np.mean([rule(t) == "a" for t in made.texts])
+    prompted = [
+        t for text in examples["a"]
+        for t in generate(tiny, None, models.tokenize(tiny, text)[:11], n=10, max_new_tokens=6).texts
+    ]  # fmt: skip
+    assert row["prompt"] == np.mean([rule(t) == "a" for t in prompted])
+    assert 0 <= row["prompt_lo"] <= row["prompt"] <= row["prompt_hi"] <= 1
+    assert "wins: " in repr(found)
+    with pytest.raises(SaelabError, match="no texts of 'b'"):
+        steering_success(tiny, sae, {"b": 7}, rule, relative={7: 1.0}, examples={"a": ["a"]})
+    with pytest.raises(SaelabError, match="of one concept"):
+        steering_success(tiny, sae, {"a": 7}, rule, relative={7: 1.0}, examples={"a": ["a"]})
+
+
+def test_a_direction_is_a_candidate_and_choosing_has_prompts_of_its_own(tiny, sae):
+    along = Direction(np.eye(16)[0], sae.config.hook_out, name="along")
+    found = steering_success(
+        tiny, sae, {"a": [along, 3]}, rule, relative={3: 4.0}, prompts=["The", "A dog"], tuning_prompts=["fox"],
+        strengths=[2], schedules=[None], n=5, tune=2, controls=1, guard=1e9, max_new_tokens=4, progress=False,
+    )  # fmt: skip
+    assert found.frame["latent"][0] in ("along", 3)
+    target = along if found.frame["latent"][0] == "along" else 3
+    texts = []
+    for prompt, n in (("The", 3), ("A dog", 2)):
+        edit = Edit(2.0 * (1.0 if target is along else 4.0), latent=target)
+        texts += generate(tiny, sae, prompt, [edit], n=n, max_new_tokens=4, special=True).texts
+    assert found.texts["a"] == texts
+    assert found.frame.attrs["chosen_on"] == "2 texts of another seed and other prompts"
