@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time a name i
     from saelab import models as models
     from saelab import n2g as n2g
     from saelab import widgets as widgets
+    from saelab import words as words
     from saelab import zoo as zoo
     from saelab.activations.store import ActivationStore as ActivationStore
     from saelab.errors import HookError as HookError
@@ -119,9 +120,10 @@ _MODULES = (
     "index",
     "evaluation",
     "course",
+    "words",
 )  # not those that share a name with a function
 
-__all__ = ["__version__", *_WHERE, "n2g", "zoo", "widgets"]
+__all__ = ["__version__", *_WHERE, "n2g", "words", "zoo", "widgets"]
 
 
 if not TYPE_CHECKING:  # else a type checker takes every name for one that exists

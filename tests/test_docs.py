@@ -11,7 +11,7 @@ from helpers import SENTENCES, random_sae, tiny_model
 
 import saelab as sl
 
-ROOMS = ("models", "evaluation", "n2g", "widgets")  # faces a user reaches as sl.models.…
+ROOMS = ("models", "evaluation", "n2g", "widgets", "words")  # faces a user reaches as sl.models.…
 
 
 def public():

@@ -225,6 +225,7 @@ ROOMS = (
     "n2g.PatternGraph",
     "evaluation",
     "widgets",
+    "words",
 )
 OF_A_RUN = tuple(f"widgets.TrainingMonitor.{n}" for n in ("begin", "step", "end"))  # what a run calls
 DOORS = [n for n, _ in PUBLIC if n not in OF_A_RUN and (n.split(".")[0] in sl._WHERE or n.startswith(ROOMS))]

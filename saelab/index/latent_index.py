@@ -277,10 +277,18 @@ class LatentIndex(Queries):
         """
         return self.notes.get(check_latent(latent, self.d_sae), "label")
 
-    def set_label(self, latent: int | Mapping[int, str | None], text: str | None = None) -> None:
+    def set_label(
+        self,
+        latent: int | Mapping[int, str | None],
+        text: str | None = None,
+        *,
+        source: str = "",
+        score: str = "",
+    ) -> None:
         """Label a latent (kept in ``labels.json`` beside the index); None or an empty text removes it.
 
-        ``{latent: text, …}`` labels many with one write of the file.
+        ``{latent: text, …}`` labels many with one write of the file. ``source`` says who or what wrote it, and ``score`` how
+        good it is; a label that is written over loses both.
 
         Examples
         --------
@@ -289,7 +297,9 @@ class LatentIndex(Queries):
         'articles'
         >>> index.set_label({latent: "articles", 0: "dots"})
         """
-        self.notes.set("label", self._texts(latent, text))
+        texts = self._texts(latent, text)
+        about = dict.fromkeys(texts, {"source": source, "score": score}) if source or score else None
+        self.notes.set("label", texts, about)
 
     def _texts(self, latent: int | Mapping[int, str | None], text: str | None) -> dict[int, str | None]:
         many = latent if isinstance(latent, Mapping) else {latent: text}
@@ -317,12 +327,12 @@ class LatentIndex(Queries):
         self.notes.set("note", self._texts(latent, text))
 
     def labels(self) -> pd.DataFrame:
-        """All latents with a label or a note: latent, label, note.
+        """All latents with a label or a note: latent, label, note, and the label's source and score.
 
         Examples
         --------
         >>> index.labels().columns.tolist()
-        ['latent', 'label', 'note']
+        ['latent', 'label', 'note', 'source', 'score']
         """
         return self.notes.frame()
 

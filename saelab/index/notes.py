@@ -1,5 +1,7 @@
 """Labels and notes people give to latents, in ``labels.json`` beside the index.
 
+A label may say its source, who or what wrote it, and a score; both go when it is written over.
+
 They belong to the latents of one SAE: the file names it, and when an index of another SAE takes the folder,
 the old file is set aside on the first write, never lost. Who writes reads the file again first, alone.
 
@@ -48,7 +50,7 @@ class Notes:
         self._watching.add(view)
 
     def all(self) -> dict[int, dict[str, str]]:
-        """latent -> {"label": …, "note": …}; absent keys are empty."""
+        """latent -> {"label": …, "note": …, "source": …, "score": …}; absent keys are empty."""
         try:
             stat = self.path.stat()
         except FileNotFoundError:
@@ -115,13 +117,22 @@ class Notes:
         """The label or note; empty if there is none."""
         return self.all().get(latent, {}).get(key, "")
 
+    def source(self, latent: int) -> str:
+        """Who or what wrote the label, and its score, in one line; empty if nothing is known."""
+        return said(self.all().get(latent, {}))
+
     def labels(self, latents: Iterable[int]) -> list[str]:
         """The label of each, read once."""
         notes = self.all()
         return [notes.get(i, {}).get("label", "") for i in latents]
 
-    def set(self, key: str, texts: Mapping[int, str | None]) -> None:
-        """Keep the text of each latent, all in one write; None or an empty text removes it."""
+    def set(
+        self, key: str, texts: Mapping[int, str | None], about: Mapping[int, Mapping[str, str]] | None = None
+    ) -> None:
+        """Keep the text of each latent, all in one write; None or an empty text removes it.
+
+        ``about`` says source and score of labels; a label that is written without loses those it had.
+        """
         for text in texts.values():
             if text is not None and not isinstance(text, str):
                 raise SaelabError(f"a {key} is text, got {type(text).__name__}")
@@ -129,6 +140,8 @@ class Notes:
             latents, changed = self.all(), {}
             for latent, text in texts.items():
                 entry = {**latents.get(latent, {}), key: (text or "").strip()}
+                if key == "label" and (about or entry["label"] != latents.get(latent, {}).get("label", "")):
+                    entry |= {"source": "", "score": ""} | dict((about or {}).get(latent, {}) if text else {})
                 changed[latent] = {k: v for k, v in entry.items() if v}
             if self._log is not None and 16 * max(len(changed), self._read_to // 64) < len(latents):
                 self._append(changed)
@@ -175,5 +188,10 @@ class Notes:
         """One row per latent that has a label or a note."""
         latents = self.all()
         keys = sorted(k for k, v in latents.items() if v)
-        columns = {c: [latents[k].get(c, "") for k in keys] for c in ("label", "note")}
+        columns = {c: [latents[k].get(c, "") for k in keys] for c in ("label", "note", "source", "score")}
         return TextFrame({"latent": pd.array(keys, dtype="int64"), **columns})
+
+
+def said(entry: Mapping[str, str]) -> str:
+    """Source and score of a label in one line."""
+    return ": ".join(entry[k] for k in ("source", "score") if entry.get(k))

@@ -12,6 +12,8 @@
     The same as token rows with concept labels for each token.
 ``classify``
     Genre of any text by the generator's own rules.
+``Reader``
+    A judge of explanations that knows the truth; see :mod:`saelab.words`.
 ``model_path``, ``sae_path``, ``load_sae``
     The trained files in ``saelab/zoo/data``.
 
@@ -43,6 +45,7 @@ _WHERE = {
     "CONCEPTS": "saelab.zoo.corpus",
     "Labels": "saelab.zoo.labels",
     "labelled_rows": "saelab.zoo.labels",
+    "Reader": "saelab.zoo.reader",
 }
 
 __all__ = [*_WHERE, "classify", "load_sae", "model_path", "sae_path"]

@@ -27,8 +27,8 @@ def test_labels_are_kept_beside_the_index(index):
     assert again.label(2) == "names of foxes 日 <b>"
     assert again.note(2) == "fires on\ntwo lines"
     assert again.labels().values.tolist() == [
-        [1, "the", ""],
-        [2, "names of foxes 日 <b>", "fires on\ntwo lines"],
+        [1, "the", "", "", ""],
+        [2, "names of foxes 日 <b>", "fires on\ntwo lines", "", ""],
     ]
     assert "2 latents" in repr(index)
     again.set_label(2, "")
@@ -62,9 +62,9 @@ def test_D55_many_labels_are_one_write(index, monkeypatch):
     index.set_label({0: "a", np.int64(1): "b", 2: "c", 3: None})
     assert len(writes) == 1
     assert LatentIndex.open(index.path).labels().values.tolist() == [
-        [0, "a", ""],
-        [1, "b", "kept"],
-        [2, "c", ""],
+        [0, "a", "", "", ""],
+        [1, "b", "kept", "", ""],
+        [2, "c", "", "", ""],
     ]
     with pytest.raises(SaelabError, match="latent 4 is out of range"):
         index.set_label({0: "x", 4: "y"})

@@ -89,7 +89,17 @@ def _features(index: Queries, firings: Firings, options: dict[str, Any]) -> Iter
     for latent, stats, ends, shown in of_each:
         label = index.notes.get(latent, "label")[: LIMITS["explanation"]]
         explained = (
-            {"explanations": [{"text": label, "methodName": None, "modelName": None}]} if label else {}
+            {
+                "explanations": [
+                    {
+                        "text": label,
+                        "methodName": index.notes.get(latent, "source") or None,
+                        "modelName": None,
+                    }
+                ]
+            }
+            if label
+            else {}
         )
         activations = [{"tokens": texts(e), "values": list(e.values), **bounds} for e, bounds in shown]
         yield {"index": latent, "density": stats["density"], **ends, **explained, "activations": activations}

@@ -1,0 +1,278 @@
+"""Any language model that can be asked: its answers kept on disk, counted, and asked for side by side."""
+
+from __future__ import annotations
+
+import json
+import threading
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+from saelab import files, identity
+from saelab.display import Bar
+from saelab.doors import door
+from saelab.errors import SaelabError, called, check_count
+
+Messages = list[dict[str, str]]  # as of the OpenAI protocol: {"role": "system" or "user", "content": text}
+
+LONGEST = 20_000  # characters of an answer; a longer one is a failure
+_IN_A_ROW = 5  # calls that raise one after another until the work is stopped
+_JOINERS = "\u200c\u200d"  # of emoji, and of scripts that need them
+_FORM = {
+    "messages": list,
+    "answer": str,
+    "seconds": float,
+    "prompt_tokens": object,
+    "completion_tokens": object,
+}
+
+
+class Reply(str):
+    """An answer, with what is known beside its text.
+
+    Attributes
+    ----------
+    prompt_tokens, completion_tokens
+        How many were read and written; None where that is not known.
+    probabilities
+        P(1) / (P(0) + P(1)) at each place where the answer has a 0 or a 1; empty where that is not known.
+    """
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    probabilities: tuple[float, ...] = ()
+
+    @classmethod
+    def of(
+        cls, text: str, prompt: int | None = None, completion: int | None = None, p: Iterable[float] = ()
+    ) -> Reply:
+        """An answer with what is known beside it."""
+        reply = cls(text)
+        reply.prompt_tokens, reply.completion_tokens, reply.probabilities = prompt, completion, tuple(p)
+        return reply
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one call came to: the value that was read from the answer, or why there is none; and its cost."""
+
+    value: Any = None
+    failed: str = ""
+    cached: bool = False
+    seconds: float = 0.0
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+    @property
+    def tokens(self) -> float:
+        """Read and written; NaN where that is not known."""
+        both = self.prompt_tokens, self.completion_tokens
+        return float("nan") if None in both else float(sum(both))  # type: ignore[arg-type]
+
+
+@door
+class LLM:
+    """A language model that is asked, and what that took.
+
+    Parameters
+    ----------
+    ask
+        Any function from messages (``[{"role": …, "content": …}, …]``) to the text of the answer:
+        :class:`saelab.words.Endpoint`, :class:`saelab.words.Local`, or your own. An exception is a failed call.
+    name
+        What it is called where its work is shown, and by which kept answers are found again; None takes the function's own.
+    path
+        A folder that keeps every answer. A call that is made again is answered from there, so work that was broken off
+        goes on where it was.
+    workers
+        Calls that run at the same time.
+
+    Attributes
+    ----------
+    cost
+        Calls, those of them answered from ``path``, failures, tokens, seconds. What was kept counts as when it was made.
+    apart
+        How far its scores tell right explanations from wrong ones, by :func:`saelab.words.check_judge`; None before.
+
+    Examples
+    --------
+    >>> llm = sl.words.LLM(lambda messages: "[1, 0]", name="constant")
+    >>> found = sl.words.score(sl.words.explain(index, [latent], by="tokens"), llm, batch=2, progress=False)
+    >>> llm.cost["calls"] > 0
+    True
+    """
+
+    def __init__(
+        self, ask: Callable[[Messages], str], *, name: str | None = None, path: str | Path | None = None, workers: int = 1
+    ):  # fmt: skip
+        own = getattr(ask, "name", None) or getattr(ask, "__name__", "<lambda>")
+        if path is not None and name is None and own == "<lambda>":
+            raise SaelabError("kept answers are found again by the function's name: give it one, name=…")
+        self._ask, self.name = ask, clean(name or str(own), 100)
+        self.path = None if path is None else Path(path)
+        self.workers = check_count("workers", workers, high=256)
+        self.apart: float | None = None
+        self.cost: dict[str, float] = dict.fromkeys(
+            ("calls", "cached", "failed", "prompt_tokens", "completion_tokens", "seconds"), 0
+        )
+        self._guard, self._stopped = threading.Lock(), threading.Event()
+
+    @classmethod
+    def of(cls, thing: Any, what: str) -> LLM:
+        """``thing``, which may be a function alone."""
+        if not isinstance(thing, cls) and not callable(thing):
+            raise SaelabError(
+                f"{what} must be a function from messages to text, or an LLM; got {called(thing)}"
+            )
+        return thing if isinstance(thing, cls) else cls(thing)
+
+    def stop(self) -> None:
+        """Ask nothing more: the work that runs, in a cell or a thread, ends with an error. Answers given so far are kept.
+
+        >>> sl.words.LLM(str, name="any").stop()
+        """
+        self._stopped.set()
+
+    def _one(self, messages: Messages, read: Callable[[Reply], Any]) -> tuple[Answer, bool]:
+        if self._stopped.is_set():
+            raise SaelabError(
+                f"{self.name} was stopped; what it had answered is {'kept' if self.path else 'lost'}"
+            )
+        raised, failed, begun = False, "", perf_counter()
+        kept = self._kept(messages)
+        reply, seconds = kept or (None, 0.0)
+        if reply is None:
+            try:
+                reply = self._reply(self._ask([dict(m) for m in messages]))
+            except SaelabError:
+                raise
+            except Exception as error:  # whatever a server or a user's function raises
+                failed, raised = clean(f"{type(error).__name__}: {error}"), not isinstance(error, ValueError)
+            seconds = perf_counter() - begun
+            if reply is not None:
+                self._keep(messages, reply, seconds)
+        value = None
+        if reply is not None:
+            try:
+                value = read(reply)
+            except ValueError as error:
+                failed = clean(str(error)) or "it could not be read"
+        tokens = (reply.prompt_tokens, reply.completion_tokens) if reply is not None else (None, None)
+        answer = Answer(value, failed, kept is not None, seconds, *tokens)
+        with self._guard:
+            new = {"calls": 1, "cached": kept is not None, "failed": bool(failed), "seconds": seconds}
+            new |= {"prompt_tokens": tokens[0] or 0, "completion_tokens": tokens[1] or 0}
+            self.cost = {name: self.cost[name] + new[name] for name in self.cost}
+        return answer, raised
+
+    def _reply(self, answer: Any) -> Reply:
+        if not isinstance(answer, str):
+            raise ValueError(f"the answer is no text but {called(answer)}")
+        if len(answer) > LONGEST:
+            raise ValueError(f"the answer has {len(answer):,} characters; up to {LONGEST:,} are read")
+        text = str(answer).encode("utf-8", "replace").decode()  # halves of characters could not be kept
+        if not isinstance(answer, Reply):
+            return Reply(text)
+        return Reply.of(text, answer.prompt_tokens, answer.completion_tokens, answer.probabilities)
+
+    # ------------------------------------------------------------------------------------------ kept answers
+
+    def _file(self, messages: Messages) -> Path:
+        assert self.path is not None
+        asked = [self.name, getattr(self._ask, "settings", ""), messages]
+        key = identity.digest(json.dumps(asked, sort_keys=True).encode())
+        return self.path / key[:2] / f"{key}.json"
+
+    def _kept(self, messages: Messages) -> tuple[Reply, float] | None:
+        if self.path is None or not (file := self._file(messages)).is_file():
+            return None
+        found = files.read_json(file, _FORM)
+        reply = Reply.of(
+            found["answer"],
+            found["prompt_tokens"],
+            found["completion_tokens"],
+            found.get("probabilities", ()),
+        )
+        return reply, found["seconds"]
+
+    def _keep(self, messages: Messages, reply: Reply, seconds: float) -> None:
+        if self.path is None:
+            return
+        found = {
+            "name": self.name, "messages": messages, "answer": str(reply), "prompt_tokens": reply.prompt_tokens,
+            "completion_tokens": reply.completion_tokens, "probabilities": list(reply.probabilities),
+            "seconds": float(seconds),
+        }  # fmt: skip
+        files.write_json(self._file(messages), found, checked=True)
+
+    # ------------------------------------------------------------------------------------------------- show
+
+    def __repr__(self) -> str:
+        said = ", ".join(f"{name} {value:,.4g}" for name, value in self.cost.items())
+        return f"LLM {self.name}: {said}; {self.judged()}"
+
+    def judged(self) -> str:
+        """What is known of it as a judge, in words.
+
+        >>> sl.words.LLM(str, name="any").judged()
+        'not checked as a judge'
+        """
+        if self.apart is None or self.apart != self.apart:
+            return "not checked as a judge"
+        return f"which tells right from wrong explanations by {self.apart:.2f} of 0.5"
+
+
+def ask_all(
+    llm: LLM, work: Sequence[tuple[Messages, Callable[[Reply], Any]]], *, desc: str = "asked", progress: bool = True
+) -> list[Answer]:  # fmt: skip
+    """Ask every prompt and read every answer; what its reader refuses (ValueError) is a failure, and counted.
+
+    Raises
+    ------
+    SaelabError
+        If five calls in a row raise, :meth:`LLM.stop` was called, or the function says that no call can succeed (it raises
+        a SaelabError). Answers given before are kept where there is a ``path``.
+    """
+    llm._stopped.clear()
+    out, in_a_row = [Answer()] * len(work), 0
+    with Bar(total=len(work), desc=desc, unit="call", delay=1, disable=not progress) as bar:
+        for i, (answer, raised) in _each(llm, work):
+            out[i], in_a_row = answer, in_a_row + 1 if raised else 0
+            if in_a_row >= _IN_A_ROW:
+                llm._stopped.set()
+                raise SaelabError(
+                    f"{_IN_A_ROW} calls of {llm.name} failed in a row; the last: {answer.failed}"
+                )
+            bar.update()
+    return out
+
+
+def _each(
+    llm: LLM, work: Sequence[tuple[Messages, Callable[[Reply], Any]]]
+) -> Iterable[tuple[int, tuple[Answer, bool]]]:
+    """The number of each piece of work and what came of it, as they are done."""
+    if llm.workers == 1:  # in this thread: the interrupt of a notebook reaches it
+        yield from ((i, llm._one(*w)) for i, w in enumerate(work))
+        return
+    pool = ThreadPoolExecutor(llm.workers, thread_name_prefix="saelab-words")
+    try:
+        todo: dict[Future[Any], int] = {pool.submit(llm._one, *w): i for i, w in enumerate(work)}
+        for future in as_completed(todo):
+            yield todo[future], future.result()
+    finally:  # after an interrupt, what runs is let run, and kept
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def clean(text: str, most: int = 300) -> str:
+    """One line of text for the eye: no control characters, nothing that changes the direction of what follows, cut."""
+    text = text[: 4 * most]
+    odd = (
+        c for c in text if unicodedata.category(c)[0] in "CZ" and c not in _JOINERS
+    )  # controls, directions, separators
+    text = text.translate(dict.fromkeys(map(ord, odd), " "))
+    text = " ".join(text.split())
+    return text if len(text) <= most else f"{text[: most - 1]}…"
