@@ -111,7 +111,7 @@ function build(ui) {
   on(["tried"], prompt.changed);
   on(["ablated", "cannot_try"], ablation.draw);
   on(["prompt", "cannot_try"], prompt.draw);
-  on(["label", "note"], label.draw);
+  on(["label", "note", "source"], label.draw);
   on(["tab"], () => { chart.draw(); list.draw(); });
   on(["one_per_document"], list.draw);
   on(["show_whitespace"], list.white);

@@ -51,15 +51,15 @@ function cells(state, rows, i) {
   const columns = rows.columns, place = rows.order[i];
   if (!columns) return [];
   const [latent, n] = [columns.latent[place], columns.count[place]];
-  const label = state.labels[String(latent)] ?? "";
+  const label = state.labels[String(latent)] ?? "", source = state.sources[String(latent)] ?? "";
   const [hits, ...shares] = rows.scores.get(latent) ?? [];
   const [precision, recall, f1] = [0, 1, 2].map((k) => (shares[k] === undefined ? "" : column(shares[k])));
   const text = /** @type {Record<string, Node | string | null>} */ ({
     latent: String(latent), count: n ? `${column((100 * n) / Math.max(1, state.counted))} %` : "never",
     mean: n ? column(columns.mean[place]) : "–", max: n ? column(columns.max[place]) : "–", token: topToken(columns, place),
-    label: h("bdi", {}, label), hits: hits === undefined ? "" : count(hits), precision, recall, f1,
+    label: label && h("span", {}, h("bdi", {}, label), h("span", { class: "sl-muted sl-small" }, source && `  ${source}`)), hits: hits === undefined ? "" : count(hits), precision, recall, f1,
   });
-  const title = /** @type {Record<string, string>} */ ({ count: `${count(n)} of ${count(state.counted)} tokens`, label });
+  const title = /** @type {Record<string, string>} */ ({ count: `${count(n)} of ${count(state.counted)} tokens`, label: source ? `${label}\n${source}` : label });
   return columnsOf(state, rows).map(([key]) => h("span", { role: "gridcell", class: cellClass(key), title: title[key] }, text[key]));
 }
 

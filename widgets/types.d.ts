@@ -78,7 +78,7 @@ type Ablated = Effects & { latent: number; row: number; selected: number | null;
 type Dashboard = {
   latent: number; payload: Payload; tab: "top" | "interval" | "random"; brush: [number, number] | null; one_per_document: boolean;
   selected_sequence: number | null; selected_token: number | null; show_whitespace: boolean; vmin: number | null; vmax: number | null;
-  prompt: string; tried: Tried; ablated: Partial<Ablated>; cannot_try: string; label: string; note: string;
+  prompt: string; tried: Tried; ablated: Partial<Ablated>; cannot_try: string; label: string; note: string; source: string;
   available: number[] | null; // in a saved page: the latents it holds
   read_only: boolean;
 };
@@ -135,12 +135,12 @@ type Found = {
 };
 type Table = {
   latent: number; selected: number[]; query: string; mode: "text" | "regex" | "name"; sort: string; descending: boolean;
-  density: number[] | null; show_dead: boolean; only_labelled: boolean; d_sae: number; counted: number; labels: Record<string, string>;
+  density: number[] | null; show_dead: boolean; only_labelled: boolean; d_sae: number; counted: number; labels: Record<string, string>; sources: Record<string, string>;
   found: Found; read_only: boolean; packed: DataView; tokens: string[]; texts: string[] | null;
 };
 type LatentMap = {
   latent: number; selected: number[]; colour: "density" | "max" | "label"; show_dead: boolean; d_sae: number; counted: number;
-  labels: Record<string, string>; groups: Record<string, string>; about: string; read_only: boolean; packed: DataView; tokens: string[];
+  labels: Record<string, string>; sources: Record<string, string>; groups: Record<string, string>; about: string; read_only: boolean; packed: DataView; tokens: string[];
 };
 /** Centre of the view, in the places' own units. */
 type Camera = { x: number; y: number; zoom: number; width: number; height: number };

@@ -1253,6 +1253,7 @@ function neighbours({ state }, open) {
 function notes({ state, ask, signal }) {
   const label = h("input", { class: "sl-input", type: "text", placeholder: "Label", "aria-label": "Label of this latent", maxlength: 200 });
   const text = h("textarea", { class: "sl-input", rows: 2, placeholder: "Note", "aria-label": "Note on this latent" });
+  const source = h("p", { class: "sl-read sl-muted sl-small", title: "Who or what wrote this label, and its score" });
   const node = h("div", { class: "sl-notes" });
   let writing = state.latent;
   const save2 = () => {
@@ -1267,11 +1268,13 @@ function notes({ state, ask, signal }) {
   const read = (written, more = "") => written ? [h("p", { class: `sl-read${more}` }, written)] : [];
   function draw() {
     if (state.read_only) {
-      node.replaceChildren(...read(state.label, " sl-label"), ...read(state.note));
+      node.replaceChildren(...read(state.label, " sl-label"), ...read(state.source, " sl-muted sl-small"), ...read(state.note));
       node.hidden = !node.firstChild;
       return;
     }
-    if (!node.firstChild) node.append(label, text);
+    if (!node.firstChild) node.append(label, source, text);
+    source.textContent = state.source;
+    source.hidden = !state.source;
     const same = writing === state.latent;
     writing = state.latent;
     if (!same || !focused(label)) label.value = state.label;
@@ -1531,7 +1534,7 @@ function build(ui) {
   on(["tried"], prompt.changed);
   on(["ablated", "cannot_try"], ablation.draw);
   on(["prompt", "cannot_try"], prompt.draw);
-  on(["label", "note"], label.draw);
+  on(["label", "note", "source"], label.draw);
   on(["tab"], () => {
     chart.draw();
     list.draw();

@@ -880,13 +880,14 @@ function picture({ state, view, signal }, scene) {
   }
   return { canvas, pin, stage, legend, redraw, recolour, resize };
 }
-function about({ counted, labels, groups }, { columns }, place) {
+function about({ counted, labels, sources, groups }, { columns }, place) {
   if (!columns || place < 0) return [];
   const latent = columns.latent[place], n = columns.count[place], token = topToken(columns, place);
   const pairs = [["latent", String(latent)]];
   if (token) pairs.push(["strongest on", token]);
   pairs.push(["density", n ? `${show(100 * n / Math.max(1, counted))} %` : "never fires"]);
   if (labels[latent]) pairs.push(["label", h("bdi", {}, labels[latent])]);
+  if (sources[latent]) pairs.push(["written by", h("bdi", {}, sources[latent])]);
   if (groups[latent]) pairs.push(["group", h("bdi", {}, groups[latent])]);
   return pairs;
 }

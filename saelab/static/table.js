@@ -714,7 +714,7 @@ function cells(state, rows, i) {
   const columns = rows.columns, place = rows.order[i];
   if (!columns) return [];
   const [latent, n] = [columns.latent[place], columns.count[place]];
-  const label = state.labels[String(latent)] ?? "";
+  const label = state.labels[String(latent)] ?? "", source = state.sources[String(latent)] ?? "";
   const [hits, ...shares] = rows.scores.get(latent) ?? [];
   const [precision, recall, f1] = [0, 1, 2].map((k) => shares[k] === void 0 ? "" : column(shares[k]));
   const text = (
@@ -725,7 +725,7 @@ function cells(state, rows, i) {
       mean: n ? column(columns.mean[place]) : "–",
       max: n ? column(columns.max[place]) : "–",
       token: topToken(columns, place),
-      label: h("bdi", {}, label),
+      label: label && h("span", {}, h("bdi", {}, label), h("span", { class: "sl-muted sl-small" }, source && `  ${source}`)),
       hits: hits === void 0 ? "" : count(hits),
       precision,
       recall,
@@ -734,7 +734,8 @@ function cells(state, rows, i) {
   );
   const title = (
     /** @type {Record<string, string>} */
-    { count: `${count(n)} of ${count(state.counted)} tokens`, label }
+    { count: `${count(n)} of ${count(state.counted)} tokens`, label: source ? `${label}
+${source}` : label }
   );
   return columnsOf(state, rows).map(([key]) => h("span", { role: "gridcell", class: cellClass(key), title: title[key] }, text[key]));
 }

@@ -26,6 +26,7 @@ class AllLatents(traitlets.HasTraits):
     d_sae = traitlets.Int(0).tag(sync=True)
     counted = traitlets.Int(0).tag(sync=True)
     labels = traitlets.Dict(help="latent -> label").tag(sync=True)
+    sources = traitlets.Dict(help="latent -> who or what wrote its label, and its score").tag(sync=True)
     read_only = traitlets.Bool(False).tag(sync=True)
     packed = traitlets.Bytes(help="the columns, in a saved page").tag(sync=True)
     tokens = traitlets.List(traitlets.Unicode()).tag(sync=True)
@@ -36,7 +37,7 @@ class AllLatents(traitlets.HasTraits):
         super().__init__(latent=first, d_sae=index.d_sae, counted=index.n_counted, **state)
         self._held = index
         self._say(getattr(index, "mismatch", ()))  # type: ignore[attr-defined]
-        self.labels = columns.labels(index)
+        self.labels, self.sources = columns.labels(index)
         index.notes.watch(self)
 
     @traitlets.validate("latent")
@@ -50,7 +51,7 @@ class AllLatents(traitlets.HasTraits):
     def labels_changed(self) -> None:
         """Called by the index when a label was written, wherever that was."""
         if self._held is not None:
-            self.labels = columns.labels(self._held)
+            self.labels, self.sources = columns.labels(self._held)
 
     def export_options(self) -> tuple[str, ...]:
         return ("latents",)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from saelab.index.notes import said
+
 
 def pack(index: Any, latents: Sequence[int] | None = None) -> tuple[bytes, list[str]]:
     """The columns of the table and the map.
@@ -37,7 +39,9 @@ def pack(index: Any, latents: Sequence[int] | None = None) -> tuple[bytes, list[
     return body, ["", *index.vocab.labels(kinds)]
 
 
-def labels(index: Any) -> dict[str, str]:
-    """Latent -> label, of those that have one."""
-    frame = index.labels()
-    return {str(i): text for i, text in zip(frame["latent"], frame["label"], strict=True) if text}
+def labels(index: Any) -> tuple[dict[str, str], dict[str, str]]:
+    """Latent -> label, of those that have one; latent -> who or what wrote it, and its score, where that is known."""
+    notes = {str(i): entry for i, entry in sorted(index.notes.all().items()) if entry.get("label")}
+    return {i: entry["label"] for i, entry in notes.items()}, {
+        i: text for i, e in notes.items() if (text := said(e))
+    }

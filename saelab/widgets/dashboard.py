@@ -91,6 +91,7 @@ class LatentDashboard(Widget):
     label = traitlets.Unicode("").tag(sync=True)
     note = traitlets.Unicode("").tag(sync=True)
     # set by Python alone
+    source = traitlets.Unicode("", help="who or what wrote the label, and its score").tag(sync=True)
     payload = traitlets.Dict().tag(sync=True)
     tried = traitlets.Dict(help="what fires on the prompt").tag(sync=True)
     ablated = traitlets.Dict(help="effects of ablating this latent in one row").tag(sync=True)
@@ -139,6 +140,7 @@ class LatentDashboard(Widget):
             if self.tried:
                 self.tried = self._trying.of_latent(self.tried, latent)
             self.label, self.note = index.label(latent), index.note(latent)
+            self.source = index.notes.source(latent)
             self.brush, self.selected_sequence, self.selected_token = None, None, None
             if self.ablated.get("latent", latent) != latent:
                 self.ablated, self._effects = {}, None
@@ -169,9 +171,12 @@ class LatentDashboard(Widget):
         >>> index.set_label(latent, "")
         """
         index = self._held
-        if index is not None and not self._writing:
-            with self.hold_sync():
+        if index is None:
+            return
+        with self.hold_sync():
+            if not self._writing:
                 self.label, self.note = index.label(self.latent), index.note(self.latent)
+            self.source = index.notes.source(self.latent)
 
     # --------------------------------------------------------------------------------------- own prompt
 
@@ -385,6 +390,7 @@ class LatentDashboard(Widget):
                 else {},
                 "label": index.label(latent),
                 "note": index.note(latent),
+                "source": index.notes.source(latent),
                 "brush": None,
                 "tab": "top",
                 "selected_sequence": None,
@@ -412,7 +418,8 @@ class LatentDashboard(Widget):
     def fallback(self) -> str:
         data = self.payload
         stats, high = data["stats"], self.vmax if self.vmax is not None else data["stats"]["max"]
-        head = f"<b>Latent {self.latent}</b> {escape(self.label)}"
+        written = f' <span style="opacity:.7">({escape(self.source)})</span>' if self.source else ""
+        head = f"<b>Latent {self.latent}</b> {escape(self.label)}{written}"
         if not stats["n"]:
             return frame(head, f"0 of {data['counted']:,} tokens; never active in this sample.")
         line = (

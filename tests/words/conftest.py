@@ -8,6 +8,8 @@ import pytest
 import saelab as sl
 from tests.index.makers import rows_of, write
 
+# concepts that one latent each tells so well that a judge who knows them is hardly ever wrong
+SURE = ("arithmetic.sequence", "dna.poly_a", "json.key", "chess.piece_move", "log.level")
 _STRING = r'"(?:[^"\\]|\\.)*"'
 
 
@@ -54,19 +56,15 @@ def make_planted(folder):
 
 @pytest.fixture(scope="session")
 def zoo():
-    """(index, {latent: concept} of one latent for each of some genres, reader) of 500 documents of the zoo."""
+    """(index, {latent: concept} of one latent for each of SURE, reader) of 500 documents of the zoo."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model, sae = sl.load_model("zoo"), sl.load_sae("zoo")
         rows, labels = sl.zoo.labelled_rows(model, 500, seed=3, progress=False)
         index = sl.LatentIndex.build(model, sae, rows, progress=False)
     found = index.concepts(labels).astype({"concept": str})
-    found = found[
-        (found.fires >= 40) & (found.precision > 0.9) & found.concept.str.contains(".", regex=False)
-    ]
-    found = found.assign(genre=found.concept.str.split(".").str[0]).sort_values("span_f1", ascending=False)
-    best = found.drop_duplicates("genre").drop_duplicates("latent").head(8)
-    truth = dict(zip(best.latent.tolist(), best.concept, strict=True))
+    found = found[found.concept.isin(SURE)].sort_values("span_f1", ascending=False).drop_duplicates("concept")
+    truth = dict(zip(found.latent.tolist(), found.concept, strict=True))
     return index, truth, sl.zoo.Reader(list(sl.zoo.documents(500, seed=3)))
 
 

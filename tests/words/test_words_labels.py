@@ -5,12 +5,12 @@ import json
 
 import numpy as np
 import pytest
+from words.conftest import literal
 
 import saelab as sl
 from saelab.errors import SaelabError
 from saelab.index import LatentIndex
 from saelab.index.notes import Notes
-from words.conftest import literal
 
 EVIL = "שלום <script>alert(1)</script> $x$ \"' \x00\x1b[2J\u202e</textarea> " + "é" * 600
 

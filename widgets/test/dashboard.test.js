@@ -19,7 +19,7 @@ const payload = (latent, more = {}) => ({
 });
 const state = (more = {}) => ({
   latent: 5, payload: payload(5), tab: "top", brush: null, one_per_document: true, selected_sequence: null, selected_token: null, show_whitespace: false,
-  vmax: null, label: "", note: "", available: null, read_only: false, ...more,
+  vmax: null, label: "", note: "", source: "", available: null, read_only: false, ...more,
 });
 const dead = { stats: { n: 0, density: 0, density_lo: null, density_hi: null, mean: null, mean_sq: 0, skew: null, kurtosis: null, max: 0, dead: true },
   histogram: { lo: [], hi: [], count: [] }, examples: { top: [], random: [] } };
@@ -187,6 +187,11 @@ test("label and note are sent with the latent they were written for", async () =
   model.set("latent", 6);
   model.set("label", "other");
   assert.equal(label.value, "other");
+  const source = el.querySelector(".sl-notes p");
+  assert.ok(source.hidden);
+  model.set("source", "<b>n2g</b>: detection 0.9");
+  assert.equal(source.textContent, "<b>n2g</b>: detection 0.9");
+  assert.ok(!source.hidden);
 });
 
 test("slash goes to the number box; keys typed there do not move", () => {

@@ -19,7 +19,7 @@ const TOKENS = ["", " a", HOSTILE[0]];
 const columns = unpack(body(), TOKENS, 2);
 const camera = { x: 0, y: 0, zoom: 1, width: 600, height: 430 };
 const state = (more = {}) => ({
-  latent: 1, selected: [], colour: "density", show_dead: false, d_sae: 5, counted: 1000, labels: {}, groups: {}, about: "PCA", read_only: false, packed: undefined, tokens: [], ...more,
+  latent: 1, selected: [], colour: "density", show_dead: false, d_sae: 5, counted: 1000, labels: {}, sources: {}, groups: {}, about: "PCA", read_only: false, packed: undefined, tokens: [], ...more,
 });
 async function map(more) {
   const made = mount(widget, state(more));
@@ -86,15 +86,15 @@ test("a click opens a latent, keys walk to the next one", async () => {
 });
 
 test("the tip and the line below tell what a point is, in text", async () => { // C03
-  const { el, model, canvas } = await map({ labels: { 2: "<b>l</b>" }, groups: { 2: "<i>g</i>" }, colour: "label" });
+  const { el, model, canvas } = await map({ labels: { 2: "<b>l</b>" }, sources: { 2: "<u>me</u>" }, groups: { 2: "<i>g</i>" }, colour: "label" });
   point(canvas, "pointermove", at(2));
   const tip = el.querySelector(".sl-tip");
   assert.ok(tip.classList.contains("sl-open"));
-  assert.match(tip.textContent, /latent2strongest on<img src=x onerror=alert\(1\)>density10 %label<b>l<\/b>group<i>g<\/i>/);
+  assert.match(tip.textContent, /latent2strongest on<img src=x onerror=alert\(1\)>density10 %label<b>l<\/b>written by<u>me<\/u>group<i>g<\/i>/);
   model.set("latent", 2);
   assert.match(el.querySelector(".sl-status").textContent, /<img/);
   assert.match(el.querySelector(".sl-legend").textContent, /<i>g<\/i> \(1\)/);
-  assert.equal(el.querySelector("img, i, script"), null);
+  assert.equal(el.querySelector("img, i, u, script"), null);
 });
 
 test("a latent is found by number or label", async () => {

@@ -19,7 +19,7 @@ const ROWS = [[0, 0, 0, 0, 0], [1, 10, 1, 5, 1], [2, 30, 2.5, 4, 2], [3, 10, 0.5
 const TOKENS = ["", " fox", "<b>"];
 const state = (more = {}) => ({
   latent: 2, selected: [], query: "", mode: "text", sort: "count", descending: true, density: null, show_dead: false, only_labelled: false, d_sae: 4,
-  counted: 1000, labels: { 3: "<i>foxes</i>" }, found: {}, read_only: false, packed: undefined, tokens: [], texts: null, ...more,
+  counted: 1000, labels: { 3: "<i>foxes</i>" }, sources: { 3: "<b>me</b>: 0.9" }, found: {}, read_only: false, packed: undefined, tokens: [], texts: null, ...more,
 });
 const answers = (method) => (method === "columns" ? { tokens: TOKENS, buffers: [pack(ROWS)] } : null);
 async function table(more) {
@@ -36,7 +36,8 @@ test("columns come as bytes, rows in the order of a column, what never fires is 
   assert.deepEqual(model.sent.map((m) => m.method), ["columns"]);
   assert.deepEqual(latents(el), [2, 1, 3]);
   assert.deepEqual([...shown(el)[0].children].map((c) => c.textContent), ["2", "3.00 %", "2.50", "4.00", "<b>", ""]);
-  assert.equal(shown(el)[2].querySelector(".sl-c-label").textContent, "<i>foxes</i>");
+  assert.equal(shown(el)[2].querySelector(".sl-c-label").textContent, "<i>foxes</i>  <b>me</b>: 0.9");
+  assert.equal(shown(el)[2].querySelector(".sl-c-label").title, "<i>foxes</i>\n<b>me</b>: 0.9");
   assert.equal(el.querySelector(".sl-tall b, .sl-tall i, .sl-tall img"), null);
   assert.match(el.textContent, /3 of 4 latents/);
   model.set("show_dead", true);
@@ -160,13 +161,13 @@ test("a label is written in its cell", async () => {
 
 test("hostile tokens and labels are text", async () => { // C03, C67
   const rows = HOSTILE.map((_, i) => [i, 5, 1, 1, i + 1]);
-  const { el, model } = mount(widget, state({ d_sae: 99, labels: Object.fromEntries(HOSTILE.map((t, i) => [i, t])) }));
+  const { el, model } = mount(widget, state({ d_sae: 99, labels: Object.fromEntries(HOSTILE.map((t, i) => [i, t])), sources: { 0: HOSTILE[0] } }));
   model.answer = () => ({ tokens: ["", ...HOSTILE], buffers: [pack(rows)] });
   await settle();
   for (const row of shown(el)) {
     const i = Number(row.querySelector(".sl-c-latent").textContent);
     assert.equal(row.querySelector(".sl-c-token").textContent, HOSTILE[i] || "(empty)");
-    assert.equal(row.querySelector(".sl-c-label").textContent, HOSTILE[i]);
+    assert.equal(row.querySelector(".sl-c-label").textContent, i ? HOSTILE[i] : `${HOSTILE[0]}  ${HOSTILE[0]}`);
   }
   assert.equal(el.querySelector(".sl-tall img, .sl-tall script, .sl-tall b"), null);
 });
