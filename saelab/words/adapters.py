@@ -246,12 +246,12 @@ class Local:
     def __init__(self, model: Any, tokenizer: Any = None, *, max_tokens: int = 64, name: str | None = None):
         self._lock = threading.RLock()
         if hasattr(model, "hook_dict") and hasattr(model, "original_model"):
-            self._lock, tokenizer = models.lock(model), tokenizer or model.tokenizer
+            self._lock, tokenizer = models.lock(model), model.tokenizer if tokenizer is None else tokenizer
             name, model = name or model.cfg.model_name, model.original_model
         elif (
             hasattr(model, "model") and hasattr(model, "tokenizer") and not hasattr(model, "generate")
         ):  # a pipeline
-            model, tokenizer = model.model, tokenizer or model.tokenizer
+            model, tokenizer = model.model, model.tokenizer if tokenizer is None else tokenizer
         if not hasattr(model, "generate") or not hasattr(model, "config"):
             raise SaelabError(
                 f"model must be one that writes, or a pipeline of transformers; got {called(model)}"
