@@ -89,6 +89,10 @@ def _course_parser(course: argparse.ArgumentParser) -> None:
     slides = acts.add_parser("slides", help="the workshop's notebooks as slides that open offline")
     slides.add_argument("folder", type=Path)
     slides.set_defaults(run=_slides)
+    solved = acts.add_parser("solutions", help="the workshop's notebooks with their solutions, executed")
+    solved.add_argument("folder", type=Path)
+    solved.add_argument("--name", default="Teacher", help="for which student; what is hidden depends on it")
+    solved.set_defaults(run=_solutions)
 
 
 def _tour(options: argparse.Namespace) -> int:
@@ -143,6 +147,14 @@ def _slides(options: argparse.Namespace) -> int:
     from saelab.course.slides import slides
 
     for path in slides(options.folder):
+        print(path)
+    return 0
+
+
+def _solutions(options: argparse.Namespace) -> int:
+    from saelab.course.executed import solutions
+
+    for path in solutions(options.folder, options.name):
         print(path)
     return 0
 

@@ -14,14 +14,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from saelab.course.exercises import Verdict, checked, task_of, untried
-from saelab.course.exercises import exercises as exercises
 from saelab.course.material import Material, opened
 from saelab.course.solving import Solution, solution_of
 from saelab.course.student import Student, current, joined
 from saelab.course.task import Task
 from saelab.doors import door
 
-__all__ = ["check", "exercises", "join", "material", "progress", "solution", "task"]
+__all__ = ["check", "join", "material", "progress", "solution", "task"]
 
 
 @door

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,9 @@ PLATFORMS = {
     "windows": ["win_amd64"],
 }  # fmt: skip
 PYTHONS = ("3.11", "3.12", "3.13")
+SOURCE_ONLY = (
+    "transformers-stream-generator",
+)  # packages without a wheel; plain Python, so one is made for all
 _GPU = re.compile(r"^(nvidia|cuda|triton|cupy)", re.IGNORECASE)
 Run = Callable[[list[str]], None]
 
@@ -35,7 +39,8 @@ def _pip(arguments: list[str]) -> None:
         [sys.executable, "-m", "pip", *arguments], capture_output=True, text=True, check=False
     )
     if done.returncode:
-        said = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()]
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        said = [line for line in lines if line.startswith("ERROR")] or lines
         raise SaelabError(
             f"pip {arguments[0]} failed: {' / '.join(said[-3:])[:600]}. A build of torch for the CPU can be given with "
             "find_links (a folder of wheels) or index (an address)"
@@ -63,7 +68,14 @@ def commands(
         out += ["--extra-index-url", index]
     if find_links:
         out += ["--find-links", str(find_links)]
-    return [*out, str(wheel)]
+    # what its packages ask for and PyPI has as source alone lies among the wheels already
+    return [*out, "--find-links", str(wheel.parent), f"torch=={_torch()}", str(wheel)]
+
+
+def _torch() -> str:
+    """The version of torch that is installed here, so that all machines of a class have the same; a CPU build of it
+    is preferred where pip finds one."""
+    return metadata.version("torch").partition("+")[0]
 
 
 def chosen(platforms: Sequence[str], pythons: Sequence[str]) -> list[tuple[str, str]]:
@@ -121,6 +133,7 @@ def pack(
     wheels = folder / "wheels"
     wheels.mkdir(parents=True, exist_ok=True)
     own = _own_wheel(wheels, wheel, run)
+    run(["wheel", "--no-deps", "--wheel-dir", str(wheels), *SOURCE_ONLY])
     for platform, python in Bar(pairs, desc="wheels"):
         run(commands(own, wheels, platform, python, index, find_links))
     _notebooks(folder / "notebooks")
@@ -146,13 +159,15 @@ That makes an environment in "saelab-env" of your home folder and copies the not
 
 
 def _own_wheel(wheels: Path, wheel: str | Path | None, run: Run) -> Path:
+    given = None if wheel is None else Path(wheel)
+    if given is not None and (given.suffix != ".whl" or not given.is_file()):
+        raise SaelabError(f"wheel is saelab's own .whl file, got {given}")
     for old in wheels.glob("saelab-*.whl"):
-        old.unlink()
-    if wheel is not None:
-        given = Path(wheel)
-        if given.suffix != ".whl" or not given.is_file():
-            raise SaelabError(f"wheel is saelab's own .whl file, got {given}")
-        return Path(shutil.copy(given, wheels / given.name))
+        if given is None or not old.samefile(given):
+            old.unlink()
+    if given is not None:
+        target = wheels / given.name
+        return target if target.exists() else Path(shutil.copy(given, target))
     source = Path(__file__).parents[2]
     if not (source / "pyproject.toml").is_file():
         return _repacked(wheels)
@@ -165,8 +180,6 @@ def _own_wheel(wheels: Path, wheel: str | Path | None, run: Run) -> Path:
 
 def _repacked(wheels: Path) -> Path:
     """The wheel of an installed saelab, put together again from the files that its record lists."""
-    from importlib import metadata
-
     held = metadata.distribution("saelab")
     path = wheels / f"saelab-{__version__}-py3-none-any.whl"
     with (

@@ -74,13 +74,15 @@ class Student:
         return [(f"{key} {self.titles.get(key, '')}", state(self.record.get(key))) for key in keys]
 
     def __repr__(self) -> str:
-        done = sum(e["passed"] for e in self.record.values())
-        lines = "".join(f"\n  {name:<44} {said}" for name, said in self._lines())
-        return f"{self.name}: {done} exercises passed, in {self.path}{lines}"
+        return self._title() + "".join(f"\n  {name:<44} {said}" for name, said in self._lines())
 
     def _repr_html_(self) -> str:
+        return facts_html(self._title(), self._lines())
+
+    def _title(self) -> str:
         done = sum(e["passed"] for e in self.record.values())
-        return facts_html(f"{self.name}: {done} exercises passed, in {self.path}", self._lines())
+        # isolated, because a name may be written from right to left
+        return f"\u2068{self.name}\u2069 · exercises passed: {done} · kept in \u2068{self.path}\u2069"
 
 
 def honest(entry: dict[str, Any]) -> int:

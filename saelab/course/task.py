@@ -38,7 +38,9 @@ def _short(value: Any) -> str:
     text = repr(value) if isinstance(value, (str, int, float, list, tuple, dict)) else called(value)
     if hasattr(value, "shape") and hasattr(value, "columns"):
         text = f"a table of {len(value)} lines: {', '.join(map(str, value.columns))}"
-    return text if len(text) < 500 else f"{text[:497]}…"
+    if isinstance(value, list) and value and all(isinstance(v, str) for v in value):
+        text = "".join(f"\n{i}: {v!r}" for i, v in enumerate(value)).lstrip("\n")
+    return text if len(text) < 2000 else f"{text[:1997]}…"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from saelab import zoo
+from saelab import models, zoo
 from saelab.course.exercises import Exercise
 from saelab.course.material import held_out, model_and_sae, readable
 from saelab.course.student import Student
@@ -46,16 +46,20 @@ def ask_sign(student: Student) -> Task:
 
 
 def _places(model: Any, sae: Any, index: Any, row: int, latent: int) -> list[dict[str, Any]]:
+    """Places of a row where the latent changes the loss, each measured on the text that is shown for it."""
     ids = index.rows.ids[index.rows.offsets[row] : index.rows.offsets[row + 1]].tolist()
     table = index.vocab.search_table
     frame = effects(model, sae, ids, latent, top=0).frame
+    size = frame["loss_diff"].abs().where(frame["activation"] > 0, 0.0).fillna(0.0)
     out = []
-    for i in np.flatnonzero(
-        (frame["loss_diff"].abs() > 0.25) & (frame["activation"] > 0) & (frame.index < len(ids) - 1)
-    ):
+    for i in size.nlargest(4).index[size.nlargest(4) > 0.25]:
         text = b"".join(table[t] for t in ids[max(0, i - 15) : i + 1]).decode("utf-8", "replace")
         after = table[ids[i + 1]].decode("utf-8", "replace")
-        out.append({"latent": latent, "text": text, "next": after, "diff": float(frame["loss_diff"].iloc[i])})
+        if models.tokenize(model, text + after)[-2:] != ids[i : i + 2]:
+            continue  # by itself it is cut into other tokens
+        diff = float(effects(model, sae, text + after, latent, top=0).frame["loss_diff"].iloc[-2])
+        if abs(diff) > 0.1:
+            out.append({"latent": latent, "text": text, "next": after, "diff": diff})
     return out
 
 

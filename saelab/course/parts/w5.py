@@ -18,14 +18,7 @@ from saelab.interventions import sweep
 
 PROMPT, SCHEDULE, NEW = "The", (1.0,) * 5 + (0.0,), 30
 WRITES = ("chess", "hebrew", "japanese", "latex", "legal", "russian", "story")  # some latent turns these on
-READS = (
-    "arithmetic",
-    "email",
-    "json",
-    "python",
-    "nutrition",
-    "dates",
-)  # many latents read these and write nothing
+READS = ("arithmetic", "json", "python", "nutrition")  # many latents read these and write nothing
 STRENGTHS = (0.5, 1.0, 2.0, 4.0)
 ENOUGH, LITTLE = 0.5, 0.3  # share of texts that are of the genre
 
@@ -85,7 +78,7 @@ def grade_works(task: Task, answer: Any) -> Grade:
 
 
 def ask_reads(student: Student) -> Task:
-    chosen = [READS[i] for i in student.rng("w5.2").choice(len(READS), 3, replace=False)]
+    chosen = [READS[i] for i in student.rng("w5.2").choice(len(READS), 2, replace=False)]
     said = "A genre and a latent that fires on hardly anything else and does not turn it on at any strength: fires is not causes."
     return Task("w5.2", said, {"genres": chosen, "strengths": list(STRENGTHS), "schedule": list(SCHEDULE)})
 
@@ -108,7 +101,7 @@ def grade_reads(task: Task, answer: Any) -> Grade:
             f"latent {latent} fires on {sure.loc[latent, 'recall']:.1%} of {genre}",
             "too rare to stand for the genre",
         )
-    frame = pushed(held_out().index, latent, STRENGTHS, genre, seed=1002, n=12)
+    frame = pushed(held_out().index, latent, STRENGTHS, genre, seed=1002)
     fair = frame[frame["ratio"] <= GUARD]
     share, at = float(fair["effect"].max()), float(fair["effect"].idxmax())
     said = f"within the guard at most {share:.0%} of the texts are {genre} (at strength {at:g}; unsteered {frame.loc[0.0, 'effect']:.0%})"
