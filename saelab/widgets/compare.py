@@ -200,7 +200,7 @@ def _payload(match: LatentMatch, latent: int, n: int) -> dict[str, Any]:
         the latent itself and ``other``, the largest of the other one on each token.
     """
     line: Any = match.frame.loc[latent]
-    found = match.pair(latent)
+    found: Any = match.pair(latent)
     latents = {"a": latent, "b": int(line["partner"])}
     indexes = {"a": match.a, "b": match.b}
     sides = {}
@@ -215,7 +215,7 @@ def _payload(match: LatentMatch, latent: int, n: int) -> dict[str, Any]:
     share = {side: found[side] / high[side] for side in "ab"}
     strength = np.where(found["fires"] == "both", np.minimum(share["a"], share["b"]), share["a"] + share["b"])
     order = found.assign(strength=strength, row=match.a.rows.locate(found["token_a"].to_numpy())[0])
-    order = order.sort_values("strength", ascending=False, kind="stable")
+    order: Any = order.sort_values("strength", ascending=False, kind="stable")
     texts = {}
     for kind in _KINDS:
         chosen = order[order["fires"] == kind].drop_duplicates("row")[:n]
@@ -230,11 +230,9 @@ def _payload(match: LatentMatch, latent: int, n: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _shown(
-    index: Any, latent: int, side: str, chosen: pd.DataFrame, found: pd.DataFrame
-) -> list[dict[str, Any]]:
+def _shown(index: Any, latent: int, side: str, chosen: pd.DataFrame, found: Any) -> list[dict[str, Any]]:
     """Passages of one side, with the other's activation on each token."""
-    other = found.groupby(f"token_{side}")["b" if side == "a" else "a"].max()
+    other: Any = found.groupby(f"token_{side}")["b" if side == "a" else "a"].max()
     at = pd.DataFrame({"token_index": chosen[f"token_{side}"], "value": chosen[side], "count": 1})
     out = examples(index, latent, at)
     for e in out:

@@ -205,7 +205,9 @@ def test_other_tokenizers_are_compared_piece_by_piece(tmp_path):
     assert pair["fires"].tolist() == ["both", "a", "b", "both", "both", "a", "a", "a"]
     assert pair["token_a"].tolist() == [1, 1, 2, 3, 5, 5, 6, 6]
     assert pair["token_b"].tolist() == [1, 2, 3, 3, 5, 6, 6, 7]
-    shown = found.compare(0).payload["texts"]["both"][0]  # of each token the most that the other does on its pieces
+    shown = found.compare(0).payload["texts"]["both"][
+        0
+    ]  # of each token the most that the other does on its pieces
     assert (shown["a"]["values"], shown["a"]["other"]) == ([0, 1, 0, 3], [0, 5, 7, 7])
     assert (shown["b"]["values"], shown["b"]["other"]) == ([0, 5, 0, 7], [0, 1, 1, 3])
 

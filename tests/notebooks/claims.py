@@ -106,6 +106,30 @@ def published_saes(n: Variables) -> None:
     assert last > first - 0.02
 
 
+def are_features_universal(n: Variables) -> None:
+    by_direction, by_firing = n.directions.mmcs.value, n.firings.mmcs.value
+    assert by_direction / 2 < n.directions.null_mmcs.value < by_direction, "most of MMCS is chance"
+    assert n.directions.pw_mcc().value < by_direction
+    assert n.firings.frame.matched.mean() > 0.95
+    assert 4 * n.firings.null_mmcs.value < by_firing < 0.6
+    assert n.splits.most.mean() < n.splits.covered.mean() < 0.6
+    first, last = n.by_rate.iloc[0], n.by_rate.iloc[-1]
+    assert first.matched < last.matched > 0.95
+    assert first.score < last.score
+    assert first.null_score > last.null_score
+    models = n.truth.loc["models"]
+    assert 0.35 < models["partner has the same"] < 0.7
+    assert models["by chance"] < 0.15
+    assert models["same, where the partner has one"] > 0.75
+    assert (n.truth["low"] > 2 * n.truth["by chance"]).all()
+    assert n.across.theirs[n.dna].startswith("dna")
+    assert n.weak.null_quantile.min() > 0.9
+    assert n.weak.score.median() < 0.2
+    score = n.replaced.frame.score
+    assert score.median() < n.replaced.frame.correlation.median()
+    assert len(score) < 24 or score.median() < 0, "at full size most partners do harm"
+
+
 CLAIMS = {
     "00_quickstart": quickstart,
     "01_superposition": superposition,
@@ -115,6 +139,7 @@ CLAIMS = {
     "05_steer": steer,
     "06_evaluate_saes": evaluate_saes,
     "07_published_saes": published_saes,
+    "09_are_features_universal": are_features_universal,
 }
 
 

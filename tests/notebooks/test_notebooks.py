@@ -68,6 +68,13 @@ SMALLER = {
         (r'tokens="8k"', 'tokens="1k"'),
         (r"max_new_tokens=25", "max_new_tokens=4"),
     ],
+    "09_are_features_universal.ipynb": [
+        (r"\(zoo, 800, seed=3", "(zoo, 250, seed=3"),
+        (r"\(twin, 800, seed=3", "(twin, 250, seed=3"),
+        (r'tokens="250k"', 'tokens="60k"'),
+        (r"index\[:24\]", "index[:6]"),
+        (r"known, n=4", "known, n=2"),
+    ],
 }
 
 
