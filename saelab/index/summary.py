@@ -89,4 +89,5 @@ def _line(index: Queries, latent: int) -> str:
 
 def _word(label: str) -> str:
     shown = label.replace("\n", "↵").replace("\t", "→").replace("\r", "␍")
-    return isolated(label, _WORD, html.escape(shown.replace(" ", "·") if not shown.strip() else shown))
+    spaces = len(shown) - len(shown.lstrip(" "))
+    return isolated(label, _WORD, html.escape("·" * spaces + shown[spaces:]))
