@@ -1185,7 +1185,7 @@ function layout(nodes) {
 }
 
 // n2g_graph.js
-var LEAST = 0.5;
+var LEAST = 0.7;
 var SIDES = (
   /** @type {[Side, string][]} */
   [["left", "◂ more"], ["right", "more ▸"], ["top", "▴ more"], ["bottom", "▾ more"]]
