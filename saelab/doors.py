@@ -125,7 +125,9 @@ def _any_of(parts: list[tuple[str, Check]], none: bool) -> tuple[str, Check]:
                 return one(name, value)
             except SaelabError:
                 # right but for what is in it, or a name where the thing itself is wanted: those words are the better ones
-                inside = kind.startswith("a list") and isinstance(value, (list, tuple))
+                inside = (kind.startswith("a list") and isinstance(value, (list, tuple))) or (
+                    kind == "a dict" and isinstance(value, Mapping)
+                )
                 if len(parts) == 1 or inside or (kind == "an SAE" and isinstance(value, str)):
                     raise
         raise SaelabError(f"{name} must be {words}, got {called(value)}")

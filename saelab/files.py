@@ -27,7 +27,11 @@ def writing(path: str | Path, size: int | None = None) -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, UnicodeEncodeError) as error:
+    except UnicodeEncodeError as error:
+        raise SaelabError(
+            f"could not write {path}: the text holds half a character, {error.object[error.start]!r}"
+        ) from None
+    except OSError as error:
         wanted = "" if size is None else f"{size:,} bytes of tensors, "
         raise SaelabError(
             f"could not write {path}: {wanted}{_free(Path(path)):,} bytes free ({error})"
@@ -251,9 +255,11 @@ def read_json(path: str | Path, form: Any = object) -> Any:
 def parse_json(text: str, path: str | Path) -> Any:
     """JSON from a file ``path``, nested at most 100 deep and without halves of characters."""
     try:
-        value = json.loads(text)
+        value = json.loads(text, object_pairs_hook=each_key_once)
         if "\\ud" in text.lower():  # half a character of UTF-16 could never be written or shown again
             json.dumps(value, ensure_ascii=False).encode()
+    except SaelabError as error:
+        raise SaelabError(f"{path}: {error}") from None
     except (ValueError, RecursionError) as error:  # too deep; not JSON; a number of thousands of digits
         raise _not_json(path, error) from None
     level = [value]
@@ -267,6 +273,16 @@ def parse_json(text: str, path: str | Path) -> Any:
         if not level:
             return value
     raise SaelabError(f"{path} is nested more than {_JSON_DEPTH} deep")
+
+
+def each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """An object of JSON or YAML; readers differ in which of two values of one key they take."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise SaelabError(f"the key {twice!r:.80} stands twice in one object; which one is it?")
+    return found
 
 
 def _not_json(path: str | Path, error: Exception) -> SaelabError:

@@ -76,8 +76,9 @@ def of_tokenizer(model: Any) -> str:
     return ""
 
 
-def meet(*things: Any) -> tuple[str, ...]:
-    """Refuse things that do not belong together; every two are compared in what both know, None is left out.
+def meet(*things: Any, only: str = "") -> tuple[str, ...]:
+    """Refuse things that do not belong together; every two are compared in what both know, None is left out. ``only``: in
+    this kind of mark alone, such as the model of two SAEs.
 
     Returns
     -------
@@ -91,7 +92,7 @@ def meet(*things: Any) -> tuple[str, ...]:
     """
     notes = []
     for a, b in combinations([facts_of(t) for t in things if t is not None], 2):
-        for kind, x, y in _differences(a, b):
+        for kind, x, y in _differences(a, b, only):
             said = f"{a.title} and {b.title} are not of one {kind}: {x} and {y}"
             if _key(kind, x, y) not in _allowed:
                 raise SaelabError(
@@ -141,7 +142,7 @@ def allow_mismatch(a: Any, b: Any) -> tuple[str, ...]:
     ()
     """
     one, other = facts_of(a), facts_of(b)
-    _allowed.update(_key(*found) for found in _differences(one, other))
+    _allowed.update(_key(*found) for kind in _DO for found in _differences(one, other, kind))
     return meet(one, other)
 
 
@@ -149,8 +150,8 @@ def _key(kind: str, x: Mark, y: Mark) -> tuple[str, frozenset[str]]:
     return kind, frozenset((x.digest or x.name, y.digest or y.name))
 
 
-def _differences(a: Facts, b: Facts) -> Iterable[tuple[str, Mark, Mark]]:
-    for kind in _DO:
+def _differences(a: Facts, b: Facts, only: str = "") -> Iterable[tuple[str, Mark, Mark]]:
+    for kind in [only] if only else _DO:
         if kind in a.marks and kind in b.marks:
             x, y = a.marks[kind](), b.marks[kind]()
             if not agree(kind, x, y):

@@ -1,4 +1,5 @@
-"""95 % intervals of numbers that come from text. Tokens of one document are alike, so documents are what is counted.
+"""95 % intervals of numbers that come from text. Tokens of one document are alike, so documents are what is counted, and
+copies of one are one (:meth:`saelab.models.TokenRows.distinct`).
 
 - :func:`of_sums`: any function of sums over tokens, by leaving out one document at a time (jackknife, Tukey 1958).
 - :func:`of_shares`: how often something is so among tokens: Clopper and Pearson's interval at the number of independent

@@ -303,6 +303,52 @@ def test_D39_the_cases_that_were_tried(tiny, sae, tmp_path):
     assert torch.equal(sae.encode(x), sae.encode(torch.from_numpy(x)))
 
 
+def test_D61_what_was_silent_or_raw(tiny, sae, tmp_path):
+    index = sl.LatentIndex.build(tiny, sae, TEXTS, progress=False)
+    latent = int(index.counts.argmax())
+    x = {"a": torch.randn(6, 16)}
+    reports = sl.evaluate_many(tiny, [sae], TEXTS, progress=False)
+    other = random_sae(d_sae=128).encode_sparse(torch.ones(2, 16))
+    for call, word in {
+        lambda: index.set_label({1: "a"}, "b"): "each latent of the dict brings its text; leave out 'b'",
+        lambda: index.set_label({"1": "a"}): "a key of latent must be a whole number, got '1'",
+        lambda: index.to_neuronpedia(tmp_path, [latent], model_id="m", source="s", n_tops=3): "Did you mean 'n_top'",
+        lambda: index.to_neuronpedia(tmp_path, [latent], model_id="m", source="s", n_top="3"): "n_top must be",
+        lambda: sl.attribute(tiny, sae, "The red fox", metric=lambda z: z.sum(), target=3): "leave out target",
+        lambda: sl.ActivationStore.of(x, where=np.full((6, 2), 1 << 40)): "it goes from -1 to 2,147,483,647",
+        lambda: sl.ActivationStore.write(tiny, TEXTS, [], tmp_path / "s", progress=False): "hooks is empty",
+        lambda: reports[1]: "unknown SAE 1",
+        lambda: sae.decode(other): "these codes are of 128 latents, this SAE has",
+    }.items():  # fmt: skip
+        with pytest.raises(SaelabError, match=word):
+            call()
+    graph = sl.n2g.fit(index, [latent], config=sl.n2g.N2GConfig.fast(), progress=False)[latent]
+    for key, wrong in {
+        "target": {"latent": "x"},
+        "scale": "1",
+        "fit": [],
+        "metrics": 3,
+        "edits": [1],
+    }.items():
+        with pytest.raises(
+            SaelabError, match="latent of the graph must be|graph is not of the form it should have"
+        ):
+            sl.n2g.PatternGraph.from_json(graph.to_json() | {key: wrong})
+    with pytest.raises(SaelabError, match="n must be at least 1"):
+        sl.n2g.similar([graph], latent, n=-1)
+
+
+def test_D61_a_mistake_in_a_score_costs_one_text(tiny, sae):
+    """Not the whole sweep: each text is scored when it is written."""
+    seen = []
+    with pytest.raises(ZeroDivisionError):
+        sl.sweep(
+            tiny, sae, "The", [1], [1, 2, 3], score=lambda text: seen.append(text) or 1 / 0, max_new_tokens=2,
+            progress=False,
+        )  # fmt: skip
+    assert len(seen) == 1
+
+
 # ------------------------------------------------------------------------------- what is easily mistaken
 
 

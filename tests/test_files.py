@@ -174,3 +174,16 @@ def test_json_files_end_in_a_newline(tmp_path):
     files.write_json(tmp_path / "a.json", [1])
     assert json.loads((tmp_path / "a.json").read_text()) == [1]
     assert (tmp_path / "a.json").read_text().endswith("\n")
+
+
+def test_D60_a_key_that_stands_twice_is_named(tmp_path):
+    path = tmp_path / "a.json"
+    for text, key in (('{"k": 32, "arch": "topk", "k": 64}', "k"), ('[{"a": {"b": 1, "b": 1}}]', "b")):
+        path.write_text(text)
+        with pytest.raises(SaelabError, match=f"a.json: the key '{key}' stands twice"):
+            files.read_json(path)
+
+
+def test_D61_half_a_character_is_not_blamed_on_the_disk(tmp_path):
+    with pytest.raises(SaelabError, match=r"the text holds half a character, '\\ud800'$"):
+        files.write_json(tmp_path / "a.json", {"label": "\ud800"})

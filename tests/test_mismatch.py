@@ -389,3 +389,65 @@ def test_D02_rows_that_are_cut_joined_or_sharded_keep_their_vocabulary(things):
     rows = sl.tokenize_texts(things["a"], SENTENCES)
     for made in (sl.tokenize_texts(things["a"], rows, context=8), models.TokenRows.concatenate([rows, rows])):
         assert made.vocabulary == rows.vocabulary == models.vocabulary(things["a"])
+
+
+# ------------------------------------------------------------------------- two of a kind, and what changes afterwards
+
+
+@pytest.fixture(scope="module")
+def twin(things):
+    """A model of the same name with other weights, and what was made from it."""
+    model = copy.deepcopy(things["b"])
+    model.cfg.model_name = things["a"].cfg.model_name
+    sae = sl.train(model, SENTENCES, hook=HOOK, d_sae=32, k=4, **RUN)
+    index = sl.LatentIndex.build(model, sae, SENTENCES, progress=False)
+    graph = sl.n2g.fit(index, [1], config=FAST, progress=False)[1]
+    return {"model": model, "sae": sae, "index": index, "graph": graph}
+
+
+@pytest.mark.parametrize("by", ["decoder", "encoder", "substitution"])
+def test_D57_directions_of_two_models_are_not_matched_whatever_their_name(by, things, twin):
+    pair = (things["index"], twin["index"]) if by == "substitution" else (things["sae"], twin["sae"])
+    refused_then_said(lambda: sl.match(*pair, by=by), *pair, shown=False)
+    assert "mismatch allowed" in sl.match(*pair, by=by).of
+
+
+def test_D57_a_model_loaded_twice_is_one_model(things):
+    index = opened(things, model=copy.deepcopy(things["a"]), sae=things["sae"])
+    assert (
+        sl.match(things["index"], index, by="substitution", latents=[things["latent"]]).by == "substitution"
+    )
+
+
+def test_D57_graphs_that_are_compared_are_of_one_tokenizer_and_index(things, twin):
+    mine = things["graph"]
+    both = {"graphs": [mine, twin["graph"]], "latent": mine.latent}
+    assert sl.n2g.similar(**both).columns.tolist() == ["latent", "similarity", "text"]
+    with pytest.raises(SaelabError, match="not of one SAE"):
+        sl.n2g.similar(**both, by="predictions", index=things["index"])
+    zoo = sl.n2g.PatternGraph.from_json(mine.to_json() | {"target": {"latent": 0}})
+    zoo.fit_info["vocabulary"] = things["zoo_rows"].vocabulary
+    for call in (sl.n2g.duplicates, lambda g: sl.n2g.search(g, activating=3)):
+        with pytest.raises(SaelabError, match="not of one tokenizer"):
+            call([mine, zoo])
+        with pytest.raises(SaelabError, match=f"two graphs of latent {mine.latent}"):
+            call([mine, mine.copy()])
+    with pytest.raises(SaelabError, match=f"given for latent {mine.latent + 1} is of latent {mine.latent}"):
+        sl.n2g.simulated_loss(things["index"], {mine.latent + 1: mine}, progress=False)
+
+
+def test_D57_what_changes_after_it_was_attached_is_compared_again(things):
+    index = opened(things, model=copy.deepcopy(things["a"]), sae=copy.deepcopy(things["sae"]))
+    queries = (index.nearest, index.logit_lens)
+    for ask in queries:
+        ask(1)
+    with torch.no_grad():
+        index.sae.W_enc.mul_(2)
+    for ask in (*queries, lambda latent: index.positions()):
+        with pytest.raises(SaelabError, match="not of one SAE"):
+            ask(1)
+    index.sae = things["sae"]
+    with torch.no_grad():
+        next(index.model.parameters()).add_(0.3)
+    with pytest.raises(SaelabError, match="not of one model"):
+        index.logit_lens(1)

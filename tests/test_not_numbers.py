@@ -171,3 +171,28 @@ def test_D24_models_that_predict_are_told_from_those_that_do_not(tiny, encoder):
             logits = models.forward(model, ids)[:, 1]  # before the token that differs
         assert torch.allclose(logits[0], logits[1], atol=1e-6) is predicts
         assert models.predicts_next(model) is predicts
+
+
+def test_D58_an_sae_that_gives_no_number_is_not_indexed_as_silent(tiny):
+    sae = random_sae()
+    with torch.no_grad():
+        sae.W_enc[0, 5] = torch.nan
+    store = sl.ActivationStore.of({HOOK: torch.randn(20, 16)})
+    for model, texts in ((tiny, TEXTS), (None, store)):
+        with pytest.raises(
+            SaelabError, match="SAE's latents are NaN or infinite.*finite: look at its weights"
+        ):
+            sl.LatentIndex.build(model, sae, texts, progress=False)
+    with pytest.raises(SaelabError, match="reconstruction"):
+        sl.evaluate(tiny, sae, TEXTS, progress=False)
+    assert sl.effects(tiny, random_sae(), TEXTS[0], 5)["activation"].notna().all()
+    for by in ("decoder", "encoder"):
+        with torch.no_grad():
+            sae.W_dec[1, 1] = torch.inf
+        with pytest.raises(SaelabError, match=f"{by} directions hold NaN"):
+            sl.match(sae, random_sae(), by=by)
+
+
+def test_D58_a_metric_that_is_no_number_is_refused(tiny):
+    with pytest.raises(SaelabError, match="one finite number"):
+        sl.attribute(tiny, random_sae(), TEXTS[0], metric=lambda logits: (logits * torch.nan).sum())

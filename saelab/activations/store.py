@@ -124,6 +124,10 @@ class ActivationStore:
         place = torch.full((n, 2), -1) if where is None else check_tensor("where", where, "i").cpu()
         if place.shape != (n, 2):
             raise SaelabError(f"where must be ({n}, 2), got {tuple(place.shape)}")
+        if int(place.max()) >= 1 << 31 or int(place.min()) < -1:
+            raise SaelabError(
+                f"where holds {int(place.max())} and {int(place.min())}; it goes from -1 to {(1 << 31) - 1:,}"
+            )
         hashed = hashlib.sha256()
         for name, a in zip(arrays, acts, strict=True):
             hashed.update(f"{name} {tuple(a.shape)}".encode())
@@ -189,6 +193,8 @@ class ActivationStore:
         check_model(model)
         path, limit = Path(path).expanduser(), models.parse_tokens(tokens)
         hooks = [hooks] if isinstance(hooks, str) else list(hooks)
+        if not hooks:
+            raise SaelabError("hooks is empty: name at least one hook point")
         check_dtype(dtype)
         check_count("shard_rows", shard_rows)
         bos = texts.bos if bos is None and isinstance(texts, models.TokenRows) else bos

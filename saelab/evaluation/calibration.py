@@ -50,20 +50,26 @@ class Calibration:
 
     @property
     def range(self) -> dict[Any, tuple[float, float]]:
-        """latent, or a direction's name -> strengths inside the guard: 0 and the largest up to which all tried are."""
-        return {latent: (0.0, float(part["strength"].max())) for latent, part in self._inside()}
+        """latent, or a direction's name -> strengths inside the guard: from 0 on, up and (where negative ones were tried)
+        down, every strength that was tried is inside up to these."""
+        return {
+            i: (float(part["strength"].min()), float(part["strength"].max())) for i, part in self._inside()
+        }
 
     @property
     def best(self) -> dict[Any, float]:
         """latent (or a direction's name) -> the strength in its range with the largest effect, the weakest of equals."""
-        return {i: float(part.loc[part["effect"].idxmax(), "strength"]) for i, part in self._inside()}
+        return {
+            i: float(part.loc[part["effect"].fillna(-np.inf).idxmax(), "strength"])
+            for i, part in self._inside()
+        }
 
     def _inside(self) -> list[tuple[Any, Any]]:
-        frame: Any = self.frame.sort_values("strength", kind="stable")
-        parts = (
-            (i if isinstance(i, str) else int(i), part) for i, part in frame.groupby("latent", sort=False)
-        )
-        return [(i, part[part["inside"].cummin()]) for i, part in parts]
+        frame: Any = self.frame.sort_values("strength", key=np.abs, kind="stable")
+        up, inside = frame["strength"] >= 0, frame["inside"] | (frame["strength"] == 0)
+        kept = frame[inside.groupby([frame["latent"], up]).cummin()]
+        parts = kept.groupby("latent", sort=False)
+        return [(i if isinstance(i, str) else int(i), part) for i, part in parts]
 
     def plot(self) -> Any:
         """A plotly figure: each latent's effect and ratio of perplexity against strength; the guard is dotted.

@@ -65,7 +65,7 @@ class Reports(Mapping[str, Report]):
     def __getitem__(self, key: str | int | list[str]) -> Report | Reports:
         if isinstance(key, list):
             return Reports({name: self[name] for name in key}, {name: self.saes[name] for name in key})
-        if isinstance(key, int):
+        if isinstance(key, int) and -len(self) <= key < len(self):
             return list(self._reports.values())[key]
         if key not in self._reports:
             raise unknown("SAE", key, self._reports)

@@ -47,6 +47,8 @@ class Sums:
         Whether the model predicts a next token.
     empty
         Documents without text.
+    copies
+        Documents with the tokens of another: they are of the same one here.
     no_losses
         Why there is no prediction, where that is known beforehand.
     """
@@ -59,6 +61,7 @@ class Sums:
     special: int = 0
     causal: bool = True
     empty: int = 0
+    copies: int = 0
     no_losses: str = ""
 
     def __post_init__(self) -> None:
@@ -87,9 +90,10 @@ def measure(
     writes = list(dict.fromkeys(tuple(s.writes) for s in sites))
     reads = [h for s in sites for h in s.reads]
     places = list(dict.fromkeys([*reads, *(h for w in writes for h in w)]))
-    names, document = np.unique(rows.doc, return_inverse=True)
-    causal = models.predicts_next(model)
-    all_sums = [Sums(len(names), sae.config.d_sae, causal=causal, empty=rows.empty) for sae in saes]
+    document = rows.distinct()
+    n, causal = int(document.max()) + 1, models.predicts_next(model)
+    copies = len(np.unique(rows.doc)) - n
+    all_sums = [Sums(n, sae.config.d_sae, causal=causal, empty=rows.empty, copies=copies) for sae in saes]
     means = _means(model, rows, list(dict.fromkeys(h for w in writes for h in w)), batch_tokens, bar)
     batch = next(rows.batches(batch_tokens))
     head = Head(model, batch.ids, batch.mask)

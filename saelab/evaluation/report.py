@@ -146,7 +146,7 @@ def report(sae: SAE, sums: Sums, vocabulary: int, notes: Iterable[str] = ()) -> 
     values = found | counts(sums)
     return Report(
         values={name: values[name] for name in BY_NAME},
-        d_sae=sae.config.d_sae, tokens=n, excluded=sums.special, predictions=m, documents=sums.documents,
+        d_sae=sae.config.d_sae, tokens=n, excluded=sums.special, predictions=m, documents=sums.documents + sums.copies,
         hook=sae.config.hook_in, hook_out=sae.config.hook_out,
         notes=(*notes, *_notes(found, total, m, sums, vocabulary)), sae=sae_digest(sae),
         intervals={
@@ -188,6 +188,10 @@ def _notes(
             notes.append(f"{run} ablation lowers the loss: loss recovered against it says little")
     if sums.empty:
         notes.append(f"{sums.empty:,} documents have no text")
+    if sums.copies:
+        notes.append(
+            f"{sums.copies:,} documents are copies of others: intervals count the {sums.documents:,} that differ"
+        )
     if sums.documents < (fewest := min(m.least for m in METRICS)):
         notes.append(f"there are no intervals: they take {fewest} documents, and these are {sums.documents}")
     elif without := [m for m in METRICS if m.least > sums.documents]:

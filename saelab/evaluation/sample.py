@@ -143,9 +143,10 @@ def sample(
             raise unknown("concept", name, names)
     rng = np.random.default_rng(seed)
     counted = np.flatnonzero(models.valid_mask(model, np.asarray(rows.ids)))
-    documents, of_row = np.unique(rows.doc, return_inverse=True)
-    in_train = np.zeros(len(documents), bool)
-    in_train[rng.permutation(len(documents))[: len(documents) // 2]] = True
+    of_row = rows.distinct()  # a copy is in the half of its original
+    documents = int(of_row.max(initial=-1)) + 1
+    in_train = np.zeros(documents, bool)
+    in_train[rng.permutation(documents)[: documents // 2]] = True
     train = in_train[of_row[rows.locate(counted)[0]]]  # (counted,)
     sides = [counted[train], counted[~train]]
     # what lacks a concept is drawn from one pool for all concepts, so that few rows need running

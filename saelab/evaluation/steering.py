@@ -199,6 +199,6 @@ def _input(index: LatentIndex, latent: int, voted: np.ndarray, examples: int) ->
     peak = order[np.flatnonzero(np.diff(row[order], prepend=-1))]  # the strongest of each row
     peak = peak[np.argsort(-value[peak], kind="stable")[:examples]]
     hit = np.isin(index.rows.ids[token[peak]], voted)
-    _, document = np.unique(index.rows.doc[row[peak]], return_inverse=True)
+    _, document = np.unique(index.documents[0][row[peak]], return_inverse=True)
     held = intervals.of_share(np.bincount(document, hit), np.bincount(document))
     return (float(hit.mean()), *(held or (np.nan, np.nan)))

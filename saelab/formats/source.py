@@ -170,6 +170,17 @@ def _read_yaml(path: Path) -> Any:
         text = path.read_text(encoding="utf-8")
         if "&" in text and "*" in text and len(text) > 1 << 16:
             raise SaelabError(f"{path} repeats parts of itself by reference; refusing to expand it")
+        each, seen = [yaml.compose(text, yaml.SafeLoader)], set[int]()
+        while each:  # the loader itself keeps the last of two values
+            node = each.pop()
+            inner = node.value if isinstance(node, yaml.CollectionNode) and id(node) not in seen else []
+            if isinstance(node, yaml.MappingNode) and inner:
+                files.each_key_once(
+                    [(key.value, value) for key, value in inner if isinstance(key.value, str)]
+                )
+                inner = [value for _, value in inner]
+            seen.add(id(node))
+            each += inner
         return yaml.safe_load(text)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise SaelabError(f"{path} is not valid YAML ({_brief(error)})") from None

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from saelab import identity
 from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_latent, check_latents
 from saelab.index.kept import Kept
@@ -68,11 +69,14 @@ class Columns:
 
     @cached_property
     def documents(self) -> tuple[np.ndarray, np.ndarray]:
-        """Which document each row is of, numbered from 0 (n_rows,), and each document's counted positions (n_docs,)."""
-        names, of_row = np.unique(self.rows.doc, return_inverse=True)
+        """Which document each row is of, numbered from 0 (n_rows,), and each document's counted positions (n_docs,). Copies
+        of a text are one document; of activations without a model, where labels say little, each is its own."""
+        of_row = (
+            self.rows.distinct() if self.config["model"] else np.unique(self.rows.doc, return_inverse=True)[1]
+        )
         before = pointers(self.counted)
         counted = before[self.rows.offsets[1:]] - before[self.rows.offsets[:-1]]  # (n_rows,)
-        return of_row, np.bincount(of_row, counted, minlength=len(names)).astype(np.int64)
+        return of_row, np.bincount(of_row, counted, minlength=0).astype(np.int64)
 
     def need_sae(self, what: str) -> SAE:
         """The SAE, or an error that says how to attach one."""
@@ -80,6 +84,7 @@ class Columns:
             raise SaelabError(
                 f"{what} needs the SAE: set index.sae, or open with LatentIndex.open(path, sae=…)"
             )
+        identity.meet(self, self.sae)  # it may have been trained on since it was attached
         return self.sae
 
     def need_model(self, what: str) -> Any:
@@ -90,6 +95,7 @@ class Columns:
             raise SaelabError(
                 f"{what} needs the model: set index.model, or open with LatentIndex.open(path, model=…)"
             )
+        identity.meet(self, self.model)
         return self.model
 
     def postings(self, latent: int) -> Postings:
@@ -108,6 +114,8 @@ class Columns:
     def code_span(self, token: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where the active latents of positions begin in ``code_latent`` and how many there are."""
         ptr, token = self.arrays["code_ptr"], np.asarray(token, dtype=np.int64)
+        if len(token) and not 0 <= token.min() <= token.max() < self.n_tokens:
+            raise SaelabError(f"tokens are out of range: the index has tokens 0…{self.n_tokens - 1}")
         begin = ptr[token]
         return begin, ptr[token + 1] - begin
 

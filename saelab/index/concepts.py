@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from saelab.errors import SaelabError
+from saelab.errors import SaelabError, called
 from saelab.index.columns import Columns
 from saelab.index.spans import f1
 from saelab.index.storage.arrays import blocks, pointers, ranges
@@ -56,8 +57,9 @@ def _kept(index: Columns, documents: Any) -> tuple[np.ndarray, str]:
     if documents is None:
         return index.counted, f"all {len(known):,} documents"
     wanted = np.unique(np.asarray(documents))
-    if not len(wanted) or not np.isin(wanted, known).all():
-        raise SaelabError(f"documents are numbers among those of index.rows.doc, got {documents!r}")
+    # a mask would be read as documents 0 and 1
+    if not len(wanted) or wanted.dtype.kind not in "iu" or not np.isin(wanted, known).all():
+        raise SaelabError(f"documents are numbers among those of index.rows.doc, got {documents!r:.200}")
     of_row = np.isin(index.rows.doc, wanted)
     return np.repeat(
         of_row, np.diff(index.rows.offsets)
@@ -115,9 +117,11 @@ def _pairs(
 
 def compressed(labels: Any, n_tokens: int) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
     """Labels in any accepted form as (names, ptr (n_tokens + 1,), concept (n,)): what each token carries."""
+    if isinstance(labels, pd.DataFrame):
+        labels = dict(labels.items())
     if isinstance(labels, Mapping):
         names = tuple(str(k) for k in labels)
-        matrix: Any = [np.asarray(v, dtype=bool) for v in labels.values()]
+        matrix: Any = [_true_or_false(f"the labels of {name!r}", v) for name, v in labels.items()]
         for name, column in zip(names, matrix, strict=True):
             _check_length(column.size if column.ndim == 1 else -1, n_tokens, f"the labels of {name!r}")
         matrix = np.stack(matrix, axis=1) if matrix else np.zeros((n_tokens, 0), bool)
@@ -136,12 +140,22 @@ def compressed(labels: Any, n_tokens: int) -> tuple[tuple[str, ...], np.ndarray,
                 f"the labels use concept {int(concept.max())}, but only {len(names)} have names"
             )
         return names, ptr, concept
-    matrix = np.asarray(matrix, dtype=bool)  # (n_tokens, n_concepts)
+    matrix = _true_or_false("the labels", matrix)  # (n_tokens, n_concepts)
     _check_length(len(matrix), n_tokens, "the labels")
     if matrix.ndim != 2 or matrix.shape[1] != len(names):
         raise SaelabError(f"the labels have shape {matrix.shape}, but there are {len(names)} concepts")
     ptr = pointers(matrix.sum(1))
     return names, ptr, np.nonzero(matrix)[1]
+
+
+def _true_or_false(what: str, values: Any) -> np.ndarray:
+    """As bool; 0 and 1 are taken, but no text, missing value or probability, which would all be true."""
+    array = np.array(None)
+    with contextlib.suppress(ValueError, TypeError, RuntimeError):
+        array = np.asarray(values)
+    if array.dtype.kind not in "biuf" or not np.isin(array, (0, 1)).all():
+        raise SaelabError(f"{what} must be True or False, or 0 or 1, on each token, got {called(values)}")
+    return array.astype(bool)
 
 
 def _check_length(got: int, want: int, what: str) -> None:

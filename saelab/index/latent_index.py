@@ -302,6 +302,8 @@ class LatentIndex(Queries):
         self.notes.set("label", texts, about)
 
     def _texts(self, latent: int | Mapping[int, str | None], text: str | None) -> dict[int, str | None]:
+        if isinstance(latent, Mapping) and text is not None:
+            raise SaelabError(f"each latent of the dict brings its text; leave out {text!r:.40}")
         many = latent if isinstance(latent, Mapping) else {latent: text}
         return {check_latent(i, self.d_sae): t for i, t in many.items()}
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from saelab.doors import door
-from saelab.errors import check_count, check_latent
+from saelab.errors import check_count, check_latent, check_latents
 from saelab.frames import TextFrame
 from saelab.index import concepts as labeled
 from saelab.index import diff as compared
@@ -33,8 +33,8 @@ class Queries(Columns):
         -------
         DataFrame
             n: at how many positions it fires; density: their share, with its 95 % interval density_lo and
-            density_hi (documents are counted, see :mod:`saelab.intervals`; NaN below 20 documents, or 5 in which it
-            fires); mean: over the positions where it fires; mean_sq = E[a²], skew = E[a³] /
+            density_hi (documents are counted, copies once, see :mod:`saelab.intervals`; NaN below 20 documents, or 5
+            in which it fires); mean: over the positions where it fires; mean_sq = E[a²], skew = E[a³] /
             E[a²]^1.5 and kurtosis = E[a⁴] / E[a²]², over all counted positions and about zero, as in OpenAI's
             SAE viewer; max; dead. What has no value (the mean of a latent that never fires) is NaN.
 
@@ -63,7 +63,7 @@ class Queries(Columns):
 
     def stats_of(self, latents: np.ndarray) -> list[dict[str, Any]]:
         """The lines of :meth:`stats` of some latents, without making the others."""
-        named = stats.columns(self, latents)
+        named = stats.columns(self, np.array(check_latents(latents, self.d_sae, least=0, once=False), int))
         lines = zip(*(column.tolist() for column in named.values()), strict=True)
         return [dict(zip(named, line, strict=True)) for line in lines]
 
@@ -323,7 +323,8 @@ class Queries(Columns):
 
         Examples
         --------
-        >>> some = [sl.LatentIndex.build(model, sae, texts * 3, progress=False) for _ in (0, 1)]
+        >>> more = [f"{text} {i}" for i in range(3) for text in texts]
+        >>> some = [sl.LatentIndex.build(model, sae, more, progress=False) for _ in (0, 1)]
         >>> some[0].diff(some[1])["log2_ratio"].abs().max()
         0.0
         """

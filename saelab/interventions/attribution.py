@@ -128,6 +128,8 @@ def attribute(
     check, batch = check_count("check", check, 0), check_count("batch", batch)
     if metric is None:
         models.check_predicts(model, "the probability of a next token (give a metric of your own)")
+    elif (target, versus, position) != (None, None, -1):
+        raise SaelabError("a metric of your own reads what it wants: leave out target, versus and position")
     ids = torch.tensor([models.one_text(model, text, bos=sae.config.bos)])  # (1, T)
     warn_if_long(sae, ids.shape[1])
     length = ids.shape[1]
@@ -206,8 +208,13 @@ def _gradient(model: HookedModel, sae: SAE, ids: Tensor, metric: Metric) -> tupl
     with torch.enable_grad(), watched(model, {h: add_nothing(h) for h in site.writes}):
         logits = models.forward(model, ids)[0].float()  # (T, V)
         value = metric(logits)
-        if not isinstance(value, Tensor) or value.ndim != 0 or not value.requires_grad:
-            raise SaelabError("the metric must be one number that depends on the logits")
+        if (
+            not isinstance(value, Tensor)
+            or value.ndim != 0
+            or not value.requires_grad
+            or not value.isfinite()
+        ):
+            raise SaelabError("the metric must be one finite number that depends on the logits")
         grads = torch.autograd.grad(value, [leaves[h] for h in site.writes])  # each (1, T, d)
     return float(value.detach()), torch.cat([g[0].to(grads[0].device) for g in grads], -1)
 

@@ -156,7 +156,7 @@ class EditRunner(SAEAtHook):
         An active latent is above the floor in any case, so only rows with such a one are encoded.
         """
         pre = F.linear(rows, *self.encoder)  # (n, r)
-        near = (pre > self.least).any(1)
+        near = ~(pre <= self.least).all(1)  # NaN is near
         if not near.any():
             return None
         out = torch.zeros_like(pre)

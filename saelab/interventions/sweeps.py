@@ -155,11 +155,13 @@ def sweep(
             done = generate(model, sae, prompt, edits, **options)
             sizes = {"sample": range(len(done.samples)), "tokens": [len(s.ids) for s in done.samples]}
             texts = TextFrame({"prompt": done.prompt, **setting, "text": done.texts, **sizes})
+            if score is not None:  # at once: a mistake in it must not cost the whole sweep
+                texts["score"] = [score(t) for t in done.texts]
             frames.append(texts.join(TextFrame(reading(model, sae, done, latent))))
             bar.update()
     columns = ["prompt", "latent", "strength", "control", "sample", "text", "tokens"]
-    frame = pd.concat(frames, ignore_index=True)[[*columns, "perplexity", "activation", "repetition"]]
-    frame = frame if score is None else frame.assign(score=[score(t) for t in frame["text"]])
+    columns += ["perplexity", "activation", "repetition", *(["score"] if score is not None else [])]
+    frame = pd.concat(frames, ignore_index=True)[columns]
     return Sweep(TextFrame(noted(frame, mismatch)))
 
 

@@ -16,7 +16,7 @@ from saelab.matching import chance
 from saelab.matching.partners import Best, Blocks, best_of, correlations, cosines
 from saelab.matching.result import LatentMatch
 from saelab.matching.substitution import substitute
-from saelab.matching.text import align, shuffled
+from saelab.matching.text import align, one_model, shuffled
 from saelab.sae import SAE
 
 _SCORES, _MOST = 4000, 20  # best scores of chance that are wanted, and draws that may be made for them
@@ -135,8 +135,8 @@ def _sae(name: str, thing: Any) -> SAE:
 def _directions(a: SAE, b: SAE, by: str) -> Compared:
     where = "hook_out" if by == "decoder" else "hook_in"
     tables = [x.W_dec if by == "decoder" else x.W_enc.T for x in (a, b)]
+    notes = one_model(f"{by} directions live in one space, but the SAEs are of different models", a, b)
     for what, (x, y) in {
-        "models": (a.config.model, b.config.model),
         "hook points": (getattr(a.config, where), getattr(b.config, where)),
         "widths": (tables[0].shape[1], tables[1].shape[1]),
     }.items():
@@ -145,8 +145,9 @@ def _directions(a: SAE, b: SAE, by: str) -> Compared:
                 f"{by} directions live in one space, but the SAEs are of different {what}: {x!r} and {y!r}; "
                 "compare by='activation' on the same text"
             )
-    with torch.no_grad():
-        table_a, table_b = (t.detach().float() for t in tables)
+    table_a, table_b = (t.detach().float() for t in tables)
+    if not (table_a.isfinite().all() and table_b.isfinite().all()):
+        raise SaelabError(f"{by} directions hold NaN or infinity: nothing is near them")
 
     def draw(rng: np.random.Generator) -> tuple[Best, Best]:
         forth, _ = best_of(cosines(table_a, _random_like(table_b, rng)), len(table_a), len(table_b))
@@ -154,7 +155,8 @@ def _directions(a: SAE, b: SAE, by: str) -> Compared:
         return forth, back
 
     return Compared(
-        lambda: cosines(table_a, table_b), (len(table_a), len(table_b)), draw, f"cosine of {by} directions",
+        lambda: cosines(table_a, table_b), (len(table_a), len(table_b)), draw,
+        "; ".join([f"cosine of {by} directions", *notes]),
         "random directions with the mean and covariance of the other SAE's",
     )  # fmt: skip
 

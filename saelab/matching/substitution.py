@@ -15,6 +15,7 @@ from saelab.errors import SaelabError, check_latent
 from saelab.index import LatentIndex
 from saelab.interventions.ablation import output_scale
 from saelab.matching import chance
+from saelab.matching.text import one_model
 from saelab.models.lens import kl_divergence
 
 if TYPE_CHECKING:
@@ -36,13 +37,10 @@ def substitute(found: LatentMatch, latents: Any, n: int, draws: int, rng: np.ran
     a, b = found.a, found.b
     model = a.need_model("match(by='substitution'), of a,")
     sae_a, sae_b = a.need_sae("match, of a,"), b.need_sae("match, of b,")
-    if (
-        sae_a.config.hook_out != sae_b.config.hook_out
-        or len(sae_a.config.hooks_out) > 1
-        or b.model not in (None, model)
-    ):
+    notes = one_model("by='substitution' puts a partner in a latent's place, in one model", a, b)
+    if sae_a.config.hook_out != sae_b.config.hook_out or len(sae_a.config.hooks_out) > 1:
         raise SaelabError(
-            "by='substitution' puts a partner in a latent's place, so both SAEs write at one hook point of one model; got "
+            "by='substitution' puts a partner in a latent's place, so both SAEs write at one hook point; got "
             f"{sae_a.config.hook_out!r} and {sae_b.config.hook_out!r}. Compare by='activation'"
         )
     wanted = _wanted(a, found.frame, latents, rng)
@@ -82,7 +80,7 @@ def substitute(found: LatentMatch, latents: Any, n: int, draws: int, rng: np.ran
     return replace(
         found,
         frame=frame, by="substitution", null_frame=pd.DataFrame(flat), blocks=None,
-        of=f"share of a latent's effect on the prediction that its partner has, on {n} rows where it is strongest",
+        of="; ".join([f"share of a latent's effect on the prediction that its partner has, on {n} strongest rows", *notes]),
         null="a partner drawn from latents that fire about as often",
     )  # fmt: skip
 

@@ -8,6 +8,7 @@ import numpy as np
 from scipy import sparse
 
 from saelab.errors import SaelabError
+from saelab.identity import meet
 from saelab.index import LatentIndex
 from saelab.index.storage.arrays import pointers, ranges
 
@@ -22,6 +23,14 @@ class Aligned(NamedTuple):
     unit: str
     token_a: np.ndarray
     token_b: np.ndarray
+
+
+def one_model(why: str, a: Any, b: Any) -> tuple[str, ...]:
+    """Refuse SAEs or indexes of two models; returns what was allowed."""
+    try:
+        return meet(a, b, only="model")
+    except SaelabError as error:
+        raise SaelabError(f"{why}: {error}. Or compare by='activation' on the same text") from None
 
 
 def align(a: LatentIndex, b: LatentIndex) -> Aligned:

@@ -145,6 +145,40 @@ class TokenRows:
         row = np.searchsorted(self.offsets, token_index, side="right") - 1
         return row, token_index - self.offsets[row]
 
+    def distinct(self, of: np.ndarray | None = None) -> np.ndarray:
+        """(n_rows,) number of each row's document, documents with the same tokens being one: copies are no evidence of
+        their own. ``of`` (n_rows,) are other units, such as the rows themselves. Compared by 64 bits.
+
+        >>> sl.tokenize_texts(model, ["The fox", "An ant", "The fox"]).distinct()
+        array([0, 1, 0])
+        """
+        _, of_row = np.unique(self.doc if of is None else of, return_inverse=True)
+        if not len(of_row):
+            return of_row
+        units, rows = int(of_row.max()) + 1, np.argsort(of_row, kind="stable")
+        begin = np.searchsorted(of_row[rows], np.arange(units))
+        first = np.minimum.reduceat(self.start[rows], begin)  # where in its document a unit begins
+        hashed = np.empty(len(self), np.uint64)
+        for a in range(0, len(self), 1 << 14):
+            part = slice(a, min(a + (1 << 14), len(self)))
+            ends = self.offsets[part.start : part.stop + 1] - self.offsets[a]
+            place = np.arange(ends[-1]) - np.repeat(
+                ends[:-1] - self.start[part] + first[of_row[part]], np.diff(ends)
+            )
+            ids = self.ids[self.offsets[a] : self.offsets[part.stop]].astype(np.uint64)
+            x = (ids + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) + place.astype(np.uint64) * np.uint64(
+                0xD1B54A32D192ED03
+            )
+            x = (x ^ (x >> np.uint64(30))) * np.uint64(
+                0xBF58476D1CE4E5B9
+            )  # splitmix64, by Steele, Lea and Flood 2014
+            x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+            total = np.append(np.uint64(0), np.cumsum(x ^ (x >> np.uint64(31)), dtype=np.uint64))
+            hashed[part] = total[ends[1:]] - total[ends[:-1]]
+        _, at, same = np.unique(np.add.reduceat(hashed[rows], begin), return_index=True, return_inverse=True)
+        number = np.argsort(np.argsort(at))  # in the order in which they first come
+        return number[same][of_row]
+
     def batches(self, max_tokens: int = 8192) -> Iterator[Batch]:
         """Rows in groups of at most ``max_tokens`` padded tokens (at least one row), each group of similar
         lengths so that little is padding. The grouping depends only on the rows and ``max_tokens``.

@@ -10,8 +10,9 @@ import numpy as np
 import pandas as pd
 
 from saelab.doors import door
-from saelab.errors import SaelabError, called, is_scalar, unknown
+from saelab.errors import SaelabError, called, check_count, is_scalar, unknown
 from saelab.frames import TextFrame
+from saelab.identity import meet
 from saelab.index import LatentIndex
 from saelab.n2g.corpus import part_number
 from saelab.n2g.graph import render
@@ -30,7 +31,14 @@ def _by_latent(graphs: Graphs) -> dict[int, PatternGraph]:
     )
     if wrong := [g for g in listed if not isinstance(g, PatternGraph)]:
         raise SaelabError(f"graphs must be graphs, as n2g.fit gives them, got {called(wrong[0])} among them")
-    return {i if graph.latent is None else graph.latent: graph for i, graph in enumerate(listed)}
+    found: dict[int, PatternGraph] = {}
+    for i, graph in enumerate(listed):
+        latent = i if graph.latent is None else graph.latent
+        if latent in found:
+            raise SaelabError(f"there are two graphs of latent {latent} among these: give one of each")
+        meet(listed[0], graph, only="tokenizer")
+        found[latent] = graph
+    return found
 
 
 def _named(items: Iterable[Item]) -> frozenset[int]:
@@ -116,6 +124,7 @@ def similar(
     """
     if by not in WAYS:
         raise unknown("way to compare", by, WAYS)
+    check_count("n", n)
     known = _by_latent(graphs)
     if latent not in known:
         raise SaelabError(f"there is no graph of latent {latent} among these {len(known)}")
@@ -143,7 +152,10 @@ def _inside(a: frozenset[int], b: frozenset[int]) -> float:
 def _shared_predictions(
     known: dict[int, PatternGraph], latent: int, index: LatentIndex | None, split: str
 ) -> dict[int, float]:
-    c, part = known[latent].corpus(index), part_number(split)
+    index, part = known[latent]._attached(index), part_number(split)
+    for graph in known.values():  # which may be of another SAE
+        graph._attached(index)
+    c = known[latent].corpus(index)
 
     def predicted(i: int) -> np.ndarray:
         at = Prediction.of(c, i, known[i].tree, known[i].rule).firing[0]

@@ -168,6 +168,8 @@ def simulated_loss(
     model, sae = model_and_sae(index, model, sae)
     if not isinstance(graphs, Mapping) or not all(isinstance(g, PatternGraph) for g in graphs.values()):
         raise SaelabError(f"graphs must be a dict of graphs, as n2g.fit gives it, got {called(graphs)}")
+    if other := [(i, g.latent) for i, g in graphs.items() if g.latent not in (None, i)]:
+        raise SaelabError(f"the graph given for latent {other[0][0]} is of latent {other[0][1]}")
     mismatch = meet(index, model, sae, *graphs.values())
     c = corpus(index, _checked_seed(sae, graphs))
     chosen = _rows(index, c, (part_number(split),), models.parse_tokens(tokens))

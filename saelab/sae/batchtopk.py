@@ -44,7 +44,7 @@ def parameters(config: Any) -> dict[str, tuple[tuple[int, ...], float]]:
 
 def activate(sae: SAE, pre: Tensor) -> Tensor:
     """Latents (rows, d_sae): what exceeds the threshold, each row for itself."""
-    return torch.where(pre > sae.threshold.clamp_min(0), pre, 0)
+    return torch.where(pre <= sae.threshold.clamp_min(0), 0, pre)
 
 
 @torch.no_grad()

@@ -18,7 +18,7 @@ Stats = tuple[Tensor, Tensor]  # (shift (rows, 1), scale (rows, 1)) that undo th
 @door
 @dataclass(frozen=True, eq=False)
 class Codes:
-    """Latents of many rows in compressed-sparse-row form; only active ones (value > 0) are stored.
+    """Latents of many rows in compressed-sparse-row form; only active ones (value > 0, or NaN) are stored.
 
     Attributes
     ----------
@@ -159,8 +159,9 @@ class Codes:
         flat = (
             z.reshape(-1, z.shape[-1]) if z.numel() else z.new_zeros(z.shape[:-1].numel(), z.shape[-1])
         )  # (rows, d_sae)
-        row, index = (flat > 0).nonzero(as_tuple=True)
-        counts = (flat > 0).sum(-1)
+        active = ~(flat <= 0)  # NaN is no silence
+        row, index = active.nonzero(as_tuple=True)
+        counts = active.sum(-1)
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         return cls(flat[row, index], index, offsets, tuple(z.shape[:-1]), z.shape[-1], stats, skip)
 
@@ -225,7 +226,7 @@ class Codes:
             raise SaelabError(
                 f"values and indices must both be (rows, k), got {called(values)} and {called(indices)}"
             )
-        active = values > 0  # (rows, k)
+        active = ~(values <= 0)  # (rows, k)
         counts = active.sum(-1)
         offsets = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         place = active.flatten().nonzero().squeeze(1)  # once for both: a GPU is waited for each time

@@ -34,7 +34,7 @@ def parameters(config: Any) -> dict[str, tuple[tuple[int, ...], float]]:
 def activate(sae: SAE, pre: Tensor) -> Tensor:
     """Latents (rows, d_sae) from the gate's pre-activations."""
     magnitude = sae.r_mag.exp() * (pre - sae.b_enc) + sae.b_mag  # (rows, d_sae)
-    return torch.where(pre > 0, magnitude.relu(), 0)
+    return torch.where(pre <= 0, 0, magnitude.relu())
 
 
 def loss(task: Task) -> Parts:

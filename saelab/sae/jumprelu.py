@@ -56,7 +56,7 @@ def parameters(config: Any) -> dict[str, tuple[tuple[int, ...], float]]:
 
 def activate(sae: SAE, pre: Tensor) -> Tensor:
     """Latents (rows, d_sae): pre-activations above their threshold."""
-    return torch.where(pre > sae.threshold.clamp_min(0), pre, 0)
+    return torch.where(pre <= sae.threshold.clamp_min(0), 0, pre)
 
 
 def jump(v: Tensor, t: Tensor, width: float) -> tuple[Tensor, Tensor]:

@@ -265,6 +265,10 @@ class SAE(nn.Module):
         True
         """
         if isinstance(codes, Codes):
+            if codes.d_sae != self.config.d_sae:
+                raise SaelabError(
+                    f"these codes are of {codes.d_sae} latents, this SAE has {self.config.d_sae}"
+                )
             lead, stats, skip = codes.lead, codes.stats, codes.skip
             out = ops.weighted_rows(self.W_dec, codes.indices, codes.offsets, codes.values) + self.b_dec
         else:

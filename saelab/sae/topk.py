@@ -49,8 +49,8 @@ class Options(objective.Options):
 
 
 def cut(values: Tensor, floor: float) -> Tensor:
-    """Values above the floor, zeros in place of the others; with a floor of 0 it is the ReLU."""
-    return torch.where(values > floor, values, 0.0)
+    """Values above the floor, zeros in place of the others; with a floor of 0 it is the ReLU. NaN stays NaN."""
+    return torch.where(values <= floor, 0.0, values)
 
 
 def select(sae: SAE, pre: Tensor) -> tuple[Tensor, Tensor]:

@@ -118,3 +118,25 @@ def test_wrong_arguments_are_refused_before_anything_runs(tiny, sae):
     ]:
         with pytest.raises(SaelabError, match=said):
             sl.calibrate(tiny, sae, latents, ["The"], **{"progress": False, "max_new_tokens": 4, **options})
+
+
+def test_D61_strengths_below_zero_have_a_range_of_their_own():
+    import pandas as pd
+
+    def found(lines):
+        columns = ["latent", "strength", "effect", "inside"]
+        return sl.evaluation.Calibration(pd.DataFrame(lines, columns=columns), 10.0)
+
+    lines = [
+        (1, -2, 9.0, False),
+        (1, -1, 2.0, True),
+        (1, 0, 1.0, True),
+        (1, 1, 2.0, True),
+        (1, 2, 5.0, False),
+        (1, 3, 7.0, True),
+    ]
+    assert found(lines).range == {1: (-1.0, 1.0)}
+    assert found(lines).best == {1: -1.0}
+    broken = [(4, -3, 9.0, False), (4, 0, np.nan, False), (4, 3, 9.0, False)]
+    assert found(broken).range == {4: (0.0, 0.0)}
+    assert found(broken).best == {4: 0.0}

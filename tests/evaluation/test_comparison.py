@@ -6,7 +6,8 @@ from helpers import SENTENCES, random_sae
 import saelab as sl
 from saelab.errors import SaelabError
 
-TEXTS = [*SENTENCES, *(" ".join(s.split()[::-1]) for s in SENTENCES)] * 6  # documents enough for intervals
+BOTH_WAYS = [*SENTENCES, *(" ".join(s.split()[::-1]) for s in SENTENCES)]
+TEXTS = [f"{s} {i}" for i in range(6) for s in BOTH_WAYS]  # documents enough for intervals
 
 
 @pytest.fixture(scope="module")

@@ -545,3 +545,27 @@ def test_every_metric_has_its_row(tiny):
     assert {m.name for m in METRICS} <= set(dir(report))
     with pytest.raises(AttributeError, match="Did you mean 'explained_variance'"):
         report.explained_varianc  # noqa: B018
+
+
+def test_D62_copies_of_a_document_are_no_evidence_of_their_own(tiny):
+    """Sixty copies gave intervals of no width."""
+    report = sl.evaluate(tiny, random_sae(), ["The red fox ran over the hill"] * 60, progress=False)
+    assert (report.documents, report.intervals) == (60, {})
+    assert "59 documents are copies of others: intervals count the 1 that differ" in report.notes
+    texts = [f"The red fox ran {i} times" for i in range(60)]
+    once, thrice = (sl.evaluate(tiny, random_sae(), t, progress=False) for t in (texts, texts * 3))
+    assert once.intervals
+    for name, interval in once.intervals.items():
+        assert thrice.intervals[name] == pytest.approx(interval, rel=1e-4), name
+
+
+def test_D62_densities_of_copies_and_halves_of_a_probe(tiny):
+    sae, texts = random_sae(), [f"The red fox ran {i} times" for i in range(30)]
+    once, thrice = (sl.LatentIndex.build(tiny, sae, t, progress=False).stats() for t in (texts, texts * 3))
+    assert once["density_lo"].notna().any()
+    for side in ("density_lo", "density_hi"):
+        np.testing.assert_allclose(thrice[side], once[side], rtol=1e-9)
+    copies = sl.LatentIndex.build(tiny, sae, ["The red fox ran"] * 30, progress=False)
+    assert copies.stats()["density_lo"].isna().all()
+    with pytest.raises(SaelabError, match="one of the indexes has 1"):
+        copies.diff(copies)

@@ -103,3 +103,12 @@ def test_mistakes_are_named(tiny):
         sample(tiny, sae, SENTENCES, labels)
     with pytest.raises(SaelabError, match="cover 3 tokens"):
         sample(tiny, sae, rows, {"a": [True, False, True]})
+
+
+def test_D62_a_document_and_its_copies_are_in_one_half(tiny):
+    rows = models.tokenize_texts(tiny, [f"The red fox ran {i} times over the hill" for i in range(12)] * 4)
+    s = sample(tiny, random_sae(), rows, {"even": rows.ids % 2 == 0}, examples=15)
+    assert s.halves == (6, 6)
+    (task,) = s.tasks
+    document = rows.doc[rows.locate(s.token)[0]] % 12
+    assert not set(document[task.train.numpy()]) & set(document[task.test.numpy()])

@@ -260,3 +260,16 @@ def test_F_names_of_folders_yield_to_the_user(tmp_path):
     assert load_sae(place).config.hook_in == "blocks.12.hook_resid_post"
     other = load_sae(place, given={"hook_in": "blocks.3.hook_resid_post", "model": "mine"}).config
     assert (other.hook_in, other.model) == ("blocks.3.hook_resid_post", "mine")
+
+
+@pytest.mark.parametrize(("name", "file"), CONFIGS, ids=lambda v: v)
+def test_D60_a_key_that_stands_twice_is_refused(name, file, copy):
+    folder = copy(name)
+    path, text = folder / file, (folder / file).read_text()
+    if path.suffix == ".yaml":
+        path.write_text(f"{text}\n{next(line for line in text.splitlines() if line[:1].isalpha())}\n")
+    else:
+        key = next(iter(json.loads(text)))
+        path.write_text(text.replace("{", f"{{{json.dumps(key)}: 1, ", 1))
+    with pytest.raises(SaelabError, match="stands twice"):
+        load_sae(folder, given=GIVEN.get(name), sae_id=SAE_ID.get(name))

@@ -390,3 +390,45 @@ def test_D33_concepts_of_some_documents(tmp_path):
     for wrong in ([], [10], "half"):
         with pytest.raises(SaelabError, match="documents are numbers"):
             index.concepts({"x": label}, documents=wrong)
+
+
+WRONG_LABELS = {
+    "texts": ["False"] * 11, "probabilities": [0.3] * 11, "missing": [np.nan] * 11, "numbers": [-1] * 11,
+    "ragged": [[1], [2, 3]], "objects": [None] * 11,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", WRONG_LABELS)
+def test_D59_labels_that_say_neither_yes_nor_no_are_refused(small, wrong):
+    with pytest.raises(SaelabError, match="the labels of 'x' must be True or False"):
+        small.concepts({"x": WRONG_LABELS[wrong]})
+
+
+def test_D59_labels_come_in_every_form_of_yes_and_no(small):
+    label = np.arange(11) % 3 == 1
+    wanted = small.concepts({"x": label})
+    assert len(wanted)
+    for form in (
+        label.tolist(),
+        label.astype(int),
+        label.astype(np.float32),
+        torch.from_numpy(label),
+        pd.Series(label),
+    ):
+        pd.testing.assert_frame_equal(small.concepts({"x": form}), wanted)
+    pd.testing.assert_frame_equal(small.concepts(pd.DataFrame({"x": label})), wanted)
+
+
+def test_D59_a_mask_is_no_numbers_of_documents(small):
+    for wrong in (np.ones(len(small.rows), bool), [True, False], [0.0]):
+        with pytest.raises(SaelabError, match="documents are numbers"):
+            small.concepts({"x": np.ones(11, bool)}, documents=wrong)
+
+
+def test_D61_what_is_out_of_range_is_said(small):
+    for call in (
+        lambda: small.stats_of(np.array([999])), lambda: small.stats_of(np.array([-1])),
+        lambda: small.code_span(np.array([-1])), lambda: small.code_span(np.array([10**9])),
+    ):  # fmt: skip
+        with pytest.raises(SaelabError, match="out of range"):
+            call()

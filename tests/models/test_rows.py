@@ -1,3 +1,4 @@
+import dataclasses
 from fractions import Fraction
 from types import SimpleNamespace
 
@@ -265,3 +266,37 @@ def test_C29_a_batch_of_one_row_keeps_its_axes(tiny):
         assert not keep[:, 0].any()
         assert keep[:, 1:].all()
     assert sizes == [2, 2, 1]
+
+
+def test_D62_copies_of_a_document_are_one(tiny):
+    texts = ["The fox", "An ant", "The fox", "x " * 60, "x " * 60, "x " * 59]
+    rows = models.tokenize_texts(tiny, texts, context=16)
+    assert np.unique(np.stack([rows.doc, rows.distinct()]), axis=1).T.tolist() == [
+        [0, 0], [1, 1], [2, 0], [3, 2], [4, 2], [5, 3],
+    ]  # fmt: skip
+    alone = rows.distinct(np.arange(len(rows)))  # rows that are alike, wherever they stand
+    for i in range(len(rows)):
+        assert [j for j in range(len(rows)) if alone[j] == alone[i]] == [
+            j for j in range(len(rows)) if rows[j].tolist() == rows[i].tolist()
+        ]
+    order = np.random.default_rng(0).permutation(len(rows))
+    parts = [rows[i] for i in order]
+    mixed = dataclasses.replace(
+        rows, ids=np.concatenate(parts), offsets=np.cumsum([0, *map(len, parts)]), doc=rows.doc[order],
+        start=rows.start[order],
+    )  # fmt: skip
+    same = mixed.distinct()
+    assert all((same[i] == same[j]) == (rows.distinct()[order[i]] == rows.distinct()[order[j]])
+               for i in range(len(order)) for j in range(len(order)))  # fmt: skip
+
+
+def test_D62_many_rows_are_compared_in_parts():
+    g = np.random.default_rng(1)
+    n = (1 << 14) + 100
+    ids = g.integers(1, 9, (n, 3)).astype(np.int32)
+    rows = models.TokenRows(ids.ravel(), np.arange(n + 1) * 3, np.arange(n) // 2, np.arange(n) % 2 * 3, False)
+    pairs = ids.reshape(-1, 6)
+    _, want = np.unique(pairs, axis=0, return_inverse=True)
+    got = rows.distinct()[::2]
+    assert len(np.unique(np.stack([got, want.ravel()]), axis=1).T) == got.max() + 1 == want.max() + 1
+    assert got[np.sort(np.unique(got, return_index=True)[1])].tolist() == list(range(got.max() + 1))

@@ -89,3 +89,21 @@ def test_D17_float64_which_a_file_does_not_hold_is_not_rounded_silently(tmp_path
     with pytest.raises(SaelabError, match="float64"):
         sae.save(tmp_path / "wide")
     assert not (tmp_path / "wide").exists()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("where", ["input", "W_enc"])
+def test_D58_nan_is_not_silence(kind, where):
+    sae, x = make(kind), rows(5)
+    if where == "input":
+        x[3] = torch.nan
+    else:
+        with torch.no_grad():
+            next(p for n, p in sae.named_parameters() if n in ("W_enc", "W_dec"))[:] = torch.nan
+    with torch.no_grad():
+        dense, codes = sae.encode(x), sae.encode_sparse(x)
+    assert dense[3].isnan().any()
+    torch.testing.assert_close(codes.dense(), dense, equal_nan=True, rtol=0, atol=0)
+    assert sae.decode(codes)[3].isnan().all()
+    if where == "input":
+        assert not dense[[0, 1, 2, 4]].isnan().any()

@@ -10,6 +10,7 @@ A latent that never fires has no activations, and Neuronpedia wants at least one
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from saelab.doors import door
-from saelab.errors import SaelabError, check_count
+from saelab.errors import SaelabError, check_count, unknown
 from saelab.files import read_json, write_text
 from saelab.index import relations
 from saelab.index.examples import Found, Parts
@@ -65,6 +66,7 @@ def upload_batches(
 ) -> Iterator[dict[str, Any]]:
     """The bodies that :func:`write_neuronpedia` writes, of at most 128 features each."""
     check_names(model_id=model_id, source=source)
+    check_options(options)
     alive = [i for i in wanted(index, latents) if index.counts[i]]
     for start in range(0, len(alive), LIMITS["features"]):
         groups = Firings.groups(index, alive[start : start + LIMITS["features"]])
@@ -79,6 +81,14 @@ def check_names(slash: bool = True, **names: str) -> None:
     for what, name in names.items():
         if not name or name != name.lower() or ("/" in name and not slash) or "\0" in name:
             raise SaelabError(f"{what} must be a lower-case name, got {name!r}")
+
+
+def check_options(options: dict[str, Any]) -> None:
+    """Refuse what is none of :func:`chosen_examples`."""
+    known = list(inspect.signature(chosen_examples).parameters)[2:]
+    for name in options:
+        if name not in known:
+            raise unknown("option of the export", name, known)
 
 
 def _features(index: Queries, firings: Firings, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -110,6 +120,7 @@ def texts(e: Example) -> list[str]:
     return [t or f"<{i}>" for t, i in zip(e.tokens, e.token_ids or (), strict=True)]
 
 
+@door
 def chosen_examples(
     index: Queries, firings: Firings, *, n_top: int = 20, intervals: int = 5, n_interval: int = 5,
     before: int = 24, after: int = 23, seed: int = 0,

@@ -21,7 +21,7 @@ from saelab import files
 from saelab.doors import door
 from saelab.errors import SaelabError, check_count
 from saelab.index import relations
-from saelab.index.exports.neuronpedia import check_names, chosen_examples, logits, texts
+from saelab.index.exports.neuronpedia import check_names, check_options, chosen_examples, logits, texts
 from saelab.index.exports.records import Example, to_json, wanted
 from saelab.index.firings import Firings
 from saelab.index.queries import Queries
@@ -63,6 +63,7 @@ def write_neuronpedia_bulk(
     ['source.jsonl', 'sourceset.jsonl']
     """
     check_names(slash=False, model_id=model_id, set_name=set_name)
+    check_options(options)
     if not creator_id:
         raise SaelabError("creator_id must say whose data these are, got an empty text")
     source = f"{check_count('layer', layer, 0)}-{set_name}"

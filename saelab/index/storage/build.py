@@ -31,6 +31,7 @@ from saelab.models import HookedModel
 from saelab.sae import SAE
 
 _STRETCH = 4  # batches
+_OF_SAE = "the SAE's latents are NaN or infinite"
 
 
 def build(
@@ -213,9 +214,14 @@ def _encode_rows(store: Items, sae: SAE, first: int, token: np.ndarray, threshol
     """Of rows ``first + token`` of a store, which follow each other."""
     a, b = first + int(token[0]), first + int(token[-1]) + 1
     with torch.no_grad():
-        counts, latent, value = _codes(sae, store.rows(a, b, sae.config.hook_in or None), threshold)
+        rows = store.rows(a, b, sae.config.hook_in or None)
+        counts, latent, value = _codes(sae, rows, threshold)
     if not counts[-1]:
-        raise SaelabError(f"rows {a}:{b} of this store hold NaN or infinity: leave them out")
+        raise SaelabError(
+            f"rows {a}:{b} of this store hold NaN or infinity: leave them out"
+            if not rows.isfinite().all()
+            else f"{_OF_SAE} on rows {a}:{b} of this store, which are finite: look at its weights"
+        )
     return token, counts[:-1], latent, value
 
 
@@ -237,11 +243,13 @@ def _encode_batch(
         counts, latent, value = _codes(sae, x, threshold)
     for hook in () if counts[-1] else hooks:
         models.check_finite(model, f"hook point {hook!r}", found[hook], batch.ids, torch.from_numpy(keep))
+    if not counts[-1]:
+        raise SaelabError(f"{_OF_SAE} at {str(hooks)!r}, where activations are finite: look at its weights")
     return token, counts[:-1], latent, value
 
 
 def _codes(sae: SAE, x: torch.Tensor, threshold: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(count (m + 1,), latent (n,), value (n,)) of inputs (m, d_in); the last count is whether all of them are finite."""
+    """(count (m + 1,), latent (n,), value (n,)) of inputs (m, d_in); the last count is whether all numbers are finite."""
     codes = sae.encode_sparse(x)
     counts, latent, value = codes.offsets.diff(), codes.indices, codes.values.float()
     if threshold > 0:
@@ -249,7 +257,8 @@ def _codes(sae: SAE, x: torch.Tensor, threshold: float) -> tuple[np.ndarray, np.
         counts = torch.bincount(codes.rows()[strong], minlength=len(x))
         latent, value = latent[strong], value[strong]
     # whether all is finite comes with the counts: asked for by itself it would be one more wait
-    counts = torch.cat([counts, x.isfinite().all().to(counts)[None]]).cpu().numpy()
+    finite = x.isfinite().all() & codes.values.isfinite().all()
+    counts = torch.cat([counts, finite.to(counts)[None]]).cpu().numpy()
     return counts, latent.cpu().numpy(), value.cpu().numpy()
 
 

@@ -6,11 +6,17 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from saelab.errors import SaelabError
+from saelab.errors import SaelabError, check_count
+from saelab.files import check_form
 from saelab.n2g.graph import render
 from saelab.n2g.graph.tree import End, Node, Tree, check
 
 FORMAT, VERSION = "saelab.n2g", 1
+_NONE = type(None)
+_FORM = {
+    "target": (dict, _NONE), "config": (dict, _NONE), "reason": (str, _NONE), "scale": (float, _NONE),
+    "metrics": (dict, _NONE), "fit": (dict, _NONE), "edits": ([dict], _NONE),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,10 @@ def read(data: Mapping[str, Any]) -> Saved:
         raise SaelabError(
             f"the graph has version {data.get('version')!r}; this saelab reads version {VERSION}"
         )
+    for name, form in _FORM.items():
+        check_form("the graph", data.get(name), form, name)
+    if (latent := (data.get("target") or {}).get("latent")) is not None:
+        check_count("the latent of the graph", latent, 0)
     try:
         labels = {int(i): str(text) for i, text in data.get("labels") or []}
     except (TypeError, ValueError):
