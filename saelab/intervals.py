@@ -58,7 +58,8 @@ def of_sums(sums: Sums, numbers: Callable[[Sums], Mapping[str, np.ndarray]]) -> 
 
 
 def of_shares(
-    hits: Any, tries: Any, squares: Any, products: Any, tries_squares: Any, documents: Any, with_hit: Any, with_miss: Any
+    hits: Any, tries: Any, squares: Any, products: Any, tries_squares: Any, documents: Any, with_hit: Any, with_miss: Any,
+    once: Any = np.inf,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Intervals of shares hits / tries, (m,) each, NaN where none holds.
 
@@ -70,6 +71,8 @@ def of_shares(
         Sums over documents of hits², hits · tries and tries².
     documents, with_hit, with_miss
         How many documents have a try, a hit, a try that is no hit.
+    once
+        The tries when each copy of a document is left out.
     """
     hits, tries, documents = (np.asarray(x, np.float64) for x in (hits, tries, documents))
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -77,7 +80,10 @@ def of_shares(
         left = squares - 2 * share * products + share**2 * tries_squares  # sum of (hits - share · tries)²
         variance = documents / (documents - 1) * left / tries**2
         t = special.stdtrit(np.maximum(documents - 1, 1), (1 + LEVEL) / 2)
-        size = np.minimum(share * (1 - share) / variance, tries) * (special.ndtri((1 + LEVEL) / 2) / t) ** 2
+        size = (
+            np.minimum(share * (1 - share) / variance, np.minimum(tries, once))
+            * (special.ndtri((1 + LEVEL) / 2) / t) ** 2
+        )
         x, tail = share * size, (1 - LEVEL) / 2
         low = special.betaincinv(x, size - x + 1, tail)
         high = special.betaincinv(x + 1, size - x, 1 - tail)

@@ -353,6 +353,18 @@ def test_D42_indexing_waits_for_the_device_four_times_a_batch():
     assert counts[1] - counts[0] == 4 * (batches[1] - batches[0]) > 0
 
 
+def test_D42_evaluation_waits_for_the_device_six_times_a_batch():
+    """It was 43: two for the means, one for active latents, two for their sums, one for all losses."""
+    w = world(("pretend", "pretend"))
+    counts, batches = [], []
+    for n in (20, 40):
+        with pretended.waits() as count:
+            sl.evaluate(w.model, w.sae, TEXTS[:n], batch_tokens=128, **QUIET)
+        counts.append(own(count))
+        batches.append(sum("codes" in where for where in count.elements()))
+    assert counts[1] - counts[0] == 6 * (batches[1] - batches[0]) > 0
+
+
 def test_D42_probing_waits_for_the_device_once_a_pass():
     w = world(("pretend", "pretend"))
     prober = Prober(w.model, w.sae, [w.latent, 1], bos=0, batch_tokens=64)

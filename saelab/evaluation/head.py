@@ -63,11 +63,12 @@ class Head:
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """One pass: (n, w) what :meth:`logits` wants for the n positions where ``scored`` (B, T), and the
         activations at ``capture``, each (B, T, d)."""
-        scored = scored.to(models.device(self.model))
+        # numbers of places that the CPU counts: a device would be waited for at each mask
+        place = scored.flatten().nonzero()[:, 0].to(models.device(self.model))
         with models.lock(self.model), torch.no_grad(), models.hooked(self.model, dict(edits or {})) as fired:
             if not self.whole:
-                found = models.run_to_hooks(self.model, ids, [*capture, _BEFORE], mask)
-                rows = found.pop(_BEFORE)[scored]  # (n, d)
+                found = models.run_to_hooks(self.model, ids, [*capture, _BEFORE], mask, finite=False)
+                rows = found.pop(_BEFORE)  # (B, T, d)
             else:
                 found = {}
 
@@ -78,13 +79,13 @@ class Head:
                     return fn
 
                 with models.hooked(self.model, {name: keep(name) for name in capture}):
-                    rows = models.forward(self.model, ids, mask)[scored]  # (n, V)
+                    rows = models.forward(self.model, ids, mask)  # (B, T, V)
         silent = [name for name in edits or {} if not fired[name]] + [n for n in capture if n not in found]
         if silent:
             raise HookError(
                 f"hook point {silent[0]!r} exists but did not fire in a forward pass of this model"
             )
-        return rows, found
+        return rows.flatten(0, 1)[place], found
 
     def logits(self, rows: Tensor, some: slice = slice(None)) -> Tensor:
         """(n, w) of :meth:`run` -> (n, V), or only ``some`` of the vocabulary."""
@@ -122,14 +123,21 @@ def losses(head: Head, clean: Tensor, runs: Mapping[str, Tensor], target: Tensor
     tiles = head.tiles()
     height = max(1, min(_ROWS, _CELLS // max(t.stop - t.start for t in tiles)))
     names = ["ce_clean", *(f"{kind}_{run}" for run in runs for kind in ("ce", "kl"))]
-    out: dict[str, list[Tensor]] = {name: [] for name in names}
+    parts = [torch.zeros(len(names), 0)]
     target = target.to(clean.device)
     for i in range(0, len(clean), height):
         here = slice(i, i + height)
-        found = _losses(head, tiles, [clean[here], *(rows[here] for rows in runs.values())], target[here])
-        for name, values in zip(names, found, strict=True):
-            out[name].append(values.cpu())
-    return {name: torch.cat(parts) if parts else torch.zeros(0) for name, parts in out.items()}
+        each = [clean[here], *(rows[here] for rows in runs.values())]
+        found = torch.stack(_losses(head, tiles, each, target[here])).cpu()  # (names, n), one wait for all
+        for kl, rows in zip(found[2::2], each[1:], strict=True):
+            for k in (
+                (~kl.isfinite()).nonzero()[:, 0].tolist()
+            ):  # logits of -inf on both sides: 0 · (inf - inf)
+                pair = [head.logits(x[k : k + 1]).float().log_softmax(-1) for x in (each[0], rows)]
+                kl[k] = kl_divergence(*pair)[0]
+        found[2::2] = found[2::2].clamp_min(0)  # rounding may leave a little less than nothing
+        parts.append(found)
+    return dict(zip(names, torch.cat(parts, 1), strict=True))
 
 
 def _losses(head: Head, tiles: list[slice], runs: list[Tensor], target: Tensor) -> list[Tensor]:
@@ -165,10 +173,5 @@ def _losses(head: Head, tiles: list[slice], runs: list[Tensor], target: Tensor) 
     out = [(total[0] - said[0])[:, 0]]
     for j in range(1, len(runs)):
         kl = (apart[j] / mass[0] - total[0] + total[j])[:, 0]  # (n,)
-        odd = (~kl.isfinite()).nonzero()[:, 0]
-        for i in odd.tolist():  # logits of -inf on both sides: 0 · (inf - inf)
-            pair = [head.logits(runs[k][i : i + 1]).float().log_softmax(-1) for k in (0, j)]
-            kl[i] = kl_divergence(*pair)[0]
-        # rounding may leave a little less than nothing
-        out += [(total[j] - said[j])[:, 0], torch.where(kl < 0, torch.zeros_like(kl), kl)]
+        out += [(total[j] - said[j])[:, 0], kl]
     return out

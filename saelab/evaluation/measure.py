@@ -94,7 +94,7 @@ def measure(
     n, causal = int(document.max()) + 1, models.predicts_next(model)
     copies = len(np.unique(rows.doc)) - n
     all_sums = [Sums(n, sae.config.d_sae, causal=causal, empty=rows.empty, copies=copies) for sae in saes]
-    means = _means(model, rows, list(dict.fromkeys(h for w in writes for h in w)), batch_tokens, bar)
+    means = _means(model, rows, places, batch_tokens, bar)
     batch = next(rows.batches(batch_tokens))
     head = Head(model, batch.ids, batch.mask)
     for batch in rows.batches(head.batch_tokens(batch_tokens, 2 * len(writes) + len(saes))):
@@ -116,9 +116,7 @@ def measure(
                 }
                 runs[f"{name}{i}"] = _replaced(head, batch, scored, keep, new)
         for i, (site, sums) in enumerate(zip(sites, all_sums, strict=True)):
-            recon = _reconstruct(site, sums, found, means, batch.mask, keep, doc)
-            for hook, x in recon.items():
-                models.check_finite(model, f"the SAE's reconstruction at {hook!r}", x, batch.ids, keep)
+            recon = _reconstruct(site, sums, found, means, batch, keep, doc)
             runs[f"sae{i}"] = _replaced(head, batch, scored, keep, recon)
         with memory(f"losses at {len(target):,} positions", None, "Take a smaller batch_tokens"):
             each = losses(head, clean, runs, target)
@@ -157,10 +155,11 @@ def _means(
     for batch in rows.batches(batch_tokens):
         keep = models.valid_mask(model, batch.ids, batch.mask)  # (B, T)
         found = models.run_to_hooks(model, batch.ids, hooks, batch.mask)
+        parts = [_places(on) for on in (keep, batch.mask & ~keep)]
         for hook, x in found.items():
-            for i, on in enumerate((keep, batch.mask & ~keep)):
-                # float32 for one batch's rows, float64 over all: a device may have no float64
-                total[hook][i] = total[hook][i] + x[on.to(x.device)].float().sum(0).cpu().double()
+            # float32 for one batch's rows, float64 over all: a device may have no float64
+            both = torch.stack([x.flatten(0, 1)[on.to(x.device)].float().sum(0) for on in parts]).cpu()
+            total[hook] = [old + new.double() for old, new in zip(total[hook], both, strict=True)]
         n += int(keep.sum())
         n_all += int(batch.mask.sum())
         bar.update(int(batch.mask.sum()))
@@ -169,23 +168,32 @@ def _means(
     return {h: (a / n, (a + b) / n_all) for h, (a, b) in total.items()}
 
 
+def _places(on: Tensor) -> Tensor:
+    """(n,) numbers of the places where ``on`` (B, T), which is on the CPU: a device would be waited for at each mask."""
+    return on.flatten().nonzero()[:, 0]
+
+
 def _reconstruct(
     site: SAEAtHook, sums: Sums, found: dict[str, Tensor], means: dict[str, tuple[Tensor, Tensor]],
-    mask: Tensor, keep: Tensor, doc: np.ndarray,
+    batch: models.Batch, keep: Tensor, doc: np.ndarray,
 ) -> dict[str, Tensor]:  # fmt: skip
     """Add one batch's reconstruction to the sums; hook -> the reconstruction (B, T, d)."""
-    first = found[site.writes[0]]
-    on = mask.to(first.device)
-    x = torch.cat([found[h][on] for h in site.reads], -1)  # (m, d_in) of all real tokens
-    y = torch.cat([found[h][on] for h in site.writes], -1).float()  # (m, d_out)
+    first, mask = found[site.writes[0]], batch.mask
+    on = _places(mask).to(first.device)
+    x = torch.cat([found[h].flatten(0, 1)[on] for h in site.reads], -1)  # (m, d_in) of all real tokens
+    y = torch.cat([found[h].flatten(0, 1)[on] for h in site.writes], -1).float()  # (m, d_out)
     middles = [torch.cat([means[h][i] for h in site.writes]).to(y) for i in (0, 1)]
     slices = site.slices if site.crosscoder else {}
     recon = _compare(site.sae, sums, x, y, middles, slices, doc[mask.numpy()], keep[mask].numpy())
     out = {}
     for hook, part in site.slices.items():
-        full = torch.zeros((*mask.shape, part.stop - part.start), device=first.device)
+        full = torch.zeros((mask.numel(), part.stop - part.start), device=first.device)
         full[on] = recon[:, part]
-        out[hook] = full  # (B, T, d)
+        out[hook] = full.reshape(*mask.shape, -1)  # (B, T, d)
+        if not np.isfinite(sums.per_document["err2"]).all():
+            models.check_finite(
+                site.model, f"the SAE's reconstruction at {hook!r}", out[hook], batch.ids, keep
+            )
     return out
 
 
@@ -203,27 +211,26 @@ def _compare(
     middle, middle_all = middles
     err, var = (y - recon).square(), (y - middle).square()  # (m, d_out)
 
-    def add(name: str, values: Tensor) -> None:
-        sums.add(name, where[count], values.cpu()[torch.from_numpy(count)])
-
-    err2, var2 = err.sum(-1), var.sum(-1)
+    each = {
+        "err2": err.sum(-1), "var2": var.sum(-1), "x2": y.square().sum(-1),
+        "cos": torch.nn.functional.cosine_similarity(y, recon, dim=-1),
+        "norm_x": y.norm(dim=-1), "norm_r": recon.norm(dim=-1), "l0": codes.offsets.diff().to(y),
+        "var2_all": (y - middle_all).square().sum(-1),
+        **{f"err2@{hook}": err[:, part].sum(-1) for hook, part in slices.items()},
+        **{f"var2@{hook}": var[:, part].sum(-1) for hook, part in slices.items()},
+    }  # fmt: skip
+    lines = dict(
+        zip(each, torch.stack(list(each.values())).cpu().double().numpy(), strict=True)
+    )  # one wait for all
+    lines["err2_all"] = lines["err2"]
+    for name, values in lines.items():
+        all_tokens = name.endswith("_all")
+        sums.add(name, where if all_tokens else where[count], values if all_tokens else values[count])
     sums.add("n", where[count], 1.0)
-    add("err2", err2)
-    add("var2", var2)
-    add("x2", y.square().sum(-1))
-    add("cos", torch.nn.functional.cosine_similarity(y, recon, dim=-1))
-    add("norm_x", y.norm(dim=-1))
-    add("norm_r", recon.norm(dim=-1))
-    for hook, part in slices.items():
-        add(f"err2@{hook}", err[:, part].sum(-1))
-        add(f"var2@{hook}", var[:, part].sum(-1))
-    sums.add("err2_all", where, err2)
-    sums.add("var2_all", where, (y - middle_all).square().sum(-1))
-    l0 = codes.offsets.diff().cpu().numpy()  # (m,)
-    sums.add("l0", where[count], l0[count])
-    sums.add_l0(l0[count])
-    counted = torch.from_numpy(count).to(codes.indices.device)[codes.rows()]  # (nnz,)
-    sums.fires += torch.bincount(codes.indices[counted], minlength=sae.config.d_sae).cpu().numpy()
+    sums.add_l0(lines["l0"][count].astype(np.int64))
+    counted = torch.from_numpy(count).to(codes.indices.device)[codes.rows()].float()  # (nnz,)
+    fires = torch.zeros(sae.config.d_sae, device=counted.device)  # whole numbers, exact below 2²⁴ tokens
+    sums.fires += fires.index_add_(0, codes.indices, counted).cpu().long().numpy()
     sums.special += int((~count).sum())
     return recon
 

@@ -6,6 +6,7 @@ an error."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -216,4 +217,9 @@ def save_sae(sae: SAE, path: str | Path, *, format: str = "saelab") -> Path:
                 f"k={sae.config.k} exceed it"
             )
         sae = sae.fold() if sae.config.normalize == "scale" else sae
+        here, foreign = [n for n in FORMATS[format].LAYOUT.beside if (path / n).is_file()], False
+        with contextlib.suppress(SaelabError):  # a damaged one is replaced
+            foreign = bool(here) and not FORMATS[format].detect(SAEFiles(path))
+        if foreign:
+            raise SaelabError(f"{path} holds a {here[0]} of something else: write the SAE elsewhere")
     return WRITABLE[format].write(sae, path)

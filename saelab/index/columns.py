@@ -78,6 +78,13 @@ class Columns:
         counted = before[self.rows.offsets[1:]] - before[self.rows.offsets[:-1]]  # (n_rows,)
         return of_row, np.bincount(of_row, counted, minlength=0).astype(np.int64)
 
+    @cached_property
+    def copies(self) -> np.ndarray:
+        """(n_docs,) how many times each of :attr:`documents` is there."""
+        of_row, size = self.documents
+        _, first = np.unique(self.rows.doc, return_index=True)
+        return np.bincount(of_row[first], minlength=len(size))
+
     def need_sae(self, what: str) -> SAE:
         """The SAE, or an error that says how to attach one."""
         if self.sae is None:

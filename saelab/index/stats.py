@@ -21,7 +21,7 @@ def density_intervals(index: Columns, latents: np.ndarray) -> tuple[np.ndarray, 
     squares, products, with_hit, full = by_document(index, latents)
     return intervals.of_shares(
         index.counts[latents], size.sum(), squares, products, int((size**2).sum()), documents, with_hit,
-        documents - full,
+        documents - full, float((size / index.copies).sum()),
     )  # fmt: skip
 
 

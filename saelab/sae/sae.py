@@ -302,6 +302,12 @@ class SAE(nn.Module):
 
     def _apply(self, fn: Any, recurse: bool = True) -> SAE:
         """What ``to``, ``half`` and the like do: the configuration says which number format the weights are in."""
+        if fn(self.W_dec.detach()[:1, :1]).dtype == torch.float16 and self.W_dec.dtype != torch.float16:
+            largest = max(float(p.detach().abs().max()) for p in self.parameters())
+            if torch.finfo(torch.float16).max < largest < float("inf"):
+                raise SaelabError(
+                    f"weights up to {largest:.3g} do not fit float16, which ends at 65,504: use bfloat16"
+                )
         super()._apply(fn, recurse)
         name = str(self.W_dec.dtype).removeprefix("torch.")
         if name != self.config.dtype and name in DTYPES:

@@ -28,6 +28,7 @@ CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 def save(sae: SAE, folder: str | Path, *, store: torch.dtype | None = None) -> Path:
     """Write ``sae``; ``store`` halves the file by storing weights in another dtype than they compute in."""
     folder = Path(folder).expanduser()
+    foreign = ""
     if folder.is_file():
         raise SaelabError(f"{folder} is a file; an SAE is saved as a folder")
     check_dtype(
@@ -40,6 +41,14 @@ def save(sae: SAE, folder: str | Path, *, store: torch.dtype | None = None) -> P
     inside = {"format": FORMAT, "config": json.dumps(head["sae"])} | {
         k: json.dumps(v) for k, v in beside.items()
     }
+    if (folder / CONFIG).is_file():
+        with contextlib.suppress(SaelabError):  # a damaged one is replaced
+            if "sae" not in (files.read_json(folder / CONFIG, dict) or {"sae": None}):
+                foreign = (
+                    f"{folder} holds a {CONFIG} of something else, such as a model: save the SAE elsewhere"
+                )
+    if foreign:
+        raise SaelabError(foreign)
     with files.folder_lock(folder, "saving an SAE", wait=True):
         if (folder / WEIGHTS).is_file() and (folder / CONFIG).is_file():
             before = None

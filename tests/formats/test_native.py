@@ -239,3 +239,33 @@ def test_D14_a_run_that_was_killed_says_how_to_go_on(run, step, tmp_path):
         SaelabError, match=rf"did not end; its last checkpoint is of step {step}\..*resume=True"
     ):
         sl.load_sae(tmp_path / "out")
+
+
+@pytest.mark.parametrize("format", ["saelab", "dictionary_learning", "sparsify", "saelens"])
+def test_D63_what_is_not_an_sae_of_this_form_is_not_overwritten(format, tmp_path):
+    sae = random_sae()
+    theirs = "config.json" if format in ("saelab", "dictionary_learning") else "cfg.json"
+    model = {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"]}
+    (tmp_path / theirs).write_text(json.dumps(model))
+    with pytest.raises(SaelabError, match=f"a {theirs} of something else"):
+        sl.save_sae(sae, tmp_path, format=format)
+    assert [p.name for p in tmp_path.iterdir()] == [theirs]
+    assert json.loads((tmp_path / theirs).read_text()) == model
+    folder = tmp_path / "mine"
+    for _ in range(2):  # its own is replaced
+        sl.save_sae(sae, folder, format=format)
+    (folder / theirs).write_text('{"cut": ')
+    sl.save_sae(sae, folder, format=format)
+    assert sl.load_sae(folder).config.k == sae.config.k
+
+
+def test_D63_weights_that_do_not_fit_float16_are_not_made_infinite(tmp_path):
+    sae = random_sae()
+    with torch.no_grad():
+        sae.W_enc[0, 0] = 7e4
+    sae.save(tmp_path)
+    for call in (sae.half, lambda: sae.to(torch.float16), lambda: sl.load_sae(tmp_path, dtype="float16")):
+        with pytest.raises(SaelabError, match=r"weights up to 7e\+04 do not fit float16"):
+            call()
+    assert sae.W_enc.dtype == torch.float32
+    assert sae.to(torch.bfloat16).W_enc.isfinite().all()

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from helpers import SENTENCES, random_sae, shared_tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -451,3 +452,23 @@ def test_merge_refuses_what_does_not_fit(tmp_path):
     with pytest.raises(SaelabError, match="no indexes"):
         LatentIndex.merge([], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_D63_text_that_two_indexes_hold_is_not_counted_twice(tmp_path):
+    sae, model = random_sae(), shared_tiny()
+    made = {
+        name: LatentIndex.build(model, sae, texts, path=tmp_path / name, shard=shard, progress=False).path
+        for name, texts, shard in (
+            ("a", SENTENCES, None), ("again", SENTENCES, None), ("half", SENTENCES, (0, 2)),
+            ("other", ["Another text."], None), ("third", ["A third one."], None),
+        )
+    }  # fmt: skip
+    both = LatentIndex.merge([made["a"], made["other"]], tmp_path / "both").path
+    LatentIndex.merge([both, made["third"]], tmp_path / "all")
+    for some in (["a", "again"], ["a", "half"], ["half", "a"]):
+        with pytest.raises(SaelabError, match="would be counted twice"):
+            LatentIndex.merge([made[name] for name in some], tmp_path / "no")
+    for other in ("a", "other", "again"):
+        with pytest.raises(SaelabError, match="would be counted twice"):
+            LatentIndex.merge([both, made[other]], tmp_path / "no")
+    assert not (tmp_path / "no").exists()

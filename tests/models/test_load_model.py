@@ -111,3 +111,20 @@ def test_a_gguf_is_converted_once_and_found_by_its_content(monkeypatch, tmp_path
     (tmp_path / "m.gguf").write_bytes(b"two")
     assert model_files.resolve(tmp_path / "m.gguf") != first
     assert len(made) == 2
+
+
+def test_D14_a_revision_is_of_the_hub_alone(monkeypatch):
+    from transformer_lens.model_bridge import TransformerBridge
+
+    seen = {}
+
+    def boot(name, **options):
+        seen.update(options, name=name)
+        raise OSError("We couldn't connect to the hub")
+
+    monkeypatch.setattr(TransformerBridge, "boot_transformers", boot)
+    with pytest.raises(SaelabError, match="cannot be reached"):
+        model_files.load_model("org/name", revision="step1000")
+    assert (seen["name"], seen["revision"]) == ("org/name", "step1000")
+    with pytest.raises(SaelabError, match="'zoo' is here, and not on the hub: it has no revision 'v1'"):
+        model_files.load_model("zoo", revision="v1")

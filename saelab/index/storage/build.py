@@ -257,7 +257,7 @@ def _codes(sae: SAE, x: torch.Tensor, threshold: float) -> tuple[np.ndarray, np.
         counts = torch.bincount(codes.rows()[strong], minlength=len(x))
         latent, value = latent[strong], value[strong]
     # whether all is finite comes with the counts: asked for by itself it would be one more wait
-    finite = x.isfinite().all() & codes.values.isfinite().all()
+    finite = x.isfinite().all().to(counts.device) & codes.values.isfinite().all()
     counts = torch.cat([counts, finite.to(counts)[None]]).cpu().numpy()
     return counts, latent.cpu().numpy(), value.cpu().numpy()
 

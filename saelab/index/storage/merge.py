@@ -62,6 +62,7 @@ def _joined_config(configs: list[dict[str, Any]], whole: bool, place: Path) -> d
     config["shard"] = None
     texts = [c["identity"]["text"] for c in configs]
     text = texts[0] if whole else digest(*(t.encode() for t in texts))
+    config["texts"] = sorted({t for c in configs for t in c.get("texts", [c["identity"]["text"]])})
     config["identity"] = {**first["identity"], "text": text, "shard": repr(None)}
     return config
 
@@ -75,6 +76,15 @@ def _shard_order(parts: list[tuple[Path, dict[str, Any]]]) -> tuple[list[tuple[P
                 raise SaelabError(f"{path} and {first_path} cannot be merged: they have another {what}")
         if config["bos"] != first["bos"]:
             raise SaelabError(f"{path} and {first_path} cannot be merged: only one begins its rows with BOS")
+    held: dict[str, set[Any]] = {}
+    for path, config in parts:
+        shard = None if config["shard"] is None else tuple(config["shard"])
+        for text in config.get("texts", [config["identity"]["text"]]):
+            if text in held and (shard in held[text] or None in (shard, *held[text])):
+                raise SaelabError(
+                    f"{path} holds text that another index to merge holds too; it would be counted twice"
+                )
+            held.setdefault(text, set()).add(shard)
     shards = [c["shard"] for _, c in parts]
     if None in shards or len({c["identity"]["text"] for _, c in parts}) > 1:
         return parts, False
