@@ -46,6 +46,7 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time a name i
     from saelab.interventions import attribute as attribute
     from saelab.interventions import compare as compare
     from saelab.interventions import effects as effects
+    from saelab.interventions import export_steering as export_steering
     from saelab.interventions import generate as generate
     from saelab.interventions import steer as steer
     from saelab.interventions import sweep as sweep
@@ -98,6 +99,7 @@ _WHERE = {
     "steer": "saelab.interventions",
     "effects": "saelab.interventions",
     "attribute": "saelab.interventions",
+    "export_steering": "saelab.interventions",
     "generate": "saelab.interventions",
     "compare": "saelab.interventions",
     "sweep": "saelab.interventions",

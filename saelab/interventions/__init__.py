@@ -15,6 +15,7 @@ from saelab.interventions.edits import MODES as MODES
 from saelab.interventions.edits import POSITIONS as POSITIONS
 from saelab.interventions.edits import Edit as Edit
 from saelab.interventions.edits import Intervention as Intervention
+from saelab.interventions.export import export_steering as export_steering
 from saelab.interventions.generation import Comparison as Comparison
 from saelab.interventions.generation import Generation as Generation
 from saelab.interventions.generation import compare as compare
