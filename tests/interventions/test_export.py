@@ -91,7 +91,5 @@ def test_what_plain_hooks_cannot_do_is_refused(tmp_path, tiny):
     with pytest.raises(SaelabError, match="'project' is not exported"):
         sl.export_steering(tiny, random_sae(), {3: 1.0}, tmp_path / "a", mode="project")
     with pytest.raises(SaelabError, match="inside a module"):
-        sl.export_steering(
-            tiny, random_sae(d_in=64, hook_in="blocks.0.mlp.hook_pre"), {3: 1.0}, tmp_path / "b"
-        )
+        sl.export_steering(tiny, random_sae(hook_in="blocks.0.ln1.hook_normalized"), {3: 1.0}, tmp_path / "b")
     assert not list(tmp_path.iterdir())
