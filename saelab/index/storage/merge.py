@@ -62,7 +62,8 @@ def _joined_config(configs: list[dict[str, Any]], whole: bool, place: Path) -> d
     config["shard"] = None
     texts = [c["identity"]["text"] for c in configs]
     text = texts[0] if whole else digest(*(t.encode() for t in texts))
-    config["texts"] = sorted({t for c in configs for t in c.get("texts", [c["identity"]["text"]])})
+    if not whole:
+        config["texts"] = sorted({t for c in configs for t in c.get("texts", [c["identity"]["text"]])})
     config["identity"] = {**first["identity"], "text": text, "shard": repr(None)}
     return config
 
