@@ -432,3 +432,30 @@ def test_D61_what_is_out_of_range_is_said(small):
     ):  # fmt: skip
         with pytest.raises(SaelabError, match="out of range"):
             call()
+
+
+@pytest.mark.parametrize(("before", "after"), [(0, 0), (2, 1), (0, 3), (1, 0), (50, 50)])
+def test_D63_equal_texts_are_one_line_whatever_is_shown_beside_them(tmp_path, before, after):
+    """By hand: the firings of each text of this width are one line, with their number and the strongest of them."""
+    g = np.random.default_rng(3)
+    rows = rows_of([[0, *g.integers(1, 4, 9)] for _ in range(30)])
+    z = (g.random((rows.n_tokens, 2)) * (g.random((rows.n_tokens, 2)) < 0.5)).astype(np.float32)
+    z[rows.offsets[:-1]] = 0
+    index = write(tmp_path / "i", rows, z)
+    for latent in (0, 1):
+        texts = {}
+        for token in np.flatnonzero(z[:, latent]):
+            row, place = divmod(int(token), 10)
+            shown = rows[row][max(place - before, 0) : place + after + 1].tolist()
+            key = (min(place, before), *shown)
+            texts.setdefault(key, []).append(z[token, latent])
+        want = sorted((max(v), len(v)) for v in texts.values())
+        for found in (
+            index.top(latent, 10**6, before=before, after=after, one_per_document=False),
+            index.random(latent, 10**6, before=before, after=after),
+            index.interval(latent, 0.0, 9.0, 10**6, before=before, after=after),
+        ):
+            assert found["count"].sum() == int(index.counts[latent])
+            assert sorted(found["count"]) == sorted(n for _, n in want)
+        top = index.top(latent, 10**6, before=before, after=after, one_per_document=False)
+        np.testing.assert_allclose(sorted(zip(top["value"], top["count"], strict=True)), want, rtol=1e-6)
