@@ -7,6 +7,7 @@ vector``, in the units of the activations there, whatever the SAE beside it does
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -27,7 +28,6 @@ from saelab.errors import (
     check_latents,
     check_number,
     check_tensor,
-    is_scalar,
     unknown,
 )
 from saelab.interventions.description import Description, described
@@ -151,10 +151,7 @@ class Direction:
             raise SaelabError(
                 f"there are {int(of.max()) + 1} texts and {len(given)} labels: give one for each"
             )
-        y = torch.tensor(
-            [bool(given[t]) if is_scalar(given[t]) or isinstance(given[t], bool) else bool(given[t][p])
-             for t, p in zip(of.tolist(), place.tolist(), strict=True)]
-        )  # fmt: skip
+        y = torch.tensor([_yes(given[t], p) for t, p in zip(of.tolist(), place.tolist(), strict=True)])
         if y.all() or not y.any():
             raise SaelabError("a probe tells two kinds of tokens apart, and these labels are all the same")
         some = drawn(len(x), seed)
@@ -393,3 +390,17 @@ class Direction:
             ("made", self.made),
         ]
         return facts_html(f"Direction {self.name!r}", [*facts, ("model", self.model or "not said")])
+
+
+def _yes(label: Any, place: int) -> bool:
+    """A text's label, or that of one of its tokens, where the text has a list of them."""
+    several = isinstance(label, Sequence) and not isinstance(label, str) or getattr(label, "ndim", 0) == 1
+    if several and place >= len(label):
+        raise SaelabError(f"the labels of a text are {len(label)}, and it has more tokens")
+    one = label[place] if several else label
+    with contextlib.suppress(TypeError, ValueError, RuntimeError):
+        if not isinstance(one, str) and float(one) in (0.0, 1.0):
+            return bool(one)
+    raise SaelabError(
+        f"labels must be True or False, or 0 or 1, for each text or for each of its tokens; got {called(one)}"
+    )

@@ -297,3 +297,14 @@ def test_what_does_not_belong_together_is_refused(model, sae, along):
         sl.sweep(
             model, sae, "The", [along, Direction(np.eye(16)[0], HOOK, name="along")], [1.0], progress=False
         )
+
+
+@pytest.mark.parametrize(
+    "wrong", [["a", "b"] * 3, [0.2, 0.7] * 3, [1, float("nan")] * 3, [None, 1] * 3, [[True]] * 6]
+)
+def test_D59_labels_of_a_probe_say_yes_or_no(tiny, wrong):
+    texts = [f"The red fox ran {i} times" for i in range(6)]
+    with pytest.raises(
+        SaelabError, match=r"labels must be True or False|the labels of a text are 1, and it has more"
+    ):
+        sl.Direction.from_probe(tiny, "blocks.0.hook_resid_post", texts, wrong)

@@ -38,6 +38,8 @@ def merge(folders: Sequence[Path], out: Path, *, spill: int | str = "256MB", ove
     configs = [c for _, c in parts]
     known = [layout.facts(f, c, a) for (f, c), a in zip(parts, arrays, strict=True)]
     mismatch = tuple(note for other in known[1:] for note in meet(known[0], other))
+    if not whole:
+        _check_no_text_twice(parts)
     identity = {"merge of": repr([c["identity"] for c in configs])}
     with folder_lock(out, "building an index"), writing(out):
         _, place = claim(out, identity, overwrite)
@@ -62,8 +64,6 @@ def _joined_config(configs: list[dict[str, Any]], whole: bool, place: Path) -> d
     config["shard"] = None
     texts = [c["identity"]["text"] for c in configs]
     text = texts[0] if whole else digest(*(t.encode() for t in texts))
-    if not whole:
-        config["texts"] = sorted({t for c in configs for t in c.get("texts", [c["identity"]["text"]])})
     config["identity"] = {**first["identity"], "text": text, "shard": repr(None)}
     return config
 
@@ -77,15 +77,6 @@ def _shard_order(parts: list[tuple[Path, dict[str, Any]]]) -> tuple[list[tuple[P
                 raise SaelabError(f"{path} and {first_path} cannot be merged: they have another {what}")
         if config["bos"] != first["bos"]:
             raise SaelabError(f"{path} and {first_path} cannot be merged: only one begins its rows with BOS")
-    held: dict[str, set[Any]] = {}
-    for path, config in parts:
-        shard = None if config["shard"] is None else tuple(config["shard"])
-        for text in config.get("texts", [config["identity"]["text"]]):
-            if text in held and (shard in held[text] or None in (shard, *held[text])):
-                raise SaelabError(
-                    f"{path} holds text that another index to merge holds too; it would be counted twice"
-                )
-            held.setdefault(text, set()).add(shard)
     shards = [c["shard"] for _, c in parts]
     if None in shards or len({c["identity"]["text"] for _, c in parts}) > 1:
         return parts, False
@@ -100,6 +91,17 @@ def _shard_order(parts: list[tuple[Path, dict[str, Any]]]) -> tuple[list[tuple[P
         )
         raise SaelabError(f"these are not the shards of one text, each once: {what}")
     return sorted(parts, key=lambda p: p[1]["shard"][0]), True
+
+
+def _check_no_text_twice(parts: list[tuple[Path, dict[str, Any]]]) -> None:
+    held: dict[str, list[Any]] = {}
+    for path, config in parts:
+        before = held.setdefault(config["identity"]["text"], [])
+        if before and (config["shard"] in before or None in (config["shard"], *before)):
+            raise SaelabError(
+                f"{path} holds text that another index to merge holds too; it would be counted twice"
+            )
+        before.append(config["shard"])
 
 
 def _join(arrays: list[dict[str, np.ndarray]], out: Path, memory: int, d_sae: int, *, renumber: bool) -> None:
