@@ -1,4 +1,4 @@
-"""The command line: ``saelab tour``, ``lab``, ``check`` and ``course``, thin over the library."""
+"""The command line: ``saelab tour``, ``train``, ``lab``, ``check`` and ``course``, thin over the library."""
 
 from __future__ import annotations
 
@@ -53,6 +53,21 @@ def _parser() -> argparse.ArgumentParser:
     tour.add_argument("--seed", type=int, default=0)
     tour.add_argument("--open", action="store_true", help="open the report in a browser at the end")
     tour.set_defaults(run=_tour)
+
+    train = commands.add_parser(
+        "train",
+        help="train an SAE as a file says; under torchrun by several processes, each with some of the latents",
+        description="Train an SAE as spec.json says: the keywords of sl.train, with model and texts (a .txt or .jsonl "
+        "file), or store. `torchrun --nproc-per-node 4 -m saelab train spec.json` trains the same SAE by four processes.",
+    )
+    train.add_argument("spec", type=Path)
+    train.add_argument(
+        "--timeout",
+        type=float,
+        default=600.0,
+        help="seconds until a rank that hears nothing of another gives up",
+    )
+    train.set_defaults(run=_train)
 
     lab = commands.add_parser("lab", help="copy the tutorial notebooks to a folder and open JupyterLab there")
     lab.add_argument("folder", nargs="?", type=Path, default=Path("saelab-notebooks"))
@@ -156,6 +171,15 @@ def _solutions(options: argparse.Namespace) -> int:
 
     for path in solutions(options.folder, options.name):
         print(path)
+    return 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    from saelab.training import launch
+
+    told = launch.run(options.spec, options.timeout)
+    if told:
+        print(told)
     return 0
 
 

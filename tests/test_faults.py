@@ -108,7 +108,7 @@ def _checkpoint(folder: Path) -> None:
 
 
 def _read_checkpoint(folder: Path) -> Any:
-    state, tensors = checkpoint.load(folder)
+    state, tensors, _ = checkpoint.load(folder)
     return state, {name: t.numpy().tobytes() for name, t in tensors.items()}
 
 

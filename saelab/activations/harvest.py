@@ -6,7 +6,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from saelab import models
 from saelab.errors import SaelabError, check_count
 from saelab.models import HookedModel
 from saelab.models.tokens import is_empty
+
+if TYPE_CHECKING:
+    from saelab.sae.objective import Ranks
 
 _PLACES = 1000  # of rows that were left out, listed at most
 _TEXTS, _LONGEST = 256, 200_000  # texts that a sample is taken from, and characters of each
@@ -110,6 +113,8 @@ class Harvester:
         Tokens in one forward pass.
     outlier
         See :class:`OutlierFilter`.
+    ranks
+        Processes that share each forward pass; all of them get all rows.
 
     Raises
     ------
@@ -129,6 +134,7 @@ class Harvester:
         harvest_tokens: int = 8192,
         epochs: int = 1,
         outlier: float | None = 20.0,
+        ranks: Ranks | None = None,
     ):
         for hook in hooks:
             models.check_hook(model, hook)
@@ -142,7 +148,7 @@ class Harvester:
         self.harvest_tokens = check_count("harvest_tokens", harvest_tokens)
         self.bos = models.default_bos(model) if bos is None else bos
         self.epochs, self.epoch = check_count("epochs", epochs), 0
-        self.outliers = OutlierFilter(outlier)
+        self.outliers, self.ranks = OutlierFilter(outlier), ranks
         self.harvested = 0
         self.cursor = (-1, -1)  # document and start of the last row of text that was taken
         self.done = False
@@ -254,9 +260,18 @@ class Harvester:
 
     def _acts(self, batch: models.Batch) -> tuple[list[Tensor], Tensor]:
         """Per hook point (n, d) in float32, and which positions (B, T) of the batch they are."""
-        found = models.run_to_hooks(self.model, batch.ids, self.hooks, batch.mask, finite=False)
         keep = models.valid_mask(self.model, batch.ids, batch.mask)  # (B, T)
-        return [found[h].cpu()[keep].float() for h in self.hooks], keep
+        if self.ranks is None or self.ranks.alone:
+            found = models.run_to_hooks(self.model, batch.ids, self.hooks, batch.mask, finite=False)
+            return [found[h].cpu()[keep].float() for h in self.hooks], keep
+        each = -(
+            -len(batch.ids) // self.ranks.size
+        )  # rows of text for each; the last ones may run some twice
+        mine = (torch.arange(each) + each * self.ranks.rank).clamp_max(len(batch.ids) - 1)
+        mask = None if batch.mask is None else batch.mask[mine]
+        found = models.run_to_hooks(self.model, batch.ids[mine], self.hooks, mask, finite=False)
+        all_rows = [self.ranks.gather(found[h].float(), "activations", dim=0).cpu() for h in self.hooks]
+        return [a[: len(keep)][keep] for a in all_rows], keep
 
     @torch.no_grad()
     def next(self) -> list[Part]:

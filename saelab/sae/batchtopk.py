@@ -16,7 +16,7 @@ from torch import Tensor
 
 from saelab.errors import SaelabError
 from saelab.sae import ops, topk
-from saelab.sae.objective import Parts, Task, aux_loss
+from saelab.sae.objective import Parts, Ranks, Task, aux_loss
 from saelab.sae.ops import Entries, Places
 
 if TYPE_CHECKING:
@@ -69,6 +69,8 @@ def largest(task: Task, count: int) -> tuple[Entries, Tensor]:
         found = _strongest(found, wanted)
         found = found._replace(values=task.exact(found.rows, found.indices))
     found = _strongest(found._replace(values=found.values.to(task.x_in.dtype)), count)
+    if not task.ranks.alone:
+        found = _of_all_ranks(task.ranks, found, count)
     if task.fast:  # else all of them are above the floor
         found = found.at((found.values > 0).nonzero().squeeze(-1))
     return Entries(found.rows, found.indices, (len(task.x_in), len(task.p.dec))), found.values
@@ -77,6 +79,17 @@ def largest(task: Task, count: int) -> tuple[Entries, Tensor]:
 def _strongest(found: Places, count: int) -> Places:
     """The up to ``count`` largest, in the order they had."""
     return found.at(found.values.topk(min(count, len(found.values)), sorted=False).indices.sort().values)
+
+
+def _of_all_ranks(ranks: Ranks, found: Places, count: int) -> Places:
+    """Those of this rank that are among the ``count`` largest of all. Rows that are equal have equal values: of those at the
+    cut, the ranks take as many as are wanted, in their order."""
+    kth = ranks.kth_value(found.values.sort(descending=True).values[None], count)  # (1,)
+    keep, ties = found.values > kth, (found.values == kth).nonzero().squeeze(-1)
+    counts = ranks.gather(ties.new_tensor([[int(keep.sum()), len(ties)]]), "numbers", dim=0)  # (ranks, 2)
+    room = count - int(counts[:, 0].sum()) - int(counts[: ranks.rank, 1].sum())
+    keep[ties[: max(0, room)]] = True
+    return found.at(keep.nonzero().squeeze(-1))
 
 
 def _floor(pre: Tensor, count: int) -> Tensor:
@@ -92,14 +105,13 @@ def chosen(task: Task) -> tuple[Entries, Tensor, dict[str, Tensor]]:
     """Places, differentiable latents (nnz,), and the new threshold."""
     options: Options = task.options
     assert task.k is not None
-    entries, values = largest(task, options.k(task.k, task.progress, len(task.p.dec)) * len(task.x))
+    entries, values = largest(task, options.k(task.k, task.progress, task.d_sae) * len(task.x))
     z = task.encode(entries, values).relu()  # (nnz,)
-    if len(values) == 0:
-        return entries, z, {}
     old = task.p.extra["threshold"].detach()
-    smallest = values.min().to(old.dtype)
+    smallest = torch.cat([values, values.new_full((1,), torch.inf)]).min().to(old.dtype)
+    smallest = task.ranks.total(smallest, op="MIN")
     new = torch.where(old < 0, smallest, old + options.threshold_rate * (smallest - old))
-    return entries, z, {"threshold": new}
+    return entries, z, {"threshold": torch.where(smallest.isfinite(), new, old)}
 
 
 def loss(task: Task) -> Parts:
@@ -115,12 +127,14 @@ def matryoshka_loss(task: Task) -> Parts:
     entries, z, updates = chosen(task)
     batch, d_sae = entries.shape
     sizes = torch.tensor(task.prefixes, device=z.device)
-    shell = torch.searchsorted(sizes, entries.indices, right=True)  # (nnz,) which prefix a latent first is in
+    shell = torch.searchsorted(
+        sizes, entries.indices + task.first, right=True
+    )  # (nnz,) which prefix a latent first is in
     # one decode for all: row s * B + b of it holds what shell s adds to row b
     rows, order = (shell * batch + entries.rows).sort(stable=True)
     spread = Entries(rows, entries.indices[order], (len(sizes) * batch, d_sae))
-    shells = ops.decode_at(z[order], task.p.dec, spread).reshape(len(sizes), batch, -1)  # (S, B, d_out)
-    recons = task.finish(shells.cumsum(0))  # (S, B, d_out)
+    shells = task.ranks.sum(ops.decode_at(z[order], task.p.dec, spread))  # (S * B, d_out)
+    recons = task.finish(shells.reshape(len(sizes), batch, -1).cumsum(0))  # (S, B, d_out)
     fvu = sum(task.fvu(r) for r in recons) / len(sizes)
     aux = aux_loss(task, recons[-1])
     return Parts(fvu + task.aux_coef * aux, recons[-1], entries.indices, aux, updates=updates)

@@ -47,7 +47,7 @@ def loss(task: Task) -> Parts:
     magnitude = p.extra["r_mag"].exp()[i] * (gate - p.b_enc[i]) + p.extra["b_mag"][i]  # (nnz,)
     z = magnitude.relu()
     recon = task.decode(z, entries)
-    fixed = ops.decode_at(gate, p.dec.detach(), entries) + p.b_dec.detach()
+    fixed = task.ranks.sum(ops.decode_at(gate, p.dec.detach(), entries)) + p.b_dec.detach()
     if p.skip is not None:
         fixed = fixed + task.x @ p.skip.detach().T
     penalty = task.sparsity_coef * relu.size(task, gate, entries, weighted=False)

@@ -79,11 +79,9 @@ def loss(task: Task) -> Parts:
     recon = task.decode(z, entries)
     if o.kernel == "tanh":
         on = on * (o.scale / unit * z * task.norms()[entries.indices]).tanh()
-    l0 = on.sum() / len(task.x)  # ()
-    if o.target_l0 is not None:
-        penalty = o.strength * (l0 / o.target_l0 - 1).square()
-    else:
-        penalty = (o.l0 or 0.0) * l0 / len(threshold)
+    l0 = task.ranks.sum(on.sum(), "numbers") / len(task.x)  # ()
+    aimed = o.target_l0 is not None
+    penalty = o.strength * (l0 / o.target_l0 - 1).square() if aimed else (o.l0 or 0.0) * l0 / task.d_sae
     penalty = penalty * ramp(task.progress, o.warm)
     aux = aux_loss(task, recon)
     total = task.fvu(recon) + penalty + task.aux_coef * aux

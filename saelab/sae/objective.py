@@ -67,9 +67,55 @@ def ramp(progress: float, warm: float) -> float:
     return min(1.0, progress / warm) if warm else 1.0
 
 
+class Ranks:
+    """The processes that train one SAE: one, that has all latents, and nothing is asked of anybody.
+
+    With several (:class:`saelab.training.sharded.Several`) each holds some of the latents, one after the other, and sees
+    every row. A loss that adds up over latents says :meth:`sum`; one that chooses among them asks :meth:`kth_value`. All
+    ask the same in the same order."""
+
+    rank, size, alone = 0, 1, True
+    sent: ClassVar[dict[str, int]] = {}  # bytes received, by what they were for
+
+    def share(self, d_sae: int) -> slice:
+        """Which latents this rank holds."""
+        begins = shares(d_sae, self.size)
+        return slice(begins[self.rank], begins[self.rank + 1])
+
+    def sum(self, x: Tensor, what: str = "reconstruction") -> Tensor:
+        """The sum over the ranks. Its gradient is that of each part: all ranks go on with the same sum."""
+        return x
+
+    def total(self, x: Tensor, what: str = "numbers", op: str = "SUM") -> Tensor:
+        """The sum over the ranks (or ``MIN``, ``MAX``), not differentiable."""
+        return x
+
+    def any(self, flag: bool) -> bool:
+        """Whether it is so on one rank at least."""
+        return flag
+
+    def gather(self, x: Tensor, what: str, dim: int = 1) -> Tensor:
+        """(rows, n) -> (rows, n · ranks), those of all ranks side by side, or one after the other with ``dim=0``."""
+        return x
+
+    def kth_value(self, best: Tensor, k: int) -> Tensor:
+        """(rows,) the k-th largest value of each row over all ranks, exactly; -inf where there are fewer. ``best`` (rows, m)
+        are this rank's largest in descending order: k of them, or all there are."""
+        return best[:, k - 1]
+
+
+def shares(d_sae: int, size: int) -> list[int]:
+    """(size + 1,) where the latents of each rank begin, as even as can be."""
+    return [d_sae * i // size for i in range(size + 1)]
+
+
+ALONE = Ranks()
+
+
 @dataclass(frozen=True)
 class Leaves:
-    """An SAE's parameters for training; ``b_in`` is ``b_dec``, a vector of its own, or None."""
+    """An SAE's parameters for training; ``b_in`` is ``b_dec``, a vector of its own, or None. ``apart``: a leaf of its own
+    for ``b_dec`` as the input's bias, whose gradient comes from the latents of one rank."""
 
     enc: Tensor  # (d_sae, d_in); the same tensor as dec when tied
     b_enc: Tensor  # (d_sae,)
@@ -80,7 +126,7 @@ class Leaves:
     extra: dict[str, Tensor]  # the architecture's own
 
     @classmethod
-    def of(cls, sae: SAE) -> Leaves:
+    def of(cls, sae: SAE, apart: bool = False) -> Leaves:
         def leaf(p: Tensor) -> Tensor:
             return p.detach().requires_grad_()
 
@@ -91,7 +137,11 @@ class Leaves:
             b_enc=leaf(sae.b_enc),
             dec=dec,
             b_dec=b_dec,
-            b_in=b_dec if bias == "decoder" else leaf(sae.own_b_in) if bias == "own" else None,
+            b_in=(leaf(sae.b_dec) if apart else b_dec)
+            if bias == "decoder"
+            else leaf(sae.own_b_in)
+            if bias == "own"
+            else None,
             skip=leaf(sae.W_skip) if sae.config.skip else None,
             extra={name: leaf(getattr(sae, name)) for name in sae.arch.parameters(sae.config)},
         )
@@ -100,7 +150,7 @@ class Leaves:
         """Each distinct tensor under one name."""
         own_enc = {} if self.enc is self.dec else {"enc": self.enc}
         out = own_enc | {"b_enc": self.b_enc, "dec": self.dec, "b_dec": self.b_dec}
-        if self.b_in is not None and self.b_in is not self.b_dec:
+        if self.b_in is not None and self.b_in.data_ptr() != self.b_dec.data_ptr():
             out["b_in"] = self.b_in
         if self.skip is not None:
             out["skip"] = self.skip
@@ -126,9 +176,17 @@ class Task:
     floor: float = 0.0  # activations at or below it are none
     prefixes: tuple[int, ...] = ()
     widths: tuple[int, ...] = ()
+    ranks: Ranks = ALONE  # each holds some of the latents: those of ``p`` are the ones from ``first`` on,
+    first: int = 0
+    total: int = 0  # of so many; 0: of those of ``p``
     # memory for so many pre-activations, kept from step to step: to ask for it anew costs a sixth of the step
     room: Callable[[int], Tensor] | None = None
     _strongest: list[tuple[Tensor, Tensor]] = field(default_factory=list)  # of each stretch of rows
+
+    @property
+    def d_sae(self) -> int:
+        """Number of latents of all ranks."""
+        return self.total or len(self.p.enc)
 
     @functools.cached_property
     def x_in(self) -> Tensor:
@@ -178,10 +236,18 @@ class Task:
 
     @functools.cached_property
     def dead_ids(self) -> Tensor:
-        """(n,) ids of the latents that the auxiliary loss is to revive."""
+        """(n,) ids of the latents of this rank that the auxiliary loss is to revive."""
         if self.dead is None or self.aux_coef == 0:
             return self.p.b_enc.new_zeros(0, dtype=torch.long)
         return self.dead.nonzero().squeeze(-1)
+
+    @functools.cached_property
+    def n_dead(self) -> int:
+        """How many those are on all ranks."""
+        n = len(self.dead_ids)
+        if self.ranks.alone or self.dead is None or self.aux_coef == 0:
+            return n
+        return int(self.ranks.total(self.dead.new_tensor(n, dtype=torch.long)))
 
     def _note_dead(self, first: int, pre: Tensor) -> None:
         k, ids = min(self.aux_k, len(self.dead_ids)), self.dead_ids
@@ -196,10 +262,31 @@ class Task:
         self._strongest.append(found)
 
     def strongest_dead(self) -> tuple[Tensor, Tensor]:
-        """The up to ``aux_k`` largest pre-activations of dead latents, and their ids, (B, k) each: of the last
+        """The up to ``aux_k`` largest pre-activations of dead latents of this rank, and their ids, (B, k) each: of the last
         :meth:`tiles`, which were to look for them."""
+        if not self._strongest:
+            none = self.x_in.new_zeros(len(self.x_in), 0)
+            return none, none.long()
         values, ids = zip(*self._strongest, strict=True)
         return torch.cat(values), torch.cat(ids)
+
+    def among(
+        self, values: Tensor, ids: Tensor, k: int, floor: float = 0.0, inner: int | None = None
+    ) -> tuple[Entries, Tensor, Tensor | None]:
+        """Of the largest of each row on this rank, (B, m) in descending order, those among the k largest of all ranks:
+        places, and pre-activations there (nnz,); and with ``inner`` below k, which of these are among that many."""
+        d_sae, places = len(self.p.dec), None
+        if self.ranks.alone:
+            if inner not in (None, k):
+                places = torch.arange(values.numel(), device=ids.device).view(-1, k)[:, :inner].reshape(-1)
+            return Entries.per_row(ids, d_sae), values.reshape(-1), places
+        kth = self.ranks.kth_value(values, k)
+        keep = (values >= kth[:, None]) & (values > floor)  # what is not above the floor adds nothing
+        rows, place = keep.nonzero(as_tuple=True)
+        found = values[rows, place]
+        if inner not in (None, k):
+            places = (found >= self.ranks.kth_value(values, inner)[rows]).nonzero().squeeze(-1)
+        return Entries(rows, ids[rows, place], (len(values), d_sae)), found, places
 
     def encode(self, entries: Entries, values: Tensor) -> Tensor:
         """(nnz,) the pre-activations ``values`` at ``entries``, differentiable."""
@@ -212,7 +299,7 @@ class Task:
 
     def decode(self, values: Tensor, entries: Entries) -> Tensor:
         """(nnz,) -> (B, d_out) reconstruction."""
-        return self.finish(ops.decode_at(values, self.p.dec, entries))
+        return self.finish(self.ranks.sum(ops.decode_at(values, self.p.dec, entries)))
 
     def finish(self, out: Tensor) -> Tensor:
         """Add what does not come from latents."""
@@ -248,7 +335,7 @@ def aux_loss(task: Task, recon: Tensor) -> Tensor:
     ``mean ‖e - ê‖² / Var(e)`` with ``e = y - ŷ`` held fixed, and ``ê`` made from the ``aux_k`` largest dead
     latents, without a bias: ``b_dec`` is already in ``ŷ``. 0 when no latent is dead. The tiles of
     the batch were made with ``dead=True``."""
-    if len(task.dead_ids) == 0:
+    if task.n_dead == 0:
         return task.y.new_zeros(())
     residual = (task.y - recon).detach()  # (B, d_out)
     batch = len(residual)
@@ -256,7 +343,10 @@ def aux_loss(task: Task, recon: Tensor) -> Tensor:
     # a batch of one, or of equal rows, has no spread but for rounding: to divide by that would drown the step
     real = spread > 1e-9 * residual.square().sum() / batch  # (), never asked for: a GPU would be waited for
     values, ids = task.strongest_dead()  # (B, k)
-    entries = Entries.per_row(ids, len(task.p.dec))
-    z = task.encode(entries, values.reshape(-1)).relu()  # (B * k,)
-    miss = ops.decode_at(z, task.p.dec, entries) - residual  # (B, d_out)
+    if not task.ranks.alone:
+        values, place = values.sort(dim=1, descending=True)
+        ids = ids.gather(1, place)
+    entries, values, _ = task.among(values, ids, min(task.aux_k, task.n_dead))
+    z = task.encode(entries, values).relu()  # (nnz,)
+    miss = task.ranks.sum(ops.decode_at(z, task.p.dec, entries)) - residual  # (B, d_out)
     return miss.square().sum() / batch / torch.where(real, spread, 1) * real

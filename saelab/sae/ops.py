@@ -126,6 +126,10 @@ class Entries:
         """Whether so many places are taken that dense matrix products are the better way."""
         return len(self.rows) > self.DENSE * self.shape[0] * self.shape[1]
 
+    def at(self, some: Tensor) -> Entries:
+        """Some of them, in their order."""
+        return Entries(self.rows[some], self.indices[some], self.shape)
+
     @functools.cached_property
     def offsets(self) -> Tensor:
         """(rows + 1,) where each row begins."""

@@ -87,7 +87,7 @@ def size(task: Task, z: Tensor, entries: Entries, weighted: bool) -> Tensor:
     """() mean over rows of Σ z, or Σ z ‖w‖, in units of the target's standard deviation."""
     if weighted:
         z = z * task.norms()[entries.indices]  # (nnz,)
-    return z.sum() / (len(task.x) * task.variance**0.5)
+    return task.ranks.sum(z.sum(), "numbers") / (len(task.x) * task.variance**0.5)
 
 
 def loss(task: Task) -> Parts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -180,11 +180,11 @@ class SAE(nn.Module):
         # the one place where activations of a model on another device come to the SAE; models.hooked takes them back
         return x.reshape(-1, self.config.d_in).to(self.W_enc.device)  # (rows, d_in)
 
-    def _memory(self, x: Tensor) -> AbstractContextManager[None]:
+    def _memory(self, x: Tensor, latents: int) -> AbstractContextManager[None]:
         rows = x.numel() // max(self.config.d_in, 1)
-        size = rows * self.config.d_sae * self.W_dec.element_size()
+        size = rows * latents * self.W_dec.element_size()
         hint = "Encode fewer rows at a time (batch_tokens where a call has it), or load the SAE with dtype='bfloat16'"
-        return memory(f"{rows:,} rows are encoded to {self.config.d_sae:,} latents at once", size, hint)
+        return memory(f"{rows:,} rows are encoded to {latents:,} latents at once", size, hint)
 
     def encode(self, x: Tensor) -> Tensor:
         """(\\*, d_in) -> dense latents (\\*, d_sae).
@@ -195,7 +195,7 @@ class SAE(nn.Module):
         >>> z.shape, bool((z >= 0).all())
         (torch.Size([2, 5, 64]), True)
         """
-        with self._memory(x):
+        with self._memory(x, self.config.d_sae):
             flat, _ = self.normalize(self._flat(x))
             z = self.arch.activate(self, self.pre_activations(flat))  # (rows, d_sae)
         return z.reshape(*x.shape[:-1], self.config.d_sae)
@@ -228,22 +228,32 @@ class SAE(nn.Module):
         """
         return check_width("x", x, self.config.d_in).split(max(_ROWS, _TOGETHER // self.config.d_sae))
 
-    def _codes(self, flat: Tensor) -> Codes:
-        """Of one part of the rows, from tiles of the latents."""
-        d_sae, parts, best = self.config.d_sae, [], None
+    def _tiles(self, flat: Tensor) -> Iterator[tuple[int, Any, Tensor]]:
+        """Tiles of the latents of one part of the rows: the first latent, :meth:`_tile`, and pre-activations (rows, n)."""
         wide = max(1, _TOGETHER // max(len(flat), 1))
-        for a in range(0, d_sae, wide):
+        for a in range(0, self.config.d_sae, wide):
             some = slice(a, a + wide)
-            pre, tile = self._pre(flat, some), self._tile(some)  # (rows, n)
-            if self.arch.select is None:
-                parts.append(Codes.from_dense(self.arch.activate(tile, pre)))
-                continue
+            with self._memory(flat, len(self.b_enc[some])):
+                yield a, self._tile(some), self._pre(flat, some)
+
+    def _best(self, flat: Tensor) -> tuple[Tensor, Tensor]:
+        """Values and ids (rows, k) of an architecture that selects, which the tiles of the latents are searched for."""
+        assert self.arch.select is not None
+        best: tuple[Tensor, Tensor] | None = None
+        for a, tile, pre in self._tiles(flat):
             values, indices = self.arch.select(tile, pre)  # (rows, k) each
             found = values, indices + a
-            best = found if best is None else ops.best_of(best, found, values.shape[1])
-        if best is not None:
-            return Codes.from_topk(*best, (len(flat),), d_sae)
-        return Codes.beside(parts)
+            best = found if best is None else ops.best_of(best, found, int(self.config.k or 0))
+        assert best is not None
+        return best
+
+    def _codes(self, flat: Tensor) -> Codes:
+        """Of one part of the rows."""
+        if self.arch.select is not None:
+            return Codes.from_topk(*self._best(flat), (len(flat),), self.config.d_sae)
+        return Codes.beside(
+            [Codes.from_dense(self.arch.activate(tile, pre)) for _, tile, pre in self._tiles(flat)]
+        )
 
     def _tile(self, some: slice) -> Any:
         """What an architecture reads of an SAE, for some latents alone."""

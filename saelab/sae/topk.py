@@ -15,7 +15,6 @@ from torch import Tensor
 from saelab.errors import SaelabError, check_count
 from saelab.sae import objective, ops
 from saelab.sae.objective import Parts, Task, aux_loss
-from saelab.sae.ops import Entries
 
 if TYPE_CHECKING:
     from saelab.sae.sae import SAE
@@ -89,20 +88,20 @@ def largest(task: Task, k: int) -> tuple[Tensor, Tensor]:
 def loss(task: Task) -> Parts:
     """``fvu(k) + multi * fvu(4k) + aux_coef * aux``."""
     options: Options = task.options
-    d_sae = len(task.p.dec)
     assert task.k is not None
-    k = options.k(task.k, task.progress, d_sae)
-    wide = min(4 * k, d_sae) if options.multi else k
-    values, indices = largest(task, wide)
-    entries = Entries.per_row(indices, d_sae)
-    z = cut(task.encode(entries, values.reshape(-1)), task.floor)  # (B * wide,)
-    active = indices[:, :k][values[:, :k] > task.floor]
-    if wide == k:
+    k = options.k(task.k, task.progress, task.d_sae)
+    wide = min(4 * k, task.d_sae) if options.multi else k
+    values, indices = largest(task, min(wide, len(task.p.dec)))
+    entries, pre, inner = task.among(values, indices, wide, task.floor, k)
+    z = cut(task.encode(entries, pre), task.floor)  # (nnz,)
+    if inner is None:
         recon = task.decode(z, entries)
         total = task.fvu(recon)
     else:
-        first = Entries.per_row(indices[:, :k], d_sae)
-        recon = task.decode(z.reshape(-1, wide)[:, :k].reshape(-1), first)
-        total = task.fvu(recon) + options.multi * task.fvu(task.decode(z, entries))
+        whole = task.decode(z, entries)
+        entries, pre = entries.at(inner), pre[inner]
+        recon = task.decode(z[inner], entries)
+        total = task.fvu(recon) + options.multi * task.fvu(whole)
+    active = entries.indices[pre > task.floor]
     aux = aux_loss(task, recon)
     return Parts(total + task.aux_coef * aux, recon, active, aux)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -14,15 +15,16 @@ from saelab import files, identity
 from saelab.activations.buffer import ActivationBuffer
 from saelab.errors import SaelabError
 from saelab.sae import SAE
-from saelab.training import checkpoint
+from saelab.sae.objective import ALONE, Ranks, shares
+from saelab.training import checkpoint, sharded
 from saelab.training.trainer import Trainer
 
 
 class RunFolder:
     """Where ``n`` SAEs are kept; ``identity`` is what must be the same when the run is resumed."""
 
-    def __init__(self, path: Path, n: int, identity: dict[str, Any]):
-        self.path, self.identity = path, identity
+    def __init__(self, path: Path, n: int, identity: dict[str, Any], ranks: Ranks = ALONE):
+        self.path, self.identity, self.ranks = path, identity, ranks
         self.places = [path] if n == 1 else [path / str(i) for i in range(n)]
 
     def check(self, resume: bool) -> None:
@@ -30,8 +32,9 @@ class RunFolder:
         try:
             if self.path.is_file():
                 raise SaelabError("it is a file; give a folder")
-            files.write_text(self.path / ".trial", "")
-            (self.path / ".trial").unlink()
+            if self.ranks.rank == 0:
+                files.write_text(self.path / ".trial", "")
+                (self.path / ".trial").unlink()
         except (OSError, SaelabError) as error:
             raise SaelabError(f"cannot write to out={str(self.path)!r}: {error}") from None
         if checkpoint.exists(self.path) and not resume:
@@ -42,20 +45,28 @@ class RunFolder:
 
     def lock(self) -> AbstractContextManager[None]:
         """No other run writes here meanwhile."""
+        if self.ranks.rank:  # the first one holds it for all
+            return contextlib.nullcontext()
         return files.folder_lock(self.path, "training", name=".training.lock")
 
     def save(self, trainers: Sequence[Trainer], buffer: ActivationBuffer, sample: str) -> str:
         """Write a checkpoint. A disk that is full must not cost the run: the note says it; empty if all is well."""
         held = buffer.state_dict()
         tensors = {f"buffer.{n}": t for n, t in held["tensors"].items()}
+        slices: dict[str, Tensor] = {}  # of the latents of this rank
         jobs = []
         for i, trainer in enumerate(trainers):
             own = trainer.state_dict()
-            tensors |= {f"sae{i}.{n}": t for n, t in own["tensors"].items()}
-            jobs.append({"config": trainer.sae.config.to_dict(), "counters": own["counters"]})
+            for n, t in own["tensors"].items():
+                shared = self.ranks.alone or sharded.sliced_axis(n, t) is None
+                (tensors if shared else slices)[f"sae{i}.{n}"] = t
+            jobs.append({"config": trainer.whole.to_dict(), "counters": own["counters"]})
         state = {"identity": self.identity, "buffer": held["counters"], "jobs": jobs, "sample": sample}
+        if not self.ranks.alone:
+            begins = [shares(t.whole.d_sae, self.ranks.size) for t in trainers]
+            state["slices"] = [[b[r] for b in begins] for r in range(self.ranks.size)]
         try:
-            checkpoint.save(self.path, trainers[0].done, files.plain(state, str), tensors)
+            checkpoint.save(self.path, trainers[0].done, files.plain(state, str), tensors, slices, self.ranks)
         except (OSError, SaelabError) as error:
             note = f"no checkpoint at {trainers[0].tokens} tokens: {error}"
             warnings.warn(f"{note}; training goes on in memory", stacklevel=2)
@@ -63,10 +74,21 @@ class RunFolder:
         return ""
 
     def load(self) -> tuple[dict[str, Any], dict[str, Tensor]]:
-        """The newest checkpoint, which must be of this run: state and tensors as :meth:`save` made them."""
-        state, tensors = checkpoint.load(self.path)
+        """The newest checkpoint, which must be of this run: state, and tensors as :meth:`save` was given them, with the
+        latents of this rank, however many ranks wrote it."""
+        state, tensors, slices = checkpoint.load(self.path)
         with files.reading(self.path / "checkpoints"):
             self._compare(dict(state["identity"]))
+            for i, job in enumerate(state["jobs"]):
+                mine = self.ranks.share(job["config"]["d_sae"])
+                prefix = f"sae{i}."
+                found = [(begins[i], under(t, prefix)) for begins, t in slices] or [
+                    (0, under(tensors, prefix))
+                ]
+                if len(slices) or not self.ranks.alone:
+                    tensors |= {
+                        prefix + n: t for n, t in sharded.joined(found, mine.start, mine.stop).items()
+                    }
         return state, tensors
 
     def finished(self) -> list[SAE] | None:
@@ -113,3 +135,7 @@ class RunFolder:
                 f"cannot resume: {shown} was {earlier.get(name)!r} in the run in {self.path}, "
                 f"and is {self.identity.get(name)!r} now"
             )
+
+
+def under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}

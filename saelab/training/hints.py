@@ -26,7 +26,7 @@ def _diverged(trainer: Trainer) -> list[str]:
 
 
 def _dead(trainer: Trainer) -> list[str]:
-    dead, n = int(trainer.curves[-1]["dead"]), trainer.sae.config.d_sae
+    dead, n = int(trainer.curves[-1]["dead"]), trainer.whole.d_sae
     if dead <= 0.1 * n:
         return []
     cures = "lower lr, lengthen warmup"
@@ -50,7 +50,7 @@ def _flat(trainer: Trainer) -> list[str]:
     flat = max(recent) - min(recent) < 0.01 * max(max(recent), 1e-9)
     free = not trainer.sae.arch.needs_k and target is None
     far = target is not None and abs(recent[-1] / target - 1) > 0.25
-    if not flat or not (far or (free and recent[-1] > 0.25 * trainer.sae.config.d_sae)):
+    if not flat or not (far or (free and recent[-1] > 0.25 * trainer.whole.d_sae)):
         return []
     steps = int(trainer.curves[-1]["step"] - trainer.curves[-8]["step"])
     advice = trainer.sae.arch.advice

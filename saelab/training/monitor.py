@@ -110,11 +110,11 @@ class Meter:
 
     def _line(self, trainer: Trainer, sums: Mapping[str, Any]) -> list[float]:
         mean = {name: float(value) / self._steps for name, value in sums.items()}
-        fvu, dead = mean["error"] / trainer.variance, trainer.dead()
+        fvu, (dead, rare) = mean["error"] / trainer.variance, trainer.counts()
         point = mean | {
             "tokens": trainer.tokens, "seconds": trainer.seconds(), "fvu": fvu,
             "aux": mean["aux"] * trainer.config.aux_coef, "explained_variance": 1 - fvu,
-            "dead": int(dead.sum()), "rare": trainer.firing.rare(dead),
+            "dead": dead, "rare": rare,
         }  # fmt: skip
         return [float(point[name]) for name in COLUMNS]
 

@@ -24,15 +24,15 @@ if TYPE_CHECKING:
 _MEASURED = 1 << 13  # rows that the SAE as it is given back is measured on
 
 
-def keep(run: Run, trainer: Trainer, spec: SAESpec, ended: bool) -> None:
+def keep(run: Run, trainer: Trainer, spec: SAESpec, sae: SAE, ended: bool) -> None:
     """Give the SAE its ``history`` and its ``record``: what is needed to know how these weights came about."""
     versions = {p: metadata.version(p) for p in ("torch", "transformer-lens", "transformers")}
     source, decided = run.buffer.source, {n: getattr(trainer, n) for n in ("lr", "aux_k", "dead_after")}
     data = {"sample_sha256": run.sample_digest, "epochs": source.epoch + 1, "sha256": source.digest}
     if whole := getattr(source, "pass_digest", ""):
         data["pass_sha256"] = whole
-    trainer.sae.history = _history(run, trainer, spec)
-    trainer.sae.record = {
+    sae.history = _history(run, trainer, spec, sae)
+    sae.record = {
         "recipe": asdict(trainer.config) | decided,
         "options": asdict(trainer.options),
         "tokens": trainer.tokens,
@@ -49,7 +49,7 @@ def keep(run: Run, trainer: Trainer, spec: SAESpec, ended: bool) -> None:
     }
 
 
-def _history(run: Run, trainer: Trainer, spec: SAESpec) -> pd.DataFrame:
+def _history(run: Run, trainer: Trainer, spec: SAESpec, sae: SAE) -> pd.DataFrame:
     """The curves; the last line is of the SAE as it is given back, where training saw other weights or activations."""
     history = pd.DataFrame(trainer.curves)
     if (trainer.config.ema or trainer.sae.arch.trained_as) and run.last and len(history):
@@ -58,7 +58,7 @@ def _history(run: Run, trainer: Trainer, spec: SAESpec) -> pd.DataFrame:
             torch.cat([a, b]) for a, b in zip(run.last, run.buffer.peek(_MEASURED), strict=True)
         ]
         x, target = run.of(spec, rows)
-        for name, value in _measured(trainer.sae, torch.cat(x, -1), target).items():
+        for name, value in _measured(sae, torch.cat(x, -1), target).items():
             history[name] = history[name].astype(float)
             history.loc[history.index[-1], name] = value
     return history

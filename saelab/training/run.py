@@ -25,8 +25,8 @@ from saelab.display import Bar
 from saelab.errors import SaelabError, check_count, check_device, check_model, free_memory, memory, unknown
 from saelab.models import HookedModel
 from saelab.sae import SAE, SAEConfig
-from saelab.training import finetune, record, start
-from saelab.training.folder import RunFolder
+from saelab.training import finetune, record, sharded, start
+from saelab.training.folder import RunFolder, under
 from saelab.training.monitor import Monitor
 from saelab.training.spec import RunSettings, SAESpec
 from saelab.training.trainer import Trainer
@@ -60,7 +60,7 @@ class Run:
         specs: Sequence[SAESpec],
         settings: RunSettings,
     ):
-        s = settings
+        s, self.ranks = settings, sharded.ranks()
         self.specs, self.batch = list(specs), check_count("batch", s.batch)
         check_count("buffer", s.buffer)
         self.hooks = list(dict.fromkeys(h for w in specs for h in (*w.hook, w.target) if h))
@@ -87,7 +87,9 @@ class Run:
         if s.out is None and (s.resume or self.every is not None):
             raise SaelabError("resume and checkpoint_every need out, the folder that holds the run")
         self.folder = (
-            None if s.out is None else RunFolder(Path(s.out).expanduser(), len(self.specs), self.identity)
+            None
+            if s.out is None
+            else RunFolder(Path(s.out).expanduser(), len(self.specs), self.identity, self.ranks)
         )
         if self.folder is not None:
             self.folder.check(s.resume)
@@ -98,7 +100,7 @@ class Run:
         else:
             source = Harvester(
                 model, [] if texts is None else texts, self.hooks, limit=self.budget, context=self.origin.context,
-                bos=self.origin.bos, epochs=s.epochs, outlier=s.outlier,
+                bos=self.origin.bos, epochs=s.epochs, outlier=s.outlier, ranks=self.ranks,
             )  # fmt: skip
         self.buffer = ActivationBuffer(source, batch=s.batch, capacity=self.capacity, seed=s.seed)
         self.trainers: list[Trainer] = []
@@ -135,8 +137,11 @@ class Run:
                     self._begin()
                 try:
                     self._loop(progress and monitor is None, on_log, monitor)
-                finally:  # a callback that fails must not take the weights with it
-                    saes = self.finalize()
+                except BaseException:
+                    if self.ranks.alone:  # a callback that fails must not take the weights with it
+                        self.finalize()
+                    raise
+                saes = self.finalize()
         except BaseException as raised:
             error = raised
             raise
@@ -149,13 +154,14 @@ class Run:
         """Bytes of what a run holds from its first step on."""
         weights = 0.0
         for c in (spec.sae_config(self.origin) for spec in self.specs):
-            weights += 4 * c.d_sae * (c.d_in * (not c.tied) + int(c.d_out or c.d_in))
+            weights += 4 * -(-c.d_sae // self.ranks.size) * (c.d_in * (not c.tied) + int(c.d_out or c.d_in))
         rows = 4.0 * self.capacity * sum(self.origin.widths[h] for h in self.hooks)
         return {"weights": weights, "gradients": weights, "Adam's moments": 2 * weights, "the buffer": rows}
 
     def _check_memory(self) -> None:
         """Refuse a run that cannot fit: not after an hour of harvest, and not by the system's ending the process."""
         parts, free = self._least(), free_memory(self.device)
+        free = free / self.ranks.size if str(self.device) == "cpu" else free  # ranks on one machine share it
         if sum(parts.values()) > free:
             shares = ", ".join(f"{name} {size / 1e9:.3g} GB" for name, size in parts.items())
             raise SaelabError(
@@ -198,11 +204,16 @@ class Run:
             trainer.resume()
 
     def finalize(self) -> list[SAE]:
-        """Records and files; returns the SAEs."""
-        saes = [t.sae for t in self.trainers]
-        for trainer, spec in zip(self.trainers, self.specs, strict=True):
+        """Records and files; returns the SAEs, which with several ranks only the first one has."""
+        for trainer in self.trainers:
             trainer.finalize()
-            record.keep(self, trainer, spec, ended=self.state is State.ENDED)
+        saes = [sharded.whole_of(t.sae, t.whole, self.ranks) for t in self.trainers]
+        if self.ranks.rank:
+            return saes
+        if isinstance(self.buffer.source, Harvester):
+            self.buffer.source.ranks = None  # what is measured now the others do not hear of
+        for trainer, spec, sae in zip(self.trainers, self.specs, saes, strict=True):
+            record.keep(self, trainer, spec, sae, ended=self.state is State.ENDED)
         if self.folder is not None:
             self.folder.write(saes, ended=self.state is State.ENDED)
         return saes
@@ -238,29 +249,34 @@ class Run:
             config = spec.sae_config(self.origin, x if target is None else [*x, target])
             sample = torch.cat(x, -1)
             if spec.init is None:
-                sae = SAE(config)
-                variance = start.initialize(sae, sample, spec.seed, target, spec.typed_options)
+                sae = SAE(sharded.config_of_part(config, self.ranks))
+                variance = start.initialize(
+                    sae, sample, spec.seed, target, spec.typed_options, self.ranks, config
+                )
             else:
                 unit = spec.init.arch.unit_decoder(spec.typed_options)
                 sae, variance = finetune.begin(spec.init, config, sample, target, unit)
+                sae = sharded.part_of(sae, self.ranks)
             if variance <= 0:
                 raise SaelabError(
                     f"the activations at {spec.target or spec.hook} are constant: there is nothing to learn"
                 )
-            self._add(sae, variance)
+            self._add(sae, variance, config)
 
     def of(self, spec: SAESpec, acts: list[Tensor]) -> tuple[list[Tensor], Tensor | None]:
         """What an SAE reads of the run's hook points, and what it writes where that is another one."""
         target = None if spec.target is None else acts[self.hooks.index(spec.target)]
         return [acts[self.hooks.index(h)] for h in spec.hook], target
 
-    def _add(self, sae: SAE, variance: float) -> Trainer:
+    def _add(self, sae: SAE, variance: float, whole: SAEConfig) -> Trainer:
         """A trainer for the next SAE of the run."""
         i = len(self.trainers)
         n_steps, spec = -(-self.budget // self.batch), self.specs[i]
-        trainer = Trainer(sae.to(self.device), self.recipes[i], variance, n_steps, spec.typed_options)
+        trainer = Trainer(
+            sae.to(self.device), self.recipes[i], variance, n_steps, spec.typed_options, self.ranks, whole
+        )
         if spec.init is not None:
-            trainer.unit = trainer.unit and finetune.unit_rows(sae)
+            trainer.unit = trainer.unit and not self.ranks.any(not finetune.unit_rows(sae))
         trainer.name = str(i) if len(self.specs) > 1 else ""
         self.trainers.append(trainer)
         return trainer
@@ -272,11 +288,13 @@ class Run:
             self._restore(state, tensors)
 
     def _restore(self, state: dict[str, Any], tensors: dict[str, Tensor]) -> None:
-        self.buffer.load_state_dict({"counters": state["buffer"], "tensors": _under(tensors, "buffer.")})
+        self.buffer.load_state_dict({"counters": state["buffer"], "tensors": under(tensors, "buffer.")})
         self.sample_digest = state["sample"]
         for i, job in enumerate(state["jobs"]):
-            trainer = self._add(SAE(SAEConfig.from_dict(job["config"])), job["counters"]["variance"])
-            trainer.load_state_dict({"counters": job["counters"], "tensors": _under(tensors, f"sae{i}.")})
+            whole = SAEConfig.from_dict(job["config"])
+            sae = SAE(sharded.config_of_part(whole, self.ranks))
+            trainer = self._add(sae, job["counters"]["variance"], whole)
+            trainer.load_state_dict({"counters": job["counters"], "tensors": under(tensors, f"sae{i}.")})
 
     # ----------------------------------------------------------------------------------------------- loop
 
@@ -305,12 +323,14 @@ class Run:
                         self._log(bar, on_log)
                     if monitor is not None:
                         monitor.step(self)
-                    if any(t.stopped for t in self.trainers):
+                    stopped = any(t.stopped for t in self.trainers) or self.state is State.STOPPING
+                    if self.ranks.any(stopped):  # on one rank: all end after the same step
                         self.stop()
                     if self.every and self.tokens - saved >= self.every and self.tokens < self.budget:
                         self._checkpoint()
                         saved = self.tokens
-                if self.state is State.STOPPING and (self.every or monitor) and self.tokens > saved:
+                watched = self.ranks.any(monitor is not None)
+                if self.state is State.STOPPING and (self.every or watched) and self.tokens > saved:
                     self._checkpoint()
                 whole = True
         except BaseException:
@@ -376,10 +396,6 @@ def _store_origin(
         if hook not in store.hooks:
             raise unknown("hook point of the store", hook, store.hooks)
     return store.origin
-
-
-def _under(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
-    return {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
 
 
 @contextlib.contextmanager

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from saelab.sae import SAE
-from saelab.sae.objective import Leaves, Options, Parts, Task
+from saelab.errors import SaelabError
+from saelab.sae import SAE, SAEConfig
+from saelab.sae.objective import ALONE, Leaves, Options, Parts, Ranks, Task
 from saelab.sae.ops import paired_dots
 from saelab.training.firing import Firing
 from saelab.training.hints import hints
@@ -57,6 +58,10 @@ class Trainer:
         Length of the schedule.
     options
         The architecture's settings in training, such as ``saelab.sae.relu.Options``; None: its defaults.
+    ranks, whole
+        With several processes (:mod:`saelab.training.sharded`): ``sae`` has the latents of this rank
+        (:func:`saelab.training.sharded.part_of`), and ``whole`` is the configuration of all of them. Every rank is given
+        the same rows.
 
     Examples
     --------
@@ -68,13 +73,18 @@ class Trainer:
     """
 
     def __init__(
-        self, sae: SAE, config: TrainConfig, variance: float, n_steps: int, options: Options | None = None
-    ):
-        c, device = sae.config, sae.W_dec.device
+        self, sae: SAE, config: TrainConfig, variance: float, n_steps: int, options: Options | None = None,
+        ranks: Ranks = ALONE, whole: SAEConfig | None = None,
+    ):  # fmt: skip
+        c, device = whole or sae.config, sae.W_dec.device
+        self.ranks, self.whole, mine = ranks, c, ranks.share(c.d_sae)
+        if sae.config.d_sae != mine.stop - mine.start:
+            raise SaelabError(f"rank {ranks.rank} holds {sae.config.d_sae} latents, its share is {mine}")
+        self.first = mine.start
         self.sae, self.config, self.variance = sae, config, variance
         self.options: Any = options or make_options(c.arch, None, c.k or 32)
         self.n_steps, self.done, self.tokens = n_steps, 0, 0
-        self.leaves = Leaves.of(sae)
+        self.leaves = Leaves.of(sae, apart=not ranks.alone)
         self.learnt = {n: p for n, p in self.leaves.named().items() if n not in sae.arch.tracked}
         self.lr = config.lr or default_lr(c.d_sae, n_steps)
         usual = min(10_000_000, max(20 * config.batch, config.tokens // 10))
@@ -83,8 +93,9 @@ class Trainer:
         self.adam = torch.optim.Adam(
             list(self.learnt.values()), lr=self.lr, betas=(0.9, 0.999), eps=6.25e-10, fused=True
         )
-        self.tokens_since_fired = torch.zeros(c.d_sae, dtype=torch.long, device=device)
-        self.firing = Firing(c.d_sae, device)
+        self.tokens_since_fired = torch.zeros(sae.config.d_sae, dtype=torch.long, device=device)
+        self.firing = Firing(sae.config.d_sae, device)
+        self._counts = 0, 0
         self.average = {n: torch.zeros_like(p) for n, p in self.learnt.items()} if config.ema else {}
         self.sparsity_coef = 0.02  # tuned by its target, where there is one
         able = sae.arch.needs_k and has_fast_bfloat16(device)
@@ -149,13 +160,14 @@ class Trainer:
             self.done, self.tokens = self.done + 1, self.tokens + len(x)
             if self._resample_now():
                 self.resampled += resample(self, task, parts)
+            self._count()
             self._note(self.last)
         return self.last
 
     def task(self, x: Tensor, y: Tensor | None = None) -> Task:
         """The batch as the loss wants it: ``x`` (B, d_in) and the target ``y`` (B, d_out) in the model's
         units."""
-        c = self.sae.config
+        c = self.whole
         here = self.sae.W_dec.device
         x, _ = self.sae.normalize(x.to(here))
         y = x if y is None else self.sae.normalize_target(y.to(here))
@@ -165,6 +177,7 @@ class Trainer:
             dead=self.dead() if self.tokens > self.dead_after else None, aux_k=self.aux_k,
             aux_coef=self.config.aux_coef, fast=self.fast, floor=c.floor,
             prefixes=c.prefixes or (), widths=c.widths or (), room=self._room,
+            ranks=self.ranks, first=self.first, total=c.d_sae,
         )  # fmt: skip
 
     def _room(self, size: int) -> Tensor:
@@ -175,11 +188,13 @@ class Trainer:
             self._space = torch.empty(size, dtype=dtype, device=weights.device)
         return self._space
 
-    @staticmethod
-    def _step(task: Task, parts: Parts) -> Step:
+    def _step(self, task: Task, parts: Parts) -> Step:
         aux = torch.as_tensor(parts.aux).detach()
         error = (task.y - parts.recon.detach()).square().sum() / len(task.y)
-        l0 = torch.tensor(len(parts.active) / len(task.y))
+        active = self.ranks.total(
+            torch.tensor(float(len(parts.active)), dtype=torch.float64, device=error.device)
+        )
+        l0 = torch.tensor(float(active) / len(task.y))
         return Step(parts.loss.detach(), error, aux, parts.penalty, l0, parts.active)
 
     def _update(self, parts: Parts) -> None:
@@ -187,11 +202,7 @@ class Trainer:
         if self.unit and dec.grad is not None:
             # decoder rows have norm 1: take out what would change it, so that Adam's moments do not carry it
             dec.grad.addcmul_(dec, paired_dots(dec.grad, dec), value=-1)
-        grads = [p.grad for p in self.learnt.values() if p.grad is not None]
-        norm = torch.stack([g.norm() for g in grads]).norm()
-        scale = (self.config.clip / (norm + 1e-6)).clamp(max=1.0)
-        for g in grads:
-            g.mul_(scale)
+        self._scale_grads()
         for group in self.adam.param_groups:
             group["lr"] = self.rate()
         self.adam.step()
@@ -203,6 +214,35 @@ class Trainer:
             self.leaves.extra[name].copy_(value)
         for name, mean in self.average.items():
             mean.lerp_(self.learnt[name].detach(), 1 - self.config.ema)
+
+    def _scale_grads(self) -> None:
+        """Bring the gradient of all parameters of all ranks to a norm of ``clip`` at most."""
+        if not self.ranks.alone and (bias := self.leaves.b_in) is not None and bias.grad is not None:
+            grad = self.ranks.total(
+                bias.grad, "bias of the input"
+            )  # what comes through the encoder of each rank
+            own = self.leaves.b_dec if self.sae.config.input_bias == "decoder" else bias
+            own.grad = grad if own is bias or own.grad is None else own.grad + grad
+            if own is not bias:
+                bias.grad = None
+        grads = {n: p.grad for n, p in self.learnt.items() if p.grad is not None}
+        norms = {n: g.norm() for n, g in grads.items()}
+        norm = torch.stack(list(norms.values())).norm()
+        if not self.ranks.alone:
+            squares = [
+                norm.new_zeros(()),
+                norm.new_zeros(()),
+            ]  # of all latents, and of what is the same on all ranks
+            for n, own in norms.items():
+                squares[not self._of_latents(n)] += own.square()
+            norm = (self.ranks.total(squares[0]) + squares[1]).sqrt()
+        scale = (self.config.clip / (norm + 1e-6)).clamp(max=1.0)
+        for g in grads.values():
+            g.mul_(scale)
+
+    def _of_latents(self, name: str) -> bool:
+        """Whether a parameter has a row for each latent; the others are the same on all ranks."""
+        return name not in ("b_dec", "b_in", "skip") and self.learnt[name].ndim > 0
 
     def _to_unit(self) -> None:
         if self.unit:
@@ -224,6 +264,20 @@ class Trainer:
         """(d_sae,) bool: latents that have not fired for ``dead_after`` tokens."""
         return self.tokens_since_fired > self.dead_after
 
+    def _count(self) -> None:
+        """Of all ranks, after each step: a watcher of one must not ask the others."""
+        if not self.ranks.alone:
+            counts = self.ranks.total(torch.tensor(self._own_counts(), device=self.tokens_since_fired.device))
+            self._counts = int(counts[0]), int(counts[1])
+
+    def _own_counts(self) -> tuple[int, int]:
+        dead = self.dead()
+        return int(dead.sum()), self.firing.rare(dead)
+
+    def counts(self) -> tuple[int, int]:
+        """How many latents are dead, and how many rare."""
+        return self._own_counts() if self.ranks.alone else self._counts
+
     def log(self, *, last: bool = False) -> dict[str, float]:
         """Means since the last call, as one line of the curves; after the ``last`` one a run may still go on
         (:meth:`resume`), and takes that line back."""
@@ -232,7 +286,7 @@ class Trainer:
             return self.curves[-1] if self.curves else {}
         self._open = sums if last else None
         mean = {name: float(value) / float(sums["n"]) for name, value in sums.items()}
-        fvu, dead = mean["error"] / self.variance, self.dead()
+        fvu, (dead, rare) = mean["error"] / self.variance, self.counts()
         line = {
             "step": self.done,
             "tokens": self.tokens,
@@ -242,8 +296,8 @@ class Trainer:
             "aux": mean["aux"],
             "penalty": mean["penalty"],
             "l0": mean["l0"],
-            "dead": int(dead.sum()),
-            "rare": self.firing.rare(dead),
+            "dead": dead,
+            "rare": rare,
             "lr": self.rate(),
             "seconds": self.seconds(),
         }

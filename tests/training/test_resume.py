@@ -195,7 +195,7 @@ def test_D47_another_checkpoint_of_a_step_leaves_one_whole_at_every_operation(tm
             checkpoint.save(tmp_path, 1, {"v": 2.0}, {"w": torch.full((3,), 2.0)})
         except Killed:
             assert killed
-    state, tensors = checkpoint.load(tmp_path)
+    state, tensors, _ = checkpoint.load(tmp_path)
     assert tensors["w"].tolist() == [state["v"]] * 3
     assert killed or state["v"] == 2
     checkpoint.save(tmp_path, 1, {"v": 3.0}, {"w": torch.full((3,), 3.0)})
@@ -237,7 +237,7 @@ def test_C51_a_checkpoint_is_whole_or_absent_at_every_file_operation(tmp_path, m
     except Killed:
         ended = False
     monkeypatch.undo()
-    state, tensors = checkpoint.load(tmp_path)
+    state, tensors, _ = checkpoint.load(tmp_path)
     assert tensors["w"].tolist() == [state["step"]] * 3
     assert not ended or state["step"] == 2
     checkpoint.save(tmp_path, 3, {"step": 3}, {"w": torch.full((3,), 3.0)})

@@ -1,0 +1,90 @@
+"""One rank of the runs that ``test_ranks.py`` compares: ``python ranks_worker.py RANK SIZE FOLDER STEPS``."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+from saelab.sae import SAE, SAEConfig
+from saelab.sae.objective import ALONE, Ranks
+from saelab.training import TrainConfig, Trainer
+from saelab.training.sharded import Several, config_of_part
+from saelab.training.spec import make_options
+from saelab.training.start import initialize
+
+D, D_SAE, K, BATCH = 12, 61, 4, 40  # no number of ranks divides 61
+RUNS: dict[str, tuple[dict, dict, dict]] = {  # SAE, options, recipe
+    "topk": ({}, {}, {"ema": 0.9}),
+    "topk multi tied": ({"tied": True}, {"multi": 0.125, "k_start": 9}, {}),
+    "topk floor skip": ({"skip": True, "floor": 0.5}, {}, {"clip": 0.05}),
+    "topk bfloat16": ({}, {}, {"precision": "bfloat16"}),
+    "topk all winners on one rank": ({}, {}, {}),
+    "topk transcoder": ({"d_out": 7, "input_bias": "own"}, {}, {}),
+    "batchtopk": ({}, {}, {}),
+    "matryoshka": ({"prefixes": (5, 33, 61)}, {}, {}),
+    "relu": ({}, {"target_l0": 4.0}, {}),
+    "relu annealed": ({"normalize": "scale", "scale": 2.0}, {"l1": 0.05, "p_end": 0.5, "p_from": 0.0}, {}),
+    "gated": ({}, {"l1": 0.05}, {"ema": 0.9}),
+    "jumprelu": ({}, {"target_l0": 4.0}, {}),
+    "jumprelu tanh": ({}, {"l0": 2.0, "kernel": "tanh"}, {}),
+}
+
+
+def run(name: str, steps: int, ranks: Ranks = ALONE) -> dict:
+    """What a run gave: its losses, l0, dead latents, the active latents of each step, and the weights of this rank."""
+    more, options, recipe = RUNS[name]
+    arch = name.split()[0]
+    needs_k = {"k": K} if arch in ("topk", "batchtopk", "matryoshka") else {}
+    whole = SAEConfig(arch, D, D_SAE, **needs_k, **more)
+    g = torch.Generator().manual_seed(3)
+    basis = torch.randn(30, D, generator=g)
+    x = torch.rand(steps, BATCH, 30, generator=g).pow(8) @ basis + 0.3  # (steps, rows, d)
+    y = torch.tanh(x[..., :7]) if "d_out" in more else None
+    typed = make_options(arch, options, K)
+    sae = SAE(config_of_part(whole, ranks))
+    variance = initialize(
+        sae, x.flatten(0, 1), 0, None if y is None else y.flatten(0, 1), typed, ranks, whole
+    )
+    mine = ranks.share(D_SAE)
+    silent = {"topk all winners on one rank": range(10, D_SAE), "relu": range(25, 50)}.get(name, ())
+    with torch.no_grad():
+        sae.b_enc[[i - mine.start for i in silent if mine.start <= i < mine.stop]] -= 5.0
+    config = TrainConfig(
+        tokens=steps * BATCH, batch=BATCH, dead_after=2 * BATCH, aux_k=5, **({"lr": 3e-3} | recipe)
+    )
+    trainer = Trainer(sae, config, variance, steps, typed, ranks, whole)
+    out: dict = {"loss": [], "l0": [], "dead": [], "active": []}
+    for i in range(steps):
+        step = trainer.step(x[i], None if y is None else y[i])
+        out["loss"].append(float(step.loss))
+        out["l0"].append(float(step.l0))
+        out["dead"].append(trainer.counts()[0])
+        out["active"].append(sorted((step.active + mine.start).tolist()))
+    trainer.finalize()
+    line = trainer.log()
+    out |= {"resampled": trainer.resampled, "rare": line["rare"], "sent": ranks.sent.copy()}
+    return out | {"weights": {n: p.detach().clone() for n, p in trainer.leaves.named().items()}}
+
+
+def main() -> None:
+    rank, size, folder, steps = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
+    torch.set_num_threads(1)
+    dist.init_process_group(
+        "gloo",
+        init_method=f"file://{folder}/meet",
+        rank=rank,
+        world_size=size,
+        timeout=timedelta(seconds=120),
+    )
+    found = {name: run(name, steps, Several(rank, size)) for name in sys.argv[5:] or RUNS}
+    (folder / f"rank{rank}").write_bytes(pickle.dumps(found))
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""``saelab train spec.json``, by one process and by several."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from toy import SMALL, ToyModel, texts
+
+import saelab as sl
+from saelab.errors import SaelabError
+from saelab.training import checkpoint, launch
+
+HERE = Path(__file__).parent
+SETTINGS = {n: v for n, v in SMALL.items() if n != "progress"} | {
+    "d_sae": 49,
+    "arch": "batchtopk",
+    "ema": 0.9,
+}
+
+
+def written(folder: Path, out: str, **more) -> Path:
+    (folder / "texts.jsonl").write_text("".join(json.dumps({"text": t}) + "\n" for t in texts()))
+    spec = SETTINGS | {"model": "toy", "texts": str(folder / "texts.jsonl"), "out": str(folder / out)} | more
+    path = folder / f"{out}.json"
+    path.write_text(json.dumps(spec))
+    return path
+
+
+def by_ranks(size: int, spec: Path, kill: str = "-1:0") -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size)]
+    paths = os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"KILL": kill, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [*command, str(HERE / "launch_worker.py"), str(spec)], env=environment, text=True, capture_output=True, timeout=300
+    )  # fmt: skip
+
+
+def same(a: sl.SAE, b: sl.SAE) -> None:
+    for (name, p), (_, q) in zip(a.named_parameters(), b.named_parameters(), strict=True):
+        torch.testing.assert_close(p, q, atol=1e-3, rtol=1e-3, msg=lambda m, n=name: f"{n}: {m}")
+    columns = ["loss", "fvu", "aux", "l0", "dead", "rare"]
+    torch.testing.assert_close(
+        torch.tensor(a.history[columns].to_numpy(float)), torch.tensor(b.history[columns].to_numpy(float)),
+        atol=1e-5, rtol=1e-4,
+    )  # fmt: skip
+    assert a.config == b.config
+    assert a.record["identity"] == b.record["identity"]
+
+
+@pytest.fixture
+def one(tmp_path, monkeypatch):
+    monkeypatch.setattr(launch, "load_model", lambda name: ToyModel())
+    assert "trained by one process" in launch.run(written(tmp_path, "one"), progress=False)
+    return sl.load_sae(tmp_path / "one")
+
+
+def test_T20_a_killed_rank_ends_all_and_another_number_of_ranks_goes_on(one, tmp_path):
+    often = {"checkpoint_every": 1000, "resume": True}
+    broken = by_ranks(3, written(tmp_path, "some", **often), kill="1:25")
+    assert broken.returncode != 0
+    assert "rank      : 1" in broken.stderr, broken.stderr
+    assert "Signal 9" in broken.stderr
+    state, _, slices = checkpoint.load(tmp_path / "some")
+    assert [begins for begins, _ in slices] == state["slices"] == [[0], [16], [32]]
+    assert state["jobs"][0]["counters"]["done"] == 20
+    whole = by_ranks(2, tmp_path / "some.json")
+    assert whole.returncode == 0, whole.stderr
+    assert "trained by 2 ranks" in whole.stdout
+    same(sl.load_sae(tmp_path / "some"), one)
+    assert not checkpoint.exists(tmp_path / "some")
+
+
+def test_T20_one_process_goes_on_with_what_ranks_began(one, tmp_path):
+    spec = written(tmp_path, "some", checkpoint_every=1000, resume=True)
+    began = time.monotonic()
+    assert by_ranks(2, spec, kill="0:30").returncode != 0
+    assert time.monotonic() - began < 240
+    launch.run(spec, progress=False)
+    same(sl.load_sae(tmp_path / "some"), one)
+
+
+def test_T20_a_file_that_cannot_be_run_is_refused_before_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(launch, "load_model", lambda name: ToyModel())
+    for more, words in [
+        ({"d_saes": 3}, "Did you mean 'd_sae'"),
+        ({"store": "x"}, "either a store, or a model and texts"),
+        ({"texts": str(tmp_path / "none.txt")}, "file that is there"),
+    ]:
+        path = written(tmp_path, "bad", **more)
+        with pytest.raises(SaelabError, match=words):
+            launch.run(path)
+    path.write_text(json.dumps({"model": "toy", "texts": "a.txt"}))
+    with pytest.raises(SaelabError, match="does not say where"):
+        launch.run(path)
+    (tmp_path / "texts.jsonl").write_text('"one"\n{"words": 1}\n')
+    lines = iter(launch.TextFile(tmp_path / "texts.jsonl"))
+    assert next(lines) == "one"
+    with pytest.raises(SaelabError, match="line 2"):
+        next(lines)
