@@ -17,9 +17,9 @@ from saelab.doors import door
 from saelab.errors import free_memory
 from saelab.widgets.environment import NEEDED, OTHERS, problems, version
 
-# seconds that a part computed where the measure below took REFERENCE seconds: two cores, solutions of one student
-REFERENCE = 1.0
-SECONDS = {"w1": 40, "w2": 45, "w3": 40, "w4": 30, "w5": 60, "w6": 50}
+# seconds of one core that a part's solutions and checks took where the measure below took REFERENCE seconds
+REFERENCE = 0.35
+SECONDS = {"w1": 25, "w2": 40, "w3": 20, "w4": 15, "w5": 30, "w6": 30}
 MEMORY = 3e9  # bytes that a part needs at most
 
 
