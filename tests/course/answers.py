@@ -66,7 +66,7 @@ def w2_2(task: Any, right: tuple[Any, int], n: Variables) -> Wrong:
     return [
         ((sae, sae.config.d_sae - dead), "counted the living"),
         ((sae, 0), None),
-        ((n.revived, 3), "another SAE"),
+        ((sae, dead // 2), None),
     ]
 
 
@@ -91,15 +91,14 @@ def w3_1(task: Any, right: tuple[str, str], n: Variables) -> Wrong:
 
 def w3_2(task: Any, right: Any, n: Variables) -> Wrong:
     wide, long = task.graph.copy(), task.graph.copy()
-    tokens, _ = n.index.postings(task.latent)
-    commonest = np.unique(n.index.rows.ids[tokens], return_counts=True)
-    for token in commonest[0][np.argsort(-commonest[1])][:30].tolist():
-        wide.add_path([token], value=1.0)
     ids = n.index.rows.ids
+    for token in np.argsort(-np.bincount(ids))[:40].tolist():
+        wide.add_path([token], value=1.0)
+    tokens, _ = n.index.postings(task.latent)
     missed = tokens[task.graph.predict(n.index.rows)[tokens] == 0]
-    row, place = n.index.rows.locate(missed)
-    for t in missed[place > 9].tolist()[:150]:
-        long.add_path(ids[t - 8 : t + 1].tolist(), value=1.0)
+    _, place = n.index.rows.locate(missed)
+    for t in missed[place > 13].tolist()[:150]:
+        long.add_path(ids[t - 12 : t + 1].tolist(), value=1.0)
     return [
         (task.graph.copy(), "nothing was edited"), (wide, None), (long, "scored on the text you chose it on"),
     ]  # fmt: skip

@@ -113,7 +113,7 @@ def grade_kill(task: Task, answer: Any) -> Grade:
 
 
 def ask_revive(student: Student) -> Task:
-    least = (0.69, 0.7, 0.71)[student.rng("w2.3").integers(3)]
+    least = round(0.69 + 0.02 * float(student.rng("w2.3").random()), 3)
     said = "Bring your SAE back: same width and k, at most `dead` dead latents, at least `variance` kept."
     return Task("w2.3", said, {"d_sae": WIDTH, "k": L0, "dead": 100, "variance": least})
 
