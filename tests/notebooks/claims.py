@@ -85,6 +85,11 @@ def steer(n: Variables) -> None:
     perplexity = n.texts[~control].groupby("strength").perplexity.median()
     assert perplexity.iloc[-1] > 10 * perplexity.iloc[0], "the hardest push breaks nothing"
     assert n.losses["dna"] > 0.05 > abs(n.losses["recipe"])
+    table = n.table.frame
+    assert table.steered.mean() > table.random.mean() + 0.2
+    assert table.difference.mean() > table.steered.mean() + 0.1, (
+        "the difference of means is no better than a latent"
+    )
     assert n.steering.edited > 0
     assert n.panel.edits[0]["latent"] == n.dna
 
