@@ -21,6 +21,7 @@ from saelab.frames import TextFrame
 from saelab.identity import meet, noted
 from saelab.interventions.ablation import output_scale
 from saelab.sae import SAE
+from saelab.sae.config import HookPoints
 
 _ROWS = 4096  # at a time
 
@@ -118,13 +119,13 @@ def _sides(sae: SAE, hooks: Any) -> tuple[str, str]:
         raise SaelabError(
             f"say which two of this crosscoder's hook points: hooks=({known[0]!r}, {known[1]!r})"
         )
-    a, b = known if hooks is None else hooks
-    for hook in (a, b):
+    given = HookPoints.of(known if hooks is None else hooks)
+    for hook in given:
         if hook not in known:
             raise unknown("hook point of this crosscoder", hook, known)
-    if a == b:
-        raise SaelabError(f"the two sides are one: {a!r}")
-    return a, b
+    if len(set(given)) != 2 or len(given) != 2:
+        raise SaelabError(f"hooks names two sides, such as ({known[0]!r}, {known[1]!r}); got {tuple(given)}")
+    return given[0], given[1]
 
 
 def _over(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
