@@ -8,7 +8,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from things import TEXTS
+from lab import use_theme
+from things import widgets
 
 import saelab as sl
 
@@ -36,7 +37,7 @@ SAYS = {
 }
 INSTRUCTIONS = re.compile(r"[Cc]lick|[Dd]rag|save SVG|lasso|Space picks|\+ latent")
 
-CONTRAST = """() => {
+CONTRAST = """(view) => {
   const rgba = (c) => {
     const p = (c.replace("color(srgb", "").match(/-?[\\d.]+(?:e-?\\d+)?/g) || []).map(Number);
     return [...p.slice(0, 3).map((v) => c.startsWith("color(") ? 255 * v : v), p.length > 3 ? p[3] : p.length ? 1 : 0];
@@ -45,7 +46,7 @@ CONTRAST = """() => {
   const light = (c) => c.map((v) => v / 255).map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
     .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
   const bad = [], seen = new Set();
-  const walk = document.createTreeWalker(document.querySelector(".saelab"), NodeFilter.SHOW_TEXT);
+  const walk = document.createTreeWalker(view, NodeFilter.SHOW_TEXT);
   while (walk.nextNode()) {
     const node = walk.currentNode.parentElement;
     if (!walk.currentNode.data.trim() || seen.has(node) || !node.checkVisibility()) continue;
@@ -62,8 +63,8 @@ CONTRAST = """() => {
   }
   return bad;
 }"""
-OUTSIDE = """() => {
-  const view = document.querySelector(".saelab"), box = view.getBoundingClientRect();
+OUTSIDE = """(view) => {
+  const box = view.getBoundingClientRect();
   const out = [...view.querySelectorAll("button, input, select, textarea, h2, h3, svg, canvas")].filter((e) => {
     if (!e.checkVisibility() || e.closest(".sl-tip, .sl-menu, .sl-grid, .sl-stage, .sl-swept")) return false;
     const b = e.getBoundingClientRect();
@@ -71,6 +72,30 @@ OUTSIDE = """() => {
   });
   const wide = document.documentElement.scrollWidth > innerWidth ? ["the page scrolls sideways"] : [];
   return [...out.map((e) => e.outerHTML.slice(0, 80)), ...wide];
+}"""
+# what explains colors, and what is drawn in them
+LEGEND = {
+    "heatmap": (".sl-ramp", ".sl-tok.sl-hot"),
+    "together": (".sl-latent .sl-dot", ".sl-tok.sl-hot"),
+    "dashboard": (".sl-main .sl-ramp", ".sl-example .sl-tok.sl-hot"),
+    "compare": (".sl-key .sl-tok.sl-hot", ".sl-example .sl-tok.sl-hot"),
+    "n2g_editor": (".sl-sign-shade", ".sl-shade"),
+    "steering": (".sl-key .sl-tok", ".sl-texts .sl-tok.sl-differs"),
+    "effect_map": (".sl-ramp", ".sl-tok.sl-hot, .sl-tok.sl-less"),
+    "training_monitor": (".sl-lines-key i, .sl-now th i", ".sl-chart path.sl-series"),
+}
+COLORS = """(view, [legend, data]) => {
+  const rgb = (c) => (c.match(/(rgba?|color)\\([^)]*\\)/g) || []).map((one) => {
+    const p = one.replace("color(srgb", "").match(/-?[\\d.]+(?:e-?\\d+)?/g).map(Number);
+    return p[3] === 0 ? "" : p.slice(0, 3).map((v) => Math.round(one.startsWith("color") ? 255 * v : v)).join();
+  });
+  const of = (e) => {
+    const s = getComputedStyle(e), box = e.matches("rect, text");
+    if (e.matches(".sl-now i, .sl-lines-key i")) return rgb(s.borderTopColor);
+    return e.matches("path") ? rgb(s.stroke) : box ? rgb(s.fill) : [...rgb(s.backgroundImage), ...rgb(s.backgroundColor)];
+  };
+  const all = (what) => [...new Set([...view.querySelectorAll(what)].flatMap(of))].filter((c) => c);
+  return [all(legend), all(data)];
 }"""
 PIXELS = """(source) => new Promise((done) => {
   const image = new Image();
@@ -92,28 +117,28 @@ PIXELS = """(source) => new Promise((done) => {
 @pytest.fixture(scope="module")
 def pages(things, tmp_path_factory):
     """name -> saved page; and what stands in for {L} and {H}."""
-    from helpers import random_sae, tiny_model
+    made, folder = widgets(things), tmp_path_factory.mktemp("pages")
+    latent = int(things["latent"])
+    high = {name: made[name].maxima[0] for name in ("heatmap", "together")}
+    files = {name: w.export_html(folder / f"{name}.html") for name, w in made.items()}
+    return files, high, float(sl.LatentIndex.open(things["index"]).stats()["max"][latent]), latent
 
-    model, sae = tiny_model(), random_sae(k=6)
-    index = sl.LatentIndex.open(things["index"], model=model, sae=sae)
-    latent, folder = int(things["latent"]), tmp_path_factory.mktemp("pages")
-    others = [i for i in range(index.d_sae) if index.counts[i] and i != latent][:40]
-    groups = {i: ("red", "blue")[k % 2] for k, i in enumerate(others)}
-    graph = sl.n2g.PatternGraph.load(things["graph"])
-    panel = sl.steering_panel(
-        index, edits={latent: 2.0}, prompt="Hello there", temperature=0.7, seed=3, max_new_tokens=6
-    )
-    panel.run(wait=True)
-    heatmap = sl.heatmap(model, sae, TEXTS[:3], [latent, others[0]], index=index)
-    together = sl.heatmap(model, sae, TEXTS[:3], [latent, others[0]], index=index, together=True)
-    made = {
-        "heatmap": heatmap, "together": together, "dashboard": index.dashboard(latent),
-        "compare": sl.match(index, index, by="activation").compare(latent),
-        "table": index.table(latent, density=(0.0, 0.9)), "map": index.map(latent, method="neighbors", groups=groups),
-        "n2g_editor": graph.edit(), "steering": panel, "effect_map": sl.effect_map(model, sae, TEXTS[0], latent),
-        "training_monitor": sl.training_monitor(sl.load_sae("zoo")),
-    }  # fmt: skip
-    return {name: w.export_html(folder / f"{name}.html") for name, w in made.items()}, index, heatmap, latent
+
+def check_view(name: str, view, where: str) -> list[str]:
+    """What is drawn can be read, is whole, and has the colors that are explained; returns these."""
+    assert view.evaluate(CONTRAST) == [], f"{where}: contrast below 4.5"
+    assert view.evaluate(OUTSIDE) == [], f"{where}: cut"
+    if name not in LEGEND:
+        return []
+    explained, drawn = view.evaluate(COLORS, LEGEND[name])
+    assert drawn, f"{where}: nothing is drawn in a color"
+    far = [c for c in drawn if not any(_near(c, e) for e in explained)]
+    assert not far, f"{where}: {far} are drawn, {explained} explained"
+    return drawn
+
+
+def _near(a: str, b: str, most: int = 2) -> bool:
+    return all(abs(int(x) - int(y)) <= most for x, y in zip(a.split(","), b.split(","), strict=True))
 
 
 def figure(shown, kind: str) -> Path:
@@ -124,8 +149,8 @@ def figure(shown, kind: str) -> Path:
     return Path(download.value.path())
 
 
-def check_figure(name: str, path: Path, latent: int, high: float) -> None:
-    """What the figure says, and that no text of it is outside."""
+def check_figure(name: str, path: Path, latent: int, high: float, drawn: list[str]) -> None:
+    """What the figure says, that no text of it is outside, and that its colors are those of the page."""
     root = ElementTree.parse(path).getroot()
     said = " ".join("".join(t.itertext()) for t in root.iter(f"{SVG}text"))
     for pattern in SAYS[name]:
@@ -138,12 +163,18 @@ def check_figure(name: str, path: Path, latent: int, high: float) -> None:
     colors = {e.get(k) for e in root.iter() for k in ("fill", "stroke") if e.get(k)}
     odd = {c for c in colors if not re.match(r"(rgb\(|none|url\(#|#)", c) and name != "n2g_editor"}
     assert not odd, f"{name}: colors that only a browser knows: {odd}"
+    if name != "n2g_editor":  # its own way of drawing, with the page's style sheet
+        held = [",".join(re.findall(r"\d+", c)[:3]) for c in colors if c.startswith("rgb")]
+        held += [",".join(re.findall(r"\d+", e.get("stop-color", ""))[:3]) for e in root.iter(f"{SVG}stop")]
+        lost = [c for c in drawn if not any(_near(c, one) for one in held if one)]
+        assert not lost, (
+            f"{name}: {lost} are in the page and not in the figure, which has {sorted(set(held))}"
+        )
 
 
 @pytest.mark.parametrize("name", SAYS)
 def test_L02_pictures_say_what_they_are_of(saved, pages, name):
-    files, index, heatmap, latent = pages
-    high = heatmap.maxima[0] if name in ("heatmap", "together") else float(index.stats()["max"][latent])
+    files, highs, high, latent = pages
     for dark, width in LOOKS:
         shown = saved(files[name], dark=dark, width=width)
         shown.locator(".saelab").first.wait_for()
@@ -151,10 +182,30 @@ def test_L02_pictures_say_what_they_are_of(saved, pages, name):
         where = f"{name}, {'dark' if dark else 'light'}, {width} px"
         if name == "dashboard":
             shown.get_by_role("tab", name="encoder").click()
-        assert shown.evaluate(CONTRAST) == [], f"{where}: contrast below 4.5"
-        assert shown.evaluate(OUTSIDE) == [], f"{where}: cut"
-        check_figure(name, figure(shown, "SVG"), latent, high)
+        drawn = check_view(name, shown.locator(".saelab").first, where)
+        check_figure(name, figure(shown, "SVG"), latent, highs.get(name, high), drawn)
         shown.close()
+
+
+def test_L25_live_widgets_are_whole_and_can_be_read(notebook, things):
+    """As in the pages, in JupyterLab, where themes are the Lab's and columns narrow."""
+    here = str(Path(__file__).parent)
+    page, _ = notebook(
+        f"import sys; sys.path.insert(0, {here!r})\nfrom things import widgets\nmade = widgets({things!r})",
+        *(f"made[{name!r}]" for name in SAYS),
+    )
+    views = page.locator(".jp-OutputArea-output .saelab")
+    failed = page.locator(".jp-OutputArea-output pre", has=page.locator(".ansi-red-fg"))
+    views.or_(failed).first.wait_for(timeout=600_000)  # all are made first
+    assert not failed.count(), failed.first.inner_text()
+    for dark, width in LOOKS:
+        page.set_viewport_size({"width": width, "height": 850})
+        use_theme(page, dark)
+        for i, name in enumerate(SAYS):
+            view = views.nth(i)
+            view.scroll_into_view_if_needed()
+            page.wait_for_function("(v) => !v.textContent.includes('loading…')", arg=view.element_handle())
+            check_view(name, view, f"live {name}, {'dark' if dark else 'light'}, {width} px")
 
 
 @pytest.mark.parametrize("dark", [False, True])

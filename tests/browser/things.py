@@ -47,3 +47,31 @@ def make(folder: Path) -> dict[str, int | str]:
     graph.save(folder / "graph.json")
     sae.save(folder / "sae")
     return {"latent": latent, "index": str(folder / "index"), "graph": str(folder / "graph.json")}
+
+
+def widgets(things: dict[str, int | str]) -> dict[str, object]:
+    """One of each widget on those objects, by name."""
+    from helpers import random_sae, tiny_model
+
+    import saelab as sl
+
+    model, sae = tiny_model(), random_sae(k=6)
+    index = sl.LatentIndex.open(things["index"], model=model, sae=sae)
+    latent = int(things["latent"])
+    others = [i for i in range(index.d_sae) if index.counts[i] and i != latent][:40]
+    groups = {i: ("red", "blue")[k % 2] for k, i in enumerate(others)}
+    panel = sl.steering_panel(
+        index, edits={latent: 2.0}, prompt="Hello there", temperature=0.7, seed=3, max_new_tokens=6
+    )
+    panel.run(wait=True)
+    pair = [latent, others[0]]
+    return {
+        "heatmap": sl.heatmap(model, sae, TEXTS[:3], pair, index=index),
+        "together": sl.heatmap(model, sae, TEXTS[:3], pair, index=index, together=True),
+        "dashboard": index.dashboard(latent), "table": index.table(latent, density=(0.0, 0.9)),
+        "compare": sl.match(index, index, by="activation").compare(latent),
+        "map": index.map(latent, method="neighbors", groups=groups),
+        "n2g_editor": sl.n2g.PatternGraph.load(things["graph"]).edit(), "steering": panel,
+        "effect_map": sl.effect_map(model, sae, TEXTS[0], latent),
+        "training_monitor": sl.training_monitor([sl.load_sae("zoo"), sl.load_sae("zoo")]),
+    }  # fmt: skip
