@@ -8,7 +8,11 @@ _DATA = Path(__file__).parent / "zoo" / "data"
 # models in Hugging Face folder form; the twin has half the width, its own tokenizer, and was trained on other documents
 MODELS = {"zoo": _DATA / "model", "zoo-twin": _DATA / "twin-model"}
 # TopK SAEs in our own form: on the neurons of these, and on the residual stream of SmolLM2's middle
-SAES = {"zoo": _DATA / "sae", "zoo-twin": _DATA / "twin-sae", "smollm2": Path(__file__).parent / "smollm2" / "data"}
+SAES = {
+    "zoo": _DATA / "sae",
+    "zoo-twin": _DATA / "twin-sae",
+    "smollm2": Path(__file__).parent / "smollm2" / "data",
+}
 
 
 def whole(folder: Path) -> Path:

@@ -5,7 +5,7 @@ import { button, clamp, closest, count, grow, h } from "./dom.js";
 import { figureMenu } from "./figure.js";
 import { widget } from "./mount.js";
 import { controls } from "./table_controls.js";
-import { columnsOf, grid, head } from "./table_grid.js";
+import { grid, head } from "./table_grid.js";
 import { Rows } from "./table_rows.js";
 
 const MOST = 20_000; // rows that can be picked at once
@@ -96,7 +96,8 @@ function build(ui) {
     if (!rows.columns) return;
     const found = rows.arrange(state, say);
     headings.draw();
-    view.classList.toggle("sl-searching", columnsOf(state, rows).length > 6);
+    view.classList.toggle("sl-searching", rows.scores.size > 0 || !!found.mode);
+    view.classList.toggle("sl-measured", !!state.measure);
     view.classList.toggle("sl-local", !!state.read_only);
     const { failed, matches, mode } = found, searched = mode && !failed;
     const times = searched && typeof matches === "number" ? ` · the text occurs ${count(matches)} ${matches === 1 ? "time" : "times"}` : "";
@@ -105,7 +106,7 @@ function build(ui) {
     body.nothing(failed ? `This is not a regular expression: ${failed}` : !searched ? "No latent is as asked for; take a filter away."
       : state.read_only ? "No example in this page has it." : matches === 0 ? "The text does not occur in the index." : "No latent fires on it.");
   }
-  soon(["query", "mode", "sort", "descending", "density", "show_dead", "only_labelled", "labels", "found"], draw);
+  soon(["query", "mode", "sort", "descending", "density", "show_dead", "only_labelled", "labels", "found", "measure"], draw);
   on(["latent"], body.reveal);
   on(["selected"], body.drawMarks);
   view.append(h("div", { class: "sl-bar sl-controls" }, ...bar.nodes, figureMenu(ui, () => "latents")), body.node,
@@ -116,7 +117,7 @@ function build(ui) {
   bar.draw();
   headings.draw();
   status.textContent = "loading…";
-  load(state, request).then((columns) => {
+  load(state, request, state.measures.length).then((columns) => {
     rows.columns = columns;
     draw();
     body.reveal();

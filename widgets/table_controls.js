@@ -47,17 +47,27 @@ function densities({ state, set, say }) {
   return { node: h("span", { class: "sl-small sl-range" }, "density", fields[0], "to", fields[1], "%"), draw };
 }
 
+/** Which of the columns kept beside the index is shown. @param {Ui<Table>} ui */
+function measures({ state, set }) {
+  const choice = h("select", { class: "sl-input", "aria-label": "Measure shown", title: "Which of the columns kept beside the index is shown" },
+    h("option", { value: "" }, "none"), ...state.measures.map((name) => h("option", { value: name }, name)));
+  choice.addEventListener("change", () => set({ measure: choice.value, ...(choice.value ? { sort: "measure", descending: true } : {}) }));
+  const node = h("label", { class: "sl-small sl-range", hidden: !state.measures.length }, "measure", choice);
+  return { node, draw: () => { choice.value = state.measure; } };
+}
+
 /** @param {Ui<Table>} ui @param {HTMLElement} body @param {HTMLElement} status */
 export function controls(ui, body, status) {
   const { state, set } = ui;
-  const search = searching(ui, body, status), density = densities(ui);
+  const search = searching(ui, body, status), density = densities(ui), measure = measures(ui);
   const dead = check("dead too", (show_dead) => set({ show_dead }));
   const named = check("labelled only", (only_labelled) => set({ only_labelled }));
   function draw() {
     search.draw();
     density.draw();
+    measure.draw();
     dead.input.checked = state.show_dead;
     named.input.checked = state.only_labelled;
   }
-  return { search: search.box, nodes: [search.node, density.node, dead.node, named.node], draw };
+  return { search: search.box, nodes: [search.node, density.node, measure.node, dead.node, named.node], draw };
 }

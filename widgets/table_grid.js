@@ -21,12 +21,15 @@ const SEARCH = /** @type {Column[]} */ ([
   ["recall", "recall", "Share of the text's places on which it fires"],
   ["hits", "hits", "Positions of the text on which it fires"],
 ]);
+/** The chosen measure. @param {string} name */
+const measured = (name) => /** @type {Column} */ (["measure", name, "Kept beside the index; choose another above"]);
 const HERE = /** @type {Column[]} */ ([["hits", "examples", "Examples of it in this page that have the text"]]);
 const TEXTS = ["token", "label"];
 
 /** Columns shown: with a search, what it found. @param {Table} state @param {Rows} rows */
 export const columnsOf = (state, rows) =>
-  (rows.scores.size || state.found.mode ? [...BASE.slice(0, 5), ...(state.read_only ? HERE : SEARCH), BASE[5]] : BASE);
+  (rows.scores.size || state.found.mode ? [...BASE.slice(0, 5), ...(state.read_only ? HERE : SEARCH), BASE[5]]
+    : state.measure ? [...BASE.slice(0, 4), measured(state.measure), ...BASE.slice(4)] : BASE);
 
 /** @param {string} key */
 const cellClass = (key) => `sl-c-${key}${TEXTS.includes(key) ? "" : " sl-num"}`;
@@ -54,10 +57,12 @@ function cells(state, rows, i) {
   const label = state.labels[String(latent)] ?? "", source = state.sources[String(latent)] ?? "";
   const [hits, ...shares] = rows.scores.get(latent) ?? [];
   const [precision, recall, f1] = [0, 1, 2].map((k) => (shares[k] === undefined ? "" : column(shares[k])));
+  const value = rows.measured(state)[place];
   const text = /** @type {Record<string, Node | string | null>} */ ({
     latent: String(latent), count: n ? `${column((100 * n) / Math.max(1, state.counted))} %` : "never",
     mean: n ? column(columns.mean[place]) : "–", max: n ? column(columns.max[place]) : "–", token: topToken(columns, place),
     label: label && h("span", {}, h("bdi", {}, label), h("span", { class: "sl-muted sl-small" }, source && `  ${source}`)), hits: hits === undefined ? "" : count(hits), precision, recall, f1,
+    measure: value === undefined || Number.isNaN(value) ? "–" : column(value),
   });
   const title = /** @type {Record<string, string>} */ ({ count: `${count(n)} of ${count(state.counted)} tokens`, label: source ? `${label}\n${source}` : label });
   return columnsOf(state, rows).map(([key]) => h("span", { role: "gridcell", class: cellClass(key), title: title[key] }, text[key]));

@@ -41,9 +41,9 @@ function ranks(texts) {
 /**
  * The rows in order of a column; equal ones by latent. What is undefined comes last either way.
  * @param {Columns} columns @param {Uint32Array} rows
- * @param {{ key: string, descending: boolean, labels: Record<string, string>, scores: Map<number, number[]> }} by
+ * @param {{ key: string, descending: boolean, labels: Record<string, string>, scores: Map<number, number[]>, measure?: Float32Array }} by
  */
-export function arrange(columns, rows, { key, descending, labels, scores }) {
+export function arrange(columns, rows, { key, descending, labels, scores, measure = new Float32Array(0) }) {
   const place = ["hits", "precision", "recall", "f1"].indexOf(key);
   /** @type {(i: number) => number} */
   let value;
@@ -55,7 +55,8 @@ export function arrange(columns, rows, { key, descending, labels, scores }) {
     const rank = ranks(named.map(([, text]) => text));
     const of = new Map(named.map(([latent], i) => [Number(latent), rank[i]]));
     value = (i) => of.get(columns.latent[i]) ?? NaN;
-  } else if (place >= 0) value = (i) => scores.get(columns.latent[i])?.[place] ?? NaN;
+  } else if (key === "measure") value = (i) => measure[i] ?? NaN;
+  else if (place >= 0) value = (i) => scores.get(columns.latent[i])?.[place] ?? NaN;
   else {
     const numbers = /** @type {Record<string, ArrayLike<number>>} */ (/** @type {unknown} */ (columns))[key];
     value = key === "mean" || key === "max" ? (i) => (columns.count[i] ? numbers[i] : NaN) : (i) => numbers[i];
@@ -108,6 +109,12 @@ export class Rows {
     return Array.from(this.order.subarray(Math.min(a, b), Math.max(a, b) + 1), (place) => this.columns?.latent[place] ?? 0);
   }
 
+  /** The measure that is shown, by place. @param {Table} state */
+  measured({ measure, measures }) {
+    const at = measures.indexOf(measure), n = this.columns?.n ?? 0;
+    return at < 0 || !this.columns ? new Float32Array(0) : this.columns.rest.subarray(at * n, (at + 1) * n);
+  }
+
   /** Rows anew, as the traits ask for them; what was searched and found. @param {Table} state @param {(message: string) => void} say */
   arrange(state, say) {
     const columns = /** @type {Columns} */ (this.columns);
@@ -120,7 +127,7 @@ export class Rows {
       labels, dead: state.show_dead, labelled: state.only_labelled, name: byName ? query : "",
       only: found.mode ? new Set(this.scores.keys()) : null, least, most,
     });
-    this.order = arrange(columns, rows, { key: state.sort, descending: state.descending, labels, scores: this.scores });
+    this.order = arrange(columns, rows, { key: state.sort, descending: state.descending, labels, scores: this.scores, measure: this.measured(state) });
     this.placeOf = new Map(Array.from(this.order, (place, i) => [columns.latent[place], i]));
     this.version += 1;
     return found;

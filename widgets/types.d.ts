@@ -137,6 +137,7 @@ type Table = {
   latent: number; selected: number[]; query: string; mode: "text" | "regex" | "name"; sort: string; descending: boolean;
   density: number[] | null; show_dead: boolean; only_labelled: boolean; d_sae: number; counted: number; labels: Record<string, string>; sources: Record<string, string>;
   found: Found; read_only: boolean; packed: DataView; tokens: string[]; texts: string[] | null;
+  measure: string; measures: string[]; // of the columns kept beside the index: the one shown, and all
 };
 type LatentMap = {
   latent: number; selected: number[]; colour: "density" | "max" | "label"; show_dead: boolean; d_sae: number; counted: number;

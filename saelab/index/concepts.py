@@ -19,7 +19,7 @@ _ENTRIES = 1 << 21  # postings looked at together
 
 
 def concepts(index: Columns, labels: Any, min_tp: int, documents: Any = None) -> pd.DataFrame:
-    keep, said = _kept(index, documents)
+    keep, said = kept_positions(index, documents)
     names, ptr, concept = compressed(labels, index.n_tokens)
     per_token = np.diff(ptr)
     carries = np.bincount(concept[np.repeat(keep, per_token)], minlength=len(names))
@@ -51,7 +51,7 @@ def concepts(index: Columns, labels: Any, min_tp: int, documents: Any = None) ->
     return found
 
 
-def _kept(index: Columns, documents: Any) -> tuple[np.ndarray, str]:
+def kept_positions(index: Columns, documents: Any) -> tuple[np.ndarray, str]:
     """(n_tokens,) counted positions of some documents, and which they are in words."""
     known = np.unique(index.rows.doc)
     if documents is None:

@@ -13,6 +13,7 @@ from saelab.errors import check_count, check_latent, check_latents
 from saelab.frames import TextFrame
 from saelab.index import concepts as labeled
 from saelab.index import diff as compared
+from saelab.index import interest as interesting
 from saelab.index import maps, relations, spans, stats
 from saelab.index.columns import Columns
 from saelab.index.examples import Parts
@@ -97,6 +98,35 @@ class Queries(Columns):
         """
         values = self.postings(latent).value
         return float((values < value).mean()) if len(values) else float("nan")
+
+    def interest(self, documents: Any = None) -> pd.DataFrame:
+        """What a reader may find interesting in each latent; kept beside the index as columns of :meth:`to_frame`, by
+        which tables sort.
+
+        Parameters
+        ----------
+        documents
+            Numbers of the documents (``index.rows.doc``) to measure on; None is all. Whoever shows examples or scores
+            of what was chosen by this takes other documents for them.
+
+        Returns
+        -------
+        DataFrame
+            n: firings. lookup_f1: how well the token alone tells when it fires (the set of tokens with the best F1 on
+            one half of the documents, scored on the other half). tokens: on how many it fires, as the exponential of
+            the entropy. burst: how many times more often two of its firings are of one document than two positions are.
+            kind: ``token`` (lookup_f1 ≥ 0.7), ``topic`` (≤ 0.5, at least 12 tokens, burst ≥ 8), ``context`` (≤ 0.5, at most
+            4 tokens), ``mixed``, or ``rare`` (fewer than 50 firings).
+
+        Examples
+        --------
+        >>> index.interest().columns.tolist()
+        ['n', 'lookup_f1', 'tokens', 'burst', 'kind']
+        """
+        found = interesting.interest(self, documents)
+        columns = {name: found[name].to_numpy() for name in ("lookup_f1", "tokens", "burst")}
+        self.kept.put(np.arange(self.d_sae), columns, {"measured_on": found.attrs["measured_on"]})
+        return found
 
     def to_frame(self) -> pd.DataFrame:
         """All latents: :meth:`stats`, kept columns (see :attr:`LatentIndex.kept`), the token each is strongest on, and

@@ -82,7 +82,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     if given.quick and given.out is None:
         parser.error("--quick needs --out: its files are too poor to replace the bundled ones")
-    work, out = given.work.expanduser(), given.out or bundled.SMOLLM2_SAE
+    work, out = given.work.expanduser(), given.out or bundled.SAES["smollm2"]
     import torch
 
     from saelab.sae import saving

@@ -652,18 +652,32 @@ function densities({ state, set, say }) {
   });
   return { node: h("span", { class: "sl-small sl-range" }, "density", fields[0], "to", fields[1], "%"), draw };
 }
+function measures({ state, set }) {
+  const choice = h(
+    "select",
+    { class: "sl-input", "aria-label": "Measure shown", title: "Which of the columns kept beside the index is shown" },
+    h("option", { value: "" }, "none"),
+    ...state.measures.map((name) => h("option", { value: name }, name))
+  );
+  choice.addEventListener("change", () => set({ measure: choice.value, ...choice.value ? { sort: "measure", descending: true } : {} }));
+  const node = h("label", { class: "sl-small sl-range", hidden: !state.measures.length }, "measure", choice);
+  return { node, draw: () => {
+    choice.value = state.measure;
+  } };
+}
 function controls(ui, body, status) {
   const { state, set } = ui;
-  const search = searching(ui, body, status), density = densities(ui);
+  const search = searching(ui, body, status), density = densities(ui), measure = measures(ui);
   const dead = check("dead too", (show_dead) => set({ show_dead }));
   const named = check("labelled only", (only_labelled) => set({ only_labelled }));
   function draw() {
     search.draw();
     density.draw();
+    measure.draw();
     dead.input.checked = state.show_dead;
     named.input.checked = state.only_labelled;
   }
-  return { search: search.box, nodes: [search.node, density.node, dead.node, named.node], draw };
+  return { search: search.box, nodes: [search.node, density.node, measure.node, dead.node, named.node], draw };
 }
 
 // table_grid.js
@@ -690,12 +704,16 @@ var SEARCH = (
     ["hits", "hits", "Positions of the text on which it fires"]
   ]
 );
+var measured = (name) => (
+  /** @type {Column} */
+  ["measure", name, "Kept beside the index; choose another above"]
+);
 var HERE = (
   /** @type {Column[]} */
   [["hits", "examples", "Examples of it in this page that have the text"]]
 );
 var TEXTS = ["token", "label"];
-var columnsOf = (state, rows) => rows.scores.size || state.found.mode ? [...BASE.slice(0, 5), ...state.read_only ? HERE : SEARCH, BASE[5]] : BASE;
+var columnsOf = (state, rows) => rows.scores.size || state.found.mode ? [...BASE.slice(0, 5), ...state.read_only ? HERE : SEARCH, BASE[5]] : state.measure ? [...BASE.slice(0, 4), measured(state.measure), ...BASE.slice(4)] : BASE;
 var cellClass = (key) => `sl-c-${key}${TEXTS.includes(key) ? "" : " sl-num"}`;
 function head({ state, set }, rows) {
   const node = h("div", { class: "sl-row sl-headrow", role: "row" });
@@ -717,6 +735,7 @@ function cells(state, rows, i) {
   const label = state.labels[String(latent)] ?? "", source = state.sources[String(latent)] ?? "";
   const [hits, ...shares] = rows.scores.get(latent) ?? [];
   const [precision, recall, f1] = [0, 1, 2].map((k) => shares[k] === void 0 ? "" : column(shares[k]));
+  const value = rows.measured(state)[place];
   const text = (
     /** @type {Record<string, Node | string | null>} */
     {
@@ -729,7 +748,8 @@ function cells(state, rows, i) {
       hits: hits === void 0 ? "" : count(hits),
       precision,
       recall,
-      f1
+      f1,
+      measure: value === void 0 || Number.isNaN(value) ? "–" : column(value)
     }
   );
   const title = (
@@ -828,7 +848,7 @@ function ranks(texts) {
   const rank = new Map(order.map((t, i) => [t, i]));
   return texts.map((t) => rank.get(t) ?? 0);
 }
-function arrange(columns, rows, { key, descending, labels, scores }) {
+function arrange(columns, rows, { key, descending, labels, scores, measure = new Float32Array(0) }) {
   const place = ["hits", "precision", "recall", "f1"].indexOf(key);
   let value;
   if (key === "token") {
@@ -839,7 +859,8 @@ function arrange(columns, rows, { key, descending, labels, scores }) {
     const rank = ranks(named.map(([, text]) => text));
     const of = new Map(named.map(([latent], i) => [Number(latent), rank[i]]));
     value = (i) => of.get(columns.latent[i]) ?? NaN;
-  } else if (place >= 0) value = (i) => scores.get(columns.latent[i])?.[place] ?? NaN;
+  } else if (key === "measure") value = (i) => measure[i] ?? NaN;
+  else if (place >= 0) value = (i) => scores.get(columns.latent[i])?.[place] ?? NaN;
   else {
     const numbers = (
       /** @type {Record<string, ArrayLike<number>>} */
@@ -892,6 +913,11 @@ var Rows = class {
   latents(a, b) {
     return Array.from(this.order.subarray(Math.min(a, b), Math.max(a, b) + 1), (place) => this.columns?.latent[place] ?? 0);
   }
+  /** The measure that is shown, by place. @param {Table} state */
+  measured({ measure, measures: measures2 }) {
+    const at = measures2.indexOf(measure), n = this.columns?.n ?? 0;
+    return at < 0 || !this.columns ? new Float32Array(0) : this.columns.rest.subarray(at * n, (at + 1) * n);
+  }
   /** Rows anew, as the traits ask for them; what was searched and found. @param {Table} state @param {(message: string) => void} say */
   arrange(state, say) {
     const columns = (
@@ -912,7 +938,7 @@ var Rows = class {
       least,
       most
     });
-    this.order = arrange(columns, rows, { key: state.sort, descending: state.descending, labels, scores: this.scores });
+    this.order = arrange(columns, rows, { key: state.sort, descending: state.descending, labels, scores: this.scores, measure: this.measured(state) });
     this.placeOf = new Map(Array.from(this.order, (place, i) => [columns.latent[place], i]));
     this.version += 1;
     return found;
@@ -1019,7 +1045,8 @@ function build(ui) {
     if (!rows.columns) return;
     const found = rows.arrange(state, say);
     headings.draw();
-    view.classList.toggle("sl-searching", columnsOf(state, rows).length > 6);
+    view.classList.toggle("sl-searching", rows.scores.size > 0 || !!found.mode);
+    view.classList.toggle("sl-measured", !!state.measure);
     view.classList.toggle("sl-local", !!state.read_only);
     const { failed, matches, mode } = found, searched = mode && !failed;
     const times = searched && typeof matches === "number" ? ` · the text occurs ${count(matches)} ${matches === 1 ? "time" : "times"}` : "";
@@ -1027,7 +1054,7 @@ function build(ui) {
     body.draw();
     body.nothing(failed ? `This is not a regular expression: ${failed}` : !searched ? "No latent is as asked for; take a filter away." : state.read_only ? "No example in this page has it." : matches === 0 ? "The text does not occur in the index." : "No latent fires on it.");
   }
-  soon(["query", "mode", "sort", "descending", "density", "show_dead", "only_labelled", "labels", "found"], draw);
+  soon(["query", "mode", "sort", "descending", "density", "show_dead", "only_labelled", "labels", "found", "measure"], draw);
   on(["latent"], body.reveal);
   on(["selected"], body.drawMarks);
   view.append(
@@ -1041,7 +1068,7 @@ function build(ui) {
   bar.draw();
   headings.draw();
   status.textContent = "loading…";
-  load(state, request).then((columns) => {
+  load(state, request, state.measures.length).then((columns) => {
     rows.columns = columns;
     draw();
     body.reveal();

@@ -10,19 +10,23 @@ import numpy as np
 from saelab.index.notes import said
 
 
-def pack(index: Any, latents: Sequence[int] | None = None) -> tuple[bytes, list[str]]:
+def pack(
+    index: Any, latents: Sequence[int] | None = None, more: Sequence[np.ndarray] = ()
+) -> tuple[bytes, list[str]]:
     """The columns of the table and the map.
 
     Parameters
     ----------
     latents
         Which latents, in this order; None: all.
+    more
+        Further columns (d_sae,).
 
     Returns
     -------
     body
         One after another, little-endian, n numbers each: latent (uint32), how often it fires (uint32), mean
-        and max activation (float32), place in ``tokens`` of the token it is strongest on (uint32).
+        and max activation (float32), place in ``tokens`` of the token it is strongest on (uint32), and ``more`` (float32).
     tokens
         Labels of these tokens, each once; place 0 is no token, of a latent that never fires.
     """
@@ -35,6 +39,7 @@ def pack(index: Any, latents: Sequence[int] | None = None) -> tuple[bytes, list[
     token[alive] = place + 1
     mean = moments[:, 0] / np.maximum(count, 1)
     parts = (chosen, "<u4"), (count, "<u4"), (mean, "<f4"), (moments[:, 4], "<f4"), (token, "<u4")
+    parts += tuple((column[chosen], "<f4") for column in more)
     body = b"".join(np.ascontiguousarray(a, dtype=kind).tobytes() for a, kind in parts)
     return body, ["", *index.vocab.labels(kinds)]
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 MODES = ("text", "regex", "name")
-SORTS = ("latent", "count", "mean", "max", "token", "label", "f1", "precision", "recall", "hits")
+SORTS = ("latent", "count", "mean", "max", "token", "label", "measure", "f1", "precision", "recall", "hits")
 _FOUND = 2000  # most latents a search shows: the rest fire on the text by chance
 _TEXTS = 500  # most latents whose examples a saved table holds
 _SHORT = 12  # rows of the fallback
@@ -59,6 +59,9 @@ class LatentTable(AllLatents, Widget):
         Column the rows are in order of.
     density
         ``[lowest, highest]`` share of tokens, or None.
+    measure
+        Which of the columns kept beside the index is shown, one of ``measures``: what :meth:`LatentIndex.interest`,
+        :func:`saelab.steering_scores` and :func:`saelab.calibrate` found until the table was made; ``""``: none.
     show_dead, only_labelled
         Whether latents that never fire are shown; whether only those with a label are.
 
@@ -75,7 +78,9 @@ class LatentTable(AllLatents, Widget):
     descending = traitlets.Bool(True).tag(sync=True)
     density = traitlets.List(Number(), allow_none=True, default_value=None).tag(sync=True)
     only_labelled = traitlets.Bool(False).tag(sync=True)
+    measure = traitlets.Unicode("").tag(sync=True)
     # set by Python alone
+    measures = traitlets.List(traitlets.Unicode()).tag(sync=True)
     found = traitlets.Dict(help="what the search found").tag(sync=True)
     # in a saved page: the text of each latent's examples to search in
     texts = traitlets.List(traitlets.Unicode(), allow_none=True, default_value=None).tag(sync=True)
@@ -85,7 +90,11 @@ class LatentTable(AllLatents, Widget):
             if name in state and state[name] not in allowed:
                 raise unknown(name, state[name], allowed)
         query, mode = state.pop("query", ""), state.pop("mode", "text")
-        super().__init__(index, latent, **state)
+        kept = index.kept.all()[0]
+        if state.get("measure") and state["measure"] not in kept:
+            raise unknown("measure", state["measure"], kept)
+        self._measured = list(kept.values())
+        super().__init__(index, latent, **{"measures": list(kept), "measure": next(iter(kept), ""), **state})
         self.mode, self.query = mode, query
 
     # ------------------------------------------------------------------------------------------- search
@@ -134,7 +143,7 @@ class LatentTable(AllLatents, Widget):
         return {"columns": self._columns, "label": self._label}
 
     def _columns(self) -> Packed:
-        body, tokens = columns.pack(self._source)
+        body, tokens = columns.pack(self._source, None, self._measured)
         return Packed({"tokens": tokens}, (body,))
 
     def _label(self, latent: int, text: str) -> None:
@@ -171,13 +180,13 @@ class LatentTable(AllLatents, Widget):
         """
         index = self._source
         chosen = None if latents is None else check_latents(latents, index.d_sae)
-        body, tokens = columns.pack(index, chosen)
+        body, tokens = columns.pack(index, chosen, self._measured)
         held = range(index.d_sae) if chosen is None else chosen
         shown = _examples(index, held) if len(held) <= _TEXTS else None
         return {
             **self.state(), "packed": body, "tokens": tokens, "read_only": True, "error": {}, "found": {},
             "latent": self.latent if self.latent in held or not len(held) else held[0],
-            "query": "", "sort": self.sort if self.sort in SORTS[:6] else "count",
+            "query": "", "sort": self.sort if self.sort in SORTS[:7] else "count",
             "selected": [i for i in self.selected if i in held],
             "texts": shown, "mode": "name" if shown is None else "text",
         }  # fmt: skip

@@ -20,11 +20,28 @@ def test_a_display_is_small_however_many_latents_there_are(index):  # C63
     state = table.state()
     assert len(str(state)) < 5_000  # the rows come when the view asks, as bytes
     answer = table.methods()["columns"]()
-    assert len(answer.buffers[0]) == 20 * index.d_sae
+    assert len(answer.buffers[0]) == 4 * (5 + len(table.measures)) * index.d_sae
     sent = []
     table.send = lambda content, buffers=None: sent.append((content, buffers))
     table._receive(table, {"request": "a", "method": "columns"}, [])
     assert sent == [({"request": "a", "result": {"tokens": answer.value["tokens"]}}, list(answer.buffers))]
+
+
+def test_columns_kept_beside_the_index_are_measures_of_the_table(own):
+    found = own.interest()
+    table = own.table()
+    assert table.measures == ["burst", "lookup_f1", "tokens"]
+    assert table.measure == "burst"
+    body = np.frombuffer(table.methods()["columns"]().buffers[0], "<f4").reshape(-1, own.d_sae)
+    for name, column in zip(table.measures, body[5:], strict=True):
+        np.testing.assert_array_equal(column, found[name].to_numpy(np.float32))
+    saved = table.export_state(latents=[3, 1])
+    assert saved["measures"] == table.measures
+    np.testing.assert_array_equal(
+        np.frombuffer(saved["packed"], "<f4")[-2:], found["tokens"].to_numpy(np.float32)[[3, 1]]
+    )
+    with pytest.raises(SaelabError, match="measure 'burts'.*burst"):
+        own.table(measure="burts")
 
 
 def test_a_search_is_the_index_s(index):

@@ -19,7 +19,8 @@ const ROWS = [[0, 0, 0, 0, 0], [1, 10, 1, 5, 1], [2, 30, 2.5, 4, 2], [3, 10, 0.5
 const TOKENS = ["", " fox", "<b>"];
 const state = (more = {}) => ({
   latent: 2, selected: [], query: "", mode: "text", sort: "count", descending: true, density: null, show_dead: false, only_labelled: false, d_sae: 4,
-  counted: 1000, labels: { 3: "<i>foxes</i>" }, sources: { 3: "<b>me</b>: 0.9" }, found: {}, read_only: false, packed: undefined, tokens: [], texts: null, ...more,
+  counted: 1000, labels: { 3: "<i>foxes</i>" }, sources: { 3: "<b>me</b>: 0.9" }, found: {}, read_only: false, packed: undefined, tokens: [], texts: null,
+  measure: "", measures: [], ...more,
 });
 const answers = (method) => (method === "columns" ? { tokens: TOKENS, buffers: [pack(ROWS)] } : null);
 async function table(more) {
@@ -59,6 +60,20 @@ test("a click on a heading sorts, a second one turns the order", async () => {
   head("strongest").click();
   await settle();
   assert.deepEqual([model.get("descending"), latents(el)], [false, [1, 3, 2]]); // " fox" before "<b>"; equal ones by number
+});
+
+test("a measure that is kept beside the index is shown, sorts, and is undefined where it was not measured", async () => {
+  const made = mount(widget, state({ measures: ["lookup_f1", "burst"], measure: "lookup_f1" }));
+  made.model.answer = () => ({ tokens: TOKENS, buffers: [pack(ROWS, [NaN, 0.5, 0.25, 0.75, NaN, 1, NaN, 2])] });
+  await settle();
+  const { el, model } = made, cell = () => shown(el).map((r) => r.querySelector(".sl-c-measure").textContent);
+  assert.deepEqual([latents(el), cell()], [[2, 1, 3], ["0.250", "0.500", "0.750"]]);
+  const choice = [...el.querySelectorAll("select")].find((s) => s.getAttribute("aria-label") === "Measure shown");
+  choice.value = "burst";
+  choice.dispatchEvent(new Event("change"));
+  await settle();
+  assert.deepEqual([model.get("sort"), latents(el), cell()], ["measure", [3, 1, 2], ["2.00", "1.00", "–"]]);
+  assert.match(el.querySelector(".sl-headrow").textContent, /burst/);
 });
 
 test("filters", () => {
