@@ -57,6 +57,7 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time a name i
     from saelab.sae import SAE as SAE
     from saelab.sae import Codes as Codes
     from saelab.sae import SAEConfig as SAEConfig
+    from saelab.texts import english_texts as english_texts
     from saelab.texts import package_texts as package_texts
     from saelab.training import grid as grid
     from saelab.training import train as train
@@ -75,6 +76,7 @@ _WHERE = {
     "check_environment": "saelab.widgets.environment",
     "load_model": "saelab.models",
     "tokenize_texts": "saelab.models",
+    "english_texts": "saelab.texts",
     "package_texts": "saelab.texts",
     "SAE": "saelab.sae",
     "SAEConfig": "saelab.sae",

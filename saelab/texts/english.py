@@ -236,20 +236,49 @@ def documents(root: str | Path = "/", *, min_chars: int = 400, max_chars: int = 
                     yield Document(kind, package, text, zlib.crc32(place.encode()) % 20 == 0)
 
 
+class EnglishTexts:
+    """Texts that say where they are from; read anew each time they are iterated over.
+
+    Attributes
+    ----------
+    packages
+        The packages of :data:`SOURCES` that are installed; none: the text is that of Python packages.
+    """
+
+    def __init__(self, seed: int, root: Path):
+        self.seed, self.root = seed, root
+        self.packages = list(
+            dict.fromkeys(s.package for s in SOURCES if next(root.glob(s.files), None) is not None)
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        if not self.packages:
+            return package_texts(self.seed)
+        found = [d.text for d in documents(self.root)]
+        random.Random(self.seed).shuffle(found)
+        return iter(found)
+
+    def __repr__(self) -> str:
+        if self.packages:
+            return f"English text of {', '.join(self.packages)}"
+        return (
+            "text of the installed Python packages, since no English text is installed; "
+            "Debian's fortunes, wordnet-base, dict-gcide and anarchism bring some"
+        )
+
+
 @door
-def english_texts(seed: int = 0, *, root: str | Path = "/") -> Iterator[str]:
-    """Readable English that is installed below ``root``, shuffled by ``seed``; where there is none, the text of
-    Python packages (:func:`package_texts`), which a warning says.
+def english_texts(seed: int = 0, *, root: str | Path = "/") -> EnglishTexts:
+    """Readable English that is installed on this machine, shuffled by ``seed``; where there is none, the text of Python
+    packages (:func:`saelab.package_texts`). Its ``repr`` says which.
 
-    Debian packages that bring some: ``fortunes``, ``wordnet-base``, ``dict-gcide``, ``anarchism``, ``git-doc``; all
-    are in ``saelab.texts.SOURCES``.
+    Parameters
+    ----------
+    root
+        Where packages are unpacked. ``saelab.texts.SOURCES`` lists those that are read.
 
-    >>> len(next(sl.english_texts())) >= 400
+    >>> found = sl.english_texts()
+    >>> len(next(iter(found))) >= 400
     True
     """
-    found = [d.text for d in documents(root)]
-    if not found:
-        yield from package_texts(seed)
-        return
-    random.Random(seed).shuffle(found)
-    yield from found
+    return EnglishTexts(seed, Path(root))
