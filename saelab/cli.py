@@ -50,6 +50,11 @@ def _parser() -> argparse.ArgumentParser:
     tour.add_argument(
         "--quick", action="store_true", help="a tenth of the work: shows the way, numbers are rough"
     )
+    tour.add_argument(
+        "--train",
+        action="store_true",
+        help="train an SAE for smollm2, too, which otherwise begins with the bundled one",
+    )
     tour.add_argument("--seed", type=int, default=0)
     tour.add_argument("--open", action="store_true", help="open the report in a browser at the end")
     tour.set_defaults(run=_tour)
@@ -114,8 +119,8 @@ def _tour(options: argparse.Namespace) -> int:
     from saelab.tour import tour
 
     report = tour.run(
-        options.model, hook=options.hook, out=options.out, force=options.force, quick=options.quick, seed=options.seed,
-        say=print,
+        options.model, hook=options.hook, out=options.out, force=options.force, quick=options.quick,
+        train=options.train, seed=options.seed, say=print,
     )  # fmt: skip
     print(report)
     if options.open:

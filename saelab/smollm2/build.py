@@ -62,7 +62,7 @@ def report(work: Path, sae: Any, tokens: int) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for kind in ("all", *corpus.MIX):
         texts = [d.text for d in held if kind in ("all", d.kind)]
-        found[kind] = evaluate(model, sae, texts, tokens=tokens, context=CONTEXT).to_dict()
+        found[kind] = evaluate(model, sae, texts, tokens=tokens).to_dict()
     return found
 
 
@@ -85,15 +85,14 @@ def main(arguments: list[str] | None = None) -> int:
     work, out = given.work.expanduser(), given.out or bundled.SAES["smollm2"]
     import torch
 
+    from saelab.formats import load_sae
     from saelab.sae import saving
 
     try:
         store = harvest(work, QUICK_TOKENS if given.quick else TOKENS)
         sae = train(work, store)
         saving.save(sae, out, store=torch.float16)
-        files.write_json(
-            out / "report.json", report(work, saving.load(out), 2_000 if given.quick else 20_000)
-        )
+        files.write_json(out / "report.json", report(work, load_sae(out), 2_000 if given.quick else 20_000))
     except SaelabError as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

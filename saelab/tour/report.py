@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from saelab.evaluation.calibration import GUARD
+from saelab.tour.steering import RULE
 from saelab.widgets import (
     ActivationHeatmap,
     BarChart,
@@ -43,8 +45,9 @@ def _summary(tour: Tour) -> list[Any]:
     recovered = "undefined" if r.loss_recovered_mean is None else f"{r.loss_recovered_mean:.1%}"
     return [
         Paragraph(
-            f"{plan.d_sae:,} latents were trained on `{plan.hook}` of `{tour.name}`; each token uses at most {plan.k} of "
-            "them. Then every latent was looked up on text the training had not seen.",
+            f"{plan.d_sae:,} latents {'come with the package, for' if plan.sae else 'were trained on'} `{plan.hook}` of "
+            f"`{tour.name}`; each token uses at most {plan.k} of them. Then every latent was looked up on text the training "
+            f"had not seen: {tour.source}.",
             kind="lead",
         ),
         Facts(
@@ -61,6 +64,7 @@ def _summary(tour: Tour) -> list[Any]:
 
 def _training(tour: Tour) -> list[Any]:
     h = tour.sae.history
+    took = "It comes with the package" if tour.plan.sae else f"{tour.seconds['train']:.0f} seconds"
     return [
         Heading("Training"),
         LineChart(
@@ -68,7 +72,7 @@ def _training(tour: Tour) -> list[Any]:
             {"unexplained variance": h["fvu"].tolist()},
             "tokens seen",
             "unexplained variance",
-            f"What the reconstruction misses, on the batch being learnt from. {tour.seconds['train']:.0f} seconds.",
+            f"What the reconstruction misses, on the batch being learnt from. {took}.",
             log_y=True,
         ),
         Section(
@@ -146,7 +150,7 @@ def _latents(tour: Tour) -> list[Any]:
     shown = pd.DataFrame(lines)
     three = dict.fromkeys(shown.columns[2:], _score)
     mean = tour.mean_f1()
-    how = "by valid F1" if tour.concepts is None else "by their concept"
+    how = "by what they fire on, in other documents" if tour.concepts is None else "by their concept"
     blocks: list[Any] = [
         Heading("Latents", anchor="latents"),
         Paragraph("Everything about the chosen latents. Walk through them with ← and →, or the number box."),
@@ -184,16 +188,34 @@ def _score(value: Any) -> str:
 
 
 def _steering(tour: Tour) -> list[Any]:
-    return [
-        Heading("Steering", anchor="steering"),
-        Paragraph(
-            "The latent's direction is added at every token while the model writes; the part of the activations that the "
-            "SAE does not explain stays as it is. Same prompt, same random numbers, without and with. "
+    how = (
+        "The latent's direction is added at every token while the model writes; the part of the activations that the SAE "
+        "does not explain stays as it is. Same prompt, same random numbers, without and with. "
+    )
+    panels = [Show(panel, f"Latent {_title(tour, panel.edits[0]['latent'])}") for panel in tour.steered]
+    if tour.recognized is None:
+        how += (
             f"{tour.pushed} latents were tried, each at the strength with the largest effect; shown are the first "
             f"{len(tour.steered)} whose text is not broken: its perplexity for the model as it is, is at most {GUARD:g} "
             f"times that of unsteered text. {tour.pushed - len(tour.steered)} had no effect inside that bound, or broke it."
-        ),
-        *(Show(panel, f"Latent {_title(tour, panel.edits[0]['latent'])}") for panel in tour.steered),
+        )
+        return [Heading("Steering", anchor="steering"), Paragraph(how), *panels]
+    found = tour.recognized
+    lines = found.assign(latent=[_title(tour, int(i)) for i in found["latent"]]).rename(
+        columns={
+            "above": "samples above all controls",
+            "ratio": "perplexity, times unsteered",
+            "text": "one of them",
+        }
+    )
+    known = int(np.count_nonzero(found["recognized"]))
+    said = f"{known} of the {len(found)} latents that were turned up are recognized. {RULE}"
+    formats = {"samples above all controls": ".0%", "perplexity, times unsteered": ".1f"}
+    return [
+        Heading("Steering", anchor="steering"),
+        Paragraph(how + said),
+        Table(lines, formats=formats, code=["one of them"]),
+        *panels,
     ]
 
 

@@ -1,4 +1,5 @@
-"""The whole way in one call: train, evaluate, index, explain, steer, and a report that opens offline.
+"""The whole way in one call: train or take the bundled SAE, evaluate, index, explain, steer, and a report that opens
+offline.
 
 ``run`` does the work in steps whose results are plain objects of the library; ``saelab.tour.report`` draws them.
 """
@@ -7,27 +8,30 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from saelab import files, models, n2g, zoo
+from saelab import files, models, n2g, training, zoo
 from saelab.errors import SaelabError
 from saelab.evaluation import Report, calibrate, evaluate
 from saelab.evaluation.calibration import GUARD
+from saelab.formats import load_sae
 from saelab.index import LatentIndex
 from saelab.interventions.sweeps import read
 from saelab.models import HookedModel
-from saelab.sae import SAE
-from saelab.texts import package_texts
-from saelab.training import train
+from saelab.n2g.corpus import corpus
+from saelab.sae import SAE, saving
+from saelab.texts import english_texts
+from saelab.tour import steering
 
 STRENGTHS = (0.5, 1.0, 2.0, 4.0)  # of steering, in maxima of the latent
+TRIED = 10  # latents of a model without labels that are turned up
 MARK = "tour.json"  # says that a folder is the result of a tour, and may be replaced with --force
 
 
@@ -46,6 +50,7 @@ class Plan:
     batch: int = 2048
     lr: float | None = None
     floor: float = 0.0  # see saelab.sae.topk
+    sae: str = ""  # name of a bundled SAE to begin with; none: one is trained
 
 
 # rate and floor as measured for the bundled SAE, see saelab.zoo.build
@@ -53,8 +58,14 @@ ZOO = Plan("blocks.0.mlp.hook_post", 4096, 32, 2_500_000, 300_000, 40_000, 24, 1
 QUICK_ZOO = Plan("blocks.0.mlp.hook_post", 2048, 32, 300_000, 100_000, 10_000, 6, 128, lr=4e-3, floor=0.38)
 
 
-def plan_for(model: HookedModel, name: str, hook: str | None, quick: bool) -> Plan:
-    """What to do with a model; ``hook`` overrides where to read."""
+def plan_for(model: HookedModel, name: str, hook: str | None, quick: bool, train: bool = False) -> Plan:
+    """What to do with a model; ``hook`` overrides where to read, and then an SAE is trained there."""
+    if name == "smollm2" and not (train or hook):
+        config = load_sae(name).config
+        return Plan(
+            str(config.hook_in), config.d_sae, config.k or 0, 0, 20_000 if quick else 100_000, 2_000 if quick else 5_000,
+            4 if quick else 16, int(config.context or 128), sae=name,
+        )  # fmt: skip
     if name == "zoo":
         plan = QUICK_ZOO if quick else ZOO
     else:
@@ -84,6 +95,8 @@ class Tour:
     scores: dict[int, dict[str, Any]] = field(default_factory=dict)
     steered: list[Any] = field(default_factory=list)  # SteeringPanels whose text is inside the guard
     pushed: int = 0  # latents that were turned up
+    recognized: pd.DataFrame | None = None  # see saelab.tour.steering; only where the text is not labelled
+    source: str = ""  # what the indexed text is
     seconds: dict[str, float] = field(default_factory=dict)
 
     def by_valid_f1(self, latents: list[int]) -> list[int]:
@@ -108,10 +121,14 @@ def run(
     out: str | Path | None = None,
     force: bool = False,
     quick: bool = False,
+    train: bool = False,
     seed: int = 0,
     say: Callable[[str], Any] = lambda line: None,
 ) -> Path:
     """Do the tour and write its folder; returns the path of ``report.html``.
+
+    SmolLM2 begins with the SAE that comes with the package, unless ``train`` says otherwise or ``hook`` names another
+    place to read.
 
     The folder holds ``report.html``, the SAE (``sae/``), the index (``index/``), the graphs (``n2g/``) and the
     numbers (``tour.json``).
@@ -124,7 +141,7 @@ def run(
     folder = _free_folder(out or ("saelab-tour" if name == "zoo" else f"saelab-tour-{_safe(name)}"), force)
     began = time.monotonic()
     model = models.load_model(name)
-    plan = plan_for(model, name, hook, quick)
+    plan = plan_for(model, name, hook, quick, train)
     folder.mkdir(parents=True, exist_ok=True)
     files.write_json(folder / MARK, {"model": name, "finished": False})
     seconds: dict[str, float] = {}
@@ -137,10 +154,10 @@ def run(
         return value
 
     say(f"{name}: {plan.hook}, {plan.d_sae} latents, k = {plan.k}")
-    texts, held_out = _texts(name, seed)
+    texts, held_out, source = _texts(name, seed)
     sae = timed(
-        "train",
-        lambda: train(
+        "load" if plan.sae else "train",
+        lambda: _saved(plan.sae, model, folder / "sae") if plan.sae else training.train(
             model, texts, hook=plan.hook, d_sae=plan.d_sae, k=plan.k, tokens=plan.train_tokens, batch=plan.batch,
             context=plan.context, seed=seed, out=folder / "sae", lr=plan.lr, options={"floor": plan.floor},
         ),
@@ -148,7 +165,7 @@ def run(
     report = timed("evaluate", lambda: evaluate(model, sae, held_out, tokens=plan.evaluate_tokens))
     rows, labels = _indexed_rows(model, name, plan, sae.config.bos, held_out, seed)
     index = timed("index", lambda: LatentIndex.build(model, sae, rows, path=folder / "index"))
-    tour = Tour(name, plan, sae, report, index, model, seconds=seconds)
+    tour = Tour(name, plan, sae, report, index, model, seconds=seconds, source=source)
     if labels is not None:
         tour.concepts = timed("concepts", lambda: _concept_table(index, labels, seed))
     _choose(tour)
@@ -183,17 +200,25 @@ def _free_folder(out: str | Path, force: bool) -> Path:
     return folder
 
 
-def _texts(name: str, seed: int) -> tuple[Iterator[str], Iterator[str]]:
-    """Text to train on, and other text to measure and index."""
+def _saved(name: str, model: HookedModel, folder: Path) -> SAE:
+    """A bundled SAE, with a copy beside the other results."""
+    sae = load_sae(name, model=model, check=False)
+    saving.save(sae, folder)
+    return sae
+
+
+def _texts(name: str, seed: int) -> tuple[Iterable[str], Iterable[str], str]:
+    """Text to train on, other text to measure and index, and what it is."""
     if name == "zoo":
-        return zoo.texts(seed=1_000 + seed), zoo.texts(seed=2_000 + seed)
-    everything = package_texts(seed)
-    held = list(islice(everything, 400))  # the rest of the same shuffled stream is for training
-    return everything, iter(held)
+        return zoo.texts(seed=1_000 + seed), zoo.texts(seed=2_000 + seed), "text of the zoo"
+    source = english_texts(seed)
+    everything = iter(source)
+    held = list(islice(everything, 600))  # the rest of the same shuffled stream is for training
+    return everything, held, repr(source)
 
 
 def _indexed_rows(
-    model: HookedModel, name: str, plan: Plan, bos: bool, held_out: Iterator[str], seed: int
+    model: HookedModel, name: str, plan: Plan, bos: bool, held_out: Iterable[str], seed: int
 ) -> tuple[models.TokenRows, Any]:
     if name != "zoo":
         rows = models.tokenize_texts(model, held_out, context=plan.context, bos=bos, tokens=plan.index_tokens)
@@ -241,7 +266,7 @@ def genre_table(
 def _choose(tour: Tour) -> None:
     """Latents worth a page: one for each concept that has a good one, else a spread of the ones that say most."""
     if tour.concepts is None:
-        tour.chosen = _telling_latents(tour.index, 2 * tour.plan.explain)
+        tour.chosen = telling(tour.index, tour.plan.explain)
         return
     lines = tour.concepts.to_dict("records")
     parts = sorted((line for line in lines if not line["genre"]), key=lambda line: -line["f1"])
@@ -253,14 +278,22 @@ def _choose(tour: Tour) -> None:
     tour.chosen = list(tour.titles)
 
 
-def _telling_latents(index: LatentIndex, n: int) -> list[int]:
-    """Without labels: latents that fire on 0.01 % to 3 % of the tokens, that fire strongly where they fire, and no
-    two of whom share their strongest token."""
-    stats = index.stats()
-    stats = stats[(stats["density"] > 1e-4) & (stats["density"] < 0.03) & (stats["n"] >= 20)]
-    drive = pd.Series(stats["max"] * np.sqrt(stats["n"])).sort_values(ascending=False)
+def telling(index: LatentIndex, n: int, seed: int = 0) -> list[int]:
+    """Without labels: latents that fire by topic and by context and not by their token alone, in turns, no two of whom
+    share their strongest token. Measured on the documents that fit the graphs; scores are of the others."""
+    held = corpus(index, seed)
+    documents = np.unique(np.repeat(index.rows.doc, np.diff(index.rows.offsets))[held.part < 2])
+    whole = index.interest(documents)
+    found = pd.DataFrame(whole[(whole["n"] >= 30) & (index.stats()["density"] < 0.02)])
+    by_kind = [
+        pd.DataFrame(found[found["kind"] == kind])
+        .sort_values(by=["lookup_f1", "n"], ascending=[True, False])
+        .index
+        for kind in ("topic", "context", "mixed")
+    ]
+    turns = [i for some in zip_longest(by_kind[0], by_kind[1]) for i in some if i is not None]
     chosen: dict[str, int] = {}  # strongest token -> latent
-    for latent in drive.index:
+    for latent in [*turns, *by_kind[2]]:
         chosen.setdefault(str(index.top(int(latent), 1).iloc[0]["token"]).strip().lower(), int(latent))
         if len(chosen) == n:
             break
@@ -275,8 +308,6 @@ def _explain(tour: Tour, folder: Path) -> None:
     for latent, graph in tour.graphs.items():
         tour.scores[latent] = graph.score(tour.index, split="test").to_dict()
         files.write_json(folder / "n2g" / f"{latent}.json", graph.to_json())
-    if tour.concepts is None:  # keep the ones whose graph says most, chosen on other documents than are shown
-        tour.chosen = tour.by_valid_f1(tour.chosen)[: tour.plan.explain]
 
 
 def _steer(tour: Tour, seed: int) -> None:
@@ -284,7 +315,13 @@ def _steer(tour: Tour, seed: int) -> None:
     from saelab.widgets import SteeringPanel
 
     prompt = "The" if tour.name == "zoo" else "I went to the market and"
-    for latent in tour.by_valid_f1(tour.chosen)[:12]:
+    latents = tour.by_valid_f1(tour.chosen)[:12]
+    if tour.concepts is None:
+        tour.recognized = found = steering.recognized(
+            tour.model, tour.sae, tour.index, tour.chosen[:TRIED], prompt, seed=seed
+        )
+        latents = found[found["recognized"]]["latent"].tolist()[:3]
+    for latent in latents:
         tour.pushed += 1
         found = calibrate(
             tour.model, tour.sae, [latent], [prompt], relative=tour.index, strengths=STRENGTHS, n=4, seed=seed + 1,

@@ -1,0 +1,74 @@
+"""Which latents of a model without labels steer: judged by what the unsteered model reads in the steered text."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from saelab.evaluation import calibrate
+from saelab.evaluation.calibration import GUARD
+from saelab.frames import TextFrame
+from saelab.index import LatentIndex
+from saelab.interventions import Edit, generate
+from saelab.interventions.sweeps import read
+from saelab.sae import SAE
+
+STRENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)  # in maxima of the latent
+RELATED = 5  # latents that fire where it fires
+SAMPLES, HALF = 8, 0.5
+RULE = (
+    f"A latent is recognized when it and the {RELATED} latents that fire most often where it fires are raised, as the "
+    f"unsteered model reads the new text, above every one of {2 * SAMPLES} controls (no steering; a latent drawn at random, "
+    f"pushed by as many of its maxima) in at least half of {SAMPLES} samples, and their perplexity is at most {GUARD:g} "
+    "times that of unsteered text. The strength is chosen with other random numbers."
+)
+
+
+def recognized(
+    model: Any, sae: SAE, index: LatentIndex, latents: Sequence[int], prompt: str, *, seed: int, new: int = 40
+) -> pd.DataFrame:
+    """One row per latent: ``strength``, the share of samples ``above`` all controls, ``ratio`` of perplexity, whether it
+    is ``recognized``, and the first ``text``."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    how: dict[str, Any] = {"n": SAMPLES, "max_new_tokens": new, "temperature": 0.8}
+    plain = generate(model, sae, prompt, [], seed=seed + 1, **how)
+    usual = read(model, sae, plain.prompt_ids, plain.samples)["nats"].mean()
+    alive = np.flatnonzero(index.counts >= 20)
+    for latent in latents:
+        found = calibrate(
+            model, sae, [latent], [prompt], relative=index, strengths=STRENGTHS, seed=seed + 2, progress=False,
+            n=4, max_new_tokens=new, temperature=0.8,
+        )  # fmt: skip
+        strength = found.best[latent]
+        if not strength:
+            rows.append({"latent": latent, "strength": 0.0, "above": 0.0, "ratio": 1.0, "text": ""})
+            continue
+        own = [latent, *index.coactive(latent, RELATED)["latent"].tolist()]
+        other = int(rng.choice(alive))
+        made = [
+            generate(model, sae, prompt, Edit(strength, latent=i), relative=index, seed=seed + 1, **how)
+            for i in (latent, other)
+        ]
+        steered, *controls = (_raised(model, sae, index, own, g) for g in (made[0], made[1], plain))
+        nats = read(model, sae, plain.prompt_ids, made[0].samples)["nats"].mean()
+        above = float((steered > np.concatenate(controls).max()).mean())
+        rows.append(
+            {"latent": latent, "strength": strength, "above": above, "ratio": float(np.exp(nats - usual)),
+             "text": made[0].samples[0].text}
+        )  # fmt: skip
+    frame = TextFrame(rows)
+    frame["recognized"] = (frame["above"] >= HALF) & (frame["ratio"] <= GUARD) & (frame["strength"] > 0)
+    return frame
+
+
+def _raised(model: Any, sae: SAE, index: LatentIndex, latents: Sequence[int], made: Any) -> np.ndarray:
+    """(n,) of each sample, the mean activation of some latents in units of their maxima, summed."""
+    total = np.zeros(len(made.samples))
+    for latent in latents:
+        seen = read(model, sae, made.prompt_ids, made.samples, [latent] * len(made.samples))
+        total += seen["activation"] / index.latent_stats(latent)["max"]
+    return total
