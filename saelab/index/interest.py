@@ -15,8 +15,8 @@ from saelab.index.concepts import kept_positions
 KINDS = ("token", "context", "topic", "mixed", "rare")
 LEAST = 50  # firings, from which on a latent is called anything but rare
 TOKEN, CONTEXT = 0.7, 0.5  # F1 of a lookup: from here on the token is what it is about; up to here it is not
-FEW, MANY = 4.0, 12.0  # tokens, in number
-TOGETHER = 8.0  # times as often in one document as chance has it
+FEW, MANY = 4.0, 30.0  # tokens, in number
+TOGETHER = 4.0  # times as often in one document as chance has it
 
 
 def interest(index: Columns, documents: Any = None) -> pd.DataFrame:

@@ -115,7 +115,7 @@ class Queries(Columns):
             n: firings. lookup_f1: how well the token alone tells when it fires (the set of tokens with the best F1 on
             one half of the documents, scored on the other half). tokens: on how many it fires, as the exponential of
             the entropy. burst: how many times more often two of its firings are of one document than two positions are.
-            kind: ``token`` (lookup_f1 ≥ 0.7), ``topic`` (≤ 0.5, at least 12 tokens, burst ≥ 8), ``context`` (≤ 0.5, at most
+            kind: ``token`` (lookup_f1 ≥ 0.7), ``topic`` (≤ 0.5, at least 30 tokens, burst ≥ 4), ``context`` (≤ 0.5, at most
             4 tokens), ``mixed``, or ``rare`` (fewer than 50 firings).
 
         Examples

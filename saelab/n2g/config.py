@@ -45,6 +45,8 @@ class N2GConfig:
         Whether a pattern may exclude tokens.
     max_patterns
         Most patterns proposed from the text.
+    max_pairs
+        Most patterns of two tokens that are read off the text at the end, for what no other explains.
     node_cost, alternative_cost
         F1 that a node, and a further alternative of a node, must gain.
     match
@@ -73,6 +75,7 @@ class N2GConfig:
     gaps: tuple[int, ...] = (8,)
     negation: bool = True
     max_patterns: int = 8
+    max_pairs: int = 48
     node_cost: float = 0.0005
     alternative_cost: float = 0.00005
     match: str = "specific"
@@ -85,6 +88,7 @@ class N2GConfig:
         for name in ("n_train", "rounds", "max_len", "fillers", "joint", "pool", "batch_tokens"):
             check_count(name, getattr(self, name))
         check_count("max_patterns", self.max_patterns, 0)
+        check_count("max_pairs", self.max_pairs, 0)
         for name in ("keep", "wild", "joint_min"):
             if not 0 < getattr(self, name) <= 1:
                 raise SaelabError(f"{name} is a share in 0…1, got {getattr(self, name)!r}")

@@ -12,6 +12,8 @@
                                                                                  │  after the last round
     pairs of tokens (fit.generalise), rules (fit.rules) ────────────────────────► choose again
                                                                                  ▼
+             what tables of tokens and pairs say better or besides ──► complete (fit.leftover)
+                                                                                 ▼
                               values: mean activation in train ──► verified with the model (fit.verifying)
 
 Of all proposals those are kept that gain F1 on the train and valid documents together beyond their cost in
@@ -43,7 +45,7 @@ from saelab.n2g.graph.tree import Tree
 from saelab.n2g.pattern_graph import PatternGraph
 from saelab.sae import SAE
 
-ALGORITHM = 3  # one more whenever the same settings lead to other graphs than before
+ALGORITHM = 4  # one more whenever the same settings lead to other graphs than before
 
 
 @door

@@ -31,7 +31,6 @@ from saelab.texts import english_texts
 from saelab.tour import steering
 
 STRENGTHS = (0.5, 1.0, 2.0, 4.0)  # of steering, in maxima of the latent
-TRIED = 10  # latents of a model without labels that are turned up
 MARK = "tour.json"  # says that a folder is the result of a tour, and may be replaced with --force
 
 
@@ -50,6 +49,7 @@ class Plan:
     batch: int = 2048
     lr: float | None = None
     floor: float = 0.0  # see saelab.sae.topk
+    steer: int = 10  # latents of a model without labels that are turned up
     sae: str = ""  # name of a bundled SAE to begin with; none: one is trained
 
 
@@ -64,7 +64,7 @@ def plan_for(model: HookedModel, name: str, hook: str | None, quick: bool, train
         config = load_sae(name).config
         return Plan(
             str(config.hook_in), config.d_sae, config.k or 0, 0, 20_000 if quick else 100_000, 2_000 if quick else 5_000,
-            4 if quick else 16, int(config.context or 128), sae=name,
+            4 if quick else 16, int(config.context or 128), steer=3 if quick else 10, sae=name,
         )  # fmt: skip
     if name == "zoo":
         plan = QUICK_ZOO if quick else ZOO
@@ -279,17 +279,15 @@ def _choose(tour: Tour) -> None:
 
 
 def telling(index: LatentIndex, n: int, seed: int = 0) -> list[int]:
-    """Without labels: latents that fire by topic and by context and not by their token alone, in turns, no two of whom
-    share their strongest token. Measured on the documents that fit the graphs; scores are of the others."""
+    """Without labels: latents of a topic, those of most tokens first, and latents of a context, those of most firings first,
+    in turns; no two share their strongest token. Measured on the documents that fit the graphs; scores are of the others."""
     held = corpus(index, seed)
     documents = np.unique(np.repeat(index.rows.doc, np.diff(index.rows.offsets))[held.part < 2])
     whole = index.interest(documents)
     found = pd.DataFrame(whole[(whole["n"] >= 30) & (index.stats()["density"] < 0.02)])
     by_kind = [
-        pd.DataFrame(found[found["kind"] == kind])
-        .sort_values(by=["lookup_f1", "n"], ascending=[True, False])
-        .index
-        for kind in ("topic", "context", "mixed")
+        pd.DataFrame(found[found["kind"] == kind]).sort_values(by, ascending=False).index
+        for kind, by in (("topic", "tokens"), ("context", "n"), ("mixed", "tokens"))
     ]
     turns = [i for some in zip_longest(by_kind[0], by_kind[1]) for i in some if i is not None]
     chosen: dict[str, int] = {}  # strongest token -> latent
@@ -312,13 +310,14 @@ def _explain(tour: Tour, folder: Path) -> None:
 
 def _steer(tour: Tour, seed: int) -> None:
     """The best explained latents turned up, until three write text inside the guard."""
+    plan = tour.plan
     from saelab.widgets import SteeringPanel
 
     prompt = "The" if tour.name == "zoo" else "I went to the market and"
     latents = tour.by_valid_f1(tour.chosen)[:12]
     if tour.concepts is None:
         tour.recognized = found = steering.recognized(
-            tour.model, tour.sae, tour.index, tour.chosen[:TRIED], prompt, seed=seed
+            tour.model, tour.sae, tour.index, tour.chosen[: plan.steer], prompt, seed=seed
         )
         latents = found[found["recognized"]]["latent"].tolist()[:3]
     for latent in latents:
@@ -356,4 +355,6 @@ def _numbers(tour: Tour) -> dict[str, Any]:
         "titles": {str(k): v for k, v in tour.titles.items()}, "n2g": {str(k): v for k, v in tour.scores.items()},
         "n2g_f1": tour.mean_f1(), "steering": {"tried": tour.pushed, "shown": len(tour.steered), "guard": GUARD},
     }  # fmt: skip
+    if tour.recognized is not None:
+        found["steering"]["recognized"] = tour.recognized.to_dict("records")
     return found if tour.concepts is None else found | {"concepts": tour.concepts.to_dict("records")}

@@ -113,3 +113,41 @@ def test_bundled_sae_has_latents_for_every_genre():
     table = tour.genre_table(index.concepts(labels), zoo.GENRES).set_index("concept")
     short = {g: int(table.loc[g, "sure latents"]) for g in zoo.GENRES if table.loc[g, "sure latents"] < 5}
     assert not short, f"fewer than 5 latents with precision 0.95 and 50 firings: {short}"
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """The tour of SmolLM2 from the bundled SAE, on text of packages."""
+    from saelab.models.load import resolve
+
+    try:
+        resolve("smollm2")
+    except sl.SaelabError as error:
+        pytest.skip(f"SmolLM2 cannot be had here: {error}")
+    out = tmp_path_factory.mktemp("real") / "out"
+    tour.run("smollm2", out=out, quick=True)
+    return out
+
+
+def test_a_real_model_begins_with_the_bundled_sae(real):
+    found, text = files.read_json(real / tour.MARK), (real / "report.html").read_text(encoding="utf-8")
+    assert found["finished"] is True
+    assert "train" not in found["seconds"]
+    assert found["plan"]["sae"] == "smollm2"
+    assert found["report"]["loss_recovered_mean"] > 0.9
+    assert len(found["chosen"]) == found["plan"]["explain"] == len(found["n2g"])
+    assert "8,192 latents come with the package" in text
+    index = sl.LatentIndex.open(real / "index", sae=sl.load_sae("smollm2"))
+    kinds = index.interest()["kind"].loc[found["chosen"]]
+    assert set(kinds) & {"topic", "context", "mixed"}
+
+
+def test_steers_of_a_real_model_are_judged_by_the_rule_that_is_said(real):
+    found, text = files.read_json(real / tour.MARK), (real / "report.html").read_text(encoding="utf-8")
+    lines = found["steering"]["recognized"]
+    assert len(lines) == found["plan"]["steer"]
+    for line in lines:
+        inside = line["above"] >= 0.5 and line["ratio"] <= 10 and line["strength"] > 0
+        assert line["recognized"] == inside
+    assert f"{sum(line['recognized'] for line in lines)} of the {len(lines)} latents" in text
+    assert found["steering"]["shown"] <= sum(line["recognized"] for line in lines)

@@ -14,6 +14,7 @@ from saelab.n2g.config import N2GConfig
 from saelab.n2g.corpus import Corpus
 from saelab.n2g.fit.generalise import pairs, proposals, variants
 from saelab.n2g.fit.instance import Example, Instance, generalise, minimal
+from saelab.n2g.fit.leftover import completed
 from saelab.n2g.fit.probe import Fillers, Prober
 from saelab.n2g.fit.rules import Learner, items_of
 from saelab.n2g.fit.select import FEW, Candidate, Costs, Items, Selector
@@ -159,7 +160,12 @@ class _Fit:
             return found
         if self.enough and self.config.max_patterns:
             self._learn_rules()
-        tree = self._tree(self.selector.choose())
+        chosen = self.selector.choose()
+        if self.enough:
+            chosen, more = completed(self.c, self.selector.y, chosen, self.costs, self.config.max_pairs)
+            self.selector.add(more, probed=False)
+            chosen += [self.selector.pool[items] for items in more if self.selector.pool[items] not in chosen]
+        tree = self._tree(chosen)
         if not tree.nodes:
             found.reason = f"no pattern of latent {self.latent} holds on the valid documents"
         fitted = Prediction.of(self.c, self.latent, tree, self.config.match).ends()
