@@ -63,7 +63,7 @@ class _Counted:
 
 
 def completed(
-    c: Corpus, y: np.ndarray, chosen: Sequence[Candidate], costs: Costs, most: int
+    c: Corpus, y: np.ndarray, chosen: Sequence[Candidate], costs: Costs, most: int, negation: bool = True
 ) -> tuple[list[Candidate], list[Items]]:
     """Those of ``chosen`` that are worth more than what tables say in their place, and the patterns that tables add.
 
@@ -78,18 +78,25 @@ def completed(
         said = np.zeros(len(y), bool)
         for p in some:
             said[p.valid] = True
-        for items in leftover(c, y, [p.train for p in some], costs, most, parts=1):
+        more = leftover(c, y, [p.train for p in some], costs, most, negation, parts=1)
+        for items in more:
             said[c.tokens.match(items)] = True
         said &= valid
         worth = float(f1(int((y & said).sum()), int(said.sum()), fires))
-        worth -= sum(costs.of(p.items) for p in some)
+        worth -= sum(costs.of(items) for items in (*(p.items for p in some), *more))
         if worth > best:
             best, kept = worth, some
-    return kept, leftover(c, y, [p.at for p in kept], costs, most)
+    return kept, leftover(c, y, [p.at for p in kept], costs, most, negation)
 
 
 def leftover(
-    c: Corpus, y: np.ndarray, explained: Iterable[np.ndarray], costs: Costs, most: int, parts: int = 2
+    c: Corpus,
+    y: np.ndarray,
+    explained: Iterable[np.ndarray],
+    costs: Costs,
+    most: int,
+    negation: bool = True,
+    parts: int = 2,
 ) -> list[Items]:
     """Patterns for the firings that ``explained`` leaves: one of tokens, and up to ``most`` of pairs, most hits first.
     Read from the train documents, with two ``parts`` from the valid ones too."""
@@ -102,7 +109,7 @@ def leftover(
     if len(alone):
         fires = np.isin(ids, alone)
         bad = counted.worst(before, fires, costs.alternative)
-        bad = bad[bad < size]
+        bad = bad[bad < size] if negation else bad[:0]
         items: Items = (("tok", tuple(alone.tolist()), 0, 0),)
         if len(bad):
             items = (*items, ("not", tuple(bad.tolist()), 0, 0))
