@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
+from saelab import models
 from saelab.evaluation import calibrate
 from saelab.evaluation.calibration import GUARD
 from saelab.frames import TextFrame
@@ -16,7 +18,7 @@ from saelab.interventions import Edit, generate
 from saelab.interventions.sweeps import read
 from saelab.sae import SAE
 
-STRENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0)  # in maxima of the latent
+STRENGTHS = (1.0, 2.0, 3.0)  # in maxima of the latent
 RELATED = 5  # latents that fire where it fires
 SAMPLES, HALF = 8, 0.5
 RULE = (
@@ -28,14 +30,14 @@ RULE = (
 
 
 def recognized(
-    model: Any, sae: SAE, index: LatentIndex, latents: Sequence[int], prompt: str, *, seed: int, new: int = 40
+    model: Any, sae: SAE, index: LatentIndex, latents: Sequence[int], prompt: str, *, seed: int, new: int = 25
 ) -> pd.DataFrame:
     """One row per latent: ``strength``, the share of samples ``above`` all controls, ``ratio`` of perplexity, whether it
     is ``recognized``, and the first ``text``."""
     rng = np.random.default_rng(seed)
     rows = []
     how: dict[str, Any] = {"n": SAMPLES, "max_new_tokens": new, "temperature": 0.8}
-    plain = generate(model, sae, prompt, [], seed=seed + 1, **how)
+    plain = generate(model, None, prompt, seed=seed + 1, **how)
     usual = read(model, sae, plain.prompt_ids, plain.samples)["nats"].mean()
     alive = np.flatnonzero(index.counts >= 20)
     for latent in latents:
@@ -65,10 +67,15 @@ def recognized(
     return frame
 
 
+@torch.no_grad()
 def _raised(model: Any, sae: SAE, index: LatentIndex, latents: Sequence[int], made: Any) -> np.ndarray:
-    """(n,) of each sample, the mean activation of some latents in units of their maxima, summed."""
-    total = np.zeros(len(made.samples))
-    for latent in latents:
-        seen = read(model, sae, made.prompt_ids, made.samples, [latent] * len(made.samples))
-        total += seen["activation"] / index.latent_stats(latent)["max"]
-    return total
+    """(n,) of each sample, the mean activation of some latents in units of their maxima, summed, as the unsteered model
+    reads it."""
+    start, texts = len(made.prompt_ids), [torch.tensor([*made.prompt_ids, *s.ids]) for s in made.samples]
+    ids = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)  # (n, T)
+    mask = torch.arange(ids.shape[1]) < torch.tensor([[len(t)] for t in texts])
+    hook = str(sae.config.hook_in)
+    acts = models.run_to_hooks(model, ids, [hook], mask)[hook]  # (n, T, d_in)
+    most = torch.tensor([index.latent_stats(i)["max"] for i in latents])
+    rows = [sae.encode(acts[k, start : len(t)].float())[:, list(latents)] for k, t in enumerate(texts)]
+    return np.array([float((row.cpu().mean(0) / most).sum()) for row in rows])

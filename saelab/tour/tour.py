@@ -63,8 +63,8 @@ def plan_for(model: HookedModel, name: str, hook: str | None, quick: bool, train
     if name == "smollm2" and not (train or hook):
         config = load_sae(name).config
         return Plan(
-            str(config.hook_in), config.d_sae, config.k or 0, 0, 20_000 if quick else 100_000, 2_000 if quick else 5_000,
-            4 if quick else 16, int(config.context or 128), steer=3 if quick else 10, sae=name,
+            str(config.hook_in), config.d_sae, config.k or 0, 0, 20_000 if quick else 60_000, 2_000 if quick else 3_000,
+            4 if quick else 12, int(config.context or 128), steer=3 if quick else 10, sae=name,
         )  # fmt: skip
     if name == "zoo":
         plan = QUICK_ZOO if quick else ZOO
