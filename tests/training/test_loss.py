@@ -201,7 +201,7 @@ def test_T20_a_loss_is_the_same_however_small_the_tiles_are(kind, options, size,
 class _Given:
     """What ``largest`` reads of a batch, with pre-activations of one's own."""
 
-    fast = False
+    fast, ranks = False, objective.ALONE
 
     def __init__(self, pre):
         self.pre, self.x_in, self.p = pre, torch.zeros(len(pre), 1), SimpleNamespace(dec=pre.T)
