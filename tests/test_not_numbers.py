@@ -194,5 +194,5 @@ def test_D58_an_sae_that_gives_no_number_is_not_indexed_as_silent(tiny):
 
 
 def test_D58_a_metric_that_is_no_number_is_refused(tiny):
-    with pytest.raises(SaelabError, match="one finite number"):
+    with pytest.raises(SaelabError, match="one number, a finite one"):
         sl.attribute(tiny, random_sae(), TEXTS[0], metric=lambda logits: (logits * torch.nan).sum())

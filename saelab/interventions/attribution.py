@@ -214,7 +214,7 @@ def _gradient(model: HookedModel, sae: SAE, ids: Tensor, metric: Metric) -> tupl
             or not value.requires_grad
             or not value.isfinite()
         ):
-            raise SaelabError("the metric must be one finite number that depends on the logits")
+            raise SaelabError("the metric must be one number, a finite one, that depends on the logits")
         grads = torch.autograd.grad(value, [leaves[h] for h in site.writes])  # each (1, T, d)
     return float(value.detach()), torch.cat([g[0].to(grads[0].device) for g in grads], -1)
 
