@@ -47,7 +47,7 @@ def solutions(folder: str | Path, name: str = "Teacher") -> list[Path]:
     folder.mkdir(parents=True, exist_ok=True)
     out = []
     for path in Bar(sorted((bundled.notebooks() / "workshop").glob("w*.ipynb")), desc="notebooks"):
-        notebook = nbformat.from_dict(filled(files.read_json(path), name))
+        notebook: Any = nbformat.from_dict(filled(files.read_json(path), name))
         target = folder / path.name
         client = NotebookClient(notebook, timeout=1200, resources={"metadata": {"path": str(folder)}})
         try:

@@ -72,7 +72,7 @@ class HeldOut:
     index: LatentIndex
     labels: Labels
 
-    def concepts(self, latent: int) -> pd.DataFrame:
+    def concepts(self, latent: int) -> Any:
         """F1, precision and recall of every concept for one latent, concept as the index."""
         table = all_concepts()
         return table[table["latent"] == latent].set_index("concept")
@@ -93,7 +93,7 @@ def all_concepts() -> pd.DataFrame:
     return held.index.concepts(held.labels)
 
 
-def readable(least_f1: float, fires: int = 40) -> pd.DataFrame:
+def readable(least_f1: float, fires: int = 40) -> Any:
     """(concept, latent) of the best latent of each concept that has one, on the held-out documents."""
     table: Any = all_concepts()
     table = table[(table["fires"] >= fires) & table["concept"].astype(str).str.contains(".", regex=False)]

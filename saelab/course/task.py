@@ -35,9 +35,10 @@ class Task:
 
 
 def _short(value: Any) -> str:
+    size = len(value) if hasattr(value, "__len__") else 0
     text = repr(value) if isinstance(value, (str, int, float, list, tuple, dict)) else called(value)
-    if hasattr(value, "shape") and hasattr(value, "columns"):
-        text = f"a table of {len(value)} lines: {', '.join(map(str, value.columns))}"
+    if (columns := getattr(value, "columns", None)) is not None:
+        text = f"a table of {size} lines: {', '.join(map(str, columns))}"
     if isinstance(value, list) and value and all(isinstance(v, str) for v in value):
         text = "".join(f"\n{i}: {v!r}" for i, v in enumerate(value)).lstrip("\n")
     return text if len(text) < 2000 else f"{text[:1997]}…"

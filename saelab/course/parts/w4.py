@@ -49,7 +49,7 @@ def _places(model: Any, sae: Any, index: Any, row: int, latent: int) -> list[dic
     """Places of a row where the latent changes the loss, each measured on the text that is shown for it."""
     ids = index.rows.ids[index.rows.offsets[row] : index.rows.offsets[row + 1]].tolist()
     table = index.vocab.search_table
-    frame = effects(model, sae, ids, latent, top=0).frame
+    frame: Any = effects(model, sae, ids, latent, top=0).frame
     size = frame["loss_diff"].abs().where(frame["activation"] > 0, 0.0).fillna(0.0)
     out = []
     for i in size.nlargest(4).index[size.nlargest(4) > 0.25]:
@@ -98,7 +98,7 @@ def ask_ablate(student: Student) -> Task:
     return Task("w4.2", said, {"latent": int(line["latent"]), "texts": texts}, {"frame": frame})
 
 
-def _without(latent: int, texts: list[str]) -> pd.DataFrame:
+def _without(latent: int, texts: list[str]) -> Any:
     model, sae = model_and_sae()
     return pd.concat([effects(model, sae, t, latent, top=0).frame for t in texts])
 
@@ -140,8 +140,8 @@ def ask_attribute(student: Student) -> Task:
         if not text.isascii():
             continue
         found = attribute(model, sae, text, check=1000)
-        true = found.frame.set_index("latent")
-        here = found.entries[found.entries["position"] == found.entries["position"].max()]
+        true: Any = found.frame.set_index("latent")
+        here: Any = found.entries[found.entries["position"] == found.entries["position"].max()]
         truth = {
             "ablation": true["ablation"].to_dict(),
             "active": int(here.loc[here["activation"].idxmax(), "latent"]),

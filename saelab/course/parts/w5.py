@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
-
 from saelab import zoo
 from saelab.course.exercises import Exercise
 from saelab.course.material import all_concepts, held_out, model_and_sae, opened
@@ -23,7 +21,7 @@ STRENGTHS = (0.5, 1.0, 2.0, 4.0)
 ENOUGH, LITTLE = 0.5, 0.3  # share of texts that are of the genre
 
 
-def pushed(index: Any, latent: int, strengths: Any, genre: str, seed: int, n: int = 20) -> pd.DataFrame:
+def pushed(index: Any, latent: int, strengths: Any, genre: str, seed: int, n: int = 20) -> Any:
     """strength -> share of texts of the genre (``effect``), ``ratio`` of perplexity, an example ``text``."""
     model, sae = model_and_sae()
     most = {latent: float(index.latent_stats(latent)["max"])}
@@ -123,7 +121,8 @@ def measure(index: Any, latent: int, strength: float, genre: str) -> dict[str, f
         model, sae, PROMPT, [latent], [0, strength], relative=most, controls=1, n=20, max_new_tokens=NEW, seed=1003,
         schedule=SCHEDULE, score=lambda text: zoo.classify(text) == genre, progress=False,
     ).frame  # fmt: skip
-    parts = {(c, s): part for (c, s), part in frame.groupby(["control", "strength"])}
+    groups: Any = frame.groupby(["control", "strength"])
+    parts = {(c, s): part for (c, s), part in groups}
     mean = {key: float(part["score"].astype(float).mean()) for key, part in parts.items()}
     nats = {key: float(part["perplexity"].median()) for key, part in parts.items()}
     return {
