@@ -217,7 +217,7 @@ def _reply(body: bytes) -> Reply:
         ]
     except (KeyError, TypeError, ValueError, AttributeError):
         alternatives = []
-    return Reply.of(text, counts[0], counts[1], map(_one_of_two, alternatives))
+    return Reply(text, counts[0], counts[1], map(_one_of_two, alternatives))
 
 
 def _binary(token: str) -> bool:
@@ -290,6 +290,6 @@ class Local:
                 best = scores[0].float().log_softmax(-1).topk(5)
                 places = zip(best.indices.tolist(), best.values.tolist(), strict=True)
                 probabilities.append(_one_of_two([(tokenizer.decode([i]), v) for i, v in places]))
-        return Reply.of(
+        return Reply(
             tokenizer.decode(written, skip_special_tokens=True), len(ids), len(written), probabilities
         )

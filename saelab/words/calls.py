@@ -15,7 +15,7 @@ from typing import Any
 from saelab import files, identity
 from saelab.display import Bar
 from saelab.doors import door
-from saelab.errors import SaelabError, called, check_count
+from saelab.errors import SaelabError, called, check_count, check_text
 
 Messages = list[dict[str, str]]  # as of the OpenAI protocol: {"role": "system" or "user", "content": text}
 
@@ -40,19 +40,24 @@ class Reply(str):
         How many were read and written; None where that is not known.
     probabilities
         P(1) / (P(0) + P(1)) at each place where the answer has a 0 or a 1; empty where that is not known.
+
+    Examples
+    --------
+    >>> sl.words.Reply("[1, 0]", 120, 6, [0.9, 0.2]).probabilities
+    (0.9, 0.2)
     """
 
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    probabilities: tuple[float, ...] = ()
+    prompt_tokens: int | None
+    completion_tokens: int | None
+    probabilities: tuple[float, ...]
 
-    @classmethod
-    def of(
-        cls, text: str, prompt: int | None = None, completion: int | None = None, p: Iterable[float] = ()
-    ) -> Reply:
-        """An answer with what is known beside it."""
-        reply = cls(text)
-        reply.prompt_tokens, reply.completion_tokens, reply.probabilities = prompt, completion, tuple(p)
+    def __new__(
+        cls, text: str, prompt_tokens: int | None = None, completion_tokens: int | None = None,
+        probabilities: Iterable[float] = (),
+    ) -> Reply:  # fmt: skip
+        reply = super().__new__(cls, check_text("text", text))
+        reply.prompt_tokens, reply.completion_tokens = prompt_tokens, completion_tokens
+        reply.probabilities = tuple(probabilities)
         return reply
 
 
@@ -121,15 +126,6 @@ class LLM:
         )
         self._guard, self._stopped = threading.Lock(), threading.Event()
 
-    @classmethod
-    def of(cls, thing: Any, what: str) -> LLM:
-        """``thing``, which may be a function alone."""
-        if not isinstance(thing, cls) and not callable(thing):
-            raise SaelabError(
-                f"{what} must be a function from messages to text, or an LLM; got {called(thing)}"
-            )
-        return thing if isinstance(thing, cls) else cls(thing)
-
     def stop(self) -> None:
         """Ask nothing more: the work that runs, in a cell or a thread, ends with an error. Answers given so far are kept.
 
@@ -177,7 +173,7 @@ class LLM:
         text = str(answer).encode("utf-8", "replace").decode()  # halves of characters could not be kept
         if not isinstance(answer, Reply):
             return Reply(text)
-        return Reply.of(text, answer.prompt_tokens, answer.completion_tokens, answer.probabilities)
+        return Reply(text, answer.prompt_tokens, answer.completion_tokens, answer.probabilities)
 
     # ------------------------------------------------------------------------------------------ kept answers
 
@@ -191,7 +187,7 @@ class LLM:
         if self.path is None or not (file := self._file(messages)).is_file():
             return None
         found = files.read_json(file, _FORM)
-        reply = Reply.of(
+        reply = Reply(
             found["answer"],
             found["prompt_tokens"],
             found["completion_tokens"],
@@ -224,6 +220,13 @@ class LLM:
         if self.apart is None or self.apart != self.apart:
             return "not checked as a judge"
         return f"which tells right from wrong explanations by {self.apart:.2f} of 0.5"
+
+
+def llm_of(thing: Any, name: str) -> LLM:
+    """``thing``, which may be a function alone."""
+    if not isinstance(thing, LLM) and not callable(thing):
+        raise SaelabError(f"{name} must be a function from messages to text, or an LLM; got {called(thing)}")
+    return thing if isinstance(thing, LLM) else LLM(thing)
 
 
 def ask_all(

@@ -18,7 +18,7 @@ from saelab.errors import SaelabError, called, check_count, check_latents, unkno
 from saelab.frames import TextFrame
 from saelab.index import LatentIndex
 from saelab.n2g import N2GConfig, PatternGraph, fit
-from saelab.words.calls import LLM, Reply, ask_all, clean
+from saelab.words.calls import LLM, Reply, ask_all, clean, llm_of
 from saelab.words.passages import TRAIN, VALID, Texts
 from saelab.words.prompts import Prompt, quoted
 from saelab.words.reading import of_graph, of_tokens
@@ -43,6 +43,11 @@ class Explanation:
         Why there is none; ``text`` is empty then.
     graph
         The pattern graph that was read out.
+
+    Examples
+    --------
+    >>> sl.words.Explanation("articles").failed
+    ''
     """
 
     text: str
@@ -168,7 +173,7 @@ def explain(
             {i: Explanation(clean(t, LONGEST)) for i, t in zip(wanted, given.values(), strict=True)},
         )
     elif not isinstance(by, str):
-        llm = LLM.of(by, "by")
+        llm = llm_of(by, "by")
         own, items = llm.name, _by_llm(texts, wanted, llm, n, seed, Prompt("explanation", prompts), progress)
     elif by == "n2g":
         own, items = by, _by_graphs(texts, wanted, graphs, seed, progress)

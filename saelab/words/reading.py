@@ -6,6 +6,7 @@ from itertools import groupby
 
 import numpy as np
 
+from saelab.doors import door
 from saelab.n2g import PatternGraph
 from saelab.n2g.graph import render
 from saelab.n2g.graph.tree import Item
@@ -15,6 +16,7 @@ from saelab.words.prompts import quoted
 _PATTERNS, _ALTERNATIVES, _TOKENS = 6, 6, 8  # read out at most
 
 
+@door
 def of_graph(graph: PatternGraph) -> str:
     """Its patterns, the one that explains most activation first; empty if there is none.
 

@@ -44,6 +44,12 @@ class Scores:
         Who judged, and how good that one is.
     documents
         Numbers of the documents that were scored on; none of them was looked at for an explanation.
+
+    Examples
+    --------
+    >>> words = sl.words.explain(index, [latent], by="tokens")
+    >>> sl.words.score(words, lambda messages: "[1, 0, 1, 0]", progress=False).frame["way"].tolist()
+    ['detection']
     """
 
     index: LatentIndex
@@ -52,32 +58,6 @@ class Scores:
     judge: str
     documents: tuple[int, ...]
     explanations: tuple[Explanations, ...]
-
-    @classmethod
-    def make(
-        cls, given: Sequence[Explanations], llm: LLM, parts: Mapping[Key, Judged | Simulated],
-        answers: Mapping[Key, list[Answer]], documents: set[int],
-    ) -> Scores:  # fmt: skip
-        """From what was answered about each explanation."""
-        apart = math.nan if llm.apart is None else llm.apart
-        lines, totals = [], []
-        for (source, latent, way), part in parts.items():
-            own: dict[str, Any] = {"latent": latent, "source": source, "way": way}
-            lines.append(own | part.numbers() | {"apart": apart})
-        for x in given:
-            cost = _explained(x)
-            for way in dict.fromkeys(k[2] for k in parts if k[0] == x.source):
-                keys = [k for k in parts if k[::2] == (x.source, way)]
-                asked = [a for k in keys for a in answers.get(k, [])]
-                totals.append(
-                    {"source": x.source, "way": way, **together([parts[k] for k in keys]), "calls": len(asked)}
-                    | {"judge_tokens": sum(a.tokens for a in asked), "judge_seconds": sum(a.seconds for a in asked)}
-                    | cost | {"apart": apart}
-                )  # fmt: skip
-        return cls(
-            given[0].index, TextFrame(lines), TextFrame(totals), f"{llm.name}, {llm.judged()}", tuple(sorted(documents)),
-            tuple(given),
-        )  # fmt: skip
 
     def _of(self, frame: Any, way: str) -> Any:
         if way not in set(frame["way"]):
@@ -134,6 +114,32 @@ class Scores:
             "explained; who knows nothing has a balanced accuracy of 0.5."
         )
         return table_html(caption, self.summary.dropna(axis=1, how="all"), float_format="{:.3g}".format)
+
+
+def make_scores(
+    given: Sequence[Explanations], llm: LLM, parts: Mapping[Key, Judged | Simulated],
+    answers: Mapping[Key, list[Answer]], documents: set[int],
+) -> Scores:  # fmt: skip
+    """From what was answered about each explanation."""
+    apart = math.nan if llm.apart is None else llm.apart
+    lines, totals = [], []
+    for (source, latent, way), part in parts.items():
+        own: dict[str, Any] = {"latent": latent, "source": source, "way": way}
+        lines.append(own | part.numbers() | {"apart": apart})
+    for x in given:
+        cost = _explained(x)
+        for way in dict.fromkeys(k[2] for k in parts if k[0] == x.source):
+            keys = [k for k in parts if k[::2] == (x.source, way)]
+            asked = [a for k in keys for a in answers.get(k, [])]
+            totals.append(
+                {"source": x.source, "way": way, **together([parts[k] for k in keys]), "calls": len(asked)}
+                | {"judge_tokens": sum(a.tokens for a in asked), "judge_seconds": sum(a.seconds for a in asked)}
+                | cost | {"apart": apart}
+            )  # fmt: skip
+    frames = TextFrame(lines), TextFrame(totals)
+    return Scores(
+        given[0].index, *frames, f"{llm.name}, {llm.judged()}", tuple(sorted(documents)), tuple(given)
+    )
 
 
 def _explained(x: Explanations) -> dict[str, float]:

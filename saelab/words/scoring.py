@@ -15,12 +15,12 @@ from scipy.optimize import linear_sum_assignment
 from saelab.doors import door
 from saelab.errors import SaelabError, called, check_count, unknown
 from saelab.index import LatentIndex
-from saelab.words.calls import LLM, Answer, Messages, Reply, ask_all
+from saelab.words.calls import LLM, Answer, Messages, Reply, ask_all, llm_of
 from saelab.words.explaining import Explanations, explain
 from saelab.words.measures import Judged, Simulated
 from saelab.words.passages import TEST, Passage, Texts
 from saelab.words.prompts import Prompt, quoted
-from saelab.words.scores import Key, Scores
+from saelab.words.scores import Key, Scores, make_scores
 
 WAYS = ("detection", "fuzzing", "simulation")
 
@@ -80,7 +80,7 @@ def score(
     n, batch, llm = (
         check_count("n", n, 2, 1000),
         check_count("batch", batch, high=100),
-        LLM.of(judge, "judge"),
+        llm_of(judge, "judge"),
     )
     texts, chosen, work = Texts(given[0].index, given[0].seed), {}, []
     pairs: dict[Key, list[tuple[list[Passage], Answer]]] = {}
@@ -105,7 +105,7 @@ def score(
             low, high = (np.searchsorted(at, [getattr(p, end) for p in found]) for end in ("low", "high"))
             parts[x.source, latent, "graph"] = Judged.of(found, high > low)
     documents = {p.document for groups in chosen.values() for some in groups for p in some}
-    return Scores.make(given, llm, parts, {k: [a for _, a in v] for k, v in pairs.items()}, documents)
+    return make_scores(given, llm, parts, {k: [a for _, a in v] for k, v in pairs.items()}, documents)
 
 
 def _choose(texts: Texts, latent: int, way: str, n: int, batch: int, seed: int) -> list[list[Passage]]:
@@ -210,7 +210,7 @@ def check_judge(
     >>> checked.summary["source"].tolist()
     ['oracle', 'shuffled', 'empty']
     """
-    llm, known = LLM.of(judge, "judge"), explain(index, truth, source="oracle", seed=seed)
+    llm, known = llm_of(judge, "judge"), explain(index, truth, source="oracle", seed=seed)
     if len({e.text for e in known.items.values()}) < 2:
         raise SaelabError("truth must have at least two different texts: one is given in another's place")
     wanted = list(known.items)

@@ -31,7 +31,7 @@ class Counting:
             self.calls += 1
             if self.calls > self.broken:
                 raise self.error
-        return Reply.of(f"<{messages[0]['content']}>", 10, 3, [0.25])
+        return Reply(f"<{messages[0]['content']}>", 10, 3, [0.25])
 
 
 def answers(llm, n=12):
