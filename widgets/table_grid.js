@@ -61,7 +61,7 @@ function cells(state, rows, i) {
   const text = /** @type {Record<string, Node | string | null>} */ ({
     latent: String(latent), count: n ? `${column((100 * n) / Math.max(1, state.counted))} %` : "never",
     mean: n ? column(columns.mean[place]) : "–", max: n ? column(columns.max[place]) : "–", token: topToken(columns, place),
-    label: label && h("span", {}, h("bdi", {}, label), h("span", { class: "sl-muted sl-small" }, source && `  ${source}`)), hits: hits === undefined ? "" : count(hits), precision, recall, f1,
+    label: label && h("span", {}, h("bdi", {}, label), h("span", { class: "sl-muted sl-small" }, source)), hits: hits === undefined ? "" : count(hits), precision, recall, f1,
     measure: value === undefined || Number.isNaN(value) ? "–" : column(value),
   });
   const title = /** @type {Record<string, string>} */ ({ count: `${count(n)} of ${count(state.counted)} tokens`, label: source ? `${label}\n${source}` : label });

@@ -744,7 +744,7 @@ function cells(state, rows, i) {
       mean: n ? column(columns.mean[place]) : "–",
       max: n ? column(columns.max[place]) : "–",
       token: topToken(columns, place),
-      label: label && h("span", {}, h("bdi", {}, label), h("span", { class: "sl-muted sl-small" }, source && `  ${source}`)),
+      label: label && h("span", {}, h("bdi", {}, label), h("span", { class: "sl-muted sl-small" }, source)),
       hits: hits === void 0 ? "" : count(hits),
       precision,
       recall,

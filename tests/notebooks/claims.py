@@ -135,6 +135,25 @@ def are_features_universal(n: Variables) -> None:
     assert len(score) < 24 or score.median() < 0, "at full size most partners do harm"
 
 
+def words(n: Variables) -> None:
+    judged = n.checked.summary.set_index("source")
+    assert judged.value["oracle"] >= 0.95
+    assert judged.value["shuffled"] < judged.value["near miss"] < judged.value["oracle"]
+    assert judged.low["shuffled"] <= 0.5 <= judged.high["shuffled"]
+    assert judged.value["empty"] == 0.5
+    assert n.reader.apart > 0.4
+    line = n.scores.summary.set_index(["source", "way"])
+    assert line.value["n2g", "graph"] > line.value["n2g", "detection"] + 0.05, "putting it into words loses nothing"
+    assert line.value["oracle", "detection"] > max(line.value["n2g", "detection"], line.value["tokens", "detection"])
+    assert line.tokens_a_latent["n2g", "graph"] > 0 == line.tokens_a_latent["tokens", "detection"]
+    shown = {d for words in (n.n2g, n.tokens) for e in words.items.values() for d in e.documents}
+    assert not shown & set(n.scores.documents)
+    assert abs(n.small.apart) < 0.2 < n.reader.apart, "the small judge is not weak"
+    kept = n.index.labels()
+    assert set(kept.latent) == set(n.truth)
+    assert kept.score.str.contains("which tells right from wrong").all()
+
+
 CLAIMS = {
     "00_quickstart": quickstart,
     "01_superposition": superposition,
@@ -145,6 +164,7 @@ CLAIMS = {
     "06_evaluate_saes": evaluate_saes,
     "07_published_saes": published_saes,
     "09_are_features_universal": are_features_universal,
+    "10_words": words,
 }
 
 

@@ -37,7 +37,7 @@ test("columns come as bytes, rows in the order of a column, what never fires is 
   assert.deepEqual(model.sent.map((m) => m.method), ["columns"]);
   assert.deepEqual(latents(el), [2, 1, 3]);
   assert.deepEqual([...shown(el)[0].children].map((c) => c.textContent), ["2", "3.00 %", "2.50", "4.00", "<b>", ""]);
-  assert.equal(shown(el)[2].querySelector(".sl-c-label").textContent, "<i>foxes</i>  <b>me</b>: 0.9");
+  assert.equal(shown(el)[2].querySelector(".sl-c-label").textContent, "<i>foxes</i><b>me</b>: 0.9");
   assert.equal(shown(el)[2].querySelector(".sl-c-label").title, "<i>foxes</i>\n<b>me</b>: 0.9");
   assert.equal(el.querySelector(".sl-tall b, .sl-tall i, .sl-tall img"), null);
   assert.match(el.textContent, /3 of 4 latents/);
@@ -182,7 +182,7 @@ test("hostile tokens and labels are text", async () => { // C03, C67
   for (const row of shown(el)) {
     const i = Number(row.querySelector(".sl-c-latent").textContent);
     assert.equal(row.querySelector(".sl-c-token").textContent, HOSTILE[i] || "(empty)");
-    assert.equal(row.querySelector(".sl-c-label").textContent, i ? HOSTILE[i] : `${HOSTILE[0]}  ${HOSTILE[0]}`);
+    assert.equal(row.querySelector(".sl-c-label").textContent, i ? HOSTILE[i] : HOSTILE[0] + HOSTILE[0]);
   }
   assert.equal(el.querySelector(".sl-tall img, .sl-tall script, .sl-tall b"), null);
 });
