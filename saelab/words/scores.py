@@ -78,7 +78,8 @@ class Scores:
         texts, labels = {x.source: x for x in self.explanations}, {}
         for line in found.drop_duplicates("latent").itertuples():
             bounds = "" if math.isnan(line.low) else f" [{line.low:.2f}, {line.high:.2f}]"
-            said = f"{way} {line.value:.2f}{bounds} by {self.judge}"
+            number = "undefined" if math.isnan(line.value) else f"{line.value:.2f}{bounds}"
+            said = f"{way} {number} by {self.judge}"
             labels[line.latent] = (texts[line.source][line.latent], line.source, said)
         write_labels(self.index, labels)
 

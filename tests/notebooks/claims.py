@@ -143,8 +143,12 @@ def words(n: Variables) -> None:
     assert judged.value["empty"] == 0.5
     assert n.reader.apart > 0.4
     line = n.scores.summary.set_index(["source", "way"])
-    assert line.value["n2g", "graph"] > line.value["n2g", "detection"] + 0.05, "putting it into words loses nothing"
-    assert line.value["oracle", "detection"] > max(line.value["n2g", "detection"], line.value["tokens", "detection"])
+    assert line.value["n2g", "graph"] > line.value["n2g", "detection"] + 0.05, (
+        "putting it into words loses nothing"
+    )
+    assert line.value["oracle", "detection"] > max(
+        line.value["n2g", "detection"], line.value["tokens", "detection"]
+    )
     assert line.tokens_a_latent["n2g", "graph"] > 0 == line.tokens_a_latent["tokens", "detection"]
     shown = {d for words in (n.n2g, n.tokens) for e in words.items.values() for d in e.documents}
     assert not shown & set(n.scores.documents)

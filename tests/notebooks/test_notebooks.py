@@ -63,7 +63,7 @@ SMALLER = {
         (r"nlargest\(100,", "nlargest(8,"),
         (r'tokens="10k"', 'tokens="1k"'),
     ],
-    "10_words.ipynb": [(r"n=6, batch=1", "n=2, batch=1")],
+    "10_words.ipynb": [(r"n=6, batch=4", "n=2, batch=4")],
     "08_real_model.ipynb": [
         (r'"300k", "100k", 4096', '"16k", "8k", 512'),
         (r'tokens="8k"', 'tokens="1k"'),
