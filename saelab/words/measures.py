@@ -104,6 +104,6 @@ def _correlation(sums: Mapping[str, Any]) -> dict[str, Any]:
     return {"r": (n * sums["as"] - a * s) / np.sqrt((n * sums["aa"] - a**2) * (n * sums["ss"] - s**2))}
 
 
-def together(parts: Sequence[Judged] | Sequence[Simulated]) -> dict[str, Any]:
+def together(parts: Sequence[Judged | Simulated]) -> dict[str, Any]:
     """The numbers of several latents' answers as one."""
     return type(parts[0])(*map(np.concatenate, zip(*parts, strict=True))).numbers()

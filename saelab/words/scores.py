@@ -76,6 +76,7 @@ class Scores:
             "value", ascending=False, kind="stable", na_position="last"
         )
         texts, labels = {x.source: x for x in self.explanations}, {}
+        line: Any
         for line in found.drop_duplicates("latent").itertuples():
             bounds = "" if math.isnan(line.low) else f" [{line.low:.2f}, {line.high:.2f}]"
             number = "undefined" if math.isnan(line.value) else f"{line.value:.2f}{bounds}"
@@ -94,6 +95,7 @@ class Scores:
 
         figure, chance = go.Figure(), 0.0 if way == "simulation" else 0.5
         lines = [self._of(self.summary, way), self.summary[(self.summary["way"] == "graph") & bool(chance)]]
+        line: Any
         for line in pd.concat(lines).itertuples():
             bars = {"type": "data", "array": [line.high - line.value], "arrayminus": [line.value - line.low]}
             figure.add_scatter(

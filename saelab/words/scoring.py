@@ -167,7 +167,8 @@ def _read_out(texts: Texts, key: Key, pairs: list[tuple[list[Passage], Answer]])
         true = texts.activations(key[1], p) / texts.largest(key[1])
         said = np.zeros(len(true)) if a.value is None else np.array(a.value[0]) / 10
         lines.append(np.stack([true, said, np.full(len(true), p.document)]))
-    return Simulated(*np.concatenate(lines, 1), np.array([bool(a.failed) for _, a in pairs], bool))
+    true, said, document = np.concatenate(lines, 1)
+    return Simulated(true, said, document, np.array([bool(a.failed) for _, a in pairs], bool))
 
 
 @door

@@ -31,7 +31,7 @@ class Reader:
 
     def __call__(self, messages: Messages) -> str:
         asked = messages[-1]["content"]
-        description = json.loads(re.search(rf"Description: ({_STRING})", asked)[1])
+        description = json.loads(re.findall(rf"Description: ({_STRING})", asked)[0])
         texts = [json.loads(t) for t in re.findall(rf"^\d+: ({_STRING})$", asked, re.MULTILINE)]
         named = {c for c in CONCEPTS if re.search(rf"(?<![\w.]){re.escape(c)}(?![\w.])", description)}
         quotes = [json.loads(q) for q in re.findall(_STRING, description)[:3]]

@@ -152,7 +152,7 @@ def words(n: Variables) -> None:
     assert line.tokens_a_latent["n2g", "graph"] > 0 == line.tokens_a_latent["tokens", "detection"]
     shown = {d for words in (n.n2g, n.tokens) for e in words.items.values() for d in e.documents}
     assert not shown & set(n.scores.documents)
-    assert abs(n.small.apart) < 0.2 < n.reader.apart, "the small judge is not weak"
+    assert n.small.apart < 0.3 < n.reader.apart, "the small judge is not weak"
     kept = n.index.labels()
     assert set(kept.latent) == set(n.truth)
     assert kept.score.str.contains("which tells right from wrong").all()
