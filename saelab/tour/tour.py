@@ -279,15 +279,20 @@ def _choose(tour: Tour) -> None:
 
 
 def telling(index: LatentIndex, n: int, seed: int = 0) -> list[int]:
-    """Without labels: latents of a topic, those of most tokens first, and latents of a context, those of most firings first,
-    in turns; no two share their strongest token. Measured on the documents that fit the graphs; scores are of the others."""
+    """Without labels: latents of a topic, those of most tokens first, and of a context, those their token says least about
+    first, in turns; no two share their strongest token. Measured on the documents that fit the graphs; scores are of the
+    others."""
     held = corpus(index, seed)
     documents = np.unique(np.repeat(index.rows.doc, np.diff(index.rows.offsets))[held.part < 2])
     whole = index.interest(documents)
     found = pd.DataFrame(whole[(whole["n"] >= 30) & (index.stats()["density"] < 0.02)])
     by_kind = [
-        pd.DataFrame(found[found["kind"] == kind]).sort_values(by, ascending=False).index
-        for kind, by in (("topic", "tokens"), ("context", "n"), ("mixed", "tokens"))
+        pd.DataFrame(found[found["kind"] == kind]).sort_values(by, ascending=rising).index
+        for kind, by, rising in (
+            ("topic", "tokens", False),
+            ("context", "lookup_f1", True),
+            ("mixed", "tokens", False),
+        )
     ]
     turns = [i for some in zip_longest(by_kind[0], by_kind[1]) for i in some if i is not None]
     chosen: dict[str, int] = {}  # strongest token -> latent
