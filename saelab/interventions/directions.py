@@ -397,7 +397,7 @@ def _yes(label: Any, place: int) -> bool:
     several = isinstance(label, Sequence) and not isinstance(label, str) or getattr(label, "ndim", 0) == 1
     if several and place >= len(label):
         raise SaelabError(f"the labels of a text are {len(label)}, and it has more tokens")
-    one = label[place] if several else label
+    one: Any = label[place] if several else label
     with contextlib.suppress(TypeError, ValueError, RuntimeError):
         if not isinstance(one, str) and float(one) in (0.0, 1.0):
             return bool(one)

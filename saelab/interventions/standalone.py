@@ -31,7 +31,8 @@ class Pass:
     """Where the tokens of the present pass stand."""
 
     def __init__(self, special, every):
-        self.special, self.every, self.prompt = torch.tensor(special, dtype=torch.long), every, None
+        self.special, self.every = torch.tensor(special, dtype=torch.long), every
+        self.prompt = torch.zeros(0, 1)  # (B, 1), tokens of each prompt
 
     def begin(self, module, args, kwargs):
         ids = kwargs.get("input_ids", args[0] if args else None)
@@ -64,7 +65,8 @@ class Site:
     """The edits at one hook point."""
 
     def __init__(self, about, tensors, run):
-        self.about, self.t, self.run, self.x, self.clean = about, tensors, run, None, None
+        self.about, self.t, self.run = about, tensors, run
+        self.x = self.clean = torch.zeros(0)  # what the SAE reads, and the output before any edit
 
     def read(self, x):
         self.x = x
@@ -101,9 +103,7 @@ class Site:
         """``x`` (B, T, d) with the edits made."""
         t = self.t
         t.update({k: v.to(x.device) for k, v in t.items() if v.device != x.device})
-        codes = scale = None
-        if "W_enc" in t:
-            codes, scale = self.latents()
+        codes, scale = self.latents() if "W_enc" in t else (torch.zeros(0), None)
         old = [
             codes[..., number] if kind == "latent" else self.clean @ t["along"][number]
             for kind, number in self.about["reads"]

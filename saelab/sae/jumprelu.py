@@ -80,8 +80,8 @@ def loss(task: Task) -> Parts:
     if o.kernel == "tanh":
         on = on * (o.scale / unit * z * task.norms()[entries.indices]).tanh()
     l0 = task.ranks.sum(on.sum(), "numbers") / len(task.x)  # ()
-    aimed = o.target_l0 is not None
-    penalty = o.strength * (l0 / o.target_l0 - 1).square() if aimed else (o.l0 or 0.0) * l0 / task.d_sae
+    target = o.target_l0
+    penalty = (o.l0 or 0.0) * l0 / task.d_sae if target is None else o.strength * (l0 / target - 1).square()
     penalty = penalty * ramp(task.progress, o.warm)
     aux = aux_loss(task, recon)
     total = task.fvu(recon) + penalty + task.aux_coef * aux

@@ -77,7 +77,7 @@ class CodesSource:
         rows = models.tokenize_texts(model, [text], context=min(limit, own.context or limit), bos=own.bos)
         return [
             (row.tolist(), f"{name}tokens {start:,} to {start + len(row) - own.bos - 1:,}")
-            for row, start in zip(rows, rows.start.tolist(), strict=True)
+            for row, start in zip((rows[i] for i in range(len(rows))), rows.start.tolist(), strict=True)
         ]
 
     def to_frame(self) -> pd.DataFrame:

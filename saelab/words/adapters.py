@@ -267,9 +267,8 @@ class Local:
 
         tokenizer, model = self._tokenizer, self._model
         if getattr(tokenizer, "chat_template", None):
-            ids = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)[
-                "input_ids"
-            ]
+            told: Any = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)
+            ids = told["input_ids"]
         else:
             ids = tokenizer("\n\n".join(m["content"] for m in messages) + "\n")["input_ids"]
         room = getattr(model.config, "max_position_embeddings", None) or len(ids) + self._most

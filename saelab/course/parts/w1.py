@@ -39,7 +39,7 @@ def grade_concept(task: Task, answer: Any) -> Grade:
     if answer not in zoo.CONCEPTS:
         raise unknown("concept", answer, zoo.CONCEPTS)
     held = held_out()
-    table = held.concepts(task.latent)
+    table: Any = held.concepts(task.latent)
     best = str(table["f1"].idxmax())
     mine = float(table["f1"].get(answer, 0.0))
     said = f"on texts that you have not seen, {answer} and the latent agree with F1 = {mine:.2f}"
@@ -155,7 +155,7 @@ def grade_pair(task: Task, answer: Any) -> Grade:
 
 
 def ask_find(student: Student) -> Task:
-    best = readable(0.5)
+    best: Any = readable(0.5)
     known = [ask_concept(student).latent, ask_places(student).latent]
     best = best[~best["latent"].isin(known)]
     concept = str(best["concept"].iloc[student.rng("w1.4").integers(len(best))])

@@ -30,7 +30,7 @@ FEW, GAIN = 250, 0.03  # documents that the graph was fitted on; by how much an 
 
 def _graph(student: Student) -> Any:
     """The student's graph, fitted on few documents and attached to the workshop's index."""
-    best = readable(0.0).set_index("concept")["latent"]
+    best: Any = readable(0.0).set_index("concept")["latent"]
     there = [c for c in CONCEPTS if c in best.index]
     latent = int(best[there[student.rng("w3").integers(len(there))]])
     model, sae = model_and_sae()

@@ -91,7 +91,7 @@ def ask_ablate(student: Student) -> Task:
         line = best.iloc[i]
         genre, seed = str(line["concept"]).partition(".")[0], int(rng.integers(100, 10_000))
         texts = [t[:200] for t in zoo.texts(12, seed=seed, genres=[genre])]
-        frame = _without(int(line["latent"]), texts)
+        frame: Any = _without(int(line["latent"]), texts)
         if abs(frame["loss_diff"].mean()) > 0.004:
             break
     said = f"By how much does the mean loss over all tokens of these texts ({genre}) rise without the latent, in nats?"
