@@ -40,8 +40,8 @@ SMALLER = {
         (r"model, 1500, seed=3", "model, 500, seed=3"),
         (r"n=20, max_new_tokens=40", "n=4, max_new_tokens=12"),
         (r"texts\(100, seed=9", "texts(6, seed=9"),
-        (r"for g in sl\.zoo\.GENRES\}", 'for g in ("dna", "hebrew", "story")}'),
-        (r"n=50, tune=30", "n=10, tune=4"),
+        (r"for g in sl\.zoo\.GENRES\}", 'for g in ("dna", "hebrew", "legal")}'),
+        (r"n=30, tune=8", "n=10, tune=4"),
     ],
     "07_published_saes.ipynb": [
         (r'tokens="500k"', 'tokens="120k"'),
