@@ -270,7 +270,8 @@ class Local:
             told: Any = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_dict=True)
             ids = told["input_ids"]
         else:
-            ids = tokenizer("\n\n".join(m["content"] for m in messages) + "\n")["input_ids"]
+            read: Any = tokenizer("\n\n".join(m["content"] for m in messages) + "\n")
+            ids = read["input_ids"]
         room = getattr(model.config, "max_position_embeddings", None) or len(ids) + self._most
         if len(ids) >= room:
             raise ValueError(f"the prompt has {len(ids):,} tokens, and {self.name} reads and writes {room:,}")
