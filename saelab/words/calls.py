@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 from saelab import files, identity
 from saelab.display import Bar
@@ -226,7 +226,7 @@ def llm_of(thing: Any, name: str) -> LLM:
     """``thing``, which may be a function alone."""
     if not isinstance(thing, LLM) and not callable(thing):
         raise SaelabError(f"{name} must be a function from messages to text, or an LLM; got {called(thing)}")
-    return thing if isinstance(thing, LLM) else LLM(thing)
+    return thing if isinstance(thing, LLM) else LLM(cast(Any, thing))
 
 
 def ask_all(
