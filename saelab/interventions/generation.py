@@ -1,10 +1,9 @@
 """Let a model write, as it is and steered, and show both side by side.
 
-:class:`Decoder` generates with a key-value cache that really is one. Transformers renamed the cache it hands
-from layer to layer (``past_key_values`` became ``cache``), and the attention of a TransformerLens 4.3 bridge
-looks for the old name only: its cache stays empty, every new token attends to itself alone, and the text is
-wrong without an error. :func:`saelab.models.load.repair` gives the old name back, and the decoder checks that
-the cache grows.
+:class:`Decoder` generates with a key-value cache that really is one. Transformers renamed the cache it hands from layer to
+layer (``past_key_values`` became ``cache``), and the attention of a TransformerLens 4.3 bridge looks for the old name only:
+its cache stays empty, every new token attends to itself alone, and the text is wrong without an error.
+:func:`saelab.models.load.repair` gives the old name back, and the decoder checks that the cache grows.
 
 Sampling uses the Gumbel-max rule with noise from a generator of its own for each sample, so a seed gives the
 same text whatever else ran before, sample 3 of 5 is sample 3 of 50, and two runs with the same seed differ

