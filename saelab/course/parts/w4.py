@@ -87,12 +87,18 @@ def grade_sign(task: Task, answer: Any) -> Grade:
 def ask_ablate(student: Student) -> Task:
     rng = student.rng("w4.2")
     best = readable(0.5)
-    for i in rng.permutation(len(best)).tolist():  # one that does something
+    for i in rng.permutation(
+        len(best)
+    ).tolist():  # one that does something, and where the typical mistakes are mistakes
         line = best.iloc[i]
         genre, seed = str(line["concept"]).partition(".")[0], int(rng.integers(100, 10_000))
         texts = [t[:200] for t in zoo.texts(12, seed=seed, genres=[genre])]
         frame: Any = _without(int(line["latent"]), texts)
-        if abs(frame["loss_diff"].mean()) > 0.004:
+        rise, others = (
+            frame["loss_diff"].mean(),
+            (frame["loss_diff"][frame["edited"]].mean(), frame["kl"].mean()),
+        )
+        if abs(rise) > 0.004 and all(abs(other - rise) > 0.2 * abs(rise) for other in others):
             break
     said = f"By how much does the mean loss over all tokens of these texts ({genre}) rise without the latent, in nats?"
     return Task("w4.2", said, {"latent": int(line["latent"]), "texts": texts}, {"frame": frame})
