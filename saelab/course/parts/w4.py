@@ -92,7 +92,7 @@ def ask_ablate(student: Student) -> Task:
     ).tolist():  # one that does something, and where the typical mistakes are mistakes
         line = best.iloc[i]
         genre, seed = str(line["concept"]).partition(".")[0], int(rng.integers(100, 10_000))
-        texts = [t[:200] for t in zoo.texts(12, seed=seed, genres=[genre])]
+        texts = [t[:100] for t in zoo.texts(12, seed=seed, genres=[genre])]  # at most one token a character
         frame: Any = _without(int(line["latent"]), texts)
         rise, others = (
             frame["loss_diff"].mean(),
