@@ -37,10 +37,18 @@ def test_a_good_sae_passes_in_silence(tiny):
     assert result.problems == ()
 
 
-class Band:
-    """Latents of rows of about the length √d only, as if the SAE had been trained on scaled activations."""
+class Plain:
+    """What every architecture has."""
 
     select = None
+
+    @staticmethod
+    def parameters(config):
+        return {}
+
+
+class Band(Plain):
+    """Latents of rows of about the length √d only, as if the SAE had been trained on scaled activations."""
 
     @staticmethod
     def activate(sae, pre):
@@ -65,10 +73,8 @@ def test_another_hook_point_is_named(tiny):
         self_check(tiny, sae)
 
 
-class Far:
+class Far(Plain):
     """Latents of the long rows of later layers only."""
-
-    select = None
 
     @staticmethod
     def activate(sae, pre):
@@ -76,10 +82,8 @@ class Far:
         return pre.relu() * ((length > 3.1) & (length < 40)) * (length.mean() > 5)
 
 
-class Activated:
+class Activated(Plain):
     """Latents of rows that came out of a GELU, which lets nothing below -0.17 through."""
-
-    select = None
 
     @staticmethod
     def activate(sae, pre):
@@ -94,10 +98,8 @@ def test_before_and_after_the_activation_function_of_an_mlp(tiny):
         self_check(tiny, sae)
 
 
-class Short:
+class Short(Plain):
     """Latents of rows whose components add up to almost nothing: those of a model with centered weights."""
-
-    select = None
 
     @staticmethod
     def activate(sae, pre):
@@ -114,10 +116,8 @@ def test_centered_weights_are_named(tiny):
     assert result.explained_variance < 0.5
 
 
-class Seen:
+class Seen(Plain):
     """Latents of rows that a fixed set of activations holds: what the SAE was trained on."""
-
-    select = None
 
     def __init__(self, known):
         self.known = known
@@ -158,10 +158,8 @@ def test_a_normalization_that_was_not_there_is_named(tiny, name):
         self_check(tiny, sae)
 
 
-class Uneven:
+class Uneven(Plain):
     """Latents of rows that are not all of one length."""
-
-    select = None
 
     @staticmethod
     def activate(sae, pre):
