@@ -98,6 +98,6 @@ def test_what_cannot_be_simulated(world):
     index = world
     with pytest.raises(SaelabError, match="no graphs"):
         simulated_loss(index, {}, progress=False)
-    one, two = (PatternGraph(target={"latent": 0}, config={"seed": s}) for s in (0, 1))
+    one, two = (PatternGraph(target={"latent": i}, config={"seed": i}) for i in (0, 1))
     with pytest.raises(SaelabError, match="seeds"):
         simulated_loss(index, {0: one, 1: two}, progress=False)

@@ -9,6 +9,16 @@ from types import SimpleNamespace as Variables
 from typing import Any
 
 
+def real_model(n: Variables) -> None:
+    assert n.report.loss_recovered_mean > 0.9, "the SAE is not that of this model"
+    assert n.report.explained_variance > 0.7
+    assert set(n.interest["kind"]) >= {"token", "mixed"}
+    assert n.interest["burst"].loc[n.topic] > 1
+    assert n.scores.loc[n.best, "graph F1"] == n.scores["graph F1"].max()
+    assert n.found.range[n.topic][1] >= n.found.best[n.topic]
+    assert n.found.frame["ratio"][n.found.frame["inside"]].max() <= n.found.guard
+
+
 def quickstart(n: Variables) -> None:
     assert n.heatmap.to_frame().activation.max() > 0, "the heatmap is blank"
     assert n.check.frame.effect.iloc[-1] >= 0.8, "fewer than 80 % of the texts are of the genre"
@@ -167,6 +177,7 @@ CLAIMS = {
     "05_steer": steer,
     "06_evaluate_saes": evaluate_saes,
     "07_published_saes": published_saes,
+    "08_real_model": real_model,
     "09_are_features_universal": are_features_universal,
     "10_words": words,
 }

@@ -65,9 +65,9 @@ SMALLER = {
     ],
     "10_words.ipynb": [(r"n=6, batch=4", "n=2, batch=4")],
     "08_real_model.ipynb": [
-        (r'"300k", "100k", 4096', '"16k", "8k", 512'),
-        (r'tokens="8k"', 'tokens="1k"'),
-        (r"max_new_tokens=25", "max_new_tokens=4"),
+        (r'"60k", 8', '"20k", 3'),
+        (r'tokens="3k"', 'tokens="1k"'),
+        (r"n=4, max_new_tokens=25", "n=2, max_new_tokens=8"),
     ],
     "09_are_features_universal.ipynb": [
         (r"\(zoo, 800, seed=3", "(zoo, 250, seed=3"),
