@@ -128,13 +128,11 @@ class Codes:
         tensor([0., 1.])
         """
         wanted = check_latents(latents, self.d_sae)
-        place = self.indices.new_full((self.d_sae,), -1)
+        place = self.indices.new_full((self.d_sae,), len(wanted))
         place[wanted] = torch.arange(len(wanted), device=place.device)
-        column = place[self.indices]  # (nnz,)
-        hit = column >= 0
-        out = self.values.new_zeros(self.n_rows, len(wanted))
-        out[self.rows()[hit], column[hit]] = self.values[hit]
-        return out.reshape(*self.lead, len(wanted))
+        out = self.values.new_zeros(self.n_rows, len(wanted) + 1)  # the last column takes all others: no device is asked
+        out[self.rows(), place[self.indices]] = self.values
+        return out[:, :-1].reshape(*self.lead, len(wanted))
 
     def l0(self) -> Tensor:
         """(\\*lead) number of active latents.

@@ -230,7 +230,7 @@ class Task:
         for first, a, pre in self.tiles(shape[0], dead):
             limit = bound[a : a + pre.shape[1]] if isinstance(bound, Tensor) else bound
             found.append(Places.where(pre > limit, pre, first, a))
-        places = Places.joined(found).in_order()
+        places = found[0] if len(found) == 1 else Places.joined(found).in_order()
         entries = Entries(places.rows, places.indices, shape)
         return entries, self.exact(places.rows, places.indices) if self.fast else places.values
 
