@@ -133,9 +133,10 @@ def test_labels_and_notes_are_written_on(copy):
 
 def test_the_index_merges_with_one_of_today(model, sae, copy, tmp_path):
     folder = copy("index")
-    today = before.build_index(model, sae, tmp_path / "today")
+    other = [f"{text} again" for text in before.texts()]
+    today = sl.LatentIndex.build(model, sae, other, path=tmp_path / "today", progress=False)
     both = sl.LatentIndex.merge([folder, tmp_path / "today"], tmp_path / "both")
-    assert (both.counts == 2 * today.counts).all()
+    assert (both.counts == sl.LatentIndex.open(folder).counts + today.counts).all()
     assert len(both.labels()) == 3
 
 

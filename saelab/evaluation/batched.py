@@ -139,4 +139,4 @@ def beginning(model: HookedModel, prompt: Any, sae: SAE, new: int) -> list[int]:
     first = models.bos_id(model)
     if first is None:
         raise SaelabError("this model's tokenizer has no BOS token; give a prompt")
-    return [first]
+    return models.one_text(model, [first], bos=sae.config.bos, new=new, name="prompt")

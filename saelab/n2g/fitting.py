@@ -121,6 +121,7 @@ def _read(
     folder: Path | None, latents: list[int], config: N2GConfig, index: LatentIndex, mismatch: list[str]
 ) -> dict[int, PatternGraph]:
     found: dict[int, PatternGraph] = {}
+    settings = config.to_dict()
     for latent in latents if folder is not None else ():
         file = folder / f"{latent}.json"  # type: ignore[operator]
         if not file.exists():
@@ -130,7 +131,8 @@ def _read(
             "SAE": graph.target == _target(index, latent),
             "text": graph.fit_info.get("text") == _identity(index, "text"),
             "pair": graph.fit_info.get("mismatch", []) == mismatch,
-            "settings": graph.config == config.to_dict(),
+            # a setting that came later is not in its file; then the algorithm is another, too
+            "settings": all(settings.get(name) == value for name, value in graph.config.items()),
             "algorithm": graph.fit_info.get("algorithm") == ALGORITHM,
         }
         if all(same.values()):

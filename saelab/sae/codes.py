@@ -130,7 +130,9 @@ class Codes:
         wanted = check_latents(latents, self.d_sae)
         place = self.indices.new_full((self.d_sae,), len(wanted))
         place[wanted] = torch.arange(len(wanted), device=place.device)
-        out = self.values.new_zeros(self.n_rows, len(wanted) + 1)  # the last column takes all others: no device is asked
+        out = self.values.new_zeros(
+            self.n_rows, len(wanted) + 1
+        )  # the last column takes all others: no device is asked
         out[self.rows(), place[self.indices]] = self.values
         return out[:, :-1].reshape(*self.lead, len(wanted))
 

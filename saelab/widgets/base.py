@@ -250,7 +250,7 @@ class Widget(anywidget.AnyWidget):
 
         Examples
         --------
-        >>> index.dashboard(latent).title() == f"Latent {latent}"
+        >>> index.dashboard(latent).title().startswith(f"Latent {latent}")
         True
         """
         return type(self).__name__

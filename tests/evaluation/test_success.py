@@ -151,7 +151,11 @@ def test_wrong_arguments_are_refused_before_anything_runs(tiny, sae):
         ]:
             with pytest.raises(SaelabError, match=said):
                 steering_success(
-                    tiny, sae, candidates, rule, **{"relative": {3: 1.0}, "progress": False, **options}
+                    tiny,
+                    sae,
+                    candidates,
+                    rule,
+                    **{"relative": {3: 1.0}, "progress": False, "max_new_tokens": 8, **options},
                 )
     finally:
         handle.remove()
