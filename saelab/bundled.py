@@ -18,9 +18,8 @@ SAES = {
 def whole(folder: Path) -> Path:
     """``folder``, or what makes it where it is missing."""
     if not (folder / "config.json").is_file():
-        raise SaelabError(
-            f"{folder} is missing; make it with: python -m saelab.zoo.build --only {folder.name}"
-        )
+        build = f"saelab.zoo.build --only {folder.name}" if folder.parent == _DATA else "saelab.smollm2.build"
+        raise SaelabError(f"{folder} is missing; make it with: python -m {build}")
     return folder
 
 

@@ -70,7 +70,9 @@ def worth_a_look(index: Queries, n: int) -> tuple[list[int], str]:
     rare = (counts >= _FEW) & (counts <= index.n_counted / _OFTEN)
     if rare.any():
         why = f"each fires on at least {_FEW} tokens and at most 1 in {_OFTEN}, and strongly; one for each token"
-        order = np.argsort(-np.where(rare, index.stats()["mean"], -np.inf), kind="stable")[: rare.sum()]
+        order = np.argsort(
+            -np.where(rare, index.arrays["moments"][:, 0] / np.maximum(counts, 1), -np.inf), kind="stable"
+        )[: rare.sum()]
     else:
         why = "they fire on most tokens; one for each token"
         order = np.argsort(-counts, kind="stable")[: (counts > 0).sum()]

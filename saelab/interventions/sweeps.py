@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
+from torch import Tensor
 
 from saelab import models
 from saelab.display import Bar, table_html
@@ -191,9 +192,7 @@ def read(
     ``broken`` (share of U+FFFD among its characters) and ``activation`` (mean of its own latent of ``latents``)."""
     start, out = len(prompt), {name: np.full(len(samples), np.nan) for name in ("nats", "activation")}
     for first in range(0, len(samples), ROWS):
-        texts = [torch.tensor([*prompt, *s.ids]) for s in samples[first : first + ROWS]]
-        ids = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)  # (n, T)
-        mask = torch.arange(ids.shape[1]) < torch.tensor([[len(t)] for t in texts])
+        texts, ids, mask = padded(prompt, samples[first : first + ROWS])
         spliced = attach(model, sae, error=True) if sae is not None and latents else contextlib.nullcontext()
         seen: Any
         with models.lock(model), spliced as seen:
@@ -212,6 +211,13 @@ def read(
     out["repetition"] = np.array([repetition(s.ids) for s in samples])
     out["broken"] = np.array([s.text.count("\ufffd") / max(1, len(s.text)) for s in samples])
     return out
+
+
+def padded(prompt: list[int], samples: Sequence[Sample]) -> tuple[list[Tensor], Tensor, Tensor]:
+    """Each text with its prompt, all as one batch (n, T), and which of it (n, T) is text."""
+    texts = [torch.tensor([*prompt, *s.ids]) for s in samples]
+    ids = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)
+    return texts, ids, torch.arange(ids.shape[1]) < torch.tensor([[len(t)] for t in texts])
 
 
 def repetition(ids: Sequence[int], gram: int = 3) -> float:

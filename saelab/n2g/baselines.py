@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from saelab.n2g.corpus import UNCOUNTED, Corpus, part_number
-from saelab.n2g.score import Score, f1, score
+from saelab.n2g.score import Score, best_keys, score
 
 
 def baselines(c: Corpus, latent: int, *, split: str, learn: Sequence[str]) -> dict[str, Score]:
@@ -43,13 +43,8 @@ def _lookup(keys: np.ndarray, a: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
     ``keys``, ``a``: where the latent fires, and how much; ``counts``: how often each key was seen.
     """
-    fired, which = np.unique(keys, return_inverse=True)
-    hits, total = np.bincount(which, minlength=len(fired)), np.bincount(which, a, minlength=len(fired))
-    seen = counts[fired]
-    order = np.lexsort((fired, -hits, -(hits / np.maximum(seen, 1))))
+    hits, total = np.bincount(keys, minlength=len(counts)), np.bincount(keys, a, minlength=len(counts))
+    chosen = best_keys(counts, hits, len(keys))
     value = np.zeros(len(counts))
-    if len(order):
-        reached = f1(np.cumsum(hits[order]), np.cumsum(seen[order]), len(keys))
-        chosen = order[: int(np.argmax(reached)) + 1]
-        value[fired[chosen]] = total[chosen] / seen[chosen]
+    value[chosen] = total[chosen] / counts[chosen]
     return value

@@ -15,7 +15,7 @@ from saelab.evaluation.calibration import GUARD
 from saelab.frames import TextFrame
 from saelab.index import LatentIndex
 from saelab.interventions import Edit, generate
-from saelab.interventions.sweeps import read
+from saelab.interventions.sweeps import padded, read
 from saelab.sae import SAE
 
 STRENGTHS = (1.0, 2.0, 3.0)  # in maxima of the latent
@@ -71,10 +71,8 @@ def recognized(
 def _raised(model: Any, sae: SAE, index: LatentIndex, latents: Sequence[int], made: Any) -> np.ndarray:
     """(n,) of each sample, the mean activation of some latents in units of their maxima, summed, as the unsteered model
     reads it."""
-    start, texts = len(made.prompt_ids), [torch.tensor([*made.prompt_ids, *s.ids]) for s in made.samples]
-    ids = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)  # (n, T)
-    mask = torch.arange(ids.shape[1]) < torch.tensor([[len(t)] for t in texts])
-    hook = str(sae.config.hook_in)
+    texts, ids, mask = padded(made.prompt_ids, made.samples)
+    start, hook = len(made.prompt_ids), str(sae.config.hook_in)
     acts = models.run_to_hooks(model, ids, [hook], mask)[hook]  # (n, T, d_in)
     most = torch.tensor([index.latent_stats(i)["max"] for i in latents])
     rows = [sae.encode(acts[k, start : len(t)].float())[:, list(latents)] for k, t in enumerate(texts)]

@@ -285,7 +285,7 @@ def telling(index: LatentIndex, n: int, seed: int = 0) -> list[int]:
     held = corpus(index, seed)
     documents = np.unique(np.repeat(index.rows.doc, np.diff(index.rows.offsets))[held.part < 2])
     whole = index.interest(documents)
-    found = pd.DataFrame(whole[(whole["n"] >= 30) & (index.stats()["density"] < 0.02)])
+    found = pd.DataFrame(whole[(whole["n"] >= 30) & (index.counts < 0.02 * index.n_counted)])
     by_kind = [
         pd.DataFrame(found[found["kind"] == kind]).sort_values(by, ascending=rising).index
         for kind, by, rising in (

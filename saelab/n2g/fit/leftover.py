@@ -14,7 +14,7 @@ import numpy as np
 
 from saelab.n2g.corpus import Corpus
 from saelab.n2g.fit.select import Candidate, Costs, Items
-from saelab.n2g.score import f1
+from saelab.n2g.score import best_keys, f1
 
 _RIGHT = 0.7  # share of a pattern's matches at which the latent fires
 
@@ -40,13 +40,7 @@ class _Counted:
         """The keys (numbers of tokens or pairs, by position) that together gain most F1 beyond ``cost`` each."""
         size = int(keys.max()) + 1
         n, hits = (np.bincount(keys[at], minlength=size) for at in (self.free, self.free & self.y))
-        order = np.flatnonzero(hits >= least)
-        order = order[np.lexsort((order, -hits[order], -hits[order] / n[order]))]
-        reached = f1(self.tp + np.cumsum(hits[order]), self.predicted + np.cumsum(n[order]), self.fires)
-        worth = reached - cost * np.arange(1, len(order) + 1)
-        if not len(order) or worth.max() <= f1(self.tp, self.predicted, self.fires):
-            return order[:0]
-        return np.sort(order[: int(np.argmax(worth)) + 1])
+        return best_keys(n, hits, self.fires, tp=self.tp, predicted=self.predicted, cost=cost, least=least)
 
     def worst(self, keys: np.ndarray, at: np.ndarray, cost: float) -> np.ndarray:
         """The keys whose places, taken away from the predictions ``at``, gain most F1 beyond ``cost`` each."""
