@@ -33,7 +33,8 @@ def recognized(
     model: Any, sae: SAE, index: LatentIndex, latents: Sequence[int], prompt: str, *, seed: int, new: int = 25
 ) -> pd.DataFrame:
     """One row per latent: ``strength``, the share of samples ``above`` all controls, ``ratio`` of perplexity, whether it
-    is ``recognized``, and the first ``text``."""
+    is ``recognized``, and the first ``text``; ``attrs["unsteered"]`` is the perplexity without. Strengths are kept beside
+    the index."""
     rng = np.random.default_rng(seed)
     rows = []
     how: dict[str, Any] = {"n": SAMPLES, "max_new_tokens": new, "temperature": 0.8}
@@ -63,6 +64,7 @@ def recognized(
              "text": made[0].samples[0].text}
         )  # fmt: skip
     frame = TextFrame(rows)
+    frame.attrs["unsteered"] = float(np.exp(usual))
     frame["recognized"] = (frame["above"] >= HALF) & (frame["ratio"] <= GUARD) & (frame["strength"] > 0)
     return frame
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice, zip_longest
 from pathlib import Path
@@ -313,26 +313,32 @@ def _explain(tour: Tour, folder: Path) -> None:
         files.write_json(folder / "n2g" / f"{latent}.json", graph.to_json())
 
 
-def _steer(tour: Tour, seed: int) -> None:
-    """The best explained latents turned up, until three write text inside the guard."""
-    plan = tour.plan
-    from saelab.widgets import SteeringPanel
-
-    prompt = "The" if tour.name == "zoo" else "I went to the market and"
-    latents = tour.by_valid_f1(tour.chosen)[:12]
+def _strong(tour: Tour, prompt: str, seed: int) -> Iterator[tuple[int, float]]:
+    """Latents whose best strength is kept beside the index, and the perplexity of unsteered text."""
     if tour.concepts is None:
         tour.recognized = found = steering.recognized(
-            tour.model, tour.sae, tour.index, tour.chosen[: plan.steer], prompt, seed=seed
+            tour.model, tour.sae, tour.index, tour.chosen[: tour.plan.steer], prompt, seed=seed
         )
-        latents = found[found["recognized"]]["latent"].tolist()[:3]
-    for latent in latents:
+        tour.pushed = len(found)
+        for latent in found[found["recognized"]]["latent"].tolist():
+            yield latent, found.attrs["unsteered"]
+        return
+    for latent in tour.by_valid_f1(tour.chosen)[:12]:
         tour.pushed += 1
         found = calibrate(
             tour.model, tour.sae, [latent], [prompt], relative=tour.index, strengths=STRENGTHS, n=4, seed=seed + 1,
             temperature=0.8, progress=False,
         )  # fmt: skip
-        if not found.best[latent]:
-            continue
+        if found.best[latent]:
+            yield latent, found.frame["perplexity"].iloc[0]
+
+
+def _steer(tour: Tour, seed: int) -> None:
+    """The best latents turned up, until three write text inside the guard."""
+    from saelab.widgets import SteeringPanel
+
+    prompt = "The" if tour.name == "zoo" else "I went to the market and"
+    for latent, unsteered in _strong(tour, prompt, seed):
         panel = SteeringPanel(
             tour.index,
             model=tour.model,
@@ -347,7 +353,7 @@ def _steer(tour: Tour, seed: int) -> None:
             raise SaelabError(f"steering with latent {latent} failed: {panel.error}")
         made = panel.result.steered
         (nats,) = read(tour.model, None, made.prompt_ids, made.samples)["nats"]
-        if np.exp(nats) <= GUARD * found.frame["perplexity"].iloc[0]:
+        if np.exp(nats) <= GUARD * unsteered:
             tour.steered.append(panel)
         if len(tour.steered) == 3:
             break
