@@ -18,8 +18,8 @@ SAES = {
 def whole(folder: Path) -> Path:
     """``folder``, or what makes it where it is missing."""
     if not (folder / "config.json").is_file():
-        build = f"saelab.zoo.build --only {folder.name}" if folder.parent == _DATA else "saelab.smollm2.build"
-        raise SaelabError(f"{folder} is missing; make it with: python -m {build}")
+        build = "smollm2.build" if folder.parent.name == "smollm2" else f"zoo.build --only {folder.name}"
+        raise SaelabError(f"{folder} is missing; make it with: python -m saelab.{build}")
     return folder
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import threading
 import unicodedata
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -242,8 +243,9 @@ def ask_all(
     """
     llm._stopped.clear()
     out, in_a_row = [Answer()] * len(work), 0
-    with Bar(total=len(work), desc=desc, unit="call", delay=1, disable=not progress) as bar:
-        for i, (answer, raised) in _each(llm, work):
+    bar = Bar(total=len(work), desc=desc, unit="call", delay=1, disable=not progress)
+    with bar, closing(_each(llm, work)) as done:
+        for i, (answer, raised) in done:
             out[i], in_a_row = answer, in_a_row + 1 if raised else 0
             if in_a_row >= _IN_A_ROW:
                 llm._stopped.set()
@@ -256,18 +258,21 @@ def ask_all(
 
 def _each(
     llm: LLM, work: Sequence[tuple[Messages, Callable[[Reply], Any]]]
-) -> Iterable[tuple[int, tuple[Answer, bool]]]:
+) -> Generator[tuple[int, tuple[Answer, bool]]]:
     """The number of each piece of work and what came of it, as they are done."""
     if llm.workers == 1:  # in this thread: the interrupt of a notebook reaches it
         yield from ((i, llm._one(*w)) for i, w in enumerate(work))
         return
-    pool = ThreadPoolExecutor(llm.workers, thread_name_prefix="saelab-words")
+    pool, waits = ThreadPoolExecutor(llm.workers, thread_name_prefix="saelab-words"), True
     try:
         todo: dict[Future[Any], int] = {pool.submit(llm._one, *w): i for i, w in enumerate(work)}
         for future in as_completed(todo):
             yield todo[future], future.result()
-    finally:  # after an interrupt, what runs is let run, and kept
-        pool.shutdown(wait=False, cancel_futures=True)
+    except KeyboardInterrupt:  # what runs is let run, and kept
+        waits = False
+        raise
+    finally:  # else what runs is waited for: asked again at once, it would be asked twice
+        pool.shutdown(wait=waits, cancel_futures=True)
 
 
 def clean(text: str, most: int = 300) -> str:

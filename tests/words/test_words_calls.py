@@ -44,16 +44,16 @@ def test_answers_are_kept_and_a_broken_off_work_goes_on(tmp_path, workers):
     with pytest.raises(
         SaelabError, match="5 calls of counting failed in a row; the last: RuntimeError: down"
     ):
-        answers(sl.words.LLM(broken, path=tmp_path, workers=workers))
+        answers(sl.words.LLM(broken, path=tmp_path, workers=workers), 30)
     whole = Counting()
     llm = sl.words.LLM(whole, path=tmp_path, workers=workers)
-    assert answers(llm) == [f"<question {i}>" for i in range(12)]
-    assert whole.calls == 6, "what was answered is not asked again"
+    assert answers(llm, 30) == [f"<question {i}>" for i in range(30)]
+    assert whole.calls == 24, "what was answered is not asked again"
     assert llm.cost["cached"] == 6
     again = sl.words.LLM(Counting(broken=0), path=tmp_path)
-    assert answers(again) == [f"<question {i}>" for i in range(12)]
+    assert answers(again, 30) == [f"<question {i}>" for i in range(30)]
     # what was kept counts as when it was made
-    assert again.cost["prompt_tokens"] == llm.cost["prompt_tokens"] == 120
+    assert again.cost["prompt_tokens"] == llm.cost["prompt_tokens"] == 300
     assert again.cost["seconds"] == pytest.approx(llm.cost["seconds"])
     (found,) = ask_all(again, prompts(1), progress=False)
     assert (found.cached, found.tokens) == (True, 13)
