@@ -31,6 +31,13 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time a name i
     from saelab.evaluation import evaluate_many as evaluate_many
     from saelab.evaluation import steering_scores as steering_scores
     from saelab.evaluation import steering_success as steering_success
+    from saelab.experiments import attribute as attribute
+    from saelab.experiments import compare as compare
+    from saelab.experiments import describe as describe
+    from saelab.experiments import effects as effects
+    from saelab.experiments import export_steering as export_steering
+    from saelab.experiments import generate as generate
+    from saelab.experiments import sweep as sweep
     from saelab.formats import load_sae as load_sae
     from saelab.formats import save_sae as save_sae
     from saelab.formats.catalog import catalog as catalog
@@ -43,13 +50,7 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time a name i
     from saelab.interventions import Edit as Edit
     from saelab.interventions import Intervention as Intervention
     from saelab.interventions import attach as attach
-    from saelab.interventions import attribute as attribute
-    from saelab.interventions import compare as compare
-    from saelab.interventions import effects as effects
-    from saelab.interventions import export_steering as export_steering
-    from saelab.interventions import generate as generate
     from saelab.interventions import steer as steer
-    from saelab.interventions import sweep as sweep
     from saelab.matching import crosscoder_diff as crosscoder_diff
     from saelab.matching import match as match
     from saelab.models import load_model as load_model
@@ -99,12 +100,13 @@ _WHERE = {
     "LatentIndex": "saelab.index",
     "attach": "saelab.interventions",
     "steer": "saelab.interventions",
-    "effects": "saelab.interventions",
-    "attribute": "saelab.interventions",
-    "export_steering": "saelab.interventions",
-    "generate": "saelab.interventions",
-    "compare": "saelab.interventions",
-    "sweep": "saelab.interventions",
+    "effects": "saelab.experiments",
+    "describe": "saelab.experiments",
+    "attribute": "saelab.experiments",
+    "export_steering": "saelab.experiments",
+    "generate": "saelab.experiments",
+    "compare": "saelab.experiments",
+    "sweep": "saelab.experiments",
     "steering_success": "saelab.evaluation",
     "Direction": "saelab.interventions",
     "Edit": "saelab.interventions",

@@ -16,13 +16,13 @@ from torch import Tensor
 
 from saelab import models
 from saelab.errors import HookError, SaelabError
+from saelab.experiments.generation import Decoder, Sample, _Picker, _sample, _write
+from saelab.experiments.sweeps import ROWS
 from saelab.interventions.directions import Direction
 from saelab.interventions.edits import Edit, Intervention
-from saelab.interventions.generation import Decoder, Sample, _Picker, _sample, _write
 from saelab.interventions.passes import Pass, text_begins, watched
 from saelab.interventions.runner import EditRunner
 from saelab.interventions.sites import EditSchedule, by_hook
-from saelab.interventions.sweeps import ROWS
 from saelab.interventions.targets import rows_of
 from saelab.models import HookedModel
 from saelab.sae import SAE

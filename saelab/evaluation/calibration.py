@@ -15,12 +15,12 @@ from saelab.display import Bar, table_html
 from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_number, is_bool
 from saelab.evaluation.batched import Push, beginning, write
+from saelab.experiments.sweeps import read
 from saelab.frames import TextFrame
 from saelab.identity import check_pair, noted
 from saelab.interventions.directions import Direction
 from saelab.interventions.edits import Edit, Intervention
 from saelab.interventions.steering import one_site
-from saelab.interventions.sweeps import read
 from saelab.interventions.targets import check_targets, label, listed
 from saelab.models import HookedModel
 from saelab.sae import SAE

@@ -10,9 +10,9 @@ import numpy as np
 
 from saelab import models
 from saelab.evaluation.batched import Push, write
+from saelab.experiments.sweeps import fresh, read
 from saelab.interventions.directions import Direction
 from saelab.interventions.edits import Edit
-from saelab.interventions.sweeps import fresh, read
 from saelab.interventions.targets import maximum, rows_of
 from saelab.models import HookedModel
 from saelab.sae import SAE

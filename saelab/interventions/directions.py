@@ -30,7 +30,6 @@ from saelab.errors import (
     check_tensor,
     unknown,
 )
-from saelab.interventions.description import Description, described
 from saelab.interventions.vectors import FORMAT, activations, drawn, read_vectors
 from saelab.models import HookedModel
 from saelab.sae import SAE
@@ -358,24 +357,6 @@ class Direction:
                 f"{sae.config.hook_out!r} ({sae.config.d_out} wide). At its own hook point: give None in place of the SAE"
             )
         return self
-
-    # --------------------------------------------------------------------------------------------- shown
-
-    def describe(self, model: HookedModel, sae: SAE | None = None, n: int = 8) -> Description:
-        """What it says: tokens it promotes, latents it is near to, and latents it is made of.
-
-        *Made of*: the latents whose decoder rows, each times a weight above 0, come nearest to it, chosen one after the
-        other (orthogonal matching pursuit). It says how the SAE would write the direction, not that the model does so.
-
-        Examples
-        --------
-        >>> row = sl.Direction(sae.W_dec[3], "blocks.0.hook_resid_post", name="latent 3")
-        >>> made = row.describe(model, sae).frame.query("kind == 'made of'")
-        >>> made["what"].tolist(), round(float(made["explained"].iloc[0]), 3)
-        (['latent 3'], 1.0)
-        """
-        identity.meet(model, self, sae)
-        return described(self, model, sae, check_count("n", n))
 
     def __str__(self) -> str:
         return f"{self.name!r}"

@@ -17,9 +17,9 @@ from torch import Tensor
 from saelab.activations.store import ActivationStore
 from saelab.doors import door
 from saelab.errors import SaelabError, check_number, unknown
+from saelab.experiments.ablation import output_scale
 from saelab.frames import TextFrame
 from saelab.identity import meet, noted
-from saelab.interventions.ablation import output_scale
 from saelab.sae import SAE
 from saelab.sae.config import HookPoints
 

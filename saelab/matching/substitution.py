@@ -12,8 +12,8 @@ from torch import Tensor
 
 from saelab import models
 from saelab.errors import SaelabError, check_latent
+from saelab.experiments.ablation import output_scale
 from saelab.index import LatentIndex
-from saelab.interventions.ablation import output_scale
 from saelab.matching import chance
 from saelab.matching.text import one_model
 from saelab.models.lens import kl_divergence

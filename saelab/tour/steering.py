@@ -12,10 +12,11 @@ import torch
 from saelab import models
 from saelab.evaluation import calibrate
 from saelab.evaluation.calibration import GUARD
+from saelab.experiments import generate
+from saelab.experiments.sweeps import padded, read
 from saelab.frames import TextFrame
 from saelab.index import LatentIndex
-from saelab.interventions import Edit, generate
-from saelab.interventions.sweeps import padded, read
+from saelab.interventions import Edit
 from saelab.sae import SAE
 
 STRENGTHS = (1.0, 2.0, 3.0)  # in maxima of the latent

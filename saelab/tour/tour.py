@@ -21,9 +21,9 @@ from saelab import files, models, n2g, training, zoo
 from saelab.errors import SaelabError
 from saelab.evaluation import Report, calibrate, evaluate
 from saelab.evaluation.calibration import GUARD
+from saelab.experiments.sweeps import read
 from saelab.formats import load_sae
 from saelab.index import LatentIndex
-from saelab.interventions.sweeps import read
 from saelab.models import HookedModel
 from saelab.n2g.corpus import corpus
 from saelab.sae import SAE, saving

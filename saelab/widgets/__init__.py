@@ -35,8 +35,9 @@ from saelab.widgets.tokens import TokenText
 from saelab.widgets.training_monitor import TrainingMonitor, training_monitor
 
 if TYPE_CHECKING:
+    from saelab.experiments import Effects
     from saelab.index import LatentIndex
-    from saelab.interventions import Direction, Effects
+    from saelab.interventions import Direction
 
 __all__ = [
     "ActivationHeatmap", "BarChart", "Code", "EffectMap", "Facts", "Heading", "LatentCompare", "LatentDashboard",

@@ -10,8 +10,8 @@ import traitlets
 
 from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_latent, check_latents, unknown
+from saelab.experiments import effects
 from saelab.index import LatentIndex
-from saelab.interventions import effects
 from saelab.widgets.base import Number, Widget
 from saelab.widgets.effect_map import most, packed, plain_lines
 from saelab.widgets.latest import LatestOnlyWorker
@@ -23,7 +23,7 @@ from saelab.widgets.tokens import MONO, TokenText, escape, frame, spans
 if TYPE_CHECKING:
     import pandas as pd
 
-    from saelab.interventions import Effects
+    from saelab.experiments import Effects
 
 _DETACHED = "trying a text and ablating need the SAE and the model: LatentIndex.open(path, sae=…, model=…)"
 

@@ -10,7 +10,8 @@ import traitlets
 
 from saelab.doors import door
 from saelab.errors import SaelabError
-from saelab.interventions import Direction, Effects, effects
+from saelab.experiments import Effects, effects
+from saelab.interventions import Direction
 from saelab.interventions.targets import check_target, headline, label, title
 from saelab.models import HookedModel
 from saelab.widgets.base import Number, Widget

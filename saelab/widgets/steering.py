@@ -13,9 +13,10 @@ import traitlets
 
 from saelab.doors import door
 from saelab.errors import SaelabError, unknown
+from saelab.experiments import Comparison, compare, sweep
 from saelab.identity import check_pair, meet
 from saelab.index import LatentIndex
-from saelab.interventions import MODES, POSITIONS, Comparison, Direction, Intervention, compare, sweep
+from saelab.interventions import MODES, POSITIONS, Direction, Intervention
 from saelab.interventions.targets import Target, check_target, label, title
 from saelab.models import HookedModel
 from saelab.widgets.base import Number, Widget

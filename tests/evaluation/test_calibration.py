@@ -10,7 +10,7 @@ from saelab import models
 from saelab.errors import SaelabError
 from saelab.evaluation.batched import Push, next_logp, pushed, write
 from saelab.evaluation.success import FIRST_TEN
-from saelab.interventions.sweeps import read, reading
+from saelab.experiments.sweeps import read, reading
 
 HOW = {"n": 3, "max_new_tokens": 6, "seed": 4, "progress": False}
 

@@ -9,9 +9,10 @@ from saelab import models
 from saelab.errors import SaelabError
 from saelab.evaluation import steering_success
 from saelab.evaluation.success import FIRST_TEN
+from saelab.experiments import generate
+from saelab.experiments.sweeps import fresh, read
 from saelab.intervals import of_trials
-from saelab.interventions import Direction, Edit, generate
-from saelab.interventions.sweeps import fresh, read
+from saelab.interventions import Direction, Edit
 
 CANDIDATES = {"a": [3, 9], "b": [7]}
 

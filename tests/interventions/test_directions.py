@@ -10,6 +10,7 @@ from helpers import SENTENCES, random_sae, tiny_model
 import saelab as sl
 from saelab import models
 from saelab.errors import SaelabError
+from saelab.experiments import describe
 from saelab.interventions import Direction, Edit, Intervention, steer
 
 HOOK = "blocks.0.hook_resid_post"
@@ -196,7 +197,7 @@ def test_what_it_is_made_of(sae):
     model = tiny_model()
     row = 3 * sae.W_dec[7].detach() + 1 * sae.W_dec[9].detach()
     along = Direction(row, HOOK)
-    told = along.describe(model, sae)
+    told = describe(model, sae, along)
     assert told.frame.query("kind == 'nearest'")["what"].iloc[0] == "latent 7"
     made = told.frame.query("kind == 'made of'").set_index("what")
     assert made["explained"].is_monotonic_increasing
@@ -211,7 +212,7 @@ def test_what_it_is_made_of(sae):
 
 
 def test_where_there_is_no_logit_lens_it_says_so():
-    told = Direction(np.eye(64)[0], "blocks.0.mlp.hook_pre").describe(tiny_model())
+    told = describe(tiny_model(), None, Direction(np.eye(64)[0], "blocks.0.mlp.hook_pre"))
     assert "no meaning" in told.lens
     assert told.frame.empty
 

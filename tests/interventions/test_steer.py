@@ -637,7 +637,7 @@ def test_a_crosscoder_writes_each_part_at_its_own_hook_point(model, scale):
 
 
 def test_a_crosscoders_latents_need_the_whole_text(model):
-    from saelab.interventions import generate
+    from saelab.experiments import generate
 
     coder = filled(SAEConfig("topk", 32, 64, k=4, hook_in=(HOOK, LATE), widths=(16, 16)))
     options = {"max_new_tokens": 4, "temperature": 0}

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from saelab.errors import SaelabError
-from saelab.interventions import effects
+from saelab.experiments import effects
 from saelab.widgets import EffectMap, effect_map
 
 TEXT = "The red fox ran over"

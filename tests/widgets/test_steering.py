@@ -8,7 +8,8 @@ import pytest
 
 import saelab as sl
 from saelab.errors import SaelabError
-from saelab.interventions import MODES, compare, sweep
+from saelab.experiments import compare, sweep
+from saelab.interventions import MODES
 from saelab.widgets import SteeringPanel, steering_panel
 
 

@@ -13,8 +13,8 @@ from saelab.course.material import held_out, model_and_sae, readable
 from saelab.course.student import Student
 from saelab.course.task import Grade, Task, ill, right, wrong
 from saelab.errors import SaelabError, check_latent, check_number
+from saelab.experiments import attribute, effects
 from saelab.frames import TextFrame
-from saelab.interventions import attribute, effects
 
 # ---------------------------------------------------------------------------------------- w4.1 predict the sign
 

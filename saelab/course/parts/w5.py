@@ -12,7 +12,7 @@ from saelab.course.task import Grade, Task, ill, one_each, right, wrong
 from saelab.errors import SaelabError, check_latent, check_number, unknown
 from saelab.evaluation import calibrate
 from saelab.evaluation.calibration import GUARD
-from saelab.interventions import sweep
+from saelab.experiments import sweep
 
 PROMPT, SCHEDULE, NEW = "The", (1.0,) * 5 + (0.0,), 30
 WRITES = ("chess", "hebrew", "japanese", "latex", "legal", "russian", "story")  # some latent turns these on

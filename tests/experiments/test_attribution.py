@@ -7,7 +7,8 @@ from helpers import codes_of, logp_of, random_sae, tiny_model
 
 from saelab import models
 from saelab.errors import SaelabError
-from saelab.interventions import attribute, effects, steer
+from saelab.experiments import attribute, effects
+from saelab.interventions import steer
 from saelab.sae import SAE, SAEConfig
 
 HOOK = "blocks.0.hook_resid_post"

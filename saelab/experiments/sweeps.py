@@ -17,11 +17,11 @@ from saelab import models
 from saelab.display import Bar, table_html
 from saelab.doors import door
 from saelab.errors import SaelabError, check_count
+from saelab.experiments.generation import Generation, Sample, check_reach, generate, prompt_ids
 from saelab.frames import TextFrame
 from saelab.identity import check_pair, noted
 from saelab.interventions.directions import Direction
 from saelab.interventions.edits import Edit, Intervention
-from saelab.interventions.generation import Generation, Sample, check_reach, generate, prompt_ids
 from saelab.interventions.steering import attach, one_site
 from saelab.interventions.targets import Target, activation, check_target, check_targets, label, listed
 from saelab.models import HookedModel

@@ -6,8 +6,8 @@ from helpers import random_sae, tiny_folder, tiny_model
 
 from saelab import models
 from saelab.errors import HookError, SaelabError
+from saelab.experiments.generation import Decoder, generate
 from saelab.interventions import steer
-from saelab.interventions.generation import Decoder, generate
 from saelab.models.load import repair
 
 

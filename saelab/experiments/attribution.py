@@ -15,9 +15,9 @@ from saelab import models
 from saelab.display import table_html
 from saelab.doors import door
 from saelab.errors import SaelabError, check_count
+from saelab.experiments.ablation import allowed, output_scale
 from saelab.frames import TextFrame
 from saelab.identity import check_pair, noted
-from saelab.interventions.ablation import allowed, output_scale
 from saelab.interventions.passes import Pass, watched
 from saelab.interventions.sites import SAEAtHook, sum_into, warn_if_long
 from saelab.interventions.steering import attach

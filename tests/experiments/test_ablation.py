@@ -7,7 +7,8 @@ from helpers import codes_of, logp_of, random_sae, tiny_model
 
 from saelab import models
 from saelab.errors import SaelabError
-from saelab.interventions import attach, effects, steer
+from saelab.experiments import effects
+from saelab.interventions import attach, steer
 
 HOOK = "blocks.0.hook_resid_post"
 TEXT = "The red fox ran over"

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from saelab import models
+from saelab import identity, models
 from saelab.display import table_html
-from saelab.errors import SaelabError
+from saelab.doors import door
+from saelab.errors import SaelabError, check_count
+from saelab.interventions import Direction
 from saelab.models import HookedModel
 from saelab.models.lens import residual_direction, token_votes
 from saelab.sae import SAE
 
-if TYPE_CHECKING:
-    from saelab.interventions.directions import Direction
-
 
 @dataclass(frozen=True, eq=False)
 class Description:
-    """What :meth:`Direction.describe` gives.
+    """What :func:`saelab.describe` gives.
 
     Attributes
     ----------
@@ -65,7 +64,34 @@ class Description:
         return self.direction._repr_html_() + tables + (f"<div>{self.lens}</div>" if self.lens else "")
 
 
-def described(direction: Direction, model: HookedModel, sae: SAE | None, n: int) -> Description:
+@door
+def describe(model: HookedModel, sae: SAE | None, direction: Direction, n: int = 8) -> Description:
+    """What a direction says: tokens it promotes, latents it is near to, and latents it is made of.
+
+    *Made of*: the latents whose decoder rows, each times a weight above 0, come nearest to it, chosen one after the
+    other (orthogonal matching pursuit). It says how the SAE would write the direction, not that the model does so.
+
+    Parameters
+    ----------
+    sae
+        None tells of tokens alone.
+    n
+        Rows of each kind.
+
+    Raises
+    ------
+    SaelabError
+        If model, direction and SAE do not belong together.
+
+    Examples
+    --------
+    >>> row = sl.Direction(sae.W_dec[3], "blocks.0.hook_resid_post", name="latent 3")
+    >>> made = sl.describe(model, sae, row).frame.query("kind == 'made of'")
+    >>> made["what"].tolist(), round(float(made["explained"].iloc[0]), 3)
+    (['latent 3'], 1.0)
+    """
+    identity.meet(model, direction, sae)
+    n = check_count("n", n)
     rows: list[tuple[str, str, float, float]] = []
     lens = ""
     try:

@@ -9,8 +9,9 @@ import torch
 
 from saelab import models
 from saelab.errors import SaelabError
-from saelab.interventions import Edit, generate, steer, sweep
-from saelab.interventions.sweeps import fresh, reading, repetition
+from saelab.experiments import generate, sweep
+from saelab.experiments.sweeps import fresh, reading, repetition
+from saelab.interventions import Edit, steer
 
 PROMPTS = ["The red fox", "12 + 34"]
 

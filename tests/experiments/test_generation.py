@@ -13,18 +13,9 @@ from helpers import random_sae, tiny_model
 import saelab as sl
 from saelab import models
 from saelab.errors import SaelabError
-from saelab.interventions import (
-    Comparison,
-    Edit,
-    Generation,
-    Intervention,
-    attach,
-    compare,
-    generate,
-    interventions,
-    steer,
-)
-from saelab.interventions.generation import Sample, _sample
+from saelab.experiments import Comparison, Generation, compare, generate
+from saelab.experiments.generation import Sample, _sample
+from saelab.interventions import Edit, Intervention, attach, interventions, steer
 
 PROMPT = "The red fox ran"  # five tokens with BOS
 POSITIONS = ["all", "prompt", "generated", "last", [2], [-1]]
@@ -446,7 +437,7 @@ def test_D41_a_position_out_of_reach_is_refused_before_any_step(way, tiny, monke
     # a sample that ends before it comes to the place keeps its text, and so does one whose place is a special token
     end = tiny.tokenizer.eos_token_id
     monkeypatch.setattr(
-        "saelab.interventions.generation._Picker.__call__", lambda self, p: torch.full((len(p),), end)
+        "saelab.experiments.generation._Picker.__call__", lambda self, p: torch.full((len(p),), end)
     )
     assert call([n + 3]) == [""]
     assert call([n], stop_at_end=False)
