@@ -18,7 +18,7 @@ from saelab.doors import door
 from saelab.errors import SaelabError, unknown
 from saelab.models import HookedModel
 from saelab.sae import SAE
-from saelab.training import checkpoint
+from saelab.training import checkpoint, written
 from saelab.training.monitor import Monitor
 from saelab.training.run import OnLog, Run
 from saelab.training.spec import RunSettings, SAESpec
@@ -27,9 +27,12 @@ from saelab.training.text_monitor import TextMonitor
 
 def _trained(
     model: HookedModel | ActivationStore, texts: models.Texts | None, specs: list[SAESpec], settings: RunSettings,
-    progress: bool, on_log: OnLog | None, monitor: bool | str | Monitor,
+    progress: bool, on_log: OnLog | None, monitor: bool | str | Monitor, given: dict[str, Any] | None = None,
 ) -> list[SAE]:  # fmt: skip
     run, watch = Run(model, texts, specs, settings), _monitor(monitor)  # type: ignore[arg-type]
+    if given is not None and run.folder is not None:
+        folder = run.folder.path
+        run.folder.describe = lambda: written.write(folder, train, model, texts, given)
 
     def resume() -> None:
         run.resume()
@@ -169,7 +172,8 @@ def train(
     outlier
         Leave out rows with a norm above this many times the median; they are counted in the record.
     out
-        Save the SAE in this folder at the end (also after an interrupt).
+        Save the SAE in this folder at the end (also after an interrupt). ``spec.json`` there says what was asked for:
+        ``torchrun --nproc-per-node 4 -m saelab train out/spec.json`` goes on with the run by four processes.
     checkpoint_every
         Write the whole state of the run to ``out`` each time this many tokens are done, and when it is
         interrupted.
@@ -218,7 +222,7 @@ def train(
     given = locals()
     given["hook"] = _only_hook(model) if hook is None and init is None else hook
     spec, settings = SAESpec.of(_picked(SAESpec, given)), RunSettings(**_picked(RunSettings, given))
-    return _trained(model, texts, [spec], settings, progress, on_log, monitor)[0]
+    return _trained(model, texts, [spec], settings, progress, on_log, monitor, given)[0]
 
 
 @door

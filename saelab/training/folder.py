@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ class RunFolder:
     def __init__(self, path: Path, n: int, identity: dict[str, Any], ranks: Ranks = ALONE):
         self.path, self.identity, self.ranks = path, identity, ranks
         self.places = [path] if n == 1 else [path / str(i) for i in range(n)]
+        self.describe: Callable[[], None] = lambda: None  # writes what was asked for, when the run begins
 
     def check(self, resume: bool) -> None:
         """Refuse a folder that cannot be written: a run of hours must not end with it."""

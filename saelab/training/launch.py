@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,43 +13,21 @@ from saelab.errors import SaelabError, unknown
 from saelab.models import load_model
 from saelab.training import sharded
 from saelab.training.calls import train
-
-_NOT_IN_A_FILE = ("model", "texts", "progress", "on_log", "monitor")
-
-
-class TextFile:
-    """The documents of a file, read again each time: a ``.txt`` has one on each line, a ``.jsonl`` on each line a string,
-    or an object with the document under ``text``."""
-
-    def __init__(self, path: str | Path):
-        self.path = Path(path).expanduser()
-        if self.path.suffix not in (".txt", ".jsonl") or not self.path.is_file():
-            raise SaelabError(f"texts is a .txt or .jsonl file that is there, got {str(path)!r}")
-
-    def __iter__(self) -> Iterator[str]:
-        with self.path.open(encoding="utf-8") as lines:
-            for number, line in enumerate(lines, 1):
-                yield line.rstrip("\n") if self.path.suffix == ".txt" else self._parsed(line, number)
-
-    def _parsed(self, line: str, number: int) -> str:
-        value = files.parse_json(line, self.path)
-        text = value.get("text") if isinstance(value, dict) else value
-        if not isinstance(text, str):
-            raise SaelabError(
-                f"{self.path}, line {number}: neither a string nor an object with a string under 'text'"
-            )
-        return text
+from saelab.training.written import NOT_IN_A_FILE, TextFile
 
 
 def read_spec(path: str | Path) -> dict[str, Any]:
     """The keywords of :func:`saelab.train` in a file, with ``model`` and ``texts``, or ``store``."""
     given = files.read_json(Path(path).expanduser(), dict)
-    names = [n for n in inspect.signature(train).parameters if n not in _NOT_IN_A_FILE]
+    names = [n for n in inspect.signature(train).parameters if n not in NOT_IN_A_FILE]
     for name in given:
         if name not in (*names, "model", "texts", "store"):
             raise unknown(f"setting in {path}", name, [*names, "model", "texts", "store"])
     if ("store" in given) == ("texts" in given) or ("store" in given) == ("model" in given):
-        raise SaelabError(f"{path} names either a store, or a model and texts")
+        raise SaelabError(
+            f"{path} names either a store, or a model and texts (a .txt or .jsonl file; a run writes there what it was "
+            "given as a list of strings, and no other texts)"
+        )
     if "out" not in given:
         raise SaelabError(f"{path} does not say where the SAE is to be saved: out")
     return given

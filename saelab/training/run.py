@@ -227,6 +227,8 @@ class Run:
 
     def _begin(self) -> None:
         """Make the SAEs from the first activations."""
+        if self.folder is not None and self.ranks.rank == 0:
+            self.folder.describe()
         source, wanted = self.buffer.source, min(8192, self.budget)
         first = source.sample(wanted)
         if not first or len(first[0]) < 2:

@@ -16,6 +16,7 @@ from toy import SMALL, ToyModel, texts
 import saelab as sl
 from saelab.errors import SaelabError
 from saelab.training import checkpoint, launch
+from saelab.training.written import TextFile
 
 HERE = Path(__file__).parent
 SETTINGS = {n: v for n, v in SMALL.items() if n != "progress"} | {
@@ -100,7 +101,46 @@ def test_T20_a_file_that_cannot_be_run_is_refused_before_work(tmp_path, monkeypa
     with pytest.raises(SaelabError, match="does not say where"):
         launch.run(path)
     (tmp_path / "texts.jsonl").write_text('"one"\n{"words": 1}\n')
-    lines = iter(launch.TextFile(tmp_path / "texts.jsonl"))
+    lines = iter(TextFile(tmp_path / "texts.jsonl"))
     assert next(lines) == "one"
     with pytest.raises(SaelabError, match="line 2"):
         next(lines)
+
+
+def test_T20_a_run_writes_the_file_that_runs_it_again(tmp_path, monkeypatch):
+    model, given = ToyModel(), SETTINGS | {"hook": "first", "lr": 2e-3}
+    first = sl.SAE(sl.SAEConfig("topk", 12, 49, k=4, hook_in="first"))
+    torch.nn.init.normal_(first.W_dec)
+    for i, (source, more) in enumerate(
+        [(texts(), {}), (texts(), {"init": first, "arch": "topk"}), (TextFile(_lines(tmp_path)), {"k": 3})]
+    ):
+        out = tmp_path / str(i)
+        sae = sl.train(model, source, out=out, progress=False, **given | more)
+        spec = json.loads((out / "spec.json").read_text())
+        assert spec["model"] == "org/toy"
+        assert "warmup" not in spec  # it was not asked for
+        monkeypatch.setattr(launch, "load_model", lambda name: ToyModel())
+        launch.run(out / "spec.json", progress=False)  # a run that has ended gives what it made
+        again = tmp_path / f"again{i}.json"
+        again.write_text(json.dumps(spec | {"out": str(tmp_path / f"again{i}")}))
+        launch.run(again, progress=False)
+        other = sl.load_sae(tmp_path / f"again{i}")
+        assert all(torch.equal(p, q) for p, q in zip(sae.parameters(), other.parameters(), strict=True))
+
+
+def _lines(folder: Path) -> Path:
+    path = folder / "lines.txt"
+    path.write_text("\n".join(["first\u2028line", "", *texts()]), encoding="utf-8")
+    return path
+
+
+def test_T20_a_file_of_texts_is_a_list_of_them(tmp_path):
+    path = _lines(tmp_path)
+    found = TextFile(path)
+    assert list(found) == [found[i] for i in range(len(found))] == ["first\u2028line", "", *texts()]
+
+
+def test_T20_texts_that_no_file_holds_must_be_said(tmp_path):
+    sl.train(ToyModel(), iter(texts()), out=tmp_path / "run", progress=False, **SETTINGS)
+    with pytest.raises(SaelabError, match=r"a \.txt or \.jsonl file"):
+        launch.read_spec(tmp_path / "run" / "spec.json")
