@@ -61,6 +61,7 @@ if TYPE_CHECKING:  # what a type checker and an editor see; at run time a name i
     from saelab.texts import english_texts as english_texts
     from saelab.texts import package_texts as package_texts
     from saelab.training import grid as grid
+    from saelab.training import plan as plan
     from saelab.training import train as train
     from saelab.training import train_many as train_many
     from saelab.widgets import effect_map as effect_map
@@ -89,6 +90,7 @@ _WHERE = {
     "load_model_for": "saelab.formats.catalog",
     "self_check": "saelab.formats.selfcheck",
     "ActivationStore": "saelab.activations.store",
+    "plan": "saelab.training",
     "train": "saelab.training",
     "train_many": "saelab.training",
     "grid": "saelab.training",

@@ -195,6 +195,7 @@ def check_device(name: object) -> torch.device:
     return device
 
 
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 _NO_MEMORY = re.compile(r"out of memory|can't allocate memory|not enough memory", re.IGNORECASE)
 
 
@@ -223,6 +224,18 @@ def free_memory(device: object = "cpu") -> float:
     with contextlib.suppress(OSError, ValueError):  # "max" where there is no limit
         free = min(free, int(Path("/sys/fs/cgroup/memory.max").read_text()))
     return float(free)
+
+
+def parse_bytes(size: int | str) -> int:
+    """An amount of memory: ``256_000_000`` or ``"256MB"`` -> bytes (units KB, MB, GB); at least 1 MB."""
+    if isinstance(size, str):
+        found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([KMG]?)B?\s*", size.upper())
+        if not found:
+            raise SaelabError(f"an amount of memory is written like '256MB', got {size!r}")
+        size = int(float(found[1]) * _UNITS[found[2]])
+    if isinstance(size, bool) or not isinstance(size, int) or size < 10**6:
+        raise SaelabError(f"the memory to work in must be at least 1MB, got {size!r}")
+    return size
 
 
 def check_dtype(name: object) -> torch.dtype:

@@ -254,12 +254,13 @@ class Task:
         if pre.shape[1] < len(self.p.enc):
             a, b = torch.searchsorted(ids, ids.new_tensor([first, first + pre.shape[1]])).tolist()
             ids = ids[a:b]
-        values = pre[:, ids - first].to(self.x_in.dtype)  # (rows, n)
-        values, place = values.topk(min(k, len(ids)), dim=-1, sorted=False)  # (rows, k)
-        found = values, ids[place]
-        if first:
-            found = ops.best_of(self._strongest.pop(), found, k)
-        self._strongest.append(found)
+        more = first > 0  # of rows that have some already
+        for some in ids.split(max(k, BLOCK // len(pre))):  # where most are dead: no second tile
+            values = pre[:, some - first].to(self.x_in.dtype)  # (rows, n)
+            values, place = values.topk(min(k, len(some)), dim=-1, sorted=False)  # (rows, k)
+            found = values, some[place]
+            self._strongest.append(ops.best_of(self._strongest.pop(), found, k) if more else found)
+            more = True
 
     def strongest_dead(self) -> tuple[Tensor, Tensor]:
         """The up to ``aux_k`` largest pre-activations of dead latents of this rank, and their ids, (B, k) each: of the last

@@ -59,18 +59,18 @@ class Several(Ranks):
         return torch.cat(parts, dim)
 
     @torch.no_grad()
-    def kth_value(self, best: Tensor, k: int, shown: int = 0) -> Tensor:
+    def kth_value(self, best: Tensor, k: int, shown: int = 0, what: str = "candidates") -> Tensor:
         """Each rank shows twice its fair share. One whose last shown value is still above the answer may hide more; the rows
         where that is so, and only they, are asked again, with twice as many."""
         if best.shape[1] < k:
             best = F.pad(best, (0, k - best.shape[1]), value=-torch.inf)
         shown = min(k, shown or -(-2 * k // self.size))
         top = best[:, :shown]
-        kth = self.gather(top, "candidates").topk(k, dim=1).values[:, -1]  # (rows,)
+        kth = self.gather(top, what).topk(k, dim=1).values[:, -1]  # (rows,)
         if shown < k:
-            hides = self.total((top[:, -1] > kth).float(), "asked again", "MAX") > 0
+            hides = self.total((top[:, -1] > kth).float(), what, "MAX") > 0
             if bool(hides.any()):
-                kth[hides] = self.kth_value(best[hides], k, 2 * shown)
+                kth[hides] = self.kth_value(best[hides], k, 2 * shown, "asked again")
         return kth
 
 

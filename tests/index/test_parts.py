@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from index.makers import random_rows, vocab
 from saelab import models
-from saelab.errors import SaelabError
+from saelab.errors import SaelabError, parse_bytes
 from saelab.index.storage import windows
-from saelab.index.storage.arrays import GrowingArray, blocks, highest, parse_bytes, ranges, stable_order
+from saelab.index.storage.arrays import GrowingArray, blocks, highest, ranges, stable_order
 from saelab.index.storage.vocab import Vocab
 
 

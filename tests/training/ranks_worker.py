@@ -11,7 +11,7 @@ import torch
 import torch.distributed as dist
 
 from saelab.sae import SAE, SAEConfig
-from saelab.sae.objective import ALONE, Ranks
+from saelab.sae.objective import ALONE, Options, Ranks
 from saelab.training import TrainConfig, Trainer
 from saelab.training.sharded import Several, config_of_part
 from saelab.training.spec import make_options
@@ -35,17 +35,23 @@ RUNS: dict[str, tuple[dict, dict, dict]] = {  # SAE, options, recipe
 }
 
 
-def run(name: str, steps: int, ranks: Ranks = ALONE) -> dict:
-    """What a run gave: its losses, l0, dead latents, the active latents of each step, and the weights of this rank."""
-    more, options, recipe = RUNS[name]
+def setting(name: str) -> tuple[SAEConfig, Options]:
+    """The configuration of a run, and its architecture's options."""
+    more, options, _ = RUNS[name]
     arch = name.split()[0]
     needs_k = {"k": K} if arch in ("topk", "batchtopk", "matryoshka") else {}
-    whole = SAEConfig(arch, D, D_SAE, **needs_k, **more)
+    return SAEConfig(arch, D, D_SAE, **needs_k, **more), make_options(arch, options, K)
+
+
+def run(name: str, steps: int, ranks: Ranks = ALONE) -> dict:
+    """What a run gave: its losses, l0, dead latents, the active latents of each step, the bytes this rank received in the
+    last one and in all, and its weights."""
+    more, _, recipe = RUNS[name]
+    whole, typed = setting(name)
     g = torch.Generator().manual_seed(3)
     basis = torch.randn(30, D, generator=g)
     x = torch.rand(steps, BATCH, 30, generator=g).pow(8) @ basis + 0.3  # (steps, rows, d)
     y = torch.tanh(x[..., :7]) if "d_out" in more else None
-    typed = make_options(arch, options, K)
     sae = SAE(config_of_part(whole, ranks))
     variance = initialize(
         sae, x.flatten(0, 1), 0, None if y is None else y.flatten(0, 1), typed, ranks, whole
@@ -60,11 +66,13 @@ def run(name: str, steps: int, ranks: Ranks = ALONE) -> dict:
     trainer = Trainer(sae, config, variance, steps, typed, ranks, whole)
     out: dict = {"loss": [], "l0": [], "dead": [], "active": []}
     for i in range(steps):
+        before = ranks.sent.copy()
         step = trainer.step(x[i], None if y is None else y[i])
         out["loss"].append(float(step.loss))
         out["l0"].append(float(step.l0))
         out["dead"].append(trainer.counts()[0])
         out["active"].append(sorted((step.active + mine.start).tolist()))
+    out["last step"] = {n: b - before.get(n, 0) for n, b in ranks.sent.items() if b > before.get(n, 0)}
     trainer.finalize()
     line = trainer.log()
     out |= {"resampled": trainer.resampled, "rare": line["rare"], "sent": ranks.sent.copy()}

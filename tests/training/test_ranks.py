@@ -11,9 +11,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from ranks_worker import BATCH, D_SAE, RUNS, run
+from ranks_worker import BATCH, D_SAE, RUNS, run, setting
 
+import saelab as sl
+from saelab.errors import SaelabError
 from saelab.sae.objective import Ranks, shares
+from saelab.training.planning import step_bytes
 
 STEPS = 12
 
@@ -61,7 +64,8 @@ def test_T20_the_runs_show_what_they_are_to_show(together):
     assert alone("relu")["resampled"] > 0
     skewed = [found["topk all winners on one rank"] for found in together]
     assert [bool(r["active"][0]) for r in skewed] == [True] + [False] * (len(skewed) - 1)
-    assert skewed[0]["sent"]["candidates"] > together[0]["topk"]["sent"]["candidates"]
+    again = [r["sent"].get("asked again", 0) for r in (together[0]["topk"], skewed[0])]
+    assert again == [0, 0] if len(together) == 2 else again[0] < again[1]  # two ranks show all k at once
     plain = together[0]["batchtopk"]["sent"]["reconstruction"]
     size = len(together)
     assert plain >= STEPS * (2 * BATCH * 12 * 4 * (size - 1) // size)
@@ -75,3 +79,34 @@ def test_T20_alone_nothing_is_sent():
     assert ranks.sum(best) is best
     assert ranks.share(5) == slice(0, 5)
     assert not ranks.sent
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_T20_the_plan_says_what_is_sent(together, name):
+    config, options = setting(name)
+    for found in together:
+        sent = found[name]["last step"]
+        sent.pop("asked again", None)
+        dead = min(5, alone(name)["dead"][-2])  # aux_k is 5
+        assert sent == step_bytes(config, options, BATCH, len(together), dead)
+
+
+def test_T20_a_plan_refuses_what_does_not_fit_and_says_what_would():
+    big = sl.SAEConfig("topk", d_in=768, d_sae=2**24, k=32)
+    given = {"device": "cuda", "rate": 4e14, "batch": 16384}
+    plan = sl.plan(big, ranks=8, memory="141GB", **given)
+    weights = 4 * (2 * 768 + 1) * 2**21
+    assert plan.parts["weights"] == pytest.approx(weights, rel=1e-3)
+    assert 4 * weights < plan.total < 141e9
+    assert plan.seconds == 2 * 16384 * 768 * 2**21 / 4e14
+    assert plan.frame["bytes"].sum() == pytest.approx(plan.total + sum(plan.sent.values()), abs=20)
+    assert "reconstruction" in repr(plan)
+    assert "16,777,216 latents" in plan._repr_html_()
+    with pytest.raises(SaelabError, match=r"ranks=4 .* or d_sae=4,194,304 would fit") as refused:
+        sl.plan(big, ranks=1, memory="141GB", **given)
+    assert "Adam's moments" in str(refused.value)
+    assert sl.plan(big, ranks=4, memory="141GB", **given)
+    assert sl.plan(sl.SAEConfig("topk", 768, 2**22, k=32), memory="141GB", **given)
+    alone = sl.plan(sl.SAEConfig("relu", 16, 64))
+    assert not alone.sent
+    assert alone.rate > 1e7

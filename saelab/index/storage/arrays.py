@@ -3,26 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 from pathlib import Path
 
 import numpy as np
 
 from saelab.errors import SaelabError
-
-_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
-
-
-def parse_bytes(size: int | str) -> int:
-    """An amount of memory: ``256_000_000`` or ``"256MB"`` -> bytes (units KB, MB, GB); at least 1 MB."""
-    if isinstance(size, str):
-        found = re.fullmatch(r"\s*([0-9]+(?:\.[0-9]+)?)\s*([KMG]?)B?\s*", size.upper())
-        if not found:
-            raise SaelabError(f"an amount of memory is written like '256MB', got {size!r}")
-        size = int(float(found[1]) * _UNITS[found[2]])
-    if isinstance(size, bool) or not isinstance(size, int) or size < 10**6:
-        raise SaelabError(f"the memory to work in must be at least 1MB, got {size!r}")
-    return size
 
 
 class GrowingArray:

@@ -20,10 +20,10 @@ import torch
 
 from saelab import __version__, models
 from saelab.display import Bar
-from saelab.errors import SaelabError, check_count, check_sae
+from saelab.errors import SaelabError, check_count, check_sae, parse_bytes
 from saelab.identity import changed, check_pair, digest, facts_of, meet, sae_digest
 from saelab.index.storage import layout
-from saelab.index.storage.arrays import parse_bytes, ranges
+from saelab.index.storage.arrays import ranges
 from saelab.index.storage.items import Items, alone, check_items
 from saelab.index.storage.vocab import Vocab
 from saelab.index.storage.writer import IndexWriter

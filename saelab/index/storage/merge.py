@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from saelab.errors import SaelabError
+from saelab.errors import SaelabError, parse_bytes
 from saelab.files import folder_lock, write_json, writing
 from saelab.identity import digest, meet
 from saelab.index.storage import layout
-from saelab.index.storage.arrays import GrowingArray, parse_bytes
+from saelab.index.storage.arrays import GrowingArray
 from saelab.index.storage.transpose import transpose
 from saelab.index.storage.writer import claim, clear
 
