@@ -120,16 +120,8 @@ _WHERE = {
     "effect_map": "saelab.widgets",
     "training_monitor": "saelab.widgets",
 }
-_MODULES = (
-    "n2g",
-    "zoo",
-    "widgets",
-    "models",
-    "index",
-    "evaluation",
-    "course",
-    "words",
-)  # not those that share a name with a function
+# not those that share a name with a function
+_MODULES = ("n2g", "zoo", "widgets", "models", "index", "evaluation", "course", "words")
 
 __all__ = ["__version__", *_WHERE, "n2g", "words", "zoo", "widgets"]
 

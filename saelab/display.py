@@ -82,9 +82,8 @@ class Bar(tqdm):
         super().__init__(*args, leave=False, **options)
 
     def update(self, n: float | None = 1) -> bool | None:
-        if (
-            self.total and n and 0 < self.n + n - self.total < 1e-6
-        ):  # fractions that add up to a hair more than the whole
+        # fractions that add up to a hair more than the whole
+        if self.total and n and 0 < self.n + n - self.total < 1e-6:
             n = self.total - self.n
         return super().update(n)
 

@@ -9,15 +9,16 @@ import math
 import os
 import re
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     import numpy as np
     import torch
     from torch import Tensor
 
+Choice = TypeVar("Choice")
 DTYPES = ("float32", "bfloat16", "float16")  # what a model or an SAE may be in
 
 
@@ -55,6 +56,14 @@ def unknown(
     hint = f" Did you mean {' or '.join(map(repr, close))}?" if close else ""
     shown = ", ".join(names[:12]) + (f", … ({len(names)} in all)" if len(names) > 12 else "")
     return error(f"unknown {kind} {got!r}.{hint} Allowed: {shown or 'none'}.")
+
+
+def check_choice(kind: str, got: Choice, allowed: Collection[object]) -> Choice:
+    """``got`` if it is one of ``allowed``."""
+    with contextlib.suppress(TypeError, ValueError):  # what has no hash, an array
+        if got in allowed:
+            return got
+    raise unknown(kind, got, allowed)
 
 
 def check_model(model: object, name: str = "model") -> None:

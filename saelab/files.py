@@ -66,9 +66,8 @@ def atomic_write(path: str | Path) -> Iterator[Path]:
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary, owned = _own(path)
-        mode = (
-            os.fstat(owned).st_mode & 0o777
-        )  # as the umask has it: a saved SAE is shared, and some writers are private
+        # as the umask has it: a saved SAE is shared, and some writers are private
+        mode = os.fstat(owned).st_mode & 0o777
         try:
             yield temporary
             with temporary.open("rb+") as f:

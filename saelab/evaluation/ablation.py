@@ -139,9 +139,8 @@ def effects(
             return fn
 
         hooks = {h: add(piece) for h, piece in site.slices.items()}
-        rows, _ = head.run(
-            ids.expand(n, -1), mask.expand(n, -1), scored.expand(n, -1), hooks
-        )  # (n · ahead, w)
+        # (n · ahead, w)
+        rows, _ = head.run(ids.expand(n, -1), mask.expand(n, -1), scored.expand(n, -1), hooks)
         for some in rows.reshape(n, ahead, -1).split(at_once):
             after = head.logits(some.flatten(0, 1)).float().reshape(len(some), *clean.shape)  # (c, ahead, V)
             out.append(sparsity(after - clean).cpu())

@@ -11,7 +11,7 @@ import torch
 
 from saelab import models
 from saelab.doors import door
-from saelab.errors import SaelabError, check_count, unknown
+from saelab.errors import SaelabError, check_choice, check_count
 from saelab.evaluation.probes import best_latents, probe
 from saelab.evaluation.sample import Sample, Task, pick, sample
 from saelab.index.concepts import compressed
@@ -69,8 +69,7 @@ def absorption(
     names, ptr, carried = compressed(labels, rows.n_tokens)
     parts = {c: [p for p in names if p.startswith(f"{c}.")] for c in names}
     for c in concepts or ():
-        if c not in names:
-            raise unknown("concept", c, names)
+        check_choice("concept", c, names)
     chosen = list(concepts) if concepts is not None else None
     if chosen is None:
         # of those with parts, the ones with enough examples are found by drawing them

@@ -8,7 +8,7 @@ from typing import Any, overload
 import pandas as pd
 
 from saelab.doors import door
-from saelab.errors import SaelabError, check_sae, unknown
+from saelab.errors import SaelabError, check_choice, check_sae
 from saelab.evaluation.metrics import BY_NAME
 from saelab.evaluation.report import Report, html_table, show
 from saelab.sae import SAE
@@ -67,9 +67,7 @@ class Reports(Mapping[str, Report]):
             return Reports({name: self[name] for name in key}, {name: self.saes[name] for name in key})
         if isinstance(key, int) and -len(self) <= key < len(self):
             return list(self._reports.values())[key]
-        if key not in self._reports:
-            raise unknown("SAE", key, self._reports)
-        return self._reports[key]
+        return self._reports[check_choice("SAE", key, self._reports)]  # type: ignore[index]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._reports)
@@ -131,10 +129,8 @@ class Reports(Mapping[str, Report]):
         if not panels:
             raise SaelabError("y is empty: name at least one metric")
         for metric in (*panels, x):
-            if metric not in BY_NAME:
-                raise unknown("metric", metric, BY_NAME)
-        if color not in ("arch", "d_sae", "k", "name"):
-            raise unknown("color", color, ("arch", "d_sae", "k", "name"))
+            check_choice("metric", metric, BY_NAME)
+        check_choice("color", color, ("arch", "d_sae", "k", "name"))
         frame = self.to_frame().reset_index()
         if color == "arch":  # a line joins what differs in sparsity alone
             several = frame.groupby("arch").d_sae.transform("nunique") > 1

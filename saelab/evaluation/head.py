@@ -130,9 +130,8 @@ def losses(head: Head, clean: Tensor, runs: Mapping[str, Tensor], target: Tensor
         each = [clean[here], *(rows[here] for rows in runs.values())]
         found = torch.stack(_losses(head, tiles, each, target[here])).cpu()  # (names, n), one wait for all
         for kl, rows in zip(found[2::2], each[1:], strict=True):
-            for k in (
-                (~kl.isfinite()).nonzero()[:, 0].tolist()
-            ):  # logits of -inf on both sides: 0 · (inf - inf)
+            # logits of -inf on both sides: 0 · (inf - inf)
+            for k in (~kl.isfinite()).nonzero()[:, 0].tolist():
                 pair = [head.logits(x[k : k + 1]).float().log_softmax(-1) for x in (each[0], rows)]
                 kl[k] = kl_divergence(*pair)[0]
         found[2::2] = found[2::2].clamp_min(0)  # rounding may leave a little less than nothing
@@ -147,9 +146,8 @@ def _losses(head: Head, tiles: list[slice], runs: list[Tensor], target: Tensor) 
     """
     wide = torch.float32 if target.device.type == "mps" else torch.float64
     start = torch.zeros(len(target), 1, dtype=wide, device=target.device)
-    top = [
-        torch.full_like(start, -1e30, dtype=torch.float32) for _ in runs
-    ]  # largest logit; not -inf, or inf - inf
+    # largest logit; not -inf, or inf - inf
+    top = [torch.full_like(start, -1e30, dtype=torch.float32) for _ in runs]
     mass = [start.clone() for _ in runs]  # Σ exp(logit - top)
     said = [start.clone() for _ in runs]  # logit of the target
     apart = [start.clone() for _ in runs]  # Σ exp(clean - top of clean) (clean - other)

@@ -219,9 +219,8 @@ def _compare(
         **{f"err2@{hook}": err[:, part].sum(-1) for hook, part in slices.items()},
         **{f"var2@{hook}": var[:, part].sum(-1) for hook, part in slices.items()},
     }  # fmt: skip
-    lines = dict(
-        zip(each, torch.stack(list(each.values())).cpu().double().numpy(), strict=True)
-    )  # one wait for all
+    # one wait for all
+    lines = dict(zip(each, torch.stack(list(each.values())).cpu().double().numpy(), strict=True))
     lines["err2_all"] = lines["err2"]
     for name, values in lines.items():
         all_tokens = name.endswith("_all")

@@ -15,6 +15,7 @@ from saelab.display import Bar
 from saelab.doors import door
 from saelab.errors import SaelabError, check_count
 from saelab.evaluation.sample import Sample, Task, sample
+from saelab.index.stats import f1
 from saelab.models import HookedModel
 from saelab.sae import SAE
 
@@ -189,9 +190,8 @@ def best_latents(s: Sample, task: Task, gain: float, most: int) -> np.ndarray:
         z = s.latents(task.train, order[:k]).double()
         w, b = logistic.several(z, task.y_train)
         said = z @ w + b > 0
-        hits = int((said & task.y_train).sum())
-        f1 = 2 * hits / max(int(said.sum()) + int(task.y_train.sum()), 1)
-        if f1 <= best + (gain if k > 1 else 0.0):
+        reached = f1(*(int(x.sum()) for x in (said & task.y_train, said, task.y_train)))
+        if reached <= best + (gain if k > 1 else 0.0):
             break
-        best, n = f1, k
+        best, n = reached, k
     return order[: max(n, 1)].numpy()

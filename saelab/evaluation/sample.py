@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from saelab import models
-from saelab.errors import SaelabError, check_count, unknown
+from saelab.errors import SaelabError, check_choice, check_count
 from saelab.identity import check_pair, noted
 from saelab.index.concepts import compressed
 from saelab.interventions import SAEAtHook
@@ -139,8 +139,7 @@ def sample(
     rows = models.tokenize_texts(model, rows)  # refuses those of another tokenizer
     names, ptr, concept = compressed(labels, rows.n_tokens)
     for name in concepts or ():
-        if name not in names:
-            raise unknown("concept", name, names)
+        check_choice("concept", name, names)
     rng = np.random.default_rng(seed)
     counted = np.flatnonzero(models.valid_mask(model, np.asarray(rows.ids)))
     of_row = rows.distinct()  # a copy is in the half of its original

@@ -114,16 +114,13 @@ def _predict(values: np.ndarray, log_n: np.ndarray, log_k: np.ndarray) -> np.nda
 def _fit(log_n: np.ndarray, log_k: np.ndarray, log_loss: np.ndarray) -> np.ndarray:
     """(6,) the least squares of the logarithm, the best of several starts."""
     rng = np.random.default_rng(0)
-    mean_n, mean_k = (
-        log_n.mean(),
-        log_k.mean(),
-    )  # around the middle of the data the six are almost independent
+    # around the middle of the data the six are almost independent
+    mean_n, mean_k = (log_n.mean(), log_k.mean())
     n, k, middle = log_n - mean_n, log_k - mean_k, log_loss.mean()
 
     x = np.stack([np.ones_like(n), k, n, n * k], 1)  # (points, 4)
-    hold = (
-        np.sqrt(_HOLD) * np.eye(6)[1:]
-    )  # what the data do not determine; too weak to be seen in what they do
+    # what the data do not determine; too weak to be seen in what they do
+    hold = np.sqrt(_HOLD) * np.eye(6)[1:]
 
     def miss(v: np.ndarray) -> np.ndarray:
         return np.concatenate([_predict(v, n, k) - log_loss, hold @ v])

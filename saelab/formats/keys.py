@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from saelab.errors import SaelabError, nearest, unknown
+from saelab.errors import SaelabError, check_choice, nearest
 
 NEEDED = object()  # the default of a key that must be there
 # what a config may say about model and text, in SAELens's words: people write them into every format
@@ -230,8 +230,7 @@ def check_given(given: Mapping[str, Any]) -> dict[str, Any]:
     """The facts, each of its kind; one that no reader knows is refused."""
     checked = {}
     for name, value in given.items():
-        if name not in GIVEN:
-            raise unknown("fact in given", name, GIVEN)
+        check_choice("fact in given", name, GIVEN)
         try:
             checked[name] = GIVEN[name].read(value)
         except SaelabError as error:

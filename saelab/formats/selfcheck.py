@@ -183,9 +183,8 @@ def _neighbors(model: HookedModel, hook: str) -> tuple[str, ...]:
 
 def _l0_stated(sae: SAE) -> float | None:
     if sae.config.k is not None:
-        return (
-            None if sae.config.floor else float(sae.config.k)
-        )  # below a floor there are fewer, unknown how many
+        # below a floor there are fewer, unknown how many
+        return None if sae.config.floor else float(sae.config.k)
     loaded = sae.record.get("loaded", {})
     match = re.search(r"(?:average_l0|L0)_(\d+)", str(loaded.get("source", "")))
     return float(match[1]) if match else None

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from saelab.errors import DTYPES, SaelabError, unknown
+from saelab.errors import DTYPES, SaelabError, check_choice
 from saelab.formats.keys import Obstacles
 from saelab.sae import SAE, SAEConfig
 
@@ -167,8 +167,7 @@ def build(config: SAEConfig, tensors: Mapping[str, Tensor], where: object) -> SA
         sae = SAE(config)
     wanted = dict(sae.named_parameters())
     for name in tensors:
-        if name not in wanted:
-            raise unknown(f"tensor in {where}:", name, wanted)
+        check_choice(f"tensor in {where}:", name, wanted)
     for name, parameter in wanted.items():
         if name not in tensors:
             raise SaelabError(f"{where} has no tensor {name!r}; found {', '.join(sorted(tensors))}")

@@ -11,6 +11,7 @@ import pandas as pd
 from saelab.errors import SaelabError
 from saelab.index.columns import Columns
 from saelab.index.concepts import kept_positions
+from saelab.index.stats import best_keys, f1
 
 KINDS = ("token", "context", "topic", "mixed", "rare")
 LEAST = 50  # firings, from which on a latent is called anything but rare
@@ -58,12 +59,8 @@ def _lookup(ids: np.ndarray, first: np.ndarray, seen: list[np.ndarray]) -> float
     if first.all() or not first.any():
         return np.nan
     tokens, hits = np.unique(ids[first], return_counts=True)
-    order = np.argsort(-hits / seen[0][tokens], kind="stable")
-    reached = np.cumsum(hits[order])
-    best = int(np.argmax(2 * reached / (np.cumsum(seen[0][tokens[order]]) + first.sum())))
-    chosen = tokens[order[: best + 1]]
-    met, said = np.isin(ids[~first], chosen).sum(), seen[1][chosen].sum()
-    return float(2 * met / (said + (~first).sum()))
+    chosen = tokens[best_keys(seen[0][tokens], hits, int(first.sum()))]
+    return float(f1(np.isin(ids[~first], chosen).sum(), seen[1][chosen].sum(), (~first).sum()))
 
 
 def _kinds(frame: pd.DataFrame) -> np.ndarray:

@@ -9,7 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from saelab.errors import SaelabError, unknown
+from saelab.errors import SaelabError, check_choice
 from saelab.index.columns import Columns
 
 METHODS = ("neighbors", "pca", "umap")
@@ -24,10 +24,8 @@ def default_method(d_sae: int) -> str:
 
 
 def positions(index: Columns, method: str, by: str, seed: int) -> pd.DataFrame:
-    if method not in METHODS:
-        raise unknown("method", method, METHODS)
-    if by not in ("decoder", "encoder"):
-        raise unknown("by", by, ("decoder", "encoder"))
+    check_choice("method", method, METHODS)
+    check_choice("by", by, ("decoder", "encoder"))
     if method == "umap" and not importlib.util.find_spec("umap"):
         raise SaelabError(
             "method='umap' needs the package umap-learn (pip install umap-learn); or use 'neighbors'"
@@ -68,9 +66,8 @@ def _pca(table: Tensor, good: Tensor) -> tuple[np.ndarray, list[float]]:
     mean = total / len(good)  # (d)
     covariance = squares / len(good) - mean.outer(mean)  # (d, d)
     value, vector = torch.linalg.eigh(covariance)
-    axes = (
-        vector[:, [-1, -2]] if d > 1 else torch.cat([vector, torch.zeros(1, 1, dtype=vector.dtype)], 1)
-    )  # (d, 2)
+    # (d, 2)
+    axes = vector[:, [-1, -2]] if d > 1 else torch.cat([vector, torch.zeros(1, 1, dtype=vector.dtype)], 1)
     largest = axes.abs().argmax(0)
     axes = axes * axes[largest, torch.arange(2)].sign()  # a sign of its own, or two runs may be mirrored
     place = [(_unit(table, rows).double().cpu() - mean) @ axes for rows in good.split(_ROWS)]

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from saelab import models
-from saelab.errors import check_count, unknown
+from saelab.errors import check_choice, check_count
 from saelab.index.columns import Columns
 from saelab.index.firings import Firings
 from saelab.index.storage.arrays import blocks, highest, pointers, ranges
@@ -27,8 +27,7 @@ Near = list[tuple[np.ndarray, np.ndarray]]  # latents and their similarity, high
 def nearest(index: Columns, firings: Firings, by: str, n: int) -> Near:
     """Of each latent of ``firings`` the most similar ones of all by one of ``_KINDS``, and their similarity."""
     check_count("n", n)
-    if by not in _KINDS:
-        raise unknown("by", by, _KINDS)
+    check_choice("by", by, _KINDS)
     if by == "coactivation":
         return coactive(index, firings, n)
     sae = index.need_sae(f"nearest(by={by!r})")

@@ -128,9 +128,20 @@ def latents_for(index: Columns, row: int, start: int, stop: int, n: int) -> pd.D
     if not 0 <= start < stop <= length:
         raise SaelabError(f"the span {start}…{stop} must lie in row {row}, which has positions 0…{length}")
     latent, value, position = index.row_codes(row)
-    inside = (position >= start) & (position < stop)
     begin = int(index.rows.offsets[row])
     counted = int(index.counted[begin + start : begin + stop].sum())
+    columns = in_span(latent, value, (position >= start) & (position < stop), counted)
+    columns["fires"] = index.counts[columns["latent"]]
+    # a latent that is rare elsewhere says more about the span than one that fires everywhere
+    order = np.lexsort((columns["latent"], columns["fires"], -columns["f1"]))[:n]
+    out = pd.DataFrame({name: column[order] for name, column in columns.items()})
+    out.attrs["scored_on"] = "the same tokens that chose"
+    return out
+
+
+def in_span(latent: np.ndarray, value: np.ndarray, inside: np.ndarray, counted: int) -> dict[str, np.ndarray]:
+    """Of latents that fire ``inside`` a span of ``counted`` positions, columns of :meth:`LatentIndex.latents_for`: of all
+    firings of a text (n,) each latent, its activation, and whether it is inside."""
     found, place = np.unique(latent, return_inverse=True)
     hits = np.bincount(place[inside], minlength=len(found))
     rest = np.bincount(place[~inside], minlength=len(found))
@@ -139,14 +150,7 @@ def latents_for(index: Columns, row: int, start: int, stop: int, n: int) -> pd.D
     keep = hits > 0
     found, hits, rest, strongest = found[keep], hits[keep], rest[keep], strongest[keep]
     precision, recall = hits / (hits + rest), hits / max(counted, 1)
-    fires = index.counts[found]
-    score = f1(precision, recall)
-    # a latent that is rare elsewhere says more about the span than one that fires everywhere
-    order = np.lexsort((found, fires, -score))[:n]
-    columns = {
+    return {
         "latent": found, "inside": hits, "outside": rest, "precision": precision, "recall": recall,
-        "f1": score, "max": strongest, "fires": fires,
+        "f1": f1(precision, recall), "max": strongest,
     }  # fmt: skip
-    out = pd.DataFrame({name: column[order] for name, column in columns.items()})
-    out.attrs["scored_on"] = "the same tokens that chose"
-    return out

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from saelab import intervals
@@ -85,3 +87,29 @@ def histogram(value: np.ndarray, bins: int, log: bool = False) -> tuple[np.ndarr
         edges[0] = low
     place = np.searchsorted(edges[1:-1], exact, side="right")
     return edges, np.bincount(place, minlength=bins)
+
+
+def f1(tp: Any, predicted: Any, fires: Any) -> Any:
+    """F1 from hits, predictions and firings (numbers or arrays); 0 where there is neither of the last two."""
+    return 2 * tp / np.maximum(predicted + fires, 1)
+
+
+def best_keys(
+    n: np.ndarray,
+    hits: np.ndarray,
+    fires: int,
+    *,
+    tp: int = 0,
+    predicted: int = 0,
+    cost: float = 0.0,
+    least: int = 1,
+) -> np.ndarray:
+    """Ids, ascending, of the keys (tokens, pairs) that together have the best F1 beyond ``cost`` each, those of the highest
+    rate ``hits / n`` first, beside ``tp`` hits of ``predicted`` places that are predicted already; none if none gains."""
+    order = np.flatnonzero(hits >= least)
+    order = order[np.lexsort((order, -hits[order], -hits[order] / n[order]))]
+    worth = f1(tp + np.cumsum(hits[order]), predicted + np.cumsum(n[order]), fires)
+    worth = worth - cost * np.arange(1, len(order) + 1)
+    if not len(order) or worth.max() <= f1(tp, predicted, fires):
+        return order[:0]
+    return np.sort(order[: int(np.argmax(worth)) + 1])

@@ -147,9 +147,8 @@ def hooked(model: HookedModel, hooks: dict[str, HookFn]) -> Iterator[Counter[str
         def run(x: Tensor, hook: Any) -> Tensor | None:
             fired[name] += 1
             new = fn(x.flatten(2) if x.ndim == 4 else x)  # of (B, T, d)
-            return (
-                None if new is None else new.reshape(-1, *x.shape[1:]).to(x)
-            )  # an SAE may be on another device
+            # an SAE may be on another device
+            return None if new is None else new.reshape(-1, *x.shape[1:]).to(x)
 
         return run
 
@@ -279,9 +278,7 @@ def check_finite(
 
 
 def forward(
-    model: HookedModel,
-    ids: Int[Tensor, "batch position"],
-    mask: Bool[Tensor, "batch position"] | None = None,
+    model: HookedModel, ids: Int[Tensor, "batch position"], mask: Bool[Tensor, "batch position"] | None = None
 ) -> Float[Tensor, "batch position vocab"]:
     """Logits with whatever hooks are installed. Grad mode is the caller's.
 

@@ -15,10 +15,8 @@ _RESIDUAL = re.compile(
     r"(hook_resid_(pre|mid|post)|hook_(mlp|attn)_out|blocks\.\d+\.(attn\.|mlp\.|ln\d_post\.)?hook_out|hook_embed)$"
 )
 
-_NORMED = {
-    ".attn.": "ln1_post",
-    ".mlp.": "ln2_post",
-}  # Gemma 2 and 3, OLMo 2: a norm behind the part, in the block
+# Gemma 2 and 3, OLMo 2: a norm behind the part, in the block
+_NORMED = {".attn.": "ln1_post", ".mlp.": "ln2_post"}
 
 
 def residual_direction(

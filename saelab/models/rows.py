@@ -48,9 +48,8 @@ def parse_tokens(amount: int | float | str) -> int:
         found = re.fullmatch(r"\s*([0-9][0-9_]*(?:\.[0-9]+)?)\s*([KkMmBb]?)\s*", amount)
         if not found:
             raise SaelabError(f"a token budget is a number such as 500_000 or '2M', got {amount!r}")
-        exact = (
-            Decimal(found[1].replace("_", "")) * _UNITS[found[2].upper()]
-        )  # 1.001 * 10**6 is no whole float
+        # 1.001 * 10**6 is no whole float
+        exact = Decimal(found[1].replace("_", "")) * _UNITS[found[2].upper()]
         amount = int(exact) if exact == int(exact) else float(exact)
     if isinstance(amount, bool) or not isinstance(amount, (int, float, np.integer)) or amount % 1 != 0:
         raise SaelabError(f"a token budget is a whole number of tokens, got {amount!r}")
@@ -169,9 +168,8 @@ class TokenRows:
             x = (ids + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15) + place.astype(np.uint64) * np.uint64(
                 0xD1B54A32D192ED03
             )
-            x = (x ^ (x >> np.uint64(30))) * np.uint64(
-                0xBF58476D1CE4E5B9
-            )  # splitmix64, by Steele, Lea and Flood 2014
+            # splitmix64, by Steele, Lea and Flood 2014
+            x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
             x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
             total = np.append(np.uint64(0), np.cumsum(x ^ (x >> np.uint64(31)), dtype=np.uint64))
             hashed[part] = total[ends[1:]] - total[ends[:-1]]
@@ -269,12 +267,7 @@ class TokenRows:
 
 
 def stream_rows(
-    model: HookedModel,
-    texts: Texts,
-    *,
-    context: int | None = None,
-    bos: bool | None = None,
-    skip: int = 0,
+    model: HookedModel, texts: Texts, *, context: int | None = None, bos: bool | None = None, skip: int = 0
 ) -> Iterator[tuple[int, int, list[int]]]:
     """Rows one at a time: (document number, start in it, ids). ``skip`` documents are passed over.
 

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from saelab.index.stats import best_keys
 from saelab.n2g.corpus import UNCOUNTED, Corpus, part_number
-from saelab.n2g.score import Score, best_keys, score
+from saelab.n2g.score import Score, score
 
 
 def baselines(c: Corpus, latent: int, *, split: str, learn: Sequence[str]) -> dict[str, Score]:

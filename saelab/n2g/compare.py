@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from saelab.doors import door
-from saelab.errors import SaelabError, called, check_count, is_scalar, unknown
+from saelab.errors import SaelabError, called, check_choice, check_count, is_scalar
 from saelab.frames import TextFrame
 from saelab.identity import meet
 from saelab.index import LatentIndex
@@ -122,8 +122,7 @@ def similar(
     >>> sl.n2g.similar([graph], latent).columns.tolist()
     ['latent', 'similarity', 'text']
     """
-    if by not in WAYS:
-        raise unknown("way to compare", by, WAYS)
+    check_choice("way to compare", by, WAYS)
     check_count("n", n)
     known = _by_latent(graphs)
     if latent not in known:

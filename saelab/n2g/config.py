@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from saelab.doors import door
-from saelab.errors import SaelabError, check_count, unknown
+from saelab.errors import SaelabError, check_choice, check_count
 from saelab.n2g.graph.match import RULES
 
 SAMPLES = ("weighted", "random", "top")
@@ -92,10 +92,8 @@ class N2GConfig:
         for name in ("keep", "wild", "joint_min"):
             if not 0 < getattr(self, name) <= 1:
                 raise SaelabError(f"{name} is a share in 0…1, got {getattr(self, name)!r}")
-        if self.sample not in SAMPLES:
-            raise unknown("sample", self.sample, SAMPLES)
-        if self.match not in RULES:
-            raise unknown("matching rule", self.match, RULES)
+        check_choice("sample", self.sample, SAMPLES)
+        check_choice("matching rule", self.match, RULES)
         for name in ("pads", "offsets", "gaps"):
             object.__setattr__(self, name, tuple(check_count(name, v) for v in getattr(self, name)))
         if self.match != "specific" and self.gaps:
@@ -127,7 +125,6 @@ class N2GConfig:
         """
         names = [f.name for f in fields(cls)]
         for key in data:
-            if key not in names:
-                raise unknown("N2G setting", key, names)
+            check_choice("N2G setting", key, names)
         plain: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data.items()}
         return cls(**plain)

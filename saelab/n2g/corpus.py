@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from saelab import errors
-from saelab.errors import SaelabError, unknown
+from saelab.errors import SaelabError, check_choice
 from saelab.identity import check_pair, meet
 from saelab.index import LatentIndex
 from saelab.models import HookedModel
@@ -137,9 +137,7 @@ def corpus(index: LatentIndex, seed: int = 0) -> Corpus:
 
 def part_number(split: str) -> int:
     """0, 1 or 2 for train, valid or test."""
-    if split not in SPLITS:
-        raise unknown("split", split, SPLITS)
-    return SPLITS.index(split)
+    return SPLITS.index(check_choice("split", split, SPLITS))
 
 
 def check_index(index: object, call: str, old: tuple[object, ...] = ()) -> None:

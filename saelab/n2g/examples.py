@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from saelab.errors import SaelabError, unknown
+from saelab.errors import SaelabError, check_choice
 from saelab.frames import TextFrame
 from saelab.index import LatentIndex
 from saelab.n2g.corpus import part_number
@@ -35,8 +35,7 @@ def examples(
     found: Prediction, index: LatentIndex, kind: str, *, node: int | None, split: str, n: int, seed: int
 ) -> pd.DataFrame:
     """See :meth:`PatternGraph.examples`."""
-    if kind not in KINDS:
-        raise unknown("kind of example", kind, KINDS)
+    check_choice("kind of example", kind, KINDS)
     if node is not None and node not in found.tree.nodes:
         raise SaelabError(f"no node {node!r} in this graph")
     c, part = found.corpus, part_number(split)

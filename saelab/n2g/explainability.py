@@ -71,35 +71,10 @@ def explainability(
     for latent, graph in fit(index, latents, model=model, sae=sae, config=config, progress=progress).items():
         score, lookup = graph.score(split=split), graph.baselines(split=split)["token"]
         density = counts[latent] / max(index.n_counted, 1)
-        lines.append(
-            (
-                latent,
-                density,
-                score.precision,
-                score.recall,
-                score.f1,
-                lookup.f1,
-                score.tp,
-                score.fp,
-                score.fn,
-                " + ".join(score.chosen_on),
-                score.on,
-            )
-        )
-    columns = [
-        "latent",
-        "density",
-        "precision",
-        "recall",
-        "f1",
-        "lookup_f1",
-        "tp",
-        "fp",
-        "fn",
-        "chosen_on",
-        "scored_on",
-    ]
-    frame = pd.DataFrame(lines, columns=columns)
-    frame = frame.astype(dict.fromkeys(["precision", "recall", "f1", "lookup_f1"], float))
+        rates = {"precision": score.precision, "recall": score.recall, "f1": score.f1, "lookup_f1": lookup.f1}
+        counts_of = {"tp": score.tp, "fp": score.fp, "fn": score.fn}
+        said = {"chosen_on": " + ".join(score.chosen_on), "scored_on": score.on}
+        lines.append({"latent": latent, "density": density, **rates, **counts_of, **said})
+    frame = pd.DataFrame(lines).astype(dict.fromkeys(["precision", "recall", "f1", "lookup_f1"], float))
     frame.attrs |= {name: frame[name].iloc[0] for name in ("chosen_on", "scored_on") if len(frame)}
     return noted(frame, meet(index, model, sae))

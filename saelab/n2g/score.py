@@ -21,6 +21,7 @@ import numpy as np
 
 from saelab.display import facts_html
 from saelab.errors import SaelabError
+from saelab.index.stats import f1
 from saelab.intervals import Interval, of_share
 from saelab.n2g.corpus import Corpus, part_number
 
@@ -119,32 +120,6 @@ class Score:
 
 def _shown(x: float | None) -> str:
     return "undefined" if x is None else f"{x:.3f}"
-
-
-def f1(tp: Any, predicted: Any, fires: Any) -> Any:
-    """F1 from hits, predictions and firings (numbers or arrays); 0 where there is neither of the last two."""
-    return 2 * tp / np.maximum(predicted + fires, 1)
-
-
-def best_keys(
-    n: np.ndarray,
-    hits: np.ndarray,
-    fires: int,
-    *,
-    tp: int = 0,
-    predicted: int = 0,
-    cost: float = 0.0,
-    least: int = 1,
-) -> np.ndarray:
-    """Ids, ascending, of the keys (tokens, pairs) that together have the best F1 beyond ``cost`` each, those of the highest
-    rate ``hits / n`` first, beside ``tp`` hits of ``predicted`` places that are predicted already; none if none gains."""
-    order = np.flatnonzero(hits >= least)
-    order = order[np.lexsort((order, -hits[order], -hits[order] / n[order]))]
-    worth = f1(tp + np.cumsum(hits[order]), predicted + np.cumsum(n[order]), fires)
-    worth = worth - cost * np.arange(1, len(order) + 1)
-    if not len(order) or worth.max() <= f1(tp, predicted, fires):
-        return order[:0]
-    return np.sort(order[: int(np.argmax(worth)) + 1])
 
 
 def score(

@@ -127,9 +127,8 @@ def matryoshka_loss(task: Task) -> Parts:
     entries, z, updates = chosen(task)
     batch, d_sae = entries.shape
     sizes = torch.tensor(task.prefixes, device=z.device)
-    shell = torch.searchsorted(
-        sizes, entries.indices + task.first, right=True
-    )  # (nnz,) which prefix a latent first is in
+    # (nnz,) which prefix a latent first is in
+    shell = torch.searchsorted(sizes, entries.indices + task.first, right=True)
     # one decode for all: row s * B + b of it holds what shell s adds to row b
     rows, order = (shell * batch + entries.rows).sort(stable=True)
     spread = Entries(rows, entries.indices[order], (len(sizes) * batch, d_sae))

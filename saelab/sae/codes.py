@@ -130,9 +130,8 @@ class Codes:
         wanted = check_latents(latents, self.d_sae)
         place = self.indices.new_full((self.d_sae,), len(wanted))
         place[wanted] = torch.arange(len(wanted), device=place.device)
-        out = self.values.new_zeros(
-            self.n_rows, len(wanted) + 1
-        )  # the last column takes all others: no device is asked
+        # the last column takes all others: no device is asked
+        out = self.values.new_zeros(self.n_rows, len(wanted) + 1)
         out[self.rows(), place[self.indices]] = self.values
         return out[:, :-1].reshape(*self.lead, len(wanted))
 
@@ -156,9 +155,8 @@ class Codes:
         Codes(2 × 5 × 64 latents, 0 active)
         """
         check_width("z", z, z.shape[-1] if z.ndim else 0)
-        flat = (
-            z.reshape(-1, z.shape[-1]) if z.numel() else z.new_zeros(z.shape[:-1].numel(), z.shape[-1])
-        )  # (rows, d_sae)
+        # (rows, d_sae)
+        flat = z.reshape(-1, z.shape[-1]) if z.numel() else z.new_zeros(z.shape[:-1].numel(), z.shape[-1])
         active = ~(flat <= 0)  # NaN is no silence
         row, index = active.nonzero(as_tuple=True)
         counts = active.sum(-1)

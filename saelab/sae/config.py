@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from saelab.doors import door
-from saelab.errors import SaelabError, called, check_count, check_dtype, unknown
+from saelab.errors import SaelabError, called, check_choice, check_count, check_dtype
 
 NORMALIZE = ("none", "layer_norm", "constant_norm", "scale")
 PER_ROW = ("layer_norm", "constant_norm")  # each row by its own size: no weights can do that
@@ -87,8 +87,7 @@ class SAEConfig:
             self._set(name, str(HookPoints.of(getattr(self, name))))
         self._set("hook_out", self.hook_out or self.hook_in)
         for name, allowed in (("normalize", NORMALIZE), ("input_bias", INPUT_BIAS)):
-            if getattr(self, name) not in allowed:
-                raise unknown(name, getattr(self, name), allowed)
+            check_choice(name, getattr(self, name), allowed)
         check_dtype(self.dtype)
         for needs, why in (
             (self.input_bias == "decoder", "input_bias='decoder' subtracts b_dec from the input"),
@@ -106,8 +105,7 @@ class SAEConfig:
         """Settings that only some architectures have."""
         from saelab.sae.archs import ARCHS
 
-        if self.arch not in ARCHS:
-            raise unknown("architecture", self.arch, ARCHS)
+        check_choice("architecture", self.arch, ARCHS)
         for name, absent in (("k", None), ("floor", 0.0), ("prefixes", None)):
             if getattr(self, name) != absent and name not in ARCHS[self.arch].settings:
                 owners = " or ".join(a for a, row in ARCHS.items() if name in row.settings)
@@ -191,8 +189,7 @@ class SAEConfig:
         """
         names = [f.name for f in fields(cls)]
         for key in data:
-            if key not in names:
-                raise unknown("SAE config key", key, names)
+            check_choice("SAE config key", key, names)
         for key in ("arch", "d_in", "d_sae"):
             if key not in data:
                 raise SaelabError(f"this SAE config has no {key!r}; refusing to guess it")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
-from saelab.errors import unknown
+from saelab.errors import check_choice
 from saelab.sae import objective
 from saelab.sae.objective import Parts, Task, aux_loss, check_positive, ramp
 
@@ -44,8 +44,7 @@ class Options(objective.Options):
 
     def __post_init__(self) -> None:
         self.check_sparsity()
-        if self.kernel not in KERNELS:
-            raise unknown("kernel", self.kernel, KERNELS)
+        check_choice("kernel", self.kernel, KERNELS)
         check_positive(self, ("strength", "scale", "bandwidth"))
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
 
-from saelab.errors import SaelabError, unknown
+from saelab.errors import SaelabError, check_choice
 from saelab.sae import objective
 from saelab.sae.objective import Parts, Task, ramp
 from saelab.sae.ops import Entries
@@ -67,8 +67,7 @@ class Options(Penalty):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.form not in FORMS:
-            raise unknown("form", self.form, FORMS)
+        check_choice("form", self.form, FORMS)
         if not 0 < self.p_end <= 1:
             raise SaelabError(f"p_end is in (0, 1], got {self.p_end}")
 

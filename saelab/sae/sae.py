@@ -120,10 +120,8 @@ class SAE(nn.Module):
             return (x * self._input_scale(x)).to(own), self._scale_stats(len(x), x)
         if self.config.normalize == "constant_norm":
             size = x.norm(dim=-1, keepdim=True) / x.shape[1] ** 0.5  # (rows, 1)
-            return (x / size.clamp_min(1e-12)).to(own), (
-                torch.zeros_like(size),
-                size,
-            )  # a row of zeros stays one
+            # a row of zeros stays one
+            return (x / size.clamp_min(1e-12)).to(own), (torch.zeros_like(size), size)
         mean = x.mean(-1, keepdim=True)  # (rows, 1)
         # unbiased, and eps only on the way in: as in the code released with Gao et al. 2024
         std = ((x - mean).square().sum(-1, keepdim=True) / max(x.shape[1] - 1, 1)).sqrt()  # (rows, 1)
@@ -430,10 +428,7 @@ class SAE(nn.Module):
             ("latents", f"{c.d_sae:,}"),
             ("reads", f"{c.hook_in or 'unnamed hook'} ({c.d_in} wide) of {c.model or 'unnamed model'}"),
             ("texts begin with BOS", "yes" if c.bos else "no"),
-            (
-                "length of decoder rows",
-                "1" if one else f"{low:.2g} to {high:.2g}; fold_norms() makes them 1",
-            ),
+            ("length of decoder rows", "1" if one else f"{low:.2g} to {high:.2g}; fold_norms() makes them 1"),
         ]
         if len(self.history):
             last = self.history.iloc[-1]

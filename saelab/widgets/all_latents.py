@@ -55,3 +55,6 @@ class AllLatents(traitlets.HasTraits):
 
     def export_options(self) -> tuple[str, ...]:
         return ("latents",)
+
+    def replies(self, latents: Any = None, **options: Any) -> dict[str, dict[str, Any]]:
+        return super().replies(**options)  # type: ignore[misc]

@@ -204,14 +204,15 @@ class Widget(anywidget.AnyWidget):
         return ()
 
     def export_state(self, **options: Any) -> dict[str, Any]:
-        """The state a saved page begins with.
+        """The state a saved page begins with: what asks Python for something is off.
 
         Examples
         --------
         >>> index.dashboard(latent).export_state()["read_only"]
         True
         """
-        return self.state()
+        closed = {"read_only": True, "can_ask": False, "can_resume": False}
+        return self.state() | {name: v for name, v in closed.items() if self.has_trait(name)} | {"error": {}}
 
     def fallback(self) -> str:
         """The main content as HTML without scripts: spans with inline styles, which every front end keeps.

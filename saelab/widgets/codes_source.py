@@ -11,6 +11,7 @@ import numpy as np
 from saelab import models
 from saelab.errors import SaelabError, check_model, check_sae
 from saelab.identity import meet
+from saelab.index.spans import in_span
 from saelab.index.storage.items import alone, check_items
 from saelab.interventions.sites import unseen
 from saelab.models import HookedModel
@@ -87,20 +88,24 @@ class CodesSource:
         from saelab.frames import TextFrame
 
         parts = []
-        for sequence, (text, codes) in enumerate(zip(self.texts, self.codes, strict=True)):
-            row = codes.rows().cpu().numpy()
-            keep = ~np.isin(row, sorted(text.special))
-            row = row[keep]
+        for sequence, text in enumerate(self.texts):
+            row, latent, value = self._firings(sequence)
             frame = {
                 "sequence": sequence, "position": row, "id": np.array(text.ids)[row],
-                "token": np.array(text.labels, dtype=object)[row], "latent": codes.indices.cpu().numpy()[keep],
-                "activation": codes.values.float().cpu().numpy()[keep],
+                "token": np.array(text.labels, dtype=object)[row], "latent": latent, "activation": value,
             }  # fmt: skip
             parts.append(TextFrame(frame))
         whole = pd.concat(parts, ignore_index=True)
         return whole.sort_values(
             ["sequence", "position", "activation"], ascending=[True, True, False], ignore_index=True
         )
+
+    def _firings(self, sequence: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Position, latent and activation of what fires on a text's tokens that count."""
+        codes = self.codes[sequence]
+        row, latent, value = (x.cpu().numpy() for x in (codes.rows(), codes.indices, codes.values.float()))
+        keep = ~np.isin(row, sorted(self.texts[sequence].special))
+        return row[keep], latent[keep], value[keep]
 
     def columns(self, latents: Sequence[int]) -> list[np.ndarray]:
         out = []
@@ -112,15 +117,12 @@ class CodesSource:
 
     def strongest(self, n: int = 5) -> list[int]:
         """Latents with the largest activation on a counted token, when none were asked for."""
-        best: dict[int, float] = {}
-        for text, codes in zip(self.texts, self.codes, strict=True):
-            triples = zip(codes.rows().tolist(), codes.indices.tolist(), codes.values.tolist(), strict=True)
-            for row, latent, value in triples:
-                if row not in text.special:
-                    best[latent] = max(value, best.get(latent, 0.0))
-        if not best:
+        parts = zip(*(self._firings(i)[1:] for i in range(len(self.texts))), strict=True)
+        latent, value = (np.concatenate(x) for x in parts)
+        if not len(latent):
             raise SaelabError("no latent fires on this text; name some with latents=[…]")
-        return sorted(best, key=lambda i: -best[i])[:n]
+        order = latent[np.argsort(-value, kind="stable")]
+        return list(dict.fromkeys(order.tolist()))[:n]
 
     def percentiles(self, latents: Sequence[int]) -> list[np.ndarray] | None:
         if self.index is None:
@@ -149,32 +151,14 @@ class CodesSource:
 
     def span(self, sequence: int, start: int, stop: int, n: int = 12) -> list[dict[str, Any]]:
         """Latents by F1 of "fires in the span, not elsewhere in the text"."""
-        text, codes = self.texts[sequence], self.codes[sequence]
-        inside: dict[int, list[float]] = {}
-        outside: dict[int, int] = {}
-        for row, latent, value in zip(
-            codes.rows().tolist(), codes.indices.tolist(), codes.values.tolist(), strict=True
-        ):
-            if row in text.special:
-                continue
-            if start <= row < stop:
-                inside.setdefault(latent, []).append(value)
-            else:
-                outside[latent] = outside.get(latent, 0) + 1
-        size = len([i for i in range(start, stop) if i not in text.special])
-
-        def f1(latent: int) -> float:
-            return 2 * len(inside[latent]) / (len(inside[latent]) + outside.get(latent, 0) + size)
-
-        ordered = sorted(inside, key=lambda i: (-f1(i), -max(inside[i]), i))[:n]
-        names = self.names(ordered) or [""] * len(ordered)
-        return [
-            {
-                "latent": i, "inside": len(inside[i]), "outside": outside.get(i, 0), "max": max(inside[i]),
-                "token": token, "label": label,
-            }
-            for i, token, label in zip(ordered, self.tokens(ordered), names, strict=True)
-        ]  # fmt: skip
+        row, latent, value = self._firings(sequence)
+        size = sum(i not in self.texts[sequence].special for i in range(start, stop))
+        found = in_span(latent, value, (row >= start) & (row < stop), size)
+        order = np.lexsort((found["latent"], -found["max"], -found["f1"]))[:n]
+        lines = {name: found[name][order].tolist() for name in ("latent", "inside", "outside", "max")}
+        lines["token"] = self.tokens(lines["latent"])
+        lines["label"] = self.names(lines["latent"]) or [""] * len(order)
+        return [dict(zip(lines, line, strict=True)) for line in zip(*lines.values(), strict=True)]
 
 
 def _shares(known: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import pandas as pd
 import traitlets
 
 from saelab.doors import door
-from saelab.errors import SaelabError, check_count, check_latents, unknown
+from saelab.errors import SaelabError, check_count, check_latents
 from saelab.matching import LatentMatch
 from saelab.widgets.base import Widget
 from saelab.widgets.page import request_key
@@ -139,8 +139,7 @@ class LatentCompare(Widget):
         >>> len(sl.match(index, index, by="activation").compare(latent).replies(latents=[latent]))
         1
         """
-        if options:
-            raise unknown("export option of LatentCompare", next(iter(options)), self.export_options())
+        super().replies(**options)
         return {
             request_key("open", latent=i): {"payload": _payload(self._source, i, self._n), "latent": i}
             for i in self._exported(latents)
@@ -150,10 +149,8 @@ class LatentCompare(Widget):
         held = self._exported(latents)
         found: Any = self._source.frame.loc[held].sort_values("score", ascending=False, kind="stable")
         first = self.latent if self.latent in held else held[0]
-        return {
-            **self.state(), "pairs": _lines(found), "latent": first, "read_only": True, "error": {},
-            "payload": _payload(self._source, first, self._n),
-        }  # fmt: skip
+        shown = {"latent": first, "payload": _payload(self._source, first, self._n)}
+        return {**super().export_state(), "pairs": _lines(found), **shown}
 
     def title(self) -> str:
         return f"Latent {self.latent} of a and latent {self.payload['partner']} of b"

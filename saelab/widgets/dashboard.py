@@ -9,7 +9,7 @@ import numpy as np
 import traitlets
 
 from saelab.doors import door
-from saelab.errors import SaelabError, check_count, check_latent, check_latents, unknown
+from saelab.errors import SaelabError, check_choice, check_count, check_latent, check_latents
 from saelab.experiments import effects
 from saelab.index import LatentIndex
 from saelab.widgets.base import Number, Widget
@@ -106,11 +106,9 @@ class LatentDashboard(Widget):
         latent = check_latent(latent, index.d_sae)
         self._n = n
         check_context(state.get("context"))
-        self._trying, self._ablating = (
-            Prompt(self._tried),
-            LatestOnlyWorker(self._effects_in, self._shown_effects),
-        )
-        self._waiting = self._trying, self._ablating
+        self._waiting = self._trying, self._ablating = (
+            Prompt(self._tried), LatestOnlyWorker(self._effects_in, self._shown_effects),
+        )  # fmt: skip
         self._effects: Effects | None = None
         prompt = state.pop("prompt", "")
         super().__init__(**{"latent": latent, **state})
@@ -354,8 +352,7 @@ class LatentDashboard(Widget):
         if kind == "interval":
             lo, hi = self.brush or (None, None)
             return index.interval(self.latent, lo, hi, self._n)
-        if kind not in ("top", "random"):
-            raise unknown("kind", kind, ("top", "random", "interval", "prompt", "ablation"))
+        check_choice("kind", kind, ("top", "random", "interval", "prompt", "ablation"))
         if kind == "top":
             return index.top(self.latent, self._n, one_per_document=self.one_per_document)
         return index.random(self.latent, self._n)
@@ -382,29 +379,21 @@ class LatentDashboard(Widget):
         index = self._source
         for found in payloads(index, latents, n=self._n, **self._examples()):
             latent = found["latent"]
+            mine = self._effects is not None and latent == self._effects.latent
             yield {
-                "payload": found,
+                "payload": found, "ablated": self.ablated if mine else {},
                 "tried": self._trying.of_latent(self.tried, latent) if self.tried else {},
-                "ablated": self.ablated
-                if self._effects is not None and latent == self._effects.latent
-                else {},
-                "label": index.label(latent),
-                "note": index.note(latent),
-                "source": index.notes.source(latent),
-                "brush": None,
-                "tab": "top",
-                "selected_sequence": None,
-                "selected_token": None,
+                "label": index.label(latent), "note": index.note(latent), "source": index.notes.source(latent),
+                "brush": None, "tab": "top", "selected_sequence": None, "selected_token": None,
                 "latent": latent,
-            }
+            }  # fmt: skip
 
     def export_state(self, latents: Iterable[int] | None = None, **options: Any) -> dict[str, Any]:
         available = self._exported(latents)
         first = self.latent if self.latent in available else available[0]
         return {
-            **self.state(), "ablated": self.ablated if self._effects is not None else {},
-            **({} if first == self.latent else next(self._opened_states([first]))),
-            "available": available, "read_only": True, "error": {},
+            **super().export_state(), "ablated": self.ablated if self._effects is not None else {},
+            **({} if first == self.latent else next(self._opened_states([first]))), "available": available,
         }  # fmt: skip
 
     def release(self) -> None:

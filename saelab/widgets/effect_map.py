@@ -157,9 +157,6 @@ class EffectMap(Widget):
         """
         return self._effects.frame
 
-    def export_state(self, **options: Any) -> dict[str, Any]:
-        return {**self.state(), "can_ask": False, "error": {}}
-
     def title(self) -> str:
         return f"Effects of ablating {title(self._effects.latent)}"
 

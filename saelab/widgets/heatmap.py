@@ -151,9 +151,8 @@ class ActivationHeatmap(Widget):
         def pack(arrays: list[np.ndarray] | None) -> bytes:
             if arrays is None or a == b:
                 return b""
-            return np.ascontiguousarray(
-                np.concatenate(arrays[a:b]).T, dtype="<f4"
-            ).tobytes()  # (latents, tokens)
+            # (latents, tokens)
+            return np.ascontiguousarray(np.concatenate(arrays[a:b]).T, dtype="<f4").tobytes()
 
         return {
             "page": page, "first": a, "sequences": [t.to_dict() for t in self._texts[a:b]],
@@ -287,9 +286,6 @@ class ActivationHeatmap(Widget):
         return {
             request_key("page", page=p): self._page_state(p) for p in range(self.n_pages) if self.n_pages > 1
         }
-
-    def export_state(self, **options: Any) -> dict[str, Any]:
-        return {**self.state(), "can_ask": False, "error": {}}
 
     def title(self) -> str:
         return f"Latent {', '.join(map(str, self.latents[:6]))}: activations"

@@ -122,9 +122,6 @@ class LatentMap(AllLatents, Widget):
         whole.insert(1, "y", self._places[:, 1])
         return whole.loc[self.selected] if selected else whole
 
-    def replies(self, latents: Iterable[int] | None = None, **options: Any) -> dict[str, dict[str, Any]]:
-        return super().replies(**options)
-
     def export_state(self, latents: Iterable[int] | None = None, **options: Any) -> dict[str, Any]:
         """The points of ``latents`` (None: all).
 
@@ -136,10 +133,7 @@ class LatentMap(AllLatents, Widget):
         index = self._source
         chosen = np.arange(self.d_sae) if latents is None else check_latents(latents, self.d_sae)
         body, tokens = columns.pack(index, chosen)  # type: ignore[arg-type]
-        return {
-            **self.state(), "packed": body + self._places[chosen].tobytes(), "tokens": tokens,
-            "read_only": True, "error": {},
-        }  # fmt: skip
+        return {**super().export_state(), "packed": body + self._places[chosen].tobytes(), "tokens": tokens}
 
     def title(self) -> str:
         return f"Map of {self.d_sae:,} latents"
@@ -158,10 +152,8 @@ class LatentMap(AllLatents, Widget):
         """The points as braille letters, of 2 × 4 points each; orange where some are chosen, blue where the latent is."""
         wide, high = 36, 18
         there: Any = np.isfinite(self._places).all(1)
-        at = np.where(there[:, None], (self._places * [1, -1] + 1) / 2, 0) * [
-            2 * wide,
-            4 * high,
-        ]  # (d_sae, 2)
+        # (d_sae, 2)
+        at = np.where(there[:, None], (self._places * [1, -1] + 1) / 2, 0) * [2 * wide, 4 * high]
         column, row = np.minimum(at.astype(int), [2 * wide - 1, 4 * high - 1]).T
         cells = np.zeros((high, wide), int)
         bits = np.array([[0, 3], [1, 4], [2, 5], [6, 7]])[row % 4, column % 2]

@@ -13,7 +13,7 @@ import traitlets
 
 from saelab import files
 from saelab.doors import door
-from saelab.errors import SaelabError, unknown
+from saelab.errors import SaelabError, check_choice
 from saelab.frames import TextFrame
 from saelab.index import LatentIndex
 from saelab.n2g import PatternGraph, Score
@@ -297,8 +297,7 @@ class N2GEditor(Widget):
         self.final = found and {**found, "done": self.done}
 
     def _export(self, kind: str) -> str:
-        if kind not in FORMATS:
-            raise unknown("format", kind, FORMATS)
+        check_choice("format", kind, FORMATS)
         if kind == "json":
             return json.dumps(self._graph.to_json(), ensure_ascii=False, indent=1)
         return self._graph.to_dot() if kind == "dot" else self._graph.text()
@@ -330,7 +329,7 @@ class N2GEditor(Widget):
         )
 
     def export_state(self, **options: Any) -> dict[str, Any]:
-        return {**self.state(), "read_only": True, "selected": None, "error": {}}
+        return {**super().export_state(), "selected": None}
 
     def title(self) -> str:
         return f"Latent {self.latent}: patterns" if self.latent is not None else "Patterns"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from saelab import files
 from saelab.doors import door
-from saelab.errors import SaelabError, unknown
+from saelab.errors import SaelabError, check_choice, unknown
 from saelab.widgets import charts
 from saelab.widgets.base import Widget, static_text
 from saelab.widgets.tokens import attribute, escape
@@ -292,8 +292,7 @@ class _Store:
         frame = b.frame.reset_index() if b.index else b.frame
         for names in (b.formats, b.code, b.links):
             for name in names:
-                if name not in frame.columns:
-                    raise unknown("column", name, frame.columns)
+                check_choice("column", name, frame.columns)
         numeric = {
             c: str(frame[c].dtype)[:3] in ("int", "flo", "uin", "Int", "Flo") and c not in b.links
             for c in frame.columns

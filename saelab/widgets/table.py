@@ -167,9 +167,6 @@ class LatentTable(AllLatents, Widget):
         whole = self.frame
         return whole.loc[self.selected] if selected else whole
 
-    def replies(self, latents: Iterable[int] | None = None, **options: Any) -> dict[str, dict[str, Any]]:
-        return super().replies(**options)
-
     def export_state(self, latents: Iterable[int] | None = None, **options: Any) -> dict[str, Any]:
         """The columns of ``latents`` (None: all) and, if there are at most 500, examples to search in.
 
@@ -184,7 +181,7 @@ class LatentTable(AllLatents, Widget):
         held = range(index.d_sae) if chosen is None else chosen
         shown = _examples(index, held) if len(held) <= _TEXTS else None
         return {
-            **self.state(), "packed": body, "tokens": tokens, "read_only": True, "error": {}, "found": {},
+            **super().export_state(), "packed": body, "tokens": tokens, "found": {},
             "latent": self.latent if self.latent in held or not len(held) else held[0],
             "query": "", "sort": self.sort if self.sort in SORTS[:7] else "count",
             "selected": [i for i in self.selected if i in held],

@@ -310,9 +310,6 @@ class TrainingMonitor(Widget):
         table = pd.concat(parts, ignore_index=True)
         return table.loc[table["tokens"].notna(), ["sae", *COLUMNS]]
 
-    def export_state(self, **options: Any) -> dict[str, Any]:
-        return {**self.state(), "read_only": True, "can_resume": False, "error": {}}
-
     def title(self) -> str:
         return self.heading
 

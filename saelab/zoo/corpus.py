@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from saelab.display import facts_html
 from saelab.doors import door
-from saelab.errors import SaelabError, check_count, unknown
+from saelab.errors import SaelabError, check_choice, check_count
 from saelab.zoo.genres import RULES
 from saelab.zoo.grammar import Grammar, Span
 
@@ -114,8 +114,7 @@ def _document(index: int, seed: int, genres: tuple[str, ...]) -> Document:
 @functools.lru_cache(maxsize=64)
 def _checked_tuple(genres: tuple[str, ...]) -> tuple[str, ...]:
     for genre in genres:
-        if genre not in GENRES:
-            raise unknown("genre", genre, GENRES)
+        check_choice("genre", genre, GENRES)
     if not genres:
         raise SaelabError(f"genres is empty; allowed: {', '.join(GENRES)}")
     return genres

@@ -10,7 +10,7 @@ import numpy as np
 from saelab import models
 from saelab.display import Bar, facts_html
 from saelab.doors import door
-from saelab.errors import SaelabError, check_count, unknown
+from saelab.errors import SaelabError, check_choice, check_count
 from saelab.models.rows import TokenRows, rows_from
 from saelab.zoo import corpus
 
@@ -42,8 +42,7 @@ class Labels:
 
     def column(self, concept: str) -> np.ndarray:
         """(n_tokens,) bool, True where a token carries ``concept``."""
-        if concept not in self.concepts:
-            raise unknown("concept", concept, self.concepts)
+        check_choice("concept", concept, self.concepts)
         return self.matrix[:, self.concepts.index(concept)]
 
     def of(self, token_index: int) -> tuple[str, ...]:

@@ -26,10 +26,7 @@ KEYS = {
     "model_kind": choice(("transcoder_set",), "transcoder_set"),
     "feature_input_hook": TEXT,
     "feature_output_hook": TEXT,
-    "activation": choice(
-        {"relu": "relu", "jump_relu": "jumprelu", "jumprelu": "jumprelu"},
-        refused=TOPK,
-    ),
+    "activation": choice({"relu": "relu", "jump_relu": "jumprelu", "jumprelu": "jumprelu"}, refused=TOPK),
     "k": never(NEGATIVE),
 } | unused("scan transcoders repo_id revision subfolder")
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import torch.nn.functional as F
 
-from saelab.errors import SaelabError, unknown
+from saelab.errors import SaelabError, check_choice
 from saelab.formats.common import assemble
 from saelab.formats.format import Layout
 from saelab.formats.keys import COUNT, POSITIVE, TABLE, TEXT, unused
@@ -66,8 +66,7 @@ def read(src: SAEFiles) -> SAE:
             f"{path} holds SAEs of {len(points)} hook points; say which: given={{'hook_in': …}}, one of "
             + ", ".join(map(repr, points))
         )
-    if hook not in points:
-        raise unknown(f"hook point in {path}:", hook, points)
+    check_choice(f"hook point in {path}:", hook, points)
     for name in stored:
         if not str(name).startswith(tuple(p + "." for p in points.values())):
             raise SaelabError(f"{path} holds {name!r}, which belongs to no SAE of this format")

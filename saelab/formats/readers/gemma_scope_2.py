@@ -19,13 +19,7 @@ from saelab.sae import SAE
 NAME = "gemma_scope_2"
 CONFIG, WEIGHTS = "config.json", "params.safetensors"
 LAYOUT = Layout(weights=(WEIGHTS,), beside=(CONFIG,))
-TENSORS = {
-    "W_enc": "w_enc",
-    "b_enc": "b_enc",
-    "W_dec": "w_dec",
-    "b_dec": "b_dec",
-    "threshold": "threshold",
-}
+TENSORS = {"W_enc": "w_enc", "b_enc": "b_enc", "W_dec": "w_dec", "b_dec": "b_dec", "threshold": "threshold"}
 SKIP = {"W_skip": "affine_skip_connection.T"}
 POINTS = {"resid_post": "hook_resid_post", "attn_out": "attn.hook_z", "mlp_out": "hook_mlp_out"}
 MODULES = {  # as its configs call the points, within a layer

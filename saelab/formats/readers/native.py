@@ -63,8 +63,7 @@ def load(folder: Path, obstacles: Obstacles | None = None) -> SAE:
         built = SAEConfig.from_dict(config)
     sae = build(built, tensors, path)
     if curves:
-        sae.history = pd.DataFrame(curves).rename(
-            columns={"unexplained": "fvu"}
-        )  # its name until it was fvu everywhere
+        # its name until it was fvu everywhere
+        sae.history = pd.DataFrame(curves).rename(columns={"unexplained": "fvu"})
     sae.record = record
     return sae

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from saelab.doors import door
-from saelab.errors import SaelabError, check_count, unknown
+from saelab.errors import SaelabError, check_choice, check_count
 from saelab.files import read_json, write_text
 from saelab.index import relations
 from saelab.index.examples import Found, Parts
@@ -87,8 +87,7 @@ def check_options(options: dict[str, Any]) -> None:
     """Refuse what is none of :func:`chosen_examples`."""
     known = list(inspect.signature(chosen_examples).parameters)[2:]
     for name in options:
-        if name not in known:
-            raise unknown("option of the export", name, known)
+        check_choice("option of the export", name, known)
 
 
 def _features(index: Queries, firings: Firings, options: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -98,19 +97,9 @@ def _features(index: Queries, firings: Firings, options: dict[str, Any]) -> Iter
     )  # fmt: skip
     for latent, stats, ends, shown in of_each:
         label = index.notes.get(latent, "label")[: LIMITS["explanation"]]
-        explained = (
-            {
-                "explanations": [
-                    {
-                        "text": label,
-                        "methodName": index.notes.get(latent, "source") or None,
-                        "modelName": None,
-                    }
-                ]
-            }
-            if label
-            else {}
-        )
+        method = index.notes.get(latent, "source") or None
+        explanation = {"text": label, "methodName": method, "modelName": None}
+        explained = {"explanations": [explanation]} if label else {}
         activations = [{"tokens": texts(e), "values": list(e.values), **bounds} for e, bounds in shown]
         yield {"index": latent, "density": stats["density"], **ends, **explained, "activations": activations}
 

@@ -26,9 +26,8 @@ def transpose(folder: Path, d_sae: int, memory: int, tick: Callable[[int], objec
         for name in ("code_ptr", "code_latent", "code_value")
     )
     entries = max(memory // _BYTES_PER_ENTRY, 1)
-    if shutil.disk_usage(folder).free < 8 * len(
-        latent
-    ):  # a map of a full disk ends the process, not the call
+    # a map of a full disk ends the process, not the call
+    if shutil.disk_usage(folder).free < 8 * len(latent):
         raise SaelabError(f"{folder}: the posting lists need {8 * len(latent):,} bytes, which are not free")
     counts = np.zeros(d_sae, dtype=np.int64)
     for i in range(0, len(latent), entries):

@@ -12,9 +12,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
+from saelab.index.stats import best_keys, f1
 from saelab.n2g.corpus import Corpus
 from saelab.n2g.fit.select import Candidate, Costs, Items
-from saelab.n2g.score import best_keys, f1
 
 _RIGHT = 0.7  # share of a pattern's matches at which the latent fires
 
@@ -134,7 +134,6 @@ def _grouped(
     for key, (tokens, count) in sorted(groups.items(), key=lambda group: -group[1][1]):
         sets = (tuple(tokens), key) if by_second else (key, tuple(tokens))
         items: Items = tuple(("tok", tuple(ids), 0, 0) for ids in sets)
-        if count / max(counted.fires, 1) > costs.of(
-            items
-        ):  # F1 gains about as much as the share of the firings
+        # F1 gains about as much as the share of the firings
+        if count / max(counted.fires, 1) > costs.of(items):
             yield items

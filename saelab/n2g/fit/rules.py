@@ -14,10 +14,10 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from saelab.index.stats import f1
 from saelab.n2g.corpus import Corpus
 from saelab.n2g.fit.select import Costs
 from saelab.n2g.graph.tree import Item
-from saelab.n2g.score import f1
 
 _ENOUGH_FIRINGS = 2000  # firings to learn from; for frequent latents a part of the documents has as many
 _LEAST_TOKENS = 200_000

@@ -13,9 +13,9 @@ from functools import cached_property
 
 import numpy as np
 
+from saelab.index.stats import f1
 from saelab.n2g.corpus import Corpus
 from saelab.n2g.graph.tree import Item
-from saelab.n2g.score import f1
 
 FEW = 10  # firings in a part below which the text proposes no pattern
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from saelab.errors import SaelabError, unknown
+from saelab.errors import SaelabError, check_choice
 from saelab.n2g.graph import render
 from saelab.n2g.graph.tree import (
     ROOT,
@@ -368,8 +368,7 @@ def apply(tree: Tree, op: str, args: dict[str, Any]) -> tuple[Tree, int]:
         If the edit does not exist, its arguments do not fit, or the result would break a rule; ``tree`` is
         never changed.
     """
-    if op not in OPS:
-        raise unknown("edit", op, OPS)
+    check_choice("edit", op, OPS)
     root, by_id = thaw(tree)
     try:
         focus = OPS[op].run(_Work(root, by_id), **args)

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from saelab.errors import SaelabError, unknown
+from saelab.errors import SaelabError, check_choice
 from saelab.models import TokenRows
 from saelab.n2g.graph.tree import ROOT, Item, Tree
 
@@ -177,8 +177,7 @@ def winners(tokens: Tokens, tree: Tree, rule: str = "specific") -> tuple[np.ndar
     nodes
         (m,) int64 node ids.
     """
-    if rule not in RULES:
-        raise unknown("matching rule", rule, RULES)
+    check_choice("matching rule", rule, RULES)
     if rule != "specific":
         return _walk(tokens, tree, rule)
     winner = np.zeros(len(tokens), dtype=np.int64)

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
-from saelab.errors import SaelabError, unknown
+from saelab.errors import SaelabError, check_choice
 
 KINDS = ("tok", "any", "gap", "not", "start")
 MAX_GAP = 64  # a gap is matched by trying its widths, so it has to be bounded
@@ -360,8 +360,7 @@ def _check_node(tree: Tree, node: Node) -> None:
     def fault(text: str) -> SaelabError:
         return SaelabError(f"node {node.id} ({node.kind}): {text}")
 
-    if node.kind not in KINDS:
-        raise unknown(f"kind of node {node.id}", node.kind, KINDS)
+    check_choice(f"kind of node {node.id}", node.kind, KINDS)
     if node.id < 1 or (node.parent != ROOT and node.parent not in tree.nodes):
         raise fault(f"id and parent must be nodes of the graph, got parent {node.parent}")
     if (node.kind in ("tok", "not")) != bool(node.ids):
