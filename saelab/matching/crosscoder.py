@@ -41,6 +41,9 @@ def crosscoder_diff(
     Let ``f`` be a latent's activation, ``d`` its decoder row on the side where it is longer, and ``β(y)`` the number that
     makes ``Σ ‖y − β f d‖²`` smallest over the rows of ``store``: ``Σ f⟨y, d⟩ / Σ f²‖d‖²``. ``error`` is β(what all other
     latents leave) of the other side, over the same of its own; ``reconstruction`` is β(what all latents write) likewise.
+    These are ν^ε and ν^r of Minder et al. (arXiv 2504.02922), with the thresholds of their code, for which ``d`` is the
+    chat model's row; here a latent of either side is asked about. The least squares have a closed form, so nothing is
+    trained and no data are drawn.
 
     Parameters
     ----------
@@ -60,8 +63,9 @@ def crosscoder_diff(
     -------
     DataFrame
         A line per latent: norm_a, norm_b; norm_difference, ½((‖d_b‖ − ‖d_a‖) / max + 1), 0 for a alone and 1 for b;
-        fires, in rows; error, reconstruction: the ratios above; verdict: ``"shared"``, ``"only a"``, ``"only b"``,
-        ``"false: in the error"``, ``"false: in the reconstruction"``, ``"silent"``. ``attrs["sides"]`` names a and b.
+        fires, in rows; error, reconstruction: the ratios above, NaN where β of its own side is not above 0; verdict:
+        ``"shared"``, ``"only a"``, ``"only b"``, ``"false: in the error"``, ``"false: in the reconstruction"``,
+        ``"unclear"`` (a ratio is NaN), ``"silent"``. ``attrs["sides"]`` names a and b.
 
     Raises
     ------
@@ -96,10 +100,11 @@ def crosscoder_diff(
     seems = (difference >= only) | (difference <= 1 - only)
     silent = sums.fires == 0
     verdict = np.select(
-        [silent, ~seems, ratio["error"] > error, ratio["reconstruction"] > reconstruction, of_b],
-        ["silent", "shared", "false: in the error", "false: in the reconstruction", "only b"],
+        [silent, ~seems, ratio["error"] > error, ratio["reconstruction"] > reconstruction,
+         np.isnan(ratio["error"] + ratio["reconstruction"]), of_b],
+        ["silent", "shared", "false: in the error", "false: in the reconstruction", "unclear", "only b"],
         "only a",
-    )
+    )  # fmt: skip
     frame = TextFrame(
         {"norm_a": norms[a].numpy(), "norm_b": norms[b].numpy(), "norm_difference": difference, "fires": sums.fires,
          **{kind: np.where(silent, np.nan, r) for kind, r in ratio.items()}, "verdict": verdict},
