@@ -26,6 +26,9 @@ from saelab.words.calls import Messages, Reply, clean
 
 _BODY = 4 << 20  # bytes of an answer that are read
 _WAIT = 60.0  # seconds that a server may ask us to wait; a longer wait is a failure
+_ALTERNATIVES = (
+    200  # tokens of a model in this process among which 0 and 1 are looked for: who is sure has one far down
+)
 _AGAIN = (408, 409, 425, 429, 500, 502, 503, 504)
 _NEVER = (401, 403, 404, 405)  # the next call would fare no better
 
@@ -73,10 +76,10 @@ class Endpoint:
     ):  # fmt: skip
         try:
             url = urlsplit(base_url.rstrip("/"))
-            port = url.port
+            port, fits = url.port, url.scheme in ("http", "https") and url.hostname
         except ValueError:
-            raise SaelabError(f"base_url is no address: {clean(base_url, 80)!r}") from None
-        if url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
+            url, port, fits = urlsplit(""), None, False
+        if not fits or url.query or url.fragment:
             raise SaelabError(
                 f"base_url must be like 'http://localhost:11434/v1', got {clean(base_url, 80)!r}"
             )
@@ -106,7 +109,7 @@ class Endpoint:
             wait, last = min(2.0**attempt, 30.0) / 2, attempt == self.retries
             try:
                 status, retry_after, body = self._post(
-                    json.dumps({**self._body, "messages": messages}).encode()
+                    json.dumps(self._body | {"messages": messages}).encode()
                 )
             except (OSError, http.client.HTTPException) as error:
                 if last:
@@ -181,13 +184,10 @@ class Endpoint:
 
 def _seconds(retry_after: str | None) -> float | None:
     """Of a Retry-After header: seconds, or a date."""
-    if retry_after is None:
-        return None
-    with contextlib.suppress(ValueError):
-        seconds = float(retry_after)
-        return max(0.0, seconds) if math.isfinite(seconds) else None
-    with contextlib.suppress(ValueError, TypeError):
-        return max(0.0, email.utils.parsedate_to_datetime(retry_after).timestamp() - time.time())
+    for read in (float, lambda date: email.utils.parsedate_to_datetime(date).timestamp() - time.time()):
+        with contextlib.suppress(ValueError, TypeError):
+            seconds = read(retry_after or "")
+            return max(0.0, seconds) if math.isfinite(seconds) else None
     return None
 
 
@@ -210,14 +210,14 @@ def _reply(body: bytes) -> Reply:
     counts = [c if isinstance(c, int) and 0 <= c < 1 << 40 else None for c in counts]
     try:
         steps = (choice.get("logprobs") or {}).get("content") or []
-        alternatives = [
+        given = [
             [(t["token"], float(t["logprob"])) for t in s["top_logprobs"]]
             for s in steps
             if _binary(s["token"])
         ]
     except (KeyError, TypeError, ValueError, AttributeError):
-        alternatives = []
-    return Reply(text, counts[0], counts[1], map(_one_of_two, alternatives))
+        given = []
+    return Reply(text, counts[0], counts[1], map(_one_of_two, given))
 
 
 def _binary(token: str) -> bool:
@@ -287,9 +287,9 @@ class Local:
         probabilities = []
         for token, scores in zip(written, out.scores, strict=False):
             if _binary(tokenizer.decode([token])):
-                best = scores[0].float().log_softmax(-1).topk(5)
+                found = scores[0].float().log_softmax(-1)
+                best = found.topk(min(_ALTERNATIVES, len(found)))
                 places = zip(best.indices.tolist(), best.values.tolist(), strict=True)
                 probabilities.append(_one_of_two([(tokenizer.decode([i]), v) for i, v in places]))
-        return Reply(
-            tokenizer.decode(written, skip_special_tokens=True), len(ids), len(written), probabilities
-        )
+        text = tokenizer.decode(written, skip_special_tokens=True)
+        return Reply(text, len(ids), len(written), probabilities)

@@ -23,6 +23,8 @@ Messages = list[dict[str, str]]  # as of the OpenAI protocol: {"role": "system" 
 LONGEST = 20_000  # characters of an answer; a longer one is a failure
 _IN_A_ROW = 5  # calls that raise one after another until the work is stopped
 _JOINERS = "\u200c\u200d"  # of emoji, and of scripts that need them
+_KNOWN = ("prompt_tokens", "completion_tokens", "probabilities")  # of a reply, beside its text
+_COST = ("calls", "cached", "failed", "prompt_tokens", "completion_tokens", "seconds")
 _FORM = {
     "messages": list,
     "answer": str,
@@ -54,11 +56,11 @@ class Reply(str):
 
     def __new__(
         cls, text: str, prompt_tokens: int | None = None, completion_tokens: int | None = None,
-        probabilities: Iterable[float] = (),
+        probabilities: Iterable[float] | None = (),
     ) -> Reply:  # fmt: skip
         reply = super().__new__(cls, check_text("text", text))
         reply.prompt_tokens, reply.completion_tokens = prompt_tokens, completion_tokens
-        reply.probabilities = tuple(probabilities)
+        reply.probabilities = tuple(probabilities or ())
         return reply
 
 
@@ -122,9 +124,7 @@ class LLM:
         self.path = None if path is None else Path(path)
         self.workers = check_count("workers", workers, high=256)
         self.apart: float | None = None
-        self.cost: dict[str, float] = dict.fromkeys(
-            ("calls", "cached", "failed", "prompt_tokens", "completion_tokens", "seconds"), 0
-        )
+        self.cost: dict[str, float] = dict.fromkeys(_COST, 0)
         self._guard, self._stopped = threading.Lock(), threading.Event()
 
     def stop(self) -> None:
@@ -139,42 +139,28 @@ class LLM:
             raise SaelabError(
                 f"{self.name} was stopped; what it had answered is {'kept' if self.path else 'lost'}"
             )
-        raised, failed, begun = False, "", perf_counter()
+        value, failed, raised, begun = None, "", False, perf_counter()
         kept = self._kept(messages)
         reply, seconds = kept or (None, 0.0)
-        if reply is None:
-            try:
-                reply = self._reply(self._ask([dict(m) for m in messages]))
-            except SaelabError:
-                raise
-            except Exception as error:  # whatever a server or a user's function raises
-                failed, raised = clean(f"{type(error).__name__}: {error}"), not isinstance(error, ValueError)
-            seconds = perf_counter() - begun
-            if reply is not None:
+        try:
+            if reply is None:
+                reply = _reply(self._ask([dict(m) for m in messages]))
+                seconds = perf_counter() - begun
                 self._keep(messages, reply, seconds)
-        value = None
-        if reply is not None:
-            try:
-                value = read(reply)
-            except ValueError as error:
-                failed = clean(str(error)) or "it could not be read"
-        tokens = (reply.prompt_tokens, reply.completion_tokens) if reply is not None else (None, None)
-        answer = Answer(value, failed, kept is not None, seconds, *tokens)
+            value = read(reply)
+        except SaelabError:
+            raise
+        except Exception as error:  # whatever a server or a user's function raises
+            raised = not isinstance(error, ValueError)
+            failed = (
+                clean(f"{type(error).__name__}: {error}" if raised else str(error)) or "it could not be read"
+            )
+        tokens = [getattr(reply, name, None) for name in ("prompt_tokens", "completion_tokens")]
+        answer = Answer(value, failed, kept is not None, seconds or perf_counter() - begun, *tokens)
         with self._guard:
-            new = {"calls": 1, "cached": kept is not None, "failed": bool(failed), "seconds": seconds}
-            new |= {"prompt_tokens": tokens[0] or 0, "completion_tokens": tokens[1] or 0}
-            self.cost = {name: self.cost[name] + new[name] for name in self.cost}
+            new = (1, answer.cached, bool(failed), *(t or 0 for t in tokens), answer.seconds)
+            self.cost = {name: self.cost[name] + n for name, n in zip(_COST, new, strict=True)}
         return answer, raised
-
-    def _reply(self, answer: Any) -> Reply:
-        if not isinstance(answer, str):
-            raise ValueError(f"the answer is no text but {called(answer)}")
-        if len(answer) > LONGEST:
-            raise ValueError(f"the answer has {len(answer):,} characters; up to {LONGEST:,} are read")
-        text = str(answer).encode("utf-8", "replace").decode()  # halves of characters could not be kept
-        if not isinstance(answer, Reply):
-            return Reply(text)
-        return Reply(text, answer.prompt_tokens, answer.completion_tokens, answer.probabilities)
 
     # ------------------------------------------------------------------------------------------ kept answers
 
@@ -188,22 +174,13 @@ class LLM:
         if self.path is None or not (file := self._file(messages)).is_file():
             return None
         found = files.read_json(file, _FORM)
-        reply = Reply(
-            found["answer"],
-            found["prompt_tokens"],
-            found["completion_tokens"],
-            found.get("probabilities", ()),
-        )
-        return reply, found["seconds"]
+        return Reply(found["answer"], *(found.get(name) for name in _KNOWN)), found["seconds"]
 
     def _keep(self, messages: Messages, reply: Reply, seconds: float) -> None:
         if self.path is None:
             return
-        found = {
-            "name": self.name, "messages": messages, "answer": str(reply), "prompt_tokens": reply.prompt_tokens,
-            "completion_tokens": reply.completion_tokens, "probabilities": list(reply.probabilities),
-            "seconds": float(seconds),
-        }  # fmt: skip
+        found = {"name": self.name, "messages": messages, "answer": str(reply), "seconds": seconds}
+        found |= {name: getattr(reply, name) for name in _KNOWN}
         files.write_json(self._file(messages), found, checked=True)
 
     # ------------------------------------------------------------------------------------------------- show
@@ -220,7 +197,18 @@ class LLM:
         """
         if self.apart is None or self.apart != self.apart:
             return "not checked as a judge"
-        return f"which tells right from wrong explanations by {self.apart:.2f} of 0.5"
+        # wrong ones can be below chance by luck: more than all of it is all of it
+        return f"which tells right from wrong explanations by {min(self.apart, 0.5):.2f} of 0.5"
+
+
+def _reply(answer: Any) -> Reply:
+    """An answer, whatever a function gave; ValueError says why it is none."""
+    if not isinstance(answer, str):
+        raise ValueError(f"the answer is no text but {called(answer)}")
+    if len(answer) > LONGEST:
+        raise ValueError(f"the answer has {len(answer):,} characters; up to {LONGEST:,} are read")
+    text = str(answer).encode("utf-8", "replace").decode()  # halves of characters could not be kept
+    return Reply(text, *(getattr(answer, name, None) for name in _KNOWN))
 
 
 def llm_of(thing: Any, name: str) -> LLM:
@@ -278,9 +266,6 @@ def _each(
 def clean(text: str, most: int = 300) -> str:
     """One line of text for the eye: no control characters, nothing that changes the direction of what follows, cut."""
     text = text[: 4 * most]
-    odd = (
-        c for c in text if unicodedata.category(c)[0] in "CZ" and c not in _JOINERS
-    )  # controls, directions, separators
-    text = text.translate(dict.fromkeys(map(ord, odd), " "))
-    text = " ".join(text.split())
+    odd = {c for c in text if unicodedata.category(c)[0] in "CZ"} - set(_JOINERS)  # controls, directions
+    text = " ".join(text.translate(dict.fromkeys(map(ord, odd), " ")).split())
     return text if len(text) <= most else f"{text[: most - 1]}…"

@@ -3,8 +3,8 @@
 - Balanced accuracy: the mean of recall (right among passages in which the latent fires) and specificity (right among the
   others). An answer that failed, or says 0.5, counts as half right: who does not know flips a coin. So the same answer to
   everything, or none, gives 0.5 whatever the base rate.
-- AUROC: how often a passage in which it fires has a higher probability than one in which it does not, ties half; only of
-  answers with probabilities.
+- AUROC: how often a passage in which it fires has a higher probability than one in which it does not, ties half; only where
+  answers come with probabilities, and then one that failed has 0.5.
 - Simulation: Pearson's correlation of predicted and true activation over tokens, and R² = 1 - sum (a - s)² / sum (a - mean
   a)², both in units of the latent's largest activation in the train documents. A failed answer predicts 0.
 """
@@ -57,11 +57,13 @@ class Judged(NamedTuple):
         sums = np.bincount(place, weight * right, len(documents)), np.bincount(place, weight, len(documents))
         low, high = (of_share(*sums) if 0 < positives < n else None) or _NONE
         called = float((says > 0.5).sum() + (says == 0.5).sum() / 2)
+        known = not np.isnan(self.probability).all()
+        probability = np.where(failed & known, 0.5, self.probability)
         return {
             "value": (share(truth) + share(~truth)) / 2, "low": low, "high": high, "recall": share(truth),
             "specificity": share(~truth), "random": share(self.kind == KINDS[1]), "hard": share(self.kind == KINDS[2]),
             "f1": 2 * float(right[truth].sum()) / (called + positives) if called + positives else np.nan,
-            "auroc": auroc(self.probability[truth], self.probability[~truth]), "base_rate": positives / n if n else np.nan,
+            "auroc": auroc(probability[truth], probability[~truth]), "base_rate": positives / n if n else np.nan,
             "n": n, "documents": len(documents), "failed": int(failed.sum()),
         }  # fmt: skip
 

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -126,15 +127,10 @@ def _choose(texts: Texts, latent: int, way: str, n: int, batch: int, seed: int) 
 def _question(
     texts: Texts, explanation: str, way: str, some: list[Passage], template: Prompt
 ) -> tuple[Messages, Callable[[Reply], Any]]:
+    shown, size, top = "\n".join(f"{i}: {quoted(texts.text(p))}" for i, p in enumerate(some, 1)), len(some), 1
     if way == "simulation":
         labels = texts.index.vocab.labels(texts.index.rows.ids[some[0].low : some[0].high])
         shown, size, top = json.dumps(labels, ensure_ascii=False), len(labels), 10
-    else:
-        shown, size, top = (
-            "\n".join(f"{i}: {quoted(texts.text(p))}" for i, p in enumerate(some, 1)),
-            len(some),
-            1,
-        )
     return template.fill(explanation=quoted(explanation), texts=shown, n=str(size)), numbers(size, top)
 
 
@@ -225,9 +221,7 @@ def check_judge(
     llm.apart = float(value["oracle"] - value["shuffled"])
     for frame in (found.frame, found.summary):
         frame["apart"] = llm.apart
-    return Scores(
-        index, found.frame, found.summary, f"{llm.name}, {llm.judged()}", found.documents, found.explanations
-    )
+    return replace(found, judge=f"{llm.name}, {llm.judged()}")
 
 
 def _exchanged(index: LatentIndex, known: Explanations) -> dict[int, str]:

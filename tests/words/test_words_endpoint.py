@@ -177,7 +177,7 @@ def test_malformed_answers_are_failures(kind, server):
     server.answers = [(200, {}, MALFORMED[kind])]
     llm = sl.words.LLM(endpoint(server))
     found = ask_all(llm, [(QUESTION, str)] * 7, progress=False)  # not the server's end: the work goes on
-    assert all(a.failed.startswith("ValueError: n") for a in found)
+    assert all(a.failed.startswith("n") for a in found)
     assert llm.cost["failed"] == 7
     assert ("I must not." in found[0].failed) == (kind == "a refusal")
 
@@ -303,6 +303,9 @@ def test_probabilities_of_a_model_in_this_process(tiny):
             import torch
 
             scores = torch.zeros(1, len(vocabulary))
+            scores[0, [i for t, i in vocabulary.items() if t.isalpha()][:20]] = (
+                1.5  # 0 is not among the best five
+            )
             scores[0, one] = 2.0
             scores[0, vocabulary["0"]] = 1.0
             both = torch.tensor([[*input_ids[0].tolist(), one]])

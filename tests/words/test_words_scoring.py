@@ -63,6 +63,11 @@ def test_auroc_is_as_on_paper():
     assert auroc(np.array([0.9, 0.5]), np.array([0.5, 0.1, 0.6])) == (3 + 0.5 + 1) / 6
     assert math.isnan(auroc(np.array([0.9, np.nan]), np.array([0.1])))
     assert math.isnan(auroc(np.array([]), np.array([0.1])))
+    kinds = np.array(["fires", "fires", "random", "hard"])
+    found = Judged(
+        kinds, np.arange(4), np.array([1, np.nan, 0, 1]), np.array([0.9, np.nan, 0.2, 0.6])
+    ).numbers()
+    assert found["auroc"] == (2 + 1) / 4, "an answer that failed has 0.5"
 
 
 def test_simulation_is_as_on_paper():
@@ -234,7 +239,7 @@ def test_the_oracle_a_near_miss_a_shuffled_and_an_empty_explanation(zoo):
     assert (found.frame["apart"] == llm.apart).all()
     again = sl.words.score(sl.words.explain(index, truth), llm, progress=False)
     assert again.frame["apart"].tolist() == [llm.apart] * len(truth)
-    assert f"by {llm.apart:.2f} of 0.5" in repr(again)
+    assert f"by {min(llm.apart, 0.5):.2f} of 0.5" in repr(again)
 
 
 def test_refusals_and_broken_answers_are_counted_and_nothing_is_dropped(planted):
