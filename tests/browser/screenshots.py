@@ -30,6 +30,10 @@ found = found[(found.precision > 0.9) & (found.fires >= 40)].sort_values("f1", a
 best = {{c: int(found[found.concept == c].latent.iloc[0]) for c in ("dna", "http", "hebrew", "recipe")}}
 texts = [next(sl.zoo.texts(1, seed=9, genres=[g]))[:260] for g in best] + ["日本語、é <b>$x$</b>"]
 latents = list(best.values())
+judge = sl.words.LLM(sl.zoo.Reader(list(sl.zoo.documents(900, seed=3))), name="reader")
+truth = {{i: found[found.latent == i].concept.iloc[0] for i in latents}}
+sl.words.check_judge(index, truth, judge, progress=False)
+sl.words.score(sl.words.explain(index, latents[1:], by="tokens"), judge, progress=False).label()
 index.set_label(latents[0], "DNA")
 dead = int(index.counts.argmin())
 """
@@ -38,14 +42,14 @@ CELLS = {
     "heatmap": "w = sl.heatmap(model, sae, texts, latents, index=index, selected_sequence=0, selected_token=9); w",
     "dashboard": "w = index.dashboard(latents[0], prompt='> fox gene\\nATGGCGTACCGGTTA\\nthe end')\n"
     "w._trying.jobs.thread.join(); w",
-    "compare": "other = sl.train(model, sl.zoo.texts(seed=0), hook='blocks.0.mlp.hook_post', d_sae=1024, k=32,"
-    " tokens='200k', seed=1, progress=False)\n"
-    "w = sl.match(index, sl.LatentIndex.build(model, other, rows, progress=False), by='activation').compare(latents[1]); w",
+    "compare": "twin = sl.load_model('zoo-twin'); same = sl.zoo.labelled_rows(twin, 900, seed=3)[0]\n"
+    "other = sl.LatentIndex.build(twin, sl.load_sae('zoo-twin'), same, progress=False)\n"
+    "w = sl.match(index, other, by='activation').compare(latents[0]); w",
     "dashboard-ablated": "w = index.dashboard(latents[1]); w.ablate(); w",
     "dashboard-hebrew": "w = index.dashboard(latents[2]); w",
     "dashboard-rare": "w = index.dashboard(dead); w",
-    "table": "index.set_label(latents[1], 'HTTP'); index.set_label(latents[3], 'recipe')\n"
-    "w = index.table(query='Host', selected=latents[1:3]); w",
+    "table": "w = index.table(query='Host', selected=latents[1:3]); w",
+    "table-labelled": "w = index.table(only_labelled=True); w",
     "map": "groups = {int(i): c.split('.')[0] for c, i, f in found[['concept', 'latent', 'f1']].values if f > 0.5}\n"
     "w = index.map(latents[0], groups=groups, colour='label'); w",
     "n2g": "w = graph.edit(); w.delete(graph.nodes()[-1]['id'], note='a sign, not a cause');"
@@ -63,6 +67,7 @@ CELLS = {
 WIDTHS = (1440, 800)
 WAIT = {
     "heatmap": ".sl-tok", "n2g": ".sl-node", "steering": ".sl-differs", "table": ".sl-tall .sl-row",
+    "table-labelled": ".sl-tall .sl-row",
     "map": ".sl-legend .sl-key", "training": ".sl-series", "training-several": ".sl-series",
     "effects": ".sl-vote", "dashboard-ablated": ".sl-ablation .sl-vote",
 }  # fmt: skip
