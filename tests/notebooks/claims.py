@@ -146,6 +146,11 @@ def are_features_universal(n: Variables) -> None:
     score = n.replaced.frame.score
     assert score.median() < n.replaced.frame.correlation.median()
     assert len(score) < 24 or score.median() < 0, "at full size most partners do harm"
+    if n.real is not None:
+        across, seeds = (n.of_layers.loc[name] for name in n.layers)
+        assert across.matched > 0.9
+        assert across["best score"] > 4 * across["by chance"]
+        assert 0.75 < across["best score"] / seeds["best score"] < 1.1
 
 
 def words(n: Variables) -> None:
@@ -166,6 +171,10 @@ def words(n: Variables) -> None:
     shown = {d for words in (n.n2g, n.tokens) for e in words.items.values() for d in e.documents}
     assert not shown & set(n.scores.documents)
     assert n.small.apart < 0.3 < n.reader.apart, "the small judge is not weak"
+    said = n.weak.summary.set_index("source").loc["oracle"]
+    assert said.recall > 0.8 > 0.3 > said.specificity, "it does not say 1 to nearly everything"
+    assert said.failed < said.n / 4
+    assert said.documents < 20 or said.low <= 0.5 <= said.high
     kept = n.index.labels()
     assert set(kept.latent) == set(n.truth)
     assert kept.score.str.contains("which tells right from wrong").all()

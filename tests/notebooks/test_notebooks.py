@@ -63,7 +63,7 @@ SMALLER = {
         (r"nlargest\(100,", "nlargest(8,"),
         (r'tokens="10k"', 'tokens="1k"'),
     ],
-    "10_words.ipynb": [(r"n=6, batch=4", "n=2, batch=4")],
+    "10_words.ipynb": [(r"n=10, batch=1", "n=4, batch=1")],
     "08_real_model.ipynb": [
         (r'"60k", 8', '"20k", 3'),
         (r'tokens="3k"', 'tokens="1k"'),
@@ -75,6 +75,8 @@ SMALLER = {
         (r'tokens="250k"', 'tokens="60k"'),
         (r"index\[:24\]", "index[:6]"),
         (r"known, n=4", "known, n=2"),
+        (r'"60k", "12k"', '"8k", "3k"'),
+        (r'"d_sae": 512, "k": 16', '"d_sae": 128, "k": 16'),
     ],
 }
 
