@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -206,17 +206,9 @@ def _run(
 
 def _joined(parts: Sequence[Codes]) -> Codes:
     """Codes of several batches as one, on the CPU."""
-    ends = np.cumsum([0, *(len(p.values) for p in parts)])
-    offsets = [p.offsets[:-1].cpu() + int(e) for p, e in zip(parts, ends, strict=False)]
     stats = parts[0].stats and tuple(torch.cat([p.stats[i].cpu() for p in parts if p.stats]) for i in (0, 1))
-    return Codes(
-        torch.cat([p.values.cpu() for p in parts]),
-        torch.cat([p.indices.cpu() for p in parts]),
-        torch.cat([*offsets, torch.tensor([int(ends[-1])])]),
-        (sum(p.n_rows for p in parts),),
-        parts[0].d_sae,
-        stats,  # type: ignore[arg-type]
-    )
+    made = Codes.joined(parts, (sum(p.n_rows for p in parts),), stats)  # type: ignore[arg-type]
+    return replace(made, values=made.values.cpu(), indices=made.indices.cpu(), offsets=made.offsets.cpu())
 
 
 def pick(codes: Codes, rows: Tensor) -> Codes:

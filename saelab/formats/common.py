@@ -12,7 +12,7 @@ from torch import Tensor
 
 from saelab.errors import SaelabError
 from saelab.formats.catalog import MODELS
-from saelab.formats.keys import FACTS
+from saelab.formats.keys import FACTS, Config
 from saelab.formats.source import SAEFiles
 from saelab.formats.weights import Weights, build, stored_dtype
 from saelab.sae import SAE, SAEConfig
@@ -103,6 +103,23 @@ def _differ(key: str, one: Any, other: Any) -> bool:
     if key == "model":  # one model has several names
         one, other = MODELS.get(one, one), MODELS.get(other, other)
     return one != other
+
+
+def after_layer(organization: str, named: re.Match[str] | None) -> dict[str, str]:
+    """Model and hook point, where a file's name says both: model and number of the layer that it reads the output of."""
+    if named is None:
+        return {}
+    return {"model": f"{organization}/{named[1]}", "hook_in": f"blocks.{named[2]}.hook_resid_post"}
+
+
+def k_of(src: SAEFiles, config: Config, arch: str) -> int | None:
+    """``top_k``, which some libraries write whatever the architecture; only a TopK SAE has a use for it."""
+    k = config["top_k"]
+    if arch == "topk" and k is None:
+        src.obstacles.add(f"{config.where} has no 'top_k'; refusing to guess it")
+    if arch != "topk" and k:
+        config.record["top_k"] = k
+    return k if arch == "topk" else None
 
 
 def unit_rows(tensors: dict[str, Tensor]) -> None:

@@ -27,9 +27,17 @@ PARAMETERS = {
     "W_skip": ("d_out", "d_in"),
 }
 SAME = {name: name for name in ("W_enc", "b_enc", "W_dec", "b_dec")}  # as they are called here
-LINEAR = {  # as two layers of torch call theirs
-    "W_enc": "encoder.weight.T", "b_enc": "encoder.bias", "W_dec": "decoder.weight.T", "b_dec": "decoder.bias",
-}  # fmt: skip
+
+
+def linear(encoder: str, decoder: str) -> dict[str, str]:
+    """As two layers of torch call theirs."""
+    of = {"enc": encoder, "dec": decoder}
+    return {f"W_{k}": f"{name}.weight.T" for k, name in of.items()} | {
+        f"b_{k}": f"{name}.bias" for k, name in of.items()
+    }
+
+
+LINEAR = linear("encoder", "decoder")
 
 
 class Weights:

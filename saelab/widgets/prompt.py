@@ -55,23 +55,15 @@ class Prompt:
         shown, lines = source.texts[0], self.to_frame(index, text)
         strongest: list[list[list[Any]]] = [[] for _ in shown.ids]
         lines = lines.groupby("position").head(_STRONGEST)
-        for position, latent, value in zip(
-            lines["position"], lines["latent"], lines["activation"], strict=True
-        ):
-            strongest[position].append([int(latent), *exact_list(np.array([value], np.float32))])
+        values = exact_list(lines["activation"].to_numpy(np.float32))
+        for position, latent, value in zip(lines["position"], lines["latent"], values, strict=True):
+            strongest[position].append([int(latent), value])
         named = {str(i): index.label(int(i)) for i in lines["latent"].unique()}
-        return plain(
-            {
-                "prompt": text,
-                "text": shown.to_dict(),
-                "notice": source.notice
-                if len(source.texts) < 2
-                else _FIRST.format(len(shown), len(source.texts)),
-                "strongest": strongest,
-                "labels": {i: name for i, name in named.items() if name},
-                "tokens": dict(zip(named, top_tokens(index, [int(i) for i in named]), strict=True)),
-            }
-        )
+        tokens = dict(zip(named, top_tokens(index, [int(i) for i in named]), strict=True))
+        labels, parts = {i: name for i, name in named.items() if name}, len(source.texts)
+        notice = source.notice if parts < 2 else _FIRST.format(len(shown), parts)
+        return plain({"prompt": text, "text": shown.to_dict(), "notice": notice, "strongest": strongest,
+                      "labels": labels, "tokens": tokens})  # fmt: skip
 
     def of_latent(self, found: dict[str, Any], latent: int) -> dict[str, Any]:
         """``found`` with the activation of ``latent`` on each token."""

@@ -56,14 +56,10 @@ class TokenText:
         True
         """
         numbers = [int(i) for i in ids]
+        groups, labels = models.token_groups(model, numbers), models.token_labels(model, numbers)
         special = models.special_ids(model)
-        return cls(
-            tuple(numbers),
-            tuple(models.token_groups(model, numbers)),
-            tuple(models.token_labels(model, numbers)),
-            frozenset(k for k, i in enumerate(numbers) if i in special),
-            name,
-        )
+        marked = frozenset(k for k, i in enumerate(numbers) if i in special)
+        return cls(tuple(numbers), tuple(groups), tuple(labels), marked, name)
 
     @classmethod
     def of_vocab(cls, vocab: Vocab, ids: Sequence[int], name: str = "") -> TokenText:
@@ -76,13 +72,9 @@ class TokenText:
         [0]
         """
         numbers = [int(i) for i in ids]
-        return cls(
-            tuple(numbers),
-            tuple(vocab.characters(numbers)),
-            tuple(vocab.labels(numbers)),
-            frozenset(k for k, i in enumerate(numbers) if i in vocab.special),
-            name,
-        )
+        groups, labels = vocab.characters(numbers), vocab.labels(numbers)
+        marked = frozenset(k for k, i in enumerate(numbers) if i in vocab.special)
+        return cls(tuple(numbers), tuple(groups), tuple(labels), marked, name)
 
     @classmethod
     def of_strings(cls, tokens: Sequence[str], ids: Sequence[int] | None = None, name: str = "") -> TokenText:
@@ -164,13 +156,9 @@ def spans(text: Mapping[str, Any], values: Iterable[float], high: float, *, low:
     for piece, size in zip(text["text"], sizes, strict=True):
         value = float(numbers[start : start + size].max(initial=0.0))  # NaN if one of them is
         shown = escape("".join(_MARKS.get(c) or c for c in piece))
-        share = (
-            0.0
-            if not value > low
-            else 1.0
-            if high <= low
-            else min(1.0, 0.07 + 0.93 * (value - low) / (high - low))
-        )
+        share = 0.0
+        if value > low:
+            share = min(1.0, 0.07 + 0.93 * (value - low) / (high - low)) if high > low else 1.0
         style = f"background-color:rgba({HEAT[0]},{HEAT[1]},{HEAT[2]},{FULL * share:.2f})" if share else ""
         if start in special:
             style = "opacity:.7"

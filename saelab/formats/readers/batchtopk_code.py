@@ -7,7 +7,7 @@ BatchTopK keeps no threshold, so what a token's latents are would depend on the 
 
 from __future__ import annotations
 
-from saelab.formats.common import assemble
+from saelab.formats.common import assemble, k_of
 from saelab.formats.format import Layout
 from saelab.formats.keys import COUNT, DTYPE, FLAG, TEXT, choice, unused
 from saelab.formats.source import SAEFiles
@@ -38,11 +38,8 @@ def detect(src: SAEFiles) -> bool:
 def read(src: SAEFiles) -> SAE:
     """Read a folder."""
     config, w = src.config(CONFIG, KEYS), src.weights(WEIGHTS)
-    arch, k = config["sae_type"], config["top_k"]
-    if arch == "topk" and k is None:
-        src.obstacles.add(f"{config.where} has no 'top_k'; refusing to guess it")
-    if arch != "topk" and k:
-        config.record["top_k"] = k
+    arch = config["sae_type"]
+    k = k_of(src, config, arch)
     w.expect(str(config.where), d_in=config["act_size"], d_sae=config["dict_size"])
     tensors = w.map(SAME)
     if arch == "topk":
@@ -50,7 +47,7 @@ def read(src: SAEFiles) -> SAE:
     if arch == "jumprelu":
         tensors["threshold"] = w.take("jumprelu.log_threshold", "d_sae").exp()
     return assemble(
-        src, w, tensors, NAME, arch=arch, k=k if arch == "topk" else None,
+        src, w, tensors, NAME, arch=arch, k=k,
         normalize="layer_norm" if config["input_unit_norm"] else "none",
         input_bias="none" if arch == "jumprelu" else "decoder",
         hook_in=config["hook_point"], context=config["seq_len"], dtype=config["dtype"] or "float32",

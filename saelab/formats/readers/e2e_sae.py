@@ -14,7 +14,7 @@ from saelab.formats.common import assemble
 from saelab.formats.format import Layout
 from saelab.formats.keys import COUNT, POSITIVE, TABLE, TEXT, unused
 from saelab.formats.source import SAEFiles
-from saelab.formats.weights import Weights
+from saelab.formats.weights import Weights, linear
 from saelab.sae import SAE
 
 NAME = "e2e_sae"
@@ -33,12 +33,7 @@ DATA_KEYS = {"n_ctx": COUNT} | unused(
 SAES_KEYS = {"dict_size_to_input_ratio": POSITIVE} | unused(
     "retrain_saes pretrained_sae_paths sae_positions k type_of_sparsifier init_decoder_orthogonal"
 )
-TENSORS = {
-    "W_enc": "encoder.0.weight.T",
-    "b_enc": "encoder.0.bias",
-    "W_dec": "decoder.weight.T",
-    "b_dec": "decoder.bias",
-}
+TENSORS = linear("encoder.0", "decoder")
 
 
 def _points(names: Iterable[object]) -> dict[str, str]:

@@ -6,21 +6,17 @@ from __future__ import annotations
 
 import re
 
-from saelab.formats.common import assemble
+from saelab.formats.common import after_layer, assemble
 from saelab.formats.format import Layout
 from saelab.formats.keys import Key
 from saelab.formats.source import SAEFiles
+from saelab.formats.weights import linear
 from saelab.sae import SAE
 
 NAME = "goodfire"
 LAYOUT = Layout(single=r".*SAE-l\d+\.pth?")
 KEYS: dict[str, Key] = {}  # there is no config
-TENSORS = {
-    "W_enc": "encoder_linear.weight.T",
-    "b_enc": "encoder_linear.bias",
-    "W_dec": "decoder_linear.weight.T",
-    "b_dec": "decoder_linear.bias",
-}
+TENSORS = linear("encoder_linear", "decoder_linear")
 
 
 def detect(src: SAEFiles) -> bool:
@@ -33,8 +29,5 @@ def read(src: SAEFiles) -> SAE:
     """Read a file, or the folder it is in."""
     path = src.one(".pt", ".pth")
     w = src.weights(path)
-    named = re.fullmatch(r"(.+)-SAE-l(\d+)", path.stem)
-    guess = (
-        {"model": f"meta-llama/{named[1]}", "hook_in": f"blocks.{named[2]}.hook_resid_post"} if named else {}
-    )
+    guess = after_layer("meta-llama", re.fullmatch(r"(.+)-SAE-l(\d+)", path.stem))
     return assemble(src, w, w.map(TENSORS), NAME, arch="relu", input_bias="none", guess=guess)

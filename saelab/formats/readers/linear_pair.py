@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from saelab.errors import SaelabError
-from saelab.formats.common import assemble, need
+from saelab.formats.common import after_layer, assemble, need
 from saelab.formats.format import Layout
 from saelab.formats.keys import Key
 from saelab.formats.source import SAEFiles
@@ -37,7 +37,5 @@ def read(src: SAEFiles) -> SAE:
     if arch not in ("relu", None):
         raise SaelabError(f"{path} holds two linear layers, enough for 'relu' only; you say arch={arch!r}")
     w = src.weights(path)
-    guess = (
-        {"model": f"deepseek-ai/{named[1]}", "hook_in": f"blocks.{named[2]}.hook_resid_post"} if named else {}
-    )
+    guess = after_layer("deepseek-ai", named)
     return assemble(src, w, w.map(LINEAR), NAME, arch="relu", input_bias="none", guess=guess)

@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from saelab.formats.common import assemble, by_length, unit_rows
+from saelab.formats.common import assemble, by_length, k_of, unit_rows
 from saelab.formats.format import Layout
 from saelab.formats.keys import COUNT, DTYPE, FLAG, POSITIVE, TEXT, choice
 from saelab.formats.readers.llama_scope import BATCH, NORMS, SHARED, norm_of
@@ -47,17 +47,14 @@ def read(src: SAEFiles) -> SAE:
     """Read a folder."""
     config, w = src.config(CONFIG, KEYS), src.weights(WEIGHTS)
     src.obstacles.check()
-    arch, width, k = config["act_fn"], config["d_model"], config["top_k"]
+    arch, width = config["act_fn"], config["d_model"]
     w.expect(str(config.where), d_in=width, d_out=width, d_sae=int(width * config["expansion_factor"]))
     tensors = w.map(TENSORS, out="d_out")
     biased = config["use_decoder_bias"]
     tensors["b_dec"] = w.take("b_D", "d_out") if biased else tensors["W_dec"].new_zeros(w.sizes["d_out"])
     if arch == "jumprelu":
         tensors["threshold"] = w.take(THRESHOLD, "d_sae").exp()
-    if arch == "topk" and k is None:
-        src.obstacles.add(f"{config.where} has no 'top_k'; refusing to guess it")
-    if arch != "topk" and k:
-        config.record["top_k"] = k
+    k = k_of(src, config, arch)
     if arch == "relu":  # of which the sign decides, in any units
         config.record["sparsity_include_decoder_norm"] = config["sparsity_include_decoder_norm"]
     if config["sparsity_include_decoder_norm"]:
@@ -68,7 +65,7 @@ def read(src: SAEFiles) -> SAE:
     # there whether or not they were ever set
     w.skip(*(AVERAGE + hook for hook in hooks.values()))
     return assemble(
-        src, w, tensors, NAME, arch=arch, k=k if arch == "topk" else None, input_bias="none", normalize=normalize,
+        src, w, tensors, NAME, arch=arch, k=k, input_bias="none", normalize=normalize,
         dtype=config["dtype"] or "float32", **hooks, **scales,
     )  # fmt: skip
 
