@@ -12,48 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from saelab.index.stats import best_keys, f1
+from saelab.index.stats import f1
 from saelab.n2g.corpus import Corpus
-from saelab.n2g.fit.select import Candidate, Costs, Items
+from saelab.n2g.fit.select import Candidate, Costs, Counted, Items
 
 _RIGHT = 0.7  # share of a pattern's matches at which the latent fires
-
-
-class _Counted:
-    """Hits and predictions of what is explained so far, on the train and valid documents."""
-
-    def __init__(self, y: np.ndarray, known: np.ndarray, explained: Iterable[np.ndarray]):
-        self.y, self.free = y, known.copy()
-        for at in explained:
-            self.free[at] = False
-        self.fires = int((y & known).sum())
-        taken = known & ~self.free
-        self.tp, self.predicted = int((y & taken).sum()), int(taken.sum())
-
-    def take(self, at: np.ndarray) -> None:
-        """Count what a pattern predicts, (n_tokens,) bool."""
-        at = at & self.free
-        self.tp, self.predicted = self.tp + int((at & self.y).sum()), self.predicted + int(at.sum())
-        self.free &= ~at
-
-    def best(self, keys: np.ndarray, cost: float, least: int) -> np.ndarray:
-        """The keys (numbers of tokens or pairs, by position) that together gain most F1 beyond ``cost`` each."""
-        size = int(keys.max()) + 1
-        n, hits = (np.bincount(keys[at], minlength=size) for at in (self.free, self.free & self.y))
-        return best_keys(n, hits, self.fires, tp=self.tp, predicted=self.predicted, cost=cost, least=least)
-
-    def worst(self, keys: np.ndarray, at: np.ndarray, cost: float) -> np.ndarray:
-        """The keys whose places, taken away from the predictions ``at``, gain most F1 beyond ``cost`` each."""
-        size, at = int(keys.max()) + 1, at & self.free
-        n, hits = (np.bincount(keys[some], minlength=size) for some in (at, at & self.y))
-        order = np.flatnonzero(n > hits)
-        order = order[np.lexsort((order, -n[order], hits[order] / n[order]))]
-        tp, predicted = self.tp + int(hits.sum()), self.predicted + int(n.sum())
-        reached = f1(tp - np.cumsum(hits[order]), predicted - np.cumsum(n[order]), self.fires)
-        worth = reached - cost * np.arange(1, len(order) + 1)
-        if not len(order) or worth.max() <= f1(tp, predicted, self.fires):
-            return order[:0]
-        return np.sort(order[: int(np.argmax(worth)) + 1])
 
 
 def completed(
@@ -94,10 +57,9 @@ def leftover(
 ) -> list[Items]:
     """Patterns for the firings that ``explained`` leaves: one of tokens, and up to ``most`` of pairs, most hits first.
     Read from the train documents, with two ``parts`` from the valid ones too."""
-    counted = _Counted(y, c.part < parts, explained)
+    counted = Counted(y, c.part < parts, explained)
     ids, size = c.tokens.ids.astype(np.int64), c.tokens.n_vocab
     before = np.where(c.tokens.place > 0, np.roll(ids, 1), size)  # ``size`` is the row's start
-    least = 2 if counted.fires >= 50 else 1
     out: list[Items] = []
     alone = counted.best(ids, costs.alternative, 1)
     if len(alone):
@@ -113,13 +75,13 @@ def leftover(
     pair, second, _ = c.pairs
     first = np.empty(len(second), np.int64)
     first[pair] = before
-    good = counted.best(pair, costs.alternative, least)
+    good = counted.best(pair, costs.alternative, counted.least)
     good = good[first[good] < size]
     return out + list(_grouped(counted, good, first, second, pair, costs))[:most]
 
 
 def _grouped(
-    counted: _Counted, good: np.ndarray, first: np.ndarray, second: np.ndarray, pair: np.ndarray, costs: Costs
+    counted: Counted, good: np.ndarray, first: np.ndarray, second: np.ndarray, pair: np.ndarray, costs: Costs
 ) -> Iterator[Items]:
     """Pairs as patterns, those with one token in common together, on the side that gives fewer patterns."""
     hits = np.bincount(pair[counted.free & counted.y], minlength=len(second))

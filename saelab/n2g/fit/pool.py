@@ -16,8 +16,8 @@ from saelab.n2g.fit.generalise import pairs, proposals, variants
 from saelab.n2g.fit.instance import Example, Instance, generalise, minimal
 from saelab.n2g.fit.leftover import completed
 from saelab.n2g.fit.probe import Fillers, Prober
-from saelab.n2g.fit.rules import Learner, items_of
-from saelab.n2g.fit.select import FEW, Candidate, Costs, Items, Selector
+from saelab.n2g.fit.rules import Learner, items_of, to_learn_from
+from saelab.n2g.fit.select import FEW, Candidate, Costs, Counted, Items, Selector
 from saelab.n2g.fit.verifying import PROMPTS, verify_all
 from saelab.n2g.graph.tree import Branch, End, Tree, attach, chain, fold, freeze
 from saelab.n2g.prediction import Prediction
@@ -179,8 +179,9 @@ class _Fit:
         salient = {d for i in self.instances for d, wild in enumerate(reversed(i.wild)) if not wild and d > 0}
         offsets = sorted({*self.config.offsets, *salient})[:8]
         rng = np.random.default_rng([self.config.seed, self.latent, 1])
-        learner = Learner(self.c, self.latent, self.costs, offsets, rng)
-        learner.explain_already(p.train for p in self.chosen)
+        known = to_learn_from(self.c, self.selector.fires, rng)
+        so_far = Counted(self.selector.y, known, (p.train for p in self.chosen))
+        learner = Learner(self.c, so_far, self.costs, offsets)
         self.selector.add([items_of(r) for r in learner.learn(self.config.max_patterns)], probed=False)
 
     def _tree(self, chosen: Sequence[Candidate]) -> Tree:

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import numpy as np
 
-from saelab.index.stats import f1
+from saelab.index.stats import best_keys, f1
 from saelab.n2g.corpus import Corpus
 from saelab.n2g.graph.tree import Item
 
@@ -52,6 +52,44 @@ class Candidate:
     def at(self) -> np.ndarray:
         """Matches in both parts."""
         return np.concatenate([self.train, self.valid])
+
+
+class Counted:
+    """Hits and predictions of what is explained so far, on the positions that are ``known`` (n_tokens,)."""
+
+    def __init__(self, y: np.ndarray, known: np.ndarray, explained: Iterable[np.ndarray]):
+        self.y, self.free = y, known.copy()
+        for at in explained:
+            self.free[at] = False
+        self.fires = int((y & known).sum())
+        self.least = 2 if self.fires >= 50 else 1  # hits of a pair, or of a token of a rule
+        taken = known & ~self.free
+        self.tp, self.predicted = int((y & taken).sum()), int(taken.sum())
+
+    def take(self, at: np.ndarray) -> None:
+        """Count what a pattern predicts, (n_tokens,) bool."""
+        at = at & self.free
+        self.tp, self.predicted = self.tp + int((at & self.y).sum()), self.predicted + int(at.sum())
+        self.free &= ~at
+
+    def best(self, keys: np.ndarray, cost: float, least: int) -> np.ndarray:
+        """The keys (numbers of tokens or pairs, by position) that together gain most F1 beyond ``cost`` each."""
+        size = int(keys.max()) + 1
+        n, hits = (np.bincount(keys[at], minlength=size) for at in (self.free, self.free & self.y))
+        return best_keys(n, hits, self.fires, tp=self.tp, predicted=self.predicted, cost=cost, least=least)
+
+    def worst(self, keys: np.ndarray, at: np.ndarray, cost: float) -> np.ndarray:
+        """The keys whose places, taken away from the predictions ``at``, gain most F1 beyond ``cost`` each."""
+        size, at = int(keys.max()) + 1, at & self.free
+        n, hits = (np.bincount(keys[some], minlength=size) for some in (at, at & self.y))
+        order = np.flatnonzero(n > hits)
+        order = order[np.lexsort((order, -n[order], hits[order] / n[order]))]
+        tp, predicted = self.tp + int(hits.sum()), self.predicted + int(n.sum())
+        reached = f1(tp - np.cumsum(hits[order]), predicted - np.cumsum(n[order]), self.fires)
+        worth = reached - cost * np.arange(1, len(order) + 1)
+        if not len(order) or worth.max() <= f1(tp, predicted, self.fires):
+            return order[:0]
+        return np.sort(order[: int(np.argmax(worth)) + 1])
 
 
 class Selector:
