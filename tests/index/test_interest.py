@@ -50,6 +50,27 @@ def test_planted_latents_are_of_their_kind(planted):
     assert found["burst"][2] == pytest.approx(8, rel=0.1)  # every eighth document
 
 
+def test_burst_is_how_much_more_often_two_firings_are_of_one_document(planted):
+    index, words, fires = planted
+    found = index.interest()
+    n, per_document = found["n"][3], (fires[..., 3] > 0).sum(1)
+    chance = 400 * 60 * 59 / (24000 * 23999)  # that two positions are of one document
+    assert found["burst"][3] == pytest.approx(
+        (per_document * (per_document - 1)).sum() / (n * (n - 1)) / chance
+    )
+    two = index.interest(
+        documents=[*np.flatnonzero(per_document == 1)[:2], *np.flatnonzero(per_document == 0)[:2]]
+    )
+    assert two["n"][3] == 2  # in two documents
+    assert two["burst"][3] == 0
+    assert two["tokens"][3] in (1, pytest.approx(2))
+    one = index.interest(
+        documents=[*np.flatnonzero(per_document == 1)[:1], *np.flatnonzero(per_document == 0)[:2]]
+    )
+    assert one["n"][3] == 1
+    assert one.loc[3, ["burst", "tokens", "lookup_f1"]].isna().all()
+
+
 def test_a_lookup_is_scored_on_other_documents_than_chose_it(planted):
     index, words, fires = planted
     first = np.zeros(400, bool)

@@ -5,6 +5,7 @@ import pytest
 from synthetic import http
 
 from saelab.errors import SaelabError
+from saelab.index.stats import best_keys
 from saelab.n2g import PatternGraph
 from saelab.n2g.baselines import _lookup
 from saelab.n2g.graph import render
@@ -105,3 +106,50 @@ def test_of_keys_as_sure_the_more_frequent_comes_first():
     assert value.tolist() == [0.25, 0.25, 0.0, 0.0]
     value = _lookup(np.repeat([0, 1, 2], [1, 1, 6]), np.ones(8), np.array([1, 50, 6, 0]))
     assert value.tolist() == [1.0, 0.0, 1.0, 0.0]
+
+
+def test_keys_that_make_f1_no_better_are_not_taken():
+    n, hits = np.array([10, 0, 20]), np.array([1, 0, 2])
+    assert best_keys(n, hits, 9, tp=6, predicted=6).tolist() == []  # surer is what is predicted already
+    assert best_keys(n, hits, 9).tolist() == [0, 2]
+    assert best_keys(n, hits, 9, least=2).tolist() == [2]
+    assert best_keys(n, hits, 9, cost=0.2).tolist() == []
+
+
+STEPS = {
+    "delete": ({"node": 4}, "delete `Host`"), "wildcard": ({"node": 3}, "any token for `:`"),
+    "specialise": ({"node": 3, "ids": [4]}, "` x` for `:`"),
+    "add_alternative": ({"node": 3, "ids": [4]}, "` x` beside `:`"),
+    "add_path": ({"items": [1, 3], "value": 1.0}, "add `Host` → `example`"),
+    "exclude": ({"node": 4, "ids": [2]}, "not after `:`: `Host`"), "gap": ({"node": 2, "lo": 0, "hi": 3}, "gap 0–3 at *"),
+    "anchor_start": ({"node": 4}, "only at the start: `Host`"),
+    "set_value": ({"node": 4, "value": 0.25}, "value of `Host`: 0.25"),
+    "set_ends": ({"ends": {"4": [1, 1, 1, 1, 1]}}, "fit the value again"),
+    "lock": ({"node": 4, "on": True}, "lock `Host`"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("op", STEPS)
+def test_a_step_of_the_history_is_said_in_words(op):
+    args, words = STEPS[op]
+    graph = http()
+    graph.apply(op, args)
+    assert graph.steps() == [words]
+
+
+def test_steps_that_take_something_back_are_said_in_words():
+    graph = http()
+    for op, args, words in (
+        ("add_alternative", {"node": 3, "ids": [4]}, "` x` beside `:`"),
+        ("split", {"node": 3}, "split `:`|` x`"),
+        ("merge", {"a": 3, "b": 5}, "merge `:` with its neighbour"),
+        ("remove_alternative", {"node": 3, "ids": [4]}, "no longer ` x`"),
+        ("lock", {"node": 3, "on": True}, "lock `:`"),
+        ("lock", {"node": 3, "on": False}, "unlock `:`"),
+        ("anchor_start", {"node": 4, "on": True}, "only at the start: `Host`"),
+        ("anchor_start", {"node": 4, "on": False}, "anywhere: `Host`"),
+        ("set_ends", {"ends": {"4": [1, 1, 1, 1, 1], "3": [2, 1, 1, 1, 1]}}, "fit the values again"),
+        ("set_value", {"node": 3, "value": None}, "value of `:`: no pattern ends here"),
+    ):
+        graph.apply(op, args)
+        assert graph.steps()[-1] == words

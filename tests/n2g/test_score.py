@@ -51,6 +51,15 @@ def test_weighted_recall_and_r2(index):
     assert valid.r2 == pytest.approx(1 - ones / (squares - total**2 / n))
 
 
+def test_the_scale_is_learned_on_train_documents_alone():
+    """Twice as strong outside them: the scale of a score on the valid documents does not know it."""
+    index = pairs_of_documents()
+    index._a[:, corpus(index, 0).part == 1] *= 2
+    graph = graph_for(index, [([A, C], 5.0)])
+    assert graph.score().scale == graph.score(split="train").scale == pytest.approx(2 / 5)
+    assert graph.score().r2 < graph_for(pairs_of_documents(), [([A, C], 5.0)]).score().r2
+
+
 def test_hard_negatives(index):
     """On tokens c where the latent is silent: the pattern `c` is wrong on all, `a c` on none."""
     assert graph_for(index, [([C], 1.0)]).score().hard_specificity == 0.0

@@ -90,6 +90,9 @@ def test_topk_is_refused_unless_all_rows_are_as_long():  # C25
     folded = sae.fold_norms()
     torch.testing.assert_close(folded.encode(x), sae.encode(x) * 3)
     torch.testing.assert_close(folded(x).recon, sae(x).recon)
+    assert folded.config.floor == pytest.approx(3 * sae.config.floor)
+    weak = x * torch.linspace(0, 0.5, len(x))[:, None]  # where the floor decides
+    assert torch.equal(folded.encode(weak) > 0, sae.encode(weak) > 0)
 
 
 def test_tied_is_refused_and_a_silent_row_stays():

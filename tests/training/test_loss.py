@@ -1,5 +1,6 @@
 """Every loss against autograd on dense arrays, in float64: value and the gradient of every parameter."""
 
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -235,6 +236,14 @@ def test_a_given_penalty_rises_over_its_share_of_the_run_and_stays():
     options = ARCHS["relu"].options(l1=0.4, warm=0.1)
     assert [options.sparsity_coef(9.0, p) for p in (0.0, 0.05, 0.1, 1.0)] == [0.0, 0.2, 0.4, 0.4]
     assert ARCHS["relu"].options(target_l0=5.0).sparsity_coef(9.0, 0.01) == 9.0
+
+
+@pytest.mark.parametrize(("l0", "step"), [(40.0, 1.0), (20.0, math.log(2)), (2.5, -1.0), (0.0, -1.0)])
+def test_a_tuned_penalty_moves_by_how_far_l0_is_off_and_never_fast(l0, step):
+    options = ARCHS["relu"].options(target_l0=10.0)
+    assert options.tune(1.0, l0, 1000) == pytest.approx(math.exp(0.008 * step))
+    assert options.tune(1.0, l0, 10) == pytest.approx(math.exp(0.03 * step))  # short runs take larger steps
+    assert ARCHS["relu"].options(l1=0.4).tune(1.0, l0, 1000) == 1.0
 
 
 def test_the_batch_threshold_follows_the_smallest_value_kept():
