@@ -83,6 +83,14 @@ def check_sae(sae: object, name: str = "sae") -> None:
         raise SaelabError(f"{name} must be an SAE, such as load_sae('zoo') gives; got {_said(sae)}")
 
 
+def check_whole(sae: object, what: str) -> None:
+    """Refuse ``what`` would copy all weights of an SAE that is larger than memory."""
+    if getattr(sae, "lazy", False):
+        raise SaelabError(
+            f"{what} copies all weights, and this SAE was loaded with lazy=True: load it without, where it fits"
+        )
+
+
 def check_index(index: object, name: str = "index") -> None:
     """Refuse what cannot be a LatentIndex."""
     if not (hasattr(index, "postings") and hasattr(index, "n_counted")):

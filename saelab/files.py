@@ -419,13 +419,19 @@ def _whole(path: Path) -> Iterator[None]:
         ) from None
 
 
-def read_tensors_and_metadata(path: str | Path) -> tuple[dict[str, Any], dict[str, str]]:
-    """As :func:`read_tensors`, with the file's metadata."""
+def map_tensors(path: str | Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """The tensors of a safetensors file, each page of which is read when it is asked for, and the file's metadata. Its
+    checksum is not looked at."""
     from safetensors.torch import load_file
 
-    path, metadata = Path(path), read_metadata(path)
-    with _whole(path):
-        tensors = load_file(path)
+    metadata = read_metadata(path)
+    with _whole(Path(path)):
+        return load_file(path), metadata
+
+
+def read_tensors_and_metadata(path: str | Path) -> tuple[dict[str, Any], dict[str, str]]:
+    """As :func:`read_tensors`, with the file's metadata."""
+    tensors, metadata = map_tensors(path)
     wanted = metadata.pop(CHECKSUM, None)
     if wanted is not None and wanted != _crc32(tensors, metadata):
         raise SaelabError(f"{path} is damaged: its contents do not match its checksum")

@@ -253,6 +253,11 @@ def sae_digest(sae: Any) -> str:
     return _once(sae, make, sae.config)
 
 
+def know(sae: Any, found: str) -> None:
+    """That :func:`sae_digest` gives ``found`` of this SAE, as the file says that it is read from."""
+    _once(sae, lambda: found, sae.config)
+
+
 def model_digest(model: Any) -> str:
     """Of a model: up to 4,096 evenly spaced values of every parameter, so that other weights under the same name are
     noticed, and processed ones (folded layer norm, centered weights) too.

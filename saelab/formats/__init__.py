@@ -15,7 +15,7 @@ from typing import Any
 
 from saelab import bundled, models
 from saelab.doors import door
-from saelab.errors import SaelabError, check_device, check_dtype, memory, unknown
+from saelab.errors import SaelabError, check_device, check_dtype, check_whole, memory, unknown
 from saelab.formats import hub, readers
 from saelab.formats.format import Format, Writable
 from saelab.formats.keys import check_given
@@ -39,6 +39,7 @@ def load_sae(
     ignore: str | Iterable[str] | None = None,
     model: HookedModel | None = None,
     check: bool = True,
+    lazy: bool = False,
     device: str | None = None,
     dtype: str | None = None,
     revision: str | None = None,
@@ -69,6 +70,10 @@ def load_sae(
         names likely causes if it fails (:func:`saelab.self_check`).
     check
         Whether checksums of archives are verified and, with ``model``, the reconstruction tried.
+    lazy
+        Open an SAE larger than memory, of saelab's own format: weights stay in the file and are read when they are
+        asked for. It is encoded, indexed, steered and shown; what would copy all weights is refused. Neither the
+        checksum nor NaN and infinity are looked for, as that reads everything.
     device
         Where to put it; None: where ``model`` is, if that is given, else the CPU.
     dtype
@@ -99,9 +104,11 @@ def load_sae(
         raise SaelabError(f"ignore is names of keys, such as ('foo',); got {ignore!r:.80}")
     name = str(bundled.whole(bundled.SAES[str(source)]) if str(source) in bundled.SAES else source)
     place = hub.locate(name, sae_id, revision, token)
-    src = SAEFiles(place.path, given, place.hint, place.listed, place.fetched, tuple(left_out))
+    src = SAEFiles(place.path, given, place.hint, place.listed, place.fetched, tuple(left_out), lazy)
     named = format or place.form
     reader = FORMATS[named] if named is not None else _detect(src)
+    if lazy and reader is not native:
+        raise SaelabError(f"{src} is of format {reader.NAME!r}: only saelab's own is opened with lazy=True")
     room = memory(f"{src} is loaded", None, "Load it with dtype='bfloat16', or an SAE of fewer latents")
     try:
         with room:
@@ -209,6 +216,7 @@ def save_sae(sae: SAE, path: str | Path, *, format: str = "saelab") -> Path:
     if path.is_file() and path.suffix != ".pt":
         raise SaelabError(f"{path} is a file; an SAE is saved as a folder")
     if format != native.NAME:
+        check_whole(sae, f"another format, {format!r},")
         if sae.config.floor:
             raise SaelabError(
                 f"format {format!r} has no place for a floor ({sae.config.floor:.3g}): it would come back with "

@@ -67,6 +67,8 @@ class SAEFiles:
         What the catalog says about the SAE; it yields to the files and to the user.
     fetched
         Whether they are from the hub.
+    lazy
+        Whether tensors stay in the file.
     obstacles
         What stands in the way so far.
     configs
@@ -75,12 +77,12 @@ class SAEFiles:
 
     def __init__(
         self, path: Path, given: Mapping[str, Any] | None = None, hint: str = "",
-        listed: Mapping[str, Any] | None = None, fetched: bool = False, ignore: tuple[str, ...] = (),
+        listed: Mapping[str, Any] | None = None, fetched: bool = False, ignore: tuple[str, ...] = (), lazy: bool = False,
     ):  # fmt: skip
         self.path = path
         self.folder = path if path.is_dir() else path.parent
         self.given, self.listed, self.hint = dict(given or {}), dict(listed or {}), hint or str(path)
-        self.fetched = fetched
+        self.fetched, self.lazy = fetched, lazy
         self.obstacles, self.configs = Obstacles(self, ignore), list[Config]()
         self._read: dict[tuple[str, Path], Any] = {}
 

@@ -165,8 +165,8 @@ def stored_dtype(tensors: Iterable[Tensor], where: object) -> str:
 
 
 @torch.no_grad()
-def build(config: SAEConfig, tensors: Mapping[str, Tensor], where: object) -> SAE:
-    """An SAE of ``config`` that owns copies of ``tensors``, named as its parameters.
+def build(config: SAEConfig, tensors: Mapping[str, Tensor], where: object, *, own: bool = True) -> SAE:
+    """An SAE of ``config`` that owns copies of ``tensors``, named as its parameters; else ``tensors`` are its parameters.
 
     Nothing is allocated before every tensor is known to be there in the right shape: a config that claims a
     million latents costs no memory.
@@ -183,7 +183,9 @@ def build(config: SAEConfig, tensors: Mapping[str, Tensor], where: object) -> SA
             got, wanted_shape = tuple(tensors[name].shape), tuple(parameter.shape)
             raise SaelabError(f"{where}: {name} has shape {got}, its config says {wanted_shape}")
     for name, parameter in wanted.items():
-        own = torch.empty_strided(parameter.shape, parameter.stride(), dtype=parameter.dtype)
-        own.copy_(tensors[name])  # which may be a view of a file that changes later
-        setattr(sae, name, nn.Parameter(own, requires_grad=parameter.requires_grad))
+        t = tensors[name]
+        if own:  # it may be a view of a file that changes later
+            t = torch.empty_strided(parameter.shape, parameter.stride(), dtype=parameter.dtype).copy_(t)
+        setattr(sae, name, nn.Parameter(t, requires_grad=own and parameter.requires_grad))
+    sae.lazy = not own
     return sae

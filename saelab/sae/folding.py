@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from saelab.errors import SaelabError
+from saelab.errors import SaelabError, check_whole
 from saelab.sae.config import PER_ROW
 
 if TYPE_CHECKING:
@@ -127,9 +127,20 @@ def row_lengths(sae: SAE) -> Tensor:
     return torch.where(n > 0, n, 1.0)
 
 
+def lengths(sae: SAE) -> str:
+    """Those of decoder rows, in words."""
+    if sae.lazy:
+        return "not read (lazy=True)"
+    n = row_lengths(sae)
+    low, high = float(n.min()), float(n.max())
+    one = max(abs(low - 1), abs(high - 1)) < 0.01  # half precision rounds a little
+    return "1" if one else f"{low:.2g} to {high:.2g}; fold_norms() makes them 1"
+
+
 def _copy(sae: SAE, **changes: object) -> SAE:
     """A new SAE with the same numbers under a changed configuration, in float32: half precision would round what is
     multiplied next."""
+    check_whole(sae, "a changed copy")
     new = type(sae)(replace(sae.config, dtype="float32", **changes))  # type: ignore[arg-type]
     new = new.to(sae.W_dec.device, torch.promote_types(sae.W_dec.dtype, torch.float32))
     own = dict(new.named_parameters())

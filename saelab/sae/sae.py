@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from saelab import identity
 from saelab.display import facts_html
 from saelab.doors import door
-from saelab.errors import DTYPES, SaelabError, check_dtype, check_width, memory
+from saelab.errors import DTYPES, SaelabError, check_dtype, check_whole, check_width, memory
 from saelab.sae import folding, ops, saving
 from saelab.sae.archs import ARCHS
 from saelab.sae.codes import Codes, Stats
@@ -78,6 +78,7 @@ class SAE(nn.Module):
             learnt = name not in self.arch.tracked
             self.register_parameter(name, nn.Parameter(zeros(*shape).fill_(value), requires_grad=learnt))
         self.history = pd.DataFrame()  # training curves, one line per logged step
+        self.lazy = False  # whether weights are in a file, and read when they are asked for
         self.record: dict[str, Any] = {}  # how it was trained: versions, seed, data, settings
 
     def __getattr__(self, name: str) -> Any:
@@ -224,11 +225,13 @@ class SAE(nn.Module):
         >>> len(sae.parts(torch.zeros(9, sae.config.d_in)))
         1
         """
-        return check_width("x", x, self.config.d_in).split(max(_ROWS, _TOGETHER // self.config.d_sae))
+        least = _ROWS << 6 if self.lazy else _ROWS  # to read a file once more costs more
+        return check_width("x", x, self.config.d_in).split(max(least, _TOGETHER // self.config.d_sae))
 
     def _tiles(self, flat: Tensor) -> Iterator[tuple[int, Any, Tensor]]:
         """Tiles of the latents of one part of the rows: the first latent, :meth:`_tile`, and pre-activations (rows, n)."""
         wide = max(1, _TOGETHER // max(len(flat), 1))
+        wide -= wide % ops.GROUP * (wide > ops.GROUP)  # whole groups are searched three times as fast
         for a in range(0, self.config.d_sae, wide):
             some = slice(a, a + wide)
             with self._memory(flat, len(self.b_enc[some])):
@@ -310,7 +313,10 @@ class SAE(nn.Module):
 
     def _apply(self, fn: Any, recurse: bool = True) -> SAE:
         """What ``to``, ``half`` and the like do: the configuration says which number format the weights are in."""
-        if fn(self.W_dec.detach()[:1, :1]).dtype == torch.float16 and self.W_dec.dtype != torch.float16:
+        one = fn(self.W_dec.detach()[:1, :1])
+        if self.lazy and (one.dtype, one.device) != (self.W_dec.dtype, self.W_dec.device):
+            check_whole(self, f"an SAE on {one.device} as {one.dtype}")
+        if one.dtype == torch.float16 and self.W_dec.dtype != torch.float16:
             largest = max(float(p.detach().abs().max()) for p in self.parameters())
             if torch.finfo(torch.float16).max < largest < float("inf"):
                 raise SaelabError(
@@ -420,15 +426,13 @@ class SAE(nn.Module):
         return f"SAE({c.arch}, d_in={c.d_in}, d_sae={c.d_sae}{k}, hook={c.hook_in!r})"
 
     def _repr_html_(self) -> str:
-        c, n = self.config, folding.row_lengths(self)
-        low, high = float(n.min()), float(n.max())
-        one = max(abs(low - 1), abs(high - 1)) < 0.01  # half precision rounds a little
+        c = self.config
         facts: list[tuple[str, str]] = [
             ("architecture", c.arch + (f", k = {c.k}" if c.k else "")),
             ("latents", f"{c.d_sae:,}"),
             ("reads", f"{c.hook_in or 'unnamed hook'} ({c.d_in} wide) of {c.model or 'unnamed model'}"),
             ("texts begin with BOS", "yes" if c.bos else "no"),
-            ("length of decoder rows", "1" if one else f"{low:.2g} to {high:.2g}; fold_norms() makes them 1"),
+            ("length of decoder rows", folding.lengths(self)),
         ]
         if len(self.history):
             last = self.history.iloc[-1]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from saelab import files
+from saelab import files, identity
 from saelab.errors import SaelabError, check_dtype
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 FORMAT, VERSION = "saelab.sae", 1
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
+DIGEST = "digest"  # of identity.sae_digest, for who opens the file without reading it
 
 
 def save(sae: SAE, folder: str | Path, *, store: torch.dtype | None = None) -> Path:
@@ -41,6 +42,8 @@ def save(sae: SAE, folder: str | Path, *, store: torch.dtype | None = None) -> P
     inside = {"format": FORMAT, "config": json.dumps(head["sae"])} | {
         k: json.dumps(v) for k, v in beside.items()
     }
+    if store in (None, sae.W_dec.dtype):
+        inside[DIGEST] = identity.sae_digest(sae)
     if (folder / CONFIG).is_file():
         with contextlib.suppress(SaelabError):  # a damaged one is replaced
             if "sae" not in (files.read_json(folder / CONFIG, dict) or {"sae": None}):

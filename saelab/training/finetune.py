@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from saelab.errors import SaelabError
+from saelab.errors import SaelabError, check_whole
 from saelab.identity import sae_digest
 from saelab.sae import SAE, SAEConfig, folding
 from saelab.sae.archs import ARCHS
@@ -31,6 +31,7 @@ def settle(given: dict[str, Any]) -> dict[str, Any]:
     init = given["init"]
     if not isinstance(init, SAE):
         raise SaelabError(f"init is an SAE, such as sl.load_sae(…) gives; got {type(init).__name__}")
+    check_whole(init, "training that goes on from an SAE")
     out = {"k": None} | given
     for name, own in _facts(init.config).items():
         got = given.get(name)

@@ -214,6 +214,8 @@ def _votes(index: Any, firings: Firings) -> list[dict[str, list[list[Any]]]]:
 
 
 def _nearest(index: Any, firings: Firings, by: str) -> list[list[dict[str, Any]]]:
+    if by != "coactivation" and index.need_sae("nearest").lazy:
+        raise SaelabError("the SAE is loaded with lazy=True, and this reads all of it")
     found = relations.nearest(index, firings, by, _NEAR)
     every = np.concatenate([latent for latent, _ in found])
     about = zip(

@@ -3,8 +3,13 @@
     python tests/benchmarks/large.py peak --d-sae 262144 --d-in 128 --ranks 1 2 4
     python tests/benchmarks/large.py peak --d-sae 2097152 --ranks 2 --steps 50 --batch 512
 
-``peak`` trains through ``saelab train spec.json`` on made-up activations, with one latent in a hundred dead from the second
-step on, and prints of each rank the largest resident memory and the plan's, the seconds of a step and the plan's least.
+    python tests/benchmarks/large.py lazy --gigabytes 25 --folder /somewhere
+
+``peak`` trains through ``saelab train spec.json`` on made-up activations, with one latent in a hundred dead from the
+second step on, and prints of each rank the largest resident memory and the plan's, the seconds of a step and the plan's
+least. ``lazy`` makes the file of an SAE of so many gigabytes (a hole but for a few latents), opens it with ``lazy=True``,
+indexes it over five thousand tokens of the zoo, and opens a dashboard there and in another process; memory is what the
+process has of its own (pages of the file are the system's).
 """
 
 from __future__ import annotations
@@ -105,13 +110,117 @@ def peak(given: argparse.Namespace) -> None:
                 print(plan, flush=True)
 
 
+def make(folder: Path, gigabytes: float) -> Path:
+    """A transcoder of saelab's own format, whose weights are a hole but for sixteen blocks of 256 latents."""
+    import numpy as np
+    import torch
+
+    import saelab as sl
+    from saelab import identity
+    from saelab.sae import saving
+
+    d_in, d_out = 128, 512
+    n = int(gigabytes * 1e9 / 4 / (d_in + d_out + 1))
+    config = sl.SAEConfig(
+        "topk", d_in, n, d_out=d_out, k=16, input_bias="own", model="zoo",
+        hook_in="blocks.0.hook_resid_mid", hook_out="blocks.0.mlp.hook_post",
+    )  # fmt: skip
+    shapes = {"W_dec": (n, d_out), "W_enc": (d_in, n), "b_dec": (d_out,), "b_enc": (n,), "own_b_in": (d_in,)}
+    ends = np.cumsum([0, *(4 * int(np.prod(s)) for s in shapes.values())]).tolist()
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / saving.WEIGHTS
+
+    def head(digest: str) -> bytes:
+        about = {"format": saving.FORMAT, "config": json.dumps(config.to_dict()), saving.DIGEST: digest}
+        tensors = {
+            name: {"dtype": "F32", "shape": list(shape), "data_offsets": ends[i : i + 2]}
+            for i, (name, shape) in enumerate(shapes.items())
+        }
+        text = json.dumps({"__metadata__": about} | tensors).encode()
+        text += b" " * (-len(text) % 8)
+        return len(text).to_bytes(8, "little") + text
+
+    begin = head("0" * 32)
+    path.write_bytes(begin)
+    os.truncate(path, len(begin) + ends[-1])
+    arrays = {
+        name: np.memmap(path, np.float32, "r+", len(begin) + ends[i], shape)
+        for i, (name, shape) in enumerate(shapes.items())
+    }
+    rng = np.random.default_rng(0)
+    for a in np.linspace(0, n - 256, 16).astype(int).tolist():
+        arrays["W_enc"][:, a : a + 256] = rng.normal(size=(d_in, 256))
+        arrays["W_dec"][a : a + 256] = rng.normal(size=(256, d_out)) / d_out**0.5
+    for array in arrays.values():
+        array.flush()
+    head_file = {"format": saving.FORMAT, "version": saving.VERSION, "sae": config.to_dict()}
+    (folder / saving.CONFIG).write_text(json.dumps(head_file))
+    identity.know = lambda sae, found: None  # it is found out here
+    with torch.no_grad(), path.open("r+b") as f:
+        f.write(head(identity.sae_digest(sl.load_sae(folder, lazy=True))))
+    return folder
+
+
+def lazy(given: argparse.Namespace) -> None:
+    import threading
+
+    import saelab as sl
+    from saelab.models import tokenize_texts
+
+    most = {"RssAnon": 0, "VmRSS": 0}
+
+    def watch() -> None:
+        while True:
+            lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+            for name in most:
+                most[name] = max(most[name], int(lines[name].split()[0]) * 1024)
+            time.sleep(0.2)
+
+    def timed(what: str, call):
+        began = time.monotonic()
+        out = call()
+        print(
+            f"{what}: {time.monotonic() - began:.2f} s; memory of its own at most {most['RssAnon'] / 1e9:.2f} GB",
+            flush=True,
+        )
+        return out
+
+    folder = given.folder / "lazy"
+    threading.Thread(target=watch, daemon=True).start()
+    model = sl.load_model("zoo")
+    if given.what == "lazy":
+        timed("made", lambda: make(folder / "sae", given.gigabytes))
+    size = (folder / "sae" / "weights.safetensors").stat()
+    print(f"{size.st_size / 1e9:.1f} GB, of which {512 * size.st_blocks / 1e9:.2f} GB are on the disk")
+    sae = timed("opened", lambda: sl.load_sae(folder / "sae", lazy=True))
+    print(sae)
+    if given.what == "lazy":
+        rows = tokenize_texts(model, sl.zoo.texts(400), tokens=given.tokens)
+        index = timed(
+            f"{rows.n_tokens} tokens indexed",
+            lambda: sl.LatentIndex.build(
+                model, sae, rows, path=folder / "index", progress=False, overwrite=True
+            ),
+        )
+    else:
+        index = timed("index opened", lambda: sl.LatentIndex.open(folder / "index", model=model, sae=sae))
+    latent = int(index.counts.argmax())
+    for i in (latent, int(index.counts.argsort()[-2])):
+        page = timed(f"dashboard of latent {i}", lambda i=i: index.dashboard(i)._repr_mimebundle_())
+    assert page
+    print(f"resident at most {most['VmRSS'] / 1e9:.2f} GB, with pages of the file")
+    if given.what == "lazy":
+        command = [sys.executable, __file__, "reopen", "--folder", str(given.folder)]
+        subprocess.run(command, check=True)
+
+
 def main() -> int:
     if sys.argv[1:2] == ["rank"]:
         return rank(Path(sys.argv[2]))
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["peak"])
+    parser.add_argument("what", choices=["peak", "lazy", "reopen"])
     parser.add_argument("--d-sae", type=int, default=1 << 18)
     parser.add_argument("--d-in", type=int, default=128)
     parser.add_argument("--arch", default="topk")
@@ -122,7 +231,10 @@ def main() -> int:
     parser.add_argument("--precision", default="auto")
     parser.add_argument("--folder", type=Path, help="for files that pass")
     parser.add_argument("--parts", action="store_true", help="print the plan")
-    peak(parser.parse_args())
+    parser.add_argument("--gigabytes", type=float, default=25.0)
+    parser.add_argument("--tokens", type=int, default=5000)
+    given = parser.parse_args()
+    peak(given) if given.what == "peak" else lazy(given)
     return 0
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from saelab import files
+from saelab import files, identity
 from saelab.errors import SaelabError, unknown
 from saelab.formats.format import Layout
 from saelab.formats.keys import Obstacles, unused
@@ -33,7 +33,7 @@ def read(src: SAEFiles) -> SAE:
         )
     src.config(saving.CONFIG, KEYS)
     with files.reading(src.folder):
-        sae = load(src.folder, src.obstacles)
+        sae = load(src.folder, src.obstacles, src.lazy)
     if src.obstacles.ignored:
         sae.record = {**sae.record, "ignored": src.obstacles.ignored}
     return sae
@@ -44,24 +44,32 @@ def write(sae: SAE, path: Path) -> Path:
     return saving.save(sae, path)
 
 
-def load(folder: Path, obstacles: Obstacles | None = None) -> SAE:
-    """Read what :meth:`saelab.SAE.save` wrote; every tensor must be there, of the right shape, and no other."""
+def load(folder: Path, obstacles: Obstacles | None = None, lazy: bool = False) -> SAE:
+    """Read what :meth:`saelab.SAE.save` wrote; every tensor must be there, of the right shape, and no other. ``lazy``: the
+    tensors stay in the file, whose checksum is not looked at."""
     saving.read_head(folder)
     path = folder / saving.WEIGHTS
-    tensors, inside = files.read_tensors_and_metadata(path)
+    tensors, inside = (files.map_tensors if lazy else files.read_tensors_and_metadata)(path)
     said, curves, record = saving.about(folder, inside)
     obstacles = obstacles or Obstacles(folder)
     names = [f.name for f in fields(SAEConfig)]
     config = {key: value for key, value in said.items() if not obstacles.passes(key, value)}
     for key in config.keys() - set(names):
         obstacles.add(str(unknown("SAE config key", key, names)))
-    for name, t in tensors.items():
+    for name, t in () if lazy else tensors.items():
         if broken := not_finite(t):
             obstacles.add(f"{path}: {name} holds {broken}")
     obstacles.check()
     with files.reading(folder / saving.CONFIG):
         built = SAEConfig.from_dict(config)
-    sae = build(built, tensors, path)
+    for name, t in tensors.items() if lazy else ():
+        if str(t.dtype) != f"torch.{built.dtype}":
+            raise SaelabError(
+                f"{path} stores {name} as {t.dtype}: with lazy=True it is not made {built.dtype}"
+            )
+    sae = build(built, tensors, path, own=not lazy)
+    if lazy and saving.DIGEST in inside:
+        identity.know(sae, inside[saving.DIGEST])
     if curves:
         # its name until it was fvu everywhere
         sae.history = pd.DataFrame(curves).rename(columns={"unexplained": "fvu"})

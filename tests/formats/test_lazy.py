@@ -1,0 +1,67 @@
+"""An SAE whose weights stay in their file."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from kinds import D_IN, KINDS, make
+
+import saelab as sl
+from saelab import identity
+from saelab.errors import SaelabError
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_T20_an_sae_in_its_file_gives_the_same(kind, tmp_path, monkeypatch):
+    sae = make(kind)
+    lazy = sl.load_sae(sae.save(tmp_path / "sae"), lazy=True)
+    assert lazy.lazy
+    assert not any(p.requires_grad for p in lazy.parameters())
+    x = torch.randn(200, D_IN)
+    for a, b in [(sae, lazy), (lazy, sae)]:
+        codes = a.encode_sparse(x)
+        assert torch.equal(codes.dense(), b.encode_sparse(x).dense())
+        torch.testing.assert_close(a.decode(codes), b.decode(codes))
+    assert lazy.config == sae.config
+    monkeypatch.setattr(identity, "digest", None)  # it is in the file: nothing is read for it
+    assert identity.sae_digest(lazy) == identity.sae_digest(sae)
+    assert "lazy" in lazy._repr_html_()
+    assert torch.equal(lazy.to("cpu").W_dec, sae.W_dec)
+
+
+def test_T20_what_would_copy_all_weights_is_refused(tmp_path):
+    sae = make("topk")
+    lazy = sl.load_sae(sae.save(tmp_path / "sae"), lazy=True)
+    for call in (
+        lambda: lazy.to(torch.bfloat16),
+        lazy.half,
+        lazy.fold,
+        lambda: sl.save_sae(lazy, tmp_path / "theirs", format="sparsify"),
+        lambda: sl.load_sae(tmp_path / "sae", lazy=True, dtype="float16"),
+        lambda: sl.train(sl.ActivationStore.of({"a": torch.randn(9, D_IN)}), init=lazy, batch=4),
+    ):
+        with pytest.raises(SaelabError, match="lazy=True"):
+            call()
+    sl.save_sae(sae, tmp_path / "theirs", format="sparsify")
+    with pytest.raises(SaelabError, match="only saelab's own"):
+        sl.load_sae(tmp_path / "theirs", lazy=True)
+    again = lazy.save(tmp_path / "again")  # a file from a file
+    assert torch.equal(sl.load_sae(again).W_enc, sae.W_enc)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc says what memory is the process's own")
+def test_T20_nothing_is_read_before_it_is_asked_for(tmp_path):
+    def anonymous() -> int:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("RssAnon")) * 1024
+
+    sl.SAE(sl.SAEConfig("topk", 64, 1 << 16, k=4)).save(tmp_path / "sae")
+    size = (tmp_path / "sae" / "weights.safetensors").stat().st_size
+    assert size > 32e6
+    before = anonymous()
+    lazy = sl.load_sae(tmp_path / "sae", lazy=True)
+    assert float(lazy.W_dec[5].sum() + lazy.W_enc[:, 5].sum()) == 0
+    assert anonymous() - before < size / 8
