@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch import Tensor
 
 from saelab import files, identity
 from saelab.errors import SaelabError, check_dtype
@@ -67,6 +68,22 @@ def save(sae: SAE, folder: str | Path, *, store: torch.dtype | None = None) -> P
                 (folder / f"{name}.json").unlink(missing_ok=True)
         files.write_json(folder / CONFIG, head)
     return folder
+
+
+def tensors_head(tensors: dict[str, Tensor], metadata: dict[str, str]) -> tuple[bytes, dict[str, int], int]:
+    """What a safetensors file of tensors like these (their numbers are not looked at) begins with, where in it each begins,
+    and how long it is: for who writes them by parts."""
+    kinds = {"float32": "F32", "bfloat16": "BF16", "float16": "F16"}
+    entries: dict[str, Any] = {}
+    end = 0
+    for name, t in sorted(tensors.items(), key=lambda item: -item[1].element_size()):
+        begin, end = end, end + t.numel() * t.element_size()
+        kind = kinds[str(t.dtype).removeprefix("torch.")]
+        entries[name] = {"dtype": kind, "shape": list(t.shape), "data_offsets": [begin, end]}
+    text = json.dumps({"__metadata__": metadata, **entries}).encode()
+    text += b" " * (-len(text) % 8)
+    head = len(text).to_bytes(8, "little") + text
+    return head, {n: len(head) + e["data_offsets"][0] for n, e in entries.items()}, len(head) + end
 
 
 def read_head(folder: Path) -> dict[str, Any]:

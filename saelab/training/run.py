@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -204,10 +205,15 @@ class Run:
             trainer.resume()
 
     def finalize(self) -> list[SAE]:
-        """Records and files; returns the SAEs, which with several ranks only the first one has."""
+        """Records and files; returns the SAEs, which with several ranks only the first one has, in their files."""
         for trainer in self.trainers:
             trainer.finalize()
-        saes = [sharded.whole_of(t.sae, t.whole, self.ranks) for t in self.trainers]
+        places = self.folder.places if self.folder is not None else [None] * len(self.trainers)
+        passing = [p and p / ".whole" for p in places]  # files that the ranks write together
+        saes = [
+            sharded.whole_of(t.sae, t.whole, self.ranks, p)
+            for t, p in zip(self.trainers, passing, strict=True)
+        ]
         if self.ranks.rank:
             return saes
         if isinstance(self.buffer.source, Harvester):
@@ -216,6 +222,8 @@ class Run:
             record.keep(self, trainer, spec, sae, ended=self.state is State.ENDED)
         if self.folder is not None:
             self.folder.write(saes, ended=self.state is State.ENDED)
+            for path in passing:
+                shutil.rmtree(path or "", ignore_errors=True)
         return saes
 
     @property

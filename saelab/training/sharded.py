@@ -8,21 +8,27 @@ a skip path) has the same gradient everywhere.
 from __future__ import annotations
 
 import contextlib
-import itertools
+import json
 import os
+import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
+from typing import BinaryIO
 
 import torch
 import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
+from saelab import files
 from saelab.errors import SaelabError
-from saelab.sae import SAE, SAEConfig
-from saelab.sae.objective import ALONE, Ranks, shares
+from saelab.formats import load_sae
+from saelab.sae import SAE, SAEConfig, saving
+from saelab.sae.objective import ALONE, Ranks
 
+_PIECE = 1 << 24  # numbers that are written together
 _RANKS = [ALONE]  # the last is that of runs that begin now
 
 
@@ -148,28 +154,53 @@ def latent_axis(sae: SAE, name: str) -> int | None:
     return 1 if name == "W_enc" else 0
 
 
-@torch.no_grad()
-def whole_of(part: SAE, config: SAEConfig, ranks: Ranks) -> SAE:
-    """The SAE whose latents the ranks hold, in the memory of the first; the others get back their own part."""
-    if ranks.alone:
+def whole_of(part: SAE, config: SAEConfig, ranks: Ranks, folder: Path | None) -> SAE:
+    """The SAE whose latents the ranks hold. Each writes its own into one file in ``folder``, which the first opens without
+    reading it: the whole is in no process's memory. The others get back their own part, as one process does."""
+    if ranks.alone or folder is None:
         return part
-    whole = SAE(config) if ranks.rank == 0 else part
-    begins = shares(config.d_sae, ranks.size)
-    for name, own in part.named_parameters():
-        axis = latent_axis(part, name)
-        if axis is None or ranks.rank:
-            if axis is not None:
-                dist.send(own.detach().cpu().contiguous(), 0)
-            elif ranks.rank == 0:
-                getattr(whole, name).copy_(own)
-            continue
-        for i, (a, b) in enumerate(itertools.pairwise(begins)):
-            target = getattr(whole, name).narrow(axis, a, b - a)
-            found = own if i == 0 else torch.empty(target.shape, dtype=own.dtype)
-            if i:
-                dist.recv(found, i)
-            target.copy_(found)
-    return whole
+    path, errors = folder / saving.WEIGHTS, list[Exception]()
+    with torch.device("meta"):
+        whole = {n: p.to(part.W_dec.dtype) for n, p in SAE(config).named_parameters()}
+    inside = {"format": saving.FORMAT, "config": json.dumps(config.to_dict())}
+    head, places, size = saving.tensors_head(whole, inside)
+
+    def begin() -> None:
+        shutil.rmtree(folder, ignore_errors=True)
+        said = {"format": saving.FORMAT, "version": saving.VERSION, "sae": config.to_dict()}
+        files.write_json(folder / saving.CONFIG, said)
+        path.write_bytes(head)
+        os.truncate(path, size)
+
+    def fill() -> None:
+        with path.open("r+b") as f:
+            for name, own in part.named_parameters():
+                _write_part(f, places[name], own.detach(), latent_axis(part, name), config.d_sae, ranks)
+
+    for act in (begin, fill):
+        try:
+            if ranks.rank == 0 or act is fill:
+                act()
+        except (OSError, SaelabError) as error:
+            errors.append(error)
+        if ranks.any(bool(errors)):
+            raise SaelabError(f"the SAE could not be written to {path}: {(*errors, 'see another rank')[0]}")
+    return part if ranks.rank else load_sae(folder, lazy=True)
+
+
+def _write_part(f: BinaryIO, place: int, own: Tensor, axis: int | None, d_sae: int, ranks: Ranks) -> None:
+    """Write the latents of this rank where they are in the tensor of all, which begins at ``place``."""
+    low = ranks.share(d_sae).start
+    if axis is None:
+        lines = [(place, own)] if ranks.rank == 0 else []
+    elif axis == 0:
+        lines = [(place + low * own[0].numel() * own.element_size(), own)]
+    else:  # some of each row
+        lines = [(place + (i * d_sae + low) * own.element_size(), own[i]) for i in range(len(own))]
+    for at, line in lines:
+        f.seek(at)
+        for piece in line.reshape(-1).split(_PIECE):
+            f.write(piece.contiguous().cpu().view(torch.uint8).numpy().data)
 
 
 # ------------------------------------------------------------------------------------------ slices of a checkpoint

@@ -126,27 +126,18 @@ def make(folder: Path, gigabytes: float) -> Path:
         hook_in="blocks.0.hook_resid_mid", hook_out="blocks.0.mlp.hook_post",
     )  # fmt: skip
     shapes = {"W_dec": (n, d_out), "W_enc": (d_in, n), "b_dec": (d_out,), "b_enc": (n,), "own_b_in": (d_in,)}
-    ends = np.cumsum([0, *(4 * int(np.prod(s)) for s in shapes.values())]).tolist()
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / saving.WEIGHTS
 
-    def head(digest: str) -> bytes:
+    def head(digest: str) -> tuple[bytes, dict[str, int], int]:
         about = {"format": saving.FORMAT, "config": json.dumps(config.to_dict()), saving.DIGEST: digest}
-        tensors = {
-            name: {"dtype": "F32", "shape": list(shape), "data_offsets": ends[i : i + 2]}
-            for i, (name, shape) in enumerate(shapes.items())
-        }
-        text = json.dumps({"__metadata__": about} | tensors).encode()
-        text += b" " * (-len(text) % 8)
-        return len(text).to_bytes(8, "little") + text
+        like = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+        return saving.tensors_head(like, about)
 
-    begin = head("0" * 32)
+    begin, places, size = head("0" * 32)
     path.write_bytes(begin)
-    os.truncate(path, len(begin) + ends[-1])
-    arrays = {
-        name: np.memmap(path, np.float32, "r+", len(begin) + ends[i], shape)
-        for i, (name, shape) in enumerate(shapes.items())
-    }
+    os.truncate(path, size)
+    arrays = {name: np.memmap(path, np.float32, "r+", places[name], shape) for name, shape in shapes.items()}
     rng = np.random.default_rng(0)
     for a in np.linspace(0, n - 256, 16).astype(int).tolist():
         arrays["W_enc"][:, a : a + 256] = rng.normal(size=(d_in, 256))
@@ -157,7 +148,7 @@ def make(folder: Path, gigabytes: float) -> Path:
     (folder / saving.CONFIG).write_text(json.dumps(head_file))
     identity.know = lambda sae, found: None  # it is found out here
     with torch.no_grad(), path.open("r+b") as f:
-        f.write(head(identity.sae_digest(sl.load_sae(folder, lazy=True))))
+        f.write(head(identity.sae_digest(sl.load_sae(folder, lazy=True)))[0])
     return folder
 
 
