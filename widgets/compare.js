@@ -15,7 +15,7 @@ const SIDES = /** @type {const} */ (["a", "b"]);
 const KINDS = [["both", "Both fire", "strongest in both first"], ["a", "Only a fires", "strongest first"], ["b", "Only b fires", "strongest first"]];
 
 /** The pairs to choose from. @param {Ui<Compare>} ui @param {(latent: number) => void} open */
-function pairs({ state }, open) {
+function pairs({ state, atEnd }, open) {
   const node = h("div", { class: "sl-pairs", role: "listbox", "aria-label": "Pairs" });
   const said = h("p", { class: "sl-muted sl-small" });
   node.addEventListener("click", (event) => {
@@ -35,11 +35,14 @@ function pairs({ state }, open) {
     node.replaceChildren(...state.pairs.map((p) => h("div", { class: "sl-pair", role: "option", "data-latent": p.latent, "data-unmatched": !p.matched,
       title: p.matched ? "" : "No more alike than chance" },
     h("span", {}, String(p.latent), " ", ...called(p.token)), h("span", {}, String(p.partner), " ", ...called(p.partner_token)),
-    h("span", { class: "sl-value" }, show(p.score)))));
+    h("span", { class: "sl-value" }, p.score.toFixed(3)))));
     said.textContent = state.read_only || state.n_pairs === state.pairs.length ? `${count(state.pairs.length)} pairs`
       : `the best ${count(state.pairs.length)} of ${count(state.n_pairs)} pairs`;
     mark();
   }
+  const seen = new ResizeObserver(mark); // the first time it has a height, too
+  seen.observe(node);
+  atEnd(() => seen.disconnect());
   const head = h("div", { class: "sl-pair sl-muted sl-small" }, h("span", {}, "latent of a"), h("span", {}, "partner of b"), h("span", { class: "sl-value" }, "score"));
   return { node: h("aside", { class: "sl-live" }, head, node, said), draw, mark };
 }

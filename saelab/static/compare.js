@@ -826,7 +826,7 @@ var SIDES = (
   ["a", "b"]
 );
 var KINDS = [["both", "Both fire", "strongest in both first"], ["a", "Only a fires", "strongest first"], ["b", "Only b fires", "strongest first"]];
-function pairs({ state }, open) {
+function pairs({ state, atEnd }, open) {
   const node = h("div", { class: "sl-pairs", role: "listbox", "aria-label": "Pairs" });
   const said = h("p", { class: "sl-muted sl-small" });
   node.addEventListener("click", (event) => {
@@ -856,11 +856,14 @@ function pairs({ state }, open) {
       },
       h("span", {}, String(p.latent), " ", ...called(p.token)),
       h("span", {}, String(p.partner), " ", ...called(p.partner_token)),
-      h("span", { class: "sl-value" }, show(p.score))
+      h("span", { class: "sl-value" }, p.score.toFixed(3))
     )));
     said.textContent = state.read_only || state.n_pairs === state.pairs.length ? `${count(state.pairs.length)} pairs` : `the best ${count(state.pairs.length)} of ${count(state.n_pairs)} pairs`;
     mark2();
   }
+  const seen = new ResizeObserver(mark2);
+  seen.observe(node);
+  atEnd(() => seen.disconnect());
   const head = h("div", { class: "sl-pair sl-muted sl-small" }, h("span", {}, "latent of a"), h("span", {}, "partner of b"), h("span", { class: "sl-value" }, "score"));
   return { node: h("aside", { class: "sl-live" }, head, node, said), draw, mark: mark2 };
 }

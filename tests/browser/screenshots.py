@@ -105,7 +105,7 @@ def main(out: Path, only: list[str]) -> None:
                 use_theme(page, dark)
                 for i, name in enumerate(cells):
                     widget = page.locator(".jp-OutputArea-output .saelab").nth(i)
-                    widget.scroll_into_view_if_needed()
+                    widget.evaluate("e => e.scrollIntoView()")  # the top of it, however tall it is
                     widget.locator(WAIT.get(name, ".sl-stats dd")).first.wait_for()
                     if name == "effects" and (dark, width) == (False, WIDTHS[0]):
                         widget.locator("button.sl-link").click()

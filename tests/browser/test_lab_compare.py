@@ -65,11 +65,18 @@ def test_pairs_by_key_and_by_click(notebook, things):
     chip = "(es => getComputedStyle(es[0]).backgroundColor)"
     keys = view.locator(".sl-key")
     assert keys.locator(".sl-alone").evaluate_all(chip) != keys.locator(".sl-hot").evaluate_all(chip)
+    ask(f"setattr(w, 'latent', {listed[-1]})")
+    shows(listed[-1])
     # nothing is wider than the cell, at either width, in either theme
     for dark, width in ((False, 1440), (True, 800)):
         page.set_viewport_size({"width": width, "height": 850})
         use_theme(page, dark)
         assert view.evaluate("e => e.scrollWidth <= e.clientWidth")
+        page.wait_for_function(  # the chosen pair is in sight, at whatever height the list has
+            "() => { const l = document.querySelector('.sl-pairs').getBoundingClientRect();"
+            " const r = document.querySelector('.sl-pairs [aria-selected=true]').getBoundingClientRect();"
+            " return r.top >= l.top - 1 && r.bottom <= l.bottom + 1; }"
+        )
         apart = view.evaluate(
             "e => [getComputedStyle(e).color, getComputedStyle(document.querySelector('.jp-Notebook')).backgroundColor]"
         )
