@@ -16,8 +16,9 @@ from torch import Tensor
 
 from saelab import models
 from saelab.errors import HookError, SaelabError
-from saelab.experiments.generation import Decoder, Sample, _Picker, _sample, _write
-from saelab.experiments.sweeps import ROWS
+from saelab.experiments import decoding
+from saelab.experiments.decoding import ROWS, Decoder, Picker
+from saelab.experiments.written import Sample
 from saelab.interventions.directions import Direction
 from saelab.interventions.edits import Edit, Intervention
 from saelab.interventions.passes import Pass, text_begins, watched
@@ -119,15 +120,18 @@ def write(
 ) -> list[tuple[Sample, ...]]:
     """``n`` samples for each push; sample i of every push is drawn with the same random numbers."""
     end, out = models.eos_id(model), []
+    over = decoding.ending(model, end)
     some = max(1, ROWS // n)
     for first in range(0, len(pushes), some):
         now = pushes[first : first + some]
-        each = [_Picker(model, n, seed, temperature, top_k) for _ in now]
+        each = [Picker(model, n, seed, temperature=temperature, top_k=top_k) for _ in now]
         each[0].generators = [g for pick in each for g in pick.generators]
         rows = [push for push in now for _ in range(n)]
         with torch.no_grad(), pushed(model, sae, rows, special=special):
-            new, logprobs, _ = _write(Decoder(model), prompt, len(rows), max_new_tokens, each[0], end, None)
-        samples = [_sample(model, i, lp, end) for i, lp in zip(new, logprobs, strict=True)]
+            new, logprobs, _ = decoding.write(
+                Decoder(model), prompt, len(rows), max_new_tokens, each[0], over, None
+            )
+        samples = [Sample.of(model, prompt, i, lp, end) for i, lp in zip(new, logprobs, strict=True)]
         out += [tuple(samples[i : i + n]) for i in range(0, len(samples), n)]
     return out
 

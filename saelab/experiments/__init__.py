@@ -11,9 +11,9 @@ from saelab.experiments.attribution import attribute as attribute
 from saelab.experiments.description import Description as Description
 from saelab.experiments.description import describe as describe
 from saelab.experiments.export import export_steering as export_steering
-from saelab.experiments.generation import Comparison as Comparison
-from saelab.experiments.generation import Generation as Generation
 from saelab.experiments.generation import compare as compare
 from saelab.experiments.generation import generate as generate
 from saelab.experiments.sweeps import Sweep as Sweep
 from saelab.experiments.sweeps import sweep as sweep
+from saelab.experiments.written import Comparison as Comparison
+from saelab.experiments.written import Generation as Generation

@@ -11,13 +11,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import torch
-from torch import Tensor
 
 from saelab import models
 from saelab.display import Bar, table_html
 from saelab.doors import door
 from saelab.errors import SaelabError, check_count
-from saelab.experiments.generation import Generation, Sample, check_reach, generate, prompt_ids
+from saelab.experiments.decoding import portions, read_logprobs
+from saelab.experiments.generation import check_reach, generate, prompt_ids
+from saelab.experiments.written import Generation, Sample
 from saelab.frames import TextFrame
 from saelab.identity import check_pair, noted
 from saelab.interventions.directions import Direction
@@ -27,7 +28,6 @@ from saelab.interventions.targets import Target, activation, check_target, check
 from saelab.models import HookedModel
 from saelab.sae import SAE
 
-ROWS = 256  # texts written or read together
 _MEASURES = ("activation", "perplexity", "repetition")
 
 
@@ -147,7 +147,7 @@ def sweep(
         runs.append(
             (latent, {"latent": label(latent), "strength": float(strength), "control": control}, edits)
         )
-    prompts = [prompt_ids(model, sae, [p], new, bos) for p in prompts]
+    prompts = [prompt_ids(model, sae, [p], new, bos)[0] for p in prompts]
     for prompt in prompts:  # all before the first costs time
         check_reach([(sae, edits) for *_, edits in runs], len(prompt), new)
     frames = []
@@ -191,15 +191,13 @@ def read(
     """Of each text, as the model reads it that is not steered: ``nats`` (mean of its new tokens), ``repetition``,
     ``broken`` (share of U+FFFD among its characters) and ``activation`` (mean of its own latent of ``latents``)."""
     start, out = len(prompt), {name: np.full(len(samples), np.nan) for name in ("nats", "activation")}
-    for first in range(0, len(samples), ROWS):
-        texts, ids, mask = padded(prompt, samples[first : first + ROWS])
+    for first, batch in portions(model, prompt, [s.ids for s in samples]):
+        texts, ids, mask = batch
         spliced = attach(model, sae, error=True) if sae is not None and latents else contextlib.nullcontext()
         seen: Any
         with models.lock(model), spliced as seen:
-            logits = models.forward(model, ids, mask)  # (n, T, V)
-        for row, text in enumerate(texts):
-            logp = logits[row, start - 1 : len(text) - 1].float().log_softmax(-1).cpu()
-            out["nats"][first + row] = -logp.gather(-1, text[start:, None]).double().mean()
+            logp = read_logprobs(model, batch, start)
+        out["nats"][first : first + len(texts)] = [-float(row.double().mean()) for row in logp]
         for latent in set(latents[first : first + len(texts)]) if latents else ():
             if isinstance(latent, Direction):
                 fires = activation(model, latent, ids, mask)  # (n, T)
@@ -211,13 +209,6 @@ def read(
     out["repetition"] = np.array([repetition(s.ids) for s in samples])
     out["broken"] = np.array([s.text.count("\ufffd") / max(1, len(s.text)) for s in samples])
     return out
-
-
-def padded(prompt: list[int], samples: Sequence[Sample]) -> tuple[list[Tensor], Tensor, Tensor]:
-    """Each text with its prompt, all as one batch (n, T), and which of it (n, T) is text."""
-    texts = [torch.tensor([*prompt, *s.ids]) for s in samples]
-    ids = torch.nn.utils.rnn.pad_sequence(texts, batch_first=True)
-    return texts, ids, torch.arange(ids.shape[1]) < torch.tensor([[len(t)] for t in texts])
 
 
 def repetition(ids: Sequence[int], gram: int = 3) -> float:

@@ -168,6 +168,9 @@ def steer(
     """Change latents in every forward pass of this thread inside the block.
 
     Blocks nest: an inner one reads what the outer one wrote. A user's own hooks stay.
+    The model of transformers inside, ``model.original_model``, is steered too, so a tool that takes one runs in the block.
+    With lm-evaluation-harness: ``lm_eval.simple_evaluate(HFLM(model.original_model, tokenizer=model.tokenizer,
+    add_bos_token=sae.config.bos), tasks=[…])``, for positions ``"all"``, as it fills up rows without a mask.
 
     Parameters
     ----------

@@ -167,7 +167,7 @@ def each_text(texts: Texts, name: str = "texts", model: HookedModel | None = Non
     if model is not None and hasattr(texts, "_facts"):
         identity.meet(texts, model)
     if hasattr(texts, "prompt_ids") and hasattr(texts, "samples"):  # a Generation, with all its samples
-        return [np.array([*texts.prompt_ids, *s.ids]) for s in texts.samples]
+        return [np.array([*s.prompt_ids, *s.ids]) for s in texts.samples]
     if isinstance(texts, Mapping):
         return _of_mapping(texts, name)
     if hasattr(texts, "columns") and hasattr(texts, "iloc"):

@@ -13,7 +13,8 @@ from saelab import models
 from saelab.evaluation import calibrate
 from saelab.evaluation.calibration import GUARD
 from saelab.experiments import generate
-from saelab.experiments.sweeps import padded, read
+from saelab.experiments.decoding import padded
+from saelab.experiments.sweeps import read
 from saelab.frames import TextFrame
 from saelab.index import LatentIndex
 from saelab.interventions import Edit
@@ -74,7 +75,7 @@ def recognized(
 def _raised(model: Any, sae: SAE, index: LatentIndex, latents: Sequence[int], made: Any) -> np.ndarray:
     """(n,) of each sample, the mean activation of some latents in units of their maxima, summed, as the unsteered model
     reads it."""
-    texts, ids, mask = padded(made.prompt_ids, made.samples)
+    texts, ids, mask = padded(made.prompt_ids, [s.ids for s in made.samples])
     start, hook = len(made.prompt_ids), str(sae.config.hook_in)
     acts = models.run_to_hooks(model, ids, [hook], mask)[hook]  # (n, T, d_in)
     most = torch.tensor([index.latent_stats(i)["max"] for i in latents])

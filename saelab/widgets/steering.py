@@ -337,7 +337,7 @@ class SteeringPanel(Widget):
     # ---------------------------------------------------------------------------------------------- export
 
     def to_frame(self, what: str = "run") -> pd.DataFrame:
-        """``run``: one row per new token of the last run: side, sample, step, id, token, logprob, differs.
+        """``run``: one row per new token of the last run: side, sample, step, id, token, logprob, change, differs.
         ``sweep``: the rows of the last sweep, as :func:`saelab.sweep` gives them, and their ``factor``.
 
         Examples

@@ -6,7 +6,8 @@ from helpers import random_sae, tiny_folder, tiny_model
 
 from saelab import models
 from saelab.errors import HookError, SaelabError
-from saelab.experiments.generation import Decoder, generate
+from saelab.experiments.decoding import Decoder
+from saelab.experiments.generation import generate
 from saelab.interventions import steer
 from saelab.models.load import repair
 

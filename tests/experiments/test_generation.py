@@ -14,7 +14,7 @@ import saelab as sl
 from saelab import models
 from saelab.errors import SaelabError
 from saelab.experiments import Comparison, Generation, compare, generate
-from saelab.experiments.generation import Sample, _sample
+from saelab.experiments.written import Sample
 from saelab.interventions import Edit, Intervention, attach, interventions, steer
 
 PROMPT = "The red fox ran"  # five tokens with BOS
@@ -331,7 +331,7 @@ def test_compare_uses_the_same_noise(model, sae):
     assert other.baseline == same.baseline
     assert other.baseline.texts != other.steered.texts
     frame = other.frame
-    assert list(frame.columns) == ["side", "sample", "step", "id", "token", "logprob", "differs"]
+    assert list(frame.columns) == ["side", "sample", "step", "id", "token", "logprob", "change", "differs"]
     assert len(frame) == sum(len(s.ids) for g in (other.baseline, other.steered) for s in g.samples)
     assert other.steered.steered_by == "latent 3: add 20"
     assert "latent 3: add 20" in str(other)
@@ -354,9 +354,10 @@ def test_compare_cancels_either_run(model, sae):
 def made(*pieces, by=""):
     ids = [hash(p) % 997 for p in pieces]
     groups = [(i, i + 1, p) for i, p in enumerate(pieces)]
-    return Generation(
-        "p", [1], (Sample(ids, list(pieces), "".join(pieces), [-1.0] * len(ids), groups),), 0, False, by
+    written = Sample(
+        ids, list(pieces), "".join(pieces), [-1.0] * len(ids), groups, "p", [1], [-0.5, 2.0, 0.0] * len(ids)
     )
+    return Generation((written,), 0, False, by)
 
 
 def test_differences_are_tokens_without_a_partner():
@@ -401,7 +402,7 @@ def test_c03_hostile_tokens_are_inert():
 def test_c05_a_character_of_several_tokens_is_one_piece(model):
     table = models.token_bytes(model)
     ids = [table.index(bytes([b])) for b in "日".encode()]
-    sample = _sample(model, [*ids, ids[0]], [0.0] * 4, None)
+    sample = Sample.of(model, [1], [*ids, ids[0]], [0.0] * 4)
     assert sample.groups == [(0, 3, "日"), (3, 4, "\\xe6")]
     assert sample.tokens == ["\\xe6", "\\x97", "\\xa5", "\\xe6"]
     page = Comparison(replace(made("x"), samples=(sample,)), made("x"))._repr_html_()
@@ -437,7 +438,7 @@ def test_D41_a_position_out_of_reach_is_refused_before_any_step(way, tiny, monke
     # a sample that ends before it comes to the place keeps its text, and so does one whose place is a special token
     end = tiny.tokenizer.eos_token_id
     monkeypatch.setattr(
-        "saelab.experiments.generation._Picker.__call__", lambda self, p: torch.full((len(p),), end)
+        "saelab.experiments.decoding.Picker.__call__", lambda self, ids, p: torch.full((len(p),), end)
     )
     assert call([n + 3]) == [""]
     assert call([n], stop_at_end=False)
