@@ -88,6 +88,7 @@ def ending(model: HookedModel, end: int | None, stop: str | Sequence[str] | None
     for string in strings:
         if not check_text("stop", string):
             raise SaelabError("stop has an empty string, at which every text would be over")
+        models.tokenize(model, string, bos=False)  # which refuses what no tokenizer reads
     every: list[Any] = [] if end is None else [made.EosTokenCriteria(end)]
     if strings:
         every.append(made.StopStringCriteria(model.tokenizer, strings))
