@@ -8,6 +8,7 @@ import zlib
 import pytest
 
 import saelab as sl
+from saelab.smollm2 import corpus
 from saelab.texts import english
 from saelab.texts.english import SOURCES, documents, pieces
 
@@ -82,6 +83,17 @@ def test_a_long_text_is_cut_between_paragraphs_and_loses_nothing():
     assert max(map(len, found)) <= 300
     assert "".join("".join(found).split()) == "".join(text.split())
     assert pieces("short", 10, 300) == []
+
+
+def test_D62_what_is_held_out_stands_nowhere_in_training(tmp_path, monkeypatch):
+    found = [corpus.Document("mail", "p", f"text {i % 30}", i >= 40) for i in range(60)]
+    monkeypatch.setattr(corpus, "documents", lambda root: found)
+    monkeypatch.setattr(corpus, "_of_packages", lambda: iter(()))
+    held, trained = ({d.text for d in corpus.mixed(tmp_path, held=h)} for h in (True, False))
+    assert trained == {f"text {i}" for i in range(30)}
+    assert held == set()
+    found += [corpus.Document("mail", "p", "other", True)]
+    assert [d.text for d in corpus.mixed(tmp_path, held=True)] == ["other"]
 
 
 def test_neighbours_are_held_out_together(tmp_path):

@@ -136,6 +136,16 @@ def write(
     return out
 
 
+def different(prompts: Sequence[list[int]]) -> list[list[int]]:
+    """Each prompt once: behind equal ones the same random numbers write the same text, which is no evidence of its own."""
+    return [list(ids) for ids in dict.fromkeys(map(tuple, prompts))]
+
+
+def draws(n: int, temperature: float, top_k: int | None) -> int:
+    """How many different texts ``n`` samples behind one prompt can be: without random numbers there is one."""
+    return 1 if temperature == 0 or top_k == 1 else n
+
+
 def beginning(model: HookedModel, prompt: Any, sae: SAE, new: int) -> list[int]:
     """Ids of a prompt with room for ``new`` tokens; None is BOS alone."""
     if prompt is not None:

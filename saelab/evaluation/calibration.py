@@ -14,7 +14,7 @@ from saelab import intervals, models
 from saelab.display import Bar, table_html
 from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_number, is_bool
-from saelab.evaluation.batched import Push, beginning, write
+from saelab.evaluation.batched import Push, beginning, different, draws, write
 from saelab.experiments.sweeps import read
 from saelab.frames import TextFrame
 from saelab.identity import check_pair, noted
@@ -38,9 +38,10 @@ class Calibration:
     frame
         One row per latent and strength (0 is unsteered): ``effect`` (the mean of ``score``; without one, the mean
         activation of the latent in the new text as the unsteered model reads it); ``perplexity`` of the new text for
-        the unsteered model, geometric mean; ``ratio`` to that of unsteered text with its 95 % interval over texts
-        (NaN below 20); ``repetition`` (share of 3-grams that occurred before); ``broken`` (share of U+FFFD among the
-        characters); ``inside`` (ratio at most ``guard``); ``text``, the first one.
+        the unsteered model, geometric mean; ``ratio`` to that of unsteered text with its 95 % interval: over prompts
+        where there are 20, else over texts that these prompts begin (NaN below 20); ``repetition`` (share of 3-grams that
+        occurred before); ``broken`` (share of U+FFFD among the characters); ``inside`` (ratio at most ``guard``);
+        ``text``, the first one.
     guard
         The largest ratio that counts as undamaged.
     """
@@ -133,7 +134,7 @@ def calibrate(
     latents
         Latents and directions; of directions alone at one hook point the SAE may be None.
     prompts
-        Texts to continue; None begins with BOS alone, and pushes there too.
+        Texts to continue, equal ones once; None begins with BOS alone, and pushes there too.
     relative
         Strengths are in units of each latent's maximum: a ``LatentIndex`` or ``{latent: maximum}``. None: in units
         of its activation.
@@ -144,7 +145,7 @@ def calibrate(
     guard
         See :class:`Calibration`.
     n
-        Texts per prompt, latent and strength.
+        Texts per prompt, latent and strength; one at temperature 0, where all would be equal.
     score
         ``f(new text) -> number or bool``: the effect, such as whether it is of a genre.
 
@@ -164,6 +165,7 @@ def calibrate(
     mismatch = check_pair(model, sae, relative, *(t for t in latents if isinstance(t, Direction)))
     models.check_predicts(model, "calibration")
     n, new = check_count("n", n, high=1 << 16), check_count("max_new_tokens", max_new_tokens)
+    n = draws(n, temperature, top_k)
     chosen, guard = (
         check_targets(latents, sae),
         check_number("guard", guard, 1.0),
@@ -174,7 +176,7 @@ def calibrate(
     texts = [None] if prompts is None else list(models.each_text(prompts, "prompts", model))
     if not texts:
         raise SaelabError("prompts is empty: give at least one, or None to begin with BOS alone")
-    begun = [beginning(model, text, sae, new) for text in texts]
+    begun = different([beginning(model, text, sae, new) for text in texts])
     special = special or prompts is None
     edits = [
         Intervention.make(sae, Edit(s, latent=i), relative=relative).edits[0]
@@ -200,7 +202,8 @@ def calibrate(
             seen["activation"] if score is None else np.array([_number(score(s.text)) for s in samples])
         )
         for k, sample in enumerate(samples):
-            lines[k // n].append({"text": sample.text, **{name: values[k] for name, values in seen.items()}})
+            line = {"prompt": tuple(prompt), "text": sample.text}
+            lines[k // n].append(line | {name: values[k] for name, values in seen.items()})
     rows: list[dict[str, Any]] = []
     plain: Any = None
     for edit, some in zip(edits, lines, strict=True):
@@ -238,8 +241,10 @@ def _number(given: Any) -> float:
 
 def _measured(part: pd.DataFrame, plain: pd.Series, guard: float) -> dict[str, Any]:
     """One row of the frame from its texts and the nats of the unsteered ones."""
-    change = (part["nats"] - plain).dropna().to_numpy()
-    low, high = intervals.of_means(change[:, None])
+    change: Any = (part["nats"] - plain).dropna()
+    of_prompt = change.groupby(part["prompt"]).mean()
+    counted = of_prompt if len(of_prompt) >= intervals.LEAST else change
+    low, high = intervals.of_means(counted.to_numpy()[:, None])
     ratio = float(np.exp(change.mean())) if len(change) else np.nan
     means = part[["effect", "repetition", "broken"]].mean().to_dict()
     return {

@@ -14,7 +14,7 @@ from saelab import identity, intervals, models
 from saelab.display import Bar, table_html
 from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_latents, check_number
-from saelab.evaluation.batched import Push, next_logp, pushed
+from saelab.evaluation.batched import Push, different, next_logp, pushed
 from saelab.frames import TextFrame
 from saelab.index import LatentIndex
 from saelab.index.relations import logit_lens
@@ -99,7 +99,7 @@ def steering_scores(
     latents
         Which; None takes all that fire on the index's text.
     prompts
-        Neutral texts; None takes the first six tokens of 20 documents of the index.
+        Neutral texts, equal ones once; None takes the first six tokens of 20 documents of the index, each a different text.
     strength
         Of the push, at every token of the prompt, in units of each latent's maximum.
     seed
@@ -164,12 +164,12 @@ def _firing(index: LatentIndex, latents: Iterable[int] | None) -> np.ndarray:
 
 
 def _drawn(index: LatentIndex, seed: int, n: int = intervals.LEAST, tokens: int = 6) -> list[list[int]]:
-    """How ``n`` documents of the index begin."""
+    """``n`` different ways in which documents of the index begin."""
     starts = np.flatnonzero((index.rows.start == 0) & (np.diff(index.rows.offsets) >= tokens))
     if not len(starts):
         raise SaelabError(f"no text of this index begins with {tokens} tokens; give prompts")
-    rows = np.random.default_rng(seed).permutation(starts)[:n]
-    return [index.rows[int(row)][:tokens].tolist() for row in rows]
+    order = np.random.default_rng(seed).permutation(starts)
+    return different([index.rows[int(row)][:tokens].tolist() for row in order])[:n]
 
 
 def _given(model: Any, sae: Any, prompts: models.Texts) -> list[list[int]]:
@@ -178,7 +178,7 @@ def _given(model: Any, sae: Any, prompts: models.Texts) -> list[list[int]]:
         raise SaelabError(
             "there are no prompts; leave them out to take the beginnings of the index's documents"
         )
-    return [models.one_text(model, text, bos=sae.config.bos, name="prompts") for text in texts]
+    return different([models.one_text(model, text, bos=sae.config.bos, name="prompts") for text in texts])
 
 
 @torch.no_grad()

@@ -18,13 +18,13 @@ from saelab import models
 from saelab.display import Bar, table_html
 from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_number
-from saelab.evaluation.batched import beginning
+from saelab.evaluation.batched import beginning, different, draws
 from saelab.evaluation.calibration import GUARD
 from saelab.evaluation.trials import FIRST_TEN as FIRST_TEN
-from saelab.evaluation.trials import Judge, Trials
+from saelab.evaluation.trials import Judge, Trials, Written
 from saelab.frames import TextFrame
 from saelab.identity import check_pair, noted
-from saelab.intervals import of_means, of_trials
+from saelab.intervals import of_means
 from saelab.interventions.directions import Direction
 from saelab.interventions.edits import Edit
 from saelab.interventions.sites import hook_points
@@ -44,7 +44,8 @@ class Success:
     frame
         One row per concept, the best first: ``concept``, ``latent`` (or a direction's name), ``strength`` (in maxima),
         ``pushed`` (tokens that are pushed, or all), the shares of texts judged to be of the concept ``steered`` and
-        ``unsteered``, with 95 % intervals ``_lo`` and ``_hi`` (NaN below 20 texts), ``ratio`` (perplexity of the steered
+        ``unsteered``, with 95 % intervals ``_lo`` and ``_hi`` (over prompts where there are 20, else over texts that these
+        prompts begin; NaN below 20 texts), ``ratio`` (perplexity of the steered
         text for the unsteered model, in units of that of unsteered text) and ``inside`` (at most the guard). Baselines: with
         examples, ``prompt`` (the model as it is goes on from an example's first ten tokens) and ``difference`` (pushed along
         the difference of means; ``difference_ratio``); ``random`` (mean over random directions of the same length) and
@@ -109,7 +110,7 @@ class Success:
         unsteered = self.frame["unsteered_perplexity"].iloc[0]
         drawn = np.ravel(self.controls)
         (low,), (high,) = of_means(drawn[:, None])
-        within = "" if np.isnan(low) else f" [95 %: {max(low, 0):.1%}, {high:.1%}]"
+        within = "" if np.isnan(low) else f" [95 %, over directions: {max(low, 0):.1%}, {high:.1%}]"
         random = f"; {len(drawn)} random directions {drawn.mean():.1%}{within}" if len(drawn) else ""
         return (
             f"{len(self.turned_on())} of {len(self.frame)} concepts turned on (at least 80 % of {self.n} texts "
@@ -184,8 +185,9 @@ def steering_success(
         concept -> texts of it, for the baselines ``prompt`` and ``difference``; at least one concept more than is asked
         for, or two concepts, so that there is a difference.
     prompts, tuning_prompts
-        What the texts that are judged, and those that choose, begin with; each gives about as many. None begins with BOS
-        alone, so that the model could write anything; ``tuning_prompts`` None are those of ``prompts``.
+        What the texts that are judged, and those that choose, begin with; each different one gives about as many. None
+        begins with BOS alone, so that the model could write anything; ``tuning_prompts`` None are those of ``prompts``.
+        At temperature 0 a prompt gives one text, and the two have none in common.
     strengths, schedules
         All strengths of all candidates are tried with the first schedule, then with the next, until one gives the concept
         in a share of ``enough`` of the tuning texts inside the guard. A schedule is as in :class:`Edit`: the default
@@ -222,6 +224,8 @@ def steering_success(
     how = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_k": top_k, "special": special}
     judged = _begun(model, sae, prompts, max_new_tokens)
     tuning = judged if tuning_prompts is None else _begun(model, sae, tuning_prompts, max_new_tokens)
+    if draws(2, temperature, top_k) == 1:
+        n, tune = _one_text_each(judged[:n], tuning[:tune])
     every = [i for targets in known.values() for i in targets]
     free = np.setdiff1d(np.arange(sae.config.d_sae), [i for i in every if isinstance(i, int)])
     trials = Trials(
@@ -256,12 +260,12 @@ def steering_success(
             baselines["difference"] = trials.write([trials.push(other)], seed)[0]
         row = {
             "concept": concept, "latent": label(setting[1]), "strength": float(setting[2]), "pushed": _pushed(setting[0]),
-            **_share_columns("steered", trials.share(made, concept), n),
-            **_share_columns("unsteered", trials.share(plain[seed], concept), n),
+            **_share_columns("steered", trials, made, concept),
+            **_share_columns("unsteered", trials, plain[seed], concept),
             "ratio": trials.ratio(made, seed), "inside": trials.ratio(made, seed) <= guard,
         }  # fmt: skip
         for kind, other in baselines.items():
-            row |= _share_columns(kind, trials.share(other, concept), len(other.texts))
+            row |= _share_columns(kind, trials, other, concept)
             row[f"{kind}_ratio"] = trials.ratio(other, seed)
         row |= {kind: float(np.mean(shares)) if shares else np.nan for kind, shares in found.items()}
         row |= {f"{kind}_max": max(shares, default=np.nan) for kind, shares in found.items()}
@@ -282,7 +286,17 @@ def _begun(model: HookedModel, sae: SAE, prompts: Any, new: int) -> list[list[in
     texts = [None] if prompts is None else list(models.each_text(prompts, "prompts", model))
     if not texts:
         raise SaelabError("prompts is empty: give at least one, or None to begin with BOS alone")
-    return [beginning(model, text, sae, new) for text in texts]
+    return different([beginning(model, text, sae, new) for text in texts])
+
+
+def _one_text_each(judged: list[list[int]], tuning: list[list[int]]) -> tuple[int, int]:
+    """How many texts judge and choose where a prompt gives one; refused where one text would do both."""
+    if any(ids in judged for ids in tuning):
+        raise SaelabError(
+            "without random numbers a prompt gives one text, so what chooses the settings would be what is judged: give "
+            "tuning_prompts that are none of prompts, or a temperature above 0"
+        )
+    return len(judged), len(tuning)
 
 
 def _differences(
@@ -316,9 +330,9 @@ def _winner(row: Mapping[str, Any], guard: float) -> str:
     return max(whole, key=lambda n: row[n])
 
 
-def _share_columns(name: str, value: float, n: int) -> dict[str, float]:
-    low, high = of_trials(round(value * n), n) or (np.nan, np.nan)
-    return {name: value, f"{name}_lo": low, f"{name}_hi": high}
+def _share_columns(name: str, trials: Trials, made: Written, concept: str) -> dict[str, float]:
+    low, high = trials.bounds(made, concept)
+    return {name: trials.share(made, concept), f"{name}_lo": low, f"{name}_hi": high}
 
 
 def _targets(concept: str, found: Any, sae: SAE) -> list[Target]:

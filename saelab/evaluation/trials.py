@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from saelab import models
-from saelab.evaluation.batched import Push, write
+from saelab.evaluation.batched import Push, different, draws, write
 from saelab.experiments.sweeps import fresh, read
+from saelab.intervals import LEAST, of_share, of_trials
 from saelab.interventions.directions import Direction
 from saelab.interventions.edits import Edit
 from saelab.interventions.targets import maximum, rows_of
@@ -24,6 +25,7 @@ FIRST_TEN = (1.0,) * 10 + (0.0,)  # push for ten tokens, then let the model go o
 @dataclass(frozen=True)
 class Written:
     texts: list[str]
+    prompts: list[int]  # the number of each text's prompt
     nats: float  # mean per token of the new text, read by the model as it is
 
 
@@ -59,12 +61,15 @@ class Trials:
         """The texts of each push (None: unsteered), from the prompts of that seed in turn."""
         prompts, count = self.begun[seed]
         nothing = Push(self.sae.W_dec[0].detach().float() * 0)
+        most = draws(count, self.how["temperature"], self.how["top_k"])
         texts: list[list[str]] = [[] for _ in pushes]
+        of: list[int] = []
         nats: list[list[float]] = [[] for _ in pushes]
         for number, prompt in enumerate(prompts):
-            each = count // len(prompts) + (number < count % len(prompts))
+            each = min(count // len(prompts) + (number < count % len(prompts)), most)
             if not each:
                 continue
+            of += [number] * each
             made = write(
                 self.model, self.sae, prompt, [p or nothing for p in pushes], n=each, seed=seed, **self.how
             )
@@ -74,10 +79,23 @@ class Trials:
             for place, some in enumerate(made):
                 texts[place] += [s.text for s in some]
                 nats[place] += seen[place].tolist()
-        return [Written(t, float(np.nanmean(x))) for t, x in zip(texts, nats, strict=True)]
+        return [Written(t, of, float(np.nanmean(x))) for t, x in zip(texts, nats, strict=True)]
 
     def share(self, made: Written, concept: str) -> float:
         return float(np.mean([self.judge(t) == concept for t in made.texts]))
+
+    def bounds(self, made: Written, concept: str) -> tuple[float, float]:
+        """The interval of that share: over prompts where there are enough, else over texts that these prompts begin."""
+        hits = np.bincount(made.prompts, [self.judge(t) == concept for t in made.texts])
+        tries = np.bincount(made.prompts)
+        if len(tries) < LEAST or (tries == 1).all():
+            return of_trials(int(hits.sum()), int(tries.sum())) or (np.nan, np.nan)
+        # where nearly all prompts say the same, as if each were one text
+        return (
+            of_share(hits, tries)
+            or of_trials(round(hits.sum() / tries.sum() * len(tries)), len(tries))
+            or (np.nan, np.nan)
+        )
 
     def ratio(self, made: Written, seed: int) -> float:
         return float(np.exp(made.nats - self.plain[seed]))
@@ -121,5 +139,5 @@ class Trials:
         ]
         if not ids:
             return {}
-        own = replace(self, begun={self.seed: (ids, self.begun[self.seed][1])})
+        own = replace(self, begun={self.seed: (different(ids), self.begun[self.seed][1])})
         return {"prompt": own.write([None], self.seed)[0]}

@@ -85,6 +85,11 @@ class Columns:
         _, first = np.unique(self.rows.doc, return_index=True)
         return np.bincount(of_row[first], minlength=len(size))
 
+    @cached_property
+    def originals(self) -> np.ndarray:
+        """(n_docs,) number in ``rows.doc`` of each of :attr:`documents`, of copies the first one's."""
+        return np.asarray(self.rows.doc)[np.unique(self.documents[0], return_index=True)[1]]
+
     def need_sae(self, what: str) -> SAE:
         """The SAE, or an error that says how to attach one."""
         if self.sae is None:

@@ -172,10 +172,13 @@ def _random_like(table: Tensor, rng: np.random.Generator) -> Tensor:
 
 def _on_text(a: LatentIndex, b: LatentIndex) -> Compared:
     aligned = align(a, b)
+    once = np.isin(aligned.doc, a.originals)  # a copy would make chance look smaller than it is
+    aligned = aligned._replace(a=aligned.a[once], b=aligned.b[once], doc=aligned.doc[once])
     documents = len(np.unique(aligned.doc))
     if documents < 2:
         raise SaelabError(
-            "chance is drawn by putting documents in another order: at least 2 documents are needed, got 1"
+            "chance is drawn by putting documents in another order: at least 2 different ones are needed, got "
+            f"{documents}"
         )
 
     def draw(rng: np.random.Generator) -> tuple[Best, Best]:

@@ -362,7 +362,7 @@ class LatentMatch:
         matched, n = int(frame["matched"].sum()), int(able.sum())
         bounds = of_trials(matched, n)
         share = f"{matched / n:.1%}" if n else "none"
-        share += f" [{bounds[0]:.1%}, {bounds[1]:.1%}]" if bounds else ""
+        share += f" [95 %, over latents: {bounds[0]:.1%}, {bounds[1]:.1%}]" if bounds else ""
         return (
             f"{matched:,} of {n:,} latents ({share}) have a partner beyond chance at a false-discovery rate of "
             f"{self.fdr:g}; mean best score {self.mmcs.value:.3f}, by chance {self.null_mmcs.value:.3f}. "

@@ -1,9 +1,9 @@
 """An index as N2G needs it: tokens ready for matching, and which documents are train, valid and test.
 
 Documents are shuffled by the seed and cut into train (50 %), valid (25 %) and test (25 %), so that no
-document is in two parts. With fewer than 8 documents that would leave parts empty or tiny, and rows are
-shuffled instead (each is a context of its own, but neighbouring rows of one document may look alike; ``unit``
-says which it was).
+document is in two parts, and no copy of it. With fewer than 8 different documents that would leave parts empty
+or tiny, and rows are shuffled instead (each is a context of its own, but neighbouring rows of one document may
+look alike; ``unit`` says which it was).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from saelab.sae import SAE
 
 SPLITS = ("train", "valid", "test")
 UNCOUNTED = 255
+COPIES_APART = 5  # the fit's algorithm from which on copies of a document are in one part
 _FEWEST_DOCUMENTS = 8
 _REMEMBERED = 256  # latents whose firings are kept
 
@@ -38,15 +39,16 @@ class Corpus:
     part
         (n,) uint8: 0 train, 1 valid, 2 test, 255 where statistics do not count.
     unit, unit_of
-        ``document`` or ``row``: what was shuffled; and the number of each position's (n,).
+        ``document`` or ``row``: what was shuffled, copies being one; and the number of each position's (n,).
     """
 
     def __init__(self, index: LatentIndex, seed: int):
         rows = index.rows
         self.tokens = Tokens.of(rows)
-        docs, doc_of_row = np.unique(np.asarray(rows.doc), return_inverse=True)
-        self.unit = "document" if len(docs) >= _FEWEST_DOCUMENTS else "row"
-        unit_of_row = doc_of_row if self.unit == "document" else np.arange(len(rows))
+        unit_of_row, sizes = index.documents
+        self.unit = "document" if len(sizes) >= _FEWEST_DOCUMENTS else "row"
+        if self.unit == "row":
+            unit_of_row = rows.distinct(np.arange(len(rows)))
         n = int(unit_of_row.max(initial=-1)) + 1
         place = np.empty(n, dtype=np.int64)
         place[np.random.default_rng(seed).permutation(n)] = np.arange(n)

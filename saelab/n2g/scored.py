@@ -14,7 +14,7 @@ from saelab.identity import Facts, Mark, meet
 from saelab.index import LatentIndex
 from saelab.models import TokenRows
 from saelab.n2g import baselines, examples
-from saelab.n2g.corpus import Corpus, corpus
+from saelab.n2g.corpus import COPIES_APART, SPLITS, Corpus, corpus
 from saelab.n2g.graph import edits, match
 from saelab.n2g.graph.history import Editable, plain
 from saelab.n2g.graph.tree import Item, Tree
@@ -134,9 +134,12 @@ class Scored(Editable):
 
     def _chosen_on(self, index: LatentIndex | None) -> tuple[str, ...]:
         """The parts of the index that a fit made and chose the patterns by; none of a text it was not made from."""
-        identity = self._attached(index).config.get("identity") or {}
-        fitted = self.fit_info and self.fit_info.get("text") == identity.get("text")
-        return ("train", "valid") if fitted else ()
+        index = self._attached(index)
+        identity = index.config.get("identity") or {}
+        if not self.fit_info or self.fit_info.get("text") != identity.get("text"):
+            return ()
+        apart = self.fit_info.get("algorithm", 0) >= COPIES_APART or (index.copies == 1).all()
+        return SPLITS[:2] if apart else SPLITS
 
     def baselines(
         self, index: LatentIndex | None = None, split: str = "valid", learn: Sequence[str] | None = None
@@ -148,7 +151,7 @@ class Scored(Editable):
         >>> list(graph.baselines())
         ['token', 'bigram', 'always']
         """
-        learn = self._chosen_on(index) or ("train",) if learn is None else learn
+        learn = self._chosen_on(index)[:2] or ("train",) if learn is None else learn
         return baselines.baselines(self.corpus(index), self._known_latent(), split=split, learn=learn)
 
     def node_scores(self, index: LatentIndex | None = None, split: str = "valid") -> pd.DataFrame:

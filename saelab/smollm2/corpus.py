@@ -60,8 +60,10 @@ def fetch(root: Path) -> None:
 def mixed(root: Path, *, held: bool, seed: int = 0) -> list[Document]:
     """Documents of :data:`MIX`, shuffled: those for training, or those whose neighbourhood is held out of it."""
     by_kind: dict[str, list[Document]] = {}
-    for document in [*documents(root), *_of_packages()]:
-        if document.held == held:
+    every = [*documents(root), *_of_packages()]
+    trained = {document.text for document in every if not document.held} if held else set()
+    for document in every:
+        if document.held == held and document.text not in trained:
             by_kind.setdefault(document.kind, []).append(document)
     chosen: list[Document] = []
     order = random.Random(seed)

@@ -46,13 +46,14 @@ def _summary(tour: Tour) -> list[Any]:
     return [
         Paragraph(
             f"{plan.d_sae:,} latents {'come with the package, for' if plan.sae else 'were trained on'} `{plan.hook}` of "
-            f"`{tour.name}`; each token uses at most {plan.k} of them. Then every latent was looked up on text the training "
-            f"had not seen: {tour.source}.",
+            f"`{tour.name}`; each token uses at most {plan.k} of them. Then every latent was looked up on "
+            f"{'text of which the training may have seen some' if plan.sae else 'text the training had not seen'}: "
+            f"{tour.source}.",
             kind="lead",
         ),
         Facts(
             {
-                "explained variance": (explained, f"of {r.tokens:,} held-out tokens"),
+                "explained variance": (explained, f"of {r.tokens:,} {'' if plan.sae else 'held-out '}tokens"),
                 "active per token": (f"{r.l0:.1f}", f"of {plan.d_sae:,} latents"),
                 "dead": (f"{silent.sum():,}",
                          f"{silent.mean():.1%} never fired in {tour.index.n_counted:,} tokens"),

@@ -214,7 +214,8 @@ def _texts(name: str, seed: int) -> tuple[Iterable[str], Iterable[str], str]:
     source = english_texts(seed)
     everything = iter(source)
     held = list(islice(everything, 600))  # the rest of the same shuffled stream is for training
-    return everything, held, repr(source)
+    seen = set(held)
+    return (text for text in everything if text not in seen), held, repr(source)
 
 
 def _indexed_rows(
@@ -232,7 +233,7 @@ def _indexed_rows(
 
 def _concept_table(index: LatentIndex, labels: Any, seed: int) -> pd.DataFrame:
     """Latents chosen on one half of the documents and scored on the other."""
-    documents = np.random.default_rng(seed).permutation(np.unique(index.rows.doc))
+    documents = np.random.default_rng(seed).permutation(index.originals)
     half = len(documents) // 2
     chosen, scored = (index.concepts(labels, documents=part) for part in (documents[:half], documents[half:]))
     return genre_table(chosen, zoo.GENRES, scored, fires=25)

@@ -32,7 +32,7 @@ class Passage(NamedTuple):
         ``fires`` (on that token), or the latent fires nowhere in it: ``random``, or ``hard``, where that token is one on
         which it fires in other places.
     document
-        Number of its document, as in ``index.rows.doc``.
+        Number of its document, as in ``index.rows.doc``; of copies the first one's.
     token, low, high
         Flat indices of the token, of the first one, and of the first one behind.
     marked
@@ -54,9 +54,10 @@ class Texts:
         self.index, self.corpus = index, corpus(index, check_count("seed", seed, 0))
         if self.corpus.unit != "document":
             raise SaelabError(
-                "documents that explain and documents that score are kept apart: at least 8 are needed, the index has "
-                f"{len(np.unique(index.rows.doc))}"
+                "documents that explain and documents that score are kept apart: at least 8 different ones are needed, the "
+                f"index has {len(index.documents[1])}"
             )
+        self._document = index.originals[index.documents[0]]  # (n_rows,)
 
     def documents(self, *parts: int) -> tuple[int, ...]:
         """Numbers of the documents of some parts, as in ``index.rows.doc``."""
@@ -117,7 +118,7 @@ class Texts:
         row, _ = rows.locate(token)
         low, high = windows.bounds(rows, token, *_SIDES)
         low += rows.bos & (low == rows.offsets[row]) & (low < token)  # BOS is no text
-        columns = [c.tolist() for c in (rows.doc[row], token, low, high)]
+        columns = [c.tolist() for c in (self._document[row], token, low, high)]
         return [Passage(kind, *line) for line in zip(*columns, strict=True)]
 
     def fuzzed(

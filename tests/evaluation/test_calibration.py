@@ -9,8 +9,10 @@ import saelab as sl
 from saelab import models
 from saelab.errors import SaelabError
 from saelab.evaluation.batched import Push, next_logp, pushed, write
+from saelab.evaluation.calibration import _measured
 from saelab.evaluation.success import FIRST_TEN
 from saelab.experiments.sweeps import read, reading
+from saelab.intervals import of_means
 
 HOW = {"n": 3, "max_new_tokens": 6, "seed": 4, "progress": False}
 
@@ -70,6 +72,23 @@ def test_range_and_best_keep_to_the_guard(tiny, sae, index):
         held = part[part["strength"] <= limit]
         assert held.loc[held["strength"] == found.best[latent], "effect"].iloc[0] == held["effect"].max()
     assert len(found.plot().data) == 4
+
+
+def test_D62_equal_prompts_are_one_and_from_20_prompts_on_they_are_what_is_counted(tiny, sae):
+    import pandas as pd
+
+    how = {"relative": {4: 2.0}, "strengths": (1,), "max_new_tokens": 5, "progress": False}
+    prompts = [f"{x}{y}" for x in "abcd" for y in "fghij"]
+    once, often = (sl.calibrate(tiny, sae, [4], p, n=2, **how).frame for p in (prompts, prompts * 3))
+    pd.testing.assert_frame_equal(often, once)
+    assert sl.calibrate(tiny, sae, [4], prompts[:5], n=4, temperature=0, **how).frame["ratio_lo"].isna().all()
+    part = pd.DataFrame({
+        "prompt": np.repeat(np.arange(20), 3), "nats": np.repeat(np.arange(20.0), 3), "effect": 0.0, "repetition": 0.0,
+        "broken": 0.0, "text": "",
+    })  # fmt: skip
+    found = _measured(part, pd.Series(np.zeros(60)), 10.0)
+    low, high = of_means(np.arange(20.0)[:, None])
+    assert (found["ratio_lo"], found["ratio_hi"]) == pytest.approx((np.exp(low[0]), np.exp(high[0])))
 
 
 def test_what_was_found_is_kept_beside_the_index_and_steers_as_auto(tiny, sae, index):

@@ -12,7 +12,9 @@ from saelab.errors import SaelabError
 
 @pytest.fixture(scope="module")
 def index(tiny):
-    return sl.LatentIndex.build(tiny, random_sae(), SENTENCES * 9, progress=False)
+    words, rng = " ".join(SENTENCES).split(), np.random.default_rng(0)
+    texts = SENTENCES + [" ".join(rng.permutation(words)[:9]) for _ in range(40)]
+    return sl.LatentIndex.build(tiny, random_sae(), texts, progress=False)
 
 
 def test_both_scores_are_those_of_their_definition(tiny, index):
@@ -57,6 +59,18 @@ def test_scores_have_intervals_from_20_prompts_on_and_are_kept(index):
     np.testing.assert_array_equal(kept["output_score"], frame["output_score"])
     np.testing.assert_array_equal(kept["input_score"], frame["input_score"])
     assert len(found.plot().data[0].x) == len(latents)
+
+
+def test_D62_prompts_that_are_equal_count_once(tiny, index):
+    latents, prompts = np.flatnonzero(index.counts)[:4], ["The red fox", "A dog sat"]
+    once, often = (
+        sl.steering_scores(index, latents, prompts=p, progress=False) for p in (prompts, prompts * 15)
+    )
+    np.testing.assert_array_equal(often.frame["output_score"], once.frame["output_score"])
+    assert often.prompts == 2
+    assert often.frame["output_lo"].isna().all()
+    copies = sl.LatentIndex.build(tiny, index.sae, SENTENCES[:3] * 20, progress=False)
+    assert sl.steering_scores(copies, [int(copies.counts.argmax())], progress=False).prompts <= 3
 
 
 def test_what_cannot_be_scored_is_refused_before_work(index):

@@ -9,6 +9,7 @@ from saelab import models
 from saelab.errors import SaelabError
 from saelab.evaluation import steering_success
 from saelab.evaluation.success import FIRST_TEN
+from saelab.evaluation.trials import Trials, Written
 from saelab.experiments import generate
 from saelab.experiments.sweeps import fresh, read
 from saelab.intervals import of_trials
@@ -189,6 +190,40 @@ def test_a_genre_of_the_zoo_is_turned_on_by_its_latent_and_by_no_random_directio
     assert sorted(found.turned_on()) == ["dna", "hebrew"]
     assert found.frame["random_max"].max() <= 0.25
     assert found.frame["others"].max() <= 0.15
+
+
+def test_D62_equal_prompts_are_one_and_without_chance_a_prompt_gives_one_text(tiny, sae):
+    options = {
+        "relative": {3: 4.0}, "strengths": [2], "schedules": [None], "tune": 4, "controls": 0, "max_new_tokens": 4,
+        "progress": False,
+    }  # fmt: skip
+    once, often = (
+        steering_success(tiny, sae, {"a": 3}, rule, n=24, prompts=p, **options)
+        for p in (["The", "A dog"], ["The", "A dog"] * 6)
+    )
+    assert often.texts == once.texts
+    pd.testing.assert_frame_equal(often.frame, once.frame)
+    prompts = [f"{x}{y}" for x in "abcde" for y in "fghijk"]
+    greedy = steering_success(
+        tiny, sae, {"a": 3}, rule, n=50, prompts=prompts, tuning_prompts=["The"], temperature=0, **options
+    )
+    assert greedy.n == len(greedy.texts["a"]) == 30
+    with pytest.raises(SaelabError, match="what chooses the settings would be what is judged"):
+        steering_success(tiny, sae, {"a": 3}, rule, prompts=["The"], temperature=0, **options)
+
+
+@pytest.mark.parametrize(("prompts", "each"), [(20, 5), (50, 2), (100, 1), (100, 4)])
+def test_D62_the_interval_of_a_share_covers_over_prompts(prompts, each):
+    """A prompt has its own share of texts: what is meant is that of all prompts, from which these are drawn."""
+    g = np.random.default_rng(0)
+    trials = Trials(None, None, lambda text: text, None, {}, 0, 1.0, 1.0, {}, np.zeros(0))
+    of, hits = np.repeat(np.arange(prompts), each).tolist(), []
+    for _ in range(1000):
+        own = g.beta(0.5, 1, prompts)
+        texts = ["a" if g.random() < own[i] else "b" for i in of]
+        low, high = trials.bounds(Written(texts, of, 0.0), "a")
+        hits.append(low <= 1 / 3 <= high)
+    assert 0.92 <= np.mean(hits) <= 0.98
 
 
 def test_what_breaks_the_text_is_not_chosen_and_does_not_win(tiny, sae):

@@ -6,6 +6,7 @@ import torch
 from scipy.optimize import linear_sum_assignment
 
 import saelab as sl
+from saelab.errors import SaelabError
 from saelab.matching.partners import best_of, correlations, cosines
 from saelab.matching.text import align, shuffled
 from tests.index.makers import random_codes, random_rows, rows_of, vocab, write
@@ -172,6 +173,29 @@ def test_a_latent_that_splits_is_seen_with_its_parts(tmp_path):
     assert len(found.splits("b")) == 0
 
 
+def test_D62_copies_make_chance_no_smaller(tmp_path):
+    """Text that stands five times is matched, and chance drawn, as text that stands once."""
+    rng = np.random.default_rng(6)
+    texts = [[0, *rng.integers(1, 14, 20).tolist()] for _ in range(30)]
+    z = np.where(rng.random((2, 30 * 21, 20)) < 0.1, rng.uniform(0.5, 2, (2, 30 * 21, 20)), 0).astype(
+        np.float32
+    )
+    z[:, np.concatenate(texts) == 0] = 0
+    once, often = (
+        sl.match(
+            *(write(tmp_path / f"{n}{i}", rows_of(texts * n), np.tile(z[i], (n, 1))) for i in (0, 1)),
+            by="activation",
+        )
+        for n in (1, 5)
+    )
+    assert often.frame["score"].tolist() == once.frame["score"].tolist()
+    assert often.null_frame["score"].tolist() == once.null_frame["score"].tolist()
+    assert "30 documents" in often.of
+    same = write(tmp_path / "same", rows_of(texts[:1] * 4), np.tile(z[0, :21], (4, 1)))
+    with pytest.raises(SaelabError, match="at least 2 different ones are needed, got 1"):
+        sl.match(same, same, by="activation")
+
+
 def test_documents_in_another_order_keep_every_document_whole():
     doc = np.repeat([0, 2, 5, 6], [3, 1, 4, 2])
     place = shuffled(doc, np.random.default_rng(1))
@@ -189,10 +213,11 @@ def _words(folder, vocabulary, docs, z):
 
 def test_other_tokenizers_are_compared_piece_by_piece(tmp_path):
     """ab|cd|e beside a|bc|de: pieces a, b, c, d, e; a latent's value is that of the token that holds the piece."""
-    one, two = [b"<bos>", b"ab", b"cd", b"e"], [b"<bos>", b"a", b"bc", b"de"]
+    one, two = [b"<bos>", b"ab", b"cd", b"e", b"E"], [b"<bos>", b"a", b"bc", b"de", b"dE"]
     za = np.array([[0], [1], [0], [3], [0], [1], [2], [0]], np.float32)  # two documents of four tokens
     zb = np.array([[0], [5], [0], [7], [0], [5], [0], [0]], np.float32)
-    a, b = _words(tmp_path / "a", one, [[1, 2, 3]] * 2, za), _words(tmp_path / "b", two, [[1, 2, 3]] * 2, zb)
+    docs = [[1, 2, 3], [1, 2, 4]]
+    a, b = _words(tmp_path / "a", one, docs, za), _words(tmp_path / "b", two, docs, zb)
     aligned = align(a, b)
     assert aligned.a.toarray()[:, 0].tolist() == [1, 1, 0, 0, 3, 1, 1, 2, 2, 0]
     assert aligned.b.toarray()[:, 0].tolist() == [5, 0, 0, 7, 7, 5, 0, 0, 0, 0]

@@ -23,9 +23,10 @@ def rows_of(documents, bos=True, docs=None):
 
 
 class FakeIndex:
-    """``rule(tokens)`` -> activation at the last token of ``tokens`` (a tuple of ids, BOS left out)."""
+    """``rule(tokens)`` -> activation at the last token of ``tokens`` (a tuple of ids, BOS left out). ``apart``: copies count
+    as documents of their own, as if they differed elsewhere."""
 
-    def __init__(self, rules, rows, vocab=None):
+    def __init__(self, rules, rows, vocab=None, apart=False):
         self.rules, self.rows = rules, rows
         self.d_sae = len(rules)
         self.config = {"model": "fake", "hook": "nowhere", "bos_id": BOS}
@@ -33,6 +34,9 @@ class FakeIndex:
         if rows.bos:
             self.counted[rows.offsets[:-1]] = False
         self.n_tokens, self.n_counted = rows.n_tokens, int(self.counted.sum())
+        of_row = np.unique(rows.doc, return_inverse=True)[1] if apart else rows.distinct()
+        self.documents = of_row, np.bincount(of_row)
+        self.copies = np.bincount(of_row[np.unique(rows.doc, return_index=True)[1]])
         self.vocab = vocab
         self.model, self.sae = fake_model(), fake_sae(self.d_sae)
         self._a = np.zeros((self.d_sae, rows.n_tokens), dtype=np.float32)
@@ -159,7 +163,7 @@ def graph_for(index, paths, **config):
 def pairs_of_documents():
     """Forty documents of two kinds, and where ``after_a`` fires."""
     documents = [[A, C, B, C, C], [C, A, C]] * 20
-    return FakeIndex([after_a], rows_of(documents), LETTERS)
+    return FakeIndex([after_a], rows_of(documents), LETTERS, apart=True)
 
 
 # a graph to edit

@@ -66,7 +66,7 @@ def test_simulation_is_the_scaled_prediction(world):
 
 def test_bigram_by_hand():
     """Twelve train and valid documents all hold `1 2 1 3`: after 1 come 2 and 3, as often."""
-    index = FakeIndex([lambda t: 0.0], rows_of([[1, 2, 1, 3]] * 16))
+    index = FakeIndex([lambda t: 0.0], rows_of([[1, 2, 1, 3]] * 16), apart=True)
     bigram = reconstruct.Bigram.learn(corpus(index, 0))
     unigram = {1: 2 * 12 + 1, 2: 12 + 1, 3: 12 + 1, 0: 1}
     total = sum(unigram.values())

@@ -154,6 +154,29 @@ def test_split_is_by_document_and_complete():
     assert (corpus(index, 4).part != c.part).any()
 
 
+def test_D62_copies_of_a_document_are_in_one_part_of_the_split():
+    documents = random_documents(40, 10, 5)
+    once, twice = (FakeIndex([after_a], rows_of(some), LETTERS) for some in (documents, documents * 2))
+    alone, both = corpus(once, 3), corpus(twice, 3)
+    assert both.part.tolist() == alone.part.tolist() * 2
+    assert [len(m) for m in both.members] == [len(m) for m in alone.members]
+    few = FakeIndex([after_a], rows_of(random_documents(4, 10, 5) * 6), LETTERS)
+    assert corpus(few, 0).unit == "row"
+    assert [len(m) for m in corpus(few, 0).members] == [2, 1, 1]
+
+
+def test_D62_a_graph_from_before_copies_were_kept_together_is_held_out_from_nothing():
+    documents = random_documents(40, 10, 5)
+    for some, algorithm, chosen in (
+        (documents * 2, 4, ("train", "valid", "test")),
+        (documents * 2, 5, ("train", "valid")),
+        (documents, 4, ("train", "valid")),
+    ):
+        graph = graph_for(FakeIndex([after_a], rows_of(some), LETTERS), [([C], 1.0)])
+        graph.fit_info = {"algorithm": algorithm, "text": None}
+        assert graph.score(split="test").chosen_on == chosen
+
+
 def test_few_documents_are_split_by_row():
     index = FakeIndex([after_a], rows_of(random_documents(12, 8, 5), docs=[0] * 12), LETTERS)
     assert corpus(index, 0).unit == "row"

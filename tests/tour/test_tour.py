@@ -129,6 +129,13 @@ def real(tmp_path_factory):
     return out
 
 
+def test_D62_a_copy_of_what_is_measured_is_not_trained_on(monkeypatch):
+    monkeypatch.setattr(tour, "english_texts", lambda seed: [f"text {i % 700}" for i in range(1400)])
+    texts, held, _ = tour._texts("another", 0)
+    assert list(held) == [f"text {i}" for i in range(600)]
+    assert set(texts) == {f"text {i}" for i in range(600, 700)}
+
+
 def test_a_real_model_begins_with_the_bundled_sae(real):
     found, text = files.read_json(real / tour.MARK), (real / "report.html").read_text(encoding="utf-8")
     assert found["finished"] is True
@@ -137,6 +144,8 @@ def test_a_real_model_begins_with_the_bundled_sae(real):
     assert found["report"]["loss_recovered_mean"] > 0.9
     assert len(found["chosen"]) == found["plan"]["explain"] == len(found["n2g"])
     assert "8,192 latents come with the package" in text
+    assert "the training may have seen some" in text
+    assert "held-out tokens" not in text
     index = sl.LatentIndex.open(real / "index", sae=sl.load_sae("smollm2"))
     kinds = index.interest()["kind"].loc[found["chosen"]]
     assert set(kinds) & {"topic", "context", "mixed"}

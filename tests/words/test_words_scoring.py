@@ -174,11 +174,24 @@ def test_no_document_that_was_shown_is_scored(kept, seed, n, by):
                 assert text.replace("<<", "").replace(">>", "") in train
 
 
+def test_D62_copies_of_what_was_shown_are_not_scored(tmp_path):
+    from tests.index.makers import rows_of, write
+
+    rng = np.random.default_rng(0)
+    texts = [[0, *rng.integers(1, 14, 30).tolist()] for _ in range(40)] * 3
+    rows = rows_of(texts)
+    index = write(tmp_path / "i", rows, ((rows.ids == 3)[:, None] * np.ones(5)).astype(np.float32))
+    shown, scored = shown_and_scored(index, 0, 20, "tokens")
+    assert shown
+    assert scored <= set(range(40)), "of copies the first is named, so that they are one document"
+    assert not {d % 40 for d in shown} & scored
+
+
 def test_few_documents_are_refused(tmp_path):
     from tests.index.makers import rows_of, write
 
-    index = write(tmp_path / "i", rows_of([[0, 1, 2]] * 7), np.ones((21, 2), np.float32))
-    with pytest.raises(SaelabError, match="at least 8 are needed, the index has 7"):
+    index = write(tmp_path / "i", rows_of([[0, 1, i] for i in range(2, 9)] * 2), np.ones((42, 2), np.float32))
+    with pytest.raises(SaelabError, match="at least 8 different ones are needed, the index has 7"):
         sl.words.explain(index, [0], by="tokens")
 
 
