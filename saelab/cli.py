@@ -1,4 +1,4 @@
-"""The command line: ``saelab tour``, ``train``, ``lab``, ``check`` and ``course``, thin over the library."""
+"""The command line: ``saelab tour``, ``train``, ``harvest``, ``lab``, ``check`` and ``course``, thin over the library."""
 
 from __future__ import annotations
 
@@ -73,6 +73,16 @@ def _parser() -> argparse.ArgumentParser:
         help="seconds until a rank that hears nothing of another gives up",
     )
     train.set_defaults(run=_train)
+
+    harvest = commands.add_parser(
+        "harvest",
+        help="write activations to a store as a file says; under torchrun by several processes",
+        description="Harvest as spec.json says: the keywords of sl.ActivationStore.write, with model and texts (a .txt or "
+        ".jsonl file). `torchrun --nproc-per-node 4 -m saelab harvest spec.json` shares each pass of the model.",
+    )
+    harvest.add_argument("spec", type=Path)
+    harvest.add_argument("--timeout", type=float, default=600.0, help="as of train")
+    harvest.set_defaults(run=_harvest)
 
     lab = commands.add_parser("lab", help="copy the tutorial notebooks to a folder and open JupyterLab there")
     lab.add_argument("folder", nargs="?", type=Path, default=Path("saelab-notebooks"))
@@ -182,7 +192,16 @@ def _solutions(options: argparse.Namespace) -> int:
 def _train(options: argparse.Namespace) -> int:
     from saelab.training import launch
 
-    told = launch.run(options.spec, options.timeout)
+    return _said(launch.run(options.spec, options.timeout))
+
+
+def _harvest(options: argparse.Namespace) -> int:
+    from saelab.training import launch
+
+    return _said(launch.harvest(options.spec, options.timeout))
+
+
+def _said(told: str) -> int:
     if told:
         print(told)
     return 0

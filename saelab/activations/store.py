@@ -7,11 +7,12 @@ so a harvest that was broken off goes on there with the same call.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,9 @@ from saelab.display import Bar
 from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_dtype, check_model, check_tensor, unknown
 from saelab.models import HookedModel
+
+if TYPE_CHECKING:
+    from saelab.sae.objective import Ranks
 
 _FORM = {
     "model": str, "weights": str, "widths": {str: int}, "context": (int, type(None)), "bos": bool,
@@ -158,6 +162,7 @@ class ActivationStore:
         harvest_tokens: int = 8192,
         shard_rows: int = 1 << 16,
         progress: bool = True,
+        ranks: Ranks | None = None,
     ) -> ActivationStore:
         """Harvest activations into a folder; the same call goes on where it was broken off.
 
@@ -174,6 +179,9 @@ class ActivationStore:
             for it) or ``"float32"``.
         shard_rows
             Rows in a file; what is lost at most when the harvest is killed.
+        ranks
+            Processes that share each forward pass, and all make this call: ``torchrun -m saelab harvest spec.json`` does.
+            The first one writes.
 
         Rows that are not finite are left out and counted; outliers are kept (training leaves them out).
 
@@ -200,7 +208,7 @@ class ActivationStore:
         bos = texts.bos if bos is None and isinstance(texts, models.TokenRows) else bos
         source = Harvester(
             model, texts, hooks, limit=limit, context=context, bos=bos, epochs=epochs,
-            harvest_tokens=harvest_tokens, outlier=None,
+            harvest_tokens=harvest_tokens, outlier=None, ranks=ranks,
         )  # fmt: skip
         meta = {"saelab_store": 1, **vars(Origin.of_model(model, hooks, context, bos))} | {
             "dtype": dtype, "rows_wanted": limit, "epochs": epochs, "harvest_tokens": harvest_tokens,
@@ -208,9 +216,12 @@ class ActivationStore:
         }  # fmt: skip
         if _ended(path, meta, source):
             return cls.open(path)
-        with files.folder_lock(path, "harvesting activations"):
+        first = ranks is None or ranks.rank == 0
+        with files.folder_lock(path, "harvesting activations") if first else contextlib.nullcontext():
             if not _ended(path, meta, source):
-                _harvest(path, meta, source, progress)
+                _harvest(path, meta, source, progress and first, first)
+            if ranks is not None:
+                ranks.any(False)  # wait for the first one's last file
         return cls.open(path)
 
     @classmethod
@@ -406,9 +417,10 @@ def _ended(path: Path, meta: dict[str, Any], source: Harvester) -> bool:
     return True
 
 
-def _harvest(path: Path, meta: dict[str, Any], source: Harvester, progress: bool) -> None:
-    """Write the shards that are not there yet, and ``store.json`` to its end."""
-    if _read_meta(path) is None:
+def _harvest(path: Path, meta: dict[str, Any], source: Harvester, progress: bool, first: bool) -> None:
+    """Write the shards that are not there yet, and ``store.json`` to its end. With several ranks all do the work, and the
+    ``first`` writes: it cannot be ahead of what the others have seen in the folder, as each pass needs all of them."""
+    if first and _read_meta(path) is None:
         files.write_json(path / "store.json", meta, checked=True)
     shards = sorted(path.glob("rows-*.safetensors"))
     if shards:
@@ -425,10 +437,12 @@ def _harvest(path: Path, meta: dict[str, Any], source: Harvester, progress: bool
             parts += source.next()
             bar.update(source.harvested - before)
             if parts and (source.harvested - written >= meta["shard_rows"] or source.done):
-                write_shard(path / f"rows-{number:05}.safetensors", parts, meta["dtype"], source)
+                if first:
+                    write_shard(path / f"rows-{number:05}.safetensors", parts, meta["dtype"], source)
                 parts, number, written = [], number + 1, source.harvested
     if not number:
         raise SaelabError("there is no text: every document was empty, or the iterator was already used up")
     end = {"sha256": source.digest, "dropped": source.outliers.not_finite, "shards": number}
     end |= {"dropped_at": source.outliers.places["not finite"], "empty": source.empty}
-    files.write_json(path / "store.json", meta | {"end": end}, checked=True)
+    if first:
+        files.write_json(path / "store.json", meta | {"end": end}, checked=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,7 @@ from saelab.training.written import NOT_IN_A_FILE, TextFile
 
 def read_spec(path: str | Path) -> dict[str, Any]:
     """The keywords of :func:`saelab.train` in a file, with ``model`` and ``texts``, or ``store``."""
-    given = files.read_json(Path(path).expanduser(), dict)
-    names = [n for n in inspect.signature(train).parameters if n not in NOT_IN_A_FILE]
-    for name in given:
-        if name not in (*names, "model", "texts", "store"):
-            raise unknown(f"setting in {path}", name, [*names, "model", "texts", "store"])
+    given = _settings(path, train, "model", "texts", "store")
     if ("store" in given) == ("texts" in given) or ("store" in given) == ("model" in given):
         raise SaelabError(
             f"{path} names either a store, or a model and texts (a .txt or .jsonl file; a run writes there what it was "
@@ -31,6 +28,28 @@ def read_spec(path: str | Path) -> dict[str, Any]:
     if "out" not in given:
         raise SaelabError(f"{path} does not say where the SAE is to be saved: out")
     return given
+
+
+def _settings(path: str | Path, call: Callable[..., Any], *more: str) -> dict[str, Any]:
+    """Those of a call that a file gives, and ``more``; another name is an error."""
+    given = files.read_json(Path(path).expanduser(), dict)
+    names = [n for n in inspect.signature(call).parameters if n not in NOT_IN_A_FILE] + list(more)
+    for name in given:
+        if name not in names:
+            raise unknown(f"setting in {path}", name, names)
+    return given
+
+
+def harvest(path: str | Path, timeout: float = 600.0, progress: bool = True) -> str:
+    """Write a store as the file says, which has the keywords of ``ActivationStore.write``, with ``model`` and ``texts``."""
+    given = _settings(path, ActivationStore.write, "model", "texts")
+    for name in ("model", "texts", "hooks", "path"):
+        if name not in given:
+            raise SaelabError(f"{path} does not say {name}")
+    with sharded.together(timeout) as ranks:
+        model, texts = load_model(given.pop("model")), TextFile(given.pop("texts"))
+        store = ActivationStore.write(model, texts, progress=progress, ranks=ranks, **given)
+        return "" if ranks.rank else str(store)
 
 
 def run(path: str | Path, timeout: float = 600.0, progress: bool = True) -> str:

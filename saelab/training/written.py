@@ -16,7 +16,7 @@ from saelab.activations.store import ActivationStore
 from saelab.errors import SaelabError
 
 NAME = "spec.json"
-NOT_IN_A_FILE = ("model", "texts", "progress", "on_log", "monitor")
+NOT_IN_A_FILE = ("model", "texts", "progress", "on_log", "monitor", "ranks")
 
 
 class TextFile:

@@ -7,7 +7,8 @@
 
 ``peak`` trains through ``saelab train spec.json`` on made-up activations, with one latent in a hundred dead from the
 second step on, and prints of each rank the largest resident memory and the plan's, the seconds of a step and the plan's
-least. ``lazy`` makes the file of an SAE of so many gigabytes (a hole but for a few latents), opens it with ``lazy=True``,
+least (after the steps the first rank has pages of the file mapped, too, which the system takes back).
+``lazy`` makes the file of an SAE of so many gigabytes (a hole but for a few latents), opens it with ``lazy=True``,
 indexes it over five thousand tokens of the zoo, and opens a dashboard there and in another process; memory is what the
 process has of its own (pages of the file are the system's).
 """
@@ -100,9 +101,10 @@ def peak(given: argparse.Namespace) -> None:
             for i in range(size):
                 found = json.loads((folder / f"spec.{i}.found").read_text())
                 print(
-                    f"{given.arch} {given.d_sae:,} × {given.d_in}, rank {i} of {size}: peak {found['peak'] / 1e9:.3f} GB "
-                    f"(of the steps {found['peak of steps'] / 1e9:.3f}), plan {plan.total / 1e9:.3f}, ratio "
-                    f"{found['peak'] / plan.total:.3f}; "
+                    f"{given.arch} {given.d_sae:,} × {given.d_in}, rank {i} of {size}: resident at most "
+                    f"{found['peak'] / 1e9:.3f} GB, in the steps {found['peak of steps'] / 1e9:.3f}, plan "
+                    f"{plan.total / 1e9:.3f}, ratio "
+                    f"{found['peak of steps'] / plan.total:.3f}; "
                     f"{found['of']} steps, the fastest {found['seconds']:.2f} s, plan at least {plan.seconds:.2f} s",
                     flush=True,
                 )

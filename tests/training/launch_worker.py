@@ -1,6 +1,6 @@
-"""One rank of the runs of ``test_launch.py``, as torchrun begins it: ``python launch_worker.py SPEC…``.
+"""One rank of the runs of ``test_launch.py``, as torchrun begins it: ``python launch_worker.py SPEC [COMMAND]``.
 
-With KILL=rank:step in the environment that rank is killed at that step. Each SPEC is a run of its own."""
+With KILL=rank:step in the environment that rank is killed at that step, or when a harvest has so many rows."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import sys
 from toy import ToyModel
 
 from saelab import cli
+from saelab.activations.harvest import Harvester
 from saelab.training import launch
 from saelab.training.trainer import Trainer
 
@@ -25,8 +26,17 @@ def main() -> int:
             os.kill(os.getpid(), signal.SIGKILL)
         return real(self, *given)
 
-    Trainer.step = die
-    return cli.main(["train", sys.argv[1], "--timeout", "60"])
+    real_next = Harvester.next
+
+    def die_of_rows(self):
+        if self.ranks and self.ranks.rank == int(rank) and self.harvested >= int(step) > 0 and harvests:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real_next(self)
+
+    Trainer.step, Harvester.next = die, die_of_rows
+    command = (sys.argv[2:] or ["train"])[0]
+    harvests = command == "harvest"
+    return cli.main([command, sys.argv[1], "--timeout", "60"])
 
 
 if __name__ == "__main__":

@@ -34,12 +34,15 @@ def written(folder: Path, out: str, **more) -> Path:
     return path
 
 
-def by_ranks(size: int, spec: Path, kill: str = "-1:0") -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size)]
+def by_ranks(
+    size: int, spec: Path, kill: str = "-1:0", command: str = "train"
+) -> subprocess.CompletedProcess:
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size)]
     paths = os.pathsep.join([str(HERE.parent), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"KILL": kill, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
     return subprocess.run(
-        [*command, str(HERE / "launch_worker.py"), str(spec)], env=environment, text=True, capture_output=True, timeout=300
+        [*launch, str(HERE / "launch_worker.py"), str(spec), command],
+        env=environment, text=True, capture_output=True, timeout=300,
     )  # fmt: skip
 
 
@@ -144,3 +147,31 @@ def test_T20_texts_that_no_file_holds_must_be_said(tmp_path):
     sl.train(ToyModel(), iter(texts()), out=tmp_path / "run", progress=False, **SETTINGS)
     with pytest.raises(SaelabError, match=r"a \.txt or \.jsonl file"):
         launch.read_spec(tmp_path / "run" / "spec.json")
+
+
+def test_T20_ranks_harvest_one_store_and_go_on_after_a_kill(tmp_path, monkeypatch):
+    monkeypatch.setattr(launch, "load_model", lambda name: ToyModel())
+    given = {"model": "toy", "texts": str(_lines(tmp_path)), "hooks": ["first", "second"], "tokens": 4000}
+    given |= {"shard_rows": 500, "harvest_tokens": 400, "dtype": "float32"}
+    paths = {}
+    for name in ("one", "some"):
+        paths[name] = tmp_path / f"{name}.json"
+        paths[name].write_text(json.dumps(given | {"path": str(tmp_path / name)}))
+    assert "rows at first (12), second (24)" in launch.harvest(paths["one"], progress=False)
+    broken = by_ranks(2, paths["some"], kill="1:2000", command="harvest")
+    assert broken.returncode != 0
+    assert 0 < len(list((tmp_path / "some").glob("rows-*"))) < 8
+    with pytest.raises(SaelabError, match="did not end"):
+        sl.ActivationStore.open(tmp_path / "some")
+    whole = by_ranks(3, paths["some"], command="harvest")
+    assert whole.returncode == 0, whole.stderr
+    one, some = (sl.ActivationStore.open(tmp_path / name) for name in ("one", "some"))
+    assert len(one) == len(some) >= 4000
+    assert torch.equal(one.where(0, len(one)), some.where(0, len(one)))
+    for hook in one.hooks:
+        torch.testing.assert_close(one.rows(0, len(one), hook), some.rows(0, len(one), hook))
+    ends = [json.loads((tmp_path / name / "store.json").read_text())["end"] for name in ("one", "some")]
+    assert ends[0] == ends[1]
+    paths["one"].write_text(json.dumps(given))
+    with pytest.raises(SaelabError, match="does not say path"):
+        launch.harvest(paths["one"])
