@@ -56,6 +56,26 @@ def test_lengths_do_not_count_and_latents_without_direction_have_no_place(built,
     assert index.positions().dropna().to_numpy().tolist() == [[0, 0], [0, 0]]
 
 
+def test_neighbors_step_down_what_draws_the_near_together_and_others_apart(monkeypatch):
+    monkeypatch.setattr(maps, "_EPOCHS", 1)
+    monkeypatch.setattr(maps, "_NEAR", 2)
+    draw = torch.Generator().manual_seed(1)
+    x, begin = torch.randn(6, 3, generator=draw), torch.randn(6, 2, generator=draw)
+    x = x / x.norm(dim=1, keepdim=True)
+    got = maps._by_neighbors(x, begin.numpy(), seed=0)
+
+    draw = torch.Generator().manual_seed(0)
+    y = (5 * begin / begin.std() + 1e-3 * torch.randn(6, 2, generator=draw)).requires_grad_()
+    one = torch.arange(6).repeat_interleave(2)
+    two = (x @ x.T).fill_diagonal_(-2).topk(2).indices.flatten()
+    energy = (y[one] - y[two]).square().sum(1).log1p().sum()
+    for _ in range(4):  # only the one that drew is moved
+        far = (y[one] - y[torch.randint(6, (12,), generator=draw)].detach()).square().sum(1)
+        energy = energy - ((0.01 + far).log() - far.log1p()).sum() / 0.99
+    energy.backward()
+    np.testing.assert_allclose(got, (y - y.grad / 2).detach(), atol=1e-5)
+
+
 def test_wrong_names_are_errors(built):
     with pytest.raises(SaelabError, match="unknown method 'pac'.*'pca'"):
         built.positions("pac")

@@ -116,6 +116,8 @@ def test_gradients_equal_autograd(kind, options, dead, dense, monkeypatch):
     parts = sae.arch.loss(task)
     parts.loss.backward()
     got = {n: p.grad for n, p in task.p.named().items() if n not in sae.arch.tracked}
+    assert ("enc" in got) != sae.config.tied
+    assert {"b_enc", "dec", "b_dec"} <= got.keys()
     _, other = make_task(kind, options, mask if dead else None)
     expected = reference(other, arch)
     expected.backward()
