@@ -84,7 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     harvest.add_argument("--timeout", type=float, default=600.0, help="as of train")
     harvest.set_defaults(run=_harvest)
 
-    lab = commands.add_parser("lab", help="copy the tutorial notebooks to a folder and open JupyterLab there")
+    lab = commands.add_parser(
+        "lab", help="copy the tutorial and workshop notebooks to a folder, open JupyterLab there"
+    )
     lab.add_argument("folder", nargs="?", type=Path, default=Path("saelab-notebooks"))
     lab.add_argument("--no-open", action="store_true", help="copy only")
     lab.set_defaults(run=_lab)
@@ -93,7 +95,12 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--no-browser", action="store_true", help="do not open a page with a widget")
     check.set_defaults(run=_check)
     _course_parser(
-        commands.add_parser("course", help="the workshop: board of a class, folder for offline, slides")
+        commands.add_parser(
+            "course",
+            help="for the workshop's teacher: board of a class, folder for offline, slides, solutions",
+            description="What a teacher of the workshop needs. Students take its notebooks by `saelab lab`, and begin "
+            "with workshop/w1_read_a_latent.ipynb.",
+        )
     )
     return parser
 

@@ -65,8 +65,11 @@ def task_of(key: str, student: Student) -> Task:
 
 
 def untried(student: Student) -> None:
-    """Give the student the titles of all exercises, so that the record shows what is to come."""
-    student.titles = {key: e.title for key, e in exercises().items()}
+    """Give the student the titles of the workshop's exercises, so that the record shows what is to come; of those of
+    other notebooks only what was tried."""
+    student.refresh()
+    titles = {key: e.title for key, e in exercises().items()}
+    student.titles = {k: t for k, t in titles.items() if k.partition(".")[0] in PARTS or k in student.record}
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,8 @@ def check_machine(*, browser: bool = True, wait: float = 15.0) -> Machine:
     ticks = ticking(wait) if browser else None
     if ticks is False:
         wrong.append(
-            f"no browser answered in {wait:g} s: open the notebook w1 and see whether the first widget is drawn"
+            f"no browser opened, or none answered in {wait:g} s: open the notebook w1 and see whether the first widget "
+            "is drawn"
         )
     return Machine(versions, memory, seconds, ticks, tuple(wrong))
 

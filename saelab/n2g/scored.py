@@ -249,6 +249,16 @@ class Scored(Editable):
     def _set_ends(self, ends: Mapping[int, Sequence[float]], note: str) -> int:
         return self.apply("set_ends", {"ends": {str(k): list(v) for k, v in ends.items()}}, note)
 
+    def apply(
+        self, op: str, args: Mapping[str, Any], note: str = "", delta: dict[str, int] | None = None
+    ) -> int:
+        focus = super().apply(op, args, note, delta)
+        if self.index is not None:  # the texts of tokens that the fit had not seen
+            vocab, used = self.index.vocab, {i for node in self.tree.nodes.values() for i in node.ids}
+            new = sorted(i for i in used - self.labels.keys() if i < len(vocab))
+            self.labels.update(zip(new, vocab.labels(new), strict=True))
+        return focus
+
     def add_path(self, items: Sequence[Any], value: float | None = None, *, note: str = "") -> int:
         """Add a pattern given in reading order, and return the node that ends it.
 

@@ -35,7 +35,7 @@ def w1_2(task: Any, right: list[bool], n: Variables) -> Wrong:
 def w1_3(task: Any, right: tuple[str, str], n: Variables) -> Wrong:
     fires, silent = right
     return [
-        ((silent, fires), "the two are in each other's place"), ((fires, fires), "it fires there, too"),
+        ((silent, fires), "the two are in each other's place"), ((fires, fires), "it fires in the second, too"),
         ((fires, "Q" if task.token != "Q" else "z"), "no contrast: the token is not there"),
     ]  # fmt: skip
 

@@ -97,6 +97,28 @@ def test_the_one_student_of_a_folder_goes_on_without_a_name(ada, tmp_path):
         course.join(folder=tmp_path)
 
 
+def test_two_notebooks_open_at_once_keep_each_others_tries(ada, monkeypatch):
+    one = table.exercises()["w1.1"]
+    monkeypatch.setattr(table, "exercises", lambda: {"w1.1": one, "w2.1": one})
+    other = students.read(ada.path)  # the notebook of another part
+    table.checked("w2.1", 1, other)
+    course.check("w1.1", 7)
+    table.checked("w2.1", 7, other)
+    for record in (students.read(ada.path).record, other.record, course.progress().record):
+        assert [len(record[k]["tries"]) for k in ("w1.1", "w2.1")] == [1, 2]
+        assert record["w1.1"]["passed"]
+        assert record["w2.1"]["passed"]
+
+
+def test_progress_lists_the_workshop_and_of_other_notebooks_what_was_tried(tmp_path):
+    bea = course.join("Bea", tmp_path)
+    assert "00.1" not in repr(course.progress())
+    bea.note("00.1", "x", right("yes"))
+    assert "00.1 Which strength?" in repr(course.progress())
+    assert "w6.4 The blind case" in repr(course.progress())
+    students._NOW.clear()
+
+
 @pytest.mark.parametrize("name", ["", "  ", "your name here", "!?"])
 def test_a_name_is_wanted(tmp_path, name):
     with pytest.raises(SaelabError, match="needs your own name"):

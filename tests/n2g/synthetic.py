@@ -55,6 +55,9 @@ class FakeVocab:
     def __init__(self, labels):
         self._labels = labels
 
+    def __len__(self):
+        return len(self._labels)
+
     def label(self, token):
         return self._labels[int(token)]
 

@@ -30,3 +30,13 @@ def test_add_path_takes_its_value_from_the_text(index):
     graph = graph_for(index, [])
     node = graph.add_path([A, C])
     assert graph.tree.nodes[node].end.value == 2.0
+
+
+def test_a_token_that_the_fit_had_not_seen_is_shown_as_text(index):
+    graph = graph_for(index, [])
+    graph.labels.clear()
+    graph.add_path([A, C], value=1.0)
+    assert "`a` → `c`" in graph.text()
+    graph.undo()
+    graph.add_path([len(index.vocab) + 5], value=1.0)  # of no vocabulary: its number
+    assert f"`#{len(index.vocab) + 5}`" in graph.text()

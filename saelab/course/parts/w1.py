@@ -101,10 +101,12 @@ def grade_places(task: Task, answer: Any) -> Grade:
     given = np.asarray(answer, dtype=object).ravel().tolist() if not isinstance(answer, str) else []
     if len(given) != 8 or not all(is_bool(x) for x in given):
         ill("w1.2", "a list of eight True or False, one for each of task.places", answer)
-    hits = sum(bool(a) == b for a, b in zip(given, task._truth["fires"], strict=True))
+    missed = [i for i, (a, b) in enumerate(zip(given, task._truth["fires"], strict=True)) if bool(a) != b]
+    hits = 8 - len(missed)
     said = f"{hits} of 8 places are right"
     if hits >= 7:
-        return right(said, hits / 8)
+        other = "".join(f"; at place {i} it {'is silent' if given[i] else 'fires'}" for i in missed)
+        return right(said + other, hits / 8)
     if len(set(map(bool, given))) == 1:
         return wrong(f"{said}: it fires on this token in half of the places", "by the token alone")
     if hits <= 1:
@@ -146,9 +148,11 @@ def grade_pair(task: Task, answer: Any) -> Grade:
         return right(said)
     if on_b >= task.least and on_a == 0:
         return wrong(said, "the two are in each other's place")
-    if on_b > 0:
-        return wrong(f"{said}; it is to be 0 there", "it fires there, too")
-    return wrong(f"{said}; it is to be at least {task.least:g} in the first", "too weak" if on_a > 0 else "")
+    wanted = [f"at least {task.least:g} in the first"] * (on_a < task.least) + ["0 in the second"] * (
+        on_b > 0
+    )
+    mistake = "it fires in the second, too" if on_b > 0 else "too weak" if on_a > 0 else ""
+    return wrong(f"{said}; it is to be {' and '.join(wanted)}", mistake)
 
 
 # -------------------------------------------------------------------------- w1.4 find a latent for a concept
@@ -194,8 +198,9 @@ EXERCISES = (
         "Under 'Try a text' of the dashboard you can write pieces of the eight texts and see whether the token lights up.",
     ), 6, 2),
     Exercise("w1.3", "A text that fires, a text that does not", ask_pair, grade_pair, (
-        "Begin with an example from the dashboard: copy as much of the text before the token as it needs.",
-        "For the second text, keep the token and change what stands before it, for instance to another kind of text.",
+        "For the first text begin with an example from the dashboard: copy as much before the token as it needs. For the "
+        "second keep the token and change what stands before it.",
+        "sl.heatmap(model, sae, [text, text, …], task.latent) tries several kinds of text at once: code, a letter, a list.",
         "Places with True and with False of w1.2 are such a pair; take the «» away.",
     ), 5, 2),
     Exercise("w1.4", "A latent for a concept", ask_find, grade_find, (

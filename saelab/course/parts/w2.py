@@ -53,7 +53,7 @@ def an_sae(key: str, answer: Any) -> SAE:
 
 def ask_train(student: Student) -> Task:
     l0, least = [(12, 0.72), (16, 0.74), (20, 0.75), (24, 0.76)][student.rng("w2.1").integers(4)]
-    said = "Train an SAE that keeps at least `variance` of the activations' variance with at most `l0` latents a token."
+    said = "Train an SAE that keeps at least `variance` of the activations' variance with at most `l0` of its at most `most_latents` latents a token."
     return Task("w2.1", said, {"hook": HOOK, "most_latents": WIDTH, "l0": l0, "variance": least})
 
 
@@ -63,7 +63,8 @@ def grade_train(task: Task, answer: Any) -> Grade:
     said = f"on new text it keeps {report.explained_variance:.3f} of the variance with {report.l0:.1f} latents a token"
     if sae.config.d_sae > task.most_latents:
         return wrong(
-            f"{said}; it has {sae.config.d_sae} latents of {task.most_latents}", "bought with more latents"
+            f"{said}; it has {sae.config.d_sae} latents, at most {task.most_latents} are allowed",
+            "bought with more latents",
         )
     if report.l0 > task.l0 + 0.5:
         return wrong(f"{said}; at most {task.l0} are allowed", "bought with a larger L0")
@@ -100,7 +101,7 @@ def grade_kill(task: Task, answer: Any) -> Grade:
         return wrong(f"only {true} of {width} latents are dead; this SAE is well", "nothing died")
     said = f"{n} of {width}"
     if abs(n - true) <= 0.05 * width:
-        return right(f"{said}; on {report.tokens:,} new tokens {true} are silent")
+        return right(f"you count {said}; on {report.tokens:,} tokens of other new text {true} are silent")
     if abs(width - n - true) <= 0.05 * width:
         return wrong(f"{said}; that is how many live", "counted the living")
     rare = int((report.density < 1e-2).sum())
@@ -130,7 +131,10 @@ def grade_revive(task: Task, answer: Any) -> Grade:
     if gone > task.dead:
         return wrong(said, "still dead")
     if report.explained_variance < task.variance:
-        return wrong(f"{said}; wanted {task.variance}: they fire and do not help", "alive, and of no use")
+        return wrong(
+            f"{said}; wanted {task.variance}: they fire and do not help. Are their directions much alike, or of a few odd tokens?",
+            "alive, and of no use",
+        )
     return right(said)
 
 
@@ -170,7 +174,8 @@ def grade_which(task: Task, answer: Any) -> Grade:
 
 EXERCISES = (
     Exercise("w2.1", "Much with little", ask_train, grade_train, (
-        "sl.train(store, d_sae=…, k=…): k is how many latents a TopK SAE uses for a token. What is allowed?",
+        "sl.train(store, d_sae=…, k=…): k is how many latents a TopK SAE uses for a token, d_sae how many it has. The task "
+        "says how many are allowed of each.",
         "More tokens help more than anything else: let it go over the store twice (epochs=2).",
         "sl.train(store, d_sae=task.most_latents, k=task.l0, epochs=2) passes.",
     ), 7, 1),
@@ -182,7 +187,7 @@ EXERCISES = (
     Exercise("w2.3", "Revive it", ask_revive, grade_revive, (
         "Dead latents get no gradient: nothing moves them. They have to be put somewhere where they fire.",
         "What the SAE leaves over (x - sae(x)) is what a new latent could explain: give each dead latent such a direction, "
-        "as its row of W_dec and its column of W_enc, with b_enc 0.",
+        "as its row of W_dec and its column of W_enc, with b_enc 0. Draw the tokens at random, by the square of what is left over.",
         "Then go on training from there with a lower rate: sl.train(store, init=sae, lr=4e-3).",
     ), 8, 3),
     Exercise("w2.4", "Which is which?", ask_which, grade_which, (

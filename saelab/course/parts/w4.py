@@ -68,10 +68,12 @@ def grade_sign(task: Task, answer: Any) -> Grade:
     given = [str(x).replace("−", "-") for x in answer] if isinstance(answer, (str, list, tuple)) else []
     if len(given) != len(true) or not set(given) <= {"+", "-"}:
         ill("w4.1", f'{len(true)} signs, such as "{"+-" * (len(true) // 2)}"', answer)
-    hits = sum(a == b for a, b in zip(given, true, strict=True))
+    missed = [i for i, (a, b) in enumerate(zip(given, true, strict=True)) if a != b]
+    hits = len(true) - len(missed)
     said = f"{hits} of {len(true)} are right"
     if hits >= len(true) - 1:
-        return right(said, hits / len(true))
+        other = "".join(f"; at place {i} the loss {'rises' if true[i] == '+' else 'falls'}" for i in missed)
+        return right(said + other, hits / len(true))
     if len(set(given)) == 1:
         return wrong(f"{said}: a latent helps at some places and harms at others", "one sign for all")
     if hits <= 1:
@@ -182,7 +184,7 @@ def grade_attribute(task: Task, answer: Any) -> Grade:
 EXERCISES = (
     Exercise("w4.1", "Predict the sign", ask_sign, grade_sign, (
         "The model has one layer: what a latent says at a token goes straight to the prediction of the next one.",
-        "index.logit_lens(latent) lists the tokens that a latent votes up and down. Is `next` among them?",
+        "index.logit_lens(latent, n=4000) lists all tokens by the latent's vote, up and down. Where is `next`?",
         "sl.effects(model, sae, text + next, latent).frame.loss_diff is the true answer, at the last token of `text`.",
     ), 7, 2),
     Exercise("w4.2", "Ablate", ask_ablate, grade_ablate, (

@@ -78,7 +78,8 @@ def grade_works(task: Task, answer: Any) -> Grade:
 def ask_reads(student: Student) -> Task:
     chosen = [READS[i] for i in student.rng("w5.2").choice(len(READS), 2, replace=False)]
     said = "A genre and a latent that fires on hardly anything else and does not turn it on at any strength: fires is not causes."
-    return Task("w5.2", said, {"genres": chosen, "strengths": list(STRENGTHS), "schedule": list(SCHEDULE)})
+    shown = {"genres": chosen, "strengths": list(STRENGTHS), "prompt": PROMPT, "schedule": list(SCHEDULE)}
+    return Task("w5.2", said, shown | {"max_new_tokens": NEW})
 
 
 def grade_reads(task: Task, answer: Any) -> Grade:
@@ -100,7 +101,13 @@ def grade_reads(task: Task, answer: Any) -> Grade:
             "too rare to stand for the genre",
         )
     frame = pushed(held_out().index, latent, STRENGTHS, genre, seed=1002)
-    fair = frame[frame["ratio"] <= GUARD]
+    fair = frame[(frame["ratio"] <= GUARD) & (frame.index > 0)]
+    if fair.empty:
+        return wrong(
+            f"at every strength the perplexity is more than {GUARD:g} times that of unsteered text, so nothing was shown "
+            "of what it causes",
+            "the text is broken",
+        )
     share, at = float(fair["effect"].max()), float(fair["effect"].idxmax())
     said = f"within the guard at most {share:.0%} of the texts are {genre} (at strength {at:g}; unsteered {frame.loc[0.0, 'effect']:.0%})"
     if share <= LITTLE:
@@ -192,8 +199,8 @@ EXERCISES = (
     ), 8, 2),
     Exercise("w5.2", "One that does not", ask_reads, grade_reads, (
         "Latents of these genres often fire on a detail. Begin with index.concepts(labels), precision of 0.9 and more.",
-        "Calibrate several at task.strengths, and look at effect where `inside` is True: it is to stay below 0.3.",
-        "Choose one whose effect stays at that of strength 0 at all strengths, and which fires often (recall of 0.03 and more).",
+        "Calibrate several at task.strengths, and look at effect where `inside` is True and strength is above 0: it is to stay below 0.3.",
+        "Choose one that has such lines and whose effect stays at that of strength 0 in them, and which fires often (recall of 0.03 and more).",
     ), 6, 2),
     Exercise("w5.3", "Judge three runs", ask_judge, grade_judge, (
         "run = sl.sweep(model, sae, task.prompt, [r['latent']], [0, r['strength']], relative=index, controls=1, n=20, "
