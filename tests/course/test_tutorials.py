@@ -1,4 +1,4 @@
-"""The exercise at the end of each of the notebooks 00 to 07."""
+"""The exercise at the end of each of the notebooks 00 to 10."""
 
 from __future__ import annotations
 

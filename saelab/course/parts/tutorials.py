@@ -1,4 +1,4 @@
-"""One exercise at the end of each of the notebooks 00 to 07; quick to check, with numbers of each student's own."""
+"""One exercise at the end of each of the notebooks 00 to 10; quick to check, with numbers of each student's own."""
 
 from __future__ import annotations
 
@@ -110,6 +110,30 @@ def _folded(rng: np.random.Generator) -> tuple[dict[str, Any], float, dict[str, 
     )
 
 
+def _alone(rng: np.random.Generator) -> tuple[dict[str, Any], float, dict[str, float]]:
+    fires, occurs = int(rng.integers(100, 200)), int(rng.integers(300, 500))
+    on = int(fires * rng.uniform(0.6, 0.9))
+    shown = {"firings": fires, "firings_on_the_token": on, "the_token_occurs": occurs}
+    mistakes = {"recall for F1": on / fires, "precision for F1": on / occurs}
+    return shown, 2 * on / (fires + occurs), mistakes
+
+
+def _lucky(rng: np.random.Generator) -> tuple[dict[str, Any], float, dict[str, float]]:
+    latents, rate = int(rng.integers(500, 2000)), float(rng.choice([0.02, 0.05, 0.1]))
+    matched = int(latents * rng.uniform(0.3, 0.8))
+    shown = {"latents": latents, "matched": matched, "false_discovery_rate": rate}
+    mistakes = {"of all latents": rate * latents, "of those without a partner": rate * (latents - matched)}
+    return shown, rate * matched, mistakes
+
+
+def _judge(rng: np.random.Generator) -> tuple[dict[str, Any], float, dict[str, float]]:
+    fn, fp = int(rng.integers(4, 8)), int(rng.integers(5, 20))
+    shown = {"right_of_10_that_fire": 10 - fn, "right_of_90_that_are_silent": 90 - fp}
+    recall, specificity = 1 - fn / 10, 1 - fp / 90
+    mistakes = {"the share that is right": (100 - fn - fp) / 100, "only where it fires": recall}
+    return shown, (recall + specificity) / 2, mistakes
+
+
 def ask_find(student: Student) -> Task:
     concept = TOLD[student.rng("03.1").integers(len(TOLD))]
     return Task("03.1", "Find the latent that tells this concept best.", {"concept": concept})
@@ -180,4 +204,19 @@ EXERCISES = (
         "The row is divided by its norm; something else must make up for it.",
         "activation * decoder_norm",
     ), 2, 2),
+    number("08.1", "Is it the token alone?", "The rule is: it fires on its commonest token, wherever that stands. The rule's F1?", _alone, (
+        "How often is the rule right where it speaks, and of how many firings does it speak?",
+        "Precision is firings on the token / the token's occurrences, recall is firings on the token / firings.",
+        "2 * task.firings_on_the_token / (task.firings + task.the_token_occurs)",
+    ), 2, 2),
+    number("09.1", "How many by luck?", "So many latents have a partner at this false-discovery rate. How many of the partners are expected to be chance?", _lucky, (
+        "A false-discovery rate is a share. Of what?",
+        "Of those that are found (matched), and not of all that were asked for.",
+        "task.false_discovery_rate * task.matched",
+    ), 2, 1),
+    number("10.1", "A judge of rare firings", "Of 100 texts a latent fires in 10. The judge's balanced accuracy?", _judge, (
+        "Who always says 'silent' is right in 90 of these 100 texts, and has a balanced accuracy of one half.",
+        "The share that is right where it fires, and the share that is right where it is silent, counted alike.",
+        "(task.right_of_10_that_fire / 10 + task.right_of_90_that_are_silent / 90) / 2",
+    ), 2, 1),
 )  # fmt: skip
