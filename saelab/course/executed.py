@@ -55,7 +55,14 @@ def solutions(folder: str | Path, name: str = "Teacher") -> list[Path]:
     for path in Bar(sorted((bundled.notebooks() / "workshop").glob("w*.ipynb")), desc="notebooks"):
         notebook: Any = nbformat.from_dict(filled(files.read_json(path), name))
         target = folder / path.name
-        client = NotebookClient(notebook, timeout=1200, resources={"metadata": {"path": str(folder)}})
+        client = NotebookClient(
+            notebook,
+            timeout=1200,
+            resources={"metadata": {"path": str(folder)}},
+            extra_arguments=[
+                "--IPKernelApp.log_level=40"
+            ],  # its warning of TCP would stand in the teacher's terminal
+        )
         try:
             client.execute()
         except CellExecutionError as error:

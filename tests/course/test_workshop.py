@@ -11,12 +11,15 @@ from types import SimpleNamespace as Variables
 from typing import Any
 
 import answers
+import pandas as pd
 import pytest
 
 from saelab import bundled, course
 from saelab.course import student as students
 from saelab.course.exercises import PARTS, Verdict, digest, exercises, task_of
+from saelab.course.parts import w5
 from saelab.course.solving import code_of
+from saelab.course.task import Task
 
 KEYS = [key for key in exercises() if key.startswith("w")]
 NOTEBOOKS = sorted((bundled.notebooks() / "workshop").glob("w*.ipynb"))
@@ -149,3 +152,13 @@ def test_every_exercise_has_three_hints_and_a_sealed_solution():
     for key, e in exercises().items():
         assert len(set(e.hints)) == 3
         assert "answer" in code_of(key)
+
+
+@pytest.mark.parametrize(("ratio", "mistake"), [(50.0, "the text is broken"), (3.0, "")])
+def test_a_latent_that_breaks_text_at_every_strength_shows_nothing_of_causes(monkeypatch, ratio, mistake):
+    frame = pd.DataFrame({"effect": 0.0, "ratio": [1.0, *[ratio] * 4]}, index=[0.0, *w5.STRENGTHS])
+    monkeypatch.setattr(w5, "pushed", lambda *_, **__: frame)
+    monkeypatch.setattr(w5, "_sure", lambda genre: pd.DataFrame({"recall": [0.2]}, index=[7]))
+    monkeypatch.setattr(w5, "held_out", lambda: Variables(index=None))
+    grade = w5.grade_reads(Task("w5.2", "", {"genres": ["python"]}), ("python", 7))
+    assert (grade.passed, grade.mistake) == (not mistake, mistake)
