@@ -43,6 +43,31 @@ def test_steering_is_cancelled_and_swept(notebook):
     assert ask("w.to_frame('sweep').strength.tolist()") == [0, 40]
 
 
+def test_the_panel_says_what_went_wrong_and_writes_one_prompt_after_another(notebook):
+    page, ask = notebook(STEER)
+    view = page.locator(".saelab-steering")
+    run, alert = view.get_by_role("button", name="Write both texts"), view.locator(".sl-alert")
+    run.click()
+    view.locator(".sl-alert", has_text="prompt is empty").wait_for()
+    box = view.get_by_label("Prompt")
+    for prompt in ("The red fox", "<b>A</b> dog $x$"):
+        box.fill(prompt)
+        run.click()
+        eventually(page, ask, "(w.running, w.said.get('prompt'))", [False, prompt])
+        alert.wait_for(state="hidden")
+        assert ask("w.result.steered.prompt_ids == sl.models.tokenize(w._source[0], w.prompt)") is True
+        assert ask("w.steered['ids'] == w.result.steered.ids") is True
+        assert view.locator(".sl-texts b").count() == 0
+    # what goes wrong in the thread that writes is said as well, and the next run works
+    ask("w.set_trait('max_new_tokens', 10_000)")
+    run.click()
+    view.locator(".sl-alert", has_text="context").wait_for()
+    ask("w.set_trait('max_new_tokens', 5)")
+    run.click()
+    eventually(page, ask, "(w.running, len(w.result.steered.ids))", [False, 5])
+    alert.wait_for(state="hidden")
+
+
 EFFECTS = """
 from helpers import tiny_model, random_sae
 import saelab as sl
