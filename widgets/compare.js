@@ -110,16 +110,19 @@ function passages({ state, set, tip }) {
 
 /** @param {Ui<Compare>} ui */
 function build(ui) {
-  const { state, view, ask, on, soon, tip } = ui;
-  const open = (/** @type {number} */ latent) => ask("open", { latent });
-  let last = state.latent; // keys that come faster than answers go on from the pair that was asked for
+  const { state, view, request, say, on, soon, tip } = ui;
+  let last = state.latent, asked = 0; // keys that come faster than answers go on from the pair that was asked for
+  const open = (/** @type {number} */ latent) => {
+    last = latent;
+    asked += 1;
+    request("open", { latent }).catch((error) => { last = state.latent; say(error.message); }).finally(() => { asked -= 1; });
+  };
   const step = (/** @type {number} */ by) => {
     const place = state.pairs.findIndex((p) => p.latent === last);
     const next = state.pairs[(Math.max(place, 0) + by + state.pairs.length) % state.pairs.length];
-    last = next.latent;
-    open(last);
+    open(next.latent);
   };
-  const list = pairs(ui, (latent) => { last = latent; open(latent); });
+  const list = pairs(ui, open);
   const [a, b] = SIDES.map((side) => card(ui, side));
   const texts = passages(ui), facts = h("span", { class: "sl-scores" });
   const bar = h("div", { class: "sl-bar sl-top" }, button("‹", "Previous pair (←)", () => step(-1)), button("›", "Next pair (→)", () => step(1)), facts, grow(),
@@ -138,7 +141,7 @@ function build(ui) {
   });
   soon(["payload", "about"], draw);
   on(["pairs"], list.draw);
-  on(["latent"], () => { last = state.latent; list.mark(); });
+  on(["latent"], () => { if (!asked) last = state.latent; list.mark(); });
   on(["show_whitespace"], texts.white);
   view.append(h("div", { class: "sl-columns" }, list.node, h("div", { class: "sl-main" }, bar, h("div", { class: "sl-two" }, a.head, b.head),
     texts.node, h("div", { class: "sl-two" }, a.node, b.node))));

@@ -950,19 +950,24 @@ function passages({ state, set, tip }) {
   return { node: h("div", {}, key, node), draw, white };
 }
 function build(ui) {
-  const { state, view, ask, on, soon, tip } = ui;
-  const open = (latent) => ask("open", { latent });
-  let last = state.latent;
+  const { state, view, request, say, on, soon, tip } = ui;
+  let last = state.latent, asked = 0;
+  const open = (latent) => {
+    last = latent;
+    asked += 1;
+    request("open", { latent }).catch((error) => {
+      last = state.latent;
+      say(error.message);
+    }).finally(() => {
+      asked -= 1;
+    });
+  };
   const step = (by) => {
     const place = state.pairs.findIndex((p) => p.latent === last);
     const next = state.pairs[(Math.max(place, 0) + by + state.pairs.length) % state.pairs.length];
-    last = next.latent;
-    open(last);
+    open(next.latent);
   };
-  const list = pairs(ui, (latent) => {
-    last = latent;
-    open(latent);
-  });
+  const list = pairs(ui, open);
   const [a, b] = SIDES.map((side) => card(ui, side));
   const texts = passages(ui), facts2 = h("span", { class: "sl-scores" });
   const bar = h(
@@ -996,7 +1001,7 @@ function build(ui) {
   soon(["payload", "about"], draw);
   on(["pairs"], list.draw);
   on(["latent"], () => {
-    last = state.latent;
+    if (!asked) last = state.latent;
     list.mark();
   });
   on(["show_whitespace"], texts.white);

@@ -48,6 +48,20 @@ test("arrows go round the pairs, also before an answer; a click opens one", asyn
   assert.ok(all(el, ".sl-pairs .sl-pair")[2].hasAttribute("data-unmatched"));
 });
 
+test("an answer that comes between two keys does not take them back", async () => {
+  const { el, model } = mount(widget, state());
+  const view = el.querySelector(".saelab"), opened = () => model.sent.map((m) => m.params.latent);
+  press(view, "ArrowRight");
+  press(view, "ArrowRight");
+  model.set("latent", 5); // the answer to the first
+  press(view, "ArrowLeft");
+  assert.deepEqual(opened(), [5, 1, 5]);
+  await settle();
+  model.set("latent", 1); // set in Python
+  press(view, "ArrowRight");
+  assert.equal(opened().at(-1), 3);
+});
+
 test("a list that was cut says so", () => {
   const { el } = mount(widget, state({ n_pairs: 4000 }));
   assert.match(el.querySelector("aside").textContent, /the best 3 of 4,000 pairs/);
