@@ -137,8 +137,12 @@ def test_a_schedule_that_ended_in_zero_is_over_for_this_text_only(model, sae):
             generate(model, None, PROMPT, max_new_tokens=8, temperature=0, stop_at_end=False)
             for _ in range(2)
         ]
+        longer = generate(model, None, PROMPT + PROMPT, **options)
     assert twice[0].logprobs == twice[1].logprobs
     np.testing.assert_allclose(twice[0].logprobs, made[0].logprobs, atol=1e-5)
+    alone = generate(model, sae, PROMPT + PROMPT, {3: 6.0}, schedule=early, **options)
+    assert longer.ids == alone.ids
+    np.testing.assert_allclose(longer.logprobs, alone.logprobs, atol=1e-5)
 
 
 # ---------------------------------------------------------------------------------------------- sampling
