@@ -46,7 +46,7 @@ class N2GConfig:
     max_patterns
         Most patterns proposed from the text.
     max_pairs
-        Most patterns of two tokens that are read off the text at the end, for what no other explains.
+        Most patterns that a table of pairs adds at the end, for what no other explains; those of most firings stay.
     node_cost, alternative_cost
         F1 that a node, and a further alternative of a node, must gain.
     match
@@ -75,7 +75,7 @@ class N2GConfig:
     gaps: tuple[int, ...] = (8,)
     negation: bool = True
     max_patterns: int = 8
-    max_pairs: int = 48
+    max_pairs: int = 400
     node_cost: float = 0.0005
     alternative_cost: float = 0.00005
     match: str = "specific"

@@ -12,12 +12,12 @@
                                                                                  │  after the last round
     pairs of tokens (fit.generalise), rules (fit.rules) ────────────────────────► choose again
                                                                                  ▼
-             what tables of tokens and pairs say better or besides ──► complete (fit.leftover)
+             with a table of pairs for the rest, or the table alone ──► complete (fit.leftover)
                                                                                  ▼
                               values: mean activation in train ──► verified with the model (fit.verifying)
 
 Of all proposals those are kept that gain F1 on the train and valid documents together beyond their cost in
-nodes. Values count zeros. Every pattern that was kept is filled at random around its exact tokens: does the
+nodes. Values count zeros. The patterns that explain most firings are filled at random around their exact tokens: does the
 latent still fire? ``fit_info["sufficiency"]`` says, by node and as a share of ``fit_info["prompts"]``, whether a
 pattern is a cause or a sign.
 

@@ -1,101 +1,114 @@
-"""What tables of tokens and of pairs say about firings that no pattern explains, written as patterns.
+"""What a table of pairs says about firings that no pattern explains, written as patterns.
 
 On a real model much of what a latent does is a list: these tokens, but not after those, and these pairs. A table of pairs
-that falls back on the token where a pair was never seen says that much, and three kinds of pattern say the same: the
-tokens with the best F1; those before which they do not fire, excluded; and the pairs that are left. As a table they are
-read from the train and the valid documents together.
+that falls back on the token where a pair was never seen says that much, and as a prefix tree it is short enough: under a
+token either those that must stand before it or those that must not, tokens with the same list together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from saelab.index.stats import f1
 from saelab.n2g.corpus import Corpus
-from saelab.n2g.fit.select import Candidate, Costs, Counted, Items
+from saelab.n2g.fit.select import Candidate, Items
+from saelab.n2g.score import best_keys, f1
 
 _RIGHT = 0.7  # share of a pattern's matches at which the latent fires
+_CLEARLY = 0.01  # F1 on the valid documents that patterns and a table together must gain over either
 
 
 def completed(
-    c: Corpus, y: np.ndarray, chosen: Sequence[Candidate], costs: Costs, most: int, negation: bool = True
+    c: Corpus,
+    y: np.ndarray,
+    trial: Sequence[Candidate],
+    chosen: Sequence[Candidate],
+    most: int,
+    negation: bool = True,
 ) -> tuple[list[Candidate], list[Items]]:
-    """Those of ``chosen`` that are worth more than what tables say in their place, and the patterns that tables add.
+    """Those of ``chosen`` that are worth more than what the table says in their place, and the patterns that it adds.
 
-    Tried on the valid documents, with tables of the train documents: all that were chosen, those that look further back
-    than a pair, those that are mostly right, both, none.
+    ``chosen`` come from the train and the valid documents, so these cannot say what they are worth. What can is
+    ``trial``, which come from the train documents alone, on the valid ones: all of them, those that look further back
+    than a pair, those that are mostly right, both; by themselves, or with a table of the train documents for the rest.
+    With it they must be clearly better than without, and than the table alone.
     """
-    sure = [p for p in chosen if len(p.valid) and y[p.valid].mean() >= _RIGHT]
-    far = [p for p in chosen if len(p.items) > 2 or any(item[0] == "gap" for item in p.items)]
-    valid, fires = c.part == 1, int(y[c.part == 1].sum())
-    best, kept = -1.0, list(chosen)
-    for some in (list(chosen), far, sure, [p for p in far if p in sure], []):
-        said = np.zeros(len(y), bool)
-        for p in some:
-            said[p.valid] = True
-        more = leftover(c, y, [p.train for p in some], costs, most, negation, parts=1)
-        for items in more:
-            said[c.tokens.match(items)] = True
-        said &= valid
-        worth = float(f1(int((y & said).sum()), int(said.sum()), fires))
-        worth -= sum(costs.of(items) for items in (*(p.items for p in some), *more))
-        if worth > best:
-            best, kept = worth, some
-    return kept, leftover(c, y, [p.at for p in kept], costs, most, negation)
+    valid = c.part == 1
+    fires = int((y & valid).sum())
+    best, kept, rest = -1.0, "none", most
+    for name, some in _options(y, trial, 0).items():
+        more = table(c, y, [p.train for p in some], most, negation, parts=1)
+        for width, tables in ((0, []), (most, more)):
+            said = np.zeros(len(y), bool)
+            for items in (*(p.items for p in some), *tables):
+                said[c.tokens.match(items)] = True
+            said &= valid
+            worth = float(f1(int((y & said).sum()), int(said.sum()), fires))
+            worth -= _CLEARLY if some and tables else 0.0
+            if worth > best:
+                best, kept, rest = worth, name, width
+    final = _options(y, chosen, 1)[kept]
+    return final, table(c, y, [p.at for p in final], rest, negation)
 
 
-def leftover(
+def _options(y: np.ndarray, patterns: Sequence[Candidate], part: int) -> dict[str, list[Candidate]]:
+    """Which patterns may be kept; how often one is right is counted on a part of the documents."""
+    where = [(p, (p.train, p.valid)[part]) for p in patterns]
+    sure = [p for p, at in where if len(at) and y[at].mean() >= _RIGHT]
+    far = [p for p in patterns if len(p.items) > 2 or any(item[0] == "gap" for item in p.items)]
+    return {
+        "all": list(patterns), "far": far, "sure": sure, "both": [p for p in far if p in sure], "none": [],
+    }  # fmt: skip
+
+
+def table(
     c: Corpus,
     y: np.ndarray,
     explained: Iterable[np.ndarray],
-    costs: Costs,
     most: int,
     negation: bool = True,
     parts: int = 2,
 ) -> list[Items]:
-    """Patterns for the firings that ``explained`` leaves: one of tokens, and up to ``most`` of pairs, most hits first.
+    """What the table of pairs says about the places that ``explained`` leaves, as up to ``most`` patterns, most hits first.
     Read from the train documents, with two ``parts`` from the valid ones too."""
-    counted = Counted(y, c.part < parts, explained)
-    ids, size = c.tokens.ids.astype(np.int64), c.tokens.n_vocab
-    before = np.where(c.tokens.place > 0, np.roll(ids, 1), size)  # ``size`` is the row's start
-    out: list[Items] = []
-    alone = counted.best(ids, costs.alternative, 1)
-    if len(alone):
-        fires = np.isin(ids, alone)
-        bad = counted.worst(before, fires, costs.alternative)
-        bad = bad[bad < size] if negation else bad[:0]
-        items: Items = (("tok", tuple(alone.tolist()), 0, 0),)
-        if len(bad):
-            items = (*items, ("not", tuple(bad.tolist()), 0, 0))
-            fires &= ~np.isin(before, bad) & (before < size)
-        out.append(items)
-        counted.take(fires)
+    known = c.part < parts
+    free = known.copy()
+    for at in explained:
+        free[at] = False
+    fires, taken = int((y & known).sum()), known & ~free
+    tp, predicted = int((y & taken).sum()), int(taken.sum())
     pair, second, _ = c.pairs
-    first = np.empty(len(second), np.int64)
-    first[pair] = before
-    good = counted.best(pair, costs.alternative, counted.least)
-    good = good[first[good] < size]
-    return out + list(_grouped(counted, good, first, second, pair, costs))[:most]
+    ids, size = c.tokens.ids.astype(np.int64), c.tokens.n_vocab
 
+    def best(keys: np.ndarray, n_keys: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of each key, whether it is among those that gain most F1 together, and its places and hits."""
+        n, hits = (np.bincount(keys[at], minlength=n_keys) for at in (free, free & y))
+        on = np.zeros(n_keys, bool)
+        on[best_keys(n, hits, fires, tp=tp, predicted=predicted)] = True
+        return on, n, hits
 
-def _grouped(
-    counted: Counted, good: np.ndarray, first: np.ndarray, second: np.ndarray, pair: np.ndarray, costs: Costs
-) -> Iterator[Items]:
-    """Pairs as patterns, those with one token in common together, on the side that gives fewer patterns."""
-    hits = np.bincount(pair[counted.free & counted.y], minlength=len(second))
-    by_second = len(np.unique(second[good])) <= len(np.unique(first[good]))
-    one, other = (second, first) if by_second else (first, second)
-    groups: dict[tuple[int, ...], tuple[list[int], int]] = {}
-    for token in np.unique(one[good]).tolist():
-        some = good[one[good] == token]
-        key = tuple(np.unique(other[some]).tolist())
-        tokens, count = groups.get(key, ([], 0))
-        groups[key] = ([*tokens, token], count + int(hits[some].sum()))
-    for key, (tokens, count) in sorted(groups.items(), key=lambda group: -group[1][1]):
-        sets = (tuple(tokens), key) if by_second else (key, tuple(tokens))
-        items: Items = tuple(("tok", tuple(ids), 0, 0) for ids in sets)
-        # F1 gains about as much as the share of the firings
-        if count / max(counted.fires, 1) > costs.of(items):
-            yield items
+    alone, _, _ = best(ids, size)
+    good, n, hits = best(pair, len(second))
+    before = np.empty(len(second), np.int64)
+    before[pair] = np.where(c.tokens.place > 0, np.roll(ids, 1), size)  # ``size`` is the row's start
+    used = np.flatnonzero((n > 0) & (alone[second] | good))
+    used = used[np.lexsort((before[used], second[used]))]
+    groups: dict[Items, tuple[list[int], int]] = {}
+    for some in np.split(used, np.flatnonzero(np.diff(second[used])) + 1) if len(used) else ():
+        token, right = int(second[some[0]]), good[some]
+        listed = some[~right if alone[token] else right]
+        tokens = tuple(before[listed][before[listed] < size].tolist())
+        under: list[Items] = []
+        if alone[token]:
+            under = [(("not", tokens, 0, 0),)] if tokens and negation else [()]
+        else:
+            under = [(("tok", tokens, 0, 0),)] if tokens else []
+            if len(tokens) < len(listed):
+                under.append((("start", (), 0, 0),))
+        for rest in under:
+            members, count = groups.get(rest, ([], 0))
+            groups[rest] = ([*members, token], count + int(hits[some[right]].sum()))
+    ordered = sorted(groups.items(), key=lambda group: -group[1][1])
+    return [(("tok", tuple(members), 0, 0), *rest) for rest, (members, _) in ordered[:most]]

@@ -162,9 +162,8 @@ class _Fit:
             self._learn_rules()
         chosen = self.selector.choose()
         if self.enough:
-            chosen, more = completed(
-                self.c, self.selector.y, chosen, self.costs, self.config.max_pairs, self.config.negation
-            )
+            trial, most = self.selector.on_train().choose(), self.config.max_pairs
+            chosen, more = completed(self.c, self.selector.y, trial, chosen, most, self.config.negation)
             self.selector.add(more, probed=False)
             chosen += [self.selector.pool[items] for items in more if self.selector.pool[items] not in chosen]
         tree = self._tree(chosen)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -118,6 +119,13 @@ class Selector:
                 at = self.c.tokens.match(items)
                 part = self.c.part[at]
                 self.pool[items] = Candidate(items, at[part == 0], at[part == 1], probed)
+
+    def on_train(self) -> Selector:
+        """The same candidates, to be chosen by what they do on the train documents alone."""
+        other = copy(self)
+        other.fires_both = self.fires
+        other.pool = {items: replace(p, valid=p.valid[:0]) for items, p in self.pool.items()}
+        return other
 
     def choose(self) -> list[Candidate]:
         """Greedy choice, made again without one of its broad patterns as long as that is better.

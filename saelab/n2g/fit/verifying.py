@@ -1,9 +1,10 @@
 """Is a pattern a cause or a sign? Ask the model: the pattern's own tokens, everything else random.
 
 A pattern taken from the text may hold there for another reason than the tokens it names (they always come
-with the true cause). So every pattern gets its *sufficiency*, the share of such prompts on which the latent
-fires, and every exact node its *importance*, the share of the activation that is lost when its token is
-replaced.
+with the true cause). So a pattern gets its *sufficiency*, the share of such prompts on which the latent
+fires, and every exact node of it its *importance*, the share of the activation that is lost when its token is
+replaced. A long list of rare patterns costs as much to ask as all probing before, and says little: only those that
+explain most firings are asked.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from saelab.n2g.graph.tree import Item, Pattern, Tree
 from saelab.sae import SAE
 
 PROMPTS = 40  # a share of them is known to about 0.15 either way
+MOST = 12  # patterns of a graph that are asked about
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,12 @@ def ask(items: Sequence[Item], config: N2GConfig, fillers: Fillers, imp: bool = 
 def verify_all(
     trees: dict[int, Tree], prober: Prober, config: N2GConfig, c: Corpus, answered: Callable[[float], None]
 ) -> dict[int, tuple[Tree, dict[str, float]]]:
-    """latent -> its tree with importances, and the sufficiency of each pattern by the node that ends it."""
+    """latent -> its tree with importances, and by the node that ends it the sufficiency of each of the ``MOST`` patterns
+    that explain most firings."""
     questions, owners = [], []
     for latent, tree in trees.items():
         fillers = Fillers(c.token_counts[0], [config.seed, latent, 2], prober.limit)
-        for p in tree.patterns:
+        for p in sorted(tree.patterns, key=lambda p: -p.end.n_fire)[:MOST]:
             questions.append((latent, ask(p.items, replace(config, joint=PROMPTS), fillers)))
             owners.append((latent, p))
     sufficiency: dict[int, dict[str, float]] = {latent: {} for latent in trees}
