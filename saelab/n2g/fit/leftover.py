@@ -37,26 +37,35 @@ def completed(
     """
     valid = c.part == 1
     fires = int((y & valid).sum())
+
+    def tables(some: Sequence[Candidate], width: int, parts: int) -> list[Items]:
+        return table(c, y, [c.tokens.match(p.items) for p in some], width, negation, parts)
+
+    def worth(some: Sequence[Candidate], more: Sequence[Items]) -> float:
+        said = np.zeros(len(y), bool)
+        for items in (*(p.items for p in some), *more):
+            said[c.tokens.match(items)] = True
+        said &= valid
+        return float(f1(int((y & said).sum()), int(said.sum()), fires))
+
     best, kept, rest = -1.0, "none", most
-    for name, some in _options(y, trial, 0).items():
-        more = table(c, y, [p.train for p in some], most, negation, parts=1)
-        for width, tables in ((0, []), (most, more)):
-            said = np.zeros(len(y), bool)
-            for items in (*(p.items for p in some), *tables):
-                said[c.tokens.match(items)] = True
-            said &= valid
-            worth = float(f1(int((y & said).sum()), int(said.sum()), fires))
-            worth -= _CLEARLY if some and tables else 0.0
-            if worth > best:
-                best, kept, rest = worth, name, width
-    final = _options(y, chosen, 1)[kept]
-    return final, table(c, y, [p.at for p in final], rest, negation)
+    for name, some in _options(y, trial).items():
+        more = tables(some, most, 1)
+        for width in (0, most):
+            value = worth(some, more[:width]) - (_CLEARLY if some and width else 0.0)
+            if value > best:
+                best, kept, rest = value, name, width
+    # of the same kind those chosen with the valid documents, too, unless they lose there
+    final = max(
+        (_options(y, some)[kept] for some in (chosen, trial)),
+        key=lambda some: worth(some, tables(some, rest, 1)),
+    )
+    return final, tables(final, rest, 2)
 
 
-def _options(y: np.ndarray, patterns: Sequence[Candidate], part: int) -> dict[str, list[Candidate]]:
-    """Which patterns may be kept; how often one is right is counted on a part of the documents."""
-    where = [(p, (p.train, p.valid)[part]) for p in patterns]
-    sure = [p for p, at in where if len(at) and y[at].mean() >= _RIGHT]
+def _options(y: np.ndarray, patterns: Sequence[Candidate]) -> dict[str, list[Candidate]]:
+    """Which patterns may be kept; how often one is right is always counted on the train documents."""
+    sure = [p for p in patterns if len(p.train) and y[p.train].mean() >= _RIGHT]
     far = [p for p in patterns if len(p.items) > 2 or any(item[0] == "gap" for item in p.items)]
     return {
         "all": list(patterns), "far": far, "sure": sure, "both": [p for p in far if p in sure], "none": [],
