@@ -76,7 +76,7 @@ def picture(rows: list[dict[str, float]], tables: dict[str, float], latents: int
 
 def main() -> None:
     """Parse, run, print and draw."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--index", required=True)
     parser.add_argument("--latents", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
