@@ -45,7 +45,7 @@ from saelab.n2g.graph.tree import Tree
 from saelab.n2g.pattern_graph import PatternGraph
 from saelab.sae import SAE
 
-ALGORITHM = 5  # one more whenever the same settings lead to other graphs than before
+ALGORITHM = 6  # one more whenever the same settings lead to other graphs than before
 
 
 @door

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from synthetic import FakeIndex, random_documents, rows_of
 
+from saelab.index.stats import best_keys, f1
 from saelab.n2g.corpus import corpus
 from saelab.n2g.fit.leftover import completed, table
 from saelab.n2g.fit.select import Candidate
 from saelab.n2g.graph.match import Tokens
-from saelab.n2g.score import best_keys, f1
 
 
 class Text:

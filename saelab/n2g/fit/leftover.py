@@ -13,8 +13,7 @@ import numpy as np
 
 from saelab.index.stats import f1
 from saelab.n2g.corpus import Corpus
-from saelab.n2g.fit.select import Candidate, Items
-from saelab.n2g.score import best_keys, f1
+from saelab.n2g.fit.select import Candidate, Counted, Items
 
 _RIGHT = 0.7  # share of a pattern's matches at which the latent fires
 _CLEARLY = 0.01  # F1 on the valid documents that patterns and a table together must gain over either
@@ -82,24 +81,13 @@ def table(
 ) -> list[Items]:
     """What the table of pairs says about the places that ``explained`` leaves, as up to ``most`` patterns, most hits first.
     Read from the train documents, with two ``parts`` from the valid ones too."""
-    known = c.part < parts
-    free = known.copy()
-    for at in explained:
-        free[at] = False
-    fires, taken = int((y & known).sum()), known & ~free
-    tp, predicted = int((y & taken).sum()), int(taken.sum())
+    counted = Counted(y, c.part < parts, explained)
     pair, second, _ = c.pairs
     ids, size = c.tokens.ids.astype(np.int64), c.tokens.n_vocab
-
-    def best(keys: np.ndarray, n_keys: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of each key, whether it is among those that gain most F1 together, and its places and hits."""
-        n, hits = (np.bincount(keys[at], minlength=n_keys) for at in (free, free & y))
-        on = np.zeros(n_keys, bool)
-        on[best_keys(n, hits, fires, tp=tp, predicted=predicted)] = True
-        return on, n, hits
-
-    alone, _, _ = best(ids, size)
-    good, n, hits = best(pair, len(second))
+    alone, good = np.zeros(size, bool), np.zeros(len(second), bool)
+    alone[counted.best(ids, 0.0, 1)] = True
+    good[counted.best(pair, 0.0, 1)] = True
+    n, hits = (np.bincount(pair[at], minlength=len(second)) for at in (counted.free, counted.free & y))
     before = np.empty(len(second), np.int64)
     before[pair] = np.where(c.tokens.place > 0, np.roll(ids, 1), size)  # ``size`` is the row's start
     used = np.flatnonzero((n > 0) & (alone[second] | good))

@@ -79,19 +79,6 @@ class Counted:
         n, hits = (np.bincount(keys[at], minlength=size) for at in (self.free, self.free & self.y))
         return best_keys(n, hits, self.fires, tp=self.tp, predicted=self.predicted, cost=cost, least=least)
 
-    def worst(self, keys: np.ndarray, at: np.ndarray, cost: float) -> np.ndarray:
-        """The keys whose places, taken away from the predictions ``at``, gain most F1 beyond ``cost`` each."""
-        size, at = int(keys.max()) + 1, at & self.free
-        n, hits = (np.bincount(keys[some], minlength=size) for some in (at, at & self.y))
-        order = np.flatnonzero(n > hits)
-        order = order[np.lexsort((order, -n[order], hits[order] / n[order]))]
-        tp, predicted = self.tp + int(hits.sum()), self.predicted + int(n.sum())
-        reached = f1(tp - np.cumsum(hits[order]), predicted - np.cumsum(n[order]), self.fires)
-        worth = reached - cost * np.arange(1, len(order) + 1)
-        if not len(order) or worth.max() <= f1(tp, predicted, self.fires):
-            return order[:0]
-        return np.sort(order[: int(np.argmax(worth)) + 1])
-
 
 class Selector:
     """Chooses among candidates for one latent.
