@@ -6,7 +6,7 @@ import argparse
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from saelab import __version__, bundled
@@ -65,14 +65,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Train an SAE as spec.json says: the keywords of sl.train, with model and texts (a .txt or .jsonl "
         "file), or store. `torchrun --nproc-per-node 4 -m saelab train spec.json` trains the same SAE by four processes.",
     )
-    train.add_argument("spec", type=Path)
-    train.add_argument(
-        "--timeout",
-        type=float,
-        default=600.0,
-        help="seconds until a rank that hears nothing of another gives up",
-    )
-    train.set_defaults(run=_train)
+    _takes_spec(train, _train)
 
     harvest = commands.add_parser(
         "harvest",
@@ -80,9 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Harvest as spec.json says: the keywords of sl.ActivationStore.write, with model and texts (a .txt or "
         ".jsonl file). `torchrun --nproc-per-node 4 -m saelab harvest spec.json` shares each pass of the model.",
     )
-    harvest.add_argument("spec", type=Path)
-    harvest.add_argument("--timeout", type=float, default=600.0, help="as of train")
-    harvest.set_defaults(run=_harvest)
+    _takes_spec(harvest, _harvest)
 
     lab = commands.add_parser(
         "lab", help="copy the tutorial and workshop notebooks to a folder, open JupyterLab there"
@@ -103,6 +94,17 @@ def _parser() -> argparse.ArgumentParser:
         )
     )
     return parser
+
+
+def _takes_spec(command: argparse.ArgumentParser, run: Callable[[argparse.Namespace], int]) -> None:
+    command.add_argument("spec", type=Path)
+    command.add_argument(
+        "--timeout",
+        type=float,
+        default=600.0,
+        help="seconds until a rank that hears nothing of another gives up",
+    )
+    command.set_defaults(run=run)
 
 
 def _course_parser(course: argparse.ArgumentParser) -> None:
