@@ -54,8 +54,9 @@ def largest(task: Task, count: int) -> tuple[Entries, Tensor]:
     A floor that a sample puts safely below the smallest one wanted leaves few candidates to sort; it is
     lowered until there are enough, so the choice is exact."""
     wanted = count + count // 4 if task.fast else count  # bfloat16 may rank some too low
-    best, parts, held = task.x_in.new_zeros(()), [], 0
+    best, parts, held, apart = task.x_in.new_zeros(()), [], 0, False
     for first, a, pre in task.tiles(len(task.x_in), dead=True):
+        apart |= a > 0  # a row's latents are in several tiles
         floor = torch.maximum(_floor(pre, wanted).to(best.dtype), best)
         part = Places.where(pre > floor, pre, first, a)
         if len(part.rows) < wanted and floor > best:
@@ -64,7 +65,8 @@ def largest(task: Task, count: int) -> tuple[Entries, Tensor]:
         if held > 2 * wanted and len(parts) > 1:  # the values kept so far are a floor for the tiles to come
             parts = [_strongest(Places.joined(parts), wanted)]
             best, held = parts[0].values.min().to(best.dtype), wanted
-    found = Places.joined(parts).in_order()
+    found = Places.joined(parts)
+    found = found.in_order() if apart else found
     if task.fast:
         found = _strongest(found, wanted)
         found = found._replace(values=task.exact(found.rows, found.indices))

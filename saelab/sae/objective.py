@@ -226,11 +226,13 @@ class Task:
         """The places whose pre-activation exceeds ``bound``, one number or one for each latent, and those pre-activations
         (nnz,). ``dead`` as in :meth:`tiles`."""
         shape = len(self.x_in), len(self.p.enc)
-        found = []
+        found, apart = [], False
         for first, a, pre in self.tiles(shape[0], dead):
+            apart |= a > 0
             limit = bound[a : a + pre.shape[1]] if isinstance(bound, Tensor) else bound
             found.append(Places.where(pre > limit, pre, first, a))
-        places = found[0] if len(found) == 1 else Places.joined(found).in_order()
+        places = Places.joined(found)
+        places = places.in_order() if apart else places
         entries = Entries(places.rows, places.indices, shape)
         return entries, self.exact(places.rows, places.indices) if self.fast else places.values
 

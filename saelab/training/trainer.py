@@ -191,10 +191,10 @@ class Trainer:
     def _step(self, task: Task, parts: Parts) -> Step:
         aux = torch.as_tensor(parts.aux).detach()
         error = (task.y - parts.recon.detach()).square().sum() / len(task.y)
-        active = self.ranks.total(
-            torch.tensor(float(len(parts.active)), dtype=torch.float64, device=error.device)
-        )
-        l0 = torch.tensor(float(active) / len(task.y))
+        active = float(len(parts.active))
+        if not self.ranks.alone:  # else the number is here already, and the device is not waited for
+            active = float(self.ranks.total(torch.tensor(active, dtype=torch.float64, device=error.device)))
+        l0 = torch.tensor(active / len(task.y))
         return Step(parts.loss.detach(), error, aux, parts.penalty, l0, parts.active)
 
     def _update(self, parts: Parts) -> None:
