@@ -33,8 +33,7 @@ TOPICS = {  # name: latent, an example, and the words that a text of the topic h
     "git": (1166, "Use git commit and then git push to the remote branch.", """git commit branch branches merge merged
         repository repositories checkout rebase diff patch clone"""),
 }  # fmt: skip
-PROMPTS = ["My friend told me that", "Yesterday I saw", "The book is about", "It is well known that"]
-OTHERS = ["We talked about", "The first thing to say is that", "They found", "An example of this is"]
+PROMPT, OTHER = "My friend told me that", "It is well known that"
 
 
 def judge_of(topic: str):
@@ -54,9 +53,9 @@ def main(path: str) -> None:
     names = ("unsteered", "prompt", "difference", "random", "random_latent", "steered")
     for topic, (latent, *_) in TOPICS.items():
         found = sl.steering_success(
-            model, sae, {topic: [latent]}, judge_of(topic), relative=index, examples=examples, prompts=PROMPTS,
-            tuning_prompts=OTHERS, strengths=(0.5, 1, 2), schedules=(None,), n=20, tune=8, controls=1,
-            max_new_tokens=24, temperature=0.8, special=False, progress=False,
+            model, sae, {topic: [latent]}, judge_of(topic), relative=index, examples=examples, prompts=[PROMPT],
+            tuning_prompts=[OTHER], strengths=(1, 2), schedules=(None,), n=20, tune=4, controls=1,
+            max_new_tokens=12, temperature=0.8, special=False, progress=False,
         ).frame.iloc[0]  # fmt: skip
         shares = " | ".join(f"{found[name]:.0%}" for name in names)
         sys.stdout.write(
