@@ -32,7 +32,7 @@ def environment(**more: str) -> dict[str, str]:
     return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths} | more
 
 
-def follow(steps: int, sizes: list[int], only: list[str]) -> None:
+def follow(steps: int, sizes: list[int], only: list[str], dtype: str) -> None:
     from ranks_worker import RUNS
 
     found = {}
@@ -41,21 +41,24 @@ def follow(steps: int, sizes: list[int], only: list[str]) -> None:
             worker = [sys.executable, str(TESTS / "training" / "ranks_worker.py")]
             began = time.monotonic()
             command = [[*worker, str(i), str(size), folder, str(steps), *only] for i in range(size)]
-            processes = [subprocess.Popen(c, env=environment()) for c in command]
+            processes = [subprocess.Popen(c, env=environment(DTYPE=dtype)) for c in command]
             ended = [p.wait() for p in processes]
             assert not any(ended)
             found[size] = [pickle.loads((Path(folder) / f"rank{i}").read_bytes()) for i in range(size)]
             print(f"{size} ranks: {time.monotonic() - began:.0f} s", flush=True)
-    print(f"{'run':32} ranks  largest |loss - loss of one|  steps whose active latents differ")
+    print(f"{'run':32} ranks  largest |loss - loss of one|  steps whose active latents differ, the first")
     for name in only or RUNS:
         one = found[1][0][name]
         for size in sizes:
             ranks = [r[name] for r in found[size]]
             far = max(abs(a - b) for a, b in zip(ranks[0]["loss"], one["loss"], strict=True))
-            other = sum(
-                sorted(i for r in ranks for i in r["active"][s]) != one["active"][s] for s in range(steps)
-            )
-            print(f"{name:32} {size:5}  {far:29.2e}  {other}", flush=True)
+            other = [
+                s
+                for s in range(steps)
+                if sorted(i for r in ranks for i in r["active"][s]) != one["active"][s]
+            ]
+            said = f"{len(other)}" + (f", {other[0]}" if other else "")
+            print(f"{name:32} {size:5}  {far:29.2e}  {said}", flush=True)
 
 
 def kill(times: int, seed: int) -> None:
@@ -83,7 +86,9 @@ def kill(times: int, seed: int) -> None:
             spec, log, size = test_launch.written(folder, f"run{i}", **often), folder / f"log{i}", 2 + i % 3
             began = time.monotonic()
             run = begin(size, spec, log)
-            wait = rng.uniform(1, 25)
+            while run.poll() is None and len(_children(run.pid)) < size:
+                time.sleep(0.1)
+            wait = rng.uniform(0, 20)
             time.sleep(wait)
             ranks = _children(run.pid)
             if run.poll() is None and len(ranks) == size:
@@ -121,9 +126,15 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", default=[], help="names of runs")
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--dtype", default="float32", help="float64: rounding turns no choice of the k largest"
+    )
     given = parser.parse_args()
     print(json.dumps(vars(given)))
-    follow(given.steps, given.sizes, given.only) if given.what == "follow" else kill(given.times, given.seed)
+    if given.what == "follow":
+        follow(given.steps, given.sizes, given.only, given.dtype)
+    else:
+        kill(given.times, given.seed)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import sys
 from datetime import timedelta
@@ -43,16 +44,17 @@ def setting(name: str) -> tuple[SAEConfig, Options]:
     return SAEConfig(arch, D, D_SAE, **needs_k, **more), make_options(arch, options, K)
 
 
-def run(name: str, steps: int, ranks: Ranks = ALONE) -> dict:
-    """What a run gave: its losses, l0, dead latents, the active latents of each step, the bytes this rank received in the
-    last one and in all, and its weights."""
+def run(name: str, steps: int, ranks: Ranks = ALONE, dtype: torch.dtype = torch.float32) -> dict:
+    """What a run gave, in numbers of this kind: its losses, l0, dead latents, the active latents of each step, the bytes
+    this rank received in the last one and in all, and its weights. Candidates are searched in full precision unless the
+    recipe says otherwise: in bfloat16 several ranks look at more of them than one, and so find what one misses."""
     more, _, recipe = RUNS[name]
     whole, typed = setting(name)
     g = torch.Generator().manual_seed(3)
     basis = torch.randn(30, D, generator=g)
-    x = torch.rand(steps, BATCH, 30, generator=g).pow(8) @ basis + 0.3  # (steps, rows, d)
+    x = (torch.rand(steps, BATCH, 30, generator=g).pow(8) @ basis + 0.3).to(dtype)  # (steps, rows, d)
     y = torch.tanh(x[..., :7]) if "d_out" in more else None
-    sae = SAE(config_of_part(whole, ranks))
+    sae = SAE(config_of_part(whole, ranks)).to(dtype)
     variance = initialize(
         sae, x.flatten(0, 1), 0, None if y is None else y.flatten(0, 1), typed, ranks, whole
     )
@@ -60,9 +62,8 @@ def run(name: str, steps: int, ranks: Ranks = ALONE) -> dict:
     silent = {"topk all winners on one rank": range(10, D_SAE), "relu": range(25, 50)}.get(name, ())
     with torch.no_grad():
         sae.b_enc[[i - mine.start for i in silent if mine.start <= i < mine.stop]] -= 5.0
-    config = TrainConfig(
-        tokens=steps * BATCH, batch=BATCH, dead_after=2 * BATCH, aux_k=5, **({"lr": 3e-3} | recipe)
-    )
+    recipe = {"lr": 3e-3, "precision": "float32"} | recipe
+    config = TrainConfig(tokens=steps * BATCH, batch=BATCH, dead_after=2 * BATCH, aux_k=5, **recipe)
     trainer = Trainer(sae, config, variance, steps, typed, ranks, whole)
     out: dict = {"loss": [], "l0": [], "dead": [], "active": []}
     for i in range(steps):
@@ -89,7 +90,8 @@ def main() -> None:
         world_size=size,
         timeout=timedelta(seconds=120),
     )
-    found = {name: run(name, steps, Several(rank, size)) for name in sys.argv[5:] or RUNS}
+    dtype = getattr(torch, os.environ.get("DTYPE", "float32"))
+    found = {name: run(name, steps, Several(rank, size), dtype) for name in sys.argv[5:] or RUNS}
     (folder / f"rank{rank}").write_bytes(pickle.dumps(found))
     dist.destroy_process_group()
 
