@@ -72,7 +72,7 @@ def check_machine(*, browser: bool = True, wait: float = 15.0) -> Machine:
     seconds = {key: s * pace for key, s in SECONDS.items()}
     slow = [key for key, s in seconds.items() if s > 300]
     if slow:
-        wrong.append(f"slow here: {', '.join(slow)} take more than five minutes of computing; work in pairs")
+        wrong.append(f"slow here: more than five minutes of computing in {', '.join(slow)}; work in pairs")
     ticks = ticking(wait) if browser else None
     if ticks is False:
         wrong.append(
