@@ -1,7 +1,9 @@
 """Ten latents of the SAE for SmolLM2 with an evident topic, each beside its baselines: ``python steer_smollm2.py INDEX``.
 
 INDEX, of held-out text, gives the maxima. A text is of a topic if one of its words, or that word with an s, is in it; words,
-examples and prompts were written down before anything was measured. The table in the SAE's card is this script's.
+examples and prompts were written down before anything was measured. Prints a row for each: shares of texts of the topic
+without steering, behind an example, along the difference of means, a random direction, a random latent and the latent, then
+the ratios of perplexity of latent and difference, and what wins. About a minute of one core for each topic.
 """
 
 import re
