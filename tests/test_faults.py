@@ -13,6 +13,7 @@ import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,12 @@ from toy import ToyModel, texts
 
 import saelab as sl
 from saelab import files
+from saelab.course import student
 from saelab.errors import SaelabError
 from saelab.index import LatentIndex
 from saelab.index.storage import layout
 from saelab.training import checkpoint
+from saelab.words.calls import ask_all
 
 ROWS = rows_of([[0, 1, 2, 3, 1], [0, 3], [0, 5, 6, 1], [0, 2, 2, 2]])
 Z = random_codes(np.random.default_rng(0), ROWS.ids != 0, 24, 0.3)
@@ -112,6 +115,50 @@ def _read_checkpoint(folder: Path) -> Any:
     return state, {name: t.numpy().tobytes() for name, t in tensors.items()}
 
 
+def facts(thing: Any) -> Any:
+    return {
+        name: v.tolist() if isinstance(v, torch.Tensor) else v
+        for name, v in vars(thing).items()
+        if name != "folder"
+    }
+
+
+def _columns(folder: Path) -> None:
+    index = write(folder, ROWS, Z)
+    index.kept.put(np.array([1, 2]), {"steer_best": np.array([2.0, 4.0])}, {"by": "a test"})
+
+
+def _read_columns(folder: Path) -> Any:
+    index = LatentIndex.open(folder)
+    index.verify()
+    return index.to_frame().to_json()
+
+
+def _llm(folder: Path) -> sl.words.LLM:
+    return sl.words.LLM(lambda messages: "asked again", name="a test", path=folder)
+
+
+def _answers(folder: Path) -> None:
+    llm = sl.words.LLM(lambda messages: "yes, " + messages[0]["content"], name="a test", path=folder)
+    ask_all(llm, [([{"role": "user", "content": text}], str) for text in ("one", "two")], progress=False)
+
+
+def _read_answers(folder: Path) -> Any:
+    asked = [([{"role": "user", "content": text}], str) for text in ("one", "two")]
+    return [str(a.value) for a in ask_all(_llm(folder), asked, progress=False)]
+
+
+def _direction(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    sl.Direction(np.arange(1.0, 9.0), "first", name="mine", maximum=2.0).save(folder / "along.safetensors")
+
+
+def _course(folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    ada = student.Student("Ada", folder)
+    ada.note("w1.1", "0123", SimpleNamespace(passed=True, mistake="", score=0.5))
+
+
 KINDS = {
     "index": Kind(_index, _read_index),
     "store": Kind(_store, _read_store),
@@ -120,6 +167,10 @@ KINDS = {
         lambda f: sl.Intervention.make(random_sae(), {3: 2.0}).save(f / "push.json"),
         lambda f: sl.Intervention.load(f / "push.json").to_json(),
     ),
+    "columns": Kind(_columns, _read_columns),
+    "answers": Kind(_answers, _read_answers),
+    "direction": Kind(_direction, lambda f: facts(sl.Direction.load(f / "along.safetensors"))),
+    "course": Kind(_course, lambda f: facts(student.read(f / "course-ada.json"))),
     "sae": Kind(_sae, _read_sae),
     "checkpoint": Kind(_checkpoint, _read_checkpoint),
 }
@@ -346,7 +397,7 @@ def test_D49_two_harvests_do_not_mix(tmp_path):
 
 
 WRITERS: dict[str, Callable[[Path], Any]] = {
-    **{name: kind.save for name, kind in KINDS.items() if name != "checkpoint"},
+    **{name: KINDS[name].save for name in ("index", "store", "graph", "intervention", "sae")},
     "labels": lambda f: write(f.parent / "labelled", ROWS, Z).set_label(1, "x" * 60_000),
     "openai": lambda f: write(f.parent / "a", ROWS, Z).to_openai(f, [3]),
     "neuronpedia": lambda f: write(f.parent / "b", ROWS, Z).to_neuronpedia(

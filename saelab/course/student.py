@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import hashlib
-import json
 import re
 import zlib
 from pathlib import Path
@@ -78,6 +77,7 @@ class Student:
         files.write_json(
             self.path,
             {"course": "saelab", "version": VERSION, "student": self.name, "exercises": self.record},
+            checked=True,
         )
 
     def _lines(self) -> list[tuple[str, str]]:
@@ -113,8 +113,8 @@ def state(entry: dict[str, Any] | None) -> str:
 
 def read(path: Path) -> Student:
     """The student of a record's file."""
+    held = files.read_json(path, dict)
     with files.reading(path):
-        held = json.loads(path.read_text(encoding="utf-8"))
         if held.get("course") != "saelab" or held["version"] > VERSION:
             raise SaelabError("it is no record of this course, or of a newer saelab")
         record = {}

@@ -29,8 +29,8 @@ _FORM = {
     "messages": list,
     "answer": str,
     "seconds": float,
-    "prompt_tokens": object,
-    "completion_tokens": object,
+    "prompt_tokens": (float, type(None)),
+    "completion_tokens": (float, type(None)),
 }
 
 
@@ -174,6 +174,7 @@ class LLM:
         if self.path is None or not (file := self._file(messages)).is_file():
             return None
         found = files.read_json(file, _FORM)
+        files.check_form(file, found.get("probabilities") or [], [float], "probabilities")
         return Reply(found["answer"], *(found.get(name) for name in _KNOWN)), found["seconds"]
 
     def _keep(self, messages: Messages, reply: Reply, seconds: float) -> None:
