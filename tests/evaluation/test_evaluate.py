@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import SENTENCES, random_sae, tiny_model
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from kinds import KINDS
 
@@ -343,7 +343,6 @@ def test_C43_equal_logits_give_0_and_masked_vocabulary_is_left_out():
 
 
 @given(st.lists(st.floats(-50, 50, width=32), min_size=2, max_size=8), st.integers(0, 99))
-@settings(deadline=None)
 def test_C43_kl_is_never_negative(values, seed):
     p = torch.tensor(values, dtype=torch.float64).log_softmax(-1)
     q = torch.randn(

@@ -59,7 +59,7 @@ edit_ = st.one_of(
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.lists(edit_, max_size=14), st.integers(0, 14))
 def test_undo_redo_replay_and_json(edits, back):
     graph = PatternGraph(labels={i: f"t{i}" for i in range(6)})

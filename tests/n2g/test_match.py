@@ -67,7 +67,7 @@ def graph_of(paths, **config):
     return graph
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(st.tuples(path_(), value_), min_size=1, max_size=6), documents_, st.booleans())
 def test_specific_rule_is_brute_force(paths, documents, bos):
     graph = graph_of(paths)
@@ -80,7 +80,7 @@ def test_specific_rule_is_brute_force(paths, documents, bos):
     assert predicted[keep].tolist() == brute(graph, documents)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(st.tuples(path_(simple_, gaps=False), value_), min_size=1, max_size=6),
     documents_,

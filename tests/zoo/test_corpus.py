@@ -44,7 +44,7 @@ def test_another_process_writes_the_same():
     assert run.stdout.strip() == DIGEST
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.integers(0, 10**9), st.integers(0, 50), st.sampled_from(corpus.GENRES))
 def test_spans_nest_and_cover(index, seed, genre):
     d = corpus.document(index, seed=seed, genres=[genre])
