@@ -7,9 +7,7 @@ copies of one are one (:meth:`saelab.models.TokenRows.distinct`).
   with no more than their number, recall's intervals covered 98 %.
 
 An interval stands only where it holds: simulated on zoo and SmolLM2 text (``tests/evaluation/test_coverage.py``), those
-that are shown cover in 0.90 to 0.98 of the cases. Not yet so: at layer 11 of SmolLM2 one document in a hundred holds half of
-the variance, and intervals of explained variance and squared error cover about 0.8 of the cases up to 450 documents.
-Below ``LEAST`` documents there is none, and none for a share with
+that are shown cover in 0.90 to 0.98 of the cases. Below ``LEAST`` documents there is none, and none for a share with
 fewer than ``FEW`` documents on either side. Metrics of a report take more (:class:`saelab.evaluation.metrics.Metric`).
 """
 

@@ -194,9 +194,10 @@ def _notes(
         )
     if sums.documents < (fewest := min(m.least for m in METRICS)):
         notes.append(f"there are no intervals: they take {fewest} documents, and these are {sums.documents}")
-    elif without := [m for m in METRICS if m.least > sums.documents]:
-        names, most = ", ".join(m.name for m in without), max(m.least for m in without)
+        return notes
+    for least in sorted({m.least for m in METRICS if m.least > sums.documents}):
+        names = ", ".join(m.name for m in METRICS if m.least == least)
         notes.append(
-            f"a few documents decide {names}: their intervals take {most} documents, and these are {sums.documents}"
+            f"a few documents decide {names}: an interval takes {least:,} documents, and these are {sums.documents}"
         )
     return notes
