@@ -80,6 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     lab.add_argument("folder", nargs="?", type=Path, default=Path("saelab-notebooks"))
     lab.add_argument("--no-open", action="store_true", help="copy only")
+    lab.add_argument("--port", type=int, help="of JupyterLab (default: its own choice)")
     lab.set_defaults(run=_lab)
 
     check = commands.add_parser("check", help="whether this machine will do for the workshop")
@@ -222,16 +223,19 @@ def _lab(options: argparse.Namespace) -> int:
         raise SaelabError(f"{folder} is a file; give a folder")
     folder.mkdir(parents=True, exist_ok=True)
     source = bundled.notebooks()
+    copied = kept = 0
     for notebook in sorted([*source.glob("*.ipynb"), *source.glob("workshop/*.ipynb")]):
         target = folder / notebook.relative_to(source)
         target.parent.mkdir(exist_ok=True)
         if target.exists():  # somebody's work of last time
-            print(f"kept {target}")
+            kept += 1
         else:
             shutil.copyfile(notebook, target)
-            print(f"copied {target}")
+            copied += 1
+    print(f"{folder}: {copied} notebooks copied" + (f", {kept} of before kept as they are" if kept else ""))
     if options.no_open:
         return 0
+    port = [] if options.port is None else [f"--ServerApp.port={options.port}"]
     return subprocess.call(
-        [sys.executable, "-m", "jupyter", "lab", f"--ServerApp.root_dir={folder.resolve()}"]
+        [sys.executable, "-m", "jupyter", "lab", f"--ServerApp.root_dir={folder.resolve()}", *port]
     )

@@ -47,4 +47,14 @@ def test_lab_copies_and_keeps(tmp_path, capsys):
     mine.write_text("my work")
     assert cli.main(["lab", str(folder), "--no-open"]) == 0
     assert mine.read_text() == "my work"
-    assert "kept" in capsys.readouterr().out
+    first, again = capsys.readouterr().out.splitlines()
+    assert first.endswith(" notebooks copied")
+    assert "0 notebooks copied" in again
+    assert "kept as they are" in again
+
+
+def test_lab_passes_the_port_on(tmp_path, monkeypatch):
+    called = []
+    monkeypatch.setattr(cli.subprocess, "call", lambda line: called.extend(line) or 0)
+    assert cli.main(["lab", str(tmp_path / "course"), "--port", "9123"]) == 0
+    assert "--ServerApp.port=9123" in called

@@ -40,12 +40,13 @@ export function edits({ state, set, ask, say, signal }) {
     slider.addEventListener("input", () => {
       const value = Number(Number(slider.value).toPrecision(3));
       number.value = show(value);
+      now = value;
       strengthenSoon(latent, value);
     });
     number.addEventListener("change", () => {
       const value = number.value.trim() === "" ? NaN : Number(number.value);
       if (!Number.isFinite(value)) number.value = show(Number(slider.value));
-      else { slider.value = String(value); filled(); strengthen(latent, value); }
+      else { slider.value = String(now = value); filled(); strengthen(latent, value); }
     });
     const drop = button("×", `Take ${named} away`, () => set({ edits: state.edits.filter((e) => e.latent !== latent) }));
     for (const control of [slider, number, drop]) control.disabled = state.read_only;
@@ -53,8 +54,9 @@ export function edits({ state, set, ask, say, signal }) {
     const none = scaled ? 1 : 0, share = (/** @type {number} */ v) => clamp((100 * (v - low)) / (reach - low), 0, 100);
     const usual = scaled || !about.max ? null : share(about.max);
     const limit = scaled || !about.limit ? null : about.limit;
+    let now = strength; // the slider's own value stands on its nearest step; three digits are shown
     const filled = () => {
-      slider.classList.toggle("sl-over", limit !== null && Math.abs(Number(slider.value)) > limit);
+      slider.classList.toggle("sl-over", limit !== null && Math.abs(now) > 1.005 * limit);
       const [a, b] = [share(none), share(Number(slider.value))].sort((x, y) => x - y);
       slider.style.setProperty("--a", `${a}%`);
       slider.style.setProperty("--b", `${b}%`);

@@ -58,7 +58,8 @@ def task(key: str) -> Task:
 def check(key: str, answer: object = None) -> Verdict:
     """Grade an answer: passed, or what is wrong with it and one hint, another one at each new try.
 
-    An answer of the wrong kind is an error and no try. ``None`` and ``...`` are an untouched stub: the first hint.
+    An answer of the wrong kind is an error and no try. ``None`` and ``...`` are an untouched stub: what to do, and in
+    the workshop the first hint.
 
     Raises
     ------

@@ -108,7 +108,8 @@ def checked(key: str, answer: object, student: Student) -> Verdict:
     """See :func:`saelab.course.check`."""
     exercise = known(key)
     if answer is None or answer is ...:
-        return Verdict(key, False, "the stub is untouched", _hint(exercise, 1))
+        hint = _hint(exercise, 1) if key.partition(".")[0] in PARTS else ""
+        return Verdict(key, False, f"put your answer in place of {answer}, and run the cell again", hint)
     grade = exercise.grade(task_of(key, student), answer)
     failed = student.note(key, digest(answer), grade)
     hint = "" if grade.passed else _hint(exercise, max(failed, 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from saelab.display import facts_html
+from saelab.display import facts_html, table_html
 from saelab.errors import SaelabError, called, unknown
 
 
@@ -28,10 +28,16 @@ class Task:
         return [(f"task.{name}", _short(value)) for name, value in self._shown.items()]
 
     def __repr__(self) -> str:
-        return "\n".join([f"{self.key}: {self.said}", *(f"  {n} = {v}" for n, v in self._lines())])
+        tables = [f"task.{n}:\n{v.to_string(index=False)}" for n, v in self._shown.items() if _few_lines(v)]
+        return "\n".join([f"{self.key}: {self.said}", *(f"  {n} = {v}" for n, v in self._lines()), *tables])
 
     def _repr_html_(self) -> str:
-        return facts_html(f"{self.key}: {self.said}", self._lines())
+        facts = facts_html(f"{self.key}: {self.said}", self._lines())
+        return facts + "".join(table_html(f"task.{n}", v) for n, v in self._shown.items() if _few_lines(v))
+
+
+def _few_lines(value: Any) -> bool:
+    return hasattr(value, "columns") and len(value) <= 12
 
 
 def _short(value: Any) -> str:

@@ -7,7 +7,7 @@ of them as a batch has rows. Text comes out as from :func:`saelab.generate` with
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,8 +117,10 @@ def write(
     temperature: float = 1.0,
     top_k: int | None = None,
     special: bool = False,
+    told: Callable[[int], Any] = lambda tokens: None,
 ) -> list[tuple[Sample, ...]]:
-    """``n`` samples for each push; sample i of every push is drawn with the same random numbers."""
+    """``n`` samples for each push; sample i of every push is drawn with the same random numbers. ``told`` hears of new
+    tokens as they come."""
     end, out = models.eos_id(model), []
     over = decoding.ending(model, end)
     some = max(1, ROWS // n)
@@ -127,9 +129,13 @@ def write(
         each = [Picker(model, n, seed, temperature=temperature, top_k=top_k) for _ in now]
         each[0].generators = [g for pick in each for g in pick.generators]
         rows = [push for push in now for _ in range(n)]
+
+        def step(*_: Any, count: int = len(rows)) -> None:
+            told(count)
+
         with torch.no_grad(), pushed(model, sae, rows, special=special):
             new, logprobs, _ = decoding.write(
-                Decoder(model), prompt, len(rows), max_new_tokens, each[0], over, None
+                Decoder(model), prompt, len(rows), max_new_tokens, each[0], over, step
             )
         samples = [Sample.of(model, prompt, i, lp, end) for i, lp in zip(new, logprobs, strict=True)]
         out += [tuple(samples[i : i + n]) for i in range(0, len(samples), n)]

@@ -40,8 +40,8 @@ class Calibration:
         activation of the latent in the new text as the unsteered model reads it); ``perplexity`` of the new text for
         the unsteered model, geometric mean; ``ratio`` to that of unsteered text with its 95 % interval: over prompts
         where there are 20, else over texts that these prompts begin (NaN below 20); ``repetition`` (share of 3-grams that
-        occurred before); ``broken`` (share of U+FFFD among the characters); ``inside`` (ratio at most ``guard``);
-        ``text``, the first one.
+        occurred before); ``broken`` (share of U+FFFD among the characters); ``inside`` (``ratio_hi``, the interval's upper
+        end, is at most ``guard``; without an interval ``ratio`` is); ``text``, the first one.
     guard
         The largest ratio that counts as undamaged.
     """
@@ -193,8 +193,11 @@ def calibrate(
         "top_k": top_k,
         "special": special,
     }
-    for prompt in Bar(begun, desc="calibrate", disable=not progress):
-        made = write(model, sae, prompt, pushes, **how)  # type: ignore[arg-type]
+    of_one = len(edits) * n * new  # tokens at most: texts that end early are counted to their end
+    bar = Bar(total=len(begun) * of_one, desc="calibrate", unit="tok", unit_scale=True, disable=not progress)
+    for place, prompt in enumerate(begun, 1):
+        made = write(model, sae, prompt, pushes, told=bar.update, **how)  # type: ignore[arg-type]
+        bar.update(place * of_one - bar.n)
         samples = [s for some in made for s in some]
         named = [e.key[0] for e in edits for _ in range(n)]
         seen = read(model, sae, prompt, samples, named if score is None else ())
@@ -204,6 +207,7 @@ def calibrate(
         for k, sample in enumerate(samples):
             line = {"prompt": tuple(prompt), "text": sample.text}
             lines[k // n].append(line | {name: values[k] for name, values in seen.items()})
+    bar.close()
     rows: list[dict[str, Any]] = []
     plain: Any = None
     for edit, some in zip(edits, lines, strict=True):
@@ -246,9 +250,11 @@ def _measured(part: pd.DataFrame, plain: pd.Series, guard: float) -> dict[str, A
     counted = of_prompt if len(of_prompt) >= intervals.LEAST else change
     low, high = intervals.of_means(counted.to_numpy()[:, None])
     ratio = float(np.exp(change.mean())) if len(change) else np.nan
+    high_ratio = float(np.exp(high[0]))
+    most = ratio if np.isnan(high_ratio) else high_ratio
     means = part[["effect", "repetition", "broken"]].mean().to_dict()
     return {
         "effect": means["effect"], "perplexity": float(np.exp(part["nats"].mean())), "ratio": ratio,
-        "ratio_lo": float(np.exp(low[0])), "ratio_hi": float(np.exp(high[0])), "repetition": means["repetition"],
-        "broken": means["broken"], "inside": ratio <= guard, "text": part["text"].iloc[0],
+        "ratio_lo": float(np.exp(low[0])), "ratio_hi": high_ratio, "repetition": means["repetition"],
+        "broken": means["broken"], "inside": most <= guard, "text": part["text"].iloc[0],
     }  # fmt: skip

@@ -99,7 +99,7 @@ def evaluate_many(
     """
     names, saes = named(saes)
     check_count("batch_tokens", batch_tokens)
-    bar = {"unit": "tok", "unit_scale": True, "desc": "evaluate", "disable": not progress}
+    bar = {"unit": "tok", "unit_scale": True, "desc": "evaluate, two passes", "disable": not progress}
     if alone(model, texts):
         mismatch = [check_items(sae, texts) for sae in saes]
         n = min(len(texts), len(texts) if tokens is None else models.parse_tokens(tokens))

@@ -624,13 +624,14 @@ function edits({ state, set, ask, say, signal }) {
     slider.addEventListener("input", () => {
       const value = Number(Number(slider.value).toPrecision(3));
       number.value = show(value);
+      now = value;
       strengthenSoon(latent, value);
     });
     number.addEventListener("change", () => {
       const value = number.value.trim() === "" ? NaN : Number(number.value);
       if (!Number.isFinite(value)) number.value = show(Number(slider.value));
       else {
-        slider.value = String(value);
+        slider.value = String(now = value);
         filled();
         strengthen(latent, value);
       }
@@ -640,8 +641,9 @@ function edits({ state, set, ask, say, signal }) {
     const none = scaled ? 1 : 0, share = (v) => clamp(100 * (v - low) / (reach - low), 0, 100);
     const usual = scaled || !about.max ? null : share(about.max);
     const limit = scaled || !about.limit ? null : about.limit;
+    let now = strength;
     const filled = () => {
-      slider.classList.toggle("sl-over", limit !== null && Math.abs(Number(slider.value)) > limit);
+      slider.classList.toggle("sl-over", limit !== null && Math.abs(now) > 1.005 * limit);
       const [a, b] = [share(none), share(Number(slider.value))].sort((x, y) => x - y);
       slider.style.setProperty("--a", `${a}%`);
       slider.style.setProperty("--b", `${b}%`);

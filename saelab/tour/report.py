@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from saelab.evaluation.calibration import GUARD
-from saelab.tour.steering import RULE
+from saelab.tour.steering import RULE, SAMPLES
 from saelab.widgets import (
     ActivationHeatmap,
     BarChart,
@@ -193,13 +193,22 @@ def _steering(tour: Tour) -> list[Any]:
         "The latent's direction is added at every token while the model writes; the part of the activations that the SAE "
         "does not explain stays as it is. Same prompt, same random numbers, without and with. "
     )
-    panels = [Show(panel, f"Latent {_title(tour, panel.edits[0]['latent'])}") for panel in tour.steered]
+    shares = {s.latent: f"; {s}" for s in tour.shares}
+    of = [panel.edits[0]["latent"] for panel in tour.steered]
+    panels = [
+        Show(panel, f"Latent {_title(tour, i)}{shares.get(i, '')}")
+        for i, panel in zip(of, tour.steered, strict=True)
+    ]
     if tour.recognized is None:
         how += (
-            f"{tour.pushed} latents were tried, each at the strength with the largest effect; shown are the first "
-            f"{len(tour.steered)} whose text is not broken: its perplexity for the model as it is, is at most {GUARD:g} "
-            f"times that of unsteered text. {tour.pushed - len(tour.steered)} had no effect inside that bound, or broke it."
+            f"{tour.pushed} latents were tried, each at the strength at which most texts turn to its genre, by the rules "
+            f"of the program that wrote the training text. Shown are the first {len(tour.steered)} whose text is whole: "
+            f"its perplexity for the model as it is, is at most {GUARD:g} times that of unsteered text. "
         )
+        left = tour.pushed - len(tour.steered)
+        how += f"The other {left}: no text turned to the genre, or it was not whole. " if left else ""
+        how += f"Beside each is how many of {SAMPLES} fresh texts are of the genre; a single text, as shown, may not be. "
+        how += "On the slider, the guard is the largest strength at which the text was whole; beyond it the slider is red."
         return [Heading("Steering", anchor="steering"), Paragraph(how), *panels]
     found = tour.recognized
     lines = found.assign(latent=[_title(tour, int(i)) for i in found["latent"]]).rename(

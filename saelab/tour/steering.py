@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
-from saelab import models
+from saelab import models, zoo
 from saelab.evaluation import calibrate
 from saelab.evaluation.calibration import GUARD
 from saelab.experiments import generate
@@ -29,6 +30,40 @@ RULE = (
     f"pushed by as many of its maxima) in at least half of {SAMPLES} samples, and their perplexity is at most {GUARD:g} "
     "times that of unsteered text. The strength is chosen with other random numbers."
 )
+
+
+@dataclass(frozen=True)
+class Turned:
+    """How many of ``SAMPLES`` fresh texts are of a genre, with the latent and without."""
+
+    latent: int
+    genre: str
+    with_latent: int
+    without: int
+
+    def __str__(self) -> str:
+        if self.with_latent <= self.without:
+            return f"no effect seen: {self.with_latent} of {SAMPLES} fresh texts are {self.genre}, {self.without} without"
+        return (
+            f"{self.with_latent} of {SAMPLES} fresh texts are {self.genre}, {self.without} without the latent"
+        )
+
+
+def turned(
+    model: Any, sae: SAE, index: LatentIndex, latent: int, genre: str, prompt: str, *, seed: int
+) -> Turned:
+    """Write with the latent at the strength that is kept beside the index, and without, and count."""
+    counts = [
+        sum(zoo.classify(s.text) == genre for s in made.samples)
+        for edits in ({latent: "auto"}, None)
+        for made in [
+            generate(
+                model, sae, prompt, edits, relative=index if edits else None, n=SAMPLES, max_new_tokens=40,
+                temperature=0.8, seed=seed,
+            )
+        ]
+    ]  # fmt: skip
+    return Turned(latent, genre, *counts)
 
 
 def recognized(

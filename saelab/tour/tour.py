@@ -94,6 +94,7 @@ class Tour:
     graphs: dict[int, Any] = field(default_factory=dict)
     scores: dict[int, dict[str, Any]] = field(default_factory=dict)
     steered: list[Any] = field(default_factory=list)  # SteeringPanels whose text is inside the guard
+    shares: list[steering.Turned] = field(default_factory=list)  # of those, where the text is labelled
     pushed: int = 0  # latents that were turned up
     recognized: pd.DataFrame | None = None  # see saelab.tour.steering; only where the text is not labelled
     source: str = ""  # what the indexed text is
@@ -326,12 +327,17 @@ def _strong(tour: Tour, prompt: str, seed: int) -> Iterator[tuple[int, float]]:
         return
     for latent in tour.by_valid_f1(tour.chosen)[:12]:
         tour.pushed += 1
+        genre = _genre(tour.titles[latent])
         found = calibrate(
-            tour.model, tour.sae, [latent], [prompt], relative=tour.index, strengths=STRENGTHS, n=4, seed=seed + 1,
-            temperature=0.8, progress=False,
+            tour.model, tour.sae, [latent], [prompt], relative=tour.index, strengths=STRENGTHS, n=steering.SAMPLES,
+            seed=seed + 1, temperature=0.8, progress=False, score=lambda text, g=genre: zoo.classify(text) == g,
         )  # fmt: skip
         if found.best[latent]:
             yield latent, found.frame["perplexity"].iloc[0]
+
+
+def _genre(concept: str) -> str:
+    return concept.partition(".")[0]
 
 
 def _steer(tour: Tour, seed: int) -> None:
@@ -356,6 +362,11 @@ def _steer(tour: Tour, seed: int) -> None:
         (nats,) = read(tour.model, None, made.prompt_ids, made.samples)["nats"]
         if np.exp(nats) <= GUARD * unsteered:
             tour.steered.append(panel)
+            if latent in tour.titles:  # of a concept, so that it can be judged
+                genre = _genre(tour.titles[latent])
+                tour.shares.append(
+                    steering.turned(tour.model, tour.sae, tour.index, latent, genre, prompt, seed=seed + 2)
+                )
         if len(tour.steered) == 3:
             break
 
@@ -367,6 +378,8 @@ def _numbers(tour: Tour) -> dict[str, Any]:
         "titles": {str(k): v for k, v in tour.titles.items()}, "n2g": {str(k): v for k, v in tour.scores.items()},
         "n2g_f1": tour.mean_f1(), "steering": {"tried": tour.pushed, "shown": len(tour.steered), "guard": GUARD},
     }  # fmt: skip
+    if tour.shares:
+        found["steering"]["fresh"] = [s.__dict__ for s in tour.shares]
     if tour.recognized is not None:
         found["steering"]["recognized"] = tour.recognized.to_dict("records")
     return found if tour.concepts is None else found | {"concepts": tour.concepts.to_dict("records")}

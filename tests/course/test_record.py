@@ -60,6 +60,22 @@ def test_a_stub_is_no_try_and_an_answer_of_the_wrong_kind_neither(ada):
     assert not ada.record.get("w1.1", {}).get("tries")
 
 
+def test_the_untouched_stub_of_a_tutorial_says_what_to_do_and_a_small_table_is_shown(ada, monkeypatch):
+    import pandas as pd
+
+    shown = {"few": pd.DataFrame({"strength": [17, 23]}), "many": pd.DataFrame({"x": range(99)})}
+    task = Task("00.1", "?", shown)
+    assert "task.few:" in repr(task)
+    assert "task.many:" not in repr(task)
+    assert "<td>23</td>" in task._repr_html_()
+    assert "<td>98</td>" not in task._repr_html_()
+    one = Exercise("00.1", "Seven", lambda s: task, lambda t, a: right("yes"), ("a", "b", "c"), 1, 1)
+    monkeypatch.setattr(table, "exercises", lambda: {"00.1": one})
+    said = course.check("00.1")
+    assert (said.passed, said.hint) == (False, "")
+    assert said.said == "put your answer in place of None, and run the cell again"
+
+
 def test_a_typical_mistake_is_named_and_written_down(ada):
     verdict = course.check("w1.1", 8)
     assert verdict.mistake == "one too many"

@@ -1,5 +1,7 @@
 """Effect and damage over strengths, on a small model, against texts that are written one by one."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -89,6 +91,45 @@ def test_D62_equal_prompts_are_one_and_from_20_prompts_on_they_are_what_is_count
     found = _measured(part, pd.Series(np.zeros(60)), 10.0)
     low, high = of_means(np.arange(20.0)[:, None])
     assert (found["ratio_lo"], found["ratio_hi"]) == pytest.approx((np.exp(low[0]), np.exp(high[0])))
+
+
+def test_the_guard_holds_by_the_whole_interval_where_there_is_one():
+    import pandas as pd
+
+    nats = np.repeat([0.0, 2.0], 20)
+    part = pd.DataFrame({
+        "prompt": 0, "nats": nats, "effect": 0.0, "repetition": 0.0, "broken": 0.0, "text": "",
+    })  # fmt: skip
+    plain = pd.Series(np.zeros(40))
+    found = _measured(part, plain, 1e9)
+    between = (found["ratio"] + found["ratio_hi"]) / 2
+    assert not _measured(part, plain, between)["inside"]
+    assert _measured(part, plain, found["ratio_hi"])["inside"]
+    few: Any = part.iloc[[0, 39]].reset_index(drop=True)
+    assert np.isnan(_measured(few, plain[:2], between)["ratio_hi"])
+    assert _measured(few, plain[:2], between)["inside"]
+
+
+def test_the_bar_moves_with_the_tokens_and_ends_full(tiny, sae, monkeypatch):
+    from saelab.evaluation import calibration
+
+    bars = []
+
+    class Told(calibration.Bar):
+        def __init__(self, *args, **options):
+            super().__init__(*args, **options)
+            bars.append((self, []))
+
+        def update(self, n=1):
+            bars[-1][1].append(n)
+            return super().update(n)
+
+    monkeypatch.setattr(calibration, "Bar", Told)
+    how: Any = HOW | {"progress": True}
+    sl.calibrate(tiny, sae, [4], ["The"], strengths=[1], **how)
+    ((bar, steps),) = bars
+    assert bar.n == bar.total == 2 * HOW["n"] * HOW["max_new_tokens"]
+    assert len([s for s in steps if s]) > 1
 
 
 def test_what_was_found_is_kept_beside_the_index_and_steers_as_auto(tiny, sae, index):

@@ -24,6 +24,9 @@ def quickstart(n: Variables) -> None:
     least = (
         0.8 if n.sae.record["tokens"] > 900_000 else 0.6
     )  # an SAE of the tests saw a seventh of the tokens
+    assert n.report.loss_recovered_mean > least + 0.1
+    assert n.report.explained_variance > least
+    assert n.best.strength == n.index.to_frame().loc[n.latent, "steer_best"], "not the strength of 'auto'"
     assert n.check.frame.effect.iloc[-1] >= least, f"fewer than {least:.0%} of the texts are of the genre"
     assert n.check.frame.ratio.iloc[-1] <= n.check.guard, "the steered texts are broken"
     assert n.panel.edits[0]["latent"] == n.latent, "the panel is empty"

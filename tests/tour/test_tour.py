@@ -87,6 +87,19 @@ def test_D33_graphs_of_an_unlabelled_model_are_chosen_on_valid_documents():
     assert made.mean_f1()["fitted"] == {"mean": pytest.approx(0.7), "graphs": 3}
 
 
+def test_what_a_steer_turns_is_counted_on_fresh_texts_and_said(folder):
+    found, text = (
+        files.read_json(folder / tour.MARK)["steering"],
+        (folder / "report.html").read_text(encoding="utf-8"),
+    )
+    assert len(found.get("fresh", [])) == found["shown"]
+    for line in found.get("fresh", []):
+        assert line["genre"] in zoo.GENRES
+        some = f"{line['with_latent']} of 8 fresh texts are {line['genre']}, {line['without']} without"
+        assert ("no effect seen: " if line["with_latent"] <= line["without"] else "; ") + some in text
+    assert "no text turned to the genre, or it was not whole" in text or found["tried"] == found["shown"]
+
+
 def test_its_parts_can_be_opened(folder):
     sae = sl.load_sae(folder / "sae")
     index = sl.LatentIndex.open(folder / "index", sae=sae)

@@ -31,6 +31,19 @@ test("a slider changes the strength, and Python hears of it", async () => {
   assert.deepEqual(model.get("edits"), [{ latent: 3, strength: -6 }]);
 });
 
+test("a strength at the guard is not marked as over it, whatever the slider's steps are", async () => {
+  const { el } = mount(widget, state({ edits: [{ latent: 3, strength: 2.28 }], about: { 3: { label: "", token: null, max: 4.56, limit: 2.2785 } } }));
+  const slider = el.querySelector('input[type="range"]'), over = () => slider.classList.contains("sl-over");
+  assert.equal(over(), false);
+  slider.value = "2.3256"; // where a browser puts 2.28
+  slider.dispatchEvent(new Event("input"));
+  assert.equal(over(), true);
+  const number = el.querySelector(".sl-edit .sl-number");
+  number.value = "2.28";
+  number.dispatchEvent(new Event("change"));
+  assert.equal(over(), false);
+});
+
 test("a strength can be typed, a wrong one is put back", () => {
   const { el, model } = mount(widget, state());
   const number = el.querySelector(".sl-edit .sl-number");

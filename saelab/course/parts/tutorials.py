@@ -54,13 +54,15 @@ def number(
 
 def _auto(rng: np.random.Generator) -> tuple[dict[str, Any], float, dict[str, float]]:
     best, edge = int(rng.integers(1, 3)), 3
-    strengths = [0.5, 1.0, 2.0, 4.0, 8.0]
-    effect = np.round(np.linspace(0.1, 0.3, 5) + rng.uniform(0, 0.05, 5), 2)
-    effect[best], effect[-1] = 0.8, 0.95
-    ratio = np.round(np.array([1.2, 2.5, 5.0, 9.0, 60.0]) * rng.uniform(0.9, 1.1, 5), 1)
-    frame = pd.DataFrame({"strength": strengths, "effect": effect, "ratio": ratio})
+    strengths = [0.5, 1.0, 2.0, 3.0, 4.0, 8.0]
+    effect = np.round(np.linspace(0.1, 0.3, 6) + rng.uniform(0, 0.05, 6), 2)
+    effect[best], effect[-2], effect[-1] = 0.8, 0.9, 0.95
+    ratio = np.round(np.array([1.2, 2.5, 4.0, 6.0, 8.0, 60.0]) * rng.uniform(0.9, 1.1, 6), 1)
+    high = np.round(ratio * 1.4, 1)  # of the last but one the ratio alone is below the guard
+    frame = pd.DataFrame({"strength": strengths, "effect": effect, "ratio": ratio, "ratio_hi": high})
     mistakes = {
         "a broken text counted as success": strengths[-1],
+        "the ratio without its interval": strengths[-2],
         "the strongest, not the best": strengths[edge],
     }
     return {"table": frame, "guard": GUARD}, strengths[best], mistakes
@@ -166,7 +168,7 @@ def grade_judge(task: Task, answer: Any) -> Grade:
 EXERCISES = (
     number("00.1", "Which strength?", "Which strength would calibrate call the best?", _auto, (
         "Effect alone is not enough: a broken text may have it.",
-        "Leave out the strengths whose ratio of perplexity is above the guard.",
+        "Leave out the strengths whose ratio_hi, the upper end of the interval, is above the guard.",
         "Of the strengths up to the first one above the guard, take the one with the largest effect.",
     ), 2, 1),
     number("01.1", "On a circle", "So many features share two dimensions, spread evenly. The cosine between neighbors?", _circle, (
