@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 import sys
 import time
 import uuid
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 _QUIET = 'style="text-align:left;opacity:.7;white-space:nowrap"'
 _VALUE = 'style="text-align:left;white-space:pre-wrap"'
+_BYTES = re.compile(r"(?:\\x[0-9a-f]{2})+")
 
 
 def facts_html(title: str, facts: Iterable[tuple[str, object]]) -> str:
@@ -34,8 +36,8 @@ def table_html(caption: str, frame: pd.DataFrame, **options: Any) -> str:
 
 
 def escape(text: str) -> str:
-    """As HTML; a dollar alone in an element is not taken for maths."""
-    return html.escape(text).replace("$", "<span>$</span>")
+    """As HTML; a dollar alone in an element is not taken for maths, and an escaped byte not read backwards."""
+    return _BYTES.sub(r'<bdi dir="ltr">\g<0></bdi>', html.escape(text).replace("$", "<span>$</span>"))
 
 
 def isolated(label: str, look: str, inner: str) -> str:

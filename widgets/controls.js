@@ -4,11 +4,11 @@ import { h } from "./dom.js";
 /**
  * Tabs that look alike everywhere; as a `group` they are switches and not tabs.
  * @template {string} K
- * @param {string} label @param {[K, string][]} names @param {(key: K) => void} choose @param {"tablist" | "group"} [role]
+ * @param {string} label @param {[K, string, string?][]} names key, text, meaning @param {(key: K) => void} choose @param {"tablist" | "group"} [role]
  */
 export function tabs(label, names, choose, role = "tablist") {
-  const all = names.map(([key, name]) => {
-    const node = h("button", { type: "button", role: role === "tablist" ? "tab" : null }, name);
+  const all = names.map(([key, name, title]) => {
+    const node = h("button", { type: "button", role: role === "tablist" ? "tab" : null, title }, name);
     node.addEventListener("click", () => choose(key));
     return node;
   });

@@ -67,7 +67,7 @@ function rangeFields({ state, set }) {
 
 /** The tokens of an example, with the activating one at the same place in every row. @param {Pick<Example, "text" | "values" | "centre" | "value">} e @param {Span} range */
 export function exampleLine(e, range) {
-  const dir = direction(e.text.text.join(""));
+  const dir = direction(e.text);
   const line = (/** @type {number} */ from, /** @type {number} */ to) =>
     h("bdi", { class: "sl-line", dir }, ...tokens(e.text, e.values, { ...range, from, to }));
   // a right-to-left row is the mirror image of the others

@@ -3,7 +3,7 @@ import { button, clamp, closest, h, svg } from "./dom.js";
 import { edge, nodeBox, pictureOf } from "./n2g_nodes.js";
 import { BESIDE, fold, layout } from "./tree.js";
 
-const LEAST = 0.7; // the smallest scale at which a graph is shown at first: its text can still be read, signs say where there is more
+const LEAST = 0.9; // the smallest scale at which a graph is shown at first: its text can be read, signs say where there is more
 const SIDES = /** @type {[Side, string][]} */ ([["left", "◂ more"], ["right", "more ▸"], ["top", "▴ more"], ["bottom", "▾ more"]]);
 /** @typedef {"left" | "right" | "top" | "bottom"} Side */
 

@@ -94,7 +94,8 @@ export function legend() {
     key("shade", "the more orange, the more is predicted; before an end: the more the token matters to the model"),
     key("first", "thick: the token on which the latent fires, and where a pattern ends"),
     key("not", "red: any token but these"), key("any", "dashed: any token, a gap, or the start of the text"),
-    key("more", "dotted: more nodes, folded away; a click opens them"), key("lock", "locked against edits", "🔒")));
+    key("more", "dotted: more nodes, folded away; a click opens them"), key("lock", "locked against edits", "🔒"),
+    key("text", "· is a space, ↵ a new line, \\x9c a byte of a letter that the tokenizer cuts in pieces; + 4 more: and 4 more tokens", "·")));
 }
 
 /** The edits, with notes; a click goes to one. @param {Ui<N2G>} ui */

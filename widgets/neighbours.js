@@ -7,7 +7,10 @@ import { called } from "./text.js";
 /** @param {Ui<Dashboard>} ui @param {(latent: number) => void} open */
 export function neighbours({ state }, open) {
   let by = /** @type {"decoder" | "encoder" | "coactivation"} */ ("decoder");
-  const kinds = tabs("Kind of neighbour", [["decoder", "decoder"], ["encoder", "encoder"], ["coactivation", "co-activation"]],
+  const kinds = tabs("Kind of neighbour", [
+    ["decoder", "decoder", "They add nearly the same to the model: cosine of the decoder rows"],
+    ["encoder", "encoder", "They look for nearly the same: cosine of the encoder columns"],
+    ["coactivation", "co-activation", "They fire on the same tokens"]],
     (kind) => { by = kind; draw(); });
   const list = h("div");
   const node = h("section", {}, h("div", { class: "sl-bar" }, h("h3", {}, "Nearest latents by"), kinds.node), list);

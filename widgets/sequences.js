@@ -157,7 +157,7 @@ function keyboard({ state, set, tip }, grid) {
     let row = chosen(), token = state.selected_token;
     if (!all[row] || token === null) [row, token] = [0, 0];
     else {
-      const by = direction(all[row].text.join("")) === "rtl" ? -along : along; // an arrow key moves the way it points
+      const by = direction(all[row]) === "rtl" ? -along : along; // an arrow key moves the way it points
       row = extend ? row : clamp(row + down, 0, all.length - 1);
       const next = clamp(token + by, 0, all[row].ids.length - 1);
       if (extend) return mark(state.first + row, token, next);

@@ -8,9 +8,9 @@ const percent = (/** @type {number | null} */ v) => (v === null ? "–" : show(1
 
 /** The length of the decoder row, the unit of activations. @param {number} length @returns {[string, string, string, string]} */
 function unit(length) {
-  if (Math.abs(length - 1) < 0.01) return ["decoder row", "length 1", "", "Activations are in units of a decoder row of length 1"];
+  if (Math.abs(length - 1) < 0.01) return ["decoder row", "length 1", "", "The decoder row is what an activation of 1 adds to the model; all rows have length 1, so activations of latents can be compared"];
   return ["decoder row", `length ${show(length)}`, "not folded",
-    "Public dashboards may show activations times this length: sae.fold_norms() does that"];
+    "The decoder row is what an activation of 1 adds to the model. Public dashboards may show activations times this length: sae.fold_norms() does that"];
 }
 
 /** @param {Ui<Dashboard>} ui */
@@ -27,9 +27,9 @@ export function statistics({ state }) {
     ];
     if (fires(state)) lines.push(
       ["mean, max", `${show(s.mean)}, ${show(s.max)}`, "", "mean activation where it fires"],
-      ["E[a²]", show(s.mean_sq), "", "E[a²] over all counted tokens"],
+      ["E[a²]", show(s.mean_sq), "", "Mean of the squared activation over all counted tokens, 0 where it is silent: large if it fires often or strongly"],
       ["skew, kurtosis", `${show(s.skew)}, ${show(s.kurtosis)}`, "",
-        "E[a³] / E[a²]^1.5 over all counted tokens; E[a⁴] / E[a²]² over all counted tokens"]);
+        "Large: it is silent on most tokens and strong on few. Over all counted tokens, skew is E[a³] / E[a²]^1.5 and kurtosis E[a⁴] / E[a²]², where E is the mean"]);
     if (length !== undefined && length !== null) lines.push(unit(length));
     node.replaceChildren(...lines.flatMap(([name, value, more, title]) => [
       h("dt", { title }, name), h("dd", { title }, value, more ? h("small", {}, ` ${more}`) : null),

@@ -47,7 +47,8 @@ function build(ui) {
   on(["edits", "about"], list.echo);
   on(["positions", "max_new_tokens", "temperature", "seed", "prompt", "factors", "mode"], of.draw);
   on(["mode"], list.draw);
-  view.append(h("div", { class: "sl-form" }, list.node, of.bar, of.prompt, run.node), both.node,
+  soon(["edits", "schedule", "positions", "max_new_tokens", "temperature", "seed", "prompt", "mode"], both.draw);
+  view.append(h("div", { class: "sl-form" }, list.node, of.bar, of.prompt, run.node), both.stale, both.node,
     h("div", { class: "sl-bar sl-foot" }, both.legend, grow(), figureMenu(ui, () => "steering")), sweep.node);
   list.draw();
   of.draw();

@@ -64,7 +64,7 @@ export function edits({ state, set, ask, say, signal }) {
     filled();
     slider.addEventListener("input", filled);
     const at = (/** @type {number} */ place, /** @type {string} */ text, /** @type {Attributes} */ more = {}) =>
-      h("span", { style: `left: ${place}%`, ...more }, text);
+      h("span", { style: `--at: ${place}%`, ...more }, text);
     const marks = [at(0, show(low)), at(share(none), scaled ? "× 1" : "0"), at(100, show(reach)),
       ...(usual === null ? [] : [at(usual, `max ${show(about.max)}`, { class: "sl-usual", title: "Its largest activation in the index" })]),
       ...(limit === null ? [] : [at(share(limit), "guard", { class: "sl-usual sl-limit", title: `Beyond ${show(limit)} the text broke when it was calibrated` })])];

@@ -32,6 +32,15 @@ function side({ prompt, said, running }, name, text, plain, wait) {
   return h("div", { class: `sl-side${plain ? " sl-plain" : ""}` }, h("h3", {}, name), body);
 }
 
+const SETTINGS = /** @type {(keyof Steering)[]} */ (["prompt", "mode", "positions", "schedule", "max_new_tokens", "temperature", "seed"]);
+
+/** Whether the texts were written with other settings than now stand above them. @param {Steering} state */
+const old = (state) => {
+  const { said, running, edits } = state;
+  const now = [edits.map((e) => [e.latent, e.strength]), SETTINGS.map((key) => state[key] ?? null)];
+  return !!said.edits && !running && JSON.stringify(now) !== JSON.stringify([said.edits, SETTINGS.map((key) => said[key] ?? null)]);
+};
+
 /** @param {number[]} shares */
 const schedule = (shares) => `${shares.slice(0, -1).map(show).join(", ")}, then ${show(shares[shares.length - 1])}`;
 
@@ -40,7 +49,7 @@ export function texts({ state }) {
   const node = h("div", { class: "sl-texts", "aria-live": "off" });
   const sample = (/** @type {string} */ text, more = "") => h("span", { class: `sl-side${more}`, style: "border:0;padding:0;min-height:0" },
     h("span", { class: "sl-tok sl-differs" }, text));
-  const how = h("span", {});
+  const how = h("span", {}), stale = h("p", { class: "sl-stale", role: "status" }, `not yet run with these settings${state.read_only ? "" : ": press Run"}`);
   const legend = h("div", { class: "sl-key sl-small sl-muted" }, sample("only without", " sl-plain"), sample("only with steering"), how);
   function draw() {
     const { baseline: left, steered: right, running, said } = state;
@@ -48,10 +57,11 @@ export function texts({ state }) {
     const name = edits.length ? `steered: ${edits.map(([latent, strength]) => done(state.modes[said.mode]?.sign, latent, strength)).join(", ")}` : "steered";
     node.hidden = !left && !right && !(running && !state.status.startsWith("sweep"));
     node.replaceChildren(side(state, "as it is", left, true, running && !right), side(state, name, right, false, running && !!right));
+    stale.hidden = !old(state);
     legend.hidden = !said.edits;
     how.textContent = `seed ${count(said.seed ?? 0)}, temperature ${show(said.temperature)}; both texts use the same random numbers${said.schedule ? `; share of the strength at each new token: ${schedule(said.schedule)}` : ""}`;
   }
-  return { node, legend, draw };
+  return { node, stale, legend, draw };
 }
 
 /** @param {Ui<Steering>} ui */

@@ -2,19 +2,20 @@
 import { clamp, h } from "./dom.js";
 
 const MARKS = /** @type {Record<string, string>} */ ({ "\n": "↵", "\r": "␍", "\t": "⇥", " ": "·", "\u00a0": "⍽" });
-const WHITE = /([\n\r\t \u00a0])/;
-const RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/g;
-const LTR = /[A-Za-z\u00c0-\u02af\u0370-\u058f\u0900-\u1fff\u3040-\ud7ff]/g;
+const APART = /([\n\r\t \u00a0]|(?:\\x[0-9a-f]{2})+)/;
+const RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
+const LETTER = /[A-Za-z\u00c0-\u02af\u0370-\u08ff\u0900-\u1fff\u3040-\ud7ff\ufb1d-\ufdff\ufe70-\ufefc]/;
 
-/** Direction in which most letters of a text run. @param {string} text @returns {"ltr" | "rtl"} */
+/** Direction of a text's first letter; special tokens and escaped bytes have none. @param {string | TokenText} text @returns {"ltr" | "rtl"} */
 export function direction(text) {
-  return (text.match(RTL)?.length ?? 0) > (text.match(LTR)?.length ?? 0) ? "rtl" : "ltr";
+  const said = typeof text === "string" ? text : groups(text).map((g) => (text.special?.includes(g.start) ? "" : g.text)).join("");
+  return RTL.test(said.replace(/<\|\w+\|>|\\x[0-9a-f]{2}/g, "").match(LETTER)?.[0] ?? "") ? "rtl" : "ltr";
 }
 
-/** Text with its white space marked. The mark is drawn by CSS, so that selecting and copying gives the text. @param {string} text */
+/** Text with its white space marked by CSS, so that selecting and copying gives the text; an escaped byte is not read backwards. @param {string} text */
 export function marked(text) {
-  if (!WHITE.test(text)) return [text];
-  return text.split(WHITE).filter(Boolean).map((part) => (MARKS[part] === undefined ? part
+  if (!APART.test(text)) return [text];
+  return text.split(APART).filter(Boolean).map((part) => (part.startsWith("\\x") ? h("bdi", { dir: "ltr" }, part) : MARKS[part] === undefined ? part
     : h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": MARKS[part] }, part)));
 }
 
@@ -57,8 +58,8 @@ export function select(nodes, chosen) {
   for (const node of nodes) node.setAttribute("aria-selected", String(chosen(node)));
 }
 
-/** Tokens as a text that runs the way its letters do. @param {TokenText} text @param {Node[]} spans */
-export const paragraph = (text, spans) => h("bdi", { class: "sl-text", dir: direction(text.text.join("")) }, ...spans);
+/** Tokens as a text that runs the way it begins. @param {TokenText} text @param {Node[]} spans */
+export const paragraph = (text, spans) => h("bdi", { class: "sl-text", dir: direction(text) }, ...spans);
 
 /**
  * Shade of a value between 0 and 1. What is positive never quite vanishes: "fires weakly" is not "is silent".
@@ -82,8 +83,9 @@ export function tokens(text, values, { low = 0, high, from = 0, to = Infinity })
     if (start < from || start >= to) continue;
     let value = -Infinity;
     for (let i = start; i < stop; i += 1) value = Math.max(value, values[i] ?? 0);
-    const node = h("span", { class: "sl-tok", "data-start": start, "data-stop": stop }, ...marked(piece));
-    if (special.has(start)) node.classList.add("sl-special");
+    const apart = special.has(start);
+    const node = h(apart ? "bdi" : "span", { class: "sl-tok", "data-start": start, "data-stop": stop, dir: apart ? "ltr" : null }, ...marked(piece));
+    node.classList.toggle("sl-special", apart);
     if (Number.isNaN(value)) node.classList.add("sl-nan"); // neither silent nor active
     const a = shade(value, low, high);
     if (a > 0) {

@@ -199,7 +199,7 @@ type Swept = Edit & { perplexity: number | null; activation: number | null; repe
 type Steering = {
   prompt: string; edits: Edit[]; mode: string; modes: Record<string, { title: string; unit: string; sign: string }>;
   positions: "all" | "prompt" | "generated" | "last"; max_new_tokens: number; temperature: number; factors: number[]; swept: Swept[];
-  seed: number; d_sae: number; directions: string[]; running: boolean; status: string; baseline: Written | null; steered: Written | null;
+  seed: number; schedule?: number[] | null; d_sae: number; directions: string[]; running: boolean; status: string; baseline: Written | null; steered: Written | null;
   said: Record<string, any>; // settings of the texts that are shown
   about: Record<string, { label: string; token: string | null; max: number; limit: number | null }>; read_only: boolean;
 };

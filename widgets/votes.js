@@ -9,7 +9,7 @@ export function votes({ state }) {
   function draw() {
     const found = state.payload.logits;
     node.replaceChildren(h("h3", {
-      title: "Change of the next-token logits per unit of activation, through the final norm's gain and the unembedding",
+      title: "Which next tokens the model then expects more (up) or less (down): the change of each token's logit, its score before the softmax, per unit of activation; later layers are left out (logit lens)",
     }, "Votes of the decoder direction (logit lens)"));
     if ("reason" in found) return node.append(note(found.reason));
     const most = Math.max(...[...found.up, ...found.down].map(([, v]) => Math.abs(v)), 1e-12);

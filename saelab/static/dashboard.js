@@ -70,8 +70,8 @@ function throttle(fn, wait, signal) {
 
 // controls.js
 function tabs(label, names, choose, role = "tablist") {
-  const all = names.map(([key, name]) => {
-    const node = h("button", { type: "button", role: role === "tablist" ? "tab" : null }, name);
+  const all = names.map(([key, name, title]) => {
+    const node = h("button", { type: "button", role: role === "tablist" ? "tab" : null, title }, name);
     node.addEventListener("click", () => choose(key));
     return node;
   });
@@ -123,15 +123,16 @@ var MARKS = (
   /** @type {Record<string, string>} */
   { "\n": "↵", "\r": "␍", "	": "⇥", " ": "·", " ": "⍽" }
 );
-var WHITE = /([\n\r\t \u00a0])/;
-var RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/g;
-var LTR = /[A-Za-z\u00c0-\u02af\u0370-\u058f\u0900-\u1fff\u3040-\ud7ff]/g;
+var APART = /([\n\r\t \u00a0]|(?:\\x[0-9a-f]{2})+)/;
+var RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
+var LETTER = /[A-Za-z\u00c0-\u02af\u0370-\u08ff\u0900-\u1fff\u3040-\ud7ff\ufb1d-\ufdff\ufe70-\ufefc]/;
 function direction(text) {
-  return (text.match(RTL)?.length ?? 0) > (text.match(LTR)?.length ?? 0) ? "rtl" : "ltr";
+  const said = typeof text === "string" ? text : groups(text).map((g) => text.special?.includes(g.start) ? "" : g.text).join("");
+  return RTL.test(said.replace(/<\|\w+\|>|\\x[0-9a-f]{2}/g, "").match(LETTER)?.[0] ?? "") ? "rtl" : "ltr";
 }
 function marked(text) {
-  if (!WHITE.test(text)) return [text];
-  return text.split(WHITE).filter(Boolean).map((part) => MARKS[part] === void 0 ? part : h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": MARKS[part] }, part));
+  if (!APART.test(text)) return [text];
+  return text.split(APART).filter(Boolean).map((part) => part.startsWith("\\x") ? h("bdi", { dir: "ltr" }, part) : MARKS[part] === void 0 ? part : h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": MARKS[part] }, part));
 }
 function chip(label) {
   const dir = label.includes("\\x") ? "ltr" : null;
@@ -157,7 +158,7 @@ var covers = (span, position) => position !== null && Number(span.dataset.start)
 function select(nodes, chosen) {
   for (const node of nodes) node.setAttribute("aria-selected", String(chosen(node)));
 }
-var paragraph = (text, spans) => h("bdi", { class: "sl-text", dir: direction(text.text.join("")) }, ...spans);
+var paragraph = (text, spans) => h("bdi", { class: "sl-text", dir: direction(text) }, ...spans);
 function shade(value, low, high) {
   if (!(value > low)) return 0;
   return high > low ? clamp(0.07 + 0.93 * (value - low) / (high - low), 0, 1) : 1;
@@ -169,8 +170,9 @@ function tokens(text, values, { low = 0, high, from = 0, to = Infinity }) {
     if (start < from || start >= to) continue;
     let value = -Infinity;
     for (let i = start; i < stop; i += 1) value = Math.max(value, values[i] ?? 0);
-    const node = h("span", { class: "sl-tok", "data-start": start, "data-stop": stop }, ...marked(piece));
-    if (special.has(start)) node.classList.add("sl-special");
+    const apart = special.has(start);
+    const node = h(apart ? "bdi" : "span", { class: "sl-tok", "data-start": start, "data-stop": stop, dir: apart ? "ltr" : null }, ...marked(piece));
+    node.classList.toggle("sl-special", apart);
     if (Number.isNaN(value)) node.classList.add("sl-nan");
     const a = shade(value, low, high);
     if (a > 0) {
@@ -573,12 +575,12 @@ function short(value, digits = 3) {
 var fires = (state) => (state.payload.stats.n ?? 0) > 0;
 var percent = (v) => v === null ? "–" : show(100 * v);
 function unit(length) {
-  if (Math.abs(length - 1) < 0.01) return ["decoder row", "length 1", "", "Activations are in units of a decoder row of length 1"];
+  if (Math.abs(length - 1) < 0.01) return ["decoder row", "length 1", "", "The decoder row is what an activation of 1 adds to the model; all rows have length 1, so activations of latents can be compared"];
   return [
     "decoder row",
     `length ${show(length)}`,
     "not folded",
-    "Public dashboards may show activations times this length: sae.fold_norms() does that"
+    "The decoder row is what an activation of 1 adds to the model. Public dashboards may show activations times this length: sae.fold_norms() does that"
   ];
 }
 function statistics({ state }) {
@@ -597,12 +599,12 @@ function statistics({ state }) {
     ];
     if (fires(state)) lines2.push(
       ["mean, max", `${show(s.mean)}, ${show(s.max)}`, "", "mean activation where it fires"],
-      ["E[a²]", show(s.mean_sq), "", "E[a²] over all counted tokens"],
+      ["E[a²]", show(s.mean_sq), "", "Mean of the squared activation over all counted tokens, 0 where it is silent: large if it fires often or strongly"],
       [
         "skew, kurtosis",
         `${show(s.skew)}, ${show(s.kurtosis)}`,
         "",
-        "E[a³] / E[a²]^1.5 over all counted tokens; E[a⁴] / E[a²]² over all counted tokens"
+        "Large: it is silent on most tokens and strong on few. Over all counted tokens, skew is E[a³] / E[a²]^1.5 and kurtosis E[a⁴] / E[a²]², where E is the mean"
       ]
     );
     if (length !== void 0 && length !== null) lines2.push(unit(length));
@@ -670,7 +672,7 @@ function rangeFields({ state, set }) {
   return { node: h("span", { class: "sl-range" }, low, "to", high), draw };
 }
 function exampleLine(e, range) {
-  const dir = direction(e.text.text.join(""));
+  const dir = direction(e.text);
   const line = (from, to) => h("bdi", { class: "sl-line", dir }, ...tokens(e.text, e.values, { ...range, from, to }));
   const begin = groupAt(e.text, e.centre)?.start ?? Infinity;
   const halves = [line(0, begin), line(begin, Infinity)];
@@ -1221,7 +1223,11 @@ function neighbours({ state }, open) {
   );
   const kinds = tabs(
     "Kind of neighbour",
-    [["decoder", "decoder"], ["encoder", "encoder"], ["coactivation", "co-activation"]],
+    [
+      ["decoder", "decoder", "They add nearly the same to the model: cosine of the decoder rows"],
+      ["encoder", "encoder", "They look for nearly the same: cosine of the encoder columns"],
+      ["coactivation", "co-activation", "They fire on the same tokens"]
+    ],
     (kind) => {
       by = kind;
       draw();
@@ -1415,7 +1421,7 @@ function votes({ state }) {
   function draw() {
     const found = state.payload.logits;
     node.replaceChildren(h("h3", {
-      title: "Change of the next-token logits per unit of activation, through the final norm's gain and the unembedding"
+      title: "Which next tokens the model then expects more (up) or less (down): the change of each token's logit, its score before the softmax, per unit of activation; later layers are left out (logit lens)"
     }, "Votes of the decoder direction (logit lens)"));
     if ("reason" in found) return node.append(note(found.reason));
     const most = Math.max(...[...found.up, ...found.down].map(([, v]) => Math.abs(v)), 1e-12);

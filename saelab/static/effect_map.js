@@ -62,8 +62,8 @@ function throttle(fn, wait, signal) {
 
 // controls.js
 function tabs(label, names, choose, role = "tablist") {
-  const all = names.map(([key, name]) => {
-    const node = h("button", { type: "button", role: role === "tablist" ? "tab" : null }, name);
+  const all = names.map(([key, name, title]) => {
+    const node = h("button", { type: "button", role: role === "tablist" ? "tab" : null, title }, name);
     node.addEventListener("click", () => choose(key));
     return node;
   });
@@ -110,15 +110,16 @@ var MARKS = (
   /** @type {Record<string, string>} */
   { "\n": "↵", "\r": "␍", "	": "⇥", " ": "·", " ": "⍽" }
 );
-var WHITE = /([\n\r\t \u00a0])/;
-var RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/g;
-var LTR = /[A-Za-z\u00c0-\u02af\u0370-\u058f\u0900-\u1fff\u3040-\ud7ff]/g;
+var APART = /([\n\r\t \u00a0]|(?:\\x[0-9a-f]{2})+)/;
+var RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
+var LETTER = /[A-Za-z\u00c0-\u02af\u0370-\u08ff\u0900-\u1fff\u3040-\ud7ff\ufb1d-\ufdff\ufe70-\ufefc]/;
 function direction(text) {
-  return (text.match(RTL)?.length ?? 0) > (text.match(LTR)?.length ?? 0) ? "rtl" : "ltr";
+  const said = typeof text === "string" ? text : groups(text).map((g) => text.special?.includes(g.start) ? "" : g.text).join("");
+  return RTL.test(said.replace(/<\|\w+\|>|\\x[0-9a-f]{2}/g, "").match(LETTER)?.[0] ?? "") ? "rtl" : "ltr";
 }
 function marked(text) {
-  if (!WHITE.test(text)) return [text];
-  return text.split(WHITE).filter(Boolean).map((part) => MARKS[part] === void 0 ? part : h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": MARKS[part] }, part));
+  if (!APART.test(text)) return [text];
+  return text.split(APART).filter(Boolean).map((part) => part.startsWith("\\x") ? h("bdi", { dir: "ltr" }, part) : MARKS[part] === void 0 ? part : h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": MARKS[part] }, part));
 }
 function chip(label) {
   const dir = label.includes("\\x") ? "ltr" : null;
@@ -140,7 +141,7 @@ var covers = (span, position) => position !== null && Number(span.dataset.start)
 function select(nodes, chosen) {
   for (const node of nodes) node.setAttribute("aria-selected", String(chosen(node)));
 }
-var paragraph = (text, spans) => h("bdi", { class: "sl-text", dir: direction(text.text.join("")) }, ...spans);
+var paragraph = (text, spans) => h("bdi", { class: "sl-text", dir: direction(text) }, ...spans);
 function shade(value, low, high) {
   if (!(value > low)) return 0;
   return high > low ? clamp(0.07 + 0.93 * (value - low) / (high - low), 0, 1) : 1;
@@ -152,8 +153,9 @@ function tokens(text, values, { low = 0, high, from = 0, to = Infinity }) {
     if (start < from || start >= to) continue;
     let value = -Infinity;
     for (let i = start; i < stop; i += 1) value = Math.max(value, values[i] ?? 0);
-    const node = h("span", { class: "sl-tok", "data-start": start, "data-stop": stop }, ...marked(piece));
-    if (special.has(start)) node.classList.add("sl-special");
+    const apart = special.has(start);
+    const node = h(apart ? "bdi" : "span", { class: "sl-tok", "data-start": start, "data-stop": stop, dir: apart ? "ltr" : null }, ...marked(piece));
+    node.classList.toggle("sl-special", apart);
     if (Number.isNaN(value)) node.classList.add("sl-nan");
     const a = shade(value, low, high);
     if (a > 0) {

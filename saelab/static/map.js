@@ -51,10 +51,10 @@ var MARKS = (
   /** @type {Record<string, string>} */
   { "\n": "↵", "\r": "␍", "	": "⇥", " ": "·", " ": "⍽" }
 );
-var WHITE = /([\n\r\t \u00a0])/;
+var APART = /([\n\r\t \u00a0]|(?:\\x[0-9a-f]{2})+)/;
 function marked(text) {
-  if (!WHITE.test(text)) return [text];
-  return text.split(WHITE).filter(Boolean).map((part) => MARKS[part] === void 0 ? part : h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": MARKS[part] }, part));
+  if (!APART.test(text)) return [text];
+  return text.split(APART).filter(Boolean).map((part) => part.startsWith("\\x") ? h("bdi", { dir: "ltr" }, part) : MARKS[part] === void 0 ? part : h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": MARKS[part] }, part));
 }
 function chip(label) {
   const dir = label.includes("\\x") ? "ltr" : null;
@@ -99,8 +99,8 @@ function topToken(columns, place) {
 
 // controls.js
 function tabs(label, names, choose, role = "tablist") {
-  const all = names.map(([key, name]) => {
-    const node = h("button", { type: "button", role: role === "tablist" ? "tab" : null }, name);
+  const all = names.map(([key, name, title]) => {
+    const node = h("button", { type: "button", role: role === "tablist" ? "tab" : null, title }, name);
     node.addEventListener("click", () => choose(key));
     return node;
   });

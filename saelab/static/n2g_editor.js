@@ -57,8 +57,8 @@ function throttle(fn, wait, signal) {
 
 // controls.js
 function tabs(label, names, choose, role = "tablist") {
-  const all = names.map(([key, name]) => {
-    const node = h("button", { type: "button", role: role === "tablist" ? "tab" : null }, name);
+  const all = names.map(([key, name, title]) => {
+    const node = h("button", { type: "button", role: role === "tablist" ? "tab" : null, title }, name);
     node.addEventListener("click", () => choose(key));
     return node;
   });
@@ -565,10 +565,10 @@ var MARKS = (
   /** @type {Record<string, string>} */
   { "\n": "↵", "\r": "␍", "	": "⇥", " ": "·", " ": "⍽" }
 );
-var WHITE = /([\n\r\t \u00a0])/;
+var APART = /([\n\r\t \u00a0]|(?:\\x[0-9a-f]{2})+)/;
 function marked(text) {
-  if (!WHITE.test(text)) return [text];
-  return text.split(WHITE).filter(Boolean).map((part) => MARKS[part] === void 0 ? part : h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": MARKS[part] }, part));
+  if (!APART.test(text)) return [text];
+  return text.split(APART).filter(Boolean).map((part) => part.startsWith("\\x") ? h("bdi", { dir: "ltr" }, part) : MARKS[part] === void 0 ? part : h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": MARKS[part] }, part));
 }
 function chip(label) {
   const dir = label.includes("\\x") ? "ltr" : null;
@@ -595,8 +595,9 @@ function tokens(text, values, { low = 0, high, from = 0, to = Infinity }) {
     if (start < from || start >= to) continue;
     let value = -Infinity;
     for (let i = start; i < stop; i += 1) value = Math.max(value, values[i] ?? 0);
-    const node = h("span", { class: "sl-tok", "data-start": start, "data-stop": stop }, ...marked(piece));
-    if (special.has(start)) node.classList.add("sl-special");
+    const apart = special.has(start);
+    const node = h(apart ? "bdi" : "span", { class: "sl-tok", "data-start": start, "data-stop": stop, dir: apart ? "ltr" : null }, ...marked(piece));
+    node.classList.toggle("sl-special", apart);
     if (Number.isNaN(value)) node.classList.add("sl-nan");
     const a = shade(value, low, high);
     if (a > 0) {
@@ -1185,7 +1186,7 @@ function layout(nodes) {
 }
 
 // n2g_graph.js
-var LEAST = 0.7;
+var LEAST = 0.9;
 var SIDES = (
   /** @type {[Side, string][]} */
   [["left", "◂ more"], ["right", "more ▸"], ["top", "▴ more"], ["bottom", "▾ more"]]
@@ -1493,7 +1494,8 @@ function legend() {
     key("not", "red: any token but these"),
     key("any", "dashed: any token, a gap, or the start of the text"),
     key("more", "dotted: more nodes, folded away; a click opens them"),
-    key("lock", "locked against edits", "🔒")
+    key("lock", "locked against edits", "🔒"),
+    key("text", "· is a space, ↵ a new line, \\x9c a byte of a letter that the tokenizer cuts in pieces; + 4 more: and 4 more tokens", "·")
   ));
 }
 function history({ state, ask }) {

@@ -540,15 +540,16 @@ var MARKS = (
   /** @type {Record<string, string>} */
   { "\n": "↵", "\r": "␍", "	": "⇥", " ": "·", " ": "⍽" }
 );
-var WHITE = /([\n\r\t \u00a0])/;
-var RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/g;
-var LTR = /[A-Za-z\u00c0-\u02af\u0370-\u058f\u0900-\u1fff\u3040-\ud7ff]/g;
+var APART = /([\n\r\t \u00a0]|(?:\\x[0-9a-f]{2})+)/;
+var RTL = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]/;
+var LETTER = /[A-Za-z\u00c0-\u02af\u0370-\u08ff\u0900-\u1fff\u3040-\ud7ff\ufb1d-\ufdff\ufe70-\ufefc]/;
 function direction(text) {
-  return (text.match(RTL)?.length ?? 0) > (text.match(LTR)?.length ?? 0) ? "rtl" : "ltr";
+  const said = typeof text === "string" ? text : groups(text).map((g) => text.special?.includes(g.start) ? "" : g.text).join("");
+  return RTL.test(said.replace(/<\|\w+\|>|\\x[0-9a-f]{2}/g, "").match(LETTER)?.[0] ?? "") ? "rtl" : "ltr";
 }
 function marked(text) {
-  if (!WHITE.test(text)) return [text];
-  return text.split(WHITE).filter(Boolean).map((part) => MARKS[part] === void 0 ? part : h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": MARKS[part] }, part));
+  if (!APART.test(text)) return [text];
+  return text.split(APART).filter(Boolean).map((part) => part.startsWith("\\x") ? h("bdi", { dir: "ltr" }, part) : MARKS[part] === void 0 ? part : h("span", { class: part === " " ? "sl-ws sl-space" : "sl-ws", "data-mark": MARKS[part] }, part));
 }
 function chip(label) {
   const dir = label.includes("\\x") ? "ltr" : null;
@@ -579,8 +580,9 @@ function tokens(text, values, { low = 0, high, from = 0, to = Infinity }) {
     if (start < from || start >= to) continue;
     let value = -Infinity;
     for (let i = start; i < stop; i += 1) value = Math.max(value, values[i] ?? 0);
-    const node = h("span", { class: "sl-tok", "data-start": start, "data-stop": stop }, ...marked(piece));
-    if (special.has(start)) node.classList.add("sl-special");
+    const apart = special.has(start);
+    const node = h(apart ? "bdi" : "span", { class: "sl-tok", "data-start": start, "data-stop": stop, dir: apart ? "ltr" : null }, ...marked(piece));
+    node.classList.toggle("sl-special", apart);
     if (Number.isNaN(value)) node.classList.add("sl-nan");
     const a = shade(value, low, high);
     if (a > 0) {
@@ -650,7 +652,7 @@ function edits({ state, set, ask, say, signal }) {
     };
     filled();
     slider.addEventListener("input", filled);
-    const at = (place, text, more = {}) => h("span", { style: `left: ${place}%`, ...more }, text);
+    const at = (place, text, more = {}) => h("span", { style: `--at: ${place}%`, ...more }, text);
     const marks = [
       at(0, show(low)),
       at(share(none), scaled ? "× 1" : "0"),
@@ -784,6 +786,15 @@ function side({ prompt, said, running: running2 }, name, text, plain, wait) {
   }
   return h("div", { class: `sl-side${plain ? " sl-plain" : ""}` }, h("h3", {}, name), body);
 }
+var SETTINGS = (
+  /** @type {(keyof Steering)[]} */
+  ["prompt", "mode", "positions", "schedule", "max_new_tokens", "temperature", "seed"]
+);
+var old = (state) => {
+  const { said, running: running2, edits: edits2 } = state;
+  const now = [edits2.map((e) => [e.latent, e.strength]), SETTINGS.map((key) => state[key] ?? null)];
+  return !!said.edits && !running2 && JSON.stringify(now) !== JSON.stringify([said.edits, SETTINGS.map((key) => said[key] ?? null)]);
+};
 var schedule = (shares) => `${shares.slice(0, -1).map(show).join(", ")}, then ${show(shares[shares.length - 1])}`;
 function texts({ state }) {
   const node = h("div", { class: "sl-texts", "aria-live": "off" });
@@ -792,7 +803,7 @@ function texts({ state }) {
     { class: `sl-side${more}`, style: "border:0;padding:0;min-height:0" },
     h("span", { class: "sl-tok sl-differs" }, text)
   );
-  const how = h("span", {});
+  const how = h("span", {}), stale = h("p", { class: "sl-stale", role: "status" }, `not yet run with these settings${state.read_only ? "" : ": press Run"}`);
   const legend = h("div", { class: "sl-key sl-small sl-muted" }, sample("only without", " sl-plain"), sample("only with steering"), how);
   function draw() {
     const { baseline: left, steered: right, running: running2, said } = state;
@@ -803,10 +814,11 @@ function texts({ state }) {
     const name = edits2.length ? `steered: ${edits2.map(([latent, strength]) => done(state.modes[said.mode]?.sign, latent, strength)).join(", ")}` : "steered";
     node.hidden = !left && !right && !(running2 && !state.status.startsWith("sweep"));
     node.replaceChildren(side(state, "as it is", left, true, running2 && !right), side(state, name, right, false, running2 && !!right));
+    stale.hidden = !old(state);
     legend.hidden = !said.edits;
     how.textContent = `seed ${count(said.seed ?? 0)}, temperature ${show(said.temperature)}; both texts use the same random numbers${said.schedule ? `; share of the strength at each new token: ${schedule(said.schedule)}` : ""}`;
   }
-  return { node, legend, draw };
+  return { node, stale, legend, draw };
 }
 function sweepTable({ state }) {
   const node = h("div", { class: "sl-swept", role: "region", "aria-label": "Sweep", tabindex: "0" });
@@ -869,8 +881,10 @@ function build(ui) {
   on(["edits", "about"], list.echo);
   on(["positions", "max_new_tokens", "temperature", "seed", "prompt", "factors", "mode"], of.draw);
   on(["mode"], list.draw);
+  soon(["edits", "schedule", "positions", "max_new_tokens", "temperature", "seed", "prompt", "mode"], both.draw);
   view.append(
     h("div", { class: "sl-form" }, list.node, of.bar, of.prompt, run.node),
+    both.stale,
     both.node,
     h("div", { class: "sl-bar sl-foot" }, both.legend, grow(), figureMenu(ui, () => "steering")),
     sweep.node

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ import pandas as pd
 import traitlets
 
 from saelab import files
+from saelab.display import isolated
 from saelab.doors import door
 from saelab.errors import SaelabError, check_choice
 from saelab.frames import TextFrame
@@ -342,7 +344,15 @@ class N2GEditor(Widget):
             shown = {k: "–" if self.score[k] is None else f"{100 * self.score[k]:.1f} %" for k in _RATES}
             head += f" precision {shown['precision']}, recall {shown['recall']}, F1 {shown['f1']} on {self.score['on']}"
         lines = self._graph.text(30).split("\n")
-        return frame(head, *(f'<bdi style="display:block;{MONO}">{escape(line)}</bdi>' for line in lines))
+        return frame(
+            head, *(f'<bdi style="display:block;{MONO}" dir="ltr">{_apart(line)}</bdi>' for line in lines)
+        )
+
+
+def _apart(line: str) -> str:
+    """A line of ``graph.text()``: the direction of a token does not leave its quotes."""
+    parts = re.split(r"(`[^`]*`)", line)
+    return "".join(isolated(p, "", escape(p)) if i % 2 else escape(p) for i, p in enumerate(parts))
 
 
 def _numbers(score: Score) -> dict[str, Any]:

@@ -378,7 +378,10 @@ class SteeringPanel(Widget):
         how = ", ".join(
             f"{name} {done[name]}" for name in ("mode", "positions", "temperature", "seed") if name in done
         )
-        head = f"<b>{escape(self.title())}</b> ({escape(how)})"
+        sign = MODES[str(done.get("mode", self.mode))].sign
+        now = self.said.get("edits") or [(e["latent"], e["strength"]) for e in self.edits]
+        strengths = ", ".join(f"{name} {sign} {value:.3g}" if sign else f"{name} off" for name, value in now)
+        head = f"<b>{escape(self.title())}</b>: {escape(strengths)} ({escape(how)})"
         if self.baseline is None or self.steered is None:
             return frame(head, "Nothing was written yet.")
         prompt = f'<span style="opacity:.6">{escape(self.said.get("prompt", self.prompt))}</span>'

@@ -165,7 +165,10 @@ def spans(text: Mapping[str, Any], values: Iterable[float], high: float, *, low:
         if np.isnan(value):
             style = "outline:1px dashed"  # neither silent nor active
         note = f' title="{value:.4g}"' if share or np.isnan(value) else ""
-        out.append(f'<span style="{style}"{note}>{shown}</span>' if style else f"<span>{shown}</span>")
+        look = f' style="{style}"{note}' if style else ""
+        out.append(
+            f'<bdi dir="ltr"{look}>{shown}</bdi>' if start in special else f"<span{look}>{shown}</span>"
+        )
         start += size
     return "".join(out)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import groupby
+from unicodedata import bidirectional
 
 import numpy as np
 
@@ -46,13 +47,19 @@ def _pattern(graph: PatternGraph, items: tuple[Item, ...]) -> str:
 def _item(graph: PatternGraph, item: Item) -> str:
     kind, ids, low, high = item
     if kind in ("tok", "not"):
-        names = [quoted(render.label_of(graph.labels, i)) for i in render.ordered(graph.labels, ids)]
+        names = [_named(render.label_of(graph.labels, i)) for i in render.ordered(graph.labels, ids)]
         shown = " or ".join(names[:_ALTERNATIVES])
         more = f" or {len(names) - _ALTERNATIVES} others" if len(names) > _ALTERNATIVES else ""
         return ("anything but " if kind == "not" else "") + shown + more
     if kind == "gap":
         return f"{low} to {high} tokens" if low < high else f"{low} tokens"
     return {"any": "any token", "start": "the start of the text"}[kind]
+
+
+def _named(text: str) -> str:
+    """As a JSON string, but bytes as the token's label has them; right-to-left letters stay apart from what follows."""
+    said = quoted(text).replace("\\\\x", "\\x")
+    return f"\u2068{said}\u2069" if {"R", "AL"} & {*map(bidirectional, text)} else said
 
 
 def of_tokens(texts: Texts, latent: int) -> str:
@@ -65,9 +72,9 @@ def of_tokens(texts: Texts, latent: int) -> str:
     best = np.argsort(-share, kind="stable")[:_TOKENS]
     best = best[(share[best] >= 0.02) | (np.arange(len(best)) == 0)]
     labels = texts.index.vocab.labels(ids[best])
-    said = ", ".join(f"{quoted(t)} ({s:.0%})" for t, s in zip(labels, share[best], strict=True))
+    said = ", ".join(f"{_named(t)} ({s:.0%})" for t, s in zip(labels, share[best], strict=True))
     near = [
         p._replace(low=max(p.low, p.token - 8), high=min(p.high, p.token + 3))
         for p in texts.strongest(latent, TRAIN, 2)
     ]
-    return f"on {said}, as in {' and '.join(quoted(texts.text(p)) for p in near)}"
+    return f"on {said}, as in {' and '.join(_named(texts.text(p)) for p in near)}"

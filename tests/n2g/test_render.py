@@ -21,6 +21,9 @@ def test_a_graph_shows_its_patterns_and_is_inert():
     assert "2.5" in page
     assert "↵" in page
     assert "2 patterns" in page
+    assert '<div style="overflow-x:auto"><table>' in page
+    assert "¬ any but these" in page
+    assert "\\x9c</bdi> a byte of a letter" in page
 
 
 def test_the_token_it_fires_on_is_the_last_and_bold():

@@ -252,6 +252,13 @@ def test_without_an_index_it_is_drawn_without_scores(fresh):
         asked(w, "rows", kind="miss")
 
 
+def test_a_static_picture_keeps_the_direction_of_a_token_in_its_quotes():
+    graph = PatternGraph(labels={1: " שלום", 2: "x"})
+    graph.add_path([1, 2], value=1.3)
+    page = N2GEditor(graph).fallback()
+    assert 'dir="ltr"><bdi >` שלום`</bdi> → <bdi >`x`</bdi>  (1.3)</bdi>' in page
+
+
 def test_an_empty_graph_says_why(index):
     w = N2GEditor(PatternGraph(target={"latent": 3}, reason="it never fires"), index)
     assert w.nodes == []

@@ -154,6 +154,8 @@ def test_before_the_first_run(panel):
     with pytest.raises(SaelabError, match="nothing was written yet"):
         panel.to_frame()
     assert "Nothing was written" in panel.fallback()
+    (edit,) = panel.edits
+    assert f"</b>: {edit['latent']} + {edit['strength']:.3g} (" in panel.fallback()
 
 
 def test_closing_lets_go_of_model_and_sae(tiny, sae):  # C54

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,16 +64,23 @@ def test_dollars_and_backslashes_stand_alone():  # C67
 @given(st.text())
 def test_escaped_text_reads_as_it_was(text):
     import html
-    import re
 
-    assert html.unescape(re.sub(r"</?span>", "", escape(text))) == html.unescape(html.escape(text))
+    assert html.unescape(re.sub(r'</?(span|bdi)( dir="ltr")?>', "", escape(text))) == html.unescape(
+        html.escape(text)
+    )
 
 
 def test_spans_shade_the_right_tokens():  # C57
     out = spans({"text": ["a", "b", "c", "d"], "special": [3]}, [0, 3, float("nan"), 9], 3.0)
-    shaded = out.split("<span")[1:]
+    shaded = re.split("<span|<bdi", out)[1:]
     assert ["rgba" in s for s in shaded] == [False, True, False, False]
     assert "opacity:.7" in shaded[3]
+
+
+def test_no_script_draws_a_special_token_or_an_escaped_byte_backwards():
+    out = spans({"text": ["<|bos|>", "א\\xd7\\x9b"], "special": [0]}, [0, 0], 1.0)
+    assert out.startswith('<bdi dir="ltr" style="opacity:.7">&lt;|bos|&gt;</bdi>')
+    assert 'א<bdi dir="ltr"><span>\\</span>xd7<span>\\</span>x9b</bdi>' in out
 
 
 def test_a_flat_scale_divides_by_nothing():
@@ -84,7 +93,6 @@ def test_fallback_keeps_maths_away():
 
 def test_L26_text_on_the_strongest_shade_can_be_read_on_light_and_dark():
     """In a static picture the background is not known: white with dark text, or black with light text."""
-    import re
 
     def light(color):
         parts = [v / 255 for v in color]

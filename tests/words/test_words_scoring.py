@@ -368,6 +368,12 @@ def test_words_of_tokens(planted):
     assert words[4].startswith('on "$" (100%)')
 
 
+def test_words_of_tokens_keep_bytes_and_right_to_left_letters_apart():
+    graph = sl.n2g.PatternGraph(labels={1: "\\xaa", 2: "לא"})
+    graph.add_path([1, 2], value=2.0)
+    assert sl.words.of_graph(graph) == 'on \u2068"לא"\u2069 after "\\xaa"'
+
+
 def test_what_an_explainer_is_shown(planted):
     seen = []
 

@@ -98,6 +98,28 @@ test("differences are marked on both sides", async () => {
   assert.match(all(el, ".sl-texts h3")[1].textContent, /steered: 3 \+ 4/);
 });
 
+test("texts of other settings say so until they are run again", async () => {
+  const said = { edits: [[3, 4]], prompt: "The", mode: "add", positions: "all", schedule: null, max_new_tokens: 40, temperature: 0.8, seed: 0 };
+  const { el, model } = mount(widget, state({ said, baseline: written([" a"], []), steered: written([" b"], [0]) }));
+  const stale = el.querySelector(".sl-stale");
+  assert.equal(stale.hidden, true);
+  model.set("edits", [{ latent: 3, strength: 5 }]);
+  await settle();
+  assert.equal(stale.hidden, false);
+  model.set("said", { ...said, edits: [[3, 5]] });
+  await settle();
+  assert.equal(stale.hidden, true);
+  model.set("seed", 1);
+  await settle();
+  assert.match(stale.textContent, /not yet run/);
+  assert.equal(stale.hidden, false);
+});
+
+test("the marks of a slider stay within it", () => {
+  const { el } = mount(widget, state({ about: { 3: { label: "", token: "A", max: 5, limit: 15 } } }));
+  assert.equal(el.querySelector(".sl-limit").style.getPropertyValue("--at"), "100%");
+});
+
 test("an error of the run is shown and Run is there again", () => { // C66
   const { el, model } = mount(widget, state({ running: true }));
   model.set("running", false);

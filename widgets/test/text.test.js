@@ -58,10 +58,19 @@ test("special tokens are marked, and only they", () => {
   assert.deepEqual(spans.map((s) => s.classList.contains("sl-special")), [true, false]);
 });
 
-test("direction follows most letters", () => {
+test("a text runs the way it begins, special tokens and bytes aside", () => {
   assert.equal(direction("<|bos|> שלום עולם"), "rtl");
-  assert.equal(direction("hello שלום world"), "ltr");
+  assert.equal(direction("\\xd7 שלום a"), "rtl");
+  assert.equal(direction("The old man said: שלום שלום שלום"), "ltr");
+  assert.equal(direction({ ids: [0, 1], text: ["<start>", "שלום"], special: [0] }), "rtl");
   assert.equal(direction("123 …"), "ltr");
+});
+
+test("no script draws a special token or an escaped byte backwards", () => {
+  const spans = tokens({ ids: [0, 1], text: ["<|bos|>", "א\\xd7\\x9b"], special: [0] }, [], { high: 1 });
+  assert.equal(spans[0].outerHTML.startsWith('<bdi class="sl-tok sl-special"'), true);
+  assert.equal(spans[0].getAttribute("dir"), "ltr");
+  assert.equal(spans[1].innerHTML, 'א<bdi dir="ltr">\\xd7\\x9b</bdi>');
 });
 
 test("white space is marked without changing the text", () => {

@@ -96,6 +96,10 @@ def text(tree: Tree, labels: Mapping[int, str], *, n: int | None = None, limit: 
     return "\n".join(lines)
 
 
+_SIGNS = (
+    "A pattern reads from left to right and fires on the bold token. “|” or; +3: and 3 more tokens; * any token; "
+    "¬ any but these; · a space; ↵ a new line; \\x9c a byte of a letter that the tokenizer cuts in pieces"
+)
 _TOKEN = 'style="white-space:pre;padding:0 .25em;border:1px solid currentColor;border-radius:3px;font-family:monospace'
 
 
@@ -133,7 +137,8 @@ def to_html(tree: Tree, labels: Mapping[int, str], *, n: int = 12, limit: int = 
         )
     more = f"<div>… and {len(every) - n} more</div>" if len(every) > n else ""
     head = f"<tr><th {left}>pattern</th><th {right}>activation</th><th {right}>fires on</th></tr>"
-    return f"<table>{head}{''.join(lines)}</table>{more}"
+    table = f'<div style="overflow-x:auto"><table>{head}{"".join(lines)}</table></div>'
+    return f'{table}{more}<div style="opacity:.7">{escape(_SIGNS)}</div>'
 
 
 def dot(tree: Tree, labels: Mapping[int, str], limit: int = 6) -> str:
