@@ -201,7 +201,7 @@ def _steering(tour: Tour) -> list[Any]:
     ]
     if tour.recognized is None:
         how += (
-            f"{tour.pushed} latents were tried, each at the strength at which most texts turn to its genre, by the rules "
+            f"{tour.pushed} latents were tried, each at the strength at which the most texts are of its genre, by the rules "
             f"of the program that wrote the training text. Shown are the first {len(tour.steered)} whose text is whole: "
             f"its perplexity for the model as it is, is at most {GUARD:g} times that of unsteered text. "
         )
