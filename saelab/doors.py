@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from saelab.errors import (
+    ArgumentError,
     SaelabError,
     called,
     check_callable,
@@ -23,6 +24,7 @@ from saelab.errors import (
     check_text,
     is_bool,
     is_scalar,
+    unknown,
 )
 
 # (name of the argument, what was given) -> it, as a plain value where it is one
@@ -40,6 +42,12 @@ _KINDS: dict[str, tuple[str, Check]] = {  # annotation -> what it allows in word
     "Callable": ("a function", check_callable),
     "LatentIndex": ("a LatentIndex", lambda name, value: check_index(value, name) or value),
 }
+
+
+_HOW = {
+    "TokenRows": "; rows = sl.tokenize_texts(model, texts) makes them"
+}  # what to give, where texts are no answer
+_OF = {"candidates": " {concept: its latents}", "examples": " {concept: its texts}"}
 
 
 def _whole(name: str, value: object) -> int:
@@ -88,14 +96,16 @@ def _check_of(annotation: str, scope: Mapping[str, Any]) -> tuple[str, Check] | 
     if isinstance(value, type) or (value is None and outer.isidentifier()):
         # by name: a class may be imported for type checkers alone
         name = getattr(value, "__name__", outer)
-        return _kind(f"a {name}", lambda given: name in [c.__name__ for c in type(given).__mro__])
+        return _kind(
+            f"a {name}", lambda given: name in [c.__name__ for c in type(given).__mro__], _HOW.get(name, "")
+        )
     return None
 
 
-def _kind(words: str, fits: Callable[[Any], bool]) -> tuple[str, Check]:
+def _kind(words: str, fits: Callable[[Any], bool], how: str = "") -> tuple[str, Check]:
     def check(name: str, value: Any) -> Any:
         if not fits(value):
-            raise SaelabError(f"{name} must be {words}, got {called(value)}")
+            raise SaelabError(f"{name} must be {words}, got {called(value)}{how}")
         return value
 
     return words, check
@@ -104,7 +114,7 @@ def _kind(words: str, fits: Callable[[Any], bool]) -> tuple[str, Check]:
 def _mapping(kinds: list[tuple[str, Check] | None]) -> tuple[str, Check]:
     def check(name: str, value: Any) -> Any:
         if not isinstance(value, Mapping):
-            raise SaelabError(f"{name} must be a dict, got {called(value)}")
+            raise SaelabError(f"{name} must be a dict{_OF.get(name, '')}, got {called(value)}")
         for pair in value.items():
             for one, kind in zip(pair, kinds, strict=False):
                 if kind is not None:
@@ -128,7 +138,11 @@ def _any_of(parts: list[tuple[str, Check]], none: bool) -> tuple[str, Check]:
                 inside = (kind.startswith("a list") and isinstance(value, (list, tuple))) or (
                     kind == "a dict" and isinstance(value, Mapping)
                 )
-                if len(parts) == 1 or inside or (kind == "an SAE" and isinstance(value, str)):
+                if (
+                    len(parts) == 1
+                    or inside
+                    or (kind == "an SAE" and isinstance(value, str) and "a path" not in words)
+                ):
                     raise
         raise SaelabError(f"{name} must be {words}, got {called(value)}")
 
@@ -146,6 +160,32 @@ def _several(each: tuple[str, Check] | None, made: type = list) -> tuple[str, Ch
         return made(each[1](name, v) for v in value) if plain and each else value
 
     return words, check
+
+
+_OTHERS = {"n_latents": "d_sae", "dict_size": "d_sae", "layer": "hook"}  # what other libraries call it
+
+
+def _order(places: list[str]) -> str:
+    return f"({', '.join(n for n in places if n not in ('self', 'cls'))})"
+
+
+def _check_names(
+    function: Callable[..., Any], places: list[str], given: int, options: Mapping[str, Any], names: list[str]
+) -> None:
+    """Refuse keywords that the function does not have, and those whose place is taken."""
+    for name in options:
+        if name not in names:
+            meant = _OTHERS.get(name)
+            if meant in names:
+                raise ArgumentError(
+                    f"unknown keyword {name!r} of {function.__name__}. Did you mean {meant!r}?"
+                )
+            others = [n for n in names if n not in ("self", "cls")]
+            raise unknown(f"keyword of {function.__name__}:", name, others, ArgumentError)
+        if name in places[:given]:
+            raise ArgumentError(
+                f"{name} is given by name and by place too: the order of {function.__name__} is {_order(places)}"
+            )
 
 
 Door = TypeVar("Door", bound=Callable[..., Any])
@@ -167,6 +207,11 @@ def door(function: Door) -> Door:
                 setattr(function, name, door(value))
         return function  # type: ignore[return-value]
     parameters = inspect.signature(function).parameters.values()
+    names = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
+    needed = [
+        p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+    ]
+    open_end = any(p.kind is p.VAR_KEYWORD for p in parameters)
     old_order = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     places = [p.name for p in parameters if p.kind <= p.POSITIONAL_OR_KEYWORD]
 
@@ -180,9 +225,16 @@ def door(function: Door) -> Door:
 
     @functools.wraps(function)
     def checked(*args: Any, **options: Any) -> Any:
+        if not (old_order or open_end):
+            _check_names(function, places, len(args), options, names)
         known = checks()
         given = [known[n](n, v) if n in known else v for n, v in zip(places, args, strict=False)]
         named = {n: known[n](n, v) if n in known else v for n, v in options.items()}
+        left = [n for n in needed if n not in options and n not in places[: len(args)]]
+        if left and not old_order:
+            raise ArgumentError(
+                f"{function.__name__} needs {' and '.join(left)}; its order is {_order(places)}"
+            )
         return function(*given, *args[len(given) :], **named)
 
     return checked  # type: ignore[return-value]

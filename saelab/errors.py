@@ -42,6 +42,10 @@ class HookError(SaelabError):
     """A hook point that does not exist, cannot fire, or did not fire."""
 
 
+class ArgumentError(SaelabError, TypeError):
+    """An argument that a function does not have, gets twice, or lacks."""
+
+
 def nearest(got: str, allowed: Iterable[str], n: int = 3, cutoff: float = 0.4) -> list[str]:
     """The up to ``n`` names of ``allowed`` that look most like ``got``."""
     return difflib.get_close_matches(str(got), [str(a) for a in allowed], n=n, cutoff=cutoff)

@@ -416,3 +416,15 @@ def test_an_unknown_keyword_of_generate_has_a_nearest_one(tiny, sae):
         sl.generate(tiny, None, "a", max_tokens=3)
     with pytest.raises(SaelabError, match="unknown keyword 'position'. Did you mean 'positions'"):
         sl.compare(tiny, sae, "a", {1: 2.0}, position="all")
+
+
+def test_names_that_are_twice_or_not_there_and_what_a_list_should_be(tiny, sae):
+    for call, said in (
+        (lambda: sl.Direction.from_texts(tiny, ["a"], ["b"], hook=HOOK), "hook is given by name and by place too"),
+        (lambda: sl.evaluation.absorption(tiny, sae), "absorption needs rows and labels; its order is"),
+        (lambda: sl.evaluation.probe_loss(tiny, sae, TEXTS, {}), r"a TokenRows, got a list; rows = sl.tokenize_texts\("),
+        (lambda: sl.steering_success(tiny, sae, [3]), "candidates must be a dict {concept: its latents}, got a list"),
+        (lambda: sl.training_monitor("nofolder"), "there is no folder 'nofolder'"),
+    ):  # fmt: skip
+        with pytest.raises(SaelabError, match=said):
+            call()

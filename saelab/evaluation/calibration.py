@@ -37,7 +37,8 @@ class Calibration:
     ----------
     frame
         One row per latent and strength (0 is unsteered): ``effect`` (the mean of ``score``; without one, the mean
-        activation of the latent in the new text as the unsteered model reads it); ``perplexity`` of the new text for
+        activation of the latent in the new text as the unsteered model reads it: how much the text excites the
+        latent, not what the text is about); ``perplexity`` of the new text for
         the unsteered model, geometric mean; ``ratio`` to that of unsteered text with its 95 % interval: over prompts
         where there are 20, else over texts that these prompts begin (NaN below 20); ``repetition`` (share of 3-grams that
         occurred before); ``broken`` (share of U+FFFD among the characters); ``inside`` (``ratio_hi``, the interval's upper
@@ -94,8 +95,18 @@ class Calibration:
         return figure.update_xaxes(title_text="strength").update_yaxes(type="log", row=1, col=2)
 
     def _caption(self) -> str:
-        said = "; ".join(f"{_called(i)}: best {best:g}" for i, best in list(self.best.items())[:5])
+        said = "; ".join(
+            f"{_called(i)}: {f'best {best:g}' if best else self._without(i)}"
+            for i, best in list(self.best.items())[:5]
+        )
         return f"Calibration, guard: perplexity at most {self.guard:g} × that of unsteered text; {said}"
+
+    def _without(self, latent: Any) -> str:
+        part = self.frame[self.frame["latent"] == latent]
+        plain = part.loc[part["strength"] == 0, "effect"].max()
+        return (
+            "none inside the guard had an effect" if (part["effect"] > plain).any() else "none had an effect"
+        )
 
     def __repr__(self) -> str:
         return f"{self._caption()}\n{self.frame.drop(columns='text').to_string(index=False)}"
@@ -127,7 +138,8 @@ def calibrate(
     """Write with each latent at each strength, and measure effect and damage.
 
     With an index as ``relative``, the best strength and the largest inside the guard are kept beside it
-    (``steer_best`` and ``steer_limit`` of ``index.to_frame()``); then ``{latent: "auto"}`` steers with the best.
+    (``steer_best`` and ``steer_limit`` of ``index.to_frame()``); then ``{latent: "auto"}`` steers with the best, with the
+    same index as ``relative`` again.
 
     Parameters
     ----------

@@ -92,6 +92,10 @@ class Reports(Mapping[str, Report]):
             lines.append({"name": name, "arch": c.arch, "d_sae": c.d_sae, "k": c.k, **r.values, **bounds})
         return pd.DataFrame(lines).set_index("name").convert_dtypes()
 
+    def __repr__(self) -> str:
+        shown = next(iter(self._reports.values())).shown
+        return self.to_frame()[["d_sae", *shown]].to_string(float_format="{:.4g}".format)
+
     def _repr_html_(self) -> str:
         first = next(iter(self._reports.values()))
         lines = [[name, *(show(r.values[m]) for m in first.shown)] for name, r in self._reports.items()]

@@ -99,6 +99,14 @@ class Report:
         """
         return json.dumps(files.plain(self.to_dict()), allow_nan=False)
 
+    def __repr__(self) -> str:
+        lines = []
+        for name in self.shown:
+            bounds = " … ".join(f"{bound:.4g}" for bound in self.intervals.get(name, ()))
+            lines.append(f"{name:>24} {show(self.values[name]):>10}  {bounds}".rstrip())
+        head = f"SAE at {self.hook}, {self.tokens:,} tokens of {self.documents:,} documents; value and 95 % interval"
+        return "\n".join([head, *lines, *(f"! {note}" for note in self.notes), "to_frame() has every metric"])
+
     def _repr_html_(self) -> str:
         def line(name: str, meaning: str) -> list[str]:
             low_high = " … ".join(f"{bound:.4g}" for bound in self.intervals.get(name, ()))

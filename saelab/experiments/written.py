@@ -155,6 +155,8 @@ class Comparison:
     def __str__(self) -> str:
         return f"baseline\n{self.baseline}\n\nsteered ({self.steered.steered_by})\n{self.steered}"
 
+    __repr__ = __str__
+
     def _repr_html_(self) -> str:
         rows = []
         for n, pair in enumerate(zip(self.baseline.samples, self.steered.samples, strict=True)):

@@ -13,7 +13,7 @@ from saelab.index.columns import Columns
 from saelab.index.concepts import kept_positions
 from saelab.index.stats import best_keys, f1
 
-KINDS = ("token", "context", "topic", "mixed", "rare")
+KINDS = ("token", "context", "topic", "mixed", "rare", "never fires")
 LEAST = 50  # firings, from which on a latent is called anything but rare
 TOKEN, CONTEXT = 0.7, 0.5  # F1 of a lookup: from here on the token is what it is about; up to here it is not
 FEW, MANY = 4.0, 30.0  # tokens, in number
@@ -66,8 +66,8 @@ def _lookup(ids: np.ndarray, first: np.ndarray, seen: list[np.ndarray]) -> float
 def _kinds(frame: pd.DataFrame) -> np.ndarray:
     score, tokens, burst = (frame[name].to_numpy() for name in ("lookup_f1", "tokens", "burst"))
     return np.select(
-        [frame["n"] < LEAST, score >= TOKEN, (score <= CONTEXT) & (tokens >= MANY) & (burst >= TOGETHER),
+        [frame["n"] == 0, frame["n"] < LEAST, score >= TOKEN, (score <= CONTEXT) & (tokens >= MANY) & (burst >= TOGETHER),
          (score <= CONTEXT) & (tokens <= FEW)],
-        ["rare", "token", "topic", "context"],
+        ["never fires", "rare", "token", "topic", "context"],
         "mixed",
     )  # fmt: skip

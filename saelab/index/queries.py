@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from saelab.doors import door
-from saelab.errors import check_count, check_latent, check_latents
+from saelab.errors import SaelabError, check_count, check_latent, check_latents
 from saelab.frames import TextFrame
 from saelab.index import concepts as labeled
 from saelab.index import diff as compared
@@ -116,7 +116,7 @@ class Queries(Columns):
             one half of the documents, scored on the other half). tokens: on how many it fires, as the exponential of
             the entropy. burst: how many times more often two of its firings are of one document than two positions are.
             kind: ``token`` (lookup_f1 ≥ 0.7), ``topic`` (≤ 0.5, at least 30 tokens, burst ≥ 4), ``context`` (≤ 0.5, at most
-            4 tokens), ``mixed``, or ``rare`` (fewer than 50 firings).
+            4 tokens), ``mixed``, ``rare`` (fewer than 50 firings) or ``never fires`` (none).
 
         Examples
         --------
@@ -310,13 +310,28 @@ class Queries(Columns):
             of precision and recall, highest first. ``attrs["matches"]`` is the number of matches; they choose the latents
             and score them, so the best looks better than it is (``attrs["scored_on"]``).
 
+        Raises
+        ------
+        SaelabError
+            If this index's text has no match, or no latent fires on one.
+
         Examples
         --------
         >>> found = index.search(regex="[Tt]he")
         >>> found["f1"].is_monotonic_decreasing
         True
         """
-        return spans.search(self, spans.pattern(text, regex, ignore_case), check_count("n", n))
+        found = spans.search(self, spans.pattern(text, regex, ignore_case), check_count("n", n))
+        if not len(found):
+            said = repr(regex if text is None else text)
+            here = f"the {self.n_counted:,} counted tokens of this index's text"
+            count = found.attrs["matches"]
+            raise SaelabError(
+                f"no latent fires on one of the {count:,} places where {said} occurs in {here}" if count
+                else f"{said} does not occur in {here}"
+                + (": ignore_case=True finds other spellings, and an index of more text more" if text else "")
+            )  # fmt: skip
+        return found
 
     def latents_for(self, row: int, start: int, stop: int, n: int = 10) -> pd.DataFrame:
         """Latents that fire on positions ``start … stop`` of a row and not elsewhere in it.

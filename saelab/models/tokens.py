@@ -7,6 +7,7 @@ import contextlib
 import functools
 import inspect
 import itertools
+import os
 import re
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
@@ -150,19 +151,22 @@ def beginning(model: HookedModel, bos: bool) -> list[int]:
 
 
 Text = Any  # one text: a string, token ids (a list, an array, {"input_ids": …}), or what sl.generate gave
+_FILE = re.compile(r"\S+\.(txt|jsonl?|csv|parquet|md)", re.IGNORECASE)
 Texts = Any  # many: an iterable of them, a column of a data set, (texts, positions) ids, token rows
 
 
 def each_text(texts: Texts, name: str = "texts", model: HookedModel | None = None) -> Iterable[Any]:
     """The texts of whatever was given, one after another: each a string or token ids.
 
-    What is none of all this is refused before work starts: a number, bytes, a set, a table where its column is meant.
+    What is none of all this is refused before work starts: a number, bytes, a set, a table where its column is meant,
+    the name of a file.
     With ``model``, so are rows and generations of another tokenizer.
 
     >>> list(sl.models.each_text("The fox")), list(sl.models.each_text([5, 7]))
     (['The fox'], [array([5, 7])])
     """
     if isinstance(texts, str):
+        _check_no_file(texts, name)
         return [texts]
     if model is not None and hasattr(texts, "_facts"):
         identity.meet(texts, model)
@@ -189,6 +193,15 @@ def each_text(texts: Texts, name: str = "texts", model: HookedModel | None = Non
     if not isinstance(texts, Iterable) and not hasattr(texts, "__getitem__"):
         raise SaelabError(f"{name} must be strings or token ids, got {called(texts)}")
     return texts
+
+
+def _check_no_file(text: str, name: str) -> None:
+    """Refuse the name of a file: its own letters would be taken for the text."""
+    if _FILE.fullmatch(text) or ("\n" not in text and os.path.isfile(text)):  # noqa: PTH113 (never raises)
+        raise SaelabError(
+            f"{name} is {called(text)}, which looks like a file name: read the file, {name}=open({text!r}).read() or a list "
+            f"of its texts, or name it in a spec for `saelab train`. If these letters are the text: [{text!r}]"
+        )
 
 
 def is_empty(text: Any) -> bool:

@@ -61,6 +61,8 @@ def norms(sae: SAE) -> SAE:
     for all latents becomes one for each, so a BatchTopK or Matryoshka SAE comes back as the JumpReLU SAE that it
     is once it has been trained. Rows of length 0 stay. A crosscoder's row is taken over all its hook points.
 
+    TopK and tied SAEs whose lengths are 1 within 1 %, as half precision rounds them, come back as they are.
+
     Raises
     ------
     SaelabError
@@ -68,6 +70,8 @@ def norms(sae: SAE) -> SAE:
         a tied SAE whose lengths are not 1 already: the encoder would not be the decoder's transpose any more.
     """
     c, n = sae.config, row_lengths(sae)  # (d_sae,)
+    if (c.tied or sae.arch.select is not None) and _are_one(n):
+        n = torch.ones_like(n)
     if sae.arch.select is not None and float(n.max() / n.min()) > 1 + _SAME:
         raise SaelabError(
             f"decoder rows have lengths from {float(n.min()):.3g} to {float(n.max()):.3g}: multiplied by them, "
@@ -132,9 +136,11 @@ def lengths(sae: SAE) -> str:
     if sae.lazy:
         return "not read (lazy=True)"
     n = row_lengths(sae)
-    low, high = float(n.min()), float(n.max())
-    one = max(abs(low - 1), abs(high - 1)) < 0.01  # half precision rounds a little
-    return "1" if one else f"{low:.2g} to {high:.2g}; fold_norms() makes them 1"
+    return "1" if _are_one(n) else f"{float(n.min()):.2g} to {float(n.max()):.2g}; fold_norms() makes them 1"
+
+
+def _are_one(n: Tensor) -> bool:
+    return float((n - 1).abs().max()) < 0.01  # half precision rounds a little
 
 
 def _copy(sae: SAE, **changes: object) -> SAE:

@@ -437,7 +437,7 @@ class SAE(nn.Module):
         if len(self.history):
             last = self.history.iloc[-1]
             facts += [
-                ("trained on", f"{int(last['tokens']):,} tokens"),
+                ("trained on", self.record.get("seen") or f"{int(last['tokens']):,} tokens"),
                 ("explained variance", f"{last['explained_variance']:.3f}"),
                 ("L0", f"{last['l0']:.1f}"),
                 ("dead latents", f"{int(last['dead'])} ({last['dead'] / c.d_sae:.1%})"),

@@ -163,6 +163,10 @@ def run(
             context=plan.context, seed=seed, out=folder / "sae", lr=plan.lr, options={"floor": plan.floor},
         ),
     )  # fmt: skip
+    if not sae.record.get("ended", True):
+        say(
+            f"training stopped at {sae.record['seen'].removesuffix(': stopped')}; the tour goes on; Ctrl-C again ends it"
+        )
     report = timed("evaluate", lambda: evaluate(model, sae, held_out, tokens=plan.evaluate_tokens))
     rows, labels = _indexed_rows(model, name, plan, sae.config.bos, held_out, seed)
     index = timed("index", lambda: LatentIndex.build(model, sae, rows, path=folder / "index"))
@@ -194,9 +198,9 @@ def _free_folder(out: str | Path, force: bool) -> Path:
         if not (folder / MARK).is_file():
             raise SaelabError(f"folder {folder} holds other files; give another with --out")
         if not force:
-            raise SaelabError(
-                f"folder {folder} holds the result of an earlier tour; use --force to replace it, or --out"
-            )
+            whole = files.read_json(folder / MARK).get("finished")
+            held = "the result of an earlier tour" if whole else "a tour that did not finish, or still runs"
+            raise SaelabError(f"folder {folder} holds {held}; use --force to replace it, or --out")
         shutil.rmtree(folder)
     return folder
 

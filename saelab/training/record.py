@@ -36,6 +36,7 @@ def keep(run: Run, trainer: Trainer, spec: SAESpec, sae: SAE, ended: bool) -> No
         "recipe": asdict(trainer.config) | decided,
         "options": asdict(trainer.options),
         "tokens": trainer.tokens,
+        "seen": seen(run, trainer),
         "ended": ended,
         "steps": trainer.done,
         "variance": trainer.variance,
@@ -84,6 +85,16 @@ def _measured(sae: SAE, x: Tensor, target: Tensor | None) -> dict[str, float]:
     whole = torch.cat(wanted)  # (n, d_out)
     fvu = error / max(float((whole - whole.mean(0)).square().sum()), 1e-300)
     return {"fvu": fvu, "explained_variance": 1 - fvu, "l0": active / len(x)}
+
+
+def seen(run: Run, trainer: Trainer) -> str:
+    """How far training came, and why no further."""
+    if trainer.tokens >= trainer.config.tokens:
+        return f"{trainer.tokens:,} tokens"
+    said = f"{trainer.tokens:,} of {trainer.config.tokens:,} tokens"
+    if not run.exhausted or trainer.tokens < run.tokens:
+        return f"{said}: stopped"
+    return f"{said}: the {'texts' if run.identity['store'] is None else 'rows of the store'} ended"
 
 
 def _notes(run: Run, trainer: Trainer) -> list[str]:

@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import shutil
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -107,11 +108,16 @@ class Run:
         self.trainers: list[Trainer] = []
         self.sample_digest = ""
         self.state = State.READY
+        self.exhausted = False  # whether the texts ended before the budget
 
     def _budget(self, s: RunSettings, store: ActivationStore | None) -> int:
         rows = None if store is None else len(store) * check_count("epochs", s.epochs)
         budget = (rows or 2_000_000) if s.tokens is None else models.parse_tokens(s.tokens)
         length = self.origin.context or 1
+        if s.tokens is None and rows is not None and rows < s.batch:
+            raise SaelabError(
+                f"the store has {rows:,} rows, less than one batch of {s.batch:,}: say batch={rows}, or less"
+            )
         if budget < max(s.batch, length):
             raise SaelabError(
                 f"a budget of {budget} tokens is less than one batch of {s.batch} tokens or one context "
@@ -310,7 +316,6 @@ class Run:
 
     def _loop(self, progress: bool, on_log: OnLog | None, monitor: Monitor | None) -> None:
         n_steps, saved = -(-self.budget // self.batch), self.tokens
-        exhausted = False
         if self.state is State.READY:
             self.state = State.TRAINING
         bar = Bar(
@@ -322,7 +327,8 @@ class Run:
             with bar, _stop_button(self), contextlib.suppress(KeyboardInterrupt):
                 while self.tokens < self.budget and self.state is State.TRAINING:
                     batch = next(self.buffer, None)
-                    if exhausted := batch is None:
+                    self.exhausted = batch is None
+                    if batch is None:
                         break
                     self.last = batch
                     batch = [b[: self.budget - self.tokens] for b in batch]
@@ -346,10 +352,12 @@ class Run:
         except BaseException:
             self.state = State.BROKEN
             raise
-        ended = exhausted or self.tokens >= self.budget
+        ended = self.exhausted or self.tokens >= self.budget
         self.state = State.ENDED if ended else State.STOPPED if whole else State.BROKEN
         for trainer in self.trainers:
             trainer.log(last=not ended)
+        if progress and self.tokens < self.budget and not self.ranks.rank:
+            sys.stderr.write(f"train: {record.seen(self, self.trainers[0])}\n")
 
     def _log(self, bar: Bar, on_log: OnLog | None) -> None:
         for trainer in self.trainers:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from helpers import SENTENCES, random_sae
@@ -200,3 +201,16 @@ def test_D61_strengths_below_zero_have_a_range_of_their_own():
     broken = [(4, -3, 9.0, False), (4, 0, np.nan, False), (4, 3, 9.0, False)]
     assert found(broken).range == {4: (0.0, 0.0)}
     assert found(broken).best == {4: 0.0}
+
+
+def test_a_caption_says_when_no_strength_had_an_effect():
+    frame = pd.DataFrame(
+        {
+            "latent": [3, 3, 5, 5],
+            "strength": [0.0, 1, 0, 1],
+            "effect": [0.0, 0, 0, 1],
+            "inside": [True, True, True, False],
+        }
+    )
+    said = sl.evaluation.calibration.Calibration(frame, 10)._caption()
+    assert "latent 3: none had an effect; latent 5: none inside the guard had an effect" in said

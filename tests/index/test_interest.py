@@ -50,6 +50,11 @@ def test_planted_latents_are_of_their_kind(planted):
     assert found["burst"][2] == pytest.approx(8, rel=0.1)  # every eighth document
 
 
+def test_a_latent_that_never_fires_is_not_called_rare(planted):
+    index, _, _ = planted
+    assert index.interest(documents=[5, 6])["kind"][4] == "never fires"
+
+
 def test_burst_is_how_much_more_often_two_firings_are_of_one_document(planted):
     index, words, fires = planted
     found = index.interest()

@@ -76,7 +76,8 @@ def test_an_index_in_which_nothing_fires_or_counts(tmp_path):
     line = index.latent_stats(1)
     assert np.isnan([line["density"], line["density_lo"], line["density_hi"], line["mean_sq"]]).all()
     assert line["max"] == 0
-    assert len(index.search("fox")) == 0
+    with pytest.raises(SaelabError, match="'fox' does not occur in the 0 counted tokens"):
+        index.search("fox")
     assert len(index.concepts({"x": np.ones(3, bool)})) == 0
     assert "no position counts" in index._repr_html_()
     assert "No latent fires" in index._repr_html_()
@@ -169,10 +170,14 @@ def test_search_across_tokens_and_rows(small):
     frame = small.search("HTTP")
     assert frame.values.tolist() == [[4, 2, 1.0, 1.0, 1.5, 1.0]]
     assert frame.attrs["matches"] == 1
-    assert small.search("http").empty
+    for nothing in (
+        "http",
+        "foxHT",
+        "<bos>",
+    ):  # the end of one row and the begin of the next are not one text
+        with pytest.raises(SaelabError, match="does not occur in .* of this index's text"):
+            small.search(nothing)  # nor is a special token
     assert len(small.search("http", ignore_case=True)) == 1
-    assert small.search("foxHT").empty  # the end of one row and the begin of the next are not one text
-    assert small.search("<bos>").empty  # a special token is no text
     # "the" three times; latent 2 fires on all of them, and nowhere else
     assert small.search("the")[["latent", "hits", "precision", "recall"]].values.tolist() == [[2, 3, 1, 1]]
 

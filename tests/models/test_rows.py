@@ -300,3 +300,17 @@ def test_D62_many_rows_are_compared_in_parts():
     got = rows.distinct()[::2]
     assert len(np.unique(np.stack([got, want.ravel()]), axis=1).T) == got.max() + 1 == want.max() + 1
     assert got[np.sort(np.unique(got, return_index=True)[1])].tolist() == list(range(got.max() + 1))
+
+
+@pytest.mark.parametrize("name", ["real.txt", "data/my.jsonl", "C:\\a.PARQUET"])
+def test_the_name_of_a_file_is_no_text(name):
+    with pytest.raises(SaelabError, match=r"looks like a file name.*open\("):
+        models.each_text(name)
+    assert models.each_text([name]) == [name]
+
+
+def test_the_name_of_a_file_that_is_there_is_no_text(tmp_path):
+    (tmp_path / "my text").write_text("The fox")
+    with pytest.raises(SaelabError, match="looks like a file name"):
+        models.each_text(str(tmp_path / "my text"))
+    assert models.each_text("The fox read it. txt") == ["The fox read it. txt"]

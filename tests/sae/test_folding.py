@@ -95,6 +95,13 @@ def test_topk_is_refused_unless_all_rows_are_as_long():  # C25
     assert torch.equal(folded.encode(weak) > 0, sae.encode(weak) > 0)
 
 
+def test_lengths_of_1_but_for_rounding_are_left():
+    sae, x = make("topk"), rows(20)
+    with torch.no_grad():
+        sae.W_dec.div_(sae.W_dec.norm(dim=1, keepdim=True)).mul_(torch.linspace(0.998, 1.002, 40)[:, None])
+    assert torch.equal(sae.fold_norms().encode(x), sae.encode(x))
+
+
 def test_tied_is_refused_and_a_silent_row_stays():
     sae = SAE(SAEConfig("relu", 12, 40, hook_in="a", tied=True))
     with torch.no_grad():

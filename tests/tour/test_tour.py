@@ -115,6 +115,12 @@ def test_a_second_tour_needs_force(folder):
     assert (folder / "report.html").is_file()
 
 
+def test_a_tour_that_was_broken_off_is_named_so(tmp_path):
+    files.write_json(tmp_path / tour.MARK, {"model": "zoo", "finished": False})
+    with pytest.raises(sl.SaelabError, match=r"a tour that did not finish.*--force"):
+        tour.run("zoo", out=tmp_path, quick=True)
+
+
 def test_bundled_sae_has_latents_for_every_genre():
     model, sae = sl.load_model("zoo"), sl.load_sae("zoo")
     report = sl.evaluate(model, sae, zoo.texts(seed=2_500), tokens="30k", progress=False)

@@ -108,10 +108,13 @@ def test_C47_the_record_says_how_it_came_about(toy):
     assert other["data"] != record["data"]
 
 
-def test_C49_text_that_ends_early_gives_what_was_learnt(toy, tmp_path):
+def test_C49_text_that_ends_early_gives_what_was_learnt(toy, tmp_path, capsys):
     short = [t[:20] for t in texts(10)]
     sae = train(toy, short, tokens=10_000, out=tmp_path)
     assert "200 of 10,000 tokens seen" in sae.record["notes"]
+    assert "200 of 10,000 tokens: the texts ended" in sae._repr_html_()
+    train(toy, short, tokens=10_000, progress=True)
+    assert capsys.readouterr().err.endswith("train: 200 of 10,000 tokens: the texts ended\n")
     assert same(sl.load_sae(tmp_path), sae)
     wrapped = train(toy, short, tokens=1000, epochs=100)
     assert wrapped.record["tokens"] == 1000
@@ -184,6 +187,14 @@ def test_unknown_names(toy):
         train(toy, hook="frist")
     with pytest.raises(TypeError, match="resume_from"):
         train(toy, resume_from="x")
+    for name, meant in (("n_tokens", "tokens"), ("n_latents", "d_sae"), ("architecture", "arch")):
+        with pytest.raises(SaelabError, match=f"{name}.*Did you mean '{meant}'"):
+            train(toy, **{name: 1})
+    store = sl.ActivationStore.of({"mine": torch.randn(1000, 8)})
+    with pytest.raises(
+        SaelabError, match=r"the store has 1,000 rows, less than one batch of 2,048: say batch=1000"
+    ):
+        sl.train(store, d_sae=16, k=2)
 
 
 def test_rows_that_are_not_finite_or_far_out_are_left_out_and_said(toy):
@@ -233,6 +244,7 @@ def test_interrupts_return_the_sae_and_restore_the_handler(toy, tmp_path):
 
     sae = train(toy, on_log=press, out=tmp_path)
     assert sae.record["steps"] == 10
+    assert re.fullmatch(r"[\d,]+ of [\d,]+ tokens: stopped", sae.record["seen"])
     assert signal.getsignal(signal.SIGINT) is before
     assert same(sl.load_sae(tmp_path), sae)
 
