@@ -10,7 +10,7 @@ import traitlets
 
 from saelab.doors import door
 from saelab.errors import SaelabError, check_latents, unknown
-from saelab.index import LatentIndex
+from saelab.index import LatentIndex, spans
 from saelab.index.examples import Parts, texts
 from saelab.index.firings import Firings
 from saelab.widgets import columns
@@ -117,7 +117,7 @@ class LatentTable(AllLatents, Widget):
             return
         if (self.found.get("query"), self.found.get("mode")) == (query, mode):
             return
-        lines = self._source.search(**{mode: query}, n=_FOUND)
+        lines = self._found_in(mode, query)
         names = ["latent", "hits", "precision", "recall", "f1"]
         rows = [[_short(v) for v in line] for line in lines[names].itertuples(index=False)]
         found = {"query": query, "mode": mode, "rows": rows, "matches": lines.attrs["matches"]}
@@ -135,7 +135,12 @@ class LatentTable(AllLatents, Widget):
         """
         if not self.query or self.mode == "name":
             raise SaelabError("nothing is searched for: set query, and mode to 'text' or 'regex'")
-        return self._source.search(**{self.mode: self.query}, n=_FOUND)
+        return self._found_in(self.mode, self.query)
+
+    def _found_in(self, mode: str, query: str) -> pd.DataFrame:
+        """As ``index.search``, but nothing found is an empty table here, which says so."""
+        pattern = spans.pattern(**{"text": None, "regex": None, mode: query}, ignore_case=False)
+        return spans.search(self._source, pattern, _FOUND)
 
     # ----------------------------------------------------------------------------------------- requests
 

@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from helpers import SENTENCES, random_sae
+from helpers import SENTENCES, random_sae, shared_tiny
 
 import saelab as sl
 from saelab.errors import SaelabError
@@ -106,3 +106,12 @@ def test_mistakes_are_said_before_work(tiny, reports):
         reports.frontier(color="arhc")
     with pytest.raises(SaelabError, match="Did you mean 'many'"):
         reports["manny"]
+
+
+def test_reports_print_as_text():
+    model, sae = shared_tiny(), random_sae()
+    reports = sl.evaluate_many(model, {"mine": sae}, SENTENCES, progress=False)
+    assert len(str(reports["mine"]).splitlines()) < 25
+    assert "explained_variance" in str(reports["mine"])
+    assert "Report(" not in str(reports["mine"])
+    assert str(reports).splitlines()[-1].startswith("mine")

@@ -55,6 +55,8 @@ def test_a_search_is_the_index_s(index):
     assert [r[0] for r in table.found["rows"]] == index.search(regex=r"\d+ \+", n=2000)["latent"].tolist()
     table.query = "zebra"
     assert table.found["rows"] == []
+    assert table.found["matches"] == 0  # no error: the table itself says that nothing was found
+    assert not table.error
     table.mode = "name"
     assert table.found == {}
     with pytest.raises(SaelabError, match="nothing is searched"):
