@@ -287,3 +287,11 @@ test("without a model, without an example, and in a saved page", () => {
   const saved = part({ read_only: true, available: [5], ablated: ablated() });
   assert.ok(!saved.hidden && saved.querySelector("button.sl-button").hidden);
 });
+
+test("every statistic, kind of neighbour and the votes say in words what they are", () => {
+  const { el } = mount(widget, state({ payload: payload(5, { decoder_norm: 1 }) }));
+  const kinds = all(el, '[aria-label="Kind of neighbour"] button'), votes = all(el, "h3").filter((n) => n.textContent.startsWith("Votes"));
+  assert.equal(kinds.length + votes.length, 4);
+  for (const n of [...all(el, ".sl-stats dt"), ...kinds, ...votes]) assert.ok(n.title.split(" ").length >= 4, n.textContent);
+  assert.match(el.querySelector(".sl-stats").innerHTML, /Mean of the squared activation/);
+});

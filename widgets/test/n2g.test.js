@@ -409,3 +409,10 @@ test("dragging the background moves the graph and selects nothing", () => {
   assert.notEqual(graph.firstElementChild.getAttribute("transform"), before);
   assert.equal(model.get("selected"), null);
 });
+
+test("a graph with many patterns opens at a size that can be read", () => {
+  const many = Array.from({ length: 40 }, (_, i) => node(i + 1, 0, [`t${i}`], end(1)));
+  const { el } = draw({ nodes: many });
+  const scale = Number(/scale\(([\d.]+)\)/.exec(el.querySelector(".sl-graph > g").getAttribute("transform"))?.[1]);
+  assert.ok(scale * 13 > 11, `letters of ${13 * scale} px`);
+});
