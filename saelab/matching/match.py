@@ -20,6 +20,7 @@ from saelab.matching.text import align, one_model, shuffled
 from saelab.sae import SAE
 
 _SCORES, _MOST = 4000, 20  # best scores of chance that are wanted, and draws that may be made for them
+_TURNS = 4  # of values and lengths of random directions
 BY = ("decoder", "encoder", "activation", "substitution")
 
 
@@ -53,17 +54,19 @@ def match(
         SAEs, or indexes. An index brings firing rates, so the share that is matched can be seen by rate.
     by
         ``"decoder"`` or ``"encoder"``: cosine of the directions, of SAEs on the same hook point of one model. Chance
-        is random directions with the mean and covariance of the other SAE's, normalized.
+        is the other SAE's directions with each coordinate's values dealt anew among the latents, correlated as they
+        were, then normalized.
         ``"activation"``: Pearson's correlation on the same text, of two indexes; the models may differ, and so may
-        their tokenizers (then text is compared between the cuts of either). Chance is the same text with the
-        documents of one index in another order.
+        their tokenizers (then text is compared between the cuts of either). Chance is the same text with each
+        document of one index beside another one of the other, of a similar length, from the beginning.
         ``"substitution"``: how much of what ablating a latent does to the prediction is undone by its partner (found
         by activation) in its place, of indexes with their model and SAE. Chance is a partner of a similar rate.
     fdr
         Latents with a false-discovery rate up to this are called matched.
     draws
         How often chance is drawn; None: as often as gives 4,000 best scores, which costs one comparison of all latents
-        for large SAEs and 20 for small ones; 4 partners for substitution. Few draws of few latents find less.
+        for large SAEs and 20 for small ones; for substitution 4 partners, and up to 20 of fewer than five latents.
+        Few draws of few latents find less.
     latents
         Only of substitution: which latents of ``a``; None draws 64 of those that fire.
     n
@@ -111,9 +114,7 @@ def match(
         a, b, sides[0], sides[1], by=by if by != "substitution" else "activation", fdr=float(fdr), blocks=compared.blocks,
         of=compared.of, null=compared.null,
     )  # fmt: skip
-    return (
-        result if by != "substitution" else substitute(result, latents, check_count("n", n), draws or 4, rng)
-    )
+    return result if by != "substitution" else substitute(result, latents, check_count("n", n), draws, rng)
 
 
 def _index(name: str, thing: Any, by: str) -> LatentIndex:
@@ -157,17 +158,24 @@ def _directions(a: SAE, b: SAE, by: str) -> Compared:
     return Compared(
         lambda: cosines(table_a, table_b), (len(table_a), len(table_b)), draw,
         "; ".join([f"cosine of {by} directions", *notes]),
-        "random directions with the mean and covariance of the other SAE's",
+        "the other SAE's directions, each coordinate's values dealt anew among the latents (mean and covariance stay)",
     )  # fmt: skip
 
 
 def _random_like(table: Tensor, rng: np.random.Generator) -> Tensor:
-    """(n, d) normal directions of the mean and covariance of ``table``'s, each brought to length 1."""
+    """(n, d) directions of the coordinates of ``table``'s, each in another order: that of normal noise of their
+    covariance (Iman and Conover 1982). Heavy tails stay, which normal directions would lack; bringing them to length
+    1 shrinks them, so the coordinates' own values are put back and lengths brought to 1 in turn."""
     unit = torch.nn.functional.normalize(table, dim=1).double().cpu()
-    mean = unit.mean(0)
-    values, vectors = torch.linalg.eigh((unit - mean).T @ (unit - mean) / max(len(unit), 1))
-    noise = torch.from_numpy(rng.standard_normal(unit.shape))
-    return (mean + noise * values.clamp_min(0).sqrt() @ vectors.T).to(table)
+    centered = unit - unit.mean(0)
+    values, vectors = torch.linalg.eigh(centered.T @ centered / max(len(unit), 1))
+    drawn = torch.from_numpy(rng.standard_normal(unit.shape)) * values.clamp_min(0).sqrt() @ vectors.T
+    own = unit.sort(0).values
+    for _ in range(_TURNS):
+        drawn = torch.nn.functional.normalize(
+            torch.empty_like(unit).scatter_(0, drawn.argsort(0), own), dim=1
+        )
+    return drawn.to(table)
 
 
 def _on_text(a: LatentIndex, b: LatentIndex) -> Compared:
@@ -177,7 +185,7 @@ def _on_text(a: LatentIndex, b: LatentIndex) -> Compared:
     documents = len(np.unique(aligned.doc))
     if documents < 2:
         raise SaelabError(
-            "chance is drawn by putting documents in another order: at least 2 different ones are needed, got "
+            "chance is drawn by putting documents beside others: at least 2 different ones are needed, got "
             f"{documents}"
         )
 
@@ -187,5 +195,5 @@ def _on_text(a: LatentIndex, b: LatentIndex) -> Compared:
     return Compared(
         lambda: correlations(aligned.a, aligned.b), (a.d_sae, b.d_sae), draw,
         f"correlation on {len(aligned.doc):,} {aligned.unit} of {documents:,} documents",
-        "the same text with its documents in another order",
+        "the same text with each document beside another of similar length",
     )  # fmt: skip

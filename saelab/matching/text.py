@@ -12,6 +12,8 @@ from saelab.identity import meet
 from saelab.index import LatentIndex
 from saelab.index.storage.arrays import pointers, ranges
 
+_NEAR = 8  # documents of similar length, at least, that are put beside each other
+
 
 class Aligned(NamedTuple):
     """Activations (positions, latents), float64 CSR, of a and b; the document of each position, ascending, and the token
@@ -115,8 +117,20 @@ def _said(text: bytes) -> str:
 
 
 def shuffled(doc: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """(positions,) the positions with whole documents in another order: rates and runs stay, agreement goes."""
+    """(positions,) for each position one of another document, of similar length, as far from its beginning.
+
+    Documents are sorted by length and go round in a circle of 8 to 15 neighbors; the shorter of two is repeated.
+    Rates and runs stay, also those of a latent that fires on whole documents, and agreement goes.
+    """
     start = np.flatnonzero(np.r_[True, np.diff(doc) != 0])
     length = np.diff(np.r_[start, len(doc)])
-    order = rng.permutation(len(start))
-    return ranges(start[order], length[order])
+    n = len(start)
+    place, order = np.arange(n), np.lexsort((rng.random(n), length))
+    circle = np.minimum(place // _NEAR, max(n // _NEAR - 1, 0))
+    mixed = order[np.lexsort((rng.random(n), circle))]
+    following = np.where(np.diff(circle, append=-1) != 0, np.searchsorted(circle, circle), place + 1)
+    beside = np.empty(n, int)
+    # a few documents go round in a few ways alone, so that drawing them again would tell nothing new
+    beside[mixed] = mixed[following] if n >= _NEAR else order
+    own = np.repeat(place, length)
+    return start[beside[own]] + (np.arange(len(doc)) - start[own]) % length[beside[own]]
