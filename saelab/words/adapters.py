@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from saelab import models
 from saelab.doors import door
 from saelab.errors import SaelabError, called, check_count, check_number
-from saelab.words.calls import Messages, Reply, clean
+from saelab.words.calls import Messages, Reply, Unusable, clean
 
 _BODY = 4 << 20  # bytes of an answer that are read
 _WAIT = 60.0  # seconds that a server may ask us to wait; a longer wait is a failure
@@ -99,7 +99,7 @@ class Endpoint:
             self._body["temperature"] = check_number("temperature", temperature, 0, 2)
         if probabilities:
             self._body |= {"logprobs": True, "top_logprobs": 5}
-        self.settings = json.dumps(self._body)
+        self.settings = json.dumps([url.geturl(), self._body])
 
     def __repr__(self) -> str:
         return f"Endpoint({self._url.geturl()!r}, {self.name!r}, key={self.key!r})"
@@ -116,10 +116,10 @@ class Endpoint:
                     raise ConnectionError(self._hidden(f"{type(error).__name__}: {error}")) from None
             else:
                 if status == 200:
-                    return _reply(body)
-                said = self._hidden(
-                    f"{status} {http.client.responses.get(status, '')}: {clean(body.decode('utf-8', 'replace'))}"
-                )
+                    whole = self._hidden(body.decode("utf-8", "surrogateescape"), 8)
+                    return _reply(whole.encode("utf-8", "surrogateescape"))
+                read = clean(self._hidden(body.decode("utf-8", "replace")))
+                said = f"{status} {http.client.responses.get(status, '')}: {read}"
                 if status in _NEVER:
                     raise SaelabError(f"{self._url.netloc} refuses calls of {self.name!r}: {said}")
                 wait = wait if retry_after is None else retry_after
@@ -139,9 +139,12 @@ class Endpoint:
             )
         return secret
 
-    def _hidden(self, said: str) -> str:
-        secret = self._secret()
-        return said.replace(secret, "(key)") if secret else said
+    def _hidden(self, said: str, least: int = 1) -> str:
+        """Without the key, also where it is escaped as in JSON or an address; a shorter one than ``least`` is a word."""
+        if len(secret := self._secret() or "") < least:
+            return said
+        every = (rf"(?:\\?{re.escape(c)}|(?i:%{ord(c):02x}|\\u{ord(c):04x}))" for c in secret)
+        return re.sub("".join(every), "(key)", said)
 
     def _post(self, body: bytes) -> tuple[int, float | None, bytes]:
         """Status, seconds to wait, and body; the whole of it within the timeout."""
@@ -178,7 +181,7 @@ class Endpoint:
         finally:
             connection.close()
         if len(content) > _BODY:
-            raise ValueError(f"the answer has more than {_BODY:,} bytes")
+            raise Unusable(f"the answer has more than {_BODY:,} bytes")
         return response.status, _seconds(response.headers.get("Retry-After")), content
 
 
@@ -192,19 +195,17 @@ def _seconds(retry_after: str | None) -> float | None:
 
 
 def _reply(body: bytes) -> Reply:
-    """The text of an answer, with tokens and probabilities; ValueError says what is malformed."""
+    """The text of an answer, with tokens and probabilities; Unusable says what is malformed."""
     try:
         data = json.loads(body)
         choice = data["choices"][0]
         text = choice["message"]["content"]
     except (ValueError, KeyError, IndexError, TypeError, RecursionError):
-        raise ValueError(
+        raise Unusable(
             f"not of the OpenAI protocol: {clean(body[:400].decode('utf-8', 'replace'), 120)!r}"
         ) from None
     if not isinstance(text, str):
-        raise ValueError(
-            f"no text in the answer: {clean(str(choice['message'].get('refusal') or text), 120)}"
-        )
+        raise Unusable(f"no text in the answer: {clean(str(choice['message'].get('refusal') or text), 120)}")
     usage = data.get("usage") if isinstance(data.get("usage"), dict) else {}
     counts = [usage.get(k) for k in ("prompt_tokens", "completion_tokens")]
     counts = [c if isinstance(c, int) and 0 <= c < 1 << 40 else None for c in counts]
@@ -227,7 +228,7 @@ def _binary(token: str) -> bool:
 def _one_of_two(alternatives: list[tuple[str, float]]) -> float:
     """P(1) / (P(0) + P(1)) from log-probabilities of the alternatives at one place."""
     p = [sum(math.exp(min(v, 0.0)) for t, v in alternatives if t.strip(" [],\n") == digit) for digit in "01"]
-    return p[1] / sum(p) if sum(p) else 0.5
+    return p[1] / sum(p) if sum(p) > 0 else 0.5
 
 
 @door
@@ -274,7 +275,7 @@ class Local:
             ids = read["input_ids"]
         room = getattr(model.config, "max_position_embeddings", None) or len(ids) + self._most
         if len(ids) >= room:
-            raise ValueError(f"the prompt has {len(ids):,} tokens, and {self.name} reads and writes {room:,}")
+            raise Unusable(f"the prompt has {len(ids):,} tokens, and {self.name} reads and writes {room:,}")
         given = torch.tensor([list(ids)], device=model.device)
         end = tokenizer.eos_token_id
         with self._lock, torch.no_grad():

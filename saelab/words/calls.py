@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import unicodedata
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -16,12 +17,13 @@ from typing import Any, cast
 from saelab import files, identity
 from saelab.display import Bar
 from saelab.doors import door
-from saelab.errors import SaelabError, called, check_count, check_text
+from saelab.errors import SaelabError, called, check_count, check_number, check_text
 
 Messages = list[dict[str, str]]  # as of the OpenAI protocol: {"role": "system" or "user", "content": text}
 
 LONGEST = 20_000  # characters of an answer; a longer one is a failure
 _IN_A_ROW = 5  # calls that raise one after another until the work is stopped
+_THOUGHT = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL | re.IGNORECASE)
 _JOINERS = "\u200c\u200d"  # of emoji, and of scripts that need them
 _KNOWN = ("prompt_tokens", "completion_tokens", "probabilities")  # of a reply, beside its text
 _COST = ("calls", "cached", "failed", "prompt_tokens", "completion_tokens", "seconds")
@@ -32,6 +34,10 @@ _FORM = {
     "prompt_tokens": (float, type(None)),
     "completion_tokens": (float, type(None)),
 }
+
+
+class Unusable(SaelabError):
+    """Of an answer that came and is none, as against a call that failed."""
 
 
 class Reply(str):
@@ -59,8 +65,16 @@ class Reply(str):
         probabilities: Iterable[float] | None = (),
     ) -> Reply:  # fmt: skip
         reply = super().__new__(cls, check_text("text", text))
-        reply.prompt_tokens, reply.completion_tokens = prompt_tokens, completion_tokens
-        reply.probabilities = tuple(probabilities or ())
+        given: Any = () if probabilities is None else probabilities
+        try:
+            counts = zip(_KNOWN, (prompt_tokens, completion_tokens), strict=False)
+            both = [n if n is None else check_count(name, n, 0) for name, n in counts]
+            if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+                raise SaelabError(f"probabilities must be numbers from 0 to 1, got {called(given)}")
+            reply.probabilities = tuple(float(check_number("probabilities", p, 0, 1)) for p in given)
+        except SaelabError as error:
+            raise Unusable(str(error)) from None
+        reply.prompt_tokens, reply.completion_tokens = both
         return reply
 
 
@@ -120,19 +134,34 @@ class LLM:
         own = getattr(ask, "name", None) or getattr(ask, "__name__", "<lambda>")
         if path is not None and name is None and own == "<lambda>":
             raise SaelabError("kept answers are found again by the function's name: give it one, name=…")
-        self._ask, self.name = ask, clean(name or str(own), 100)
+        self._ask, self.name, self._whole_name = ask, clean(name or str(own), 100), name or str(own)
         self.path = None if path is None else Path(path)
         self.workers = check_count("workers", workers, high=256)
         self.apart: float | None = None
         self.cost: dict[str, float] = dict.fromkeys(_COST, 0)
         self._guard, self._stopped = threading.Lock(), threading.Event()
+        self._running = 0
 
     def stop(self) -> None:
-        """Ask nothing more: the work that runs, in a cell or a thread, ends with an error. Answers given so far are kept.
+        """Ask nothing more: the work that runs, in a cell or a thread, ends with an error; where none runs, the next.
+        Answers given so far are kept.
 
         >>> sl.words.LLM(str, name="any").stop()
         """
         self._stopped.set()
+
+    @contextmanager
+    def _at_work(self) -> Generator[None]:
+        """A stop holds for all work that runs, or else for the next."""
+        with self._guard:
+            self._running += 1
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._running -= 1
+                if not self._running:
+                    self._stopped.clear()
 
     def _one(self, messages: Messages, read: Callable[[Reply], Any]) -> tuple[Answer, bool]:
         if self._stopped.is_set():
@@ -147,14 +176,17 @@ class LLM:
                 reply = _reply(self._ask([dict(m) for m in messages]))
                 seconds = perf_counter() - begun
                 self._keep(messages, reply, seconds)
-            value = read(reply)
+        except Unusable as error:  # it answered
+            failed = str(error)
         except SaelabError:
             raise
         except Exception as error:  # whatever a server or a user's function raises
-            raised = not isinstance(error, ValueError)
-            failed = (
-                clean(f"{type(error).__name__}: {error}" if raised else str(error)) or "it could not be read"
-            )
+            raised, failed = True, _said(error)
+        else:
+            try:
+                value = read(_spoken(reply))
+            except ValueError as error:
+                failed = clean(str(error)) or "it could not be read"
         tokens = [getattr(reply, name, None) for name in ("prompt_tokens", "completion_tokens")]
         answer = Answer(value, failed, kept is not None, seconds or perf_counter() - begun, *tokens)
         with self._guard:
@@ -166,12 +198,14 @@ class LLM:
 
     def _file(self, messages: Messages) -> Path:
         assert self.path is not None
-        asked = [self.name, getattr(self._ask, "settings", ""), messages]
+        asked = [self._whole_name, getattr(self._ask, "settings", ""), messages]
         key = identity.digest(json.dumps(asked, sort_keys=True).encode())
         return self.path / key[:2] / f"{key}.json"
 
     def _kept(self, messages: Messages) -> tuple[Reply, float] | None:
         if self.path is None or not (file := self._file(messages)).is_file():
+            return None
+        if not file.stat().st_size:  # the machine stopped while it was written
             return None
         found = files.read_json(file, _FORM)
         files.check_form(file, found.get("probabilities") or [], [float], "probabilities")
@@ -198,18 +232,33 @@ class LLM:
         """
         if self.apart is None or self.apart != self.apart:
             return "not checked as a judge"
+        if self.apart < 0:
+            return f"which scores right explanations below wrong ones, by {min(-self.apart, 0.5):.2f} of 0.5"
         # wrong ones can be below chance by luck: more than all of it is all of it
         return f"which tells right from wrong explanations by {min(self.apart, 0.5):.2f} of 0.5"
 
 
 def _reply(answer: Any) -> Reply:
-    """An answer, whatever a function gave; ValueError says why it is none."""
+    """An answer, whatever a function gave; Unusable says why it is none."""
     if not isinstance(answer, str):
-        raise ValueError(f"the answer is no text but {called(answer)}")
+        raise Unusable(f"the answer is no text but {called(answer)}")
     if len(answer) > LONGEST:
-        raise ValueError(f"the answer has {len(answer):,} characters; up to {LONGEST:,} are read")
+        raise Unusable(f"the answer has {len(answer):,} characters; up to {LONGEST:,} are read")
     text = str(answer).encode("utf-8", "replace").decode()  # halves of characters could not be kept
     return Reply(text, *(getattr(answer, name, None) for name in _KNOWN))
+
+
+def _spoken(reply: Reply) -> Reply:
+    """Without what a model thinks before it answers, also where the thought is cut off."""
+    text = _THOUGHT.sub("", reply)
+    return reply if text == reply else Reply(text, *(getattr(reply, name) for name in _KNOWN))
+
+
+def _said(error: Exception) -> str:
+    try:
+        return clean(f"{type(error).__name__}: {error}")
+    except Exception:  # of a user's own kind of error
+        return type(error).__name__
 
 
 def llm_of(thing: Any, name: str) -> LLM:
@@ -230,10 +279,9 @@ def ask_all(
         If five calls in a row raise, :meth:`LLM.stop` was called, or the function says that no call can succeed (it raises
         a SaelabError). Answers given before are kept where there is a ``path``.
     """
-    llm._stopped.clear()
     out, in_a_row = [Answer()] * len(work), 0
     bar = Bar(total=len(work), desc=desc, unit="call", delay=1, disable=not progress)
-    with bar, closing(_each(llm, work)) as done:
+    with llm._at_work(), bar, closing(_each(llm, work)) as done:
         for i, (answer, raised) in done:
             out[i], in_a_row = answer, in_a_row + 1 if raised else 0
             if in_a_row >= _IN_A_ROW:

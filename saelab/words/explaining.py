@@ -19,13 +19,13 @@ from saelab.frames import TextFrame
 from saelab.index import LatentIndex
 from saelab.n2g import N2GConfig, PatternGraph, fit
 from saelab.words.calls import LLM, Reply, ask_all, clean, llm_of
-from saelab.words.passages import TRAIN, VALID, Texts
+from saelab.words.passages import TRAIN, VALID, Texts, core
 from saelab.words.prompts import Prompt, quoted
 from saelab.words.reading import of_graph, of_tokens
 
 LONGEST = 512  # characters of an explanation, as on Neuronpedia
 BY = ("n2g", "tokens")
-_MARK = re.compile(r"EXPLANATION\s*:", re.IGNORECASE)
+_MARK = re.compile(r"EXPLANATION[\s*_]*:", re.IGNORECASE)
 _NEVER = "it never fires in the train documents"
 
 
@@ -43,6 +43,8 @@ class Explanation:
         Why there is none; ``text`` is empty then.
     graph
         The pattern graph that was read out.
+    shown
+        What was shown of texts, in small letters and without the ends: passages that hold one of these are not scored.
 
     Examples
     --------
@@ -56,6 +58,7 @@ class Explanation:
     seconds: float = 0.0
     failed: str = ""
     graph: PatternGraph | None = field(default=None, repr=False, compare=False)
+    shown: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -204,7 +207,9 @@ def _by_graphs(
 def _by_tokens(texts: Texts, latent: int) -> Explanation:
     begun = perf_counter()
     said = clean(of_tokens(texts, latent), LONGEST)
-    return Explanation(said, texts.documents(TRAIN), 0.0, perf_counter() - begun, "" if said else _NEVER)
+    cores = frozenset(core(texts.text(p)) for p in texts.strongest(latent, TRAIN, 2)) - {""}
+    documents, seconds = texts.documents(TRAIN), perf_counter() - begun
+    return Explanation(said, documents, 0.0, seconds, "" if said else _NEVER, shown=cores)
 
 
 def _by_llm(
@@ -216,12 +221,13 @@ def _by_llm(
         known = {p.token for p in found}
         spread = texts.firing(i, TRAIN, n, np.random.default_rng([seed, i, 1]))
         if found := found + [p for p in spread if p.token not in known][: n - len(found)]:
-            shown[i] = tuple(sorted({p.document for p in found}))
+            cores = frozenset(core(texts.text(p)) for p in found) - {""}
+            shown[i] = tuple(sorted({p.document for p in found})), cores
             lines = (f"{k}: {_shown(texts, i, p)}" for k, p in enumerate(found, 1))
             work.append((prompt.fill(texts="\n".join(lines)), _sentence))
     answers = ask_all(llm, work, desc="explained", progress=progress)
-    for (i, documents), a in zip(shown.items(), answers, strict=True):
-        out[i] = Explanation(a.value or "", documents, a.tokens, a.seconds, a.failed)
+    for (i, (documents, cores)), a in zip(shown.items(), answers, strict=True):
+        out[i] = Explanation(a.value or "", documents, a.tokens, a.seconds, a.failed, shown=cores)
     return out
 
 
@@ -236,6 +242,8 @@ def _sentence(reply: Reply) -> str:
     """What follows the last EXPLANATION: of an answer."""
     first, *rest = _MARK.split(reply)
     said = clean(rest[-1], LONGEST) if rest else ""
+    if first.endswith(("*", "_")) or said.startswith("**"):  # the mark was bold, or all of it
+        said = said.strip("*_ ")
     if not said:
         raise ValueError(f"no explanation in the answer {clean(first, 80)!r}")
     return said

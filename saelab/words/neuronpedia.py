@@ -8,7 +8,7 @@ from typing import Any
 
 from saelab import files
 from saelab.doors import door
-from saelab.errors import SaelabError
+from saelab.errors import SaelabError, check_count, check_text
 from saelab.index import LatentIndex
 from saelab.words.calls import clean
 from saelab.words.explaining import LONGEST, Explanation, Explanations
@@ -68,19 +68,32 @@ def _lines(file: Path) -> list[tuple[int, str, str]]:
             content = f.read(_BYTES + 1)
         if len(content) > _BYTES:
             raise SaelabError(f"{file} has more than {_BYTES:,} bytes")
-        text = content.decode("utf-8")
+        text = content.decode("utf-8-sig")
         several = ".jsonl" in file.suffixes
         data: Any = (
-            [files.parse_json(x, file) for x in text.splitlines() if x.strip()]
+            [files.parse_json(x, file) for x in text.split("\n") if x.strip()]
             if several
             else files.parse_json(text, file)
         )
         if isinstance(data, dict):  # an upload, or one feature
             return [
-                (int(f["index"]), str(e.get("text", "")), str(e.get("modelName") or e.get("methodName") or ""))
+                (_latent(f, file), _text(e, "text", file), str(e.get("modelName") or e.get("methodName") or ""))
                 for f in data["features"] for e in f.get("explanations") or []
             ]  # fmt: skip
         return [
-            (int(e["index"]), str(e["description"] or ""), str(e.get("explanationModelName") or ""))
+            (_latent(e, file), _text(e, "description", file), str(e.get("explanationModelName") or ""))
             for e in data
         ]
+
+
+def _latent(line: dict[str, Any], file: Path) -> int:
+    """The index of a latent; the public data sets have it as text."""
+    given = line["index"]
+    digits = isinstance(given, str) and given.strip().isascii() and given.strip().isdigit()
+    return check_count(f"{file}: index", int(given) if digits else given, None)
+
+
+def _text(line: dict[str, Any], name: str, file: Path) -> str:
+    given = line.get(name, "") if name == "text" else line[name]
+    none = given is None and name == "description"  # such lines of the data sets have none
+    return "" if none else check_text(f"{file}: {name}", given)

@@ -47,6 +47,18 @@ class Passage(NamedTuple):
     marked: tuple[int, ...] = ()
 
 
+def plain(text: str) -> str:
+    """A text as it is compared with another: in small letters, each white space one blank."""
+    return " ".join(text.casefold().split())
+
+
+def core(text: str) -> str:
+    """What a copy of a text shares with it that is cut a little differently, or has another end; empty of a short one."""
+    text = plain(text)
+    cut = max(5, len(text) // 8)
+    return text[cut:-cut] if len(text) >= 4 * cut else ""
+
+
 class Texts:
     """An index's documents, split; refused where there are too few to keep them apart."""
 
@@ -58,6 +70,9 @@ class Texts:
                 f"index has {len(index.documents[1])}"
             )
         self._document = index.originals[index.documents[0]]  # (n_rows,)
+        self.seen: frozenset[str] = (
+            frozenset()
+        )  # what an explainer was shown: no passage is chosen that holds one
 
     def documents(self, *parts: int) -> tuple[int, ...]:
         """Numbers of the documents of some parts, as in ``index.rows.doc``."""
@@ -111,10 +126,16 @@ class Texts:
         return self._different(drawn[np.searchsorted(fires, low) == np.searchsorted(fires, high)], n, kind)
 
     def _different(self, token: np.ndarray, n: int, kind: str) -> list[Passage]:
-        """The first ``n`` with different text."""
+        """The first ``n`` with different text, of which none was shown to who explained."""
         rows, token = self.index.rows, token[: 64 * n + 64].astype(np.int64)
         _, first = np.unique(windows.fingerprints(rows, token, *_SIDES), return_index=True)
-        token = token[np.sort(first)[:n]]
+        token = token[np.sort(first)]
+        if self.seen:
+            bounds = zip(*windows.bounds(rows, token, *_SIDES), strict=True)
+            texts = (plain(self.index.vocab.decode(rows.ids[a:b])) for a, b in bounds)
+            new = (i for i, text in enumerate(texts) if not any(s in text for s in self.seen))
+            token = token[[i for i, _ in zip(new, range(n), strict=False)]]
+        token = token[:n]
         row, _ = rows.locate(token)
         low, high = windows.bounds(rows, token, *_SIDES)
         low += rows.bos & (low == rows.offsets[row]) & (low < token)  # BOS is no text
@@ -124,18 +145,41 @@ class Texts:
     def fuzzed(
         self, latent: int, fires: list[Passage], quiet: list[Passage], rng: np.random.Generator
     ) -> list[Passage]:
-        """Passages in which it fires with the right tokens marked, and as many with wrong ones.
+        """Pairs: a passage in which it fires, with the right tokens marked, and one with wrong ones in the same shape.
 
-        Wrong are in half of them (``random``) as many other tokens of a text in which it fires, and in the others (``hard``)
-        a token on which it fires elsewhere.
+        So marks alone tell nothing. Wrong are in half of them (``hard``) tokens about one on which it fires elsewhere,
+        in the others (``random``) other tokens of a text in which it fires, or of any. Where no place has the shape of all marks,
+        both have half as many.
         """
-        out = [self.with_marks(latent, p) for p in fires]
-        hard = [p._replace(marked=(p.token,)) for p in quiet if p.kind == "hard"]
-        for p in out[: len(fires) - len(hard)]:
-            off = np.setdiff1d(np.arange(p.low, p.high), p.marked)
-            wrong = rng.choice(off, min(len(p.marked), len(off)), replace=False)
-            out += [p._replace(kind="random", marked=tuple(np.sort(wrong).tolist()))] if len(off) else []
-        return [*out, *hard]
+        out, hard = [], np.array([p.token for p in quiet if p.kind == "hard"], np.int64)
+        inside, first = np.flatnonzero(self.corpus.part == TEST), len(fires) - len(hard)
+        for i, p in enumerate(fires):
+            marks = (
+                np.array(sorted(self.with_marks(latent, p).marked, key=lambda t: abs(t - p.token))) - p.token
+            )
+            row, _ = self.index.rows.locate(np.array([p.token]))
+            own = np.arange(*self.index.rows.offsets[[row[0], row[0] + 1]])
+            where = [("random", own), ("random", rng.choice(inside, min(len(inside), 4096), replace=False))]
+            wrong: Passage | None = None
+            while len(marks) and wrong is None:
+                for kind, at in [("hard", hard), *where] if i >= first else where:
+                    if len(at := self._with_room(latent, at, marks)):
+                        (wrong,) = self._different(rng.choice(at, 1), 1, kind)
+                        break
+                else:
+                    marks = marks[: len(marks) // 2]
+            if wrong is not None:
+                hard = hard[hard != wrong.token]
+                out += [q._replace(marked=tuple(np.sort(q.token + marks).tolist())) for q in (p, wrong)]
+        return out
+
+    def _with_room(self, latent: int, at: np.ndarray, marks: np.ndarray) -> np.ndarray:
+        """Those places about which tokens so far off are of the same text, and it fires on none of them."""
+        rows = self.index.rows
+        row, _ = rows.locate(at)
+        begin = rows.offsets[row] + int(rows.bos)
+        at = at[(at + marks.min() >= begin) & (at + marks.max() < rows.offsets[row + 1])]
+        return at[~np.isin(at[:, None] + marks, self.index.postings(latent).token).any(1)]
 
     # --------------------------------------------------------------------------------------------- text
 

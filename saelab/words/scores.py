@@ -67,12 +67,15 @@ class Scores:
     def label(self, way: str = "detection") -> None:
         """Make the best explanation of each latent its label in the index, with its source and this score.
 
+        Where every answer failed, the label stays.
+
         >>> words = sl.words.explain(index, [latent], by="tokens")
         >>> sl.words.score(words, lambda messages: "[1, 0, 1, 0]", progress=False).label()
         >>> "detection" in index.notes.source(latent)
         True
         """
-        found = self._of(self.frame, way).sort_values(
+        found = self._of(self.frame, way)
+        found = found[(found["failed"] < found["n"]) | (found["n"] == 0)].sort_values(
             "value", ascending=False, kind="stable", na_position="last"
         )
         texts, labels = {x.source: x for x in self.explanations}, {}

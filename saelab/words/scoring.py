@@ -90,6 +90,7 @@ def score(
         template = Prompt(way, prompts)
         for x, latent in each:
             if (way, latent) not in chosen:
+                texts.seen = frozenset().union(*(o.items[latent].shown for o in given if latent in o.items))
                 chosen[way, latent] = _choose(texts, latent, way, n, batch, given[0].seed)
             pairs[x.source, latent, way] = []
             for some in chosen[way, latent]:

@@ -3,6 +3,7 @@
 import json
 import threading
 
+import numpy as np
 import pytest
 
 import saelab as sl
@@ -157,6 +158,69 @@ def test_clean_is_one_line():
     assert clean(" a\x00\nb\u202ec\u2028d \u200b e") == "a b c d e"
     assert clean("x" * 999, 10) == "x" * 9 + "…"
     assert clean("می\u200cخواهم") == "می\u200cخواهم", "a joiner that the script needs stays"
+
+
+class Voiceless(Exception):
+    def __str__(self):
+        raise TypeError("no words")
+
+
+@pytest.mark.parametrize("error", [json.JSONDecodeError("bad", "x", 0), ValueError("bad"), Voiceless()])
+def test_whatever_a_function_raises_counts_as_raised(error):
+    ask = Counting(broken=0, error=error)
+    with pytest.raises(
+        SaelabError, match=f"5 calls of counting failed in a row; the last: {type(error).__name__}"
+    ):
+        answers(sl.words.LLM(ask))
+    assert ask.calls == 5
+
+
+def test_numbers_of_a_reply_are_of_python_or_refused_by_name():
+    reply = Reply("1", np.int64(3), np.uint8(2), np.array([0.5, 1], np.float32))
+    assert (reply.prompt_tokens, reply.probabilities) == (3, (0.5, 1.0))
+    assert {type(v) for v in (reply.completion_tokens, *reply.probabilities)} == {int, float}
+    for wrong, name in (
+        (("five",), "prompt_tokens"),
+        ((1, 2, [17]), "prob"),
+        ((1, 2, ["a"]), "prob"),
+        ((1, 2, "ab"), "prob"),
+    ):
+        llm = sl.words.LLM(lambda messages, wrong=wrong: Reply("1", *wrong))
+        found = ask_all(llm, prompts(7), progress=False)
+        assert all(a.failed.startswith(name) for a in found)
+
+
+def test_kept_answers_are_of_one_server_and_one_whole_name(tmp_path):
+    files = [
+        sl.words.LLM(ask, name=name, path=tmp_path)._file([])
+        for ask, name in (
+            *((sl.words.Endpoint(f"http://{host}/v1", "m"), None) for host in ("a", "b", "a:81")),
+            *((len, "x" * 120 + end) for end in "ab"),
+        )
+    ]
+    assert len(set(files)) == 5
+
+
+def test_an_empty_kept_file_is_asked_again(tmp_path):
+    answers(sl.words.LLM(Counting(), path=tmp_path), 1)
+    (file,) = tmp_path.rglob("*.json")
+    file.write_bytes(b"")
+    assert answers(sl.words.LLM(Counting(), path=tmp_path), 1) == ["<question 0>"]
+    assert file.stat().st_size
+
+
+def test_a_stop_before_the_work_ends_it_once():
+    llm = sl.words.LLM(Counting())
+    llm.stop()
+    with pytest.raises(SaelabError, match="was stopped"):
+        answers(llm)
+    assert len(answers(llm)) == 12
+
+
+def test_an_inverse_judge_is_called_one():
+    llm = sl.words.LLM(Counting())
+    llm.apart = -0.49
+    assert llm.judged() == "which scores right explanations below wrong ones, by 0.49 of 0.5"
 
 
 # --------------------------------------------------------------------------------------------------- prompts

@@ -5,6 +5,7 @@ import json
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import quote
 
 import pytest
 
@@ -314,3 +315,19 @@ def test_probabilities_of_a_model_in_this_process(tiny):
     reply = sl.words.Local(Always(), tiny.tokenizer)([{"role": "user", "content": "x"}])
     assert reply == "1"
     assert reply.probabilities == (pytest.approx(2.718281828 / 3.718281828),)  # e² / (e² + e)
+
+
+def test_a_key_that_is_echoed_in_another_form_is_hidden(server, monkeypatch):
+    key = "sk-SECRET+abc/def=="
+    monkeypatch.setenv("SAELAB_TEST_KEY", key)
+    ask = endpoint(server, key="SAELAB_TEST_KEY")
+    forms = [
+        key,
+        key.replace("/", "\\/"),
+        quote(key, safe=""),
+        quote(key, safe="").lower().replace("secret", "SECRET"),
+    ]
+    forms.append("".join(f"\\u{ord(c):04x}" for c in key))
+    for form in forms:
+        said = ask._hidden(f"bad {form}.", 8)
+        assert said == "bad (key).", form

@@ -114,7 +114,7 @@ def test_every_form_of_neuronpedia_is_read(planted, tmp_path):
     [
         ("[]", "has no explanation"), ("3", "not of the form"), ("{", "not valid JSON"),
         ('[{"index": "9", "description": "x"}]', "latent 9"),
-        ('[{"index": "x", "description": "x"}]', "not of the form"), ('{"features": 3}', "not of the form"),
+        ('[{"index": "x", "description": "x"}]', "index must be a whole number"), ('{"features": 3}', "not of the form"),
         ('[{"index": 1}]', "not of"),
         ('[{"index": -1, "description": "x"}]', "latent -1"),
     ],
@@ -158,3 +158,36 @@ def test_hostile_words_are_inert_everywhere(planted, tmp_path, parsed):
     assert "alert(1)" not in page.scripts[1][1]
     again = LatentIndex.open(planted.path)
     assert again.label(1) == planted.label(1)
+
+
+@pytest.mark.parametrize("odd", ["\u2028", "\u0085", "\x0b"])
+def test_lines_of_neuronpedia_end_with_a_newline_alone(odd, planted, tmp_path):
+    line = json.dumps({"index": 1, "description": f"a{odd}b"}, ensure_ascii=False)
+    (tmp_path / "f.jsonl").write_text(f"\ufeff{line}\n{line}\n", encoding="utf-8")
+    assert sl.words.read_neuronpedia(planted, tmp_path / "f.jsonl")[1] == "a b"
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ({"index": 1.9, "description": "x"}, "index must be a whole number, got 1.9"),
+        ({"index": True, "description": "x"}, "index must be a whole number, got True"),
+        ({"index": 1, "description": ["x"]}, "description must be a string"),
+        ({"index": 1, "description": {}}, "description must be a string"),
+        ({"index": 1, "description": False}, "description must be a string"),
+        ({"features": [{"index": 1, "explanations": [{"text": None}]}]}, "text must be a string, got None"),
+    ],
+)
+def test_odd_values_of_neuronpedia_are_refused_by_name(line, said, planted, tmp_path):
+    (tmp_path / "f.json").write_text(json.dumps(line if "features" in line else [line]))
+    with pytest.raises(SaelabError, match=said):
+        sl.words.read_neuronpedia(planted, tmp_path / "f.json")
+
+
+def test_a_label_written_by_hand_stays_where_every_answer_failed(planted):
+    planted.set_label(1, "mine")
+    words = sl.words.explain(planted, [1], by="tokens")
+    sl.words.score(words, lambda messages: "no", progress=False).label()
+    assert planted.label(1) == "mine"
+    sl.words.score(words, lambda messages: "[1, 0, 1, 0, 1]", progress=False).label()
+    assert planted.label(1) == words[1][:200]
