@@ -148,7 +148,7 @@ class Texts:
         """Pairs: a passage in which it fires, with the right tokens marked, and one with wrong ones in the same shape.
 
         So marks alone tell nothing. Wrong are in half of them (``hard``) tokens about one on which it fires elsewhere,
-        in the others (``random``) other tokens of a text in which it fires, or of any. Where no place has the shape of all marks,
+        in the others (``random``) other tokens of a text in which it fires, or of any. Where none has the whole shape,
         both have half as many.
         """
         out, hard = [], np.array([p.token for p in quiet if p.kind == "hard"], np.int64)

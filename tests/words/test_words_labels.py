@@ -73,7 +73,9 @@ def test_widgets_show_and_edit_source_and_score(labelled, tmp_path):
 def test_labels_are_exported_and_read_back(tiny, tmp_path):
     from helpers import SENTENCES, random_sae
 
-    index = LatentIndex.build(tiny, random_sae(), SENTENCES * 4, progress=False)
+    index = LatentIndex.build(
+        tiny, random_sae(), [s + end for s in SENTENCES for end in ("", " Yes.", " No.")], progress=False
+    )
     latents = np.argsort(-index.counts)[:2].tolist()
     sl.words.explain(index, {latents[0]: "foxes", latents[1]: "dots"}, source="my model").label()
     (path,) = index.to_neuronpedia(tmp_path, latents, model_id="tiny", source="0-x")
