@@ -94,7 +94,8 @@ class Reports(Mapping[str, Report]):
 
     def __repr__(self) -> str:
         shown = next(iter(self._reports.values())).shown
-        return self.to_frame()[["d_sae", *shown]].to_string(float_format="{:.4g}".format)
+        frame: Any = self.to_frame()[["d_sae", *shown]]
+        return frame.to_string(float_format="{:.4g}".format)
 
     def _repr_html_(self) -> str:
         first = next(iter(self._reports.values()))
