@@ -17,7 +17,9 @@ def sae():
 @pytest.fixture(scope="session")
 def index(tiny, sae, tmp_path_factory):
     folder = tmp_path_factory.mktemp("index")
-    return sl.LatentIndex.build(tiny, sae, SENTENCES * 4, path=folder / "i", progress=False)
+    return sl.LatentIndex.build(
+        tiny, sae, [s + " a" * i for i in range(4) for s in SENTENCES], path=folder / "i", progress=False
+    )
 
 
 @pytest.fixture(scope="session")

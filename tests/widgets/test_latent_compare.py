@@ -12,7 +12,11 @@ from saelab.errors import SaelabError
 def found(tiny, index, tmp_path_factory):
     other = random_sae(k=4)
     with_k = sl.LatentIndex.build(
-        tiny, other, SENTENCES * 4, path=tmp_path_factory.mktemp("b") / "i", progress=False
+        tiny,
+        other,
+        [s + " a" * i for i in range(4) for s in SENTENCES],
+        path=tmp_path_factory.mktemp("b") / "i",
+        progress=False,
     )
     return sl.match(index, with_k, by="activation")
 
