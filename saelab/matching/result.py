@@ -180,6 +180,8 @@ class LatentMatch:
         1.0
         """
         sizes = len(self.frame), len(self.back)
+        if self.by == "substitution":
+            raise SaelabError("pw_mcc assigns all latents to all, and substitution tries one partner of each")
         if self.blocks is None or max(sizes) > _ASSIGNED:
             raise SaelabError(
                 f"pw_mcc assigns all latents at once, for up to {_ASSIGNED:,} of them; these SAEs have {sizes[0]:,} and "
@@ -246,6 +248,11 @@ class LatentMatch:
     def _side(self, of: str) -> pd.DataFrame:
         if of not in ("a", "b"):
             raise unknown("side", of, ("a", "b"))
+        if of == "b" and self.by == "substitution":
+            raise SaelabError(
+                "substitution tries latents of a alone, so nothing is known of those of b: match b and a the other way "
+                "round, or by='activation'"
+            )
         return self.frame if of == "a" else self.back
 
     # ------------------------------------------------------------------------------------ one pair
@@ -280,7 +287,10 @@ class LatentMatch:
         >>> set(sl.match(index, index, by="activation").pair(latent)["fires"])
         {'both'}
         """
-        partner: Any = self.frame["partner"][check_latent(latent, len(self.frame))]
+        frame: Any = self.frame
+        if check_latent(latent, self.a.d_sae) not in frame.index:
+            raise SaelabError(f"latent {latent} of a was not tried: name it in match(…, latents=[{latent}])")
+        partner: Any = frame["partner"][latent]
         if partner is pd.NA:
             raise SaelabError(f"latent {latent} of a has no partner: no latent of b fires where it does")
         a, b = (c[:, [i]].toarray()[:, 0] for c, i in zip(self._columns, (latent, int(partner)), strict=True))

@@ -27,7 +27,9 @@ _SOME, _LIKE = (
 )  # latents drawn where none are named; latents of the nearest rates that chance draws from
 
 
-def substitute(found: LatentMatch, latents: Any, n: int, draws: int, rng: np.random.Generator) -> LatentMatch:
+def substitute(
+    found: LatentMatch, latents: Any, n: int, draws: int | None, rng: np.random.Generator
+) -> LatentMatch:
     """The match by activation, judged by what the model does; see :func:`saelab.match`.
 
     On the rows where a latent is strongest, its contribution is taken away, and put back as its partner's. The score
@@ -44,6 +46,7 @@ def substitute(found: LatentMatch, latents: Any, n: int, draws: int, rng: np.ran
             f"{sae_a.config.hook_out!r} and {sae_b.config.hook_out!r}. Compare by='activation'"
         )
     wanted = _wanted(a, found.frame, latents, rng)
+    draws = draws or min(_LIKE, max(4, int(np.ceil(1 / (found.fdr * len(wanted))))))
     counts_b, lines, drawn = b.counts, [], []
     partners: Any = found.frame["partner"]
     order = np.argsort(counts_b, kind="stable")
@@ -51,7 +54,8 @@ def substitute(found: LatentMatch, latents: Any, n: int, draws: int, rng: np.ran
     for latent in wanted:
         partner = int(partners[latent])
         place = np.searchsorted(counts_b[order], counts_b[partner])
-        near = order[max(0, place - _LIKE // 2) : place + _LIKE // 2 + 1]
+        begin = max(0, min(place - _LIKE // 2, len(order) - _LIKE - 1))
+        near = order[begin : begin + _LIKE + 1]
         near = near[near != partner]
         others = rng.choice(near, min(draws, len(near)), replace=False).tolist() if len(near) else []
         changes = _changes(model, a, b, latent, [partner, *others], n)

@@ -74,7 +74,7 @@ class LatentCompare(Widget):
         found: Any = match.frame
         has = found[found["partner"].notna()].sort_values("score", ascending=False, kind="stable")
         if latents is not None:
-            wanted = check_latents(latents, len(found))
+            wanted = check_latents(latents, match.a.d_sae)
             has = found.loc[[i for i in wanted if i in has.index]]
         if has.empty:
             raise SaelabError("none of these latents has a partner, so there is no pair to show")
@@ -127,7 +127,7 @@ class LatentCompare(Widget):
 
     def _exported(self, latents: Iterable[int] | None) -> list[int]:
         if latents is not None:
-            return check_latents(latents, len(self._source.frame))
+            return check_latents(latents, self._source.a.d_sae)
         listed = [p["latent"] for p in self.pairs]
         return list(dict.fromkeys([self.latent, *listed]))[:_SAVED]
 
@@ -196,8 +196,8 @@ def _payload(match: LatentMatch, latent: int, n: int) -> dict[str, Any]:
         draw; positions: how many of each kind; texts: of each kind its passages, both sides' tokens with ``values`` of
         the latent itself and ``other``, the largest of the other one on each token.
     """
-    line: Any = match.frame.loc[latent]
     found: Any = match.pair(latent)
+    line: Any = match.frame.loc[latent]
     latents = {"a": latent, "b": int(line["partner"])}
     indexes = {"a": match.a, "b": match.b}
     sides = {}
@@ -212,6 +212,7 @@ def _payload(match: LatentMatch, latent: int, n: int) -> dict[str, Any]:
     share = {side: found[side] / high[side] for side in "ab"}
     strength = np.where(found["fires"] == "both", np.minimum(share["a"], share["b"]), share["a"] + share["b"])
     order = found.assign(strength=strength, row=match.a.rows.locate(found["token_a"].to_numpy())[0])
+    order = order[order["doc"].isin(match.a.originals)]  # a copy shows nothing new
     order: Any = order.sort_values("strength", ascending=False, kind="stable")
     texts = {}
     for kind in _KINDS:

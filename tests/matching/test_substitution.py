@@ -63,5 +63,16 @@ def test_what_substitution_needs_is_said(pair):
         sl.match(bare, b, by="substitution")
     with pytest.raises(sl.SaelabError, match="out of range"):
         sl.match(a, b, by="substitution", latents=[99])
-    with pytest.raises(sl.SaelabError, match="assigns all latents at once"):
-        sl.match(a, b, by="substitution", n=1).pw_mcc()
+    some = [int(i) for i in np.argsort(-a.counts)[1:3]]
+    found = sl.match(a, b, by="substitution", n=1, latents=some)
+    assert len(found.pair(some[0]))
+    assert found.compare(some[0]).payload["latent"] == some[0]
+    other = next(i for i in range(a.d_sae) if i not in some)
+    for call, word in (
+        (found.pw_mcc, "assigns all latents"),
+        (found.splits, "latents of a alone"),
+        (lambda: found.unmatched("b"), "latents of a alone"),
+        (lambda: found.compare(other), "was not tried"),
+    ):
+        with pytest.raises(sl.SaelabError, match=word):
+            call()
