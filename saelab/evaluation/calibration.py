@@ -178,10 +178,8 @@ def calibrate(
     models.check_predicts(model, "calibration")
     n, new = check_count("n", n, high=1 << 16), check_count("max_new_tokens", max_new_tokens)
     n = draws(n, temperature, top_k)
-    chosen, guard = (
-        check_targets(latents, sae),
-        check_number("guard", guard, 1.0),
-    )  # unsteered text has 1
+    chosen = check_targets(latents, sae)
+    guard = check_number("guard", guard, 1.0)  # unsteered text has 1
     tried = [0.0, *sorted({check_number("strengths", s) for s in strengths} - {0.0})]
     if len(tried) == 1:
         raise SaelabError("there are no strengths to try")
@@ -197,14 +195,8 @@ def calibrate(
     at = None if schedule is None else Edit(schedule=tuple(schedule)).schedule
     pushes = [replace(Push.of(sae, e), schedule=at) for e in edits]
     lines: list[list[dict[str, Any]]] = [[] for _ in edits]
-    how = {
-        "n": n,
-        "seed": seed,
-        "max_new_tokens": new,
-        "temperature": temperature,
-        "top_k": top_k,
-        "special": special,
-    }
+    how = {"n": n, "seed": seed, "max_new_tokens": new, "temperature": temperature}
+    how |= {"top_k": top_k, "special": special}
     of_one = len(edits) * n * new  # tokens at most: texts that end early are counted to their end
     bar = Bar(total=len(begun) * of_one, desc="calibrate", unit="tok", unit_scale=True, disable=not progress)
     for place, prompt in enumerate(begun, 1):
