@@ -70,7 +70,7 @@ class Scores:
         Where every answer failed, the label stays.
 
         >>> words = sl.words.explain(index, [latent], by="tokens")
-        >>> sl.words.score(words, lambda messages: "[1, 0, 1, 0]", progress=False).label()
+        >>> sl.words.score(words, lambda messages: "[1]", batch=1, progress=False).label()
         >>> "detection" in index.notes.source(latent)
         True
         """
