@@ -226,8 +226,11 @@ def plain(
     return value if value is None or isinstance(value, (str, int, float)) else other(value)
 
 
-def read_json(path: str | Path, form: Any = object) -> Any:
-    """Read JSON of a form (see :func:`check_form`), or raise :class:`SaelabError` that names the file."""
+def read_json(path: str | Path, form: Any = object, *, by_hand: bool = True) -> Any:
+    """Read JSON of a form (see :func:`check_form`), or raise :class:`SaelabError` that names the file.
+
+    ``by_hand``: whether it may be edited, so that the error of a wrong checksum says how.
+    """
     path = Path(path)
     try:
         if path.stat().st_size > _JSON_BYTES:
@@ -243,9 +246,9 @@ def read_json(path: str | Path, form: Any = object) -> Any:
     if isinstance(value, dict) and isinstance(value.get(CHECKSUM), str):
         wanted = value.pop(CHECKSUM)
         if wanted != _json_crc32(value):
+            advice = f"; in the latter case remove its line {CHECKSUM!r}" if by_hand else ""
             raise SaelabError(
-                f"{path} does not match its checksum: it is damaged, or was edited by hand; in the latter case "
-                f"remove its line {CHECKSUM!r}"
+                f"{path} does not match its checksum: it is damaged, or was edited by hand{advice}"
             )
     check_form(path, value, form)
     return value

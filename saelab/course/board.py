@@ -16,23 +16,45 @@ from saelab.errors import SaelabError
 BLIND = "w6.4"
 
 
-def records(folder: Path) -> list[Student]:
-    """The students whose records lie in a folder or below it, by name; of one student in two places the fuller record."""
+def records(folder: Path) -> tuple[list[Student], dict[str, str]]:
+    """The students whose records lie in a folder or below it, by name, and why a file is left out.
+
+    An older copy of a record is no student; two that bear one name are told apart by their files.
+    """
     if not folder.is_dir():
         raise SaelabError(f"{folder} is no folder; give the one that holds the students' course-NAME.json")
-    found: dict[str, Student] = {}
+    found: list[tuple[Student, str]] = []
+    left: dict[str, str] = {}
     for path in sorted(folder.rglob("course-*.json")):
-        student = read(path)
-        known = found.get(student.name)
-        if known is None or _size(student) > _size(known):
-            found[student.name] = student
+        at = path.relative_to(folder).as_posix()
+        try:
+            student = read(path)
+            if not all(0 <= score <= 1 for score in _scores(student)):
+                raise SaelabError(f"{path}: an F1 is from 0 to 1")
+            found.append((student, at))
+        except SaelabError as error:
+            left[at] = str(error).replace(str(path), "").lstrip(": ")
     if not found:
-        raise SaelabError(f"no course-NAME.json in {folder}; collect the students' files there")
-    return sorted(found.values(), key=lambda s: s.name.casefold())
+        why = "".join(f"\n{at}: {said}" for at, said in left.items())
+        raise SaelabError(f"no course-NAME.json in {folder}; collect the students' files there{why}")
+    kept: list[tuple[Student, str]] = []
+    for student, at in sorted(found, key=lambda pair: -len(_tries(pair[0]))):
+        if not any(student.folded == s.folded and _tries(student) <= _tries(s) for s, _ in kept):
+            kept.append((student, at))
+    names = Counter(s.folded for s, _ in kept)
+    for student, at in kept:
+        if names[student.folded] > 1:
+            student.name += f" ({at})"
+    return sorted((s for s, _ in kept), key=lambda s: s.name.casefold()), left
 
 
-def _size(student: Student) -> int:
-    return sum(len(e["tries"]) for e in student.record.values())
+def _tries(student: Student) -> set[tuple[str, str, str]]:
+    return {(key, t["at"], t["answer"]) for key, e in student.record.items() for t in e["tries"]}
+
+
+def _scores(student: Student) -> list[float]:
+    tries = student.record.get(BLIND, {"tries": []})["tries"]
+    return [t["score"] for t in tries if t["score"] is not None]
 
 
 def tables(students: list[Student]) -> dict[str, pd.DataFrame]:
@@ -47,8 +69,7 @@ def tables(students: list[Student]) -> dict[str, pd.DataFrame]:
         passed.append(
             {"student": s.name, **marks, "passed": len(done), "of": len(keys), "solutions opened": opened}
         )
-        scores = [t["score"] for t in s.record.get(BLIND, {"tries": []})["tries"] if t["score"] is not None]
-        if scores:
+        if scores := _scores(s):
             blind.append({"student": s.name, "F1": max(scores), "tries": len(scores)})
     for key in keys:
         entries = [s.record[key] for s in students if key in s.record]
@@ -87,11 +108,11 @@ def board(folder: str | Path, out: str | Path | None = None) -> Path:
     Raises
     ------
     SaelabError
-        If there is no record, or a file is none.
+        If there is no record; a file that is none is left out, and the page says why.
     """
     from saelab.widgets import BarChart, Facts, Heading, Paragraph, Table, page
 
-    students = records(Path(folder))
+    students, left = records(Path(folder))
     made = tables(students)
     passed, stuck, blind = made["passed"], made["stuck"], made["blind"]
     whole = int(passed["of"].iloc[0])
@@ -114,6 +135,12 @@ def board(folder: str | Path, out: str | Path | None = None) -> Path:
         )
     else:
         blocks.append(Paragraph("Nobody has handed in a rule yet."))
+    if left:
+        table = pd.DataFrame(left.items(), columns=["file", "why"])
+        blocks += [
+            Heading("Left out"),
+            Table(table, "files that are no record of a student, or a damaged one"),
+        ]
     return page("The class", blocks, Path(folder) / "board.html" if out is None else Path(out))
 
 

@@ -7,13 +7,14 @@ import hashlib
 import html
 import importlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from saelab.course.student import Student
 from saelab.course.task import Grade, Task
-from saelab.errors import unknown
+from saelab.errors import SaelabError, unknown
 
 PARTS = {
     "w1": "Read a latent",
@@ -52,13 +53,13 @@ def known(key: str) -> Exercise:
     return exercises()[key]
 
 
-_TASKS: dict[tuple[str, str, str], Task] = {}
+_TASKS: dict[tuple[str, str], Task] = {}
 
 
 def task_of(key: str, student: Student) -> Task:
     """See :func:`saelab.course.task`; made once in a session, because some train an SAE."""
     exercise = known(key)
-    place = (key, student.name, str(student.folder.resolve()))
+    place = (key, str(student.path))
     if place not in _TASKS:
         _TASKS[place] = exercise.ask(student)
     return _TASKS[place]
@@ -110,8 +111,19 @@ def checked(key: str, answer: object, student: Student) -> Verdict:
     if answer is None or answer is ...:
         hint = _hint(exercise, 1) if key.partition(".")[0] in PARTS else ""
         return Verdict(key, False, f"put your answer in place of {answer}, and run the cell again", hint)
-    grade = exercise.grade(task_of(key, student), answer)
-    failed = student.note(key, digest(answer), grade)
+    task = task_of(key, student)
+    student.refresh()
+    task.tried = len(student.entry(key)["tries"])
+    try:
+        grade, told = exercise.grade(task, answer), digest(answer)
+    except SaelabError:
+        raise
+    except Exception as error:  # of an object that is no answer, or of the student's own function
+        raise SaelabError(
+            f'{key} takes what course.task("{key}") asks for; got a {type(answer).__name__} that cannot be graded: '
+            f"{type(error).__name__}: {error}"
+        ) from error
+    failed = student.note(key, told, grade)
     hint = "" if grade.passed else _hint(exercise, max(failed, 1))
     return Verdict(key, grade.passed, grade.said, hint, grade.mistake, grade.score)
 
@@ -128,6 +140,10 @@ def digest(answer: Any) -> str:
 
 
 def _said(answer: Any) -> str:
+    if isinstance(answer, re.Pattern):
+        return repr((answer.pattern, answer.flags))
+    if hasattr(answer, "tolist"):
+        answer = answer.tolist()
     if isinstance(answer, dict):
         return json.dumps({str(k): _said(v) for k, v in answer.items()}, sort_keys=True)
     if isinstance(answer, (list, tuple)):
@@ -140,4 +156,4 @@ def _said(answer: Any) -> str:
         return json.dumps(answer.to_json(), sort_keys=True, default=str)
     if hasattr(answer, "__code__"):
         return repr((answer.__code__.co_code, answer.__code__.co_consts))
-    return repr(answer.item() if hasattr(answer, "item") else answer)
+    return repr(answer)

@@ -65,6 +65,11 @@ def check_machine(*, browser: bool = True, wait: float = 15.0) -> Machine:
     """
     versions = {p: version(p) for p in ("saelab", *NEEDED, *OTHERS)}
     wrong = [p for p in problems() if "Colab" not in p]
+    try:
+        with tempfile.TemporaryFile(dir="."):
+            pass
+    except OSError as error:
+        wrong.append(f"nothing can be written in {Path.cwd()} ({error.strerror}): start in a folder of yours")
     memory = free_memory()
     if memory < MEMORY:
         wrong.append(f"only {memory / 1e9:.1f} GB of memory are free: close other programs")

@@ -129,7 +129,7 @@ def text_at(index: LatentIndex, token: int, before: int = 12, after: int = 6) ->
 def activations(text: str, latent: int) -> tuple[list[int], np.ndarray]:
     """Token ids of a text, BOS included, and a latent's activation at each; 0 at BOS, which counts for nothing."""
     model, sae = model_and_sae()
-    ids = models.tokenize(model, text)
+    ids = models.one_text(model, text, bos=True)
     hidden = models.run_to_hooks(model, torch.tensor([ids]), [HOOK], None)[HOOK]
     with torch.no_grad():
         value = sae.encode_sparse(hidden[0]).column(latent).float().numpy()

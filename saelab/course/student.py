@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import re
+import unicodedata
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,28 +20,35 @@ from saelab.errors import SaelabError, called
 
 VERSION = 1
 _KEYS = {"passed": False, "solution": False}
+_TRY = {"at": str, "answer": str, "passed": bool, "mistake": str, "score": (float, type(None))}
+_FORM = {"student": str, "exercises": {str: {"tries": [_TRY], "passed": bool, "solution": bool}}}
+LONGEST = 100  # characters of a name
 
 
 class Student:
     """Who works here. ``record``: exercise -> ``{"tries": [...], "passed": bool, "solution": bool}``."""
 
     def __init__(self, name: str, folder: Path, record: dict[str, Any] | None = None):
-        self.name, self.folder = name, folder
+        self.name, self.folder = name, folder.resolve()  # a notebook may go to another folder
         self.record: dict[str, Any] = record or {}
         self.titles: dict[str, str] = {}
 
     @property
+    def folded(self) -> str:
+        """The name without what is no difference: case, spaces, the way an accent is written."""
+        return unicodedata.normalize("NFC", " ".join(self.name.split()).casefold())
+
+    @property
     def path(self) -> Path:
         """The record's file."""
-        letters = re.sub(r"\W+", "-", self.name.casefold()).strip("-")
-        known = (
-            letters if letters == self.name.casefold() else f"{letters}-{zlib.crc32(self.name.encode()):08x}"
-        )
+        name = self.folded
+        letters = re.sub(r"\W+", "-", name).strip("-")[:40]
+        known = letters if letters == name else f"{letters}-{zlib.crc32(name.encode()):08x}"
         return self.folder / f"course-{known}.json"
 
     def rng(self, key: str) -> np.random.Generator:
         """The random numbers of one exercise: the same for the same name, on every machine."""
-        digest = hashlib.sha256(f"{self.name.strip().casefold()}\0{key}".encode()).digest()
+        digest = hashlib.sha256(f"{self.folded}\0{key}".encode()).digest()
         return np.random.default_rng(list(digest[:16]))
 
     def entry(self, key: str) -> dict[str, Any]:
@@ -47,8 +57,6 @@ class Student:
 
     def note(self, key: str, digest: str, grade: Any) -> int:
         """Write a try down; returns how many different honest answers failed so far, this one included."""
-        self.refresh()
-        entry = self.entry(key)
         at = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         line = {
             "at": at,
@@ -57,10 +65,20 @@ class Student:
             "mistake": grade.mistake,
             "score": grade.score,
         }
-        entry["tries"].append(line)
-        entry["passed"] |= grade.passed
-        self.save()
+        with self.writing():
+            entry = self.entry(key)
+            entry["tries"].append(line)
+            entry["passed"] |= grade.passed
         return honest(entry)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """Be the one who writes this record, which holds what others wrote before and is saved after."""
+        lock = f".{self.path.name}.lock"
+        with files.folder_lock(self.folder, "writing a record", wait=True, name=lock):
+            self.refresh()
+            yield
+            self.save()
 
     def refresh(self) -> None:
         """Take over what another notebook of this student wrote since: two are open at once, and one file holds both."""
@@ -113,17 +131,28 @@ def state(entry: dict[str, Any] | None) -> str:
 
 def read(path: Path) -> Student:
     """The student of a record's file."""
-    held = files.read_json(path, dict)
-    with files.reading(path):
-        if held.get("course") != "saelab" or held["version"] > VERSION:
-            raise SaelabError("it is no record of this course, or of a newer saelab")
-        record = {}
-        for key, entry in held["exercises"].items():
-            tries = [
-                {k: t[k] for k in ("at", "answer", "passed", "mistake", "score")} for t in entry["tries"]
-            ]
-            record[str(key)] = {"tries": tries, **{k: bool(entry[k]) for k in _KEYS}}
-        return Student(str(held["student"]), path.parent, record)
+    held = files.read_json(path, {"course": str, "version": int}, by_hand=False)
+    if held["course"] != "saelab" or held["version"] > VERSION:
+        raise SaelabError(f"{path} is no record of this course, or of a newer saelab")
+    files.check_form(path, held, _FORM)
+    record = {}
+    for key, entry in held["exercises"].items():
+        tries = [{k: t[k] for k in _TRY} for t in entry["tries"]]
+        passed = any(t["passed"] for t in tries)
+        record[key] = {"tries": tries, "passed": passed, "solution": entry["solution"]}
+    return Student(_named(held["student"]), path.parent, record)
+
+
+def _named(name: str) -> str:
+    """A name as it is shown, if it can be one."""
+    name = unicodedata.normalize("NFC", " ".join(name.split()))
+    if not re.search(r"\w", name) or "your name" in name:
+        raise SaelabError(f'join needs your own name, such as join("Ada"), got {called(name)}')
+    if len(name) > LONGEST or {"Cc", "Cs"} & {unicodedata.category(c) for c in name}:
+        raise SaelabError(
+            f"a name has up to {LONGEST} characters, all of which can be written; got {called(name)}"
+        )
+    return name
 
 
 _NOW: list[Student] = []
@@ -138,13 +167,12 @@ def joined(name: str | None, folder: Path) -> Student:
             raise SaelabError(f'say who you are: join("your name"); records in {folder.resolve()}: {there}')
         student = read(found[0])
     else:
-        if not name.strip() or not re.search(r"\w", name) or "your name" in name:
-            raise SaelabError(f'join needs your own name, such as join("Ada"), got {called(name)}')
-        student = Student(name.strip(), folder)
-        if student.path.is_file():
+        student = Student(_named(name), folder)
+        if student.path.exists():
             student = read(student.path)
         else:
-            student.save()
+            with student.writing():
+                pass
     _NOW[:] = [student]
     return student
 

@@ -14,6 +14,7 @@ class Task:
 
     def __init__(self, key: str, said: str, shown: dict[str, Any], truth: dict[str, Any] | None = None):
         self.key, self.said, self._shown, self._truth = key, said, shown, truth or {}
+        self.tried = 0  # how often, by the record as it is when a check begins
 
     def __getattr__(self, name: str) -> Any:
         shown = self.__dict__.get("_shown", {})

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import json
+from typing import Any
+
 import pytest
 
 from saelab import cli
@@ -49,9 +53,46 @@ def test_the_page_needs_no_network_and_names_are_inert(folder, capsys):
 def test_of_two_copies_the_fuller_one_counts(folder):
     old = Student("Ada", folder / "old")
     old.folder.mkdir()
-    old.note("w1.1", "x", wrong("no"))
-    assert [s.name for s in records(folder)] == ["<b>Bob</b>", "Ada"]
-    assert len(records(folder)[1].record) > 1
+    old.record = {"w1.1": copy.deepcopy(read(folder / "course-ada.json").record["w1.1"])}
+    old.save()
+    students, left = records(folder)
+    assert [s.name for s in students] == ["<b>Bob</b>", "Ada"]
+    assert len(students[1].record) > 1
+    assert not left
+
+
+def test_two_students_of_one_name_have_a_line_each(folder):
+    other = Student("ADA ", folder / "three")
+    other.note("w1.1", "of another", wrong("no"))
+    names = [s.name for s in records(folder)[0]]
+    assert names == ["<b>Bob</b>", "Ada (course-ada.json)", "ADA (three/course-ada.json)"]
+
+
+def test_one_bad_record_is_left_out_and_the_page_says_why(folder):
+    good = json.loads((folder / "course-ada.json").read_text(encoding="utf-8"))
+    del good["crc32"]
+    bad: dict[str, Any] = {"score": "0.9", "at": 5, "answer": ["x"], "mistake": ["x"], "passed": "yes"}
+    for key, value in [*bad.items(), ("score", 10**400), ("score", 99), ("score", float("nan"))]:
+        held = copy.deepcopy(good)
+        held["exercises"]["w6.4"]["tries"][0][key] = value
+        (folder / f"course-{key}-{str(value)[:3]}.json").write_text(json.dumps(held))
+    for name, text in {"cut": '{"course": "sael', "notes": '{"a": 1}', "list": "[]"}.items():
+        (folder / f"course-{name}.json").write_text(text)
+    (folder / "course-folder.json").mkdir()
+    students, left = records(folder)
+    assert [s.name for s in students] == ["<b>Bob</b>", "Ada"]
+    assert len(left) == 12
+    assert all(left.values())
+    page = board(folder).read_text(encoding="utf-8")
+    assert "course-folder.json" in page
+    assert "it lacks &#x27;course&#x27;" in page or "it lacks 'course'" in page
+
+
+def test_a_pass_without_a_passed_try_is_none(tmp_path):
+    eve = Student("Eve", tmp_path)
+    eve.record = {"w1.1": {"tries": [], "passed": True, "solution": False}}
+    eve.save()
+    assert not read(eve.path).record["w1.1"]["passed"]
 
 
 def test_an_empty_folder_says_what_to_put_there(tmp_path):

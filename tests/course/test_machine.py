@@ -59,6 +59,14 @@ def test_a_widget_that_ticks_back_is_heard(monkeypatch, answers):
         assert "saelab-data" in page[0]
 
 
+def test_a_folder_that_takes_no_file_is_said(quick, monkeypatch):
+    def refused(dir):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(machine.tempfile, "TemporaryFile", refused)
+    assert "nothing can be written in" in repr(machine.check_machine(browser=False))
+
+
 def test_without_a_browser_nothing_waits(monkeypatch):
     monkeypatch.setattr(machine.webbrowser, "open", lambda address: False)
     assert machine.ticking(60.0) is False

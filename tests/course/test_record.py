@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import subprocess
+import sys
 
+import numpy as np
+import pandas as pd
 import pytest
+import torch
 
 from saelab import course
 from saelab.course import exercises as table
 from saelab.course import student as students
-from saelab.course.exercises import Exercise
+from saelab.course.exercises import Exercise, digest
+from saelab.course.parts import w1, w4, w6
 from saelab.course.student import Student, state
 from saelab.course.task import Task, right, wrong
 from saelab.errors import SaelabError
+from saelab.sae import SAE, SAEConfig
 
 
 @pytest.fixture
@@ -167,3 +176,115 @@ def test_an_unknown_exercise_and_part_name_the_nearest(ada):
         course.check("w1.l", 1)
     with pytest.raises(AttributeError, match="shown"):
         _ = course.task("w1.1").show
+
+
+def test_tries_are_counted_from_the_record_after_joining_again(ada, monkeypatch):
+    one = table.exercises()["w1.1"]
+    tried = Exercise("w1.1", "", one.ask, lambda t, a: wrong(str(t.tried)), one.hints, 1, 1)
+    monkeypatch.setattr(table, "exercises", lambda: {"w1.1": tried})
+    said = []
+    for answer in range(4):
+        course.join(" ADA", ada.folder)
+        said.append(course.check("w1.1", answer).said)
+    assert said == ["0", "1", "2", "3"]
+
+
+def test_two_processes_that_write_one_record_lose_no_try(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from saelab.course.student import Student; from saelab.course.task import wrong\n"
+        "for i in range(30): Student('Ada', Path(sys.argv[1])).note('w1.1', sys.argv[2] + str(i), wrong(''))"
+    )
+    runs = [subprocess.Popen([sys.executable, "-c", code, tmp_path, x]) for x in "ab"]
+    assert [r.wait() for r in runs] == [0, 0]
+    assert len(students.read(Student("Ada", tmp_path).path).record["w1.1"]["tries"]) == 60
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_the_record_stays_where_it_was_when_the_notebook_goes_elsewhere(ada, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    course.join("Gus", ".")
+    (tmp_path / "sub").mkdir()
+    os.chdir("sub")
+    course.check("w1.1", 1)
+    assert len(students.read(tmp_path / "course-gus.json").record["w1.1"]["tries"]) == 1
+
+
+def test_one_name_written_two_ways_is_one_student(tmp_path):
+    for a, b in (("Zo\u00eb", "Zoe\u0308"), ("Ada Lovelace", "ada  lovelace "), ("Stra\u00dfe", "STRASSE")):
+        one, two = Student(a, tmp_path), Student(b, tmp_path)
+        assert one.path == two.path
+        assert one.rng("w1.1").integers(1 << 40) == two.rng("w1.1").integers(1 << 40)
+
+
+@pytest.mark.parametrize("name", ["\ud800x", "a\0b", "a" * 10_000])
+def test_a_name_that_no_file_can_have_is_refused(tmp_path, name):
+    with pytest.raises(SaelabError, match="a name has up to 100"):
+        course.join(name, tmp_path)
+    assert course.join("\u674e" * 100, tmp_path).path.is_file()
+
+
+def test_an_edited_record_is_refused_without_a_way_round(ada):
+    course.check("w1.1", 1)
+    ada.path.write_text(ada.path.read_text().replace("false", "true", 1))
+    with pytest.raises(SaelabError, match="does not match its checksum") as found:
+        students.read(ada.path)
+    assert "remove" not in str(found.value)
+
+
+class Odd:
+    def __getattr__(self, name):
+        raise RuntimeError("odd")
+
+
+def test_what_cannot_be_graded_is_refused_in_a_sentence_and_is_no_try(ada, monkeypatch):
+    def grade(task, answer):
+        return right(str(answer.odd))
+
+    one = table.exercises()["w1.1"]
+    monkeypatch.setattr(
+        table, "exercises", lambda: {"w1.1": Exercise("w1.1", "", one.ask, grade, one.hints, 1, 1)}
+    )
+    with pytest.raises(
+        SaelabError, match=r"w1\.1 takes .*; got a Odd that cannot be graded: RuntimeError: odd"
+    ):
+        course.check("w1.1", Odd())
+    assert not ada.record["w1.1"]["tries"]
+
+
+def test_arrays_are_answers_as_lists_are():
+    truth = [True, False] * 4
+    task = Task("w1.2", "", {}, {"fires": truth})
+    for answer in (np.array(truth), pd.Series(truth), torch.tensor(truth)):
+        assert w1.grade_places(task, answer).passed
+        assert digest(answer) == digest(truth)
+    with pytest.raises(SaelabError, match="here: 7"):
+        w1.grade_places(task, truth[:7])
+
+
+@pytest.mark.parametrize(
+    "answer", ["+\u2013+\u2013", "+ - + -", "+,-,+,-", np.array(["+", "-"] * 2), pd.Series(["+", "-"] * 2)]
+)
+def test_signs_are_taken_as_they_are_typed(answer):
+    assert w4.grade_sign(Task("w4.1", "", {}, {"signs": ["+", "-"] * 2}), answer).passed
+
+
+def test_a_compiled_expression_is_a_rule(monkeypatch):
+    monkeypatch.setattr(w6, "_unseen", lambda number: (_ for _ in ()).throw(KeyError(number)))
+    for answer in ("a", re.compile("a")):
+        with pytest.raises(KeyError):  # it is taken, and graded
+            w6.grade_blind(Task("w6.4", "", {}, {"sae": None}), answer)
+    assert digest(re.compile("a" * 300)) != digest(re.compile("a" * 300 + "b"))
+
+
+def test_of_three_saes_neither_record_nor_norms_tell_which_is_which(tmp_path, monkeypatch):
+    def seeded(seed):
+        torch.manual_seed(seed)
+        sae = SAE(SAEConfig("topk", d_in=8, d_sae=w6.WIDTH, k=4))
+        sae.record = {"recipe": {"seed": seed}}
+        return sae
+
+    monkeypatch.setattr(w6, "seeded", seeded)
+    task = w6.ask_hidden(Student("Ada", tmp_path))
+    norms = [getattr(task, n).W_dec.norm(dim=1).sort().values for n in "axyz"]
+    assert all(not getattr(task, n).record for n in "axyz")
+    assert all(torch.allclose(n, norms[0], atol=1e-5) for n in norms)

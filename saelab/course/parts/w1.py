@@ -100,7 +100,7 @@ def ask_places(student: Student) -> Task:
 def grade_places(task: Task, answer: Any) -> Grade:
     given = np.asarray(answer, dtype=object).ravel().tolist() if not isinstance(answer, str) else []
     if len(given) != 8 or not all(is_bool(x) for x in given):
-        ill("w1.2", "a list of eight True or False, one for each of task.places", answer)
+        ill("w1.2", f"eight True or False, one for each of task.places (here: {len(given)})", answer)
     missed = [i for i, (a, b) in enumerate(zip(given, task._truth["fires"], strict=True)) if bool(a) != b]
     hits = 8 - len(missed)
     said = f"{hits} of 8 places are right"

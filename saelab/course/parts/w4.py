@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -65,7 +66,9 @@ def _places(model: Any, sae: Any, index: Any, row: int, latent: int) -> list[dic
 
 def grade_sign(task: Task, answer: Any) -> Grade:
     true = task._truth["signs"]
-    given = [str(x).replace("−", "-") for x in answer] if isinstance(answer, (str, list, tuple)) else []
+    listed = answer.tolist() if hasattr(answer, "tolist") else answer
+    text = "".join(map(str, listed)) if isinstance(listed, (str, list, tuple)) else ""
+    given = re.sub(r"[\s,;]", "", re.sub("[−–—]", "-", text))
     if len(given) != len(true) or not set(given) <= {"+", "-"}:
         ill("w4.1", f'{len(true)} signs, such as "{"+-" * (len(true) // 2)}"', answer)
     missed = [i for i, (a, b) in enumerate(zip(given, true, strict=True)) if a != b]

@@ -80,7 +80,9 @@ KINDS = ("the same", "another seed", "chance")
 def ask_hidden(student: Student) -> Task:
     a, b = _pair(student)
     rng = student.rng("w6.2")
-    same, chance = copy.deepcopy(a), copy.deepcopy(b)
+    a, b, same, chance = (copy.deepcopy(sae) for sae in (a, b, a, b))
+    for sae in (a, b, same, chance):
+        sae.record = {}  # its seed tells which is which
     order = torch.from_numpy(rng.permutation(WIDTH))
     turn = torch.from_numpy(np.linalg.qr(rng.normal(size=(a.config.d_in, a.config.d_in)))[0]).float()
     with torch.no_grad():
@@ -89,7 +91,9 @@ def ask_hidden(student: Student) -> Task:
             sae.W_enc.copy_(sae.W_enc[:, order])
             sae.b_enc.copy_(sae.b_enc[order])
         noise = torch.from_numpy(rng.normal(size=tuple(same.W_dec.shape))).float()
+        length = same.W_dec.norm(dim=1, keepdim=True)
         same.W_dec.add_(0.3 * noise / noise.norm(dim=1, keepdim=True))
+        same.W_dec.mul_(length / same.W_dec.norm(dim=1, keepdim=True))
         chance.W_dec.copy_(chance.W_dec @ turn)
     kinds = dict(zip(KINDS, (same, b, chance), strict=True))
     names = dict(zip("xyz", (KINDS[i] for i in rng.permutation(3)), strict=True))
@@ -189,7 +193,7 @@ def ask_blind(student: Student) -> Task:
         "w6.4",
         said,
         {"index": index, "latent": latent},
-        {"sae": sae, "tries": student.entry("w6.4")["tries"]},
+        {"sae": sae},
     )
 
 
@@ -205,7 +209,7 @@ def rule_fires(answer: Any, index: LatentIndex) -> np.ndarray:
     """(n_tokens,) bool where a rule says that the latent fires: any character of a token in one of its matches."""
     if isinstance(answer, n2g.PatternGraph):
         return answer.predict(index.rows) > 0
-    if isinstance(answer, str):
+    if isinstance(answer, (str, re.Pattern)):
         try:
             pattern = re.compile(answer)
         except re.error as error:
@@ -234,10 +238,10 @@ def _checked(spans: Any) -> list[tuple[int, int]]:
 
 
 def grade_blind(task: Task, answer: Any) -> Grade:
-    rule = isinstance(answer, (str, n2g.PatternGraph)) or callable(answer)
+    rule = isinstance(answer, (str, re.Pattern, n2g.PatternGraph)) or callable(answer)
     if not rule or is_bool(answer) or (isinstance(answer, str) and not answer):
         ill("w6.4", "a regular expression, a graph, or a function text -> [(start, stop)]", answer)
-    used = len(task._truth["tries"])
+    used = task.tried
     _BLIND[:] = [task._truth["sae"]]
     index = _unseen(min(used, TRIES - 1))
     on = fires(index, task.latent)
