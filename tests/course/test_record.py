@@ -191,7 +191,8 @@ def test_tries_are_counted_from_the_record_after_joining_again(ada, monkeypatch)
 
 def test_two_processes_that_write_one_record_lose_no_try(tmp_path):
     code = (
-        "import sys; from pathlib import Path; from saelab.course.student import Student; from saelab.course.task import wrong\n"
+        "import sys; from pathlib import Path\n"
+        "from saelab.course.student import Student; from saelab.course.task import wrong\n"
         "for i in range(30): Student('Ada', Path(sys.argv[1])).note('w1.1', sys.argv[2] + str(i), wrong(''))"
     )
     runs = [subprocess.Popen([sys.executable, "-c", code, tmp_path, x]) for x in "ab"]
