@@ -48,7 +48,8 @@ def evaluate(
     -------
     Report
         Shown as a table; ``to_frame()``, ``to_json()``. More metrics are in :mod:`saelab.evaluation`. Intervals are of
-        95 % and stand from 50 documents up, of what few documents decide from 300 up (``notes`` says so).
+        95 % and stand from 50 documents up, of what few documents decide from 300 up, of the explained variance from
+        1,000 and of the squared error from 2,000 up (``notes`` says so).
 
     Raises
     ------

@@ -186,6 +186,8 @@ def _output(model: Any, sae: Any, ids: list[int], rows: torch.Tensor, voted: tor
     """(m,) scores on one prompt; ``rows`` (m, d_out) what is added, ``voted`` (m, top) ids."""
     with models.lock(model), pushed(model, sae, [Push(row) for row in rows]):
         logp = next_logp(model, torch.tensor([ids]))  # (m, V)
+    if logp.isnan().any():
+        raise SaelabError("pushed so far, the model's logits are no longer numbers: give a smaller strength")
     best = logp.gather(1, voted.to(logp.device)).amax(1)  # (m)
     rank = (logp > best[:, None]).sum(1)
     return (best.exp() * (1 - rank / logp.shape[1])).double().cpu().numpy()

@@ -220,7 +220,7 @@ def steering_success(
     if not candidates or not strengths or not schedules:
         raise SaelabError("there is nothing to try: give candidates, strengths and schedules")
     known = {c: _targets(c, found, sae) for c, found in candidates.items()}
-    along = _differences(model, sae, known, examples)
+    along, examples = _differences(model, sae, known, examples)
     how = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_k": top_k, "special": special}
     judged = _begun(model, sae, prompts, max_new_tokens)
     tuning = judged if tuning_prompts is None else _begun(model, sae, tuning_prompts, max_new_tokens)
@@ -277,8 +277,10 @@ def steering_success(
     others = [confusion.drop(index=["(none)", c])[c].max() for c in frame["concept"]]
     frame.insert(list(frame).index("winner"), "others", others)
     frame = frame.sort_values("steered", ascending=False, kind="stable").reset_index(drop=True)
-    at = "" if tuning == judged else " and other prompts"
-    frame.attrs |= {"chosen_on": f"{tune} texts of another seed{at}", "scored_on": f"{n} other texts"}
+    frame.attrs |= {
+        "chosen_on": f"{tune} texts of another seed{_apart(judged, tuning)}",
+        "scored_on": f"{n} other texts",
+    }
     return Success(noted(frame, mismatch), confusion, texts, n, np.array(drawn), guard)
 
 
@@ -287,6 +289,14 @@ def _begun(model: HookedModel, sae: SAE, prompts: Any, new: int) -> list[list[in
     if not texts:
         raise SaelabError("prompts is empty: give at least one, or None to begin with BOS alone")
     return different([beginning(model, text, sae, new) for text in texts])
+
+
+def _apart(judged: list[list[int]], tuning: list[list[int]]) -> str:
+    """How the prompts that choose stand to those that are judged, whatever their order."""
+    new = sum(ids not in judged for ids in tuning)
+    if new == len(tuning):
+        return " and other prompts"
+    return f" and {len(tuning)} prompts, {new} of them other ones" if new else ""
 
 
 def _one_text_each(judged: list[list[int]], tuning: list[list[int]]) -> tuple[int, int]:
@@ -301,10 +311,10 @@ def _one_text_each(judged: list[list[int]], tuning: list[list[int]]) -> tuple[in
 
 def _differences(
     model: HookedModel, sae: SAE, known: Mapping[str, Any], examples: Mapping[str, Any] | None
-) -> dict:
-    """concept -> the difference of the means of its examples and all others, where there are such."""
+) -> tuple[dict[str, Direction], dict[str, list[Any]]]:
+    """concept -> the difference of the means of its examples and all others, where there are such; and its examples."""
     if examples is None:
-        return {}
+        return {}, {}
     texts = {c: list(models.each_text(t, f"examples[{c!r}]", model)) for c, t in examples.items()}
     missing = next((c for c in known if not texts.get(c)), None)
     if missing is not None or len(texts) < 2:
@@ -313,13 +323,13 @@ def _differences(
             else "examples are of one concept: give those of another one too, so that there is a difference"
         )  # fmt: skip
     if len(hook_points(sae.config.hook_out)) > 1:
-        return {}  # a crosscoder writes at several
+        return {}, texts  # a crosscoder writes at several
     out = {}
     for concept in known:
         others = [t for c, some in texts.items() if c != concept for t in some]
         name = f"difference of means of {concept}"
         out[concept] = Direction.from_texts(model, sae.config.hook_out, texts[concept], others, name=name)
-    return out
+    return out, texts
 
 
 def _winner(row: Mapping[str, Any], guard: float) -> str:

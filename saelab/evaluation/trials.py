@@ -85,7 +85,10 @@ class Trials:
         return float(np.mean([self.judge(t) == concept for t in made.texts]))
 
     def bounds(self, made: Written, concept: str) -> tuple[float, float]:
-        """The interval of that share: over prompts where there are enough, else over texts that these prompts begin."""
+        """The interval of that share: over prompts where there are enough, else over texts that these prompts begin;
+        none where a low temperature leaves fewer different texts than that takes."""
+        if len(set(zip(made.prompts, made.texts, strict=True))) < LEAST:
+            return np.nan, np.nan
         hits = np.bincount(made.prompts, [self.judge(t) == concept for t in made.texts])
         tries = np.bincount(made.prompts)
         if len(tries) < LEAST or (tries == 1).all():
@@ -129,13 +132,13 @@ class Trials:
             found.append(self.share(made, concept))
         return found
 
-    def prompted(self, concept: str, examples: Mapping[str, Any]) -> dict[str, Written]:
+    def prompted(self, concept: str, examples: Mapping[str, list[Any]]) -> dict[str, Written]:
         """What the model as it is writes after the first ten tokens of examples, which are not counted."""
         texts = examples.get(concept, [])
         lead = len(FIRST_TEN) - 1
         ids = [
             models.text_ids(self.model, t, bos=self.sae.config.bos, name="examples")[: lead + 1]
-            for t in list(texts)[: self.begun[self.seed][1]]
+            for t in texts[: self.begun[self.seed][1]]
         ]
         if not ids:
             return {}

@@ -29,6 +29,7 @@ from saelab.models.load import repair
 OnToken = Callable[[int, list[list[int]]], Any]
 ROWS = 256  # texts written or read together
 _LOGITS = 1 << 26  # read together
+_LEAST = 1e-20  # temperature: logits divided by less overflow in float32
 
 
 class Picker:
@@ -57,6 +58,10 @@ class Picker:
             penalty = check_number("repetition_penalty", repetition_penalty, 0.0, open_low=True)
             every.append(made.RepetitionPenaltyLogitsProcessor(penalty))
         if not self.greedy:
+            if temperature < _LEAST:
+                raise SaelabError(
+                    f"temperature must be 0 (the most probable token) or at least {_LEAST:g}, got {temperature:g}"
+                )
             every.append(made.TemperatureLogitsWarper(float(temperature)))
         if top_k is not None:
             every.append(made.TopKLogitsWarper(min(check_count("top_k", top_k), models.vocab_size(model))))

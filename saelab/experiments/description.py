@@ -13,7 +13,7 @@ import torch
 from saelab import identity, models
 from saelab.display import table_html
 from saelab.doors import door
-from saelab.errors import SaelabError, check_count
+from saelab.errors import SaelabError, check_count, check_width
 from saelab.interventions import Direction
 from saelab.models import HookedModel
 from saelab.models.lens import residual_direction, token_votes
@@ -92,6 +92,8 @@ def describe(model: HookedModel, sae: SAE | None, direction: Direction, n: int =
     """
     identity.meet(model, direction, sae)
     n = check_count("n", n)
+    here = models.run_to_hooks(model, torch.tensor([[0]]), [direction.hook])[direction.hook]
+    check_width(f"direction {direction.name!r}", direction.vector, here.shape[-1])
     rows: list[tuple[str, str, float, float]] = []
     lens = ""
     try:

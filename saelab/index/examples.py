@@ -61,7 +61,11 @@ class Parts:
     @classmethod
     def whole(cls, index: Columns, firings: Firings, before: int = BEFORE, after: int = AFTER) -> Parts:
         """One part for each latent: all its firings."""
-        before, after = check_count("before", before, 0), check_count("after", after, 0)
+        longest = int(np.diff(index.rows.offsets).max(initial=0))  # no window reaches beyond its row
+        before, after = (
+            min(check_count("before", before, 0), longest),
+            min(check_count("after", after, 0), longest),
+        )
         return cls(index, firings.token, firings.value, firings.ptr, before, after)
 
     @classmethod

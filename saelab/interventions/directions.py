@@ -82,10 +82,11 @@ class Direction:
             )
         if not self.name or not self.hook:
             raise SaelabError("a direction has a name and a hook point; one of them is empty")
-        length = float(row.norm())
-        largest = length if self.maximum is None else check_number("maximum", self.maximum, 0, open_low=True)
+        unit = row / row.abs().max()  # squares of its entries neither overflow nor vanish
+        length = float(row.abs().max() * unit.norm())
+        largest = check_number("maximum", length if self.maximum is None else self.maximum, 0, open_low=True)
         put("maximum", float(largest))
-        put("vector", (row / length).float())
+        put("vector", (unit / unit.norm()).float())
 
     # ------------------------------------------------------------------------------------------- made from
 
@@ -144,12 +145,11 @@ class Direction:
         >>> sl.Direction.from_probe(model, "blocks.0.hook_resid_post", texts, labels).vector.shape
         torch.Size([16])
         """
-        x, of, place = activations(model, hook, texts, False, places=True)
-        given = list(labels)
-        if len(given) <= int(of.max()):
-            raise SaelabError(
-                f"there are {int(of.max()) + 1} texts and {len(given)} labels: give one for each"
-            )
+        rows = models.tokenize_texts(model, texts)
+        given, n = list(labels), int(rows.doc.max()) + 1
+        if not n <= len(given) <= n + rows.empty:  # the last ones may be empty, which have no row
+            raise SaelabError(f"there are {n} texts and {len(given)} labels: give one for each")
+        x, of, place = activations(model, hook, rows, False, places=True)
         y = torch.tensor([_yes(given[t], p) for t, p in zip(of.tolist(), place.tolist(), strict=True)])
         if y.all() or not y.any():
             raise SaelabError("a probe tells two kinds of tokens apart, and these labels are all the same")

@@ -169,6 +169,7 @@ def _graph(found: Fitted, index: LatentIndex, c: Corpus, config: N2GConfig) -> P
     graph.fit_info = {
         "algorithm": ALGORITHM,
         "text": _identity(index, "text"),
+        "seed": config.seed,
         "vocabulary": index.rows.vocabulary,
         **found.info,
     }

@@ -138,6 +138,10 @@ class Scored(Editable):
         identity = index.config.get("identity") or {}
         if not self.fit_info or self.fit_info.get("text") != identity.get("text"):
             return ()
+        if (
+            self.fit_info.get("seed") != self.seed
+        ):  # cut otherwise, each part has documents that were chosen on
+            return SPLITS
         apart = self.fit_info.get("algorithm", 0) >= COPIES_APART or (index.copies == 1).all()
         return SPLITS[:2] if apart else SPLITS
 

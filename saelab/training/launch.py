@@ -10,7 +10,7 @@ from typing import Any
 
 from saelab import files
 from saelab.activations.store import ActivationStore
-from saelab.errors import SaelabError, unknown
+from saelab.errors import SaelabError, check_path, unknown
 from saelab.models import load_model
 from saelab.training import sharded
 from saelab.training.calls import train
@@ -27,6 +27,7 @@ def read_spec(path: str | Path) -> dict[str, Any]:
         )
     if "out" not in given:
         raise SaelabError(f"{path} does not say where the SAE is to be saved: out")
+    check_path(f"out in {path}", given["out"])
     return given
 
 

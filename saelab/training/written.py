@@ -13,7 +13,7 @@ import numpy as np
 
 from saelab import files, models
 from saelab.activations.store import ActivationStore
-from saelab.errors import SaelabError
+from saelab.errors import SaelabError, check_path
 
 NAME = "spec.json"
 NOT_IN_A_FILE = ("model", "texts", "progress", "on_log", "monitor", "ranks")
@@ -24,7 +24,7 @@ class TextFile:
     string, or an object with the document under ``text``."""
 
     def __init__(self, path: str | Path):
-        self.path = Path(path).expanduser().absolute()
+        self.path = Path(check_path("texts", path)).expanduser().absolute()
         if self.path.suffix not in (".txt", ".jsonl") or not self.path.is_file():
             raise SaelabError(f"texts is a .txt or .jsonl file that is there, got {str(path)!r}")
 

@@ -1,6 +1,7 @@
 """Input and output score, counted again by hand."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from helpers import SENTENCES, random_sae
@@ -87,3 +88,11 @@ def test_what_cannot_be_scored_is_refused_before_work(index):
             sl.steering_scores(index, latents, progress=False, **options)
     with pytest.raises(SaelabError, match="needs the model"):
         sl.steering_scores(sl.LatentIndex.open(index.path))
+
+
+@pytest.mark.parametrize("strength", [1e39, 1e300])
+def test_D67_a_push_after_which_logits_are_no_numbers_is_refused_and_not_kept(index, strength):
+    before = index.to_frame()
+    with pytest.raises(SaelabError, match="smaller strength"):
+        sl.steering_scores(index, [int(index.counts.argmax())], strength=strength, progress=False)
+    pd.testing.assert_frame_equal(index.to_frame(), before)

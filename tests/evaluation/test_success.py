@@ -309,3 +309,39 @@ def test_a_direction_is_a_candidate_and_choosing_has_prompts_of_its_own(tiny, sa
         texts += generate(tiny, sae, prompt, [edit], n=n, max_new_tokens=4, special=True).texts
     assert found.texts["a"] == texts
     assert found.frame.attrs["chosen_on"] == "2 texts of another seed and other prompts"
+
+
+def quick(tiny, sae, **options):
+    settings = {
+        "relative": dict.fromkeys(range(64), 4.0), "strengths": [2], "schedules": [None], "n": 24, "tune": 2,
+        "controls": 0, "max_new_tokens": 4, "progress": False,
+    }  # fmt: skip
+    return steering_success(tiny, sae, {"a": 3}, rule, **settings | options)
+
+
+def test_D64_examples_are_texts_in_every_form(tiny, sae):
+    plain = quick(tiny, sae, examples={"a": ["a fat cat"], "b": ["bob"]})
+    ids = models.tokenize(tiny, "a fat cat")
+    for form in (
+        "a fat cat",
+        iter(["a fat cat"]),
+        ids,
+        {"input_ids": [ids]},
+        pd.Series(["a fat cat"], index=[7]),
+    ):
+        found = quick(tiny, sae, examples={"a": form, "b": "bob"})
+        pd.testing.assert_frame_equal(found.frame, plain.frame)
+
+
+def test_D68_other_prompts_are_others_and_equal_texts_are_no_sample(tiny, sae):
+    for tuning, said in [
+        (["A dog", "The"], "another seed"),
+        (["A dog", "Big"], "another seed and 2 prompts, 1 of them other ones"),
+        (["Big"], "another seed and other prompts"),
+    ]:
+        found = quick(tiny, sae, prompts=["The", "A dog"], tuning_prompts=tuning)
+        assert found.frame.attrs["chosen_on"] == f"2 texts of {said}"
+    assert found.frame["steered_lo"].notna().all()
+    cold = quick(tiny, sae, prompts=["The"], temperature=1e-6)
+    assert len(set(cold.texts["a"])) == 1
+    assert cold.frame[["steered_lo", "unsteered_hi"]].isna().all(axis=None)

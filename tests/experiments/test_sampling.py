@@ -175,3 +175,11 @@ def test_the_change_is_that_of_the_log_probability(zoo_model, zoo_sae):
 def test_sampling_options_are_checked_before_anything_runs(zoo_model, options, said):
     with pytest.raises(SaelabError, match=said):
         generate(zoo_model, None, PROMPT, on_token=lambda *a: pytest.fail("a step ran"), **options)
+
+
+def test_D67_a_temperature_below_what_numbers_hold_is_refused(tiny):
+    for temperature in (1e-38, 5e-324):
+        with pytest.raises(SaelabError, match="temperature must be 0"):
+            sl.generate(tiny, None, "The", temperature=temperature)
+    cold = sl.generate(tiny, None, "The", temperature=1e-20, max_new_tokens=4)
+    assert cold.ids == sl.generate(tiny, None, "The", temperature=0, max_new_tokens=4).ids

@@ -467,3 +467,11 @@ def test_D63_equal_texts_are_one_line_whatever_is_shown_beside_them(tmp_path, be
             assert sorted(found["count"]) == sorted(n for _, n in want)
         top = index.top(latent, 10**6, before=before, after=after, one_per_document=False)
         np.testing.assert_allclose(sorted(zip(top["value"], top["count"], strict=True)), want, rtol=1e-6)
+
+
+def test_D66_a_window_is_at_most_a_row(tmp_path):
+    rows = rows_of([[0, *range(1, 9)] for _ in range(3)])
+    z = np.ones((rows.n_tokens, 1), np.float32)
+    z[rows.offsets[:-1]] = 0
+    index = write(tmp_path / "i", rows, z)
+    pd.testing.assert_frame_equal(index.top(0, before=10**9, after=10**6), index.top(0, before=9, after=9))

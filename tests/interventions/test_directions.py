@@ -309,3 +309,21 @@ def test_D59_labels_of_a_probe_say_yes_or_no(tiny, wrong):
         SaelabError, match=r"labels must be True or False|the labels of a text are 1, and it has more"
     ):
         sl.Direction.from_probe(tiny, "blocks.0.hook_resid_post", texts, wrong)
+
+
+def test_D66_a_direction_has_length_1_whatever_the_size_of_its_array():
+    for size in (1e300, 1e-300, 5e-324, 3.0):
+        along = Direction(np.full(16, size), HOOK)
+        torch.testing.assert_close(along.vector, torch.full((16,), 0.25))
+        assert along.maximum == pytest.approx(4 * size)
+    with pytest.raises(SaelabError, match="finite"):
+        Direction(np.full(16, 1e308), HOOK)
+
+
+def test_D66_a_direction_of_another_width_and_labels_without_a_text_are_refused(model):
+    for sae in (None, random_sae()):
+        with pytest.raises(SaelabError, match="16 long"):
+            describe(model, sae, Direction(np.ones(7), HOOK))
+    with pytest.raises(SaelabError, match="2 texts and 3 labels"):
+        Direction.from_probe(model, HOOK, ["The fox", "A dog"], [True, False, True])
+    Direction.from_probe(model, HOOK, ["The fox", "A dog", ""], [True, False, True])

@@ -100,7 +100,7 @@ def test_threshold_splits_weak_and_strong(index):
 def test_D31_a_score_says_what_it_is_on(index):
     graph = graph_for(index, [([C], 1.0)])
     assert "held out" not in graph.score().on + graph.score(split="test").on  # made by hand: nothing is known
-    graph.fit_info = {"text": None}  # as a fit on this index leaves it
+    graph.fit_info = {"text": None, "seed": 0}  # as a fit on this index leaves it
     assert "valid" in graph.score().on
     assert "chosen on" in graph.score().on
     assert "chosen on" in graph.score(split="train").on
@@ -116,7 +116,7 @@ def test_D31_a_score_says_what_it_is_on(index):
 def test_D31_lookups_learn_from_what_the_fit_had(index):
     graph = graph_for(index, [([C], 1.0)])
     assert graph.baselines()["token"].chosen_on == ("train",)
-    graph.fit_info = {"text": None}
+    graph.fit_info = {"text": None, "seed": 0}
     for split in ("valid", "test"):
         fair = graph.baselines(split=split, learn=("train", "valid"))
         assert graph.baselines(split=split) == fair
@@ -173,7 +173,7 @@ def test_D62_a_graph_from_before_copies_were_kept_together_is_held_out_from_noth
         (documents, 4, ("train", "valid")),
     ):
         graph = graph_for(FakeIndex([after_a], rows_of(some), LETTERS), [([C], 1.0)])
-        graph.fit_info = {"algorithm": algorithm, "text": None}
+        graph.fit_info = {"algorithm": algorithm, "text": None, "seed": 0}
         assert graph.score(split="test").chosen_on == chosen
 
 
@@ -192,3 +192,15 @@ def test_preview_is_the_score_after_the_edit(index):
     assert seen["after"] == graph.score()
     assert seen["delta"]["fp"] == graph.score().fp - before.fp < 0
     assert len(graph.history) == 2
+
+
+def test_D65_only_the_split_of_the_fit_is_held_out(index):
+    graph = graph_for(index, [([C], 1.0)])
+    graph.fit_info = {"text": None, "seed": 0}
+    assert graph.score(split="test").on.endswith("held out")
+    graph.config["seed"] = 7
+    assert graph.score(split="test").chosen_on == ("train", "valid", "test")
+    graph.config["seed"], graph.fit_info = 0, {"text": None}  # of a fit that did not say its seed
+    assert "held out" not in graph.score(split="test").on
+    graph.config, graph.fit_info = {}, {"text": None, "seed": 3}
+    assert "held out" not in graph.score(split="test").on

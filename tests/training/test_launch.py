@@ -175,3 +175,18 @@ def test_T20_ranks_harvest_one_store_and_go_on_after_a_kill(tmp_path, monkeypatc
     paths["one"].write_text(json.dumps(given))
     with pytest.raises(SaelabError, match="does not say path"):
         launch.harvest(paths["one"])
+
+
+def test_D69_a_name_in_a_spec_that_is_none_is_refused_before_work(tmp_path, monkeypatch):
+    monkeypatch.setattr(launch, "load_model", lambda name: ToyModel())
+    path = written(tmp_path, "null")
+    whole = json.loads(path.read_text())
+    for name in ("out", "texts"):
+        for wrong in (None, 5, [], True, ""):
+            path.write_text(json.dumps(whole | {name: wrong}))
+            with pytest.raises(SaelabError, match=f"{name}.* must be a path"):
+                launch.run(path)
+    spec = {"model": "toy", "texts": None, "hooks": ["x"], "path": str(tmp_path / "store")}
+    path.write_text(json.dumps(spec))
+    with pytest.raises(SaelabError, match="texts must be a path"):
+        launch.harvest(path)
