@@ -36,7 +36,7 @@ def records(folder: Path) -> tuple[list[Student], dict[str, str]]:
             left[at] = str(error).replace(str(path), "").lstrip(": ")
     if not found:
         why = "".join(f"\n{at}: {said}" for at, said in left.items())
-        raise SaelabError(f"no course-NAME.json in {folder}; collect the students' files there{why}")
+        raise SaelabError(f"no course-NAME.json to read in {folder}; collect the students' files there{why}")
     kept: list[tuple[Student, str]] = []
     for student, at in sorted(found, key=lambda pair: -len(_tries(pair[0]))):
         if not any(student.folded == s.folded and _tries(student) <= _tries(s) for s, _ in kept):
