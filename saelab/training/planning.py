@@ -15,7 +15,7 @@ from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_device, check_number, free_memory, parse_bytes
 from saelab.sae import SAE, SAEConfig
 from saelab.sae.objective import BLOCK, ROWS, TILE
-from saelab.training.spec import PRECISIONS, make_options
+from saelab.training.spec import Recipe, make_options
 from saelab.training.trainer import has_fast_bfloat16
 
 _PROCESS = 0.4e9  # bytes: Python with torch and transformers (measured)
@@ -155,8 +155,12 @@ def plan(
     """
     check_count("ranks", ranks, high=config.d_sae)
     check_count("batch", batch)
-    if precision not in PRECISIONS:
-        raise SaelabError(f"precision is one of {', '.join(PRECISIONS)}, got {precision!r}")
+    check_count("buffer", buffer)
+    Recipe(aux_k=aux_k, ema=ema, precision=precision)  # as train checks them
+    if config.d_in * config.d_sae >= 1 << 56:
+        raise SaelabError(
+            f"no machine holds {config.d_sae:,} latents × {config.d_in:,}: give a smaller d_sae"
+        )
     if device not in ("cpu", "cuda") or memory is None or rate is None:
         check_device(device)  # to be asked what is free, and how fast it is
     rate = None if rate is None else check_number("rate", rate, 0, open_low=True)

@@ -11,6 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from saelab.activations.store import Origin
+from saelab.doors import door
 from saelab.errors import SaelabError, check_count, unknown
 from saelab.identity import sae_digest
 from saelab.sae import SAE, SAEConfig
@@ -207,7 +208,9 @@ def make_options(arch: str, given: dict[str, Any] | None, k: int | None) -> Any:
         if k is None:
             raise SaelabError(f"say how sparse a {arch} SAE is to be: k (mean latents per token) or options")
         given["target_l0"] = float(k)
-    return kind(**given)
+    made = kind.__new__(kind)
+    door(kind.__init__)(made, **given)  # each of the kind that its annotation says
+    return made
 
 
 def label(arch: str, d_sae: int, k: int | None) -> str:

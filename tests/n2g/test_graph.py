@@ -175,7 +175,7 @@ def test_file_round_trip(tmp_path):
         (lambda d: d.update(format="x"), "not a pattern graph"),
         (lambda d: d.update(version=2), "version 2"),
         (lambda d: d.update(nodes=None), "no list of nodes"),
-        (lambda d: d["nodes"].append({"id": "q"}), "cannot be read"),
+        (lambda d: d["nodes"].append({"id": "q"}), "form it should have"),
         (lambda d: d["nodes"].append(d["nodes"][0]), "twice"),
         (lambda d: d["nodes"][0].update(parent=3), "not connected"),
         (lambda d: d["nodes"][0].update(kind="maybe"), "kind"),
@@ -256,3 +256,24 @@ def test_empty_graph_says_why():
     assert graph.text() == "(empty: latent 3 never fires)"
     assert "never fires" in repr(graph)
     assert graph.nodes() == []
+
+
+def test_D71_a_graph_of_other_kinds_of_values_is_refused_when_it_is_read():
+    graph = PatternGraph(config={"seed": 3}, target={"latent": 1})
+    graph.add_path([4, 7], value=1.5)
+    twin = graph.copy()
+    twin.config["seed"] = 7
+    assert graph.config["seed"] == 3  # a copy's own
+    graph.fit_info = {"vocabulary": "", "mismatch": []}
+    for path, wrong in [
+        (("config", "seed"), "x"), (("config", "seed"), -1), (("target", "sae"), 5), (("fit", "vocabulary"), True),
+        (("fit", "mismatch"), 5), (("base",), 5), (("next_id",), 10**30), (("next_id",), 2**40), (("nodes", 0, "id"), 1.9),
+        (("nodes", 0, "text"), 5), (("nodes", 0, "locked"), "false"), (("nodes", 1, "end", "n"), 1.5),
+    ]:  # fmt: skip
+        data = json.loads(json.dumps(graph.to_json()))
+        inner = data
+        for step in path[:-1]:
+            inner = inner[step]
+        inner[path[-1]] = wrong
+        with pytest.raises(SaelabError):
+            PatternGraph.from_json(data)

@@ -110,3 +110,19 @@ def test_T20_a_plan_refuses_what_does_not_fit_and_says_what_would():
     alone = sl.plan(sl.SAEConfig("relu", 16, 64))
     assert not alone.sent
     assert alone.rate > 1e7
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"aux_k": 0}, "aux_k must be at least 1"),
+        ({"buffer": 0}, "buffer must be at least 1"),
+        ({"ema": 2.0}, "ema is a decay"),
+        ({"options": {"multi": "x"}}, "multi must be a finite number"),
+    ],
+)
+def test_D70_a_plan_refuses_what_a_run_refuses(given, said):
+    with pytest.raises(sl.SaelabError, match=said):
+        sl.plan(sl.SAEConfig("topk", 16, 64, k=4), memory="1GB", rate=1e12, **given)
+    with pytest.raises(sl.SaelabError, match="no machine holds"):
+        sl.plan(sl.SAEConfig("topk", 2**40, 2**40, k=4), memory="1GB", rate=1e12)

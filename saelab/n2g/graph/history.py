@@ -198,6 +198,7 @@ class Editable:
         True
         """
         twin = copy.copy(self)
+        vars(twin).update({name: dict(value) for name, value in vars(self).items() if type(value) is dict})
         twin._done, twin._undone = list(self._done), list(self._undone)
         return twin
 

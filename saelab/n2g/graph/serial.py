@@ -15,8 +15,24 @@ FORMAT, VERSION = "saelab.n2g", 1
 _NONE = type(None)
 _FORM = {
     "target": (dict, _NONE), "config": (dict, _NONE), "reason": (str, _NONE), "scale": (float, _NONE),
-    "metrics": (dict, _NONE), "fit": (dict, _NONE), "edits": ([dict], _NONE),
+    "metrics": (dict, _NONE), "fit": (dict, _NONE), "edits": ([dict], _NONE), "base": (dict, _NONE), "next_id": (int, _NONE),
 }  # fmt: skip
+_INSIDE = {
+    "target": {"model": str, "hook": str, "sae": str, "bos": bool}, "config": {"seed": int, "match": str},
+    "fit": {"text": str, "vocabulary": str, "algorithm": int, "seed": int, "mismatch": [str]},
+}  # fmt: skip
+_NODE = {
+    "ids": [int],
+    "text": [str],
+    "lo": int,
+    "hi": int,
+    "imp": float,
+    "end": dict,
+    "origin": str,
+    "locked": bool,
+}
+_END = {"value": float, "n": int, "n_fire": int, "sum": float, "sumsq": float}
+_MOST = 1 << 24  # nodes
 
 
 @dataclass(frozen=True)
@@ -45,6 +61,10 @@ def read(data: Mapping[str, Any]) -> Saved:
         )
     for name, form in _FORM.items():
         check_form("the graph", data.get(name), form, name)
+    for name, forms in _INSIDE.items():
+        _optional(f"{name} of the graph", data.get(name) or {}, forms)
+    if (seed := (data.get("config") or {}).get("seed")) is not None:
+        check_count("the seed of the graph", seed, 0)
     if (latent := (data.get("target") or {}).get("latent")) is not None:
         check_count("the latent of the graph", latent, 0)
     try:
@@ -59,6 +79,11 @@ def read(data: Mapping[str, Any]) -> Saved:
     return Saved(tree, begin, edits, labels)
 
 
+def _optional(what: str, value: Mapping[str, Any], forms: Mapping[str, Any]) -> None:
+    for name, form in forms.items():
+        check_form(what, value.get(name), (form, _NONE), name)
+
+
 def _tree(entries: Any, next_id: Any, labels: dict[int, str]) -> Tree:
     if not isinstance(entries, list):
         raise SaelabError("the graph has no list of nodes")
@@ -71,12 +96,15 @@ def _tree(entries: Any, next_id: Any, labels: dict[int, str]) -> Tree:
         named = zip(entry.get("ids") or [], entry.get("text") or [], strict=False)
         labels |= {i: str(t) for i, t in named if i not in labels and t != f"#{i}"}
     least = max(nodes, default=0) + 1
-    tree = Tree(nodes, max(least, next_id if isinstance(next_id, int) else least))
+    tree = Tree(nodes, check_count("next_id of the graph", max(least, next_id or 0), high=_MOST))
     check(tree)
     return tree
 
 
 def _node(entry: Any) -> Node:
+    check_form("a node of the graph", entry, {"id": int, "parent": int, "kind": str})
+    _optional(f"node {entry['id']} of the graph", entry, _NODE)
+    _optional(f"the end of node {entry['id']} of the graph", entry.get("end") or {}, _END)
     try:
         end = entry.get("end")
         made = end and End(
