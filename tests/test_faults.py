@@ -231,6 +231,9 @@ def test_D51_D54_a_cut_file_is_named(kind, saved, tmp_path):
                 "history.json",
                 "record.json",
             )  # copies of what is in the weights
+            if kind == "answers" and length == 0:
+                assert found is not None, "nothing was kept there, so it is asked again"
+                continue
             assert found == whole if beside else found is None, f"{path.name} cut to {length}"
         path.unlink()
         path.write_bytes(content)

@@ -209,7 +209,8 @@ class LLM:
             return None
         found = files.read_json(file, _FORM)
         files.check_form(file, found.get("probabilities") or [], [float], "probabilities")
-        return Reply(found["answer"], *(found.get(name) for name in _KNOWN)), found["seconds"]
+        with files.reading(file):
+            return Reply(found["answer"], *(found.get(name) for name in _KNOWN)), found["seconds"]
 
     def _keep(self, messages: Messages, reply: Reply, seconds: float) -> None:
         if self.path is None:

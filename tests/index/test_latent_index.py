@@ -291,9 +291,15 @@ def test_coactivation_of_dense_latents_takes_bounded_memory(tmp_path, monkeypatc
 def test_search_equals_brute_force(case, pattern):
     c = Case(**case)
     found = match_tokens(c, pattern)
+    inside = sorted({t for tokens in found for t in tokens})
+    if not any((c.z[inside, latent] > 0).any() for latent in c.latents):
+        with pytest.raises(
+            SaelabError, match="no latent fires on one of the" if found else "does not occur in the"
+        ):
+            c.index.search(regex=pattern, n=c.index.d_sae)
+        return
     frame = c.index.search(regex=pattern, n=c.index.d_sae)
     assert frame.attrs["matches"] == len(found)
-    inside = sorted({t for tokens in found for t in tokens})
     expected = {}
     for latent in c.latents:
         on = c.z[:, latent] > 0
