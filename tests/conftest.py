@@ -17,3 +17,19 @@ def tiny():
     from helpers import shared_tiny
 
     return shared_tiny()
+
+
+@pytest.fixture(scope="module", params=["gpt2", "llama"])
+def model(request):
+    """A model of either family, for whoever does not make his own."""
+    from helpers import tiny_model
+
+    return tiny_model(request.param)
+
+
+@pytest.fixture(scope="module")
+def sae():
+    """An SAE on it."""
+    from helpers import random_sae
+
+    return random_sae()

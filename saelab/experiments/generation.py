@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -192,12 +192,13 @@ def compare(
     return Comparison(baseline, generate(model, pairs, prompt, on_token=on_token, **plain, **passes))
 
 
-_PLAIN = (
-    "messages", "max_new_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "stop", "seed", "n",
-    "bos", "stop_at_end", "cache",
-)  # fmt: skip
+def _keywords(function: Callable[..., Any]) -> tuple[str, ...]:
+    return tuple(n for n, p in inspect.signature(function).parameters.items() if p.kind is p.KEYWORD_ONLY)
+
+
+_PLAIN = tuple(n for n in _keywords(generate) if n != "on_token")
 _PASSES = ("special", "prompt_tokens")  # options of steering that are not an edit's
-_STEERING = tuple(n for n, p in inspect.signature(steer).parameters.items() if p.kind is p.KEYWORD_ONLY)
+_STEERING = _keywords(steer)
 
 
 def _check_keywords(options: dict[str, Any]) -> None:

@@ -112,6 +112,14 @@ def shares(d_sae: int, size: int) -> list[int]:
 ALONE = Ranks()
 
 
+def tile_shape(rows: int | None, batch: int, d_sae: int, device: str) -> tuple[int, int]:
+    """Rows and latents of a tile of pre-activations on a kind of device; see :meth:`Task.tiles`."""
+    if rows is None:
+        rows = max(ROWS, (BLOCK if device == "cpu" else 32 * BLOCK) // d_sae)
+    rows = max(1, min(rows, batch, max(ROWS, TILE // d_sae)))
+    return rows, min(d_sae, max(1, TILE // rows))
+
+
 @dataclass(frozen=True)
 class Leaves:
     """An SAE's parameters for training; ``b_in`` is ``b_dec``, a vector of its own, or None. ``apart``: a leaf of its own
@@ -201,11 +209,7 @@ class Task:
         processor. ``rows``: in a tile, as far as :data:`TILE` lets them; None: those of a :data:`BLOCK`. ``dead``: also
         look for what :meth:`strongest_dead` gives."""
         d_sae = len(self.p.enc)
-        if rows is None:
-            block = BLOCK if self.x_in.device.type == "cpu" else 32 * BLOCK
-            rows = max(ROWS, block // d_sae)
-        rows = max(1, min(rows, len(self.x_in), max(ROWS, TILE // d_sae)))
-        wide = min(d_sae, max(1, TILE // rows))
+        rows, wide = tile_shape(rows, len(self.x_in), d_sae, self.x_in.device.type)
         x, enc, bias = self.x_in, self.p.enc, self.p.b_enc
         if self.fast:
             x, enc, bias = x.bfloat16(), enc.bfloat16(), bias.bfloat16()

@@ -20,6 +20,7 @@ from saelab import files, identity
 from saelab.errors import SaelabError, check_dtype
 
 if TYPE_CHECKING:
+    from saelab.sae.config import SAEConfig
     from saelab.sae.sae import SAE
 
 FORMAT, VERSION = "saelab.sae", 1
@@ -37,7 +38,7 @@ def save(sae: SAE, folder: str | Path, *, store: torch.dtype | None = None) -> P
         str(store or sae.W_dec.dtype).removeprefix("torch.")
     )  # of another one the loaded SAE would be rounded
     tensors = {name: p.to(store or p.dtype) for name, p in sae.named_parameters()}
-    head = {"format": FORMAT, "version": VERSION, "sae": sae.config.to_dict()}
+    head = head_of(sae.config)
     beside = {"history": sae.history.to_dict(orient="list"), "record": sae.record}
     beside = {k: files.plain(v) for k, v in beside.items()}  # NaN as null: a run that diverged is saved too
     inside = {"format": FORMAT, "config": json.dumps(head["sae"])} | {
@@ -84,6 +85,11 @@ def tensors_head(tensors: dict[str, Tensor], metadata: dict[str, str]) -> tuple[
     text += b" " * (-len(text) % 8)
     head = len(text).to_bytes(8, "little") + text
     return head, {n: len(head) + e["data_offsets"][0] for n, e in entries.items()}, len(head) + end
+
+
+def head_of(config: SAEConfig) -> dict[str, Any]:
+    """What ``config.json`` holds."""
+    return {"format": FORMAT, "version": VERSION, "sae": config.to_dict()}
 
 
 def read_head(folder: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from saelab.display import table_html
 from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_device, check_number, free_memory, parse_bytes
 from saelab.sae import SAE, SAEConfig
-from saelab.sae.objective import BLOCK, ROWS, TILE
+from saelab.sae.objective import BLOCK, ROWS, tile_shape
 from saelab.training.spec import Recipe, make_options
 from saelab.training.trainer import has_fast_bfloat16
 
@@ -219,7 +219,7 @@ def _parts(
     with torch.device("meta"):
         part = SAE(replace(c, d_sae=n, k=c.k and min(c.k, n), prefixes=c.prefixes and (n,)))
     weights = 4.0 * sum(p.numel() for p in part.parameters())
-    rows, wide = tile(c.arch, n, batch, device)
+    rows, wide = tile_shape(None if c.arch == "topk" else batch, batch, n, device)
     k = min(float(c.k or options.target_l0 or 64) * (4 if getattr(options, "multi", 0) else 1), c.d_sae)
     aux = 4.0 * n * max(c.d_in, d_out) * bool(aux_k)
     # before there are gradients: the encoder in bfloat16, and what the dead latents are searched in
@@ -238,13 +238,6 @@ def _parts(
         widths = c.d_in + (d_out if c.hook_in != c.hook_out else 0)
         out |= {"the buffer": buffer * (4.0 * widths + 24), "Python and its libraries": _PROCESS}
     return {name: size for name, size in out.items() if size}
-
-
-def tile(arch: str, n: int, batch: int, device: str) -> tuple[int, int]:
-    """Rows and latents of a tile; see :meth:`saelab.sae.objective.Task.tiles`."""
-    rows = max(ROWS, (BLOCK if device == "cpu" else 32 * BLOCK) // n) if arch == "topk" else batch
-    rows = max(1, min(rows, batch, max(ROWS, TILE // n)))
-    return rows, min(n, max(1, TILE // rows))
 
 
 def step_bytes(c: SAEConfig, options: Any, batch: int, ranks: int, dead: int | None) -> dict[str, int]:

@@ -167,8 +167,7 @@ def whole_of(part: SAE, config: SAEConfig, ranks: Ranks, folder: Path | None) ->
 
     def begin() -> None:
         shutil.rmtree(folder, ignore_errors=True)
-        said = {"format": saving.FORMAT, "version": saving.VERSION, "sae": config.to_dict()}
-        files.write_json(folder / saving.CONFIG, said)
+        files.write_json(folder / saving.CONFIG, saving.head_of(config))
         path.write_bytes(head)
         os.truncate(path, size)
 
