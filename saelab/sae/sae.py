@@ -232,10 +232,14 @@ class SAE(nn.Module):
         """Tiles of the latents of one part of the rows: the first latent, :meth:`_tile`, and pre-activations (rows, n)."""
         wide = max(1, _TOGETHER // max(len(flat), 1))
         wide -= wide % ops.GROUP * (wide > ops.GROUP)  # whole groups are searched three times as fast
+        # of a file that few rows read often, the pages stay; of many rows, those of a quarter of a gigabyte
+        every = max(1, _TOGETHER * 4 // (wide * self.config.d_in)) if self.lazy and len(flat) >= _ROWS else 0
         for a in range(0, self.config.d_sae, wide):
             some = slice(a, a + wide)
             with self._memory(flat, len(self.b_enc[some])):
                 yield a, self._tile(some), self._pre(flat, some)
+            if every and a // wide % every == every - 1:
+                saving.give_back(self.W_enc)
 
     def _best(self, flat: Tensor) -> tuple[Tensor, Tensor]:
         """Values and ids (rows, k) of an architecture that selects, which the tiles of the latents are searched for."""

@@ -9,7 +9,10 @@ before and, as ``next``, the one to come; so a save that was cut off leaves the 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
+import mmap
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -85,6 +88,14 @@ def tensors_head(tensors: dict[str, Tensor], metadata: dict[str, str]) -> tuple[
     text += b" " * (-len(text) % 8)
     head = len(text).to_bytes(8, "little") + text
     return head, {n: len(head) + e["data_offsets"][0] for n, e in entries.items()}, len(head) + end
+
+
+def give_back(tensor: Tensor) -> None:
+    """Let the system take back the pages of a mapped tensor that were read; what was changed in them stays."""
+    if sys.platform == "linux":
+        begin = tensor.data_ptr() // mmap.PAGESIZE * mmap.PAGESIZE
+        size = tensor.data_ptr() + tensor.numel() * tensor.element_size() - begin
+        ctypes.CDLL(None).madvise(ctypes.c_void_p(begin), ctypes.c_size_t(size), 21)  # MADV_PAGEOUT
 
 
 def head_of(config: SAEConfig) -> dict[str, Any]:

@@ -65,3 +65,24 @@ def test_T20_nothing_is_read_before_it_is_asked_for(tmp_path):
     lazy = sl.load_sae(tmp_path / "sae", lazy=True)
     assert float(lazy.W_dec[5].sum() + lazy.W_enc[:, 5].sum()) == 0
     assert anonymous() - before < size / 8
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems are not asked to take pages back")
+def test_T20_pages_that_were_read_for_many_rows_are_given_back(tmp_path, monkeypatch):
+    """And a weight that was changed in memory is not."""
+
+    def of_files() -> int:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("RssFile")) * 1024
+
+    sl.SAE(sl.SAEConfig("topk", 64, 1 << 17, k=4)).save(tmp_path / "sae")
+    lazy = sl.load_sae(tmp_path / "sae", lazy=True)
+    monkeypatch.setattr("saelab.sae.sae._TOGETHER", 1 << 20)  # tiles of 4,096 latents
+    lazy.W_enc[3, 77] = 5.0
+    before = of_files()
+    lazy.encode_sparse(torch.eye(64))  # of few rows they stay
+    if of_files() - before < 2 * lazy.W_enc.numel():
+        pytest.skip("the system counts no pages of files in this folder")
+    codes = lazy.encode_sparse(torch.eye(64).repeat(4, 1))
+    assert of_files() - before < lazy.W_enc.numel()  # a quarter of its bytes
+    assert codes.dense()[3, 77] == 5.0 == float(lazy.W_enc[3, 77])
