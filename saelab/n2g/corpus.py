@@ -124,6 +124,12 @@ class Corpus:
         return pair.astype(np.int32), (keys % n).astype(np.int32), counts
 
 
+def text_of(index: LatentIndex) -> str | None:
+    """What tells the documents of an index from others: a shard of a text is cut into other parts than the whole."""
+    text, shard = (index.config.get("identity") or {}).get("text"), index.config.get("shard")
+    return f"{text}, shard {shard[0]} of {shard[1]}" if shard else text
+
+
 _corpora: weakref.WeakKeyDictionary[LatentIndex, dict[int, Corpus]] = weakref.WeakKeyDictionary()
 _guard = threading.Lock()
 

@@ -39,7 +39,7 @@ from saelab.identity import meet
 from saelab.index import LatentIndex
 from saelab.models import HookedModel
 from saelab.n2g.config import N2GConfig
-from saelab.n2g.corpus import Corpus, bos_id, check_index, corpus, model_and_sae
+from saelab.n2g.corpus import Corpus, bos_id, check_index, corpus, model_and_sae, text_of
 from saelab.n2g.fit.pool import Fitted, fit_pool
 from saelab.n2g.graph.tree import Tree
 from saelab.n2g.pattern_graph import PatternGraph
@@ -129,7 +129,7 @@ def _read(
         graph = PatternGraph.load(file)
         same = {
             "SAE": graph.target == _target(index, latent),
-            "text": graph.fit_info.get("text") == _identity(index, "text"),
+            "text": graph.fit_info.get("text") == text_of(index),
             "pair": graph.fit_info.get("mismatch", []) == mismatch,
             # a setting that came later is not in its file; then the algorithm is another, too
             "settings": all(settings.get(name) == value for name, value in graph.config.items()),
@@ -147,15 +147,10 @@ def _read(
     return found
 
 
-def _identity(index: LatentIndex, name: str) -> str | None:
-    """What tells the text or the SAE of an index from others."""
-    return (index.config.get("identity") or {}).get(name)
-
-
 def _target(index: LatentIndex, latent: int) -> dict[str, Any]:
     config = index.config
     return {
-        "model": config.get("model"), "hook": config.get("hook"), "sae": _identity(index, "SAE"),
+        "model": config.get("model"), "hook": config.get("hook"), "sae": (config.get("identity") or {}).get("SAE"),
         "latent": latent, "tokenizer": config.get("tokenizer"), "bos": bool(index.rows.bos),
     }  # fmt: skip
 
@@ -168,7 +163,7 @@ def _graph(found: Fitted, index: LatentIndex, c: Corpus, config: N2GConfig) -> P
     graph.index = index
     graph.fit_info = {
         "algorithm": ALGORITHM,
-        "text": _identity(index, "text"),
+        "text": text_of(index),
         "seed": config.seed,
         "vocabulary": index.rows.vocabulary,
         **found.info,

@@ -74,7 +74,7 @@ class PatternGraph(Scored):
     # ------------------------------------------------------------------------------------------ reading
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, PatternGraph) and self.to_json() == other.to_json()
+        return isinstance(other, PatternGraph) and {**self.to_json(), "seen": other.seen} == other.to_json()
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -160,7 +160,7 @@ class PatternGraph(Scored):
             "format": serial.FORMAT, "version": serial.VERSION, "target": self.target, "config": self.config,
             "nodes": self.nodes(), "labels": [[i, text] for i, text in self.labels.items()],
             "scale": self.scale, "metrics": self.metrics, "fit": self.fit_info, "reason": self.reason,
-            "edits": self.history,
+            "edits": self.history, "seen": self.seen,
         }  # fmt: skip
         if self._done:
             base = self._done[0][0]
@@ -198,7 +198,11 @@ class PatternGraph(Scored):
             raise SaelabError(
                 "the history does not lead to the nodes of this graph; one of them was changed by hand"
             )
-        graph.scale, graph.metrics = data.get("scale"), data.get("metrics")
+        graph.scale, graph.metrics, graph.seen = (
+            data.get("scale"),
+            data.get("metrics"),
+            list(data.get("seen") or []),
+        )
         graph.fit_info = dict(data.get("fit") or {})
         return graph
 

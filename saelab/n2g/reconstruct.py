@@ -4,7 +4,7 @@ Every latent is simulated by its graph, times the graph's scale (sum s·a / sum 
 latent without a graph is 0. The simulated latents are decoded and put in place of the activation, and the
 loss of the model is measured on the documents of a split, beside the SAE itself, beside the mean activation, and
 beside a bigram language model (Gao et al. 2024, section 4.4). The mean and the bigrams are of the train and valid
-documents, which the graphs had too; the default split, test, is held out from all of them. Positions are those of
+documents, which the graphs had too; the default split, test, is held out from a fit. Positions are those of
 :func:`saelab.evaluate`: where the activation is replaced and a token that counts follows (not at BOS).
 """
 
@@ -52,6 +52,8 @@ class SimulatedLoss:
         Latents with a graph that is not empty; predicted tokens, and the documents they are of.
     mismatch
         What does not belong together here and was allowed.
+    held_out
+        Whether it is known that neither a fit nor an edit of the graphs had the documents.
     """
 
     ce_clean: float
@@ -68,6 +70,7 @@ class SimulatedLoss:
     split: str
     mean_tokens: int
     mismatch: tuple[str, ...] = ()
+    held_out: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON.
@@ -82,7 +85,7 @@ class SimulatedLoss:
         def line(ce: float, kl: float | None) -> str:
             return f"{ce:.3f} nats a token" + ("" if kl is None else f", KL from the model {kl:.3f}")
 
-        held_out = ", held out" if self.split == "test" else ""
+        held_out = ", held out" if self.held_out else ""
         kept = "undefined" if self.explained is None else f"{self.explained:.1%} of what the SAE keeps"
         return facts_html(
             f"Latents simulated by {self.latents:,} graphs, on {self.tokens:,} tokens of the {self.split} documents"
@@ -205,6 +208,7 @@ def simulated_loss(
     return SimulatedLoss(
         **each, ce_bigram=ce_bigram / n, latents=sum(len(g) > 0 for g in graphs.values()), tokens=n,
         split=split, mean_tokens=mean_tokens, mismatch=mismatch,
+        held_out=all(g.held_out(index, split) for g in graphs.values()),
         explained=(each["kl_mean"] - each["kl_graphs"]) / gap if abs(gap) > 1e-9 else None,
     )  # fmt: skip
 

@@ -35,6 +35,8 @@ class Score:
     split, unit, units, tokens
         Which part, what was shuffled to make it (``document`` or ``row``), how many of them it has, and its counted
         tokens.
+    versions
+        Of the test documents: how many other versions of the graph, before or after edits, they were looked at with.
     chosen_on
         The parts that the patterns were made from or chosen by, or a lookup was learned from. Empty: not known.
     tp, fp, fn
@@ -71,6 +73,7 @@ class Score:
     hard_specificity: float | None
     units: int
     chosen_on: tuple[str, ...] = ()
+    versions: int = 0
 
     @property
     def on(self) -> str:
@@ -80,8 +83,14 @@ class Score:
         '1 test document, held out'
         """
         plural = "" if self.units == 1 else "s"
-        used = ", which the patterns were chosen on" if self.split in self.chosen_on else ", held out"
-        return f"{self.units:,} {self.split} {self.unit}{plural}{used if self.chosen_on else ''}"
+        used = ""
+        if self.split in self.chosen_on:
+            used = ", which the patterns were chosen on"
+        elif self.versions:
+            used = f", which {self.versions} other version{'s' * (self.versions > 1)} of the graph were scored on"
+        elif self.chosen_on:
+            used = ", held out"
+        return f"{self.units:,} {self.split} {self.unit}{plural}{used}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON.

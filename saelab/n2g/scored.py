@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 
 from saelab.errors import SaelabError
-from saelab.identity import Facts, Mark, meet
+from saelab.identity import Facts, Mark, digest, meet
 from saelab.index import LatentIndex
 from saelab.models import TokenRows
 from saelab.n2g import baselines, examples
-from saelab.n2g.corpus import COPIES_APART, SPLITS, Corpus, corpus
+from saelab.n2g.corpus import COPIES_APART, SPLITS, Corpus, corpus, text_of
 from saelab.n2g.graph import edits, match
 from saelab.n2g.graph.history import Editable, plain
 from saelab.n2g.graph.tree import Item, Tree
@@ -37,6 +37,7 @@ class Scored(Editable):
         self.config: dict[str, Any] = dict(config or {})
         self.index: LatentIndex | None = None
         self.fit_info: dict[str, Any] = {}
+        self.seen: list[str] = []  # versions of the patterns that test documents were looked at with
 
     @property
     def latent(self) -> int | None:
@@ -118,7 +119,19 @@ class Scored(Editable):
         """
         return corpus(self._attached(index), self.seed)
 
-    def _prediction(self, index: LatentIndex | None) -> Prediction:
+    def _look(self, split: str) -> int:
+        """Keep that documents of ``split`` are looked at; how many other versions of the patterns the test documents were
+        looked at with, in this graph and its copies: whoever edits until they look good has made them worthless."""
+        if split != "test":
+            return 0
+        patterns = repr([(p.items, p.end.value) for p in self.tree.patterns])
+        version = digest(patterns.encode())[:16]
+        if version not in self.seen:
+            self.seen.append(version)
+        return len(self.seen) - 1
+
+    def _prediction(self, index: LatentIndex | None, split: str = "train") -> Prediction:
+        self._look(split)
         return Prediction.of(self.corpus(index), self._known_latent(), self.tree, self.rule)
 
     def score(self, index: LatentIndex | None = None, split: str = "valid", threshold: float = 0.0) -> Score:
@@ -129,14 +142,22 @@ class Scored(Editable):
         >>> graph.score(index, split="test").split
         'test'
         """
-        found = self._prediction(index).score(split, threshold)
-        return replace(found, chosen_on=self._chosen_on(index))
+        found = self._prediction(index, split).score(split, threshold)
+        return replace(found, chosen_on=self._chosen_on(index), versions=self._look(split))
+
+    def held_out(self, index: LatentIndex | None = None, split: str = "test") -> bool:
+        """Whether it is known that neither the fit nor an edit had these documents.
+
+        >>> graph.held_out(index, "valid")
+        False
+        """
+        chosen = self._chosen_on(index)
+        return bool(chosen) and split not in chosen and not self._look(split)
 
     def _chosen_on(self, index: LatentIndex | None) -> tuple[str, ...]:
         """The parts of the index that a fit made and chose the patterns by; none of a text it was not made from."""
         index = self._attached(index)
-        identity = index.config.get("identity") or {}
-        if not self.fit_info or self.fit_info.get("text") != identity.get("text"):
+        if not self.fit_info or self.fit_info.get("text") != text_of(index):
             return ()
         if (
             self.fit_info.get("seed") != self.seed
@@ -164,7 +185,7 @@ class Scored(Editable):
         >>> len(graph.node_scores()) == len(graph.patterns())
         True
         """
-        return examples.node_scores(self._prediction(index), self.labels, split)
+        return examples.node_scores(self._prediction(index, split), self.labels, split)
 
     def examples(
         self, index: LatentIndex | None = None, kind: str = "match", *, node: int | None = None,
@@ -191,7 +212,7 @@ class Scored(Editable):
         np.True_
         """
         index = self._attached(index)
-        found = self._prediction(index)
+        found = self._prediction(index, split)
         return examples.examples(found, index, kind, node=node, split=split, n=n, seed=seed)
 
     def preview(
@@ -227,7 +248,7 @@ class Scored(Editable):
         ['token', 'text', 'tp', 'fp']
         """
         index = self._attached(index)
-        return examples.suggest(self._prediction(index), index, node, n=n, split=split)
+        return examples.suggest(self._prediction(index, split), index, node, n=n, split=split)
 
     def fitted_ends(
         self, index: LatentIndex | None = None

@@ -1457,6 +1457,7 @@ function scores({ state, ask }) {
     ));
     const within = now.tokens ? ` in ${count(now.tokens)} tokens of ${now.on}` : "";
     node.append(note(`${many(now.tp, "hit")}, ${many(now.fp, "false alarm")}, ${many(now.fn, "miss", "misses")}${within}`));
+    if (final) node.append(note(`test: ${final.on}`));
     if (!state.read_only) node.append(test);
   }
   return { node, draw };

@@ -17,7 +17,8 @@ from synthetic import (
 
 from saelab.errors import SaelabError
 from saelab.intervals import of_share
-from saelab.n2g.corpus import corpus
+from saelab.n2g import PatternGraph
+from saelab.n2g.corpus import corpus, text_of
 
 
 @pytest.fixture(scope="module")
@@ -192,6 +193,45 @@ def test_preview_is_the_score_after_the_edit(index):
     assert seen["after"] == graph.score()
     assert seen["delta"]["fp"] == graph.score().fp - before.fp < 0
     assert len(graph.history) == 2
+
+
+def test_D73_who_edits_with_a_look_at_the_test_documents_is_told(index):
+    graph = graph_for(index, [([C], 1.0)])
+    graph.fit_info = {"text": None, "seed": 0}
+    graph.score(split="valid")
+    assert graph.held_out()
+    looks = [
+        lambda g: g.score(split="test"),
+        lambda g: g.examples(split="test", kind="miss"),
+        lambda g: g.node_scores(split="test"),
+        lambda g: g.suggest(g.nodes()[0]["id"], split="test"),
+        lambda g: g.preview("delete", split="test", node=g.nodes()[-1]["id"]),
+    ]
+    for n, look in enumerate(looks, 1):
+        graph.add_path([A, B, n % 3], value=float(n))
+        look(graph)
+        twice = graph.score(split="test")  # of the same version
+        assert twice.versions == n + (n == len(looks))  # before the first edit, and what a preview shows
+        assert twice.on.endswith(
+            f"which {twice.versions} other version{'s' * (n > 1)} of the graph were scored on"
+        )
+    for other in (graph.copy(), PatternGraph.from_json(graph.to_json())):
+        assert other == graph
+        assert not other.held_out(index)
+        assert other.score(index, split="test").versions == len(looks) + 1
+
+
+def test_D73_a_shard_of_a_text_is_cut_into_other_parts_than_the_whole():
+    index = pairs_of_documents()
+    graph = graph_for(index, [([C], 1.0)])
+    graph.fit_info = {"text": text_of(index), "seed": 0}
+    assert graph.held_out(index)
+    index.config = index.config | {"shard": [0, 2]}
+    assert not graph.held_out(index)
+    assert graph.score(split="test").chosen_on == ()
+    first = text_of(index)
+    index.config = index.config | {"shard": [1, 2]}
+    assert text_of(index) != first
 
 
 def test_D65_only_the_split_of_the_fit_is_held_out(index):

@@ -16,6 +16,7 @@ _NONE = type(None)
 _FORM = {
     "target": (dict, _NONE), "config": (dict, _NONE), "reason": (str, _NONE), "scale": (float, _NONE),
     "metrics": (dict, _NONE), "fit": (dict, _NONE), "edits": ([dict], _NONE), "base": (dict, _NONE), "next_id": (int, _NONE),
+    "seen": ([str], _NONE),
 }  # fmt: skip
 _INSIDE = {
     "target": {"model": str, "hook": str, "sae": str, "bos": bool}, "config": {"seed": int, "match": str},
