@@ -62,8 +62,9 @@ def _parser() -> argparse.ArgumentParser:
     train = commands.add_parser(
         "train",
         help="train an SAE as a file says; under torchrun by several processes, each with some of the latents",
-        description="Train an SAE as spec.json says: the keywords of sl.train, with model and texts (a .txt or .jsonl "
-        "file), or store. `torchrun --nproc-per-node 4 -m saelab train spec.json` trains the same SAE by four processes.",
+        description="Train an SAE as spec.json says: the keywords of sl.train, with model "
+        "(model_dtype, model_digest) and texts (a .txt or .jsonl file), or store. "
+        "`torchrun --nproc-per-node 4 -m saelab train spec.json` trains the same SAE by four processes.",
     )
     _takes_spec(train, _train)
 

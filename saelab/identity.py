@@ -8,6 +8,7 @@ saelab, a published SAE that names its model and no more) is compared by name, o
 from __future__ import annotations
 
 import hashlib
+import re
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
@@ -183,8 +184,24 @@ def changed(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 
 
 def _unchanged(name: str, a: Any, b: Any) -> bool:
-    of_model = name in ("model", "weights", "model_weights") and "-" in str(b)
-    return a == b or (of_model and same_model(str(a), str(b)) is not False)
+    if a == b or name not in ("model", "weights", "model_weights") or "-" not in str(b):
+        return a == b
+    # the same model in another dtype gives other numbers: work that goes on must not mix them
+    return same_model(str(a), str(b)) is not False and ("-" not in str(a) or dtype_of(a) == dtype_of(b))
+
+
+def dtype_of(model: str) -> str:
+    """The dtype that a model's digest was made in, as its halves say (float32 stands for wider ones, too)."""
+    first, _, second = model.partition("-")
+    return "float32" if first and second else "bfloat16" if first else "float16"
+
+
+def told(value: Any) -> str:
+    """A setting of a piece of work, as errors show it: of a digest of a model the beginning, and the dtype."""
+    of_model = isinstance(value, str) and re.fullmatch(
+        "[0-9a-f]{16}-|-[0-9a-f]{16}|[0-9a-f]{16}-[0-9a-f]{16}", value
+    )
+    return f"{value.strip('-')[:8]} in {dtype_of(value)}" if of_model else repr(value)
 
 
 def _short(name: str) -> str:
@@ -229,13 +246,30 @@ _kept: weakref.WeakKeyDictionary[Any, tuple[Any, str]] = weakref.WeakKeyDictiona
 
 
 def _once(module: Any, make: Callable[[], str], *more: Any) -> str:
-    """``make()``, kept with the module until one of its parameters is replaced or written to. (Torch does not count
-    what is written through ``.data``.)"""
+    """``make()``, kept with the module until one of its parameters is replaced or written to. Torch does not count what
+    is written through ``.data``, so a sample is compared as well: a change of a few values that way is not noticed."""
     state = [(id(p), p.data_ptr(), 0 if p.is_inference() else p._version) for p in module.parameters()]
-    found = _kept.get(module)
-    if found is None or found[0] != (state, more):
-        found = _kept[module] = (state, more), make()
+    now, found = (state, sample(module), more), _kept.get(module)
+    if found is None or found[0] != now:
+        found = _kept[module] = now, make()
     return found[1]
+
+
+def sample(module: Any) -> str:
+    """Digest of up to 127 evenly spaced values of every parameter: cheap enough for every meeting."""
+    import torch
+
+    parts: dict[Any, list[Any]] = {}
+    for p in module.parameters():
+        step = max(1, p.numel() // 64)
+        if p.is_contiguous():
+            some = p.detach().view(-1)[::step]
+        else:  # nothing is copied for it
+            at = torch.arange(0, p.numel(), step, device=p.device)
+            some = p.detach()[torch.unravel_index(at, p.shape)]
+        parts.setdefault(p.device, []).append(some.float())
+    values = b"".join(torch.cat(some).cpu().numpy().tobytes() for some in parts.values())
+    return hashlib.blake2b(values, digest_size=16).hexdigest()
 
 
 def sae_digest(sae: Any) -> str:

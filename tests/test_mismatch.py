@@ -373,6 +373,31 @@ def test_D04_a_digest_is_made_once_and_again_when_weights_change(things, monkeyp
     assert not hashed
 
 
+def test_D74_a_change_that_torch_does_not_count_is_noticed(things):
+    """``.data`` bumps no version."""
+    model, index = tiny_model(), opened(things)
+    changed = {name: copy.deepcopy(things["sae"]) for name, _ in things["sae"].named_parameters()}
+    before = identity.sae_digest(things["sae"]), models.digest(model)
+    for name, sae in changed.items():
+        assert identity.sae_digest(sae) == before[0]
+        getattr(sae, name).data.add_(0.5)
+        assert identity.sae_digest(sae) != before[0], name
+    with pytest.raises(SaelabError, match="not of one SAE"):
+        index.sae = changed["W_dec"]
+    next(model.parameters()).data.mul_(2)
+    assert models.digest(model) != before[1]
+    with pytest.raises(SaelabError, match="not of one model"):
+        sl.LatentIndex.build(model, things["sae"], SENTENCES, progress=False)
+
+
+def test_D74_a_sample_does_not_depend_on_how_numbers_lie_in_memory(things):
+    sae, other = things["sae"], copy.deepcopy(things["sae"])
+    other.W_dec = torch.nn.Parameter(sae.W_dec.detach().T.contiguous().T)
+    assert not other.W_dec.is_contiguous()
+    assert identity.sample(other) == identity.sample(sae)
+    assert identity.sae_digest(other) == identity.sae_digest(sae)
+
+
 def test_D02_a_vocabulary_is_the_same_whatever_was_read_before():
     """A model may have more logits than its tokenizer has tokens; another with the same tokenizer may not."""
     narrow, wide = tiny_model(), tiny_model()

@@ -404,8 +404,8 @@ def _ended(path: Path, meta: dict[str, Any], source: Harvester) -> bool:
         # a model that was moved to another folder is the same model: its weights say so
         if name != "model":
             raise SaelabError(
-                f"the store in {path} was made with {name}={earlier.get(name)!r}, this call says {meta[name]!r}: "
-                "give another folder"
+                f"the store in {path} was made with {name}={identity.told(earlier.get(name))}, this call says "
+                f"{identity.told(meta[name])}: give another folder"
             )
     if "end" not in earlier:
         return False

@@ -73,7 +73,8 @@ def load_sae(
     lazy
         Open an SAE larger than memory, of saelab's own format: weights stay in the file and are read when they are
         asked for. It is encoded, indexed, steered and shown; what would copy all weights is refused. Neither the
-        checksum nor NaN and infinity are looked for, as that reads everything.
+        checksum nor NaN and infinity are looked for, as that reads everything: of the weights a sample is compared with
+        what was saved. Loaded without, an SAE is compared whole.
     device
         Where to put it; None: where ``model`` is, if that is given, else the CPU.
     dtype

@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 
 FORMAT, VERSION = "saelab.sae", 1
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
-DIGEST = "digest"  # of identity.sae_digest, for who opens the file without reading it
+DIGEST, SAMPLE = (
+    "digest",
+    "sample",
+)  # of identity.sae_digest and .sample, for who opens the file without reading it
 
 
 def save(sae: SAE, folder: str | Path, *, store: torch.dtype | None = None) -> Path:
@@ -48,7 +51,7 @@ def save(sae: SAE, folder: str | Path, *, store: torch.dtype | None = None) -> P
         k: json.dumps(v) for k, v in beside.items()
     }
     if store in (None, sae.W_dec.dtype):
-        inside[DIGEST] = identity.sae_digest(sae)
+        inside |= {DIGEST: identity.sae_digest(sae), SAMPLE: identity.sample(sae)}
     if (folder / CONFIG).is_file():
         with contextlib.suppress(SaelabError):  # a damaged one is replaced
             if "sae" not in (files.read_json(folder / CONFIG, dict) or {"sae": None}):

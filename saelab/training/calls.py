@@ -172,8 +172,9 @@ def train(
     outlier
         Leave out rows with a norm above this many times the median; they are counted in the record.
     out
-        Save the SAE in this folder at the end (also after an interrupt). ``spec.json`` there says what was asked for:
-        ``torchrun --nproc-per-node 4 -m saelab train out/spec.json`` goes on with the run by four processes.
+        Save the SAE in this folder at the end (also after an interrupt). ``spec.json`` there says what was asked for, and
+        the model's dtype and digest: ``torchrun --nproc-per-node 4 -m saelab train out/spec.json`` goes on with the run
+        by four processes.
     checkpoint_every
         Write the whole state of the run to ``out`` each time this many tokens are done, and when it is
         interrupted.

@@ -133,8 +133,8 @@ class RunFolder:
                 continue  # the digest of an earlier saelab, which says nothing beside today's
             shown = name.removeprefix("sae0.") if len(self.places) == 1 else name
             raise SaelabError(
-                f"cannot resume: {shown} was {earlier.get(name)!r} in the run in {self.path}, "
-                f"and is {self.identity.get(name)!r} now"
+                f"cannot resume: {shown} was {identity.told(earlier.get(name))} in the run in {self.path}, "
+                f"and is {identity.told(self.identity.get(name))} now"
             )
 
 

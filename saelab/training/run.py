@@ -24,7 +24,7 @@ from saelab.activations.harvest import Harvester
 from saelab.activations.reader import Reader
 from saelab.activations.store import ActivationStore, Origin
 from saelab.display import Bar
-from saelab.errors import SaelabError, check_count, check_device, check_model, free_memory, memory, unknown
+from saelab.errors import SaelabError, check_device, check_model, free_memory, memory, unknown
 from saelab.models import HookedModel
 from saelab.sae import SAE, SAEConfig
 from saelab.training import finetune, record, sharded, start
@@ -63,8 +63,7 @@ class Run:
         settings: RunSettings,
     ):
         s, self.ranks = settings, sharded.ranks()
-        self.specs, self.batch = list(specs), check_count("batch", s.batch)
-        check_count("buffer", s.buffer)
+        self.specs, self.batch = list(specs), s.batch
         self.hooks = list(dict.fromkeys(h for w in specs for h in (*w.hook, w.target) if h))
         self.every = None if s.checkpoint_every is None else models.parse_tokens(s.checkpoint_every)
         store = model if isinstance(model, ActivationStore) else None
@@ -111,7 +110,7 @@ class Run:
         self.exhausted = False  # whether the texts ended before the budget
 
     def _budget(self, s: RunSettings, store: ActivationStore | None) -> int:
-        rows = None if store is None else len(store) * check_count("epochs", s.epochs)
+        rows = None if store is None else len(store) * s.epochs
         budget = (rows or 2_000_000) if s.tokens is None else models.parse_tokens(s.tokens)
         length = self.origin.context or 1
         if s.tokens is None and rows is not None and rows < s.batch:

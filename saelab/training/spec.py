@@ -12,11 +12,11 @@ from torch import Tensor
 
 from saelab.activations.store import Origin
 from saelab.doors import door
-from saelab.errors import SaelabError, check_count, unknown
+from saelab.errors import SaelabError, check_number, unknown
 from saelab.identity import sae_digest
 from saelab.sae import SAE, SAEConfig
 from saelab.sae.archs import ARCHS
-from saelab.sae.config import PER_ROW, HookPoints
+from saelab.sae.config import LEAST, PER_ROW, HookPoints, check_counts
 from saelab.sae.objective import Options
 from saelab.training import finetune, start
 
@@ -39,6 +39,9 @@ class RunSettings:
     out: str | Path | None = None
     checkpoint_every: int | float | str | None = None
     resume: bool = False
+
+    def __post_init__(self) -> None:
+        check_counts(self, ("batch", "context", "buffer", "seed", "epochs"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +68,13 @@ class Recipe:
         for name in ("warmup", "decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise SaelabError(f"{name} is a share of the steps in [0, 1], got {getattr(self, name)}")
+        check_number("aux_coef", self.aux_coef, 0.0)
         for name in ("lr", "clip"):
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise SaelabError(f"{name} must be positive, got {value}")
-        for name in ("aux_k", "dead_after"):
-            if getattr(self, name) is not None:
-                check_count(name, getattr(self, name))  # no auxiliary loss at all is aux_coef=0
+        # no auxiliary loss at all is aux_coef=0
+        check_counts(self, [f.name for f in fields(self) if f.name in LEAST])
         if not 0 <= self.ema < 1:
             raise SaelabError(f"ema is a decay in [0, 1), such as 0.999; got {self.ema}")
 

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from saelab import files, models
+from saelab import files, identity, models
 from saelab.activations.store import ActivationStore
 from saelab.errors import SaelabError, check_path
 
 NAME = "spec.json"
+OF_MODEL = ("model", "model_dtype", "model_digest")
 NOT_IN_A_FILE = ("model", "texts", "progress", "on_log", "monitor", "ranks")
 
 
@@ -71,7 +72,8 @@ def write(folder: Path, call: Callable[..., Any], source: Any, texts: Any, given
     if given.get("init") is not None:
         spec["init"] = str(given["init"].save(folder.absolute() / "init"))
     if not isinstance(source, ActivationStore):
-        spec["model"] = models.model_name(source)
+        spec |= {"model": models.model_name(source), "model_digest": models.digest(source)}
+        spec["model_dtype"] = identity.dtype_of(spec["model_digest"])
     elif source.folder is not None:
         spec["store"] = str(source.folder.absolute())
     if isinstance(texts, (list, tuple)) and texts and all(isinstance(t, str) for t in texts):

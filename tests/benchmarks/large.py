@@ -131,8 +131,12 @@ def make(folder: Path, gigabytes: float) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / saving.WEIGHTS
 
-    def head(digest: str) -> tuple[bytes, dict[str, int], int]:
-        about = {"format": saving.FORMAT, "config": json.dumps(config.to_dict()), saving.DIGEST: digest}
+    def head(digest: str, sample: str = "") -> tuple[bytes, dict[str, int], int]:
+        about = {"format": saving.FORMAT, "config": json.dumps(config.to_dict())}
+        about |= {
+            saving.DIGEST: digest,
+            saving.SAMPLE if sample else "-" * len(saving.SAMPLE): sample or digest,
+        }
         like = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
         return saving.tensors_head(like, about)
 
@@ -150,7 +154,8 @@ def make(folder: Path, gigabytes: float) -> Path:
     (folder / saving.CONFIG).write_text(json.dumps(head_file))
     identity.know = lambda sae, found: None  # it is found out here
     with torch.no_grad(), path.open("r+b") as f:
-        f.write(head(identity.sae_digest(sl.load_sae(folder, lazy=True)))[0])
+        found = sl.load_sae(folder, lazy=True)
+        f.write(head(identity.sae_digest(found), identity.sample(found))[0])
     return folder
 
 

@@ -10,8 +10,9 @@ import torch
 from kinds import D_IN, KINDS, make
 
 import saelab as sl
-from saelab import identity
+from saelab import files, identity
 from saelab.errors import SaelabError
+from saelab.sae import saving
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -50,6 +51,26 @@ def test_T20_what_would_copy_all_weights_is_refused(tmp_path):
         sl.load_sae(tmp_path / "theirs", lazy=True)
     again = lazy.save(tmp_path / "again")  # a file from a file
     assert torch.equal(sl.load_sae(again).W_enc, sae.W_enc)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_D75_a_file_that_was_written_to_is_not_believed(kind, tmp_path):
+    sae = make(kind)
+    path = sae.save(tmp_path / "sae") / saving.WEIGHTS
+    _, inside = files.map_tensors(path)
+    inside.pop(files.CHECKSUM)
+    other = {n: p.detach() for n, p in sae.named_parameters()} | {"W_dec": 2 * sae.W_dec.detach()}
+    files.write_tensors(path, other, inside)
+    with pytest.raises(SaelabError, match="other weights than were saved"):
+        sl.load_sae(tmp_path / "sae", lazy=True)
+    inside.pop(saving.SAMPLE)
+    files.write_tensors(path, other, inside)  # of an earlier saelab: its digest is no more than its word
+    lazy = sl.load_sae(tmp_path / "sae", lazy=True)
+    assert (
+        identity.sae_digest(lazy)
+        == identity.sae_digest(sl.load_sae(tmp_path / "sae"))
+        != inside[saving.DIGEST]
+    )
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc says what memory is the process's own")

@@ -17,7 +17,7 @@ from saelab.training.trainer import Trainer
 
 
 def main() -> int:
-    launch.load_model = lambda name: ToyModel()
+    launch.load_model = lambda name, dtype: ToyModel()
     rank, _, step = os.environ.get("KILL", "-1:0").partition(":")
     real = Trainer.step
 

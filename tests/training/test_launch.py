@@ -60,7 +60,7 @@ def same(a: sl.SAE, b: sl.SAE) -> None:
 
 @pytest.fixture
 def one(tmp_path, monkeypatch):
-    monkeypatch.setattr(launch, "load_model", lambda name: ToyModel())
+    monkeypatch.setattr(launch, "load_model", lambda name, dtype: ToyModel())
     assert "trained by one process" in launch.run(written(tmp_path, "one"), progress=False)
     return sl.load_sae(tmp_path / "one")
 
@@ -91,7 +91,7 @@ def test_T20_one_process_goes_on_with_what_ranks_began(one, tmp_path):
 
 
 def test_T20_a_file_that_cannot_be_run_is_refused_before_work(tmp_path, monkeypatch):
-    monkeypatch.setattr(launch, "load_model", lambda name: ToyModel())
+    monkeypatch.setattr(launch, "load_model", lambda name, dtype: ToyModel())
     for more, words in [
         ({"d_saes": 3}, "Did you mean 'd_sae'"),
         ({"store": "x"}, "either a store, or a model and texts"),
@@ -122,13 +122,49 @@ def test_T20_a_run_writes_the_file_that_runs_it_again(tmp_path, monkeypatch):
         spec = json.loads((out / "spec.json").read_text())
         assert spec["model"] == "org/toy"
         assert "warmup" not in spec  # it was not asked for
-        monkeypatch.setattr(launch, "load_model", lambda name: ToyModel())
+        monkeypatch.setattr(launch, "load_model", lambda name, dtype: ToyModel())
         launch.run(out / "spec.json", progress=False)  # a run that has ended gives what it made
         again = tmp_path / f"again{i}.json"
         again.write_text(json.dumps(spec | {"out": str(tmp_path / f"again{i}")}))
         launch.run(again, progress=False)
         other = sl.load_sae(tmp_path / f"again{i}")
         assert all(torch.equal(p, q) for p, q in zip(sae.parameters(), other.parameters(), strict=True))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16", "float16"])
+def test_D72_a_run_goes_on_from_its_file_in_its_dtype_and_with_its_weights(tmp_path, monkeypatch, dtype):
+    model, out, asked = ToyModel().to(getattr(torch, dtype)), tmp_path / "run", []
+    stop = {"checkpoint_every": 500, "on_log": lambda trainer: trainer.tokens < 1000}
+    sl.train(model, texts(), out=out, progress=False, **SETTINGS, **stop)
+
+    def load(name, dtype, seed=0):
+        asked.append(dtype)
+        return ToyModel(seed=seed).to(getattr(torch, dtype))
+
+    monkeypatch.setattr(launch, "load_model", lambda name, dtype: load(name, dtype, seed=1))
+    with pytest.raises(SaelabError, match="other weights .*another checkpoint"):
+        launch.run(out / "spec.json", progress=False)
+    monkeypatch.setattr(launch, "load_model", load)
+    launch.run(out / "spec.json", progress=False)
+    assert asked == [dtype, dtype]
+    whole = sl.train(model, texts(), progress=False, **SETTINGS)
+    assert all(
+        torch.equal(p, q) for p, q in zip(whole.parameters(), sl.load_sae(out).parameters(), strict=True)
+    )
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_D72_no_work_goes_on_in_another_dtype(tmp_path, dtype):
+    other, given = ToyModel().to(getattr(torch, dtype)), SETTINGS | {"progress": False}
+    stop = {"checkpoint_every": 500, "on_log": lambda trainer: trainer.tokens < 1000}
+    sl.train(ToyModel(), texts(), out=tmp_path / "run", **given, **stop)
+    with pytest.raises(
+        SaelabError, match=f"cannot resume: model_weights was .* in float32 .* in {dtype} now"
+    ):
+        sl.train(other, texts(), out=tmp_path / "run", resume=True, **given)
+    sl.ActivationStore.write(ToyModel(), texts(), ["first"], tmp_path / "store", tokens=500, progress=False)
+    with pytest.raises(SaelabError, match=f"weights=.* in float32, this call says .* in {dtype}"):
+        sl.ActivationStore.write(other, texts(), ["first"], tmp_path / "store", tokens=500, progress=False)
 
 
 def _lines(folder: Path) -> Path:
@@ -150,7 +186,7 @@ def test_T20_texts_that_no_file_holds_must_be_said(tmp_path):
 
 
 def test_T20_ranks_harvest_one_store_and_go_on_after_a_kill(tmp_path, monkeypatch):
-    monkeypatch.setattr(launch, "load_model", lambda name: ToyModel())
+    monkeypatch.setattr(launch, "load_model", lambda name, dtype: ToyModel())
     given = {"model": "toy", "texts": str(_lines(tmp_path)), "hooks": ["first", "second"], "tokens": 4000}
     given |= {"shard_rows": 500, "harvest_tokens": 400, "dtype": "float32"}
     paths = {}
@@ -178,7 +214,7 @@ def test_T20_ranks_harvest_one_store_and_go_on_after_a_kill(tmp_path, monkeypatc
 
 
 def test_D69_a_name_in_a_spec_that_is_none_is_refused_before_work(tmp_path, monkeypatch):
-    monkeypatch.setattr(launch, "load_model", lambda name: ToyModel())
+    monkeypatch.setattr(launch, "load_model", lambda name, dtype: ToyModel())
     path = written(tmp_path, "null")
     whole = json.loads(path.read_text())
     for name in ("out", "texts"):

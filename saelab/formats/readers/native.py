@@ -68,7 +68,9 @@ def load(folder: Path, obstacles: Obstacles | None = None, lazy: bool = False) -
                 f"{path} stores {name} as {t.dtype}: with lazy=True it is not made {built.dtype}"
             )
     sae = build(built, tensors, path, own=not lazy)
-    if lazy and saving.DIGEST in inside:
+    if lazy and saving.SAMPLE in inside:
+        if inside[saving.SAMPLE] != identity.sample(sae):
+            raise SaelabError(f"{path} holds other weights than were saved: it was damaged or written to")
         identity.know(sae, inside[saving.DIGEST])
     if curves:
         # its name until it was fvu everywhere
