@@ -40,9 +40,10 @@ class Calibration:
         activation of the latent in the new text as the unsteered model reads it: how much the text excites the
         latent, not what the text is about); ``perplexity`` of the new text for
         the unsteered model, geometric mean; ``ratio`` to that of unsteered text with its 95 % interval: over prompts
-        where there are 20, else over texts that these prompts begin (NaN below 20); ``repetition`` (share of 3-grams that
-        occurred before); ``broken`` (share of U+FFFD among the characters); ``inside`` (``ratio_hi``, the interval's upper
-        end, is at most ``guard``; without an interval ``ratio`` is); ``text``, the first one.
+        where there are 20, else over texts that these prompts begin (NaN below 20 different ones); ``repetition``
+        (share of 3-grams that occurred before); ``broken`` (share of U+FFFD among the characters); ``inside``
+        (``ratio_hi``, the interval's upper end, is at most ``guard``; without an interval ``ratio`` is); ``text``,
+        the first one.
     guard
         The largest ratio that counts as undamaged.
     """
@@ -251,7 +252,9 @@ def _measured(part: pd.DataFrame, plain: pd.Series, guard: float) -> dict[str, A
     """One row of the frame from its texts and the nats of the unsteered ones."""
     change: Any = (part["nats"] - plain).dropna()
     of_prompt = change.groupby(part["prompt"]).mean()
-    counted = of_prompt if len(of_prompt) >= intervals.LEAST else change
+    several = part.loc[change.index, ["prompt", "text"]].drop_duplicates()  # few at a low temperature
+    texts = change[:0] if len(several) < intervals.LEAST else change
+    counted = of_prompt if len(of_prompt) >= intervals.LEAST else texts
     low, high = intervals.of_means(counted.to_numpy()[:, None])
     ratio = float(np.exp(change.mean())) if len(change) else np.nan
     high_ratio = float(np.exp(high[0]))

@@ -21,7 +21,7 @@ from saelab.errors import SaelabError, check_count, check_number
 from saelab.evaluation.batched import beginning, different, draws
 from saelab.evaluation.calibration import GUARD
 from saelab.evaluation.trials import FIRST_TEN as FIRST_TEN
-from saelab.evaluation.trials import Judge, Trials, Written
+from saelab.evaluation.trials import Judge, Trials, Written, strict
 from saelab.frames import TextFrame
 from saelab.identity import check_pair, noted
 from saelab.intervals import of_means
@@ -219,7 +219,7 @@ def steering_success(
     strengths, schedules = list(strengths), [Edit(schedule=s).schedule for s in schedules]  # type: ignore[arg-type]
     if not candidates or not strengths or not schedules:
         raise SaelabError("there is nothing to try: give candidates, strengths and schedules")
-    known = {c: _targets(c, found, sae) for c, found in candidates.items()}
+    known, judge = {c: _targets(c, found, sae) for c, found in candidates.items()}, strict(judge)
     along, examples = _differences(model, sae, known, examples)
     how = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_k": top_k, "special": special}
     judged = _begun(model, sae, prompts, max_new_tokens)

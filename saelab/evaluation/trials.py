@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from saelab import models
+from saelab.errors import SaelabError, called
 from saelab.evaluation.batched import Push, different, draws, write
 from saelab.experiments.sweeps import fresh, read
 from saelab.intervals import LEAST, of_share, of_trials
@@ -19,6 +20,22 @@ from saelab.models import HookedModel
 from saelab.sae import SAE
 
 Judge = Callable[[str], "str | None"]
+
+
+def strict(judge: Judge) -> Judge:
+    """``judge``, whose answer must be a concept or None: anything else would count as another concept."""
+
+    def asked(text: str) -> str | None:
+        found = judge(text)
+        if found is not None and not isinstance(found, str):
+            raise SaelabError(
+                f"judge gives a concept or None for a text, and gave {called(found)} for {text[:60]!r}"
+            )
+        return found
+
+    return asked
+
+
 FIRST_TEN = (1.0,) * 10 + (0.0,)  # push for ten tokens, then let the model go on by itself
 
 

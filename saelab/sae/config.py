@@ -14,6 +14,20 @@ PER_ROW = ("layer_norm", "constant_norm")  # each row by its own size: no weight
 INPUT_BIAS = ("decoder", "none", "own")
 
 
+# the least that each whole number of a config, a recipe and a run may be; those that are None are not looked at
+LEAST = {
+    "d_in": 1, "d_sae": 1, "d_out": 1, "k": 1, "context": 1, "tokens": 1, "batch": 1, "buffer": 1, "epochs": 1, "seed": 0,
+    "aux_k": 1, "dead_after": 1,
+}  # fmt: skip
+
+
+def check_counts(settings: Any, names: Iterable[str]) -> None:
+    """Refuse whole numbers out of range, and set the others as int (also of a frozen dataclass)."""
+    for name in names:
+        if (value := getattr(settings, name)) is not None:
+            object.__setattr__(settings, name, check_count(name, value, LEAST[name]))
+
+
 # a name, or several that are joined when the config is made
 if TYPE_CHECKING:
     Joined: TypeAlias = str
@@ -80,9 +94,8 @@ class SAEConfig:
     prefixes: tuple[int, ...] | None = None  # matryoshka: sizes of the nested dictionaries, the last is d_sae
 
     def __post_init__(self) -> None:
-        for name in ("d_in", "d_sae"):
-            self._set(name, check_count(name, getattr(self, name)))
-        self._set("d_out", check_count("d_out", self.d_in if self.d_out is None else self.d_out))
+        self._set("d_out", self.d_in if self.d_out is None else self.d_out)
+        check_counts(self, ("d_in", "d_sae", "d_out", "k", "context"))
         for name in ("hook_in", "hook_out"):
             self._set(name, str(HookPoints.of(getattr(self, name))))
         self._set("hook_out", self.hook_out or self.hook_in)
@@ -114,7 +127,6 @@ class SAEConfig:
         if ARCHS[self.arch].needs_k:
             if self.k is None:
                 raise SaelabError(f"a {self.arch} SAE needs k, the latents kept per token (such as k=32)")
-            self._set("k", check_count("k", self.k))
             if self.k > self.d_sae:
                 raise SaelabError(f"k={self.k} is more than the d_sae={self.d_sae} latents there are")
         if not 0 <= self.floor < float("inf"):

@@ -94,12 +94,20 @@ def test_D62_equal_prompts_are_one_and_from_20_prompts_on_they_are_what_is_count
     assert (found["ratio_lo"], found["ratio_hi"]) == pytest.approx((np.exp(low[0]), np.exp(high[0])))
 
 
+def test_D79_equal_texts_at_a_tiny_temperature_are_no_sample(tiny, sae):
+    how = {"strengths": [4.0], "n": 30, "max_new_tokens": 4, "progress": False}
+    cold = sl.calibrate(tiny, sae, [3], ["The"], temperature=1e-6, **how).frame
+    assert cold[["ratio_lo", "ratio_hi"]].isna().all(axis=None)
+    assert cold["ratio"].notna().all()
+    assert sl.calibrate(tiny, sae, [3], ["The"], **how).frame["ratio_hi"].notna().all()
+
+
 def test_the_guard_holds_by_the_whole_interval_where_there_is_one():
     import pandas as pd
 
     nats = np.repeat([0.0, 2.0], 20)
     part = pd.DataFrame({
-        "prompt": 0, "nats": nats, "effect": 0.0, "repetition": 0.0, "broken": 0.0, "text": "",
+        "prompt": 0, "nats": nats, "effect": 0.0, "repetition": 0.0, "broken": 0.0, "text": np.arange(40).astype(str),
     })  # fmt: skip
     plain = pd.Series(np.zeros(40))
     found = _measured(part, plain, 1e9)

@@ -316,7 +316,8 @@ def quick(tiny, sae, **options):
         "relative": dict.fromkeys(range(64), 4.0), "strengths": [2], "schedules": [None], "n": 24, "tune": 2,
         "controls": 0, "max_new_tokens": 4, "progress": False,
     }  # fmt: skip
-    return steering_success(tiny, sae, {"a": 3}, rule, **settings | options)
+    judge = options.pop("judge", rule)
+    return steering_success(tiny, sae, {"a": 3}, judge, **settings | options)
 
 
 def test_D64_examples_are_texts_in_every_form(tiny, sae):
@@ -331,6 +332,12 @@ def test_D64_examples_are_texts_in_every_form(tiny, sae):
     ):
         found = quick(tiny, sae, examples={"a": form, "b": "bob"})
         pd.testing.assert_frame_equal(found.frame, plain.frame)
+
+
+@pytest.mark.parametrize("answer", [5, True, float("nan"), ["a"], b"a"])
+def test_D78_a_judge_that_names_no_concept_is_refused(tiny, sae, answer):
+    with pytest.raises(SaelabError, match="judge gives a concept or None for a text, and gave"):
+        quick(tiny, sae, judge=lambda text: answer)
 
 
 def test_D68_other_prompts_are_others_and_equal_texts_are_no_sample(tiny, sae):

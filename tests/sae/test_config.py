@@ -1,8 +1,12 @@
+from dataclasses import fields
+
 import numpy as np
 import pytest
 
 from saelab.errors import SaelabError
 from saelab.sae import SAEConfig
+from saelab.sae.config import LEAST, HookPoints
+from saelab.training.spec import RunSettings, SAESpec, TrainConfig
 
 GOOD = {"arch": "topk", "d_in": 16, "d_sae": 64, "k": 4}
 
@@ -57,3 +61,18 @@ def test_C52_an_unknown_key_is_an_error_with_the_nearest_name():
 def test_C01_a_missing_key_is_named_and_never_guessed(key):
     with pytest.raises(SaelabError, match=f"no '{key}'; refusing to guess it"):
         SAEConfig.from_dict({k: v for k, v in GOOD.items() if k != key})
+
+
+@pytest.mark.parametrize("kind", [SAEConfig, TrainConfig, SAESpec, RunSettings])
+def test_D77_every_whole_number_of_a_config_has_a_least_value(kind):
+    given = {"arch": "topk", "d_in": 8, "d_sae": 16, "k": 4, "tokens": 100, "hook": HookPoints(("a",))}
+    names = [f.name for f in fields(kind)]
+    whole = [f.name for f in fields(kind) if str(f.type).removesuffix(" | None") == "int"]
+    given = {n: v for n, v in given.items() if n in names}
+    assert set(whole) <= set(LEAST)
+    for name in whole:
+        for bad in (LEAST[name] - 1, -4, 2.5, True, "8", float("nan"), np.int64(-1)):
+            with pytest.raises(SaelabError, match=name):
+                kind(**given | {name: bad})
+        found = getattr(kind(**given | {name: np.int64({"d_out": 8}.get(name, given.get(name, 4)))}), name)
+        assert type(found) is int

@@ -247,7 +247,8 @@ def test_options_are_checked(arch, options, message):
 
 
 @pytest.mark.parametrize(
-    "bad", [{"lr": 0.0}, {"clip": -1.0}, {"ema": 1.0}, {"warmup": 2.0}, {"precision": "float8"}]
+    "bad",
+    [{"lr": 0.0}, {"clip": -1.0}, {"ema": 1.0}, {"warmup": 2.0}, {"precision": "float8"}, {"aux_coef": -0.1}],
 )
 def test_recipes_are_checked(bad):
     with pytest.raises(SaelabError):
