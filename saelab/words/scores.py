@@ -65,7 +65,8 @@ class Scores:
         return frame[frame["way"] == way]
 
     def label(self, way: str = "detection") -> None:
-        """Make the best explanation of each latent its label in the index, with its source and this score.
+        """Make the best explanation of each latent its label in the index, with its source and this score. The best of
+        several is chosen on the documents that score it, so its score is a little too high: the label says of how many.
 
         Where every answer failed, the label stays.
 
@@ -80,10 +81,12 @@ class Scores:
         )
         texts, labels = {x.source: x for x in self.explanations}, {}
         line: Any
+        tried = found.groupby("latent")["source"].nunique()
         for line in found.drop_duplicates("latent").itertuples():
             bounds = "" if math.isnan(line.low) else f" [{line.low:.2f}, {line.high:.2f}]"
             number = "undefined" if math.isnan(line.value) else f"{line.value:.2f}{bounds}"
-            said = f"{way} {number} by {self.judge}"
+            several = f", best of {tried[line.latent]}" if tried[line.latent] > 1 else ""
+            said = f"{way} {number}{several} by {self.judge}"
             labels[line.latent] = (texts[line.source][line.latent], line.source, said)
         write_labels(self.index, labels)
 
