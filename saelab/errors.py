@@ -152,7 +152,7 @@ def check_number(
     if not low <= number <= high or (open_low and number == low):
         least = f"above {low:g}" if open_low else f"at least {low:g}"
         sized = (
-            f"between {low:g} and {high:g}"
+            f"between {low:g} and {high:g}" + (f", {low:g} itself left out" if open_low else "")
             if math.isfinite(low) and math.isfinite(high)
             else (f"at most {high:g}" if math.isfinite(high) else least)
         )

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from saelab.course.student import Student
+from saelab.course.student import Student, honest
 from saelab.course.task import Grade, Task
 from saelab.errors import SaelabError, unknown
 
@@ -88,7 +88,8 @@ class Verdict:
         return self.passed
 
     def __repr__(self) -> str:
-        return "\n".join([f"{self.key} {self._mark}: {self.said}", *([self.hint] if self.hint else [])])
+        name = f" ({self.mistake})" if self.mistake else ""
+        return "\n".join([f"{self.key} {self._mark}{name}: {self.said}", *([self.hint] if self.hint else [])])
 
     @property
     def _mark(self) -> str:
@@ -97,7 +98,11 @@ class Verdict:
     def _repr_html_(self) -> str:
         color, sign = ("#2e9e5b", "✓") if self.passed else ("#d9822b", "✗")
         name = f" <i>{html.escape(self.mistake)}</i> —" if self.mistake else ""
-        hint = f'<div style="margin-top:.4em;opacity:.85">{html.escape(self.hint)}</div>' if self.hint else ""
+        hint = (
+            f'<div style="margin-top:.4em;opacity:.85;white-space:pre-line">{html.escape(self.hint)}</div>'
+            if self.hint
+            else ""
+        )
         return (
             f'<div class="tex2jax_ignore mathjax_ignore" role="status" style="border-left:6px solid {color};'
             f'padding:.4em .8em;max-width:60em"><b>{sign} {self.key} {self._mark}</b>:{name} '
@@ -109,7 +114,7 @@ def checked(key: str, answer: object, student: Student) -> Verdict:
     """See :func:`saelab.course.check`."""
     exercise = known(key)
     if answer is None or answer is ...:
-        hint = _hint(exercise, 1) if key.partition(".")[0] in PARTS else ""
+        hint = _in_order(exercise, 1) if key.partition(".")[0] in PARTS else ""
         return Verdict(key, False, f"put your answer in place of {answer}, and run the cell again", hint)
     task = task_of(key, student)
     student.refresh()
@@ -123,12 +128,23 @@ def checked(key: str, answer: object, student: Student) -> Verdict:
             f'{key} takes what course.task("{key}") asks for; got a {type(answer).__name__} that cannot be graded: '
             f"{type(error).__name__}: {error}"
         ) from error
-    failed = student.note(key, told, grade)
-    hint = "" if grade.passed else _hint(exercise, max(failed, 1))
+    entry = student.note(key, told, grade)
+    hint = "" if grade.passed else _hint(exercise, grade, entry)
     return Verdict(key, grade.passed, grade.said, hint, grade.mistake, grade.score)
 
 
-def _hint(exercise: Exercise, number: int) -> str:
+def _hint(exercise: Exercise, grade: Grade, entry: dict[str, Any]) -> str:
+    """What fits this fault; if that was said before, or nothing is known to fit, the next of the three as well."""
+    failed = [t for t in entry["tries"] if not t["passed"]]
+    same = {t["answer"] for t in failed if t["mistake"] == grade.mistake}
+    named = {t["mistake"] for t in failed if t["mistake"]}  # each had its own hint once
+    told = [f"Hint: {grade.then}" if isinstance(grade.then, str) else _in_order(exercise, grade.then)]
+    if not grade.then or len(same) > 1:
+        told = [*told[: bool(grade.then)], _in_order(exercise, max(honest(entry) - len(named), 1))]
+    return "\n".join(dict.fromkeys(told))
+
+
+def _in_order(exercise: Exercise, number: int) -> str:
     if number > len(exercise.hints):
         return f'All three hints are given; course.solution("{exercise.key}") shows a solution.'
     return f"Hint {number} of {len(exercise.hints)}: {exercise.hints[number - 1]}"

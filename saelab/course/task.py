@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -53,12 +54,17 @@ def _short(value: Any) -> str:
 
 @dataclass(frozen=True)
 class Grade:
-    """What a check found; ``mistake`` is the name of a typical mistake, ``score`` what a board ranks by."""
+    """What a check found.
+
+    ``mistake`` is the name of a typical mistake, ``score`` what a board ranks by, ``then`` what to do about this very
+    fault: a sentence, or the number of the exercise's hint that fits; without it the hints go in their order.
+    """
 
     passed: bool
     said: str
     mistake: str = ""
     score: float | None = None
+    then: str | int = ""
 
 
 def right(said: str, score: float | None = None) -> Grade:
@@ -66,22 +72,28 @@ def right(said: str, score: float | None = None) -> Grade:
     return Grade(True, said, score=score)
 
 
-def wrong(said: str, mistake: str = "", score: float | None = None) -> Grade:
-    """The answer does not pass; ``mistake`` if it is a typical one."""
-    return Grade(False, said, mistake, score)
+def wrong(said: str, mistake: str = "", score: float | None = None, *, then: str | int = "") -> Grade:
+    """The answer does not pass; ``mistake`` if it is a typical one, which has a hint of its own."""
+    return Grade(False, said, mistake, score, then)
 
 
 def ill(key: str, wanted: str, got: object) -> NoReturn:
     """Refuse an answer of the wrong kind: no try is counted."""
-    raise SaelabError(f"{key} takes {wanted}; got {called(got)}")
+    held = f" of {len(got)}: {reprlib.repr(got)}" if isinstance(got, (list, tuple, dict)) and got else ""
+    raise SaelabError(f"{key} takes {wanted}; got {called(got)}{held}")
 
 
 def one_each(key: str, answer: Any, names: str, kinds: tuple[str, ...]) -> dict[str, str]:
-    """The answer, if it gives each name one of the kinds, all different."""
+    """The answer, if it gives each name one of the kinds."""
     if not isinstance(answer, dict) or sorted(map(str, answer)) != sorted(names):
-        example = dict.fromkeys(names, "…")
-        ill(key, f"a dict such as {example}", answer)
+        ill(key, f"a dict such as {dict(zip(names, kinds, strict=True))}, in the right order", answer)
     for kind in answer.values():
         if kind not in kinds:
             raise unknown("kind", kind, kinds)
     return {str(k): str(v) for k, v in answer.items()}
+
+
+def right_ones(given: dict[str, str], true: dict[str, str]) -> str:
+    """How many of the names have their kind; and that each kind is there once, if the answer has one twice."""
+    said = f"{sum(given[k] == true[k] for k in true)} of {len(true)} are right"
+    return said if len(set(given.values())) == len(true) else f"{said}, and each kind is there once"

@@ -58,7 +58,7 @@ def w2_1(task: Any, right: Any, n: Variables) -> Wrong:
     fewer.config = replace(fewer.config, k=2)
     with torch.no_grad():
         blank.W_dec.copy_(torch.randn_like(blank.W_dec) / 20)
-    return [(more, "bought with a larger L0"), (blank, "hardly trained"), (fewer, None)]
+    return [(more, "bought with a larger L0"), (blank, "hardly trained"), (fewer, "fewer latents than allowed")]
 
 
 def w2_2(task: Any, right: tuple[Any, int], n: Variables) -> Wrong:
@@ -66,21 +66,28 @@ def w2_2(task: Any, right: tuple[Any, int], n: Variables) -> Wrong:
     return [
         ((sae, sae.config.d_sae - dead), "counted the living"),
         ((sae, 0), None),
-        ((sae, dead // 2), None),
+        ((sae, int(sae.history.dead.iloc[-1])), "counted in training"),
     ]
 
 
 def w2_3(task: Any, right: Any, n: Variables) -> Wrong:
     more = copy.deepcopy(right)
     more.config = replace(more.config, k=64)
-    return [(n.sick, "still dead"), (more, "bought with a larger L0"), (n.revived, "alive, and of no use")]
+    anew = copy.deepcopy(right)
+    anew.record = {"recipe": {"lr": 4e-3, "seed": 0}}
+    return [
+        (n.sick, "still dead"), (more, "bought with a larger L0"), (n.revived, "alive, and of no use"),
+        (anew, "trained anew"),
+    ]  # fmt: skip
 
 
 def w2_4(task: Any, right: dict[str, str], n: Variables) -> Wrong:
     by_variance = "judged by explained variance alone"
     more = next(k for k, v in right.items() if v == "uses more")
     others = [dict(zip("abc", p, strict=True)) for p in permutations(right.values())]
-    return [(o, by_variance if o[more] == "trained" else None) for o in others if o != right]
+    short = "the short one for the trained"
+    named = {"trained": by_variance, "uses more": short, "shrinks": None}
+    return [(o, named[o[more]]) for o in others if o != right]
 
 
 def w3_1(task: Any, right: tuple[str, str], n: Variables) -> Wrong:
@@ -125,7 +132,8 @@ def w4_2(task: Any, right: float, n: Variables) -> Wrong:
     where = float(frame.loss_diff[frame.edited].mean())
     return [
         (-right, "the sign is reversed"), (where, "only where it fires"), (float(frame.kl.mean()), "KL for loss"),
-        (float(frame.loss_diff.sum()), "the sum for the mean"), (3 * right, None),
+        (float(frame.loss_diff.sum()), "the sum for the mean"), (float(frame.loss.mean()), "the loss for its rise"),
+        (float("nan"), "the last token counted"), (7.0, None),
     ]  # fmt: skip
 
 
@@ -142,7 +150,7 @@ def w4_3(task: Any, right: int, n: Variables) -> Wrong:
 
 def w5_1(task: Any, right: tuple[int, float], n: Variables) -> Wrong:
     other = next(i for i in range(100, 4096) if held_out().index.counts[i] > 50)
-    return [((right[0], 40.0), "the text is broken"), ((other, 0.5), None), ((right[0], 0.01), None)]
+    return [((right[0], 40.0), "the text is broken"), ((other, 0.5), None), ((right[0], 0.01), "too weak a push")]
 
 
 def w5_2(task: Any, right: tuple[str, int], n: Variables) -> Wrong:
@@ -160,9 +168,14 @@ def w5_2(task: Any, right: tuple[str, int], n: Variables) -> Wrong:
 
 def w5_3(task: Any, right: dict[str, str], n: Variables) -> Wrong:
     others = [dict(zip("abc", p, strict=True)) for p in permutations(right.values())]
-    broken = next(k for k, v in right.items() if v == "broken")
-    name = "a broken text counted as success"
-    return [(o, name if o[broken] == "works" else None) for o in others if o != right]
+    at = {v: k for k, v in right.items()}
+
+    def name(o: dict[str, str]) -> str:
+        if o[at["broken"]] == "works":
+            return "a broken text counted as success"
+        return "no control" if o[at["nothing"]] == "works" else "the perplexity is left out"
+
+    return [(o, name(o)) for o in others if o != right]
 
 
 def w6_1(task: Any, right: float, n: Variables) -> Wrong:
@@ -179,7 +192,14 @@ def w6_1(task: Any, right: float, n: Variables) -> Wrong:
 def w6_2(task: Any, right: dict[str, str], n: Variables) -> Wrong:
     same = next(k for k, v in right.items() if v == "the same")
     others = [dict(zip("xyz", p, strict=True)) for p in permutations(right.values())]
-    return [(o, "compared by number" if o[same] == "chance" else None) for o in others if o != right]
+    seed = next(k for k, v in right.items() if v == "another seed")
+
+    def name(o: dict[str, str]) -> str:
+        if o[same] == "chance":
+            return "compared by number"
+        return "another seed taken for chance" if o[seed] == "chance" else "a copy taken for another seed"
+
+    return [(o, name(o)) for o in others if o != right]
 
 
 def w6_3(task: Any, right: dict[int, int | None], n: Variables) -> Wrong:

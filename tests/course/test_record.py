@@ -34,7 +34,7 @@ def ada(tmp_path, monkeypatch):
         return (
             right("yes", 0.5)
             if answer == task._truth["number"]
-            else wrong("no", "one too many" * (answer == 8))
+            else wrong("no", "too many" * (answer > 7), then="count again" if answer > 7 else 3 * (answer < 0))
         )
 
     one = Exercise(
@@ -87,9 +87,20 @@ def test_the_untouched_stub_of_a_tutorial_says_what_to_do_and_a_small_table_is_s
 
 def test_a_typical_mistake_is_named_and_written_down(ada):
     verdict = course.check("w1.1", 8)
-    assert verdict.mistake == "one too many"
-    assert "one too many" in verdict._repr_html_()
-    assert json.loads(ada.path.read_text())["exercises"]["w1.1"]["tries"][0]["mistake"] == "one too many"
+    assert verdict.mistake == "too many"
+    assert "too many" in verdict._repr_html_()
+    assert "(too many)" in repr(verdict)
+    assert json.loads(ada.path.read_text())["exercises"]["w1.1"]["tries"][0]["mistake"] == "too many"
+
+
+def test_the_hint_is_that_of_the_mistake_and_the_three_go_on_where_none_fits(ada):
+    hints = [course.check("w1.1", a).hint for a in (8, 1, 8, 2, 9, -1, -2, 3)]
+    own, a, b, c = "Hint: count again", "Hint 1 of 3: a", "Hint 2 of 3: b", "Hint 3 of 3: c"
+    assert hints[:2] == [own, a]
+    assert hints[2] == own  # the same answer says the same
+    assert hints[3] == b
+    assert hints[4] == f"{own}\n{c}"  # the mistake again: its own did not help
+    assert hints[5].startswith(c)  # a number names the one of the three that fits
 
 
 def test_a_solution_opens_after_two_honest_tries_and_the_record_says_so(ada):

@@ -106,6 +106,7 @@ def test_wrong_answers_are_refused_and_typical_ones_named(run, key):
         assert not grade.passed, (answer, grade)
         if name:
             assert grade.mistake == name, (answer, grade)
+        assert grade.then or not grade.mistake, grade  # a mistake with a name has a hint of its own
 
 
 @pytest.mark.parametrize("key", KEYS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ import pandas as pd
 
 from saelab.course.exercises import Exercise
 from saelab.course.parts.w1 import grade_find
-from saelab.course.parts.w5 import VERDICTS, verdict
+from saelab.course.parts.w5 import VERDICTS, judged, verdict
 from saelab.course.student import Student
 from saelab.course.task import Grade, Task, one_each, right, wrong
 from saelab.errors import check_number
@@ -26,7 +26,8 @@ TOLD = (
     "arithmetic.result",
     "dna.start_codon",
 )
-Draw = Callable[[np.random.Generator], tuple[dict[str, Any], float, dict[str, float]]]
+Mistakes = dict[str, tuple[float, int]]  # its name -> the answer that it leads to, the hint that fits
+Draw = Callable[[np.random.Generator], tuple[dict[str, Any], float, Mistakes]]
 
 
 def number(
@@ -46,13 +47,14 @@ def number(
 
         if near(task._truth["true"]):
             return right(f"{task._truth['true']:.4g}")
-        mistakes: Mapping[str, float] = task._truth["mistakes"]
-        return wrong(f"{given:.4g} is not it", next((m for m, v in mistakes.items() if near(v)), ""))
+        mistakes: Mistakes = task._truth["mistakes"]
+        mistake = next((m for m, (value, _) in mistakes.items() if near(value)), "")
+        return wrong(f"{given:.4g} is not it", mistake, then=mistakes[mistake][1] if mistake else "")
 
     return Exercise(key, title, ask, grade, hints, minutes, level)
 
 
-def _auto(rng: np.random.Generator) -> tuple[dict[str, Any], float, dict[str, float]]:
+def _auto(rng: np.random.Generator) -> tuple[dict[str, Any], float, Mistakes]:
     best, edge = int(rng.integers(1, 3)), 3
     strengths = [0.5, 1.0, 2.0, 3.0, 4.0, 8.0]
     effect = np.round(np.linspace(0.1, 0.3, 6) + rng.uniform(0, 0.05, 6), 2)
@@ -61,78 +63,81 @@ def _auto(rng: np.random.Generator) -> tuple[dict[str, Any], float, dict[str, fl
     high = np.round(ratio * 1.4, 1)  # of the last but one the ratio alone is below the guard
     frame = pd.DataFrame({"strength": strengths, "effect": effect, "ratio": ratio, "ratio_hi": high})
     mistakes = {
-        "a broken text counted as success": strengths[-1],
-        "the ratio without its interval": strengths[-2],
-        "the strongest, not the best": strengths[edge],
+        "a broken text counted as success": (strengths[-1], 2),
+        "the ratio without its interval": (strengths[-2], 2),
+        "the strongest, not the best": (strengths[edge], 3),
     }
     return {"table": frame, "guard": GUARD}, strengths[best], mistakes
 
 
-def _circle(rng: np.random.Generator) -> tuple[dict[str, Any], float, dict[str, float]]:
+def _circle(rng: np.random.Generator) -> tuple[dict[str, Any], float, Mistakes]:
     m = int(rng.integers(5, 12))
     true = math.cos(2 * math.pi / m)
-    return {"features": m}, true, {"half the angle": math.cos(math.pi / m), "as if orthogonal": 0.0}
+    return {"features": m}, true, {"half the angle": (math.cos(math.pi / m), 2), "as if orthogonal": (0.0, 1)}
 
 
-def _firings(rng: np.random.Generator) -> tuple[dict[str, Any], float, dict[str, float]]:
+def _firings(rng: np.random.Generator) -> tuple[dict[str, Any], float, Mistakes]:
     d_sae, k, tokens = (int(2 ** rng.integers(*r)) for r in ((9, 14), (3, 6), (18, 22)))
     shown = {"tokens": tokens, "d_sae": d_sae, "k": k}
     return (
         shown,
         tokens * k / d_sae,
-        {"k is forgotten": tokens / d_sae, "of all latents together": float(tokens * k)},
+        {"k is forgotten": (tokens / d_sae, 1), "of all latents together": (float(tokens * k), 2)},
     )
 
 
-def _f1(rng: np.random.Generator) -> tuple[dict[str, Any], float, dict[str, float]]:
+def _f1(rng: np.random.Generator) -> tuple[dict[str, Any], float, Mistakes]:
     tp, fp, fn = (int(x) for x in (rng.integers(20, 60), rng.integers(3, 15), rng.integers(40, 120)))
     precision, recall = tp / (tp + fp), tp / (tp + fn)
     mistakes = {
-        "the plain mean of both": (precision + recall) / 2,
-        "precision for F1": precision,
-        "recall for F1": recall,
+        "the plain mean of both": ((precision + recall) / 2, 2),
+        "precision for F1": (precision, 2),
+        "recall for F1": (recall, 2),
     }
     return {"tp": tp, "fp": fp, "fn": fn}, 2 * tp / (2 * tp + fp + fn), mistakes
 
 
-def _recovered(rng: np.random.Generator) -> tuple[dict[str, Any], float, dict[str, float]]:
+def _recovered(rng: np.random.Generator) -> tuple[dict[str, Any], float, Mistakes]:
     clean, zero = round(float(rng.uniform(1, 1.5)), 2), round(float(rng.uniform(3, 4)), 2)
     sae = round(clean + float(rng.uniform(0.1, 0.5)), 2)
     true = (zero - sae) / (zero - clean)
     shown = {"loss_clean": clean, "loss_zero_ablated": zero, "loss_with_sae": sae}
-    return shown, true, {"what is lost": 1 - true, "zero is forgotten": clean / sae}
+    return shown, true, {"what is lost": (1 - true, 1), "zero is forgotten": (clean / sae, 2)}
 
 
-def _folded(rng: np.random.Generator) -> tuple[dict[str, Any], float, dict[str, float]]:
+def _folded(rng: np.random.Generator) -> tuple[dict[str, Any], float, Mistakes]:
     norm, value = round(float(rng.uniform(1.5, 3)), 2), round(float(rng.uniform(4, 9)), 2)
     return (
         {"decoder_norm": norm, "activation": value},
         norm * value,
-        {"divided": value / norm, "nothing folded": value},
+        {"divided": (value / norm, 1), "nothing folded": (value, 2)},
     )
 
 
-def _alone(rng: np.random.Generator) -> tuple[dict[str, Any], float, dict[str, float]]:
+def _alone(rng: np.random.Generator) -> tuple[dict[str, Any], float, Mistakes]:
     fires, occurs = int(rng.integers(100, 200)), int(rng.integers(300, 500))
     on = int(fires * rng.uniform(0.6, 0.9))
     shown = {"firings": fires, "firings_on_the_token": on, "the_token_occurs": occurs}
-    mistakes = {"recall for F1": on / fires, "precision for F1": on / occurs}
+    mistakes = {"recall for F1": (on / fires, 2), "precision for F1": (on / occurs, 2)}
     return shown, 2 * on / (fires + occurs), mistakes
 
 
-def _lucky(rng: np.random.Generator) -> tuple[dict[str, Any], float, dict[str, float]]:
+def _lucky(rng: np.random.Generator) -> tuple[dict[str, Any], float, Mistakes]:
     latents, rate = int(rng.integers(500, 2000)), float(rng.choice([0.02, 0.05, 0.1]))
     matched = int(latents * rng.uniform(0.3, 0.8))
     shown = {"latents": latents, "matched": matched, "false_discovery_rate": rate}
-    mistakes = {"of all latents": rate * latents, "of those without a partner": rate * (latents - matched)}
+    mistakes = {
+        "of all latents": (rate * latents, 2),
+        "of those without a partner": (rate * (latents - matched), 2),
+    }
     return shown, rate * matched, mistakes
 
 
-def _judge(rng: np.random.Generator) -> tuple[dict[str, Any], float, dict[str, float]]:
+def _judge(rng: np.random.Generator) -> tuple[dict[str, Any], float, Mistakes]:
     fn, fp = int(rng.integers(4, 8)), int(rng.integers(5, 20))
     shown = {"right_of_10_that_fire": 10 - fn, "right_of_90_that_are_silent": 90 - fp}
     recall, specificity = 1 - fn / 10, 1 - fp / 90
-    mistakes = {"the share that is right": (100 - fn - fp) / 100, "only where it fires": recall}
+    mistakes = {"the share that is right": ((100 - fn - fp) / 100, 2), "only where it fires": (recall, 2)}
     return shown, (recall + specificity) / 2, mistakes
 
 
@@ -156,13 +161,7 @@ def ask_judge(student: Student) -> Task:
 
 
 def grade_judge(task: Task, answer: Any) -> Grade:
-    given, true = one_each("05.1", answer, "abc", VERDICTS), task._truth["verdicts"]
-    if given == true:
-        return right("all three are right")
-    pairs = {(given[k], true[k]) for k in "abc"}
-    mistake = "a broken text counted as success" if ("works", "broken") in pairs else ""
-    mistake = mistake or ("no control" if ("works", "nothing") in pairs else "")
-    return wrong(f"{sum(given[k] == true[k] for k in 'abc')} of 3 are right", mistake)
+    return judged(one_each("05.1", answer, "abc", VERDICTS), task._truth["verdicts"])
 
 
 EXERCISES = (

@@ -36,6 +36,7 @@ def ask_concept(student: Student) -> Task:
 def grade_concept(task: Task, answer: Any) -> Grade:
     if not isinstance(answer, str):
         ill("w1.1", 'the name of a concept, such as "http.method"', answer)
+    answer = answer.strip().lower()
     if answer not in zoo.CONCEPTS:
         raise unknown("concept", answer, zoo.CONCEPTS)
     held = held_out()
@@ -45,21 +46,34 @@ def grade_concept(task: Task, answer: Any) -> Grade:
     said = f"on texts that you have not seen, {answer} and the latent agree with F1 = {mine:.2f}"
     if mine >= 0.9 * table["f1"].max():
         return right(said, mine)
+    said += f" (another name has {table['f1'].max():.2f})"
     on, has = fires(held.index, task.latent), held.labels.column(answer)
     if best.startswith(f"{answer}."):
         recall = float(table["recall"].get(answer, 0.0))
-        return wrong(f"{said}: it fires on {recall:.0%} of what you name; something inside it", "too wide")
+        return wrong(
+            f"{said}: it fires on {recall:.0%} of what you name, so on a part of it", "too wide",
+            then="Which part of it is lit in all examples, the random ones, too? sl.zoo.CONCEPTS names the parts.",
+        )  # fmt: skip
+    if answer.startswith(f"{best}."):
+        return wrong(
+            f"{said}: it fires on more than what you name", "too narrow",
+            then="Look at the random examples: what is lit there beside what you name? The genre has a name, too.",
+        )  # fmt: skip
     shifted = {name: f1(np.roll(has, step), on) for step, name in ((1, "before"), (-1, "after"))}
     where = max(shifted, key=lambda name: shifted[name])
     if shifted[where] > max(mine, 0.3):
         return wrong(
-            f"{said}; what you name stands at the token {where} those it fires on", f"the token {where}"
-        )
+            f"{said}; what you name stands at the token {where} those it fires on", f"the token {where}",
+            then="Name what the lit token itself is, and not its neighbor.",
+        )  # fmt: skip
     at, value = held.index.postings(task.latent)
     if has[at[int(np.argmax(value))]]:
         return wrong(
-            f"{said}; it does stand at the strongest example", "read from the strongest example alone"
-        )
+            f"{said}; it does stand at the strongest example", "read from the strongest example alone",
+            then="Read ten random examples in the dashboard: what do they share with the strongest?",
+        )  # fmt: skip
+    if best.partition(".")[0] == answer.partition(".")[0]:
+        return wrong(f"{said}; the genre is right", "another part of the genre", then=2)
     return wrong(said)
 
 
@@ -99,19 +113,25 @@ def ask_places(student: Student) -> Task:
 
 def grade_places(task: Task, answer: Any) -> Grade:
     given = np.asarray(answer, dtype=object).ravel().tolist() if not isinstance(answer, str) else []
-    if len(given) != 8 or not all(is_bool(x) for x in given):
+    if len(given) != 8:
         ill("w1.2", f"eight True or False, one for each of task.places (here: {len(given)})", answer)
+    if odd := [x for x in given if not is_bool(x)]:
+        ill("w1.2", "eight True or False, without quotes", odd[0])
     missed = [i for i, (a, b) in enumerate(zip(given, task._truth["fires"], strict=True)) if bool(a) != b]
     hits = 8 - len(missed)
     said = f"{hits} of 8 places are right"
+    wanted = f"{said}, seven pass"
     if hits >= 7:
         other = "".join(f"; at place {i} it {'is silent' if given[i] else 'fires'}" for i in missed)
         return right(said + other, hits / 8)
     if len(set(map(bool, given))) == 1:
-        return wrong(f"{said}: it fires on this token in half of the places", "by the token alone")
+        return wrong(f"{wanted}: it fires on this token in half of the places", "by the token alone", then=1)
     if hits <= 1:
-        return wrong(f"{said}: True is where it fires", "the other way round")
-    return wrong(said)
+        return wrong(
+            f"{wanted}: True is where it fires", "the other way round",
+            then="You can tell the places apart: say True where you said False, and the other way round.",
+        )  # fmt: skip
+    return wrong(wanted)
 
 
 def ask_pair(student: Student) -> Task:
@@ -142,17 +162,27 @@ def grade_pair(task: Task, answer: Any) -> Grade:
         return wrong(
             f"the {which} text does not hold the token {task.token!r}; a space before a word is part of its token",
             "no contrast: the token is not there",
+            then="Print repr(task.token) and copy it as it stands into both texts; what stands before it may differ.",
         )
     said = f"on {task.token!r} the latent is {on_a:.2f} in the first text and {on_b:.2f} in the second"
     if on_a >= task.least and on_b == 0:
         return right(said)
     if on_b >= task.least and on_a == 0:
-        return wrong(said, "the two are in each other's place")
+        return wrong(
+            said, "the two are in each other's place",
+            then="Write the text on which it fires first, then the one where it is silent.",
+        )  # fmt: skip
     wanted = [f"at least {task.least:g} in the first"] * (on_a < task.least) + ["0 in the second"] * (
         on_b > 0
     )
     mistake = "it fires in the second, too" if on_b > 0 else "too weak" if on_a > 0 else ""
-    return wrong(f"{said}; it is to be {' and '.join(wanted)}", mistake)
+    then = {
+        "it fires in the second, too": "In the second text change what stands before the token: another genre, or nothing at "
+        "all. A place with False of w1.2 shows one; sl.heatmap(model, sae, [text, text, …], task.latent) tries several.",
+        "too weak": "The first text fires, and not enough: copy more of what stands before the token in one of the "
+        "strongest examples of the dashboard.",
+    }
+    return wrong(f"{said}; it is to be {' and '.join(wanted)}", mistake, then=then.get(mistake, ""))
 
 
 # -------------------------------------------------------------------------- w1.4 find a latent for a concept
@@ -176,13 +206,18 @@ def grade_find(task: Task, answer: Any) -> Grade:
     said = f"on texts that you have not seen, latent {latent} tells {task.concept} with F1 = {score:.2f}"
     if score >= 0.85 * best["f1"]:
         return right(said, score)
+    said += f" (another latent has {best['f1']:.2f})"
     if mine is None or mine["tp"] < 5:
-        return wrong(f"{said}: it hardly ever fires there")
-    said += f" (precision {mine['precision']:.2f}, recall {mine['recall']:.2f})"
+        there = 0 if mine is None else int(mine["tp"])
+        return wrong(f"{said}: of its {held_out().index.counts[latent]:,} firings {there} are on it")
+    said += f"; precision is {mine['precision']:.2f}, recall {mine['recall']:.2f}"
     if mine["precision"] > 2 * mine["recall"] and mine["recall"] < best["recall"] / 2:
-        return wrong(f"{said}; another finds more of it", "precision without recall")
+        return wrong(f"{said}: another finds more of it", "precision without recall", then=2)
     if mine["recall"] > 2 * mine["precision"] and mine["precision"] < best["precision"] / 2:
-        return wrong(f"{said}; it fires on much else", "recall without precision")
+        return wrong(
+            f"{said}: it fires on much else", "recall without precision",
+            then="High recall alone is easy, too: a latent that fires often finds much. Sort by F1.",
+        )  # fmt: skip
     return wrong(said)
 
 

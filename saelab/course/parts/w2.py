@@ -12,7 +12,7 @@ from saelab import zoo
 from saelab.course.exercises import Exercise
 from saelab.course.material import HOOK, model_and_sae
 from saelab.course.student import Student
-from saelab.course.task import Grade, Task, ill, one_each, right, wrong
+from saelab.course.task import Grade, Task, ill, one_each, right, right_ones, wrong
 from saelab.errors import SaelabError, is_bool, is_scalar
 from saelab.evaluation import Report, evaluate
 from saelab.identity import sae_digest
@@ -39,7 +39,7 @@ def dead(report: Report) -> int:
 
 def an_sae(key: str, answer: Any) -> SAE:
     """The answer, if it is an SAE at the hook point of the workshop."""
-    if not hasattr(answer, "encode_sparse"):
+    if not isinstance(answer, SAE):
         ill(key, "an SAE, such as sl.train gives", answer)
     if answer.config.hook_in != HOOK or answer.config.hook_out != HOOK:
         raise SaelabError(
@@ -65,14 +65,26 @@ def grade_train(task: Task, answer: Any) -> Grade:
         return wrong(
             f"{said}; it has {sae.config.d_sae} latents, at most {task.most_latents} are allowed",
             "bought with more latents",
+            then="Keep to d_sae=task.most_latents: more tokens help as well (epochs=2).",
         )
     if report.l0 > task.l0 + 0.5:
-        return wrong(f"{said}; at most {task.l0} are allowed", "bought with a larger L0")
+        return wrong(
+            f"{said}; at most {task.l0} are allowed", "bought with a larger L0",
+            then="k is how many latents a TopK SAE uses for a token: k=task.l0. More tokens help as well (epochs=2).",
+        )  # fmt: skip
     if report.explained_variance >= task.variance:
         return right(said, float(report.explained_variance))
+    said += f"; at least {task.variance} is wanted"
+    if report.l0 < task.l0 - 0.5 or sae.config.d_sae < task.most_latents:
+        return wrong(
+            f"{said}. It has {sae.config.d_sae} latents", "fewer latents than allowed",
+            then=f"Use what is allowed: d_sae={task.most_latents}, k={task.l0}.",
+        )  # fmt: skip
     if report.explained_variance < 0.3:
-        return wrong(said, "hardly trained")
-    return wrong(f"{said}; wanted {task.variance}")
+        return wrong(
+            said, "hardly trained", then="Train it on the store, with the rate that sl.train takes by itself."
+        )
+    return wrong(said, "trained too briefly", then=2)
 
 
 # --------------------------------------------------------------------------------------------- w2.2 see it die
@@ -94,20 +106,34 @@ def grade_kill(task: Task, answer: Any) -> Grade:
         ill("w2.2", "(sae, number of dead latents), the number a whole one", number)
     n, report = int(number), measured(sae)
     true, width = dead(report), sae.config.d_sae
-    recipe = (sae.record or {}).get("recipe", {})
-    if width != WIDTH or any(recipe.get(name) != task.settings[name] for name in ("lr", "seed")):
-        return wrong("this SAE was trained with other settings than task.settings", "another SAE")
+    recipe = (sae.record or {}).get("recipe", {}) | {"d_sae": width}
+    other = [x for x in ("d_sae", "lr", "seed") if recipe.get(x) != task.settings[x]]
+    if other:
+        told = ", ".join(f"{x} = {recipe.get(x)} (task.settings: {task.settings[x]})" for x in other)
+        return wrong(
+            f"this SAE was trained with {told}",
+            "another SAE",
+            then="sl.train(store, **task.settings) trains it.",
+        )
     if true < 0.1 * width:
-        return wrong(f"only {true} of {width} latents are dead; this SAE is well", "nothing died")
-    said = f"{n} of {width}"
+        return wrong(
+            f"only {true} of {width} latents are dead; this SAE is well", "nothing died",
+            then="All of task.settings, aux_coef=0.0 among them: sl.train(store, **task.settings).",
+        )  # fmt: skip
+    said = f"you count {n} of {width}"
     if abs(n - true) <= 0.05 * width:
-        return right(f"you count {said}; on {report.tokens:,} tokens of other new text {true} are silent")
+        return right(f"{said}; on {report.tokens:,} tokens of other new text {true} are silent")
     if abs(width - n - true) <= 0.05 * width:
-        return wrong(f"{said}; that is how many live", "counted the living")
+        return wrong(f"{said}; that is how many live", "counted the living", then=3)
+    if n < true and "dead" in sae.history and abs(n - int(sae.history["dead"].iloc[-1])) <= 2:
+        return wrong(
+            f"{said}, as the bar does in training: latents that have been silent for long, at its last step",
+            "counted in training", then=2,
+        )  # fmt: skip
     rare = int((report.density < 1e-2).sum())
     if true < n <= rare + 8:
-        return wrong(f"{said}; some of these fire, only seldom", "rare is not dead")
-    return wrong(said)
+        return wrong(f"{said}; some of these fire, only seldom", "rare is not dead", then=3)
+    return wrong(f"{said}, which is too {'few' if n < true else 'many'}", then=2)
 
 
 # --------------------------------------------------------------------------------------------- w2.3 revive it
@@ -116,7 +142,8 @@ def grade_kill(task: Task, answer: Any) -> Grade:
 def ask_revive(student: Student) -> Task:
     least = round(0.69 + 0.02 * float(student.rng("w2.3").random()), 3)
     said = "Bring your SAE back: same width and k, at most `dead` dead latents, at least `variance` kept."
-    return Task("w2.3", said, {"d_sae": WIDTH, "k": L0, "dead": 100, "variance": least})
+    shown = {"d_sae": WIDTH, "k": L0, "dead": 100, "variance": least}
+    return Task("w2.3", said, shown, {"sick": ask_kill(student).settings})
 
 
 def grade_revive(task: Task, answer: Any) -> Grade:
@@ -125,16 +152,29 @@ def grade_revive(task: Task, answer: Any) -> Grade:
     gone = dead(report)
     said = f"{gone} of {sae.config.d_sae} latents are dead, {report.explained_variance:.3f} of the variance is kept"
     if sae.config.d_sae != task.d_sae:
-        return wrong(f"{said}; it is to have {task.d_sae} latents", "another width")
+        return wrong(
+            f"{said}; it is to have {task.d_sae} latents", "another width",
+            then="Change the weights of the dead latents of a copy of `sick`; add none.",
+        )  # fmt: skip
     if report.l0 > task.k + 0.5:
-        return wrong(f"{said}, but with {report.l0:.1f} latents a token", "bought with a larger L0")
+        return wrong(
+            f"{said}, but with {report.l0:.1f} latents a token, where {task.k} are allowed", "bought with a larger L0",
+            then="Leave k as it is, and change the weights of the dead latents.",
+        )  # fmt: skip
+    made, sick = (sae.record or {}), task._truth["sick"]
+    recipe = made.get("recipe", sick)
+    if "init" not in made and any(recipe.get(x) != sick[x] for x in ("lr", "seed")):
+        return wrong(
+            f"{said}, but this SAE was trained anew; the task is to revive `sick`", "trained anew",
+            then="Begin with copy.deepcopy(sick) and change its dead latents; sl.train(store, init=…) goes on from there.",
+        )  # fmt: skip
     if gone > task.dead:
-        return wrong(said, "still dead")
+        return wrong(f"{said}; at most {task.dead} may be dead", "still dead", then=1)
     if report.explained_variance < task.variance:
         return wrong(
             f"{said}; wanted {task.variance}: they fire and do not help. Are their directions much alike, or of a few odd tokens?",
-            "alive, and of no use",
-        )
+            "alive, and of no use", then=2,
+        )  # fmt: skip
     return right(said)
 
 
@@ -165,11 +205,16 @@ def grade_which(task: Task, answer: Any) -> Grade:
     true = task._truth["kinds"]
     if given == true:
         return right("all three are right")
-    hits = sum(given[k] == true[k] for k in "abc")
+    said = right_ones(given, true)
     swapped = {v: k for k, v in true.items()}
     if given[swapped["uses more"]] == "trained":
-        return wrong(f"{hits} of 3 are right", "judged by explained variance alone")
-    return wrong(f"{hits} of 3 are right")
+        return wrong(
+            f"{said}; the one you call trained takes more latents a token than another",
+            "judged by explained variance alone", then="Compare l0 first: one has four times that of the others.",
+        )  # fmt: skip
+    if given[swapped["uses more"]] == "uses more":
+        return wrong(f"{said}; {swapped['uses more']} does use more", "the short one for the trained", then=3)
+    return wrong(said, then=2)
 
 
 EXERCISES = (

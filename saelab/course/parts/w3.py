@@ -19,7 +19,7 @@ from saelab.course.material import (
 )
 from saelab.course.student import Student
 from saelab.course.task import Grade, Task, ill, right, wrong
-from saelab.errors import SaelabError, is_bool
+from saelab.errors import SaelabError, check_number
 from saelab.index import LatentIndex
 
 # concepts whose best latent has much that few documents do not show
@@ -64,29 +64,41 @@ def grade_fail(task: Task, answer: Any) -> Grade:
         or not all(isinstance(t, str) and t for t in answer)
     ):
         ill("w3.1", "two texts, (false alarm, miss)", answer)
-    seen = []
+    table, seen = held_out().index.vocab.search_table, []
     for text in answer:
         ids, value = activations(text, task.latent)
         said = task.graph.predict(ids) > 0
         said[0] = False  # BOS
-        seen.append((bool((said & (value == 0)).any()), bool((~said & (value > 0)).any())))
-    (alarm, missed_a), (alarm_b, miss) = seen
+        alarms, misses = (
+            [ids[i] for i in np.flatnonzero(x)] for x in (said & (value == 0), ~said & (value > 0))
+        )
+        seen.append((alarms, misses, int(said.sum()), int((value > 0).sum())))
+    (alarm, missed_a, spoken, _), (alarm_b, miss, _, fired) = seen
+    first, last = (repr(table[x[-1]].decode("utf-8", "replace")) if x else "" for x in (alarm, miss))
     if alarm and miss:
         return right(
-            "the graph speaks where the latent is silent in the first, and is silent where it fires in the second"
+            f"in the first the graph speaks on {first}, where the latent is silent; in the second the latent fires on {last}, "
+            "where the graph is silent"
         )
     if alarm_b and missed_a and not (alarm or miss):
         return wrong(
-            "a false alarm is where the graph speaks and the latent does not",
-            "the two are in each other's place",
-        )
+            "a false alarm is where the graph speaks and the latent does not", "the two are in each other's place",
+            then="Hand in (false alarm, miss), in this order.",
+        )  # fmt: skip
+    of_alarm = f"speaks on {spoken} tokens, and the latent fires on each" if spoken else "speaks nowhere"
+    of_miss = f"fires on {fired} tokens, and the graph speaks on each" if fired else "fires nowhere"
+    told = f"in the second the latent {of_miss}" if not miss else f"the second is right: a miss on {last}"
     if not alarm:
         return wrong(
-            "in the first text the graph speaks nowhere where the latent is silent", "no false alarm"
-        )
+            f"in the first text the graph {of_alarm}; {told}", "no false alarm",
+            then='task.graph.examples(kind="false_alarm", split="train") lists places: copy the text around one, with a '
+            "good piece of what stands before it.",
+        )  # fmt: skip
     return wrong(
-        "the first is right; in the second the latent fires nowhere where the graph is silent", "no miss"
-    )
+        f"the first is right: a false alarm on {first}; {told}", "no miss",
+        then='task.graph.examples(kind="miss", split="train") lists places: copy the text around one, with a good piece of '
+        "what stands before it.",
+    )  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------- w3.2 beat the fit
@@ -107,16 +119,35 @@ def grade_edit(task: Task, answer: Any) -> Grade:
     before, now = on_new_text(fitted), on_new_text(answer)
     said = f"on new text F1 is {now[0]:.3f}, as fitted {before[0]:.3f}"
     if now[0] >= before[0] + GAIN:
-        return right(said, now[0])
+        gained = "; ".join(
+            f"{n} {b:.2f} → {x:.2f}"
+            for n, b, x in zip(("precision", "recall"), before[1:], now[1:], strict=True)
+        )
+        return right(f"{said}: {gained}", now[0])
+    said += f", {before[0] + GAIN:.3f} is wanted"
     if answer.patterns() == fitted.patterns():
-        return wrong(f"{said}; its patterns are those of the fit", "nothing was edited")
+        return wrong(
+            f"{said}; its patterns are those of the fit", "nothing was edited",
+            then="Hand in the copy that you edited: graph.add_path([id_before, id]) adds a pattern to it, graph.edit() opens it.",
+        )  # fmt: skip
     if now[1] < before[1] - 0.1 and now[2] > before[2]:
-        return wrong(f"{said}; precision fell from {before[1]:.2f} to {now[1]:.2f}", "it lets too much in")
+        return wrong(
+            f"{said}; precision fell from {before[1]:.2f} to {now[1]:.2f}", "it lets too much in",
+            then="Some of your patterns speak where the latent is silent: take those back (graph.undo()), or put a token before.",
+        )  # fmt: skip
     index = task.graph.index
     here = fires(index, fitted.latent)
     gain = f1(answer.predict(index.rows) > 0, here) - f1(fitted.predict(index.rows) > 0, here)
     if gain >= GAIN:
-        return wrong(f"{said}, though {gain:+.3f} on your index", "scored on the text you chose it on")
+        return wrong(
+            f"{said}, though {gain:+.3f} on your index", "scored on the text you chose it on",
+            then="A pattern that is right at one place only is luck: keep short ones, with two or more misses each.",
+        )  # fmt: skip
+    if now[2] > before[2]:
+        return wrong(
+            f"{said}; recall rose from {before[2]:.2f} to {now[2]:.2f}", "the right way, not far enough",
+            then="Go on: which tokens do the misses that are left end on?",
+        )  # fmt: skip
     return wrong(said)
 
 
@@ -132,9 +163,9 @@ def ask_than(student: Student) -> Task:
 
 def grade_than(task: Task, answer: Any) -> Grade:
     names = ("graph", "token", "bigram")
-    if not isinstance(answer, dict) or set(answer) != set(names) or any(is_bool(v) for v in answer.values()):
+    if not isinstance(answer, dict) or set(answer) != set(names):
         ill("w3.3", 'a dict {"graph": F1, "token": F1, "bigram": F1}', answer)
-    given = np.array([float(answer[n]) for n in names])
+    given = np.array([check_number(f"F1 of {n} (w3.3)", answer[n], 0, 1) for n in names])
     score = {split: _scores(task.graph, split) for split in ("test", "valid", "train")}
 
     def near(split: str, what: str = "f1") -> bool:
@@ -148,12 +179,16 @@ def grade_than(task: Task, answer: Any) -> Grade:
         if near(split):
             return wrong(
                 f"these are of the {split} documents, which the patterns come from",
-                "scored on the text it was chosen on",
-            )
+                "scored on the text it was chosen on", then=3,
+            )  # fmt: skip
     for what in ("precision", "recall"):
         if near("test", what):
-            return wrong(f"this is {what}", f"{what} for F1")
-    return wrong("not all three are F1 of the test documents")
+            return wrong(
+                f"this is {what}", f"{what} for F1", then="The attribute f1 holds both: .f1 of each score."
+            )
+    good = np.abs(given - [s.f1 or 0.0 for s in score["test"].values()]) <= 0.006
+    told = ", ".join(f"{n} {'is' if ok else 'is not'}" for n, ok in zip(names, good, strict=True))
+    return wrong(f"F1 of the test documents: {told}", then="" if not good[0] else 2)
 
 
 def _scores(graph: Any, split: str) -> dict[str, Any]:

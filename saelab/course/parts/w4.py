@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -43,7 +44,7 @@ def ask_sign(student: Student) -> Task:
     shown = TextFrame(frame[["latent", "text", "next"]])
     signs = ["+" if d > 0 else "-" for d in frame["diff"]]
     said = "Before you ablate: does the loss on `next` rise (+) or fall (-) when the latent is taken away at the end of `text`?"
-    return Task("w4.1", said, {"places": shown}, {"signs": signs})
+    return Task("w4.1", said, {"places": shown}, {"signs": signs, "diffs": frame["diff"].tolist()})
 
 
 def _places(model: Any, sae: Any, index: Any, row: int, latent: int) -> list[dict[str, Any]]:
@@ -76,13 +77,18 @@ def grade_sign(task: Task, answer: Any) -> Grade:
     said = f"{hits} of {len(true)} are right"
     if hits >= len(true) - 1:
         other = "".join(f"; at place {i} the loss {'rises' if true[i] == '+' else 'falls'}" for i in missed)
-        return right(said + other, hits / len(true))
+        measured = ", ".join(f"{d:+.2f}" for d in task._truth.get("diffs", ()))
+        return right(
+            f"{said}{other}. Without the latents the loss moves by {measured} nats", hits / len(true)
+        )
+    said += f", {len(true) - 1} pass"
     if len(set(given)) == 1:
-        return wrong(f"{said}: a latent helps at some places and harms at others", "one sign for all")
+        return wrong(f"{said}: a latent helps at some places and harms at others", "one sign for all", then=2)
     if hits <= 1:
         return wrong(
-            f"{said}: + where the loss rises without the latent, so where it helped", "the sign is reversed"
-        )
+            f"{said}: + where the loss rises without the latent, so where it helped", "the sign is reversed",
+            then="A latent that votes `next` up helped: +. One that votes it down, or others up, harmed: -.",
+        )  # fmt: skip
     return wrong(said)
 
 
@@ -115,28 +121,37 @@ def _without(latent: int, texts: list[str]) -> Any:
 
 
 def grade_ablate(task: Task, answer: Any) -> Grade:
+    if isinstance(answer, float) and math.isnan(answer):
+        return wrong("this is NaN, not a number", "the last token counted", then=3)
     given = check_number("the answer to w4.2", answer)
     frame = task._truth["frame"]
-    true = float(frame["loss_diff"].mean())
+    diff, texts = frame["loss_diff"], (frame["position"] == 0).cumsum()
+    true = float(diff.mean())
 
     def near(value: float) -> bool:
         return abs(given - value) <= max(0.05 * abs(value), 2e-5)
 
     if near(true):
         return right(f"{true:+.4f} nats a token")
-    if near(-true):
-        return wrong("loss_diff is ablated minus clean", "the sign is reversed")
-    if near(float(frame["loss_diff"][frame["edited"]].mean())):
-        return wrong(
-            "this is the mean where the latent fires; the question is of all tokens", "only where it fires"
-        )
-    if near(float(frame["kl"].mean())):
-        return wrong(
-            "this is the KL divergence: how far predictions move, for better or worse", "KL for loss"
-        )
-    if near(float(frame["loss_diff"].sum())):
-        return wrong("this is the sum over all tokens", "the sum for the mean")
-    return wrong(f"{given:+.4f} is not the mean rise")
+    typical = (
+        (-true, "loss_diff is ablated minus clean", "the sign is reversed", "A latent that helps has a loss_diff above 0."),
+        (diff[frame["edited"]].mean(), "this is the mean where the latent fires", "only where it fires",
+         "The question is of all tokens: most have a loss_diff of 0, and count."),
+        (frame["kl"].mean(), "this is the KL divergence: how far predictions move, for better or worse", "KL for loss",
+         "The column is loss_diff."),
+        (diff.sum(), "this is the sum over all tokens", "the sum for the mean", "Take the mean of that column."),
+        (diff.sum() / texts.max(), "this is the sum over the tokens of a text", "the sum for the mean", 2),
+        (diff.groupby(texts).mean().mean(), "this is the mean of the texts' means", "short texts count as much", 2),
+        (diff[texts == 1].mean(), "this is of the first text alone", "one text", 2),
+        (frame["loss"].mean(), "this is the loss itself", "the loss for its rise", 1),
+        (diff.abs().mean(), "this is the mean size, without the sign", "the sign is lost", 1),
+    )  # fmt: skip
+    for value, said, mistake, then in typical:
+        if near(float(value)):
+            return wrong(said, mistake, then=then)
+    if given in [round(true, digits) for digits in range(4)]:
+        return wrong(f"{given:g} is rounded too far", "rounded", then="Give the number as it is computed.")
+    return wrong(f"{given:+.4f} is {'above' if given > true else 'below'} the mean rise")
 
 
 # ----------------------------------------------------------------------------------------------- w4.3 attribute
@@ -157,6 +172,7 @@ def ask_attribute(student: Student) -> Task:
             "ablation": true["ablation"].to_dict(),
             "active": int(here.loc[here["activation"].idxmax(), "latent"]),
             "against": int(true["ablation"].idxmin()),
+            "estimated": int(true["attribution"].idxmax()),
         }
         first, second = true["ablation"].nlargest(2)
         if true["ablation"].idxmax() != truth["active"] and first > 0.15 and first > 1.15 * second:
@@ -171,17 +187,30 @@ def grade_attribute(task: Task, answer: Any) -> Grade:
     best = max(effect, key=lambda i: effect[i])
     mine = effect.get(latent)
     if mine is None:
-        return wrong(f"latent {latent} is not active in this text", "not active")
-    said = f"without latent {latent} the log-probability falls by {mine:.3f}"
-    if latent == best:
-        return right(said, mine)
-    if latent == task._truth["active"]:
         return wrong(
-            f"{said}; it is the one that fires strongest there", "the strongest, not the most important"
+            f"latent {latent} is not active in this text", "not active",
+            then="sl.attribute(model, sae, task.text).frame has a line for each that is.",
+        )  # fmt: skip
+
+    def moved(i: int) -> str:
+        return f"without latent {i} the log-probability {'falls' if effect[i] >= 0 else 'rises'} by {abs(effect[i]):.3f}"
+
+    strongest = task._truth["active"]
+    if latent == best:
+        return right(f"{moved(latent)}; {moved(strongest)}, though that one fires strongest there", mine)
+    said = f"{moved(latent)}; there is one without which it falls by {effect[best]:.3f}"
+    if latent == strongest:
+        return wrong(
+            f"{said}. This one fires strongest there", "the strongest, not the most important", then=3
         )
     if latent == task._truth["against"]:
-        return wrong(f"{said}; it speaks most against it", "the sign is reversed")
-    return wrong(f"{said}; another does more")
+        return wrong(
+            f"{said}. This one speaks most against the token", "the sign is reversed",
+            then="ablation is by how much the log-probability falls without the latent: take the largest.",
+        )  # fmt: skip
+    if latent == task._truth["estimated"]:
+        return wrong(f"{said}. This one has the largest estimate", "the estimate for the truth", then=2)
+    return wrong(said)
 
 
 EXERCISES = (

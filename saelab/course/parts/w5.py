@@ -8,7 +8,7 @@ from saelab import zoo
 from saelab.course.exercises import Exercise
 from saelab.course.material import all_concepts, held_out, model_and_sae, opened
 from saelab.course.student import Student
-from saelab.course.task import Grade, Task, ill, one_each, right, wrong
+from saelab.course.task import Grade, Task, ill, one_each, right, right_ones, wrong
 from saelab.errors import SaelabError, check_latent, check_number, unknown
 from saelab.evaluation import calibrate
 from saelab.evaluation.calibration import GUARD
@@ -65,11 +65,31 @@ def grade_works(task: Task, answer: Any) -> Grade:
     said = f"on 20 new texts {line['effect']:.0%} are {task.genre}, perplexity is {line['ratio']:.1f} times that of unsteered text"
     if line["effect"] >= ENOUGH and line["ratio"] <= GUARD:
         return right(said, float(line["effect"]))
+    said += f" (wanted: {ENOUGH:.0%}, within {GUARD:g} times)"
     if line["ratio"] > GUARD:
-        return wrong(f"{said}; for example {line['text'][:60]!r}", "the text is broken")
-    if latent in _sure(task.genre).index:
-        return wrong(f"{said}; it does fire on {task.genre}", "it reads the genre and does not write it")
-    return wrong(said)
+        return wrong(
+            f"{said}; for example {line['text'][:60]!r}", "the text is broken",
+            then="Take a smaller strength, or another latent: only lines of sl.calibrate that are `inside` will do.",
+        )  # fmt: skip
+    if latent not in _sure(task.genre).index:
+        return wrong(f"{said}; {_reads(latent, task.genre)}", "not of this genre", then=1)
+    if line["ratio"] < 2:
+        return wrong(
+            f"{said}; the text is nearly as it was", "too weak a push",
+            then="Perplexity leaves room: try this latent at larger strengths, and others beside it.",
+        )  # fmt: skip
+    return wrong(
+        f"{said}; it does fire on {task.genre}", "it reads the genre and does not write it",
+        then="Try other latents of the genre: sl.calibrate takes a list of latents and of strengths.",
+    )  # fmt: skip
+
+
+def _reads(latent: int, genre: str) -> str:
+    """On what a latent fires, for one that is not :func:`_sure`."""
+    table: Any = all_concepts()
+    line = table[(table["concept"] == genre) & (table["latent"] == latent)]
+    share = 0.0 if line.empty else float(line["precision"].iloc[0])
+    return f"on texts that you have not seen, latent {latent} fires {held_out().index.counts[latent]:,} times, {share:.0%} on {genre}"
 
 
 # ------------------------------------------------------------------------------------------ w5.2 one that does not
@@ -86,20 +106,21 @@ def grade_reads(task: Task, answer: Any) -> Grade:
     if not isinstance(answer, (tuple, list)) or len(answer) != 2:
         ill("w5.2", "(genre, latent)", answer)
     genre, latent = answer
+    if not isinstance(genre, str):
+        ill("w5.2", "(genre, latent)", answer)
     if genre not in task.genres:
         raise unknown("genre of this task", genre, task.genres)
     latent = check_latent(latent, model_and_sae()[1].config.d_sae)
     sure = _sure(genre)
     if latent not in sure.index:
         return wrong(
-            f"on new text latent {latent} fires on other things than {genre}, or hardly at all",
-            "not of this genre",
+            f"{_reads(latent, genre)}; at least 20 times and 85% are wanted", "not of this genre", then=1
         )
     if sure.loc[latent, "recall"] < 0.01:
         return wrong(
-            f"latent {latent} fires on {sure.loc[latent, 'recall']:.1%} of {genre}",
-            "too rare to stand for the genre",
-        )
+            f"latent {latent} fires on {sure.loc[latent, 'recall']:.1%} of {genre}, at least 1% is wanted",
+            "too rare to stand for the genre", then="Keep the latents with a recall of 0.03 and more on your index.",
+        )  # fmt: skip
     frame = pushed(held_out().index, latent, STRENGTHS, genre, seed=1002)
     fair = frame[(frame["ratio"] <= GUARD) & (frame.index > 0)]
     if fair.empty:
@@ -107,12 +128,16 @@ def grade_reads(task: Task, answer: Any) -> Grade:
             f"at every strength the perplexity is more than {GUARD:g} times that of unsteered text, so nothing was shown "
             "of what it causes",
             "the text is broken",
+            then="Choose one that has lines which are `inside` at a strength above 0.",
         )
     share, at = float(fair["effect"].max()), float(fair["effect"].idxmax())
     said = f"within the guard at most {share:.0%} of the texts are {genre} (at strength {at:g}; unsteered {frame.loc[0.0, 'effect']:.0%})"
     if share <= LITTLE:
         return right(said)
-    return wrong(said, "it does turn the genre on")
+    return wrong(
+        f"{said}; at most {LITTLE:.0%} is wanted", "it does turn the genre on",
+        then="Calibrate several, and take the one whose largest effect within the guard is the least.",
+    )  # fmt: skip
 
 
 # ---------------------------------------------------------------------------------------- w5.3 judge three runs
@@ -151,6 +176,7 @@ def verdict(seen: dict[str, float]) -> str | None:
 def ask_judge(student: Student) -> Task:
     rng, index = student.rng("w5.3"), opened(student.folder).index
     wanted: dict[str, Any] = {}
+    measured: dict[str, str] = {}
     plans = {
         "works": [(g, s) for g in WRITES for s in (1.0, 2.0)],
         "broken": [(g, s) for g in ("base64", "dna", "hebrew", "chess") for s in (6.0, 8.0)],
@@ -166,6 +192,10 @@ def ask_judge(student: Student) -> Task:
                 )  # else nobody would take it for a success
                 if verdict(seen) == kind and broken_share:
                     wanted[kind] = {"genre": genre, "latent": int(latent), "strength": strength}
+                    measured[kind] = (
+                        f"{seen['share']:.0%} {genre} (random direction {seen['random']:.0%}, no push {seen['unsteered']:.0%}), "
+                        f"perplexity {seen['ratio']:.1f} times"
+                    )
                     break
             if kind in wanted:
                 break
@@ -173,21 +203,39 @@ def ask_judge(student: Student) -> Task:
     shown: dict[str, Any] = dict(zip("abc", (wanted[k] for k in order), strict=True))
     said = "Run each with a random direction as control (sl.sweep, controls=1, n=20). Which works, which is broken, which is nothing?"
     shown |= {"prompt": PROMPT, "schedule": list(SCHEDULE), "max_new_tokens": NEW}
-    return Task("w5.3", said, shown, {"verdicts": dict(zip("abc", order, strict=True))})
+    seen = "; ".join(f"{name}: {measured[k]}" for name, k in zip("abc", order, strict=True))
+    return Task("w5.3", said, shown, {"verdicts": dict(zip("abc", order, strict=True)), "seen": f". {seen}"})
 
 
 def grade_judge(task: Task, answer: Any) -> Grade:
-    given, true = one_each("w5.3", answer, "abc", VERDICTS), task._truth["verdicts"]
+    return judged(one_each("w5.3", answer, "abc", VERDICTS), task._truth["verdicts"], task._truth["seen"])
+
+
+def judged(given: dict[str, str], true: dict[str, str], seen: str = "") -> Grade:
+    """Verdicts on three runs, graded; ``seen`` is what was measured of them."""
     if given == true:
-        return right("all three are right")
-    said = f"{sum(given[k] == true[k] for k in 'abc')} of 3 are right"
-    if any(given[k] == "works" and true[k] == "broken" for k in "abc"):
-        return wrong(
-            f"{said}; the genre is there in text that nobody would write", "a broken text counted as success"
-        )
-    if any(given[k] == "works" and true[k] == "nothing" for k in "abc"):
-        return wrong(f"{said}; a random direction, or no push at all, gives as much", "no control")
+        return right(f"all three are right{seen}")
+    said = right_ones(given, true)
+    for wrongly, truly, why, mistake, then in (
+        ("works", "broken", "has the genre in text that nobody would write", "a broken text counted as success",
+         "Look at perplexity first: beyond ten times that of unsteered text nothing counts."),
+        ("works", "nothing", "gives no more than a random direction, or no push at all", "no control",
+         "Compare its share with both: that of the random direction, and that without a push."),
+        ("nothing", "broken", "breaks the text", "the perplexity is left out",
+         "Look at perplexity first: beyond ten times that of unsteered text a run is broken."),
+        ("broken", "", "is within ten times the perplexity", "whole text taken for broken",
+         "Broken is beyond ten times the perplexity of unsteered text; of a run's texts take the median."),
+        ("nothing", "works", "gives much more than both controls", "a success taken for nothing",
+         "Compare its share with that of the random direction, and with that without a push."),
+    ):  # fmt: skip
+        for k in true:
+            if given[k] == wrongly != true[k] and true[k].startswith(truly):
+                return wrong(f"{said}; {k}, which you say {_says(wrongly)}, {why}", mistake, then=then)
     return wrong(said)
+
+
+def _says(verdict: str) -> str:
+    return "works" if verdict == "works" else f"is {verdict}"
 
 
 EXERCISES = (

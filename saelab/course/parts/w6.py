@@ -15,7 +15,7 @@ from saelab import n2g, zoo
 from saelab.course.exercises import Exercise
 from saelab.course.material import HOOK, f1, fires, model_and_sae
 from saelab.course.student import Student
-from saelab.course.task import Grade, Task, ill, one_each, right, wrong
+from saelab.course.task import Grade, Task, ill, one_each, right, right_ones, wrong
 from saelab.errors import SaelabError, called, check_number, is_bool
 from saelab.index import LatentIndex
 from saelab.matching import match
@@ -59,17 +59,29 @@ def grade_share(task: Task, answer: Any) -> Grade:
             f"{true:.1%}; mean best cosine is {found.mmcs.value:.2f}, and {found.null_mmcs.value:.2f} by chance"
         )
     if abs(given - found.mmcs.value) <= 0.005:
-        return wrong("this is the mean best cosine, which says little without chance", "a mean for a share")
-    for cut in (0.5, 0.6, 0.7, 0.8, 0.9):
-        if abs(given - float((frame["score"] > cut).mean())) <= 0.005:
-            return wrong(f"this is the share with a cosine above {cut:g}; why there?", "a cut without a null")
-    if abs(given - float(frame["mutual"].mean())) <= 0.01:
         return wrong(
-            "this is the share of mutual best partners; some are that by chance", "mutual, not beyond chance"
+            "this is the mean best cosine, which says little without chance", "a mean for a share", then=2
         )
+    if abs(given - float(frame["mutual"].mean())) <= 0.005:
+        return wrong(
+            "this is the share of mutual best partners; some are that by chance",
+            "mutual, not beyond chance",
+            then=2,
+        )
+    if abs(given - float((frame["mutual"] & frame["matched"]).mean())) <= 0.005:
+        return wrong(
+            "this is the share that is matched and mutual: a partner beyond chance may have a better one itself",
+            "mutual as well", then=3,
+        )  # fmt: skip
+    for cut in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
+        if abs(given - float((frame["score"] > cut).mean())) <= 0.005:
+            said = f"this is the share with a cosine above {cut:g}; why there?"
+            return wrong(said, "a cut without a null", then=2)
+    if abs(1 - given - true) <= 0.005:
+        return wrong("this is the share without a partner", "those that have none", then=2)
     if given > 0.995:
-        return wrong("every latent has a best partner; is it better than chance?", "no null")
-    return wrong(f"{given:.1%} is not it")
+        return wrong("every latent has a best partner; is it better than chance?", "no null", then=2)
+    return wrong(f"{given:.1%} is {'above' if given > true else 'below'} the share")
 
 
 # -------------------------------------------------------------------------------------------- w6.2 which is which?
@@ -109,12 +121,21 @@ def grade_hidden(task: Task, answer: Any) -> Grade:
     given, true = one_each("w6.2", answer, "xyz", KINDS), task._truth["kinds"]
     if given == true:
         return right("all three are right")
-    said = f"{sum(given[k] == true[k] for k in 'xyz')} of 3 are right"
+    said = right_ones(given, true)
     if any(given[k] == "chance" and true[k] == "the same" for k in "xyz"):
         return wrong(
-            f"{said}; latents have no order: the first of a may be the last of another", "compared by number"
+            f"{said}; latents have no order: the first of a may be the last of another",
+            "compared by number",
+            then=1,
         )
-    return wrong(said)
+    for k in "xyz":
+        if given[k] == "chance" and true[k] == "another seed":
+            return wrong(
+                f"{said}; {k} has many partners beyond chance", "another seed taken for chance", then=2
+            )
+    copied = {"the same", "another seed"}
+    swapped = any({given[k], true[k]} == copied for k in "xyz")
+    return wrong(said, "a copy taken for another seed" * swapped, then=3)
 
 
 # ------------------------------------------------------------------------------------------------ w6.3 partners
@@ -145,11 +166,13 @@ def grade_partners(task: Task, answer: Any) -> Grade:
         return right("all four are right")
     said = f"{sum(given[i] == true[i] for i in true)} of 4 are right"
     if given == best:
-        return wrong(f"{said}; each latent has a best partner, two of these no better than chance", "no null")
+        return wrong(
+            f"{said}; each latent has a best partner, two of these no better than chance", "no null", then=2
+        )
     if given == {i: i for i in true}:
-        return wrong(f"{said}; latents of two SAEs are in no common order", "compared by number")
+        return wrong(f"{said}; latents of two SAEs are in no common order", "compared by number", then=1)
     if all(v is None for v in given.values()):
-        return wrong(f"{said}; some partners are beyond chance", "a cut without a null")
+        return wrong(f"{said}; some partners are beyond chance", "a cut without a null", then=2)
     return wrong(said)
 
 
