@@ -77,22 +77,33 @@ def _parser() -> argparse.ArgumentParser:
     _takes_spec(harvest, _harvest)
 
     lab = commands.add_parser(
-        "lab", help="copy the tutorial and workshop notebooks to a folder, open JupyterLab there"
+        "lab",
+        help="copy the tutorial and workshop notebooks to a folder, open JupyterLab there",
+        description="Copy the tutorial notebooks (00_ … 10_) and the workshop's (workshop/w1_ … w6_) and open JupyterLab "
+        "there. What is there already stays as it is.",
     )
-    lab.add_argument("folder", nargs="?", type=Path, default=Path("saelab-notebooks"))
+    lab.add_argument(
+        "folder", nargs="?", type=Path, default=Path("saelab-notebooks"), help="(default: saelab-notebooks)"
+    )
     lab.add_argument("--no-open", action="store_true", help="copy only")
     lab.add_argument("--port", type=int, help="of JupyterLab (default: its own choice)")
     lab.set_defaults(run=_lab)
 
-    check = commands.add_parser("check", help="whether this machine will do for the workshop")
+    check = commands.add_parser(
+        "check",
+        help="whether this machine will do for the workshop",
+        description="Versions, memory, a widget in the browser, and the minutes that each part of the workshop computes "
+        "here. Takes half a minute; the exit code is 1 if something is in the way.",
+    )
     check.add_argument("--no-browser", action="store_true", help="do not open a page with a widget")
     check.set_defaults(run=_check)
     _course_parser(
         commands.add_parser(
             "course",
             help="for the workshop's teacher: board of a class, folder for offline, slides, solutions",
-            description="What a teacher of the workshop needs. Students take its notebooks by `saelab lab`, and begin "
-            "with workshop/w1_read_a_latent.ipynb.",
+            description="What a teacher of the workshop needs: `pack` before it, `slides` and `board` in it, `solutions` "
+            "after it. workshop/TEACHER.md, which `saelab lab` copies, has the plan. Students take the notebooks by "
+            "`saelab lab`, and begin with workshop/w1_read_a_latent.ipynb.",
         )
     )
     return parser
@@ -111,27 +122,46 @@ def _takes_spec(command: argparse.ArgumentParser, run: Callable[[argparse.Namesp
 
 def _course_parser(course: argparse.ArgumentParser) -> None:
     acts = course.add_subparsers(required=True, metavar="WHAT")
-    board = acts.add_parser("board", help="an offline page of a class, from the students' course-NAME.json")
-    board.add_argument("folder", type=Path)
+    board = acts.add_parser(
+        "board",
+        help="an offline page of a class, from the students' course-NAME.json",
+        description="Who passed what, which exercise most are stuck on, the blind case by F1. Each student's record is "
+        "course-NAME.json in the folder of the notebooks: collect them in one folder, run again at any time.",
+    )
+    board.add_argument("folder", type=Path, help="holds the records, in it or in folders below")
     board.add_argument("--out", type=Path, help="the page (default: board.html in the folder)")
     board.set_defaults(run=_board)
     pack = acts.add_parser(
-        "pack", help="gather wheels and notebooks in a folder that installs without a network"
+        "pack",
+        help="gather wheels and notebooks in a folder that installs without a network",
+        description="Needs a network itself, and for one platform and one Python some 300 to 500 MB. On a student's "
+        "machine: `python install.py` in the folder. For Linux name a CPU build of torch, "
+        "`--index https://download.pytorch.org/whl/cpu`: without it the builds for a GPU come along, several GB.",
     )
-    pack.add_argument("folder", type=Path)
+    pack.add_argument("folder", type=Path, help="made if it is not there, such as a stick's")
     pack.add_argument(
-        "--platform", action="append", help="windows, mac, mac-intel, linux, linux-arm; may be repeated"
+        "--platform",
+        action="append",
+        help="windows, mac, mac-intel, linux, linux-arm; may be repeated (default: windows, mac, linux)",
     )
     pack.add_argument("--python", action="append", help="3.11, 3.12, 3.13; may be repeated (default: all)")
     pack.add_argument("--wheel", type=Path, help="saelab's own wheel (default: made from this installation)")
     pack.add_argument("--index", help="another index, such as PyTorch's of CPU builds for Linux")
     pack.add_argument("--find-links", type=Path, help="a folder with wheels, such as a CPU build of torch")
     pack.set_defaults(run=_pack)
-    slides = acts.add_parser("slides", help="the workshop's notebooks as slides that open offline")
-    slides.add_argument("folder", type=Path)
+    slides = acts.add_parser(
+        "slides",
+        help="the workshop's notebooks as slides that open offline",
+        description="One HTML file a part, from the notebooks' own cells; arrow keys turn the pages.",
+    )
+    slides.add_argument("folder", type=Path, help="where they are written")
     slides.set_defaults(run=_slides)
-    solved = acts.add_parser("solutions", help="the workshop's notebooks with their solutions, executed")
-    solved.add_argument("folder", type=Path)
+    solved = acts.add_parser(
+        "solutions",
+        help="the workshop's notebooks with their solutions, executed",
+        description="Runs w1 to w6 with the solutions in the place of the stubs, some minutes in all.",
+    )
+    solved.add_argument("folder", type=Path, help="where they are written")
     solved.add_argument("--name", default="Teacher", help="for which student; what is hidden depends on it")
     solved.set_defaults(run=_solutions)
 

@@ -6,6 +6,7 @@ import http.server
 import secrets
 import sys
 import tempfile
+import textwrap
 import threading
 import time
 import webbrowser
@@ -40,13 +41,16 @@ class Machine:
 
     def __repr__(self) -> str:
         have = ", ".join(f"{name} {v or 'missing'}" for name, v in self.versions.items())
+        enough = "enough" if self.memory >= MEMORY else "too little"
         ticks = {True: "yes, a widget came alive and said so", False: "no answer", None: "not tried"}[
             self.browser
         ]
         parts = "\n".join(f"  {key} {PARTS[key]:<45} {s / 60:4.1f} min" for key, s in self.seconds.items())
-        verdict = "This machine will do." if self.ready else "\n".join(f"- {line}" for line in self.wrong)
+        todo = [textwrap.fill(line, 78, initial_indent="- ", subsequent_indent="  ") for line in self.wrong]
+        verdict = "\n".join(["Before the workshop:", *todo]) if todo else "This machine will do."
+        versions = textwrap.fill(f"Python {sys.version.split()[0]}; {have}", 78, subsequent_indent="  ")
         return (
-            f"Python {sys.version.split()[0]}; {have}\nmemory free: {self.memory / 1e9:.1f} GB ({MEMORY / 1e9:g} wanted)\n"
+            f"{versions}\nmemory free: {self.memory / 1e9:.1f} GB, {MEMORY / 1e9:g} are wanted: {enough}\n"
             f"widgets in your browser: {ticks}\ncomputing here, of each part's 25 minutes:\n{parts}\n"
             f"  in all{'':<42} {sum(self.seconds.values()) / 60:4.1f} min\n{verdict}"
         )
@@ -77,13 +81,13 @@ def check_machine(*, browser: bool = True, wait: float = 15.0) -> Machine:
     seconds = {key: s * pace for key, s in SECONDS.items()}
     slow = [key for key, s in seconds.items() if s > 300]
     if slow:
-        wrong.append(f"slow here: more than five minutes of computing in {', '.join(slow)}; work in pairs")
-    ticks = ticking(wait) if browser else None
-    if ticks is False:
         wrong.append(
-            f"no browser opened, or none answered in {wait:g} s: open the notebook w1 and see whether the first widget "
-            "is drawn"
+            f"slow here: more than five minutes of computing in {', '.join(slow)}; close other programs, or work in pairs"
         )
+    ticks = ticking(wait) if browser else None
+    if browser and not ticks:
+        why = "no browser can be opened from here" if ticks is None else f"no browser answered in {wait:g} s"
+        wrong.append(f"{why}: open the notebook w1 and see whether the first widget is drawn")
     return Machine(versions, memory, seconds, ticks, tuple(wrong))
 
 
@@ -103,8 +107,8 @@ def measured_pace() -> float:
     return min(times)
 
 
-def ticking(wait: float) -> bool:
-    """Whether a widget in the default browser comes alive and says so within ``wait`` seconds."""
+def ticking(wait: float) -> bool | None:
+    """Whether a widget in the default browser comes alive and says so within ``wait`` seconds; None without a browser."""
     word, heard = secrets.token_hex(8), threading.Event()
     with tempfile.TemporaryDirectory() as folder:
         path = _page(Path(folder) / "check.html", word)
@@ -127,7 +131,7 @@ def ticking(wait: float) -> bool:
         thread.start()
         try:
             if not webbrowser.open(f"http://127.0.0.1:{server.server_address[1]}/{word}"):
-                return False
+                return None
             return heard.wait(wait)
         finally:
             server.shutdown()

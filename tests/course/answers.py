@@ -58,7 +58,11 @@ def w2_1(task: Any, right: Any, n: Variables) -> Wrong:
     fewer.config = replace(fewer.config, k=2)
     with torch.no_grad():
         blank.W_dec.copy_(torch.randn_like(blank.W_dec) / 20)
-    return [(more, "bought with a larger L0"), (blank, "hardly trained"), (fewer, "fewer latents than allowed")]
+    return [
+        (more, "bought with a larger L0"),
+        (blank, "hardly trained"),
+        (fewer, "fewer latents than allowed"),
+    ]
 
 
 def w2_2(task: Any, right: tuple[Any, int], n: Variables) -> Wrong:
@@ -150,7 +154,11 @@ def w4_3(task: Any, right: int, n: Variables) -> Wrong:
 
 def w5_1(task: Any, right: tuple[int, float], n: Variables) -> Wrong:
     other = next(i for i in range(100, 4096) if held_out().index.counts[i] > 50)
-    return [((right[0], 40.0), "the text is broken"), ((other, 0.5), None), ((right[0], 0.01), "too weak a push")]
+    return [
+        ((right[0], 40.0), "the text is broken"),
+        ((other, 0.5), None),
+        ((right[0], 0.01), "too weak a push"),
+    ]
 
 
 def w5_2(task: Any, right: tuple[str, int], n: Variables) -> Wrong:

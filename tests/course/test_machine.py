@@ -25,6 +25,7 @@ def test_minutes_are_of_this_machine(quick):
     assert found.ready
     assert "This machine will do." in repr(found)
     assert repr(found).count("\n") < 20  # one screen
+    assert max(map(len, repr(found).splitlines())) <= 80
 
 
 def test_little_memory_and_slowness_are_said(quick, monkeypatch, capsys):
@@ -67,6 +68,10 @@ def test_a_folder_that_takes_no_file_is_said(quick, monkeypatch):
     assert "nothing can be written in" in repr(machine.check_machine(browser=False))
 
 
-def test_without_a_browser_nothing_waits(monkeypatch):
+def test_without_a_browser_nothing_waits_and_that_is_what_is_said(quick, monkeypatch):
     monkeypatch.setattr(machine.webbrowser, "open", lambda address: False)
-    assert machine.ticking(60.0) is False
+    found = machine.check_machine(wait=60.0)
+    assert found.browser is None
+    assert not found.ready
+    assert "Before the workshop:\n- no browser can be opened from here" in repr(found)
+    assert max(map(len, repr(found).splitlines())) <= 80

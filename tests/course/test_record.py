@@ -34,7 +34,9 @@ def ada(tmp_path, monkeypatch):
         return (
             right("yes", 0.5)
             if answer == task._truth["number"]
-            else wrong("no", "too many" * (answer > 7), then="count again" if answer > 7 else 3 * (answer < 0))
+            else wrong(
+                "no", "too many" * (answer > 7), then="count again" if answer > 7 else 3 * (answer < 0)
+            )
         )
 
     one = Exercise(

@@ -30,7 +30,10 @@ def test_the_solution_passes_and_typical_mistakes_are_named(key, tmp_path):
         grades = [e.grade(task, w) for w in wrong if w != names["answer"]]
         assert {"a broken text counted as success", "no control"} <= {g.mistake for g in grades}
     else:
-        grades = [e.grade(task, value) for value in (*(v for v, _ in task._truth["mistakes"].values()), 12345.6, -1.0)]
+        grades = [
+            e.grade(task, value)
+            for value in (*(v for v, _ in task._truth["mistakes"].values()), 12345.6, -1.0)
+        ]
         assert [g.mistake for g in grades] == [*task._truth["mistakes"], "", ""]
     assert not any(g.passed for g in grades)
     assert all(bool(g.then) == bool(g.mistake) for g in grades)

@@ -209,7 +209,12 @@ def grade_find(task: Task, answer: Any) -> Grade:
     said += f" (another latent has {best['f1']:.2f})"
     if mine is None or mine["tp"] < 5:
         there = 0 if mine is None else int(mine["tp"])
-        return wrong(f"{said}: of its {held_out().index.counts[latent]:,} firings {there} are on it")
+        fired = int(held_out().index.counts[latent])
+        return wrong(
+            f"{said}: of its {fired:,} firings {there} are on it"
+            if fired
+            else f"{said}: it never fires there"
+        )
     said += f"; precision is {mine['precision']:.2f}, recall {mine['recall']:.2f}"
     if mine["precision"] > 2 * mine["recall"] and mine["recall"] < best["recall"] / 2:
         return wrong(f"{said}: another finds more of it", "precision without recall", then=2)
