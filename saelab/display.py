@@ -15,7 +15,7 @@ from tqdm.std import tqdm
 if TYPE_CHECKING:
     import pandas as pd
 
-_QUIET = 'style="text-align:left;opacity:.7;white-space:nowrap"'
+_QUIET = 'style="text-align:left;vertical-align:top;opacity:.7;white-space:nowrap"'
 _VALUE = 'style="text-align:left;white-space:pre-wrap"'
 _BYTES = re.compile(r"(?:\\x[0-9a-f]{2})+")
 

@@ -90,7 +90,7 @@ def tables(students: list[Student]) -> dict[str, pd.DataFrame]:
 def _mark(student: Student, key: str) -> str:
     entry = student.record.get(key)
     if not entry or not entry["tries"]:
-        return "·"
+        return "○"
     return "✓" if entry["passed"] else "✗"
 
 
@@ -117,14 +117,14 @@ def board(folder: str | Path, out: str | Path | None = None) -> Path:
     passed, stuck, blind = made["passed"], made["stuck"], made["blind"]
     whole = int(passed["of"].iloc[0])
     facts = Facts({
-        "students": len(students),
+        "students": (len(students), f"files left out: {len(left)}, see below") if left else len(students),
         "exercises passed": (f"{passed['passed'].mean():.1f}", f"mean, of {whole}"),
         "stuck most on": _most(stuck),
         "blind case": (f"{blind['F1'].max():.2f}", f"best F1, {blind['student'].iloc[0]}") if len(blind) else "not yet",
     })  # fmt: skip
     blocks: list[Any] = [
         facts, Heading("Who passed what"),
-        Table(passed, "✓ passed, ✗ tried and open, · not tried; one mark an exercise, in order"),
+        Table(passed, "✓ passed, ✗ tried and open, ○ not tried; one mark an exercise, in order"),
         Heading("Where they are stuck"),
         Table(stuck, "stuck: tried and not passed; hints: mean of those who tried", {"hints": ".1f"}),
         Heading("The blind case, by F1"),

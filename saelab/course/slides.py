@@ -25,14 +25,25 @@ _SCRIPT = """
 const all = [...document.querySelectorAll("section")];
 const off = (s) => Math.abs(s.getBoundingClientRect().top);
 const here = () => all.reduce((a, s, i) => (off(s) < off(all[a]) ? i : a), 0);
+// a slide too long for the screen is set smaller, as far as it can be read from the back of a room
+const fit = () => all.forEach((s) => {
+  for (let size = 1; size > 0.7; size -= 0.04) {
+    s.style.fontSize = `${size}em`;
+    if (s.offsetHeight <= innerHeight + 1) return;
+  }
+});
 const say = () => { document.getElementById("place").textContent = `${here() + 1} / ${all.length}`; };
 addEventListener("keydown", (e) => {
   const step = { ArrowRight: 1, ArrowDown: 1, PageDown: 1, " ": 1, ArrowLeft: -1, ArrowUp: -1, PageUp: -1 }[e.key];
   if (!step) return;
   e.preventDefault();
+  const rest = all[here()].getBoundingClientRect().bottom - innerHeight;
+  if (step > 0 && rest > 2) return scrollBy(0, Math.min(rest, 0.8 * innerHeight)); // the rest of a long one first
   all[Math.min(Math.max(here() + step, 0), all.length - 1)].scrollIntoView();
 });
 addEventListener("scroll", say);
+addEventListener("resize", fit);
+fit();
 say();
 """
 

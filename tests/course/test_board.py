@@ -33,7 +33,7 @@ def test_the_tables_say_who_passed_and_where_they_are_stuck(folder):
     made = tables([read(p) for p in sorted(folder.rglob("course-*.json"))])
     passed = made["passed"].set_index("student")
     assert passed.loc["Ada", "passed"] == passed.loc["Ada", "of"]
-    assert passed.loc["<b>Bob</b>", "w1"] == "✗···"
+    assert passed.loc["<b>Bob</b>", "w1"] == "✗○○○"
     stuck = made["stuck"].set_index("exercise")
     assert (stuck.loc["w1.1", "stuck"], stuck.loc["w1.1", "passed"]) == (1, 1)
     assert stuck.loc["w1.1", "commonest mistake"] == "too wide (2)"
@@ -85,6 +85,7 @@ def test_one_bad_record_is_left_out_and_the_page_says_why(folder):
     assert all(left.values())
     page = board(folder).read_text(encoding="utf-8")
     assert "course-folder.json" in page
+    assert "files left out: 12, see below" in page
     assert "it lacks &#x27;course&#x27;" in page or "it lacks 'course'" in page
 
 
