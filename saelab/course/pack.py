@@ -139,7 +139,9 @@ def pack(
     _notebooks(folder / "notebooks")
     text = Path(__file__).with_name("install.txt").read_text(encoding="utf-8")
     files.write_text(folder / "install.py", text)
-    files.write_text(folder / "README.txt", README)
+    files.write_text(
+        folder / "README.txt", README.format(pythons=" or ".join(dict.fromkeys(v for _, v in pairs)))
+    )
     sizes = {p.name: p.stat().st_size for p in sorted(wheels.glob("*.whl"))}
     gpu = [name for name in sizes if _GPU.match(name)]
     files.write_json(folder / "pack.json", {
@@ -150,11 +152,11 @@ def pack(
 
 README = """The saelab workshop, without a network.
 
-Install (Python 3.11 or newer), in this folder:
+Install, in this folder, with Python {pythons}:
 
     python install.py
 
-That makes an environment in "saelab-env" of your home folder and copies the notebooks beside it. Then it says how to begin.
+That makes a folder "saelab-workshop" in your home folder, with an environment and the notebooks. Then it says how to begin.
 """
 
 

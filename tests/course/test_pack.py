@@ -65,6 +65,7 @@ def test_each_platform_and_python_is_asked_for_once(tmp_path, wheel):
     assert held["bytes"] == sum(p.stat().st_size for p in (out / "wheels").glob("*.whl"))
     assert (out / "notebooks/workshop/w1_read_a_latent.ipynb").is_file()
     assert (out / "notebooks/workshop/TEACHER.md").is_file()
+    assert "with Python 3.11 or 3.12:" in (out / "README.txt").read_text(encoding="utf-8")
     compile((out / "install.py").read_text(encoding="utf-8"), "install.py", "exec")
 
 
