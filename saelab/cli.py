@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from saelab import __version__, bundled
 from saelab.errors import SaelabError
@@ -76,6 +77,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     _takes_spec(harvest, _harvest)
 
+    _notebook_parsers(commands)
+    return parser
+
+
+def _notebook_parsers(commands: Any) -> None:
     lab = commands.add_parser(
         "lab",
         help="copy the tutorial and workshop notebooks to a folder, open JupyterLab there",
@@ -106,7 +112,6 @@ def _parser() -> argparse.ArgumentParser:
             "`saelab lab`, and begin with workshop/w1_read_a_latent.ipynb.",
         )
     )
-    return parser
 
 
 def _takes_spec(command: argparse.ArgumentParser, run: Callable[[argparse.Namespace], int]) -> None:

@@ -41,7 +41,7 @@ def w1_3(task: Any, right: tuple[str, str], n: Variables) -> Wrong:
 
 
 def w1_4(task: Any, right: int, n: Variables) -> Wrong:
-    table = all_concepts()
+    table: Any = all_concepts()
     table = table[(table.concept == task.concept) & (table.latent != right) & (table.tp >= 5)]
     best = table.f1.max()
     poor = table[table.f1 < 0.5 * best]
