@@ -23,7 +23,7 @@ from saelab.sae import SAE
 from saelab.training import train
 
 WIDTH, L0, TOKENS = 384, 16, 120_000
-TRIES = 3  # of the blind case
+TRIES, ENOUGH = 3, 0.4  # of the blind case: what counts, and the F1 that passes
 
 
 @functools.lru_cache(maxsize=8)
@@ -159,9 +159,15 @@ def ask_partners(student: Student) -> Task:
 
 def grade_partners(task: Task, answer: Any) -> Grade:
     true, best = task._truth["partners"], task._truth["best"]
-    if not isinstance(answer, dict) or {int(k) for k in answer if str(k).lstrip("-").isdigit()} != set(true):
-        ill("w6.3", "a dict {latent of a: latent of b or None} with all of task.latents", answer)
-    given = {int(k): None if v is None or v != v else int(v) for k, v in answer.items()}
+    answer = answer.to_dict() if hasattr(answer, "to_dict") else answer  # a column of match's table
+    if not isinstance(answer, dict) or {str(k) for k in answer} != {str(k) for k in true}:
+        ill("w6.3", "a dict {latent of a: latent of b or None} with all of task.latents and no other", answer)
+    given = {
+        int(k): None
+        if v is None or v != v
+        else int(check_number(f"the partner of {k} (None: none)", v, 0, WIDTH - 1))
+        for k, v in answer.items()
+    }
     if given == true:
         return right("all four are right")
     said = f"{sum(given[i] == true[i] for i in true)} of 4 are right"
@@ -264,6 +270,8 @@ def grade_blind(task: Task, answer: Any) -> Grade:
     rule = isinstance(answer, (str, re.Pattern, n2g.PatternGraph)) or callable(answer)
     if not rule or is_bool(answer) or (isinstance(answer, str) and not answer):
         ill("w6.4", "a regular expression, a graph, or a function text -> [(start, stop)]", answer)
+    if isinstance(answer, n2g.PatternGraph) and answer.latent != task.latent:
+        raise SaelabError(f"w6.4 takes a graph of latent {task.latent}; this one is of {answer.latent}")
     used = task.tried
     _BLIND[:] = [task._truth["sae"]]
     index = _unseen(min(used, TRIES - 1))
@@ -276,21 +284,27 @@ def grade_blind(task: Task, answer: Any) -> Grade:
     counts = score if used < TRIES else None
     if used >= TRIES:
         said += f", which no longer counts: {TRIES} did"
-    if score >= 0.4:
+    if score >= ENOUGH:
         return right(said, counts)
+    said += f"; {ENOUGH:g} passes"
     if not said_on.any():
-        return wrong(f"{said}; the rule matches nothing there", "it matches nothing", counts)
+        return wrong(f"{said}; the rule matches nothing there", "it matches nothing", counts, then=2)
     for name, shift in (("before", 1), ("after", -1)):
         if f1(np.roll(said_on, shift), on) > max(2 * score, 0.3):
             return wrong(
-                f"{said}; the rule names the token {name} those it fires on", f"the token {name}", counts
-            )
-    if recall >= 0.5:
-        return wrong(f"{said}; it lets too much in", "too wide", counts)
+                f"{said}; the rule names the token {name} those it fires on", f"the token {name}", counts,
+                then="The match is the token that is lit. What stands around it goes into (?<=…) before, (?=…) behind.",
+            )  # fmt: skip
+    if recall >= 0.5 or said_on.sum() > 3 * on.sum():
+        return wrong(
+            f"{said}; it lets too much in", "too wide", counts,
+            then="Name fewer tokens, or say what must stand before them: (?<=…) in a regular expression.",
+        )  # fmt: skip
     if precision >= 0.7:
         return wrong(
-            f"{said}; there is more that it fires on", "read from the strongest example alone", counts
-        )
+            f"{said}; there is more that it fires on", "read from the strongest example alone", counts,
+            then="Look at the random examples in the dashboard: which other tokens are lit? a|b names either.",
+        )  # fmt: skip
     return wrong(said, score=counts)
 
 
