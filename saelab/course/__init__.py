@@ -56,7 +56,7 @@ def task(key: str) -> Task:
 
 @door
 def check(key: str, answer: object = None) -> Verdict:
-    """Grade an answer: passed, or what is wrong with it and one hint, another one at each new try.
+    """Grade an answer: passed, or what is wrong with it and a hint: that of a typical mistake, else the next of three.
 
     An answer of the wrong kind is an error and no try. ``None`` and ``...`` are an untouched stub: what to do, and in
     the workshop the first hint.
