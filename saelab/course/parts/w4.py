@@ -128,14 +128,22 @@ def grade_ablate(task: Task, answer: Any) -> Grade:
     diff, texts = frame["loss_diff"], (frame["position"] == 0).cumsum()
     true = float(diff.mean())
 
-    def near(value: float) -> bool:
-        return abs(given - value) <= max(0.05 * abs(value), 2e-5)
+    def near(value: float, share: float = 0.01) -> bool:
+        return abs(given - value) <= max(share * abs(value), 2e-5)
 
-    if near(true):
-        return right(f"{true:+.4f} nats a token")
+    on = frame["edited"].astype(bool)
+    if near(true, 0.05):
+        return right(
+            f"{true:+.4f} nats a token; where it fires, on {on.mean():.1%} of the tokens, {diff[on].mean():+.4f}"
+        )
+    if given == 0:
+        return wrong(
+            "the mean is not 0; a median is, or a number rounded too far", "no mean",
+            then="Take mean() of loss_diff over all tokens, and give the number as it is computed.",
+        )  # fmt: skip
     typical = (
         (-true, "loss_diff is ablated minus clean", "the sign is reversed", "A latent that helps has a loss_diff above 0."),
-        (diff[frame["edited"]].mean(), "this is the mean where the latent fires", "only where it fires",
+        (diff[on].mean(), "this is the mean where the latent fires", "only where it fires",
          "The question is of all tokens: most have a loss_diff of 0, and count."),
         (frame["kl"].mean(), "this is the KL divergence: how far predictions move, for better or worse", "KL for loss",
          "The column is loss_diff."),
