@@ -64,17 +64,19 @@ def top_columns(table: Tensor, k: int) -> Tensor:
     """Where the k largest of each row are, in no particular order: (rows, columns) -> (rows, k).
 
     Wide rows on a CPU are searched in stages: the k largest lie in the k column groups with the largest maxima,
-    those maxima are searched in the same way, and a maximum over strided groups is one fast pass. Where equal
-    values straddle the cut, which of them is taken is not defined, as for ``Tensor.topk``."""
+    those maxima are searched in the same way, and a maximum over strided groups is one fast pass. Columns that are left
+    over when there are groups are looked at as they are. Where equal values straddle the cut, which of them is taken is not defined, as for ``Tensor.topk``."""
     rows, columns = table.shape
     if not rows or table.device.type != "cpu":
         return table.topk(k, dim=-1, sorted=False).indices
-    if columns % GROUP or columns < 3 * GROUP * k:
+    if columns < 3 * GROUP * max(k, 1):
         return _rank(table).topk(k, dim=-1, sorted=False).indices  # (rows, k)
     stride = columns // GROUP
-    groups = top_columns(table.view(rows, GROUP, stride).amax(1), k)  # (rows, k)
-    members = groups[:, None, :] + torch.arange(0, columns, stride)[None, :, None]  # (rows, GROUP, k)
-    members = members.reshape(rows, -1)
+    grouped = table[:, : GROUP * stride].unflatten(1, (GROUP, stride))
+    groups = top_columns(grouped.amax(1), k)  # (rows, k)
+    members = groups[:, None, :] + torch.arange(0, GROUP * stride, stride)[None, :, None]  # (rows, GROUP, k)
+    rest = torch.arange(GROUP * stride, columns).expand(rows, -1)
+    members = torch.cat([members.flatten(1), rest], 1)
     place = _rank(table.gather(1, members)).topk(k, dim=-1, sorted=False).indices  # (rows, k)
     return members.gather(1, place)
 

@@ -231,7 +231,6 @@ class SAE(nn.Module):
     def _tiles(self, flat: Tensor) -> Iterator[tuple[int, Any, Tensor]]:
         """Tiles of the latents of one part of the rows: the first latent, :meth:`_tile`, and pre-activations (rows, n)."""
         wide = max(1, _TOGETHER // max(len(flat), 1))
-        wide -= wide % ops.GROUP * (wide > ops.GROUP)  # whole groups are searched three times as fast
         # of a file that few rows read often, the pages stay; of many rows, those of a quarter of a gigabyte
         every = max(1, _TOGETHER * 4 // (wide * self.config.d_in)) if self.lazy and len(flat) >= _ROWS else 0
         for a in range(0, self.config.d_sae, wide):
