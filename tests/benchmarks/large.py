@@ -165,13 +165,15 @@ def lazy(given: argparse.Namespace) -> None:
     import saelab as sl
     from saelab.models import tokenize_texts
 
-    most = {"RssAnon": 0, "VmRSS": 0}
+    most = {"RssAnon": 0}
+
+    def memory(name: str) -> int:
+        lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        return int(lines[name].split()[0]) * 1024
 
     def watch() -> None:
         while True:
-            lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-            for name in most:
-                most[name] = max(most[name], int(lines[name].split()[0]) * 1024)
+            most["RssAnon"] = max(most["RssAnon"], memory("RssAnon"))
             time.sleep(0.2)
 
     def timed(what: str, call):
@@ -183,9 +185,15 @@ def lazy(given: argparse.Namespace) -> None:
 
     folder = given.folder / "lazy"
     threading.Thread(target=watch, daemon=True).start()
-    model = sl.load_model("zoo")
-    if given.what == "lazy":
+    command = [sys.executable, __file__, "--gigabytes", str(given.gigabytes), "--folder", str(given.folder)]
+    if given.what == "make":
         timed("made", lambda: make(folder / "sae", given.gigabytes))
+        return
+    if (
+        given.what == "lazy" and not folder.exists()
+    ):  # by another process, which reads all of it for its digest
+        subprocess.run([*command, "make"], check=True)
+    model = sl.load_model("zoo")
     size = (folder / "sae" / "weights.safetensors").stat()
     print(f"{size.st_size / 1e9:.1f} GB, of which {512 * size.st_blocks / 1e9:.2f} GB are on the disk")
     sae = timed("opened", lambda: sl.load_sae(folder / "sae", lazy=True))
@@ -204,10 +212,9 @@ def lazy(given: argparse.Namespace) -> None:
     for i in (latent, int(index.counts.argsort()[-2])):
         page = timed(f"dashboard of latent {i}", lambda i=i: index.dashboard(i)._repr_mimebundle_())
     assert page
-    print(f"resident at most {most['VmRSS'] / 1e9:.2f} GB, with pages of the file")
+    print(f"resident at most {memory('VmHWM') / 1e9:.2f} GB, with pages of the file", flush=True)
     if given.what == "lazy":
-        command = [sys.executable, __file__, "reopen", "--folder", str(given.folder)]
-        subprocess.run(command, check=True)
+        subprocess.run([*command, "reopen"], check=True)
 
 
 def main() -> int:
@@ -216,7 +223,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["peak", "lazy", "reopen"])
+    parser.add_argument("what", choices=["peak", "lazy", "make", "reopen"])
     parser.add_argument("--d-sae", type=int, default=1 << 18)
     parser.add_argument("--d-in", type=int, default=128)
     parser.add_argument("--arch", default="topk")

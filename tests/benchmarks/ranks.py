@@ -2,16 +2,21 @@
 
     python tests/benchmarks/ranks.py follow --steps 300 --sizes 2 4
     python tests/benchmarks/ranks.py kill --times 20
+    python tests/benchmarks/ranks.py kill --times 7 --moments first last checkpoint save
 
 ``follow`` trains each run of ``tests/training/ranks_worker.py`` in one process and by gloo ranks: the largest difference of
-the losses, and in how many steps the active latents differ. ``kill`` ends one rank of a run of ``saelab train`` with
-signal 9 at a random moment, says after how many seconds all others have ended, goes on with another number of ranks, and
-compares the losses with those of the run that nothing interrupted.
+the losses, the share of rows whose active latents differ, and how near a tie they were where the first ones do. "flipped"
+is one process that sums the rows of a batch in the opposite order: so far rounding alone takes it.
+
+``kill`` ends one rank of a run of ``saelab train`` with signal 9 at a random moment, or at the first or the last step, or
+while a checkpoint or the SAE is written. It says after how many seconds all others have ended, goes on with another number
+of ranks, and compares the losses with those of the run that nothing interrupted.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import pickle
@@ -36,32 +41,54 @@ def follow(steps: int, sizes: list[int], only: list[str], dtype: str) -> None:
     from ranks_worker import RUNS
 
     found = {}
-    for size in (1, *sizes):
+    for size, flip in ((1, ""), (1, "yes"), *((size, "") for size in sizes)):
         with tempfile.TemporaryDirectory() as folder:
             worker = [sys.executable, str(TESTS / "training" / "ranks_worker.py")]
             began = time.monotonic()
             command = [[*worker, str(i), str(size), folder, str(steps), *only] for i in range(size)]
-            processes = [subprocess.Popen(c, env=environment(DTYPE=dtype)) for c in command]
+            processes = [subprocess.Popen(c, env=environment(DTYPE=dtype, FLIP=flip)) for c in command]
             ended = [p.wait() for p in processes]
             assert not any(ended)
-            found[size] = [pickle.loads((Path(folder) / f"rank{i}").read_bytes()) for i in range(size)]
-            print(f"{size} ranks: {time.monotonic() - began:.0f} s", flush=True)
-    print(f"{'run':32} ranks  largest |loss - loss of one|  steps whose active latents differ, the first")
+            label = "flipped" if flip else str(size)
+            found[label] = [pickle.loads((Path(folder) / f"rank{i}").read_bytes()) for i in range(size)]
+            print(f"{label}: {time.monotonic() - began:.0f} s", flush=True)
+    print(
+        f"{'run':28} {'ranks':>7}  largest |loss - loss of one|  rows with other latents, in step, by a gap of"
+    )
     for name in only or RUNS:
-        one = found[1][0][name]
-        for size in sizes:
-            ranks = [r[name] for r in found[size]]
-            far = max(abs(a - b) for a, b in zip(ranks[0]["loss"], one["loss"], strict=True))
-            other = [
-                s
-                for s in range(steps)
-                if sorted(i for r in ranks for i in r["active"][s]) != one["active"][s]
-            ]
-            said = f"{len(other)}" + (f", {other[0]}" if other else "")
-            print(f"{name:32} {size:5}  {far:29.2e}  {said}", flush=True)
+        one = found["1"][0][name]
+        for label, ranks in found.items():
+            if label != "1":
+                far, share, first, gap = drift(one, [r[name] for r in ranks], name.split()[0])
+                said = f"{share:.2%}" + (f", first {first}, {gap:.1e}" if share else "")
+                print(f"{name:28} {label:>7}  {far:29.2e}  {said}", flush=True)
 
 
-def kill(times: int, seed: int) -> None:
+def drift(one: dict, ranks: list[dict], arch: str) -> tuple[float, float, int, float]:
+    """How far the losses of a run are from those of one process; the share of rows whose active latents differ; the first
+    step where one does, and by what share of the batch's largest value the latents that came there are stronger than those
+    that went, or than the threshold: where it is as little as rounding, they are tied."""
+    from ranks_worker import BATCH
+
+    far = max(abs(a - b) for a, b in zip(ranks[0]["loss"], one["loss"], strict=True))
+    others, first, gap = 0, -1, 0.0
+    for step, mine in enumerate(one["rows"]):
+        theirs = {place: v for r in ranks for place, v in r["rows"][step].items()}
+        turned = mine.keys() ^ theirs.keys()
+        if turned and not others:
+            first, groups = step, {}
+            for place in turned:
+                chosen_in = {"topk": place[0], "batchtopk": 0, "matryoshka": 0}.get(arch, place)
+                groups.setdefault(chosen_in, []).append((mine | theirs)[place])
+                if chosen_in == place:
+                    bar = one["threshold"][step][place[1]] if arch == "jumprelu" else 0.0
+                    groups[place].append(bar)
+            gap = max(max(g) - min(g) for g in groups.values()) / max(mine.values())
+        others += len({row for row, _ in turned})
+    return far, others / (len(one["rows"]) * BATCH), first, gap
+
+
+def kill(times: int, seed: int, moments: list[str]) -> None:
     import test_launch
 
     import saelab as sl
@@ -70,9 +97,10 @@ def kill(times: int, seed: int) -> None:
     launched = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
     worker = str(TESTS / "training" / "launch_worker.py")
 
-    def begin(size: int, spec: Path, log: Path) -> subprocess.Popen:
+    def begin(size: int, spec: Path, log: Path, **kill: str) -> subprocess.Popen:
         return subprocess.Popen(
-            [*launched, str(size), worker, str(spec)], env=environment(), stdout=log.open("a"), stderr=subprocess.STDOUT
+            [*launched, str(size), worker, str(spec)], env=environment(**kill), stdout=log.open("a"),
+            stderr=subprocess.STDOUT,
         )  # fmt: skip
 
     with tempfile.TemporaryDirectory() as name:
@@ -84,23 +112,29 @@ def kill(times: int, seed: int) -> None:
         whole = sl.load_sae(folder / "whole").history["loss"]
         for i in range(times):
             spec, log, size = test_launch.written(folder, f"run{i}", **often), folder / f"log{i}", 2 + i % 3
-            began = time.monotonic()
-            run = begin(size, spec, log)
+            moment, victim = moments[i % len(moments)], rng.randrange(size)
+            nth = (
+                rng.randint(1, 7) if moment == "checkpoint" else 1
+            )  # eight of them before the last step, of 40
+            at = {"first": "0", "last": "39"}.get(moment, f"{moment}:{nth}:{rng.uniform(0, 0.03):.3f}")
+            run = begin(size, spec, log, **({} if moment == "any" else {"KILL": f"{victim}:{at}"}))
             while run.poll() is None and len(_children(run.pid)) < size:
-                time.sleep(0.1)
-            wait = rng.uniform(0, 20)
-            time.sleep(wait)
-            ranks = _children(run.pid)
-            if run.poll() is None and len(ranks) == size:
-                victim = rng.randrange(size)
-                os.kill(ranks[victim], signal.SIGKILL)
-                at, status = time.monotonic(), run.wait(120)
-                gone = time.monotonic() - at
+                time.sleep(0.05)
+            ranks, wait = _children(run.pid), rng.uniform(0, 20)
+            if moment == "any":
+                time.sleep(wait)
+                if run.poll() is None and len(_children(run.pid)) == size:
+                    os.kill(ranks[victim], signal.SIGKILL)
+            while run.poll() is None and len(_children(run.pid)) == size:
+                time.sleep(0.05)
+            began, status = time.monotonic(), run.wait(120)
+            gone = time.monotonic() - began
+            if "Signal 9" in log.read_text():
+                said = f"rank {victim} of {size} killed ({moment} {at if moment != 'any' else f'{wait:.1f} s'}): "
+                said += f"all ended {gone:4.1f} s later"
                 assert status != 0
-                assert "Signal 9" in log.read_text(), log.read_text()
-                said = f"rank {victim} of {size} killed after {wait:4.1f} s: all ended {gone:4.1f} s later"
             else:
-                said = f"nothing to kill after {wait:4.1f} s (exit {run.wait()})"
+                said = f"nothing was killed ({moment}, exit {status})"
             again = 1 + (size + i) % 3
             assert begin(again, spec, log).wait() == 0, log.read_text()
             loss = sl.load_sae(folder / f"run{i}").history["loss"]
@@ -111,9 +145,16 @@ def kill(times: int, seed: int) -> None:
 
 
 def _children(pid: int) -> list[int]:
+    """The ranks that live."""
     import psutil
 
-    return sorted(p.pid for p in psutil.Process(pid).children() if "launch_worker" in " ".join(p.cmdline()))
+    found = []
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for p in psutil.Process(pid).children():
+            with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+                if "launch_worker" in " ".join(p.cmdline()):
+                    found.append(p.pid)
+    return sorted(found)
 
 
 def main() -> None:
@@ -127,6 +168,9 @@ def main() -> None:
     parser.add_argument("--times", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
+        "--moments", nargs="+", default=["any"], choices=["any", "first", "last", "checkpoint", "save"]
+    )
+    parser.add_argument(
         "--dtype", default="float32", help="float64: rounding turns no choice of the k largest"
     )
     given = parser.parse_args()
@@ -134,7 +178,7 @@ def main() -> None:
     if given.what == "follow":
         follow(given.steps, given.sizes, given.only, given.dtype)
     else:
-        kill(given.times, given.seed)
+        kill(given.times, given.seed, given.moments)
 
 
 if __name__ == "__main__":

@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import pickle
 import sys
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
 
-from saelab.sae import SAE, SAEConfig
-from saelab.sae.objective import ALONE, Options, Ranks
+import saelab.training.trainer
+from saelab.sae import SAE, SAEConfig, ops
+from saelab.sae.objective import ALONE, Options, Parts, Ranks, Task
 from saelab.training import TrainConfig, Trainer
 from saelab.training.sharded import Several, config_of_part
 from saelab.training.spec import make_options
 from saelab.training.start import initialize
+from saelab.training.trainer import resample
 
 D, D_SAE, K, BATCH = 12, 61, 4, 40  # no number of ranks divides 61
 RUNS: dict[str, tuple[dict, dict, dict]] = {  # SAE, options, recipe
@@ -44,10 +47,21 @@ def setting(name: str) -> tuple[SAEConfig, Options]:
     return SAEConfig(arch, D, D_SAE, **needs_k, **more), make_options(arch, options, K)
 
 
-def run(name: str, steps: int, ranks: Ranks = ALONE, dtype: torch.dtype = torch.float32) -> dict:
-    """What a run gave, in numbers of this kind: its losses, l0, dead latents, the active latents of each step, the bytes
-    this rank received in the last one and in all, and its weights. Candidates are searched in full precision unless the
-    recipe says otherwise: in bfloat16 several ranks look at more of them than one, and so find what one misses."""
+def resample_flipped(trainer: Trainer, task: Task, parts: Parts) -> int:
+    """Rows are drawn by their number: those of the batch in its own order."""
+    x = task.x.flip(0)
+    task = replace(task, x=x, y=x)
+    return resample(trainer, task, replace(parts, recon=parts.recon.flip(0)))
+
+
+def run(
+    name: str, steps: int, ranks: Ranks = ALONE, dtype: torch.dtype = torch.float32, flip: bool = False
+) -> dict:
+    """What a run gave, in numbers of this kind: its losses, l0, dead latents, the active latents of each row of each step
+    with their values, the bytes this rank received in the last one and in all, and its weights. ``flip``: the rows of a
+    batch come in the opposite order, so that sums over rows are rounded otherwise; rows are counted from the other end.
+    Candidates are searched in full precision unless the recipe says otherwise: in bfloat16 several ranks look at more of
+    them than one, and so find what one misses."""
     more, _, recipe = RUNS[name]
     whole, typed = setting(name)
     g = torch.Generator().manual_seed(3)
@@ -65,10 +79,26 @@ def run(name: str, steps: int, ranks: Ranks = ALONE, dtype: torch.dtype = torch.
     recipe = {"lr": 3e-3, "precision": "float32"} | recipe
     config = TrainConfig(tokens=steps * BATCH, batch=BATCH, dead_after=2 * BATCH, aux_k=5, **recipe)
     trainer = Trainer(sae, config, variance, steps, typed, ranks, whole)
-    out: dict = {"loss": [], "l0": [], "dead": [], "active": []}
+    out: dict = {"loss": [], "l0": [], "dead": [], "active": [], "rows": [], "threshold": []}
+    order, decode, decoded = (torch.arange(BATCH).flip(0) if flip else slice(None)), ops.decode_at, []
+
+    def noted(values, dec, entries):
+        decoded.append((values.detach(), entries))
+        return decode(values, dec, entries)
+
     for i in range(steps):
         before = ranks.sent.copy()
-        step = trainer.step(x[i], None if y is None else y[i])
+        if whole.arch == "jumprelu":  # what a latent has to exceed
+            theta = (trainer.leaves.extra["threshold"] + 0.0).tolist()
+            out["threshold"].append({mine.start + j: v for j, v in enumerate(theta)})
+        ops.decode_at, decoded[:] = noted, []
+        saelab.training.trainer.resample = resample_flipped if flip else resample
+        step = trainer.step(x[i][order], None if y is None else y[i][order])
+        ops.decode_at = decode
+        values, entries = decoded[0]  # the reconstruction
+        row = entries.rows % BATCH  # a row for each shell of a matryoshka SAE
+        row, latent = (BATCH - 1 - row if flip else row).tolist(), (entries.indices + mine.start).tolist()
+        out["rows"].append({(r, j): v for r, j, v in zip(row, latent, values.tolist(), strict=True) if v > 0})
         out["loss"].append(float(step.loss))
         out["l0"].append(float(step.l0))
         out["dead"].append(trainer.counts()[0])
@@ -91,7 +121,8 @@ def main() -> None:
         timeout=timedelta(seconds=120),
     )
     dtype = getattr(torch, os.environ.get("DTYPE", "float32"))
-    found = {name: run(name, steps, Several(rank, size), dtype) for name in sys.argv[5:] or RUNS}
+    flip, ranks = bool(os.environ.get("FLIP")), Several(rank, size) if size > 1 else ALONE
+    found = {name: run(name, steps, ranks, dtype, flip) for name in sys.argv[5:] or RUNS}
     (folder / f"rank{rank}").write_bytes(pickle.dumps(found))
     dist.destroy_process_group()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import pickle
 import subprocess
 import sys
@@ -26,15 +27,21 @@ def alone(name):
     return run(name, STEPS)
 
 
-@pytest.fixture(scope="module", params=[2, 4])
-def together(request, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("ranks")
-    worker, size = str(Path(__file__).parent / "ranks_worker.py"), request.param
-    command = [[sys.executable, worker, str(i), str(size), str(folder), str(STEPS)] for i in range(size)]
-    processes = [subprocess.Popen(c, stderr=subprocess.PIPE, text=True) for c in command]
+def of_ranks(folder: Path, size: int, steps: int, *names: str, dtype: str = "float32") -> list[dict]:
+    worker = str(Path(__file__).parent / "ranks_worker.py")
+    command = [
+        [sys.executable, worker, str(i), str(size), str(folder), str(steps), *names] for i in range(size)
+    ]
+    given = {"stderr": subprocess.PIPE, "text": True, "env": os.environ | {"DTYPE": dtype}}
+    processes = [subprocess.Popen(c, **given) for c in command]
     errors = [p.communicate(timeout=300)[1] for p in processes]
     assert [p.returncode for p in processes] == [0] * size, errors
     return [pickle.loads((folder / f"rank{i}").read_bytes()) for i in range(size)]
+
+
+@pytest.fixture(scope="module", params=[2, 4])
+def together(request, tmp_path_factory):
+    return of_ranks(tmp_path_factory.mktemp("ranks"), request.param, STEPS)
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -57,6 +64,19 @@ def test_T20_ranks_train_what_one_process_trains(together, name):
             assert [len(p) for p in parts] == [b - a for a, b in itertools.pairwise(begins)]
             got = torch.cat(parts)
         torch.testing.assert_close(got, whole, atol=2e-4, rtol=1e-3)
+
+
+def test_T20_over_many_steps_nothing_but_rounding_tells_ranks_from_one_process(tmp_path):
+    """In float64, where rounding turns no choice. In float32 a tie is turned now and then, also in one process that sums
+    in another order: ``tests/benchmarks/ranks.py``. The slope of a penalty with p < 1 has no bound, which is why one run is
+    left out."""
+    names = [n for n in RUNS if n not in ("topk bfloat16", "relu annealed")]
+    ranks = of_ranks(tmp_path, 2, 40, *names, dtype="float64")
+    for name in names:
+        one = run(name, 40, dtype=torch.float64)
+        assert ranks[0][name]["loss"] == pytest.approx(one["loss"], abs=1e-10), name
+        for step, mine in enumerate(one["rows"]):
+            assert mine.keys() == ranks[0][name]["rows"][step].keys() | ranks[1][name]["rows"][step].keys()
 
 
 def test_T20_the_runs_show_what_they_are_to_show(together):
