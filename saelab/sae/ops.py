@@ -64,8 +64,9 @@ def top_columns(table: Tensor, k: int) -> Tensor:
     """Where the k largest of each row are, in no particular order: (rows, columns) -> (rows, k).
 
     Wide rows on a CPU are searched in stages: the k largest lie in the k column groups with the largest maxima,
-    those maxima are searched in the same way, and a maximum over strided groups is one fast pass. Columns that are left
-    over when there are groups are looked at as they are. Where equal values straddle the cut, which of them is taken is not defined, as for ``Tensor.topk``."""
+    those maxima are searched in the same way, and a maximum over strided groups is one fast pass; columns that no group
+    has are looked at as they are. Where equal values straddle the cut, which of them is taken is not defined, as for
+    ``Tensor.topk``."""
     rows, columns = table.shape
     if not rows or table.device.type != "cpu":
         return table.topk(k, dim=-1, sorted=False).indices

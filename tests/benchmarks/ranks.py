@@ -1,6 +1,7 @@
 """Several ranks beside one process over a long run, and ranks that are killed at any moment.
 
     python tests/benchmarks/ranks.py follow --steps 300 --sizes 2 4
+    python tests/benchmarks/ranks.py follow --device cuda --sizes 1        # nccl
     python tests/benchmarks/ranks.py kill --times 20
     python tests/benchmarks/ranks.py kill --times 7 --moments first last checkpoint save
 
@@ -37,28 +38,28 @@ def environment(**more: str) -> dict[str, str]:
     return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths} | more
 
 
-def follow(steps: int, sizes: list[int], only: list[str], dtype: str) -> None:
+def follow(steps: int, sizes: list[int], only: list[str], **given: str) -> None:
     from ranks_worker import RUNS
 
     found = {}
-    for size, flip in ((1, ""), (1, "yes"), *((size, "") for size in sizes)):
+    one = [("one", 1, {"ALONE": "yes"}), ("flipped", 1, {"ALONE": "yes", "FLIP": "yes"})]
+    for label, size, more in (*one, *((str(size), size, {}) for size in sizes)):
         with tempfile.TemporaryDirectory() as folder:
             worker = [sys.executable, str(TESTS / "training" / "ranks_worker.py")]
             began = time.monotonic()
             command = [[*worker, str(i), str(size), folder, str(steps), *only] for i in range(size)]
-            processes = [subprocess.Popen(c, env=environment(DTYPE=dtype, FLIP=flip)) for c in command]
+            processes = [subprocess.Popen(c, env=environment(**given, **more)) for c in command]
             ended = [p.wait() for p in processes]
             assert not any(ended)
-            label = "flipped" if flip else str(size)
             found[label] = [pickle.loads((Path(folder) / f"rank{i}").read_bytes()) for i in range(size)]
             print(f"{label}: {time.monotonic() - began:.0f} s", flush=True)
     print(
         f"{'run':28} {'ranks':>7}  largest |loss - loss of one|  rows with other latents, in step, by a gap of"
     )
     for name in only or RUNS:
-        one = found["1"][0][name]
+        one = found["one"][0][name]
         for label, ranks in found.items():
-            if label != "1":
+            if label != "one":
                 far, share, first, gap = drift(one, [r[name] for r in ranks], name.split()[0])
                 said = f"{share:.2%}" + (f", first {first}, {gap:.1e}" if share else "")
                 print(f"{name:28} {label:>7}  {far:29.2e}  {said}", flush=True)
@@ -173,10 +174,13 @@ def main() -> None:
     parser.add_argument(
         "--dtype", default="float32", help="float64: rounding turns no choice of the k largest"
     )
+    parser.add_argument(
+        "--device", default="cpu", help="cuda: on nccl, which has one rank a device: with one, --sizes 1"
+    )
     given = parser.parse_args()
     print(json.dumps(vars(given)))
     if given.what == "follow":
-        follow(given.steps, given.sizes, given.only, given.dtype)
+        follow(given.steps, given.sizes, given.only, DTYPE=given.dtype, DEVICE=given.device)
     else:
         kill(given.times, given.seed, given.moments)
 

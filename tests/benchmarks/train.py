@@ -54,7 +54,7 @@ def activations(n: int, d: int, seed: int):
     return x
 
 
-def step_saelab(arch, d, n, k, x, steps, precision="auto"):
+def step_saelab(arch, d, n, k, x, steps, precision="auto", device="cpu"):
     from saelab.sae import SAE, SAEConfig
     from saelab.sae.archs import ARCHS
     from saelab.training import TrainConfig, Trainer, start
@@ -63,6 +63,7 @@ def step_saelab(arch, d, n, k, x, steps, precision="auto"):
     sae = SAE(SAEConfig(arch=arch, d_in=d, d_sae=n, k=k if ARCHS[arch].needs_k else None))
     options = make_options(arch, {}, k)
     variance = start.initialize(sae, x[:8192], 0, None, options)
+    sae = sae.to(device)
     recipe = TrainConfig(tokens=steps * len(x), batch=1, precision=precision, lr=1e-3, dead_after=10**7)
     trainer = Trainer(sae, recipe, variance, steps, options)
     return trainer.step, lambda x: sae.decode(sae.encode_sparse(x))

@@ -55,7 +55,12 @@ def resample_flipped(trainer: Trainer, task: Task, parts: Parts) -> int:
 
 
 def run(
-    name: str, steps: int, ranks: Ranks = ALONE, dtype: torch.dtype = torch.float32, flip: bool = False
+    name: str,
+    steps: int,
+    ranks: Ranks = ALONE,
+    dtype: torch.dtype = torch.float32,
+    flip: bool = False,
+    device: str = "cpu",
 ) -> dict:
     """What a run gave, in numbers of this kind: its losses, l0, dead latents, the active latents of each row of each step
     with their values, the bytes this rank received in the last one and in all, and its weights. ``flip``: the rows of a
@@ -72,7 +77,7 @@ def run(
     variance = initialize(
         sae, x.flatten(0, 1), 0, None if y is None else y.flatten(0, 1), typed, ranks, whole
     )
-    mine = ranks.share(D_SAE)
+    sae, mine = sae.to(device), ranks.share(D_SAE)
     silent = {"topk all winners on one rank": range(10, D_SAE), "relu": range(25, 50)}.get(name, ())
     with torch.no_grad():
         sae.b_enc[[i - mine.start for i in silent if mine.start <= i < mine.stop]] -= 5.0
@@ -107,22 +112,23 @@ def run(
     trainer.finalize()
     line = trainer.log()
     out |= {"resampled": trainer.resampled, "rare": line["rare"], "sent": ranks.sent.copy()}
-    return out | {"weights": {n: p.detach().clone() for n, p in trainer.leaves.named().items()}}
+    return out | {"weights": {n: p.detach().clone().cpu() for n, p in trainer.leaves.named().items()}}
 
 
 def main() -> None:
     rank, size, folder, steps = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3]), int(sys.argv[4])
     torch.set_num_threads(1)
+    device = os.environ.get("DEVICE", "cpu")
     dist.init_process_group(
-        "gloo",
+        "gloo" if device == "cpu" else "nccl",
         init_method=f"file://{folder}/meet",
         rank=rank,
         world_size=size,
         timeout=timedelta(seconds=120),
     )
     dtype = getattr(torch, os.environ.get("DTYPE", "float32"))
-    flip, ranks = bool(os.environ.get("FLIP")), Several(rank, size) if size > 1 else ALONE
-    found = {name: run(name, steps, ranks, dtype, flip) for name in sys.argv[5:] or RUNS}
+    flip, ranks = bool(os.environ.get("FLIP")), ALONE if os.environ.get("ALONE") else Several(rank, size)
+    found = {name: run(name, steps, ranks, dtype, flip, device) for name in sys.argv[5:] or RUNS}
     (folder / f"rank{rank}").write_bytes(pickle.dumps(found))
     dist.destroy_process_group()
 
