@@ -25,6 +25,7 @@ from saelab.errors import (
     is_bool,
     is_scalar,
     unknown,
+    with_article,
 )
 
 # (name of the argument, what was given) -> it, as a plain value where it is one
@@ -97,7 +98,9 @@ def _check_of(annotation: str, scope: Mapping[str, Any]) -> tuple[str, Check] | 
         # by name: a class may be imported for type checkers alone
         name = getattr(value, "__name__", outer)
         return _kind(
-            f"a {name}", lambda given: name in [c.__name__ for c in type(given).__mro__], _HOW.get(name, "")
+            with_article(name),
+            lambda given: name in [c.__name__ for c in type(given).__mro__],
+            _HOW.get(name, ""),
         )
     return None
 
@@ -152,7 +155,7 @@ def _any_of(parts: list[tuple[str, Check]], none: bool) -> tuple[str, Check]:
 def _several(each: tuple[str, Check] | None, made: type = list) -> tuple[str, Check]:
     """A list; of plain values an array or an iterator becomes one."""
     plain = each is not None and each != _KINDS["Tensor"] and "list" not in each[0]
-    words = f"a list of {each[0].removeprefix('a ').removeprefix('an ')}s" if plain and each else "a list"
+    words = f"a list of {_plural(each[0])}" if plain and each else "a list"
 
     def check(name: str, value: Any) -> Any:
         if isinstance(value, (str, bytes, Mapping)) or is_scalar(value) or not isinstance(value, Iterable):
@@ -160,6 +163,16 @@ def _several(each: tuple[str, Check] | None, made: type = list) -> tuple[str, Ch
         return made(each[1](name, v) for v in value) if plain and each else value
 
     return words, check
+
+
+def _plural(words: str) -> str:
+    """Of "a number or None" or "an Edit": what has an article is several, and a name that is a plural stays as it is."""
+    out = []
+    for part in words.split(" or "):
+        article, _, name = part.partition(" ")
+        several = name if name.endswith("s") else f"{name}{'es' if name.endswith('ch') else 's'}"
+        out.append(several if article in ("a", "an") else part)
+    return " or ".join(out)
 
 
 _OTHERS = {"n_latents": "d_sae", "dict_size": "d_sae", "layer": "hook"}  # what other libraries call it

@@ -121,7 +121,12 @@ def called(value: object) -> str:
     if shape is not None and hasattr(value, "dtype"):
         return f"{kind} of shape {tuple(shape)} and dtype {value.dtype}"  # type: ignore[attr-defined]
     sized = isinstance(value, (list, tuple, set, frozenset, dict))
-    return f"an empty {kind}" if sized and not value else f"a {kind}"
+    return f"an empty {kind}" if sized and not value else with_article(kind)
+
+
+def with_article(kind: str) -> str:
+    """The name of a class as one is spoken of: a Store, an Index, an SAE."""
+    return f"{'an' if kind[0] in 'AEIOaeio' or kind.startswith('SAE') else 'a'} {kind}"
 
 
 def is_scalar(value: object) -> bool:

@@ -92,7 +92,7 @@ def test_unnamed_ones_are_named_by_what_they_are(tiny):
 
 
 def test_mistakes_are_said_before_work(tiny, reports):
-    with pytest.raises(SaelabError, match="saes must be a list of SAEs or a dict, got a SAE"):
+    with pytest.raises(SaelabError, match="saes must be a list of SAEs or a dict, got an SAE"):
         sl.evaluate_many(tiny, random_sae(), SENTENCES)
     with pytest.raises(SaelabError, match="saes is empty"):
         sl.evaluate_many(tiny, [], SENTENCES)
