@@ -13,8 +13,8 @@ from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_sae, unknown
 from saelab.index import LatentIndex
 from saelab.matching import chance
-from saelab.matching.partners import Best, Blocks, best_of, correlations, cosines
-from saelab.matching.result import LatentMatch
+from saelab.matching.partners import Best, Blocks, best_of, copies, correlations, cosines
+from saelab.matching.result import LatentMatch, Side
 from saelab.matching.substitution import substitute
 from saelab.matching.text import align, one_model, shuffled
 from saelab.sae import SAE
@@ -24,10 +24,14 @@ _TURNS = 4  # of values and lengths of random directions
 BY = ("decoder", "encoder", "activation", "substitution")
 
 
+Alike = Callable[[np.ndarray], Blocks]
+
+
 class Compared(NamedTuple):
     """What is compared: similarities in blocks, and both sides' best partners under chance, a draw at a time."""
 
     blocks: Callable[[], Blocks]
+    own: tuple[Alike, Alike]  # of some latents of each side with one another
     sizes: tuple[int, int]
     draw: Callable[[np.random.Generator], tuple[Best, Best]]
     of: str
@@ -62,7 +66,8 @@ def match(
         ``"substitution"``: how much of what ablating a latent does to the prediction is undone by its partner (found
         by activation) in its place, of indexes with their model and SAE. Chance is a partner of a similar rate.
     fdr
-        Latents with a false-discovery rate up to this are called matched.
+        Latents with a false-discovery rate up to this are called matched. Latents that share a partner and are copies
+        (0.7 or more alike, by the same measure) count as one, or one chance agreement would be as many discoveries.
     draws
         How often chance is drawn; None: as often as gives 4,000 best scores, which costs one comparison of all latents
         for large SAEs and 20 for small ones; for substitution 4 partners, and up to 20 of fewer than five latents.
@@ -106,10 +111,11 @@ def match(
     nulls = [compared.draw(rng) for _ in range(enough if draws is None else draws)]
     sides = []
     for side, (best, thing) in enumerate(((forth, a), (back, b))):
+        alike = copies(best.partner, compared.own[side])
         rate = thing.counts / max(thing.n_counted, 1) if isinstance(thing, LatentIndex) else None
         null = np.stack([pair[side].score for pair in nulls])
         group = chance.groups_of(rate, len(best.score))
-        sides.append((best, null, group, rate))
+        sides.append(Side(best, null, group, rate, alike))
     result = LatentMatch.make(
         a, b, sides[0], sides[1], by=by if by != "substitution" else "activation", fdr=float(fdr), blocks=compared.blocks,
         of=compared.of, null=compared.null,
@@ -156,7 +162,9 @@ def _directions(a: SAE, b: SAE, by: str) -> Compared:
         return forth, back
 
     return Compared(
-        lambda: cosines(table_a, table_b), (len(table_a), len(table_b)), draw,
+        lambda: cosines(table_a, table_b),
+        (lambda some: cosines(table_a[some], table_a[some]), lambda some: cosines(table_b[some], table_b[some])),
+        (len(table_a), len(table_b)), draw,
         "; ".join([f"cosine of {by} directions", *notes]),
         "the other SAE's directions, each coordinate's values dealt anew among the latents (mean and covariance stay)",
     )  # fmt: skip
@@ -193,7 +201,14 @@ def _on_text(a: LatentIndex, b: LatentIndex) -> Compared:
         return best_of(correlations(aligned.a, aligned.b[shuffled(aligned.doc, rng)]), a.d_sae, b.d_sae)
 
     return Compared(
-        lambda: correlations(aligned.a, aligned.b), (a.d_sae, b.d_sae), draw,
+        lambda: correlations(aligned.a, aligned.b),
+        (_alike(aligned.a), _alike(aligned.b)),
+        (a.d_sae, b.d_sae), draw,
         f"correlation on {len(aligned.doc):,} {aligned.unit} of {documents:,} documents",
         "the same text with each document beside another of similar length",
     )  # fmt: skip
+
+
+def _alike(values: Any) -> Alike:
+    columns = values.tocsc()
+    return lambda some: correlations(*[columns[:, some].tocsr()] * 2)

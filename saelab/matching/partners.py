@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 _CELLS = 1 << 21  # pairs of latents looked at together
+_COPY = 0.7  # latents of one SAE that are at least so similar share half of what they do
+_TOGETHER = 512  # latents, or a few more, whose copies are looked for together
 
 Blocks = Iterator[
     tuple[int, np.ndarray]
@@ -54,6 +56,23 @@ def best_of(blocks: Blocks, n_a: int, n_b: int) -> tuple[Best, Best]:
         for values in (side.score, side.second):
             values[np.isneginf(values)] = np.nan
     return a, b
+
+
+def copies(partner: np.ndarray, alike: Callable[[np.ndarray], Blocks]) -> np.ndarray:
+    """(n,) of how many latents of one SAE each is one: they have its partner, and are copies of one another.
+
+    ``alike`` gives the similarities of some latents with one another.
+    """
+    out = np.ones(len(partner))
+    order = np.argsort(partner, kind="stable")
+    order = order[partner[order] >= 0]
+    begin = np.flatnonzero(np.diff(partner[order], prepend=-1))  # of those with one partner
+    for some in np.split(order, begin[1:][np.diff(begin // _TOGETHER) > 0]):
+        for start, similar in alike(some):
+            these = some[start : start + len(similar)]
+            same = (similar >= _COPY) & (partner[these][:, None] == partner[some])
+            out[these] = np.maximum(same.sum(1), 1)
+    return out
 
 
 def cosines(a: Tensor, b: Tensor) -> Blocks:

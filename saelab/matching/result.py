@@ -23,7 +23,15 @@ from saelab.matching.text import Aligned, align
 
 _ASSIGNED = 8192  # latents of the larger SAE up to which an assignment of all to all is made (256 MB)
 
-Side = tuple[Best, np.ndarray, np.ndarray, "np.ndarray | None"]  # best, chance's scores, group, rate
+
+class Side(NamedTuple):
+    """Of one SAE's latents: best partners, chance's scores (draws, n), group, firing rate, number of copies."""
+
+    best: Best
+    null: np.ndarray
+    group: np.ndarray
+    rate: np.ndarray | None
+    copies: np.ndarray
 
 
 class Estimate(NamedTuple):
@@ -90,8 +98,11 @@ class LatentMatch:
     ) -> LatentMatch:  # fmt: skip
         """From the best partners on both sides and those of chance."""
         frames = []
-        for (best, scores, group, rate), (other, *_), one, two in ((forth, back, a, b), (back, forth, b, a)):
-            found = chance.verdict(best.score, scores, group)
+        for (best, scores, group, rate, alike), (other, *_), one, two in (
+            (forth, back, a, b),
+            (back, forth, b, a),
+        ):
+            found = chance.verdict(best.score, scores, group, alike)
             has = best.partner >= 0
             mutual = has & (other.partner[best.partner] == np.arange(len(has)))
             columns = {
@@ -103,7 +114,7 @@ class LatentMatch:
                 columns["density"] = rate
             frame = TextFrame(columns, index=pd.RangeIndex(len(has), name="latent"))
             frames.append(_named(frame, one, two))
-        _, scores, group, _ = forth
+        scores, group = forth.null, forth.group
         drawn = {"latent": np.tile(np.arange(len(group)), len(scores)), "score": scores.ravel()}
         drawn["matched"] = _passes(scores, frames[0], group).ravel()
         return cls(a, b, frames[0], frames[1], by, of, null, fdr, pd.DataFrame(drawn), blocks)

@@ -1,4 +1,4 @@
-"""Matching by activation of two SAEs on one text, made up: time and memory of a comparison and one draw of chance.
+"""Matching by activation of two SAEs on one text, made up: time and memory of a comparison, one draw of chance, and copies.
 
     python tests/benchmarks/match.py --latents 24576 --tokens 1_000_000
 
@@ -15,7 +15,8 @@ import time
 import numpy as np
 from scipy import sparse
 
-from saelab.matching.partners import best_of, correlations
+from saelab.matching.match import _alike
+from saelab.matching.partners import best_of, copies, correlations
 from saelab.matching.text import shuffled
 
 
@@ -37,12 +38,16 @@ def main() -> None:
     a, b = (firings(args.tokens, args.latents, args.k, seed) for seed in (0, 1))
     doc = np.arange(args.tokens) // 500
     start = time.process_time()
-    best_of(correlations(a, b), args.latents, args.latents)
+    best = best_of(correlations(a, b), args.latents, args.latents)
     found = time.process_time()
     best_of(correlations(a, b[shuffled(doc, np.random.default_rng(0))]), args.latents, args.latents)
     drawn = time.process_time()
+    for values, side in zip((a, b), best, strict=True):
+        copies(side.partner, _alike(values))
+    alike = time.process_time()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(f"partners {found - start:.1f} s, a draw of chance {drawn - found:.1f} s, peak {peak:.2f} GB")
+    seconds = f"partners {found - start:.1f} s, a draw of chance {drawn - found:.1f} s, copies {alike - drawn:.1f} s"
+    print(f"{seconds}, peak {peak:.2f} GB")
 
 
 if __name__ == "__main__":

@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from scipy import sparse
 from scipy.optimize import linear_sum_assignment
 
 import saelab as sl
 from saelab.errors import SaelabError
-from saelab.matching.partners import best_of, correlations, cosines
+from saelab.matching import chance
+from saelab.matching.match import _alike
+from saelab.matching.partners import best_of, copies, correlations, cosines
 from saelab.matching.text import align, shuffled
 from tests.index.makers import random_codes, random_rows, rows_of, vocab, write
 
@@ -84,6 +87,40 @@ def test_random_firings_have_no_more_matches_than_stated(tmp_path):
         )
         wrong += bool(sl.match(a, b, by="activation", seed=seed, fdr=0.1).frame["matched"].any())
     assert wrong / 200 <= 0.1 + 1.645 * (0.1 * 0.9 / 200) ** 0.5
+
+
+def test_copies_of_a_latent_are_one_discovery():
+    """Counted one by one, a chance agreement of 80 copies would need to be no better than that of many single latents."""
+    sizes = np.repeat([80, 20, 5, 1], [1, 2, 8, 40])
+    of = np.repeat(np.arange(len(sizes)), sizes)
+    rng, wrong, runs = np.random.default_rng(0), np.zeros(2), 1000
+    for _ in range(runs):
+        score, null = rng.normal(size=len(sizes))[of], rng.normal(size=(20, len(sizes)))[:, of]
+        for i, counted in enumerate((sizes[of], 1)):
+            wrong[i] += chance.verdict(score, null, np.zeros(len(of), int), counted).q.min() <= 0.1
+    bound = 0.1 + 1.645 * (0.1 * 0.9 / runs) ** 0.5
+    assert wrong[0] / runs <= bound < wrong[1] / runs
+
+
+@pytest.mark.parametrize("by", ["decoder", "activation"])
+def test_copies_are_those_with_one_partner_that_are_alike(by, tmp_path, monkeypatch):
+    monkeypatch.setattr("saelab.matching.partners._TOGETHER", 4)  # some in each of several portions
+    rng = np.random.default_rng(0)
+    rows = rows_of([[0, *rng.integers(1, 14, 20).tolist()] for _ in range(40)])
+    z = np.where(rng.random((rows.n_tokens, 30)) < 0.1, rng.uniform(0.5, 2, (rows.n_tokens, 30)), 0)
+    z[:, 3:12] = z[:, [2]] * np.exp(0.1 * rng.normal(size=(rows.n_tokens, 9)))
+    z[:, 29] = 0  # dead
+    z = np.where(rows.ids[:, None] == 0, 0, z).astype(np.float32)
+    w = _noise(0, 30, 64)
+    w[3:12] = w[2] + 0.1 * _noise(1, 9, 64)
+    w[29] = 0
+    values = sparse.csr_matrix(z)
+    alike = _alike(values) if by == "activation" else lambda some: cosines(w[some], w[some])
+    partner = np.where(np.arange(30) < 29, 5, -1)
+    expected = np.where((np.arange(30) >= 2) & (np.arange(30) < 12), 10, 1)
+    assert copies(partner, alike).tolist() == expected.tolist()
+    partner[2] = 6  # another partner: a discovery of its own
+    assert copies(partner, alike)[2:12].tolist() == [1, *[9] * 9]
 
 
 def test_best_partners_are_those_of_the_whole_table():
