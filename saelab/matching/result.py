@@ -67,7 +67,7 @@ class LatentMatch:
         ``matched`` (``q`` up to ``fdr``); ``mutual``, whether it is its partner's best too. Of an index also ``density``
         and the ``token`` either is strongest on, and their labels.
     back
-        The same for the latents of ``b``.
+        The same for the latents of ``b``; empty for substitution, which tries latents of ``a`` alone.
     by, of, null
         What was compared, in words, and what chance was.
     fdr
@@ -384,10 +384,12 @@ class LatentMatch:
         bounds = of_trials(matched, n)
         share = f"{matched / n:.1%}" if n else "none"
         share += f" [95 %, over latents: {bounds[0]:.1%}, {bounds[1]:.1%}]" if bounds else ""
+        least = 1 / max(len(self.null_frame), 1)  # the smallest q that can be
+        few = f" So few draws allow no q below {least:.2g}, so no match." if least > self.fdr + 1e-9 else ""
         return (
             f"{matched:,} of {n:,} latents ({share}) have a partner beyond chance at a false-discovery rate of "
             f"{self.fdr:g}; mean best score {self.mmcs.value:.3f}, by chance {self.null_mmcs.value:.3f}. "
-            f"Score: {self.of}. Chance: {self.null}."
+            f"Score: {self.of}. Chance: {self.null}.{few}"
         )
 
     def __repr__(self) -> str:

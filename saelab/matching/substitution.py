@@ -46,18 +46,21 @@ def substitute(
             f"{sae_a.config.hook_out!r} and {sae_b.config.hook_out!r}. Compare by='activation'"
         )
     wanted = _wanted(a, found.frame, latents, rng)
-    draws = draws or min(_LIKE, max(4, int(np.ceil(1 / (found.fdr * len(wanted))))))
     counts_b, lines, drawn = b.counts, [], []
     partners: Any = found.frame["partner"]
     order = np.argsort(counts_b, kind="stable")
     order = order[counts_b[order] > 0]
+    if len(order) < 2:
+        raise SaelabError("only one latent of b fires, so chance has no other partner to draw")
+    draws = draws or max(4, int(np.ceil(1 / (found.fdr * len(wanted)))))
+    draws = min(draws, _LIKE, len(order) - 1)
     for latent in wanted:
         partner = int(partners[latent])
         place = np.searchsorted(counts_b[order], counts_b[partner])
         begin = max(0, min(place - _LIKE // 2, len(order) - _LIKE - 1))
         near = order[begin : begin + _LIKE + 1]
         near = near[near != partner]
-        others = rng.choice(near, min(draws, len(near)), replace=False).tolist() if len(near) else []
+        others = rng.choice(near, draws, replace=False).tolist()
         changes = _changes(model, a, b, latent, [partner, *others], n)
         ablated, loss_ablated = changes[0]
         recovered = [1 - kl / ablated if ablated > 0 else np.nan for kl, _ in changes[1:]]
@@ -65,7 +68,7 @@ def substitute(
             "latent": latent, "partner": partner, "score": recovered[0], "kl_ablated": ablated,
             "kl_substituted": changes[1][0], "loss_ablated": loss_ablated, "loss_substituted": changes[1][1],
         })  # fmt: skip
-        drawn.append(recovered[1:] + [np.nan] * (draws - len(others)))
+        drawn.append(recovered[1:])
     frame: Any = pd.DataFrame(lines).set_index("latent")
     before: Any = found.frame
     null = np.array(drawn).T.reshape(draws, -1)
@@ -83,9 +86,9 @@ def substitute(
     flat = {"latent": np.tile(frame.index, draws), "score": null.ravel(), "matched": null.ravel() >= cut}
     return replace(
         found,
-        frame=frame, by="substitution", null_frame=pd.DataFrame(flat), blocks=None,
+        frame=frame, back=found.back.iloc[:0], by="substitution", null_frame=pd.DataFrame(flat), blocks=None,
         of="; ".join([f"share of a latent's effect on the prediction that its partner has, on {n} strongest rows", *notes]),
-        null="a partner drawn from latents that fire about as often",
+        null=f"a partner drawn from latents that fire about as often, {draws} for each latent",
     )  # fmt: skip
 
 

@@ -12,7 +12,8 @@ from saelab.identity import meet
 from saelab.index import LatentIndex
 from saelab.index.storage.arrays import pointers, ranges
 
-_NEAR = 8  # documents of similar length, at least, that are put beside each other
+_NEAR = 40  # documents of similar length, at least, that are put beside each other where there are as many
+_FEW = 8  # below, any document stands beside any
 
 
 class Aligned(NamedTuple):
@@ -119,8 +120,9 @@ def _said(text: bytes) -> str:
 def shuffled(doc: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """(positions,) for each position one of another document, of similar length, as far from its beginning.
 
-    Documents are sorted by length and go round in a circle of 8 to 15 neighbors; the shorter of two is repeated.
-    Rates and runs stay, also those of a latent that fires on whole documents, and agreement goes.
+    Documents are sorted by length and go round in a circle of 40 to 79 neighbors; the shorter of two is repeated.
+    (In smaller circles the same two meet in several draws, which then are fewer than they seem.) Rates and runs
+    stay, also those of a latent that fires on whole documents, and agreement goes.
     """
     start = np.flatnonzero(np.r_[True, np.diff(doc) != 0])
     length = np.diff(np.r_[start, len(doc)])
@@ -131,6 +133,6 @@ def shuffled(doc: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     following = np.where(np.diff(circle, append=-1) != 0, np.searchsorted(circle, circle), place + 1)
     beside = np.empty(n, int)
     # a few documents go round in a few ways alone, so that drawing them again would tell nothing new
-    beside[mixed] = mixed[following] if n >= _NEAR else order
+    beside[mixed] = mixed[following] if n >= _FEW else order
     own = np.repeat(place, length)
     return start[beside[own]] + (np.arange(len(doc)) - start[own]) % length[beside[own]]

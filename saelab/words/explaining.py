@@ -19,7 +19,7 @@ from saelab.frames import TextFrame
 from saelab.index import LatentIndex
 from saelab.n2g import N2GConfig, PatternGraph, fit
 from saelab.words.calls import LLM, Reply, ask_all, clean, llm_of
-from saelab.words.passages import TRAIN, VALID, Texts, core
+from saelab.words.passages import TRAIN, VALID, Texts
 from saelab.words.prompts import Prompt, quoted
 from saelab.words.reading import of_graph, of_tokens
 
@@ -44,7 +44,7 @@ class Explanation:
     graph
         The pattern graph that was read out.
     shown
-        What was shown of texts, in small letters and without the ends: passages that hold one of these are not scored.
+        Texts that were shown; a passage that is nearly one of them is not scored.
 
     Examples
     --------
@@ -58,7 +58,7 @@ class Explanation:
     seconds: float = 0.0
     failed: str = ""
     graph: PatternGraph | None = field(default=None, repr=False, compare=False)
-    shown: frozenset[str] = field(default=frozenset(), repr=False, compare=False)
+    shown: tuple[str, ...] = field(default=(), repr=False, compare=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,9 +207,9 @@ def _by_graphs(
 def _by_tokens(texts: Texts, latent: int) -> Explanation:
     begun = perf_counter()
     said = clean(of_tokens(texts, latent), LONGEST)
-    cores = frozenset(core(texts.text(p)) for p in texts.strongest(latent, TRAIN, 2)) - {""}
+    shown = tuple(texts.text(p) for p in texts.strongest(latent, TRAIN, 2))
     documents, seconds = texts.documents(TRAIN), perf_counter() - begun
-    return Explanation(said, documents, 0.0, seconds, "" if said else _NEVER, shown=cores)
+    return Explanation(said, documents, 0.0, seconds, "" if said else _NEVER, shown=shown)
 
 
 def _by_llm(
@@ -221,13 +221,12 @@ def _by_llm(
         known = {p.token for p in found}
         spread = texts.firing(i, TRAIN, n, np.random.default_rng([seed, i, 1]))
         if found := found + [p for p in spread if p.token not in known][: n - len(found)]:
-            cores = frozenset(core(texts.text(p)) for p in found) - {""}
-            shown[i] = tuple(sorted({p.document for p in found})), cores
+            shown[i] = tuple(sorted({p.document for p in found})), tuple(texts.text(p) for p in found)
             lines = (f"{k}: {_shown(texts, i, p)}" for k, p in enumerate(found, 1))
             work.append((prompt.fill(texts="\n".join(lines)), _sentence))
     answers = ask_all(llm, work, desc="explained", progress=progress)
-    for (i, (documents, cores)), a in zip(shown.items(), answers, strict=True):
-        out[i] = Explanation(a.value or "", documents, a.tokens, a.seconds, a.failed, shown=cores)
+    for (i, (documents, told)), a in zip(shown.items(), answers, strict=True):
+        out[i] = Explanation(a.value or "", documents, a.tokens, a.seconds, a.failed, shown=told)
     return out
 
 

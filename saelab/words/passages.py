@@ -20,6 +20,10 @@ KINDS = ("fires", "random", "hard")
 _SIDES = 20, 11  # tokens before and after the one that a passage is about: 32 in all
 _BANDS = 10  # of equally many firings, by strength; passages come from all of them alike
 _TRIED = 40  # places drawn for each silent passage that is wanted
+_PIECE, _ALIKE = (
+    5,
+    0.8,
+)  # letters of a piece; a text of 30 letters of which one is changed shares 0.81 of its pieces
 _MARKS = str.maketrans("<>", "‹›")  # of a text's own, which are not to be taken for ours
 
 
@@ -47,16 +51,15 @@ class Passage(NamedTuple):
     marked: tuple[int, ...] = ()
 
 
-def plain(text: str) -> str:
-    """A text as it is compared with another: in small letters, each white space one blank."""
-    return " ".join(text.casefold().split())
+def pieces(text: str) -> frozenset[str]:
+    """Every five letters in a row of a text, in small letters, each white space one blank."""
+    text = " ".join(text.casefold().split())
+    return frozenset(text[i : i + _PIECE] for i in range(max(1, len(text) - _PIECE + 1)))
 
 
-def core(text: str) -> str:
-    """What a copy of a text shares with it that is cut a little differently, or has another end; empty of a short one."""
-    text = plain(text)
-    cut = max(5, len(text) // 8)
-    return text[cut:-cut] if len(text) >= 4 * cut else ""
+def nearly(one: frozenset[str], two: frozenset[str]) -> bool:
+    """Whether two texts, in pieces, are nearly one, or the shorter nearly stands in the longer."""
+    return len(one & two) >= _ALIKE * min(len(one), len(two))
 
 
 class Texts:
@@ -70,9 +73,9 @@ class Texts:
                 f"index has {len(index.documents[1])}"
             )
         self._document = index.originals[index.documents[0]]  # (n_rows,)
-        self.seen: frozenset[str] = (
-            frozenset()
-        )  # what an explainer was shown: no passage is chosen that holds one
+        self.seen: list[
+            frozenset[str]
+        ] = []  # of what an explainer was shown, in pieces: none like it is chosen
 
     def documents(self, *parts: int) -> tuple[int, ...]:
         """Numbers of the documents of some parts, as in ``index.rows.doc``."""
@@ -126,14 +129,14 @@ class Texts:
         return self._different(drawn[np.searchsorted(fires, low) == np.searchsorted(fires, high)], n, kind)
 
     def _different(self, token: np.ndarray, n: int, kind: str) -> list[Passage]:
-        """The first ``n`` with different text, of which none was shown to who explained."""
+        """The first ``n`` with different text, of which none is nearly one that was shown to who explained."""
         rows, token = self.index.rows, token[: 64 * n + 64].astype(np.int64)
         _, first = np.unique(windows.fingerprints(rows, token, *_SIDES), return_index=True)
         token = token[np.sort(first)]
         if self.seen:
             bounds = zip(*windows.bounds(rows, token, *_SIDES), strict=True)
-            texts = (plain(self.index.vocab.decode(rows.ids[a:b])) for a, b in bounds)
-            new = (i for i, text in enumerate(texts) if not any(s in text for s in self.seen))
+            texts = (pieces(self.index.vocab.decode(rows.ids[a:b])) for a, b in bounds)
+            new = (i for i, text in enumerate(texts) if not any(nearly(text, s) for s in self.seen))
             token = token[[i for i, _ in zip(new, range(n), strict=False)]]
         token = token[:n]
         row, _ = rows.locate(token)
@@ -163,8 +166,9 @@ class Texts:
             wrong: Passage | None = None
             while len(marks) and wrong is None:
                 for kind, at in [("hard", hard), *where] if i >= first else where:
-                    if len(at := self._with_room(latent, at, marks)):
-                        (wrong,) = self._different(rng.choice(at, 1), 1, kind)
+                    at = self._with_room(latent, at, marks)
+                    if len(at) and (some := self._different(rng.choice(at, min(len(at), 8), False), 1, kind)):
+                        (wrong,) = some
                         break
                 else:
                     marks = marks[: len(marks) // 2]

@@ -19,7 +19,7 @@ from saelab.index import LatentIndex
 from saelab.words.calls import LLM, Answer, Messages, Reply, ask_all, llm_of
 from saelab.words.explaining import Explanations, explain
 from saelab.words.measures import Judged, Simulated
-from saelab.words.passages import TEST, Passage, Texts
+from saelab.words.passages import TEST, Passage, Texts, pieces
 from saelab.words.prompts import Prompt, quoted
 from saelab.words.scores import Key, Scores, make_scores
 
@@ -51,6 +51,8 @@ def score(
     n
         Passages in which the latent fires, of weak and strong firings alike, beside as many in which it does not: half of
         these at random, half hard ones, about a token on which it fires elsewhere. Of simulation a quarter of them.
+        None is nearly one that was shown to who explained: of every five letters in a row of the shorter of two texts
+        fewer than 0.8 are in the other.
     batch
         Passages in one prompt; of simulation each has its own.
     prompts
@@ -90,7 +92,8 @@ def score(
         template = Prompt(way, prompts)
         for x, latent in each:
             if (way, latent) not in chosen:
-                texts.seen = frozenset().union(*(o.items[latent].shown for o in given if latent in o.items))
+                told = (text for o in given if latent in o.items for text in o.items[latent].shown)
+                texts.seen = [*{pieces(text) for text in told}]
                 chosen[way, latent] = _choose(texts, latent, way, n, batch, given[0].seed)
             pairs[x.source, latent, way] = []
             for some in chosen[way, latent]:

@@ -250,7 +250,7 @@ def test_D62_copies_make_chance_no_smaller(tmp_path):
         sl.match(same, same, by="activation")
 
 
-@pytest.mark.parametrize("n", [2, 9, 40])
+@pytest.mark.parametrize("n", [2, 9, 130])
 def test_every_document_stands_beside_one_of_similar_length_from_the_beginning(n):
     rng = np.random.default_rng(1)
     length = rng.integers(3, 30, n)
@@ -261,7 +261,7 @@ def test_every_document_stands_beside_one_of_similar_length_from_the_beginning(n
     if n > 2:
         assert (beside != np.arange(n)).all()
         near = np.argsort(np.argsort(length, kind="stable"))
-        assert np.abs(near - near[beside]).max() < 16 + (length == length[0]).sum() + 3
+        assert np.abs(near - near[beside]).max() < 80 + (length == length[0]).sum() + 3
     for d in range(n):
         got = place[doc == 2 * d] - start[beside[d]]
         assert got.tolist() == (np.arange(length[d]) % length[beside[d]]).tolist()

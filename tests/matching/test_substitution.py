@@ -35,6 +35,24 @@ def test_an_identical_pair_changes_the_loss_by_nothing(pair):
     assert frame["score"].to_numpy() == pytest.approx(1, abs=1e-3)
 
 
+@pytest.mark.parametrize("few", [1, 2, 4])
+def test_an_identical_pair_of_few_latents_is_matched_or_the_result_says_why_not(few, pair):
+    a, _ = pair
+    latents = np.argsort(-a.counts, kind="stable")[:few].tolist()
+    found = sl.match(a, a, by="substitution", latents=latents, n=2)
+    frame, (draws,) = found.frame, set(found.null_frame.groupby("latent").size())
+    assert not found.null_frame["score"].isna().all()
+    assert (frame["q"] >= 1 / (few * draws) - 1e-6).all()
+    assert draws == min(20, max(4, -(-20 // few)), (a.counts > 0).sum() - 1)
+    assert frame["matched"].all() or "allow no q below" in repr(found)
+    assert f"{draws} for each latent" in repr(found)
+    assert len(found.back) == 0
+    once = sl.match(a, a, by="substitution", latents=latents, n=1, draws=1)
+    assert not once.frame["matched"].any()
+    assert f"no q below {1 / few:.2g}, so no match" in once._repr_html_()
+    assert "no match" not in repr(sl.match(a, a, by="substitution", latents=latents, n=1, fdr=0.5))
+
+
 def test_a_partner_that_writes_nothing_is_an_ablation(pair):
     a, b = pair
     silent = [i for i in np.flatnonzero(a.counts).tolist() if i >= 5]

@@ -5,7 +5,7 @@ import json
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import pytest
 
@@ -317,17 +317,37 @@ def test_probabilities_of_a_model_in_this_process(tiny):
     assert reply.probabilities == (pytest.approx(2.718281828 / 3.718281828),)  # e² / (e² + e)
 
 
-def test_a_key_that_is_echoed_in_another_form_is_hidden(server, monkeypatch):
-    key = "sk-SECRET+abc/def=="
-    monkeypatch.setenv("SAELAB_TEST_KEY", key)
-    ask = endpoint(server, key="SAELAB_TEST_KEY")
-    forms = [
-        key,
-        key.replace("/", "\\/"),
-        quote(key, safe=""),
-        quote(key, safe="").lower().replace("secret", "SECRET"),
-    ]
-    forms.append("".join(f"\\u{ord(c):04x}" for c in key))
-    for form in forms:
-        said = ask._hidden(f"bad {form}.", 8)
-        assert said == "bad (key).", form
+SECRET = "sk-SECRET+abc/def=="
+ECHOES = {
+    "plain": SECRET, "escaped slash": SECRET.replace("/", "\\/"), "percent": quote(SECRET, safe=""),
+    "percent, small": quote(SECRET, safe="").lower().replace("secret", "SECRET"),
+    "escaped": "".join(f"\\u{ord(c):04x}" for c in SECRET),
+    "escaped in part": SECRET.replace("/", "\\u002F").replace("+", "\\u002b"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("form", ECHOES)
+def test_a_key_that_is_echoed_is_hidden(form, status, server, monkeypatch, tmp_path):
+    """Also where the answer is a good one: it is kept on disk, and becomes a label."""
+    monkeypatch.setenv("SAELAB_TEST_KEY", SECRET)
+    body = ok("EXPLANATION: bad HERE.")[2].decode().replace("HERE", ECHOES[form])
+    server.answers = [(status, {"Content-Type": "application/json"}, body.encode())]
+    llm = sl.words.LLM(endpoint(server, key="SAELAB_TEST_KEY"), path=tmp_path)
+    (found,) = ask_all(llm, [(QUESTION, str)], progress=False)
+    assert "(key)" in (found.value or found.failed)
+    if status == 200:
+        assert found.value == "EXPLANATION: bad (key)."
+    for said in (found.value or "", found.failed, *(f.read_text() for f in tmp_path.rglob("*.json"))):
+        assert not any(
+            part in unquote(said).encode().decode("unicode_escape") for part in ("SECRET", "abc/def")
+        )
+
+
+def test_a_key_that_is_echoed_in_what_is_malformed_is_hidden(server, monkeypatch):
+    monkeypatch.setenv("SAELAB_TEST_KEY", SECRET)
+    server.answers = [(200, {}, f"<html>{SECRET} {quote(SECRET, safe='')}</html>".encode())]
+    (found,) = ask_all(
+        sl.words.LLM(endpoint(server, key="SAELAB_TEST_KEY")), [(QUESTION, str)], progress=False
+    )
+    assert "<html>(key) (key)</html>" in found.failed
