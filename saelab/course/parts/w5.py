@@ -73,6 +73,11 @@ def grade_works(task: Task, answer: Any) -> Grade:
         )  # fmt: skip
     if latent not in _sure(task.genre).index:
         return wrong(f"{said}; {_reads(latent, task.genre)}", "not of this genre", then=1)
+    if line["effect"] >= 0.2:
+        return wrong(
+            said, "not often enough",
+            then="The check writes other texts: take a latent and a strength whose effect is well above what is wanted.",
+        )  # fmt: skip
     if line["ratio"] < 2:
         return wrong(
             f"{said}; the text is nearly as it was", "too weak a push",
@@ -243,7 +248,8 @@ EXERCISES = (
         'found = index.concepts(labels) has the latents of the genre: precision of 0.9 and more, best F1 first.',
         "sl.calibrate(model, sae, latents, [task.prompt], relative=index, schedule=task.schedule, score=lambda t: "
         "sl.zoo.classify(t) == task.genre) tries several latents at several strengths at once.",
-        "Take six latents, strengths [0.5, 1, 2, 4], n=12; of the lines that are `inside` take the largest effect.",
+        "Take six latents, strengths [0.5, 1, 2, 4], n=20; of the lines that are `inside` take the largest effect, of equal ones "
+        "the smallest ratio: the check writes other texts.",
     ), 8, 2),
     Exercise("w5.2", "One that does not", ask_reads, grade_reads, (
         "Latents of these genres often fire on a detail. Begin with index.concepts(labels), precision of 0.9 and more.",
