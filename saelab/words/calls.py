@@ -203,10 +203,8 @@ class LLM:
         return self.path / key[:2] / f"{key}.json"
 
     def _kept(self, messages: Messages) -> tuple[Reply, float] | None:
-        if self.path is None or not (file := self._file(messages)).is_file():
-            return None
-        if not file.stat().st_size:  # the machine stopped while it was written
-            return None
+        if self.path is None or not (file := self._file(messages)).is_file() or not file.stat().st_size:
+            return None  # an empty file: the machine stopped while it was written
         found = files.read_json(file, _FORM)
         files.check_form(file, found.get("probabilities") or [], [float], "probabilities")
         with files.reading(file):

@@ -20,10 +20,8 @@ KINDS = ("fires", "random", "hard")
 _SIDES = 20, 11  # tokens before and after the one that a passage is about: 32 in all
 _BANDS = 10  # of equally many firings, by strength; passages come from all of them alike
 _TRIED = 40  # places drawn for each silent passage that is wanted
-_PIECE, _ALIKE = (
-    5,
-    0.8,
-)  # letters of a piece; a text of 30 letters of which one is changed shares 0.81 of its pieces
+_PIECE = 5  # letters
+_ALIKE = 0.8  # share of pieces: a text of 30 letters of which one is changed has 0.81 of them
 _MARKS = str.maketrans("<>", "‹›")  # of a text's own, which are not to be taken for ours
 
 

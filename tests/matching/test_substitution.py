@@ -8,6 +8,8 @@ import saelab as sl
 from tests.helpers import random_sae, shared_tiny
 
 HOOK = "blocks.0.hook_resid_post"
+_RNG = np.random.default_rng(0)
+TEXTS = ["".join(_RNG.choice(list("abcdefgh "), 30)) for _ in range(24)]
 
 
 @pytest.fixture(scope="module")
@@ -16,11 +18,9 @@ def pair(tmp_path_factory):
     saes = [random_sae(hook_in=HOOK), random_sae(hook_in=HOOK)]
     with torch.no_grad():
         saes[1].W_dec[5:] = 0  # latents from 5 on write nothing
-    rng = np.random.default_rng(0)
-    texts = ["".join(rng.choice(list("abcdefgh "), 30)) for _ in range(24)]
     folder = tmp_path_factory.mktemp("pair")
     return [
-        sl.LatentIndex.build(model, s, texts, path=folder / str(i), progress=False)
+        sl.LatentIndex.build(model, s, TEXTS, path=folder / str(i), progress=False)
         for i, s in enumerate(saes)
     ]
 
@@ -51,6 +51,28 @@ def test_an_identical_pair_of_few_latents_is_matched_or_the_result_says_why_not(
     assert not once.frame["matched"].any()
     assert f"no q below {1 / few:.2g}, so no match" in once._repr_html_()
     assert "no match" not in repr(sl.match(a, a, by="substitution", latents=latents, n=1, fdr=0.5))
+
+
+def test_no_more_is_drawn_than_there_are_partners(tmp_path):
+    """A draw that is missing is none that chance lost."""
+    few, one = (
+        sl.LatentIndex.build(
+            shared_tiny(),
+            random_sae(hook_in=HOOK, d_sae=d, k=1),
+            TEXTS,
+            path=tmp_path / str(d),
+            progress=False,
+        )
+        for d in (6, 1)
+    )
+    live = np.flatnonzero(few.counts)
+    found = sl.match(few, few, by="substitution", latents=live[:1].tolist(), n=1)
+    assert 1 < len(live) == len(found.null_frame) + 1
+    assert found.null_frame["score"].notna().all()
+    assert not found.frame["matched"].any()
+    assert f"no q below {1 / (len(live) - 1):.2g}" in repr(found)
+    with pytest.raises(sl.SaelabError, match="only one latent of b fires"):
+        sl.match(one, one, by="substitution", n=1)
 
 
 def test_a_partner_that_writes_nothing_is_an_ablation(pair):
