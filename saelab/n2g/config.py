@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from saelab.doors import door
-from saelab.errors import SaelabError, check_choice, check_count
+from saelab.errors import SaelabError, check_choice, check_count, check_number
 from saelab.n2g.graph.match import RULES
 
 SAMPLES = ("weighted", "random", "top")
@@ -92,6 +92,8 @@ class N2GConfig:
         for name in ("keep", "wild", "joint_min"):
             if not 0 < getattr(self, name) <= 1:
                 raise SaelabError(f"{name} is a share in 0…1, got {getattr(self, name)!r}")
+        for name in ("node_cost", "alternative_cost"):
+            check_number(name, getattr(self, name), 0.0)
         check_choice("sample", self.sample, SAMPLES)
         check_choice("matching rule", self.match, RULES)
         for name in ("pads", "offsets", "gaps"):

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
-from saelab.errors import check_choice
+from saelab.errors import check_choice, check_number
 from saelab.sae import objective
 from saelab.sae.objective import Parts, Task, aux_loss, check_positive, ramp
 
@@ -45,7 +45,8 @@ class Options(objective.Options):
     def __post_init__(self) -> None:
         self.check_sparsity()
         check_choice("kernel", self.kernel, KERNELS)
-        check_positive(self, ("strength", "scale", "bandwidth"))
+        check_positive(self, ("strength", "scale", "bandwidth", "threshold"))
+        check_number("warm", self.warm, 0.0, 1.0)
 
 
 def parameters(config: Any) -> dict[str, tuple[tuple[int, ...], float]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from torch import Tensor
 
-from saelab.errors import SaelabError, check_choice
+from saelab.errors import SaelabError, check_choice, check_count, check_number
 from saelab.sae import objective
 from saelab.sae.objective import Parts, Task, ramp
 from saelab.sae.ops import Entries
@@ -38,8 +38,8 @@ class Penalty(objective.Options):
 
     def __post_init__(self) -> None:
         self.check_sparsity()
-        if not 0 <= self.warm < 1:
-            raise SaelabError(f"warm is a share of the run in [0, 1), got {self.warm}")
+        check_number("warm", self.warm, 0.0, 1.0)
+        check_count("resample", self.resample or 0, 0)
         if self.l1 is None and self.warm not in (0.0, _WARM):
             raise SaelabError(
                 f"warm={self.warm} does nothing with target_l0, whose coefficient is tuned from the start: give l1"
@@ -67,6 +67,7 @@ class Options(Penalty):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        check_number("p_from", self.p_from, 0.0, 1.0)
         check_choice("form", self.form, FORMS)
         if not 0 < self.p_end <= 1:
             raise SaelabError(f"p_end is in (0, 1], got {self.p_end}")

@@ -79,6 +79,7 @@ class Recipe:
             raise SaelabError(f"ema is a decay in [0, 1), such as 0.999; got {self.ema}")
 
 
+@door
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(Recipe):
     """The recipe of one SAE, with the length of its run."""

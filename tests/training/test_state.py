@@ -239,6 +239,12 @@ def test_the_sparsity_coefficient_is_tuned_to_the_target():
         ("topk", {"k_until": 0}, "k_until"),
         ("batchtopk", {"multi": 0.1}, "multi belongs to topk"),
         ("batchtopk", {"threshold_rate": 2}, "threshold_rate"),
+        # D80
+        ("relu", {"resample": -1}, "resample must be at least 0"),
+        ("gated", {"resample": -1}, "resample must be at least 0"),
+        ("relu", {"p_from": 2.5}, "p_from must be between 0 and 1"),
+        ("jumprelu", {"warm": -1}, "warm must be between 0 and 1"),
+        ("jumprelu", {"threshold": -0.5}, "threshold must be positive"),
     ],
 )
 def test_options_are_checked(arch, options, message):
@@ -248,7 +254,18 @@ def test_options_are_checked(arch, options, message):
 
 @pytest.mark.parametrize(
     "bad",
-    [{"lr": 0.0}, {"clip": -1.0}, {"ema": 1.0}, {"warmup": 2.0}, {"precision": "float8"}, {"aux_coef": -0.1}],
+    [
+        {"lr": 0.0},
+        {"clip": -1.0},
+        {"ema": 1.0},
+        {"warmup": 2.0},
+        {"precision": "float8"},
+        {"aux_coef": -0.1},
+        {"lr": "8"},
+        {"lr": float("inf")},
+        {"warmup": True},
+        {"ema": [0.9]},
+    ],
 )
 def test_recipes_are_checked(bad):
     with pytest.raises(SaelabError):
