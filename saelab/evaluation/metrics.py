@@ -77,7 +77,7 @@ METRICS = (
     Metric("ce_mean", "loss with the mean (nats)", False, "the same with their mean in their place"),
     Metric("kl_sae", "KL from the model as it is (nats)", True, "KL(clean ‖ with SAE), nats per token"),
     Metric("kl_zero", "KL with zeros (nats)", False, "KL(clean ‖ with zeros), nats per token"),
-    Metric("kl_mean", "KL with the mean (nats)", False, "KL(clean ‖ with the mean), nats per token"),
+    Metric("kl_mean", "KL with the mean (nats)", False, "KL(clean ‖ with the mean), nats per token", _MANY),
     Metric("loss_recovered_zero", "loss recovered (against zeros)", True, "(ce_zero - ce_sae) / (ce_zero - ce_clean)"),
     Metric("loss_recovered_mean", "loss recovered (against the mean)", True,
            "(ce_mean - ce_sae) / (ce_mean - ce_clean)"),

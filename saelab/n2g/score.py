@@ -87,7 +87,7 @@ class Score:
         if self.split in self.chosen_on:
             used = ", which the patterns were chosen on"
         elif self.versions:
-            used = f", which {self.versions} other version{'s' * (self.versions > 1)} of the graph were scored on"
+            used = f", looked at with {self.versions} other version{'s' * (self.versions > 1)} of the graph"
         elif self.chosen_on:
             used = ", held out"
         return f"{self.units:,} {self.split} {self.unit}{plural}{used}"

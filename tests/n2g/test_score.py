@@ -212,9 +212,7 @@ def test_D73_who_edits_with_a_look_at_the_test_documents_is_told(index):
         look(graph)
         twice = graph.score(split="test")  # of the same version
         assert twice.versions == n + (n == len(looks))  # before the first edit, and what a preview shows
-        assert twice.on.endswith(
-            f"which {twice.versions} other version{'s' * (n > 1)} of the graph were scored on"
-        )
+        assert twice.on.endswith(f"looked at with {twice.versions} other version{'s' * (n > 1)} of the graph")
     for other in (graph.copy(), PatternGraph.from_json(graph.to_json())):
         assert other == graph
         assert not other.held_out(index)

@@ -365,9 +365,9 @@ test("the test score is asked for, and says which graph it was of", async () => 
   assert.equal(el.querySelector(".sl-final"), null);
   all(el, "button").find((b) => b.textContent === "Test score").click();
   assert.deepEqual(edits(model), [["final_score", {}]]);
-  model.set("final", { ...score, on: "9 test documents, which 2 other versions of the graph were scored on", done: 0 });
+  model.set("final", { ...score, on: "9 test documents, looked at with 2 other versions of the graph", done: 0 });
   await settle();
-  assert.match(el.textContent, /test: 9 test documents, which 2 other versions/); // D73
+  assert.match(el.textContent, /test: 9 test documents, looked at with 2/); // D73
   assert.match(el.querySelector(".sl-final").textContent, /^test90/);
   model.set("history", [step()]);
   model.set("done", 1);
