@@ -425,6 +425,7 @@ def test_names_that_are_twice_or_not_there_and_what_a_list_should_be(tiny, sae):
         (lambda: sl.evaluation.probe_loss(tiny, sae, TEXTS, {}), r"a TokenRows, got a list; rows = sl.tokenize_texts\("),
         (lambda: sl.steering_success(tiny, sae, [3]), "candidates must be a dict {concept: its latents}, got a list"),
         (lambda: sl.training_monitor("nofolder"), "there is no folder 'nofolder'"),
+        (lambda: sl.words.score(sae, str), "must be an Explanations or a list of Explanations, got an SAE"),
     ):  # fmt: skip
         with pytest.raises(SaelabError, match=said):
             call()
