@@ -6,6 +6,10 @@
 Codes are drawn so that how often latents fire falls like 1 / rank, with a few that fire on a tenth of all
 tokens. ``--encode`` also times a TopK SAE's encoder (d_in 768) on some tokens, to say what indexing adds.
 
+    python tests/benchmarks/index.py --through 65536 --tokens 20k
+
+builds one of the zoo through an SAE with so many latents: processor time, and resident memory beyond model and SAE.
+
     python tests/benchmarks/index.py --peer --work ~/.cache/saelab-benchmarks
 
 compares with SAEDashboard, in its own virtual environment (made under ``--work`` once): the same model, SAE and rows
@@ -268,6 +272,30 @@ def against_saedashboard(shape: str, options: argparse.Namespace) -> None:
     print(f"{cpu['index'] / cpu['encode']:.2f} x", flush=True)
 
 
+def through(d_sae: int, tokens: str, k: int) -> None:
+    """Print what an index through an SAE with random weights takes."""
+    import saelab as sl
+
+    def resident(name: str) -> int:
+        lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+        return int(lines[name].split()[0]) * 1024
+
+    model, hook = sl.load_model("zoo"), "blocks.0.mlp.hook_post"
+    saes = [sl.SAE(sl.SAEConfig("topk", 512, n, k=k, model="zoo", hook_in=hook)) for n in (256, d_sae)]
+    with torch.no_grad():
+        for a in range(0, d_sae, 4096):
+            saes[1].W_dec[a : a + 4096].normal_(std=512**-0.5)
+            saes[1].W_enc[:, a : a + 4096] = saes[1].W_dec[a : a + 4096].T
+    with tempfile.TemporaryDirectory() as folder:
+        for sae, n in zip(saes, ("1k", tokens), strict=True):  # the first to have loaded what a build needs
+            rows = sl.models.tokenize_texts(model, sl.zoo.texts(3000), tokens=n)
+            Path("/proc/self/clear_refs").write_text("5")  # the peak is counted from here
+            before, began = resident("VmRSS"), time.process_time()
+            sl.LatentIndex.build(model, sae, rows, path=f"{folder}/{n}", progress=False)
+            spent, more = time.process_time() - began, (resident("VmHWM") - before) / 1e9
+    print(f"{tokens} tokens through {d_sae:,} latents: {spent:.1f} s of work, {more:.3f} GB beyond")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -278,6 +306,9 @@ def main() -> None:
     parser.add_argument("--spill", type=int, default=256_000_000)
     parser.add_argument("--encode", action="store_true", help="time the encoder too")
     parser.add_argument("--sample", type=int, default=16384, help="tokens to time the encoder on")
+    parser.add_argument(
+        "--through", type=int, help="latents of an SAE that encodes, see above; nothing else then"
+    )
     peer = parser.add_argument_group("comparison with SAEDashboard")
     peer.add_argument(
         "--peer", nargs="*", choices=("zoo", "wide"), help="on these, default both; nothing else then"
@@ -290,6 +321,9 @@ def main() -> None:
     peer.add_argument("--rounds", type=int, default=1)
     peer.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
+    if options.through:
+        through(options.through, options.tokens or "20k", options.k)
+        return
     if options.peer is not None:
         for shape in options.peer or ("zoo", "wide"):
             against_saedashboard(shape, options)
