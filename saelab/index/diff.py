@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 from scipy import special
@@ -19,18 +21,17 @@ def diff(index: Columns, other: Columns) -> pd.DataFrame:
     if index.d_sae != other.d_sae:
         raise SaelabError(f"the indexes are of {index.d_sae} and {other.d_sae} latents: not of one SAE")
     latents = np.arange(index.d_sae)
-    (here, var, n, with_hit), (there, var_b, n_b, with_hit_b) = (_rates(x, latents) for x in (index, other))
-    for documents in (n, n_b):
+    one, two = (_Side.of(x, latents) for x in (index, other))
+    for documents in (one.documents, two.documents):
         if documents < intervals.LEAST:
             raise SaelabError(
                 f"documents are what is compared, and one of the indexes has {documents}; take at least {intervals.LEAST}"
             )
     with np.errstate(divide="ignore", invalid="ignore"):
-        t = np.abs(here - there) / np.sqrt(var + var_b)
-        freedom = (var + var_b) ** 2 / (var**2 / (n - 1) + var_b**2 / (n_b - 1))  # Welch
-        p = 2 * special.stdtr(freedom, -t)
+        here, there = one.hits / one.tokens, two.hits / two.tokens
         ratio = np.log2(here / there)
-    known = np.isfinite(p) & (np.maximum(with_hit, with_hit_b) >= intervals.FEW)
+    p = _p(one, two)
+    known = np.isfinite(p) & (np.maximum(one.with_hit, two.with_hit) >= intervals.FEW)
     q = np.where(known, 1.0, np.nan)
     order = np.flatnonzero(known)[np.argsort(p[known], kind="stable")]
     steps = p[order] * len(order) / np.arange(1, len(order) + 1)  # Benjamini and Hochberg 1995
@@ -39,8 +40,8 @@ def diff(index: Columns, other: Columns) -> pd.DataFrame:
     token = np.where(here >= there, *peaks)
     frame = TextFrame(
         {
-            "latent": latents, "density": here, "other": there, "log2_ratio": ratio, "q": q, "documents": with_hit,
-            "other_documents": with_hit_b,
+            "latent": latents, "density": here, "other": there, "log2_ratio": ratio, "q": q,
+            "documents": one.with_hit, "other_documents": two.with_hit,
             "token": [index.vocab.label(i) if i >= 0 else "" for i in token.tolist()],
         }
     )  # fmt: skip
@@ -50,12 +51,47 @@ def diff(index: Columns, other: Columns) -> pd.DataFrame:
     return identity.noted(frame.reset_index(drop=True), notes)
 
 
-def _rates(index: Columns, latents: np.ndarray) -> tuple[np.ndarray, np.ndarray, int, np.ndarray]:
-    """Of each latent its density and that one's variance (documents being what is drawn), the number of documents, and in
-    how many of them it fires."""
-    size = index.documents[1].astype(np.float64)
-    n, whole = int((size > 0).sum()), size.sum()
-    squares, products, with_hit, _ = stats.by_document(index, latents)
-    rate = index.counts[latents] / max(whole, 1)
-    spread = squares - 2 * rate * products + rate**2 * (size**2).sum()
-    return rate, np.maximum(spread, 0) / max(whole, 1) ** 2 * n / max(n - 1, 1), n, with_hit
+class _Side(NamedTuple):
+    """Of one corpus: counted tokens, documents, how many tokens a token has beside it in its document; of each latent
+    firings, documents with one, and the variance of the firings, documents being what is drawn."""
+
+    tokens: float
+    documents: int
+    beside: float
+    hits: np.ndarray
+    with_hit: np.ndarray
+    variance: np.ndarray
+
+    @classmethod
+    def of(cls, index: Columns, latents: np.ndarray) -> _Side:
+        size = index.documents[1].astype(np.float64)
+        n, whole = int((size > 0).sum()), max(float(size.sum()), 1.0)
+        squares, products, with_hit, _ = stats.by_document(index, latents)
+        hits, square = index.counts[latents].astype(np.float64), float((size**2).sum())
+        rate = hits / whole
+        spread = np.maximum(squares - 2 * rate * products + rate**2 * square, 0)
+        return cls(whole, n, square / whole - 1, hits, with_hit, spread * n / max(n - 1, 1))
+
+
+def _p(one: _Side, two: _Side) -> np.ndarray:
+    """Two-sided p of one rate of firing in both, given all firings: the binomial tail of those in one corpus.
+
+    Firings of a document come together, so they and the tokens are divided by the variance over that of independent
+    tokens (Kish's design effect). It follows from how alike two tokens of a document are, estimated in both corpora
+    together, since where a latent hardly fires there is nothing to see; or is a corpus' own, where that is larger.
+    """
+    sides = (one, two)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        apart = [s.hits * (1 - s.hits / s.tokens) for s in sides]  # of independent tokens
+        more = sum(s.variance for s in sides) - sum(apart)
+        alike = np.clip(more / sum(v * s.beside for v, s in zip(apart, sides, strict=True)), 0, 1)
+        alike = np.nan_to_num(alike)
+        each = [np.fmax(1 + alike * s.beside, s.variance / v) for v, s in zip(apart, sides, strict=True)]
+        (x, n), (y, m) = ((s.hits / e, s.tokens / e) for s, e in zip(sides, each, strict=True))
+        share = n / (n + m)
+        tails = [
+            special.betainc(x, y + 1, share),
+            special.betainc(y, x + 1, 1 - share),
+        ]  # as many in one, or more; in two
+    tails = [np.where(k > 0, tail, 1.0) for k, tail in zip((x, y), tails, strict=True)]
+    return np.where(one.hits + two.hits > 0, np.minimum(1, 2 * np.minimum(*tails)), np.nan)

@@ -357,8 +357,9 @@ class Queries(Columns):
         -------
         DataFrame
             latent; density here and ``other``; log2_ratio of the two; q: false-discovery rate (Benjamini and Hochberg) of
-            Welch's test of the densities, documents being what is drawn, missing where the latent fires in fewer than 5
-            documents of both; documents, other_documents: in how many it fires; the token it is strongest on, where it
+            an exact binomial test of the densities, of as many independent firings as are as uncertain as these, documents
+            being what is drawn; it holds for corpora of different sizes. Missing where the latent fires in fewer than 5
+            documents of either; documents, other_documents: in how many it fires; the token it is strongest on, where it
             fires more often. What is surest first.
 
         Raises

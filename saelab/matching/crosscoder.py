@@ -80,8 +80,9 @@ def crosscoder_diff(
     >>> len(sl.crosscoder_diff(both, store)["verdict"])
     32
     """
-    for name, share in (("only", only), ("error", error), ("reconstruction", reconstruction)):
-        check_number(name, share)
+    check_number("only", only, 0.5, 1)
+    for name, share in (("error", error), ("reconstruction", reconstruction)):
+        check_number(name, share, 0)
     notes = meet(sae, store)
     a, b = places = _sides(sae, hooks)
     mine = sae.fold()

@@ -66,6 +66,8 @@ def copies(partner: np.ndarray, alike: Callable[[np.ndarray], Blocks]) -> np.nda
     out = np.ones(len(partner))
     order = np.argsort(partner, kind="stable")
     order = order[partner[order] >= 0]
+    if not len(order):
+        return out
     begin = np.flatnonzero(np.diff(partner[order], prepend=-1))  # of those with one partner
     for some in np.split(order, begin[1:][np.diff(begin // _TOGETHER) > 0]):
         for start, similar in alike(some):

@@ -178,7 +178,8 @@ class LatentMatch:
 
     def pw_mcc(self) -> Estimate:
         """Mean of |score| over a one-to-one assignment that makes it largest (pairwise dictionary consistency, Song et
-        al. 2025, arXiv 2505.20254; Hungarian method).
+        al. 2025, arXiv 2505.20254; Hungarian method). Dead latents are left out, and what one side has more than
+        the other; the result says over how many it is.
 
         Raises
         ------
@@ -198,8 +199,15 @@ class LatentMatch:
                 f"pw_mcc assigns all latents at once, for up to {_ASSIGNED:,} of them; these SAEs have {sizes[0]:,} and "
                 f"{sizes[1]:,}. mmcs and coverage() have no such limit"
             )
-        similar = np.abs(dense(self.blocks, *sizes))
-        return Estimate.of(similar[linear_sum_assignment(similar, maximize=True)].astype(np.float64))
+        alive = [
+            np.flatnonzero(f["score"].notna() | (f["density"] > 0 if "density" in f else False))
+            for f in (self.frame, self.back)
+        ]
+        similar = np.abs(dense(self.blocks, *sizes))[np.ix_(*alive)]
+        found = similar[linear_sum_assignment(similar, maximize=True)].astype(np.float64)
+        of_all = Estimate.of(np.minimum(found, 1))
+        low, high = np.clip(of_all[1:3], 0, 1)
+        return of_all._replace(low=float(low), high=float(high))
 
     # ------------------------------------------------------------------------------------ what differs
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from saelab import models
-from saelab.errors import SaelabError, check_latent
+from saelab.errors import SaelabError, check_latents
 from saelab.experiments.ablation import output_scale
 from saelab.index import LatentIndex
 from saelab.matching import chance
@@ -88,7 +88,8 @@ def substitute(
         found,
         frame=frame, back=found.back.iloc[:0], by="substitution", null_frame=pd.DataFrame(flat), blocks=None,
         of="; ".join([f"share of a latent's effect on the prediction that its partner has, on {n} strongest rows", *notes]),
-        null=f"a partner drawn from latents that fire about as often, {draws} for each latent",
+        null=f"a partner drawn from latents that fire about as often, {draws} for each latent; unlike the real one it "
+        "is not the most correlated of all, so partners in an unrelated SAE may be beyond it",
     )  # fmt: skip
 
 
@@ -100,10 +101,8 @@ def _wanted(a: LatentIndex, frame: pd.DataFrame, latents: Any, rng: np.random.Ge
                 "no latent of a ever fires together with one of b: there is nothing to put in place"
             )
         return np.sort(rng.choice(able, min(_SOME, len(able)), replace=False)).tolist()
-    given = [latents] if np.ndim(latents) == 0 else list(latents)
-    wanted = [check_latent(i, a.d_sae) for i in dict.fromkeys(given)]
-    alone = sorted(set(wanted) - set(able.tolist()))
-    if alone or not wanted:
+    wanted = check_latents(latents, a.d_sae)
+    if alone := sorted(set(wanted) - set(able.tolist())):
         raise SaelabError(
             f"latents {alone[:5]} have no partner to put in their place: no latent of b fires with them"
         )

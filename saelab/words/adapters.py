@@ -19,7 +19,7 @@ import time
 from typing import Any
 from urllib.parse import urlsplit
 
-from saelab import models
+from saelab import identity, models
 from saelab.doors import door
 from saelab.errors import SaelabError, called, check_count, check_number
 from saelab.words.calls import Messages, Reply, Unusable, clean
@@ -29,6 +29,9 @@ _WAIT = 60.0  # seconds that a server may ask us to wait; a longer wait is a fai
 _ALTERNATIVES = (
     200  # tokens of a model in this process among which 0 and 1 are looked for: who is sure has one far down
 )
+# how keys begin, or long ones of digits and small letters; and what may hold one in an address
+_KEY = re.compile(r"(?:hf|sk|gsk|pk|xai|ghp|nvapi|r8)_|AIza|(?=.*[a-z])(?=.*[0-9]).{24}", re.DOTALL)
+_SHOWN = re.compile(r"(?<=//)[^/]*@|(?<=[?#]).*", re.DOTALL)
 _AGAIN = (408, 409, 425, 429, 500, 502, 503, 504)
 _NEVER = (401, 403, 404, 405)  # the next call would fare no better
 
@@ -81,13 +84,16 @@ class Endpoint:
             url, port, fits = urlsplit(""), None, False
         if not fits or url.query or url.fragment:
             raise SaelabError(
-                f"base_url must be like 'http://localhost:11434/v1', got {clean(base_url, 80)!r}"
+                f"base_url must be like 'http://localhost:11434/v1', got {clean(_SHOWN.sub('…', base_url), 80)!r}"
             )
         if url.username or url.password:
             raise SaelabError(
                 "base_url must hold no password: name the variable of the environment that does, key=…"
             )
-        if key is not None and not re.fullmatch("[A-Za-z_][A-Za-z0-9_]{0,63}", key):
+        name = key is None or (
+            re.fullmatch("[A-Za-z_][A-Za-z0-9_]{0,63}", key) and (key in os.environ or not _KEY.match(key))
+        )
+        if not name:
             raise SaelabError(
                 "key is the name of an environment variable, such as 'OPENAI_API_KEY', not the key itself"
             )
@@ -143,8 +149,9 @@ class Endpoint:
         """Without the key, also where it is escaped as in JSON or an address; a shorter one than ``least`` is a word."""
         if len(secret := self._secret() or "") < least:
             return said
-        every = (rf"(?:\\?{re.escape(c)}|(?i:%{ord(c):02x}|\\u{ord(c):04x}))" for c in secret)
-        return re.sub("".join(every), "(key)", said)
+        every = [rf"(?:\\?{re.escape(c)}|(?i:%{ord(c):02x}|\\u{ord(c):04x}))" for c in secret]
+        half = max(len(every) // 2, 8)  # a server may show its beginning
+        return re.sub(f"{''.join(every[:half])}(?:{''.join(every[half:])}|[\\w-]*)", "(key)", said)
 
     def _post(self, body: bytes) -> tuple[int, float | None, bytes]:
         """Status, seconds to wait, and body; the whole of it within the timeout."""
@@ -260,7 +267,8 @@ class Local:
         if not hasattr(tokenizer, "decode") or not callable(tokenizer):
             raise SaelabError(f"tokenizer must be that of the model, got {called(tokenizer)}")
         self._model, self._tokenizer, self._most = model, tokenizer, check_count("max_tokens", max_tokens)
-        self.settings = str(max_tokens)
+        template = str(getattr(tokenizer, "chat_template", None))
+        self.settings = json.dumps([max_tokens, identity.model_digest(model), template])
         self.name = str(name or getattr(model.config, "_name_or_path", "") or type(model).__name__)
 
     def __call__(self, messages: Messages) -> Reply:

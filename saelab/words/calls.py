@@ -118,7 +118,8 @@ class LLM:
     cost
         Calls, those of them answered from ``path``, failures, tokens, seconds. What was kept counts as when it was made.
     apart
-        How far its scores tell right explanations from wrong ones, by :func:`saelab.words.check_judge`; None before.
+        way -> how far its scores of that way tell right explanations from wrong ones, by
+        :func:`saelab.words.check_judge`; empty before.
 
     Examples
     --------
@@ -137,7 +138,7 @@ class LLM:
         self._ask, self.name, self._whole_name = ask, clean(name or str(own), 100), name or str(own)
         self.path = None if path is None else Path(path)
         self.workers = check_count("workers", workers, high=256)
-        self.apart: float | None = None
+        self.apart: dict[str, float] = {}
         self.cost: dict[str, float] = dict.fromkeys(_COST, 0)
         self._guard, self._stopped = threading.Lock(), threading.Event()
         self._running = 0
@@ -223,18 +224,21 @@ class LLM:
         said = ", ".join(f"{name} {value:,.4g}" for name, value in self.cost.items())
         return f"LLM {self.name}: {said}; {self.judged()}"
 
-    def judged(self) -> str:
-        """What is known of it as a judge, in words.
+    def judged(self, way: str = "detection") -> str:
+        """What is known of it as a judge of one way, in words.
 
         >>> sl.words.LLM(str, name="any").judged()
         'not checked as a judge'
         """
-        if self.apart is None or self.apart != self.apart:
-            return "not checked as a judge"
-        if self.apart < 0:
-            return f"which scores right explanations below wrong ones, by {min(-self.apart, 0.5):.2f} of 0.5"
+        apart = self.apart.get(way, float("nan"))
+        if apart != apart:
+            return f"not checked as a judge{f' of {way}' if self.apart else ''}"
+        most = 1.0 if way == "simulation" else 0.5  # a correlation; balanced accuracy above 0.5
         # wrong ones can be below chance by luck: more than all of it is all of it
-        return f"which tells right from wrong explanations by {min(self.apart, 0.5):.2f} of 0.5"
+        by = f"by {min(abs(apart), most):.2f} of {most:g}"
+        if apart < 0:
+            return f"which scores right explanations below wrong ones, {by}"
+        return f"which tells right from wrong explanations {by}"
 
 
 def _reply(answer: Any) -> Reply:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -99,14 +100,15 @@ class Explanations:
         lines = [[i, *(getattr(e, n) for n in names)] for i, e in self.items.items()]
         return TextFrame(lines, columns=pd.Index(["latent", *names]))
 
-    def label(self) -> None:
-        """Make the texts labels of the index, with their source; what has no text leaves the label as it is.
+    def label(self, *, overwrite: bool = False) -> None:
+        """Make the texts labels of the index, with their source; what has no text leaves the label as it is, and so does one
+        whose label a person wrote (it has no source), unless ``overwrite``.
 
         >>> sl.words.explain(index, {0: "dots"}, source="me").label()
         >>> index.label(0)
         'dots'
         """
-        write_labels(self.index, {i: (e.text, self.source, "") for i, e in self.items.items()})
+        write_labels(self.index, {i: (e.text, self.source, "") for i, e in self.items.items()}, overwrite)
 
     def __repr__(self) -> str:
         return f"Explanations by {self.source}\n{self.frame}"
@@ -166,6 +168,8 @@ def explain(
     'articles'
     """
     given: Any = latents if isinstance(latents, Mapping) else None
+    if given is not None and by != "n2g":
+        raise SaelabError("latents bring their texts: leave out by, or name latents without texts")
     wanted = check_latents([*latents] if given is not None else latents, index.d_sae)  # type: ignore[misc]
     n, texts = check_count("n", n, high=1000), Texts(index, seed)
     if given is not None:
@@ -248,8 +252,18 @@ def _sentence(reply: Reply) -> str:
     return said
 
 
-def write_labels(index: LatentIndex, labels: Mapping[int, tuple[str, str, str]]) -> None:
-    """Label latents with (text, source, score); those without a text are left as they are."""
+def write_labels(index: LatentIndex, labels: Mapping[int, tuple[str, str, str]], overwrite: bool) -> None:
+    """Label latents with (text, source, score); those without a text, and what people wrote, are left as they are."""
     kept = {i: (clean(text, 200), source, score) for i, (text, source, score) in labels.items() if text}
+    now = {} if overwrite else index.notes.all()
+    own = {i: now[i]["label"] for i in kept if now.get(i, {}).get("label") and not now[i].get("source")}
+    by_hand = [i for i, label in own.items() if label != kept[i][0]]
+    kept = {i: label for i, label in kept.items() if i not in by_hand}
     about = {i: {"source": source, "score": score} for i, (_, source, score) in kept.items()}
     index.notes.set("label", {i: text for i, (text, *_) in kept.items()}, about)
+    if by_hand:
+        some = f"{', '.join(map(str, by_hand[:5]))}{'…' if len(by_hand) > 5 else ''}"
+        warnings.warn(
+            f"labels that a person wrote are kept, of latents {some}; overwrite=True puts these in their place",
+            stacklevel=3,
+        )

@@ -132,16 +132,24 @@ class Texts:
         _, first = np.unique(windows.fingerprints(rows, token, *_SIDES), return_index=True)
         token = token[np.sort(first)]
         if self.seen:
-            bounds = zip(*windows.bounds(rows, token, *_SIDES), strict=True)
-            texts = (pieces(self.index.vocab.decode(rows.ids[a:b])) for a, b in bounds)
+            texts = (
+                pieces(self.index.vocab.decode(rows.ids[a:b]))
+                for a, b in zip(*self._bounds(token), strict=True)
+            )
             new = (i for i, text in enumerate(texts) if not any(nearly(text, s) for s in self.seen))
             token = token[[i for i, _ in zip(new, range(n), strict=False)]]
         token = token[:n]
         row, _ = rows.locate(token)
-        low, high = windows.bounds(rows, token, *_SIDES)
-        low += rows.bos & (low == rows.offsets[row]) & (low < token)  # BOS is no text
-        columns = [c.tolist() for c in (self._document[row], token, low, high)]
+        columns = [c.tolist() for c in (self._document[row], token, *self._bounds(token))]
         return [Passage(kind, *line) for line in zip(*columns, strict=True)]
+
+    def _bounds(self, token: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Of what is shown about each token: flat indices of the first one, and of the first one behind."""
+        rows = self.index.rows
+        low, high = windows.bounds(rows, token, *_SIDES)
+        return low + (
+            rows.bos & (low == rows.offsets[rows.locate(token)[0]]) & (low < token)
+        ), high  # BOS is no text
 
     def fuzzed(
         self, latent: int, fires: list[Passage], quiet: list[Passage], rng: np.random.Generator

@@ -40,8 +40,8 @@ class Scores:
     summary
         The same of all latents together; calls, tokens and seconds of the judge; what the explanations took: tokens and
         seconds a latent, how many have none; of graphs mean precision, recall and F1 on all tokens of the test documents.
-    judge
-        Who judged, and how good that one is.
+    judge, judges
+        Who judged, and how good that one is: in one line, and way -> that.
     documents
         Numbers of the documents that were scored on; none of them was looked at for an explanation.
 
@@ -55,20 +55,26 @@ class Scores:
     index: LatentIndex
     frame: pd.DataFrame
     summary: pd.DataFrame
-    judge: str
+    judges: Mapping[str, str]
     documents: tuple[int, ...]
     explanations: tuple[Explanations, ...]
+
+    @property
+    def judge(self) -> str:
+        said = [*dict.fromkeys(self.judges.values())]
+        return said[0] if len(said) == 1 else "; ".join(f"{way}: {s}" for way, s in self.judges.items())
 
     def _of(self, frame: Any, way: str) -> Any:
         if way not in set(frame["way"]):
             raise unknown("way", way, dict.fromkeys(frame["way"]))
         return frame[frame["way"] == way]
 
-    def label(self, way: str = "detection") -> None:
+    def label(self, way: str = "detection", *, overwrite: bool = False) -> None:
         """Make the best explanation of each latent its label in the index, with its source and this score. The best of
         several is chosen on the documents that score it, so its score is a little too high: the label says of how many.
 
-        Where every answer failed, the label stays.
+        Where every answer failed, the label stays, and so does one that a person wrote (it has no source), unless
+        ``overwrite``.
 
         >>> words = sl.words.explain(index, [latent], by="tokens")
         >>> sl.words.score(words, lambda messages: "[1]", batch=1, progress=False).label()
@@ -86,9 +92,9 @@ class Scores:
             bounds = "" if math.isnan(line.low) else f" [{line.low:.2f}, {line.high:.2f}]"
             number = "undefined" if math.isnan(line.value) else f"{line.value:.2f}{bounds}"
             several = f", best of {tried[line.latent]}" if tried[line.latent] > 1 else ""
-            said = f"{way} {number}{several} by {self.judge}"
+            said = f"{way} {number}{several} by {self.judges.get(way, 'no judge')}"
             labels[line.latent] = (texts[line.source][line.latent], line.source, said)
-        write_labels(self.index, labels)
+        write_labels(self.index, labels, overwrite)
 
     def plot(self, way: str = "detection") -> Any:
         """A plotly figure: the score of each source against the seconds a latent that it took; chance is dotted.
@@ -130,11 +136,10 @@ def make_scores(
     answers: Mapping[Key, list[Answer]], documents: set[int],
 ) -> Scores:  # fmt: skip
     """From what was answered about each explanation."""
-    apart = math.nan if llm.apart is None else llm.apart
     lines, totals = [], []
     for (source, latent, way), part in parts.items():
         own: dict[str, Any] = {"latent": latent, "source": source, "way": way}
-        lines.append(own | part.numbers() | {"apart": apart})
+        lines.append(own | part.numbers() | {"apart": llm.apart.get(way, math.nan)})
     for x in given:
         cost = _explained(x)
         for way in dict.fromkeys(k[2] for k in parts if k[0] == x.source):
@@ -143,12 +148,16 @@ def make_scores(
             totals.append(
                 {"source": x.source, "way": way, **together([parts[k] for k in keys]), "calls": len(asked)}
                 | {"judge_tokens": sum(a.tokens for a in asked), "judge_seconds": sum(a.seconds for a in asked)}
-                | cost | {"apart": apart}
+                | cost | {"apart": llm.apart.get(way, math.nan)}
             )  # fmt: skip
     frames = TextFrame(lines), TextFrame(totals)
-    return Scores(
-        given[0].index, *frames, f"{llm.name}, {llm.judged()}", tuple(sorted(documents)), tuple(given)
-    )
+    judges = judges_of(llm, [k[2] for k in parts if k[2] != "graph"])
+    return Scores(given[0].index, *frames, judges, tuple(sorted(documents)), tuple(given))
+
+
+def judges_of(llm: LLM, ways: Sequence[str]) -> dict[str, str]:
+    """way -> who judges, and how good that one is."""
+    return {way: f"{llm.name}, {llm.judged(way)}" for way in ways}
 
 
 def _explained(x: Explanations) -> dict[str, float]:

@@ -21,7 +21,7 @@ from saelab.words.explaining import Explanations, explain
 from saelab.words.measures import Judged, Simulated
 from saelab.words.passages import TEST, Passage, Texts, pieces
 from saelab.words.prompts import Prompt, quoted
-from saelab.words.scores import Key, Scores, make_scores
+from saelab.words.scores import Key, Scores, judges_of, make_scores
 
 WAYS = ("detection", "fuzzing", "simulation")
 
@@ -139,12 +139,12 @@ def _question(
 
 
 def numbers(size: int, top: int) -> Callable[[Reply], tuple[list[float], list[float]]]:
-    """A reader of the first list in an answer that has ``size`` numbers from 0 to ``top``, and of the probabilities that
-    they are 1, NaN where none were given. ValueError says what is wrong."""
+    """A reader of the last list of numbers in an answer, one before which may be the prompt's example: ``size`` of them from
+    0 to ``top``, and the probabilities that they are 1, NaN where none were given. ValueError says what is wrong."""
 
     def read(reply: Reply) -> tuple[list[float], list[float]]:
         bare = re.fullmatch(r"[\d.,\s]+", reply)  # without brackets
-        for part in [f"[{reply.strip()}]"] if bare else re.findall(r"\[[^\[\]]*\]", reply):
+        for part in [f"[{reply.strip()}]"] if bare else re.findall(r"\[[^\[\]]*\]", reply)[::-1]:
             try:
                 values = [float(v) if isinstance(v, (int, float)) else math.nan for v in json.loads(part)]
             except (ValueError, OverflowError):
@@ -152,6 +152,8 @@ def numbers(size: int, top: int) -> Callable[[Reply], tuple[list[float], list[fl
             if len(values) == size and all(0 <= v <= top for v in values):
                 given = list(reply.probabilities) if set(values) <= {0.0, 1.0} else values
                 return values, given if len(given) == size else [math.nan] * size
+            if any(v == v for v in values):
+                break
         raise ValueError(f"no list of {size} numbers from 0 to {top}")
 
     return read
@@ -188,8 +190,8 @@ def check_judge(
     """Is the judge any good? Score explanations that are known to be right, nearly right, wrong and empty.
 
     A judge that is worth its calls gives the right ones a high score, and wrong and empty ones 0.5. How far it tells them
-    apart, the first way's score of the right ones less that of the wrong ones, is kept in ``judge.apart`` and stands beside
-    every score that it gives afterwards.
+    apart, a way's score of the right ones less that of the wrong ones, is kept in ``judge.apart`` and stands beside every
+    score of that way that it gives afterwards.
 
     Parameters
     ----------
@@ -221,11 +223,11 @@ def check_judge(
     kinds |= {"shuffled": _exchanged(index, known), "empty": dict.fromkeys(wanted, "")}
     sets = [known, *(explain(index, texts, source=kind, seed=seed) for kind, texts in kinds.items())]
     found = score(sets, llm, ways=ways, n=n, batch=batch, prompts=prompts, progress=progress)
-    value: Any = found.summary[found.summary["way"] == ways[0]].set_index("source")["value"]
-    llm.apart = float(value["oracle"] - value["shuffled"])
+    value: Any = found.summary.set_index(["way", "source"])["value"]
+    llm.apart |= {way: float(value[way, "oracle"] - value[way, "shuffled"]) for way in ways}
     for frame in (found.frame, found.summary):
-        frame["apart"] = llm.apart
-    return replace(found, judge=f"{llm.name}, {llm.judged()}")
+        frame["apart"] = [llm.apart.get(way, math.nan) for way in frame["way"]]
+    return replace(found, judges=judges_of(llm, ways))
 
 
 def _exchanged(index: LatentIndex, known: Explanations) -> dict[int, str]:

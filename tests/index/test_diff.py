@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import binomtest
 
 import saelab as sl
 
@@ -44,18 +45,33 @@ def test_under_chance_false_discoveries_are_as_rare_as_stated(tmp_path):
     assert wrong <= 10 + 2.326 * 3  # 99 % of a binomial of 100 and 0.1
 
 
-def test_welch_by_hand(tmp_path):
-    from scipy.stats import ttest_ind
+@pytest.mark.parametrize(("docs", "others"), [(30, 300), (25, 25)])
+def test_corpora_of_different_sizes_have_as_few_false_discoveries(docs, others, tmp_path):
+    """A latent that fires on whole documents may fire on none of the small corpus."""
+    wrong, rate = 0, np.exp(np.random.default_rng(0).uniform(np.log(0.02), np.log(0.5), 200))
+    for seed in range(25):
+        rng, both = np.random.default_rng([seed, 8]), []
+        for n in (docs, others):
+            rows = rows_of([[0, *rng.integers(1, 14, rng.integers(5, 20)).tolist()] for _ in range(n)])
+            z = np.repeat(rng.random((n, len(rate))) < rate, np.diff(rows.offsets), 0).astype(np.float32)
+            z[rows.ids == 0] = 0
+            both.append(write(tmp_path / f"{seed}{len(both)}", rows, z))
+        wrong += bool((both[0].diff(both[1])["q"] <= 0.05).any())
+    assert wrong <= 4  # 99 % of a binomial of 25 and 0.05
 
-    rng = np.random.default_rng(1)
-    a, b = (write(tmp_path / n, *corpus(rng, np.full(3, 0.1))) for n in "ab")
-    shares = [
-        np.bincount(x.rows.doc[x.rows.locate(x.postings(1).token)[0]], minlength=60) / 30 for x in (a, b)
-    ]  # documents are of one length, so a ratio of sums is a mean
-    p = ttest_ind(*shares, equal_var=False).pvalue
-    found = a.diff(b).set_index("latent")["q"]
-    others = sorted(found)
-    assert any(q == pytest.approx(min(1, p * 3 / k), rel=1e-6) for q in others for k in (1, 2, 3))
+
+def test_firings_on_whole_documents_count_as_documents(tmp_path):
+    """30 of 30 and 3 of 300 documents; 6 of 30 and 60 of 300."""
+    rng, both = np.random.default_rng(1), []
+    for n, few, more in ((30, 30, 6), (300, 3, 60)):
+        rows = rows_of([[0, *rng.integers(1, 14, 20).tolist()] for _ in range(n)])
+        z = np.repeat(np.arange(n)[:, None] < [few, more], 21, 0).astype(np.float32)
+        z[rows.ids == 0] = 0
+        both.append(write(tmp_path / str(n), rows, z))
+    p = [binomtest(k, k + other, 30 / 330).pvalue for k, other in ((30, 3), (6, 60))]
+    q = both[0].diff(both[1]).set_index("latent")["q"]
+    assert np.log(q[0]) == pytest.approx(np.log(2 * p[0]), rel=0.05)  # of two latents
+    assert q[1] > 0.5 < p[1]
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path):

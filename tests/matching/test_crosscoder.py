@@ -111,3 +111,9 @@ def test_what_is_no_crosscoder_is_refused(planted):
     three = sl.SAE(sl.SAEConfig("topk", d_in=9, d_sae=9, k=3, hook_in=("p", "q", "r"), widths=(3, 3, 3)))
     with pytest.raises(SaelabError, match="which two"):
         sl.crosscoder_diff(three, sl.ActivationStore.of({n: torch.ones(9, 3) for n in "pqr"}))
+
+
+def test_thresholds_out_of_range_are_refused(planted):
+    for name, value in (("only", 2), ("only", 0.4), ("error", -1), ("reconstruction", -0.1)):
+        with pytest.raises(SaelabError, match=name):
+            sl.crosscoder_diff(*planted, **{name: value})

@@ -368,3 +368,33 @@ def test_another_k_and_another_size_are_no_hindrance():
     found = sl.match(_sae(a, k=2), _sae(torch.cat([_noise(1, 30, 16), a]), k=8))
     assert (found.frame["partner"].to_numpy() == np.arange(30, 90)).all()
     assert found.frame["matched"].all()
+
+
+def test_dead_latents_are_no_disagreement_and_nothing_in_common_is_said(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = rows_of([[0, *rng.integers(1, 14, 30).tolist()] for _ in range(40)])
+    z = (rng.random((rows.n_tokens, 60)) * (rng.random((rows.n_tokens, 60)) < 0.1)).astype(np.float32)
+    z[:, 30:], z[rows.ids == 0] = 0, 0
+    index, dead = write(tmp_path / "a", rows, z), write(tmp_path / "b", rows, z * 0)
+    found = sl.match(index, index, by="activation").pw_mcc()
+    assert found.n == 30
+    assert 1 - 1e-6 < found.low <= found.high <= 1
+    assert "0 of 30 latents" in repr(sl.match(index, dead, by="activation"))
+    assert sl.match(index, dead, by="activation").pw_mcc().n == 0
+    zero = sl.SAE(sl.SAEConfig("topk", d_in=8, d_sae=30, k=3))
+    with torch.no_grad():
+        zero.W_dec.zero_()
+    assert not sl.match(zero, zero).frame["matched"].any()
+
+
+def test_arguments_of_another_way_are_refused_and_few_documents_said(tmp_path):
+    for given in ({"latents": [1]}, {"n": 4}):
+        with pytest.raises(SaelabError, match="of by='substitution' alone"):
+            sl.match(_sae(_noise(0, 9, 4)), _sae(_noise(1, 9, 4)), **given)
+    for documents in (12, 40):
+        rng = np.random.default_rng(0)
+        rows = rows_of([[0, *rng.integers(1, 14, 30).tolist()] for _ in range(documents)])
+        z = (rows.ids[:, None] == np.arange(1, 6)).astype(np.float32)
+        index = write(tmp_path / str(documents), rows, z)
+        said = repr(sl.match(index, index, by="activation"))
+        assert ("fewer than 40 documents up to 1.5 times" in said) == (documents < 40)

@@ -164,7 +164,7 @@ def words(n: Variables) -> None:
     assert judged.value["shuffled"] < judged.value["near miss"] < judged.value["oracle"]
     assert judged.low["shuffled"] <= 0.5 <= judged.high["shuffled"]
     assert judged.value["empty"] == 0.5
-    assert n.reader.apart > 0.4
+    assert n.reader.apart["detection"] > 0.4
     line = n.scores.summary.set_index(["source", "way"])
     assert line.value["n2g", "graph"] > line.value["n2g", "detection"] + 0.05, (
         "putting it into words loses nothing"
@@ -175,7 +175,7 @@ def words(n: Variables) -> None:
     assert line.tokens_a_latent["n2g", "graph"] > 0 == line.tokens_a_latent["tokens", "detection"]
     shown = {d for words in (n.n2g, n.tokens) for e in words.items.values() for d in e.documents}
     assert not shown & set(n.scores.documents)
-    assert n.small.apart < 0.3 < n.reader.apart, "the small judge is not weak"
+    assert n.small.apart["detection"] < 0.3 < n.reader.apart["detection"], "the small judge is not weak"
     said = n.weak.summary.set_index("source").loc["oracle"]
     assert said.recall > 0.8 > 0.3 > said.specificity, "it does not say 1 to nearly everything"
     assert said.failed < said.n / 4

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import saelab as sl
+from saelab.words.passages import nearly, pieces
 from tests.index.makers import rows_of, write
 from tests.words.conftest import asked
 
@@ -73,3 +74,23 @@ def test_near_copies_of_what_was_shown_are_not_scored(change, tmp_path):
 )
 def test_an_explanation_without_bold_marks_and_thoughts(answer, text, planted):
     assert sl.words.explain(planted, [1], by=lambda messages: answer, progress=False)[1] == text
+
+
+def test_a_text_that_stands_in_one_that_was_shown_is_not_scored(tmp_path):
+    """The BOS before it is shown to nobody, so it makes no text another one."""
+    rng = np.random.default_rng(0)
+    base = [[0, 1, 3, *rng.integers(4, 14, 4).tolist()] for _ in range(60)]
+    rows = rows_of(base + [b + rng.integers(4, 14, 6).tolist() for b in base])
+    z = np.zeros((rows.n_tokens, 2), np.float32)
+    z[:, 1] = rows.ids == 3
+    index, scored = write(tmp_path / "i", rows, z), []
+
+    def judge(messages):
+        scored.extend(asked(messages)[1])
+        return "[0]"
+
+    words = sl.words.explain(index, [1], by=lambda messages: "EXPLANATION: x", n=60, progress=False)
+    sl.words.score(words, judge, n=60, progress=False)
+    shown = [pieces(t) for t in words.items[1].shown]
+    assert scored
+    assert not [t for t in scored if any(nearly(pieces(t), s) for s in shown)]

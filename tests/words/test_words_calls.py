@@ -219,8 +219,10 @@ def test_a_stop_before_the_work_ends_it_once():
 
 def test_an_inverse_judge_is_called_one():
     llm = sl.words.LLM(Counting())
-    llm.apart = -0.49
+    llm.apart = {"detection": -0.49, "simulation": 0.75}
     assert llm.judged() == "which scores right explanations below wrong ones, by 0.49 of 0.5"
+    assert llm.judged("simulation") == "which tells right from wrong explanations by 0.75 of 1"
+    assert llm.judged("fuzzing") == "not checked as a judge of fuzzing"
 
 
 # --------------------------------------------------------------------------------------------------- prompts

@@ -8,6 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import quote, unquote
 
 import pytest
+import torch
 
 import saelab as sl
 from saelab.errors import SaelabError
@@ -351,3 +352,46 @@ def test_a_key_that_is_echoed_in_what_is_malformed_is_hidden(server, monkeypatch
         sl.words.LLM(endpoint(server, key="SAELAB_TEST_KEY")), [(QUESTION, str)], progress=False
     )
     assert "<html>(key) (key)</html>" in found.failed
+
+
+def test_what_looks_like_a_key_or_holds_one_is_refused_and_not_shown(monkeypatch):
+    secret = "hf_AbCdEfGhIjKlMnOpQrStUvWxYz0123456789"
+    for key in (secret, "gsk_abc", "a1" * 20):
+        with pytest.raises(SaelabError, match="not the key itself") as error:
+            sl.words.Endpoint("http://localhost/v1", "m", key=key)
+        assert key not in str(error.value)
+    monkeypatch.setenv(secret, "x")
+    for name in (secret, "OPENAI_API_KEY", "MY_KEY_2_OF_THE_SECOND_ACCOUNT", "openai_api_key_of_my_group"):
+        assert sl.words.Endpoint("http://localhost/v1", "m", key=name).key == name
+    for url in (
+        f"http://localhost/v1?key={secret}",
+        f"http://x:{secret}@localhost:bad/v1",
+        f"localhost/v1#{secret}",
+    ):
+        with pytest.raises(SaelabError, match="base_url must be like") as error:
+            sl.words.Endpoint(url, "m")
+        assert secret not in str(error.value)
+
+
+def test_the_beginning_of_a_key_that_is_echoed_is_hidden(server, monkeypatch):
+    monkeypatch.setenv("SAELAB_TEST_KEY", KEY)
+    server.answers = [(400, {}, f"bad key {KEY[:-4]}.".encode())]
+    (found,) = ask_all(
+        sl.words.LLM(endpoint(server, key="SAELAB_TEST_KEY")), [(QUESTION, str)], progress=False
+    )
+    assert found.failed.endswith("bad key (key).")
+
+
+def test_models_of_other_weights_or_another_template_share_no_kept_answers(tiny):
+    from copy import deepcopy
+
+    one, other, tokenizer = tiny.original_model, deepcopy(tiny.original_model), deepcopy(tiny.tokenizer)
+    with torch.no_grad():
+        next(other.parameters()).add_(1)
+    tokenizer.chat_template = "{{ messages[0].content }}"
+    made = [
+        sl.words.Local(*x, name="x").settings
+        for x in ((one, tiny.tokenizer), (other, tiny.tokenizer), (one, tokenizer))
+    ]
+    assert len({*made}) == 3
+    assert sl.words.Local(one, tiny.tokenizer).settings == made[0]

@@ -193,5 +193,19 @@ def test_a_label_written_by_hand_stays_where_every_answer_failed(planted):
     words = sl.words.explain(planted, [1], by="tokens")
     sl.words.score(words, lambda messages: "no", progress=False).label()
     assert planted.label(1) == "mine"
-    sl.words.score(words, lambda messages: "[1, 0, 1, 0, 1]", progress=False).label()
+    scores = sl.words.score(words, lambda messages: "[1, 0, 1, 0, 1]", progress=False)
+    scores.label(overwrite=True)
+    assert planted.label(1) == words[1][:200]
+
+
+def test_a_label_that_a_person_wrote_is_kept(planted):
+    planted.set_label(1, "mine")
+    words = sl.words.explain(planted, [1, 2], by="tokens")
+    with pytest.warns(UserWarning, match=r"a person wrote are kept, of latents 1;"):
+        words.label()
+    assert (planted.label(1), planted.label(2)) == ("mine", words[2][:200])
+    with pytest.warns(UserWarning, match="kept"):
+        sl.words.score(words, lambda messages: "[1, 0, 1, 0, 1]", progress=False).label()
+    assert (planted.label(1), planted.notes.source(2)[:6]) == ("mine", "tokens")
+    words.label(overwrite=True)
     assert planted.label(1) == words[1][:200]

@@ -124,7 +124,7 @@ def test_probabilities_are_those_of_delphi_on_the_same_logprobs():
         ("[1, 0, 0]", None), ("[1, 2]", None), ("[1, -1]", None),
         ("[NaN, 1]", None), ("[1, \"0\"]", None), ("[1, null]", None), ("I cannot help.", None), ("[[1, 0]", [1, 0]),
         ("[" * 20_000, None), ("[1e999, 0]", None), ("<script>[0, 1]</script>", [0, 1]), ("{\"a\": 1}", None),
-        ("1" * 5000 + ", 0", None),
+        ("1" * 5000 + ", 0", None), ("As in [1, 0]: [0, 1]", [0, 1]), ("As in [1, 0]: [0, 1, 1]", None),
     ],
 )  # fmt: skip
 def test_an_answer_is_read_or_failed(answer, value):
@@ -248,11 +248,37 @@ def test_the_oracle_a_near_miss_a_shuffled_and_an_empty_explanation(zoo):
     assert line["low"]["shuffled"] <= 0.5 <= line["high"]["shuffled"]
     assert line["value"]["empty"] == 0.5
     assert line["value"]["shuffled"] < line["value"]["near miss"] < line["value"]["oracle"]
-    assert llm.apart == line["value"]["oracle"] - line["value"]["shuffled"]
-    assert (found.frame["apart"] == llm.apart).all()
+    apart = line["value"]["oracle"] - line["value"]["shuffled"]
+    assert llm.apart == {"detection": apart}
+    assert (found.frame["apart"] == apart).all()
     again = sl.words.score(sl.words.explain(index, truth), llm, progress=False)
-    assert again.frame["apart"].tolist() == [llm.apart] * len(truth)
-    assert f"by {min(llm.apart, 0.5):.2f} of 0.5" in repr(again)
+    assert again.frame["apart"].tolist() == [apart] * len(truth)
+    assert f"by {min(apart, 0.5):.2f} of 0.5" in repr(again)
+
+
+def test_how_good_a_judge_is_belongs_to_the_way_it_was_checked_in(planted):
+    def judge(messages):
+        text = messages[-1]["content"]
+        if "Tokens: " not in text:
+            return "[1, 1, 1, 1, 1]"
+        said, tokens = (json.loads(text.split(f"{k}: ")[1].split("\n")[0]) for k in ("Description", "Tokens"))
+        return json.dumps([10 * int(bool(said) and said.strip() in t) for t in tokens])
+
+    llm, truth = sl.words.LLM(judge), {1: " ran", 2: "<b>", 4: "$"}
+    checked = sl.words.check_judge(planted, truth, llm, ways=("simulation",), progress=False)
+    assert (
+        checked.judge
+        == f"judge, which tells right from wrong explanations by {llm.apart['simulation']:.2f} of 1"
+    )
+    found = sl.words.score(
+        sl.words.explain(planted, truth), llm, ways=("detection", "simulation"), progress=False
+    )
+    assert found.frame.groupby("way")["apart"].count().to_dict() == {"detection": 0, "simulation": 3}
+    assert (
+        found.judge == f"detection: judge, not checked as a judge of detection; simulation: {checked.judge}"
+    )
+    found.label()
+    assert planted.notes.source(1).endswith("not checked as a judge of detection")
 
 
 def test_refusals_and_broken_answers_are_counted_and_nothing_is_dropped(planted):
@@ -401,3 +427,8 @@ def test_an_explanation_that_failed_is_kept_as_failed(planted, answer):
     assert words[1] == ""
     assert "no explanation in the answer" in words.items[1].failed
     assert sl.words.score(words, literal, progress=False).summary["unexplained"].item() == 1
+
+
+def test_texts_that_are_given_are_not_explained(planted):
+    with pytest.raises(SaelabError, match="bring their texts"):
+        sl.words.explain(planted, {1: "x"}, by=lambda messages: "EXPLANATION: y")
