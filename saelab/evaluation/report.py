@@ -203,7 +203,9 @@ def _notes(
     if sums.documents < (fewest := min(m.least for m in METRICS)):
         notes.append(f"there are no intervals: they take {fewest} documents, and these are {sums.documents}")
         return notes
-    for least in sorted({m.least for m in METRICS if m.least > sums.documents}):
+    if m and (names := ", ".join(x.name for x in METRICS if x.least == math.inf)):
+        notes.append(f"{names} have no interval: the mean that is put in place is of these documents")
+    for least in sorted({m.least for m in METRICS if sums.documents < m.least < math.inf}):
         names = ", ".join(m.name for m in METRICS if m.least == least)
         notes.append(
             f"a few documents decide {names}: an interval takes {least:,} documents, and these are {sums.documents}"
