@@ -17,9 +17,6 @@ def hints(trainer: Trainer) -> list[str]:
 
 
 def _diverged(trainer: Trainer) -> list[str]:
-    loss = trainer.curves[-1]["loss"]
-    if not math.isfinite(loss):
-        return ["the loss is not a number any more: lower lr, and look at the activations for infinities"]
     if trainer.progress > 0.2 and trainer.curves[-1]["explained_variance"] < 0:
         return ["the reconstruction is worse than the mean: lower lr, or lengthen warmup"]
     return []

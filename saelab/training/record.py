@@ -29,6 +29,8 @@ def keep(run: Run, trainer: Trainer, spec: SAESpec, sae: SAE, ended: bool) -> No
     versions = {p: metadata.version(p) for p in ("torch", "transformer-lens", "transformers")}
     source, decided = run.buffer.source, {n: getattr(trainer, n) for n in ("lr", "aux_k", "dead_after")}
     data = {"sample_sha256": run.sample_digest, "epochs": source.epoch + 1, "sha256": source.digest}
+    if (last := getattr(source, "cursor", (-1, -1))[0]) >= 0:
+        data["documents"] = last + 1
     if whole := getattr(source, "pass_digest", ""):
         data["pass_sha256"] = whole
     sae.history = _history(run, trainer, spec, sae)

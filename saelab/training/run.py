@@ -31,7 +31,7 @@ from saelab.training import finetune, record, sharded, start
 from saelab.training.folder import RunFolder, under
 from saelab.training.monitor import Monitor
 from saelab.training.spec import RunSettings, SAESpec
-from saelab.training.trainer import Trainer
+from saelab.training.trainer import Diverged, Trainer
 
 _SMALLER = "Take fewer latents (d_sae), a smaller batch or a smaller buffer"
 OnLog = Callable[[Trainer], Any]
@@ -143,6 +143,8 @@ class Run:
                     self._begin()
                 try:
                     self._loop(progress and monitor is None, on_log, monitor)
+                except Diverged:
+                    raise
                 except BaseException:
                     if self.ranks.alone:  # a callback that fails must not take the weights with it
                         self.finalize()
@@ -365,8 +367,7 @@ class Run:
                 "norm far above the median": self.buffer.source.outliers.too_large,
             }
             line = trainer.log()
-            # nothing that comes after a loss that is no number can be of use
-            if not np.isfinite(line["loss"]) or (on_log is not None and on_log(trainer) is False):
+            if on_log is not None and on_log(trainer) is False:
                 trainer.stop()
         line = self.trainers[0].curves[-1]
         bar.set_postfix(ev=f"{line['explained_variance']:.3f}", dead=line["dead"])

@@ -34,6 +34,10 @@ def default_lr(d_sae: int, n_steps: int) -> float:
     return 2e-4 * (2**14 / d_sae) ** 0.5 * min(6.0, max(1.0, (30_000 / max(n_steps, 1)) ** 0.5))
 
 
+class Diverged(SaelabError):
+    """A loss or a weight is NaN or infinite: nothing of such a run is of use."""
+
+
 class Step(NamedTuple):
     """What a step gave."""
 
@@ -148,6 +152,7 @@ class Trainer:
         task = self.task(x, y)
         with torch.enable_grad():
             parts = self.sae.arch.loss(task)
+            self._check_finite("the loss", parts.loss)
             parts.loss.backward()
         with torch.no_grad():
             self.last = self._step(task, parts)
@@ -163,6 +168,14 @@ class Trainer:
             self._count()
             self._note(self.last)
         return self.last
+
+    def _check_finite(self, what: str, value: Tensor) -> None:
+        if not bool(value.isfinite().all()):
+            name = f" of SAE {self.name}" if self.name else ""
+            raise Diverged(
+                f"training diverged: {what}{name} is NaN or infinite at step {self.done + 1} of {self.n_steps}, with "
+                f"lr={self.lr:.3g}. Take a smaller lr or normalize='scale', and look at the scale of the activations"
+            )
 
     def task(self, x: Tensor, y: Tensor | None = None) -> Task:
         """The batch as the loss wants it: ``x`` (B, d_in) and the target ``y`` (B, d_out) in the model's
@@ -308,6 +321,8 @@ class Trainer:
     def finalize(self) -> None:
         """Put the running mean of the weights, if one is kept, into the SAE."""
         self._paused = time.monotonic()
+        for name, p in self.leaves.named().items():
+            self._check_finite(f"the weight {name}", p)
         if not self.average or not self.done:
             return
         self._raw = {n: p.detach().clone() for n, p in self.leaves.named().items()}

@@ -169,7 +169,7 @@ def test_C53_nothing_behind_the_hook_is_computed(toy):
         ({"resume": True}, "need out"),
         ({"ema": 2.0}, "ema"),
         ({"batch": 0}, "batch must be at least 1"),
-        ({"context": 0}, "context must be at least 2, got 0"),
+        ({"context": 0}, "context must be at least 1, got 0"),
         ({"buffer": 0}, "buffer must be at least 1, got 0"),
         ({"aux_k": 0}, "aux_k must be at least 1, got 0"),
         ({"dead_after": 0}, "dead_after must be at least 1, got 0"),
@@ -264,9 +264,8 @@ def test_training_in_another_thread(toy):
 
 
 def test_a_run_that_diverges_stops(toy):
-    sae = train(toy, lr=1e30, clip=1e30)
-    assert sae.record["steps"] < 60
-    assert any("not a number" in n or "worse than the mean" in n for n in sae.record["notes"])
+    with pytest.raises(SaelabError, match="diverged: the loss is NaN or infinite at step 2 of 60"):
+        train(toy, lr=1e30, clip=1e30)
 
 
 def test_several_from_one_pass_equal_each_alone(toy, tmp_path):

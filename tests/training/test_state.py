@@ -212,11 +212,12 @@ def test_C38_a_flat_l0_is_pointed_out():
     assert any(h.startswith("L0 unchanged at") and "7 steps" in h for h in t.hints())
 
 
-def test_a_loss_that_is_not_a_number_is_pointed_out():
+def test_D85_a_loss_that_is_not_a_number_ends_the_step():
     t = trainer()
-    t.step(torch.full((64, 16), math.nan))
-    t.log()
-    assert "not a number" in t.hints()[0]
+    before = t.sae.W_enc.clone()
+    with pytest.raises(SaelabError, match="the loss is NaN or infinite at step 1 of"):
+        t.step(torch.full((64, 16), math.nan))
+    assert torch.equal(before, t.sae.W_enc)
 
 
 def test_the_sparsity_coefficient_is_tuned_to_the_target():
