@@ -24,7 +24,7 @@ Graphs = Mapping[int, PatternGraph] | Iterable[PatternGraph]
 WAYS = ("tokens", "predictions")
 
 
-def _by_latent(graphs: Graphs) -> dict[int, PatternGraph]:
+def _by_latent(graphs: Graphs, only: str = "") -> dict[int, PatternGraph]:
     several = isinstance(graphs, Iterable) and not is_scalar(graphs)
     listed: list[Any] = (
         list(graphs.values() if isinstance(graphs, Mapping) else graphs) if several else [graphs]
@@ -32,11 +32,14 @@ def _by_latent(graphs: Graphs) -> dict[int, PatternGraph]:
     if wrong := [g for g in listed if not isinstance(g, PatternGraph)]:
         raise SaelabError(f"graphs must be graphs, as n2g.fit gives them, got {called(wrong[0])} among them")
     found: dict[int, PatternGraph] = {}
-    for i, graph in enumerate(listed):
+    keys = list(graphs) if isinstance(graphs, Mapping) else [None] * len(listed)
+    for i, (key, graph) in enumerate(zip(keys, listed, strict=True)):
         latent = i if graph.latent is None else graph.latent
+        if key is not None and graph.latent not in (None, key):
+            raise SaelabError(f"the graph given for latent {key!r} is of latent {graph.latent}")
         if latent in found:
             raise SaelabError(f"there are two graphs of latent {latent} among these: give one of each")
-        meet(listed[0], graph, only="tokenizer")
+        meet(listed[0], graph, only=only)
         found[latent] = graph
     return found
 
@@ -124,7 +127,7 @@ def similar(
     """
     check_choice("way to compare", by, WAYS)
     check_count("n", n)
-    known = _by_latent(graphs)
+    known = _by_latent(graphs, only="tokenizer")  # tokens may be compared across SAEs
     if latent not in known:
         raise SaelabError(f"there is no graph of latent {latent} among these {len(known)}")
     if by == "tokens":

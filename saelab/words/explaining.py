@@ -201,6 +201,9 @@ def _by_graphs(
         graph = graphs.get(i)
         if not isinstance(graph, PatternGraph) or graph.seed != seed:
             raise SaelabError(f"graphs must have a graph of latent {i} that was fitted with seed {seed}")
+        if graph.latent != i:
+            raise SaelabError(f"the graph given for latent {i} is of latent {graph.latent}")
+        graph._attached(texts.index)
         said, info = clean(of_graph(graph), LONGEST), graph.fit_info
         failed = "" if said else graph.reason or "the graph has no pattern"
         cost = float(info.get("probe_tokens", 0)), float(info.get("seconds", 0))
