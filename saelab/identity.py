@@ -7,10 +7,12 @@ saelab, a published SAE that names its model and no more) is compared by name, o
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
+import threading
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -49,6 +51,7 @@ class Facts(NamedTuple):
 _DO = {
     "SAE": "Give the SAE it was made with, or make it again with this one",
     "tokenizer": "Ids mean other tokens there: make the rows with this model, sl.tokenize_texts(model, texts)",
+    "text": "Labels are of the rows they were made with, token by token: give those rows",
     "model": "Load the model it was made for",
 }
 
@@ -229,6 +232,36 @@ def check_pair(model: object, sae: object, *others: object) -> tuple[str, ...]:
     check_model(model)
     check_sae(sae)
     return meet(model, sae, *others)
+
+
+# ------------------------------------------------------------------------------------ what a model runs under
+
+_blocks = threading.local()  # as steering itself, of one thread
+
+
+@contextlib.contextmanager
+def changing(model: Any, by: str) -> Iterator[None]:
+    """Keep inside the block that this thread's passes of ``model`` are changed, and by what."""
+    here = vars(_blocks).setdefault("open", [])
+    here.append((model, by))
+    try:
+        yield
+    finally:
+        here.remove((model, by))
+
+
+def changes(model: Any) -> list[str]:
+    """By what this thread's passes of ``model`` are changed, outermost first."""
+    return [by for other, by in vars(_blocks).get("open", ()) if other is model]
+
+
+def check_unchanged(model: Any, made: str) -> None:
+    """Refuse to make what would be kept as the plain model's while its passes are changed."""
+    if found := changes(model):
+        raise SaelabError(
+            f"{made} would be kept as the model's own, and inside this block its passes are changed ({'; '.join(found)}): "
+            "do it outside of sl.steer and sl.attach"
+        )
 
 
 # ------------------------------------------------------------------------------------------------ digests

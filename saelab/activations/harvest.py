@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saelab import models
+from saelab import identity, models
 from saelab.errors import SaelabError, check_count
 from saelab.models import HookedModel
 from saelab.models.tokens import is_empty
@@ -136,6 +136,7 @@ class Harvester:
         outlier: float | None = 20.0,
         ranks: Ranks | None = None,
     ):
+        identity.check_unchanged(model, "activations")
         for hook in hooks:
             models.check_hook(model, hook)
         # rows go by as documents of one row; what they were is looked up at the end
@@ -227,9 +228,14 @@ class Harvester:
         of_pass = state.get("pass_sha256") or wanted
         whole = whole or bool(state.get("pass_sha256"))
         hashed, end, seen, text = hashlib.sha256(), "", False, None
-        for text in self.texts:
+        read = int(state.get("documents") or state.get("cursor", [-1])[0] + 1)  # 0 where that is not known
+        for number, text in enumerate(self.texts):
+            if read and number >= read and not seen:
+                return False
             self._add(hashed, text)
             if not is_empty(text):  # an empty one gives no rows
+                if seen and wanted == of_pass:
+                    return False  # these go on where the others ended
                 end = hashed.hexdigest()
                 seen = seen or end == wanted
                 if seen and not whole:

@@ -66,7 +66,7 @@ def absorption(
     ['', 'even.four']
     """
     check_count("examples", examples)
-    names, ptr, carried = compressed(labels, rows.n_tokens)
+    names, ptr, carried = compressed(labels, rows)
     parts = {c: [p for p in names if p.startswith(f"{c}.")] for c in names}
     for c in concepts or ():
         check_choice("concept", c, names)

@@ -49,7 +49,8 @@ def evaluate(
     Report
         Shown as a table; ``to_frame()``, ``to_json()``. More metrics are in :mod:`saelab.evaluation`. Intervals are of
         95 % and stand from 50 documents up, of what few documents decide from 300 up, of the explained variance from
-        1,000 and of the squared error from 2,000 up (``notes`` says so).
+        1,000 and of the squared error from 2,000 up (``notes`` says so). What rests on the mean that is put in place has
+        none: that mean is of the same documents.
 
     Raises
     ------
@@ -110,6 +111,7 @@ def evaluate_many(
         assert model is not None
         given = texts if isinstance(texts, models.TokenRows) else None
         check_model(model)
+        identity.check_unchanged(model, "a report")
         mismatch = [identity.meet(model, sae, given) for sae in saes]
         rows = _rows(model, saes, texts, tokens)
         with Bar(total=2 * rows.n_tokens, **bar) as told:

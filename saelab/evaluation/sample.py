@@ -13,8 +13,8 @@ from torch import Tensor
 
 from saelab import models
 from saelab.errors import SaelabError, check_choice, check_count
-from saelab.identity import check_pair, noted
-from saelab.index.concepts import compressed
+from saelab.identity import check_pair, check_unchanged, noted
+from saelab.index.concepts import compressed, of_what
 from saelab.interventions import SAEAtHook
 from saelab.models import HookedModel
 from saelab.sae import SAE, Codes, ops
@@ -61,6 +61,8 @@ class Sample:
         What does not belong together here and was allowed.
     halves
         Documents that latents and probes are chosen and fitted on, and those that they are scored on.
+    labels
+        Of what the labels are known to be.
     """
 
     sae: SAE
@@ -71,12 +73,14 @@ class Sample:
     tasks: tuple[Task, ...]
     mismatch: tuple[str, ...] = ()
     halves: tuple[int, int] = (0, 0)
+    labels: str = ""
 
     def table(self, lines: Any) -> pd.DataFrame:
         """The result, which says in ``attrs`` which documents chose and which scored."""
         frame = pd.DataFrame(lines)
         chosen, scored = self.halves
         frame.attrs |= {"chosen_on": f"{chosen:,} documents", "scored_on": f"{scored:,} other documents"}
+        frame.attrs["labels"] = self.labels
         return noted(frame, self.mismatch)
 
     def latents(self, rows: Tensor, chosen: Tensor) -> Tensor:
@@ -126,6 +130,7 @@ def sample(
     SaelabError
         For an unknown concept, one that was asked for and has too few examples, or when none has enough.
     """
+    check_unchanged(model, "a score")
     mismatch = check_pair(model, sae)
     check_count("examples", examples, LEAST)
     if isinstance(concepts, str):
@@ -137,7 +142,7 @@ def sample(
             "labels belong to tokens, so texts must be given as the token rows they were made for"
         )
     rows = models.tokenize_texts(model, rows)  # refuses those of another tokenizer
-    names, ptr, concept = compressed(labels, rows.n_tokens)
+    names, ptr, concept = compressed(labels, rows)
     for name in concepts or ():
         check_choice("concept", name, names)
     rng = np.random.default_rng(seed)
@@ -175,7 +180,7 @@ def sample(
     x, y, codes = _run(model, sae, rows, token, batch_tokens)
     tasks = tuple(_task(n, h, token) for n, h in drawn.items())
     halves = int(in_train.sum()), int((~in_train).sum())
-    return Sample(sae, token, x, y, codes, tasks, mismatch, halves)
+    return Sample(sae, token, x, y, codes, tasks, mismatch, halves, of_what(labels))
 
 
 def _task(name: str, halves: list[tuple[np.ndarray, np.ndarray]], token: np.ndarray) -> Task:

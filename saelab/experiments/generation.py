@@ -16,7 +16,7 @@ from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_model, unknown
 from saelab.experiments.decoding import Decoder, OnToken, Picker, ending, portions, read_logprobs, write
 from saelab.experiments.written import Comparison, Generation, Sample
-from saelab.identity import meet
+from saelab.identity import changes, meet
 from saelab.interventions.edits import Intervention
 from saelab.interventions.sites import warn_if_long
 from saelab.interventions.steering import Steering, housed, interventions, paired, steer
@@ -117,7 +117,8 @@ def generate(
         for ids in prompts:
             check_reach(kept, len(ids), max_new_tokens)
     found: list[Sample] = []
-    steered_by, cancelled = "", False
+    around = changes(model)
+    steered_by, cancelled = " | ".join(around), False
     for number, ids in enumerate(prompts):
         if cancelled:
             found += [Sample.of(model, ids, [], []) for _ in range(n)]
@@ -127,7 +128,7 @@ def generate(
         told = on_token and _told(on_token, [s.ids for s in found], n * (len(prompts) - number - 1))
         with steered as state, torch.no_grad():
             if isinstance(state, Steering):
-                state.schedule.planned, steered_by = True, str(state)
+                state.schedule.planned, steered_by = True, " | ".join([*around, str(state)])
             new, logprobs, cancelled = write(
                 Decoder(model, cache=cache), ids, n, max_new_tokens, pick(), over, told
             )

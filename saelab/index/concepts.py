@@ -10,9 +10,11 @@ import numpy as np
 import pandas as pd
 
 from saelab.errors import SaelabError, called
+from saelab.identity import meet
 from saelab.index.columns import Columns
 from saelab.index.spans import f1
 from saelab.index.storage.arrays import blocks, pointers, ranges
+from saelab.models import TokenRows
 
 _CELLS = 1 << 22  # latents x concepts counted together
 _ENTRIES = 1 << 21  # postings looked at together
@@ -20,7 +22,7 @@ _ENTRIES = 1 << 21  # postings looked at together
 
 def concepts(index: Columns, labels: Any, min_tp: int, documents: Any = None) -> pd.DataFrame:
     keep, said = kept_positions(index, documents)
-    names, ptr, concept = compressed(labels, index.n_tokens)
+    names, ptr, concept = compressed(labels, index.rows)
     per_token = np.diff(ptr)
     carries = np.bincount(concept[np.repeat(keep, per_token)], minlength=len(names))
     begin, spans = _spans(index, ptr, concept, len(names), keep)
@@ -45,7 +47,7 @@ def concepts(index: Columns, labels: Any, min_tp: int, documents: Any = None) ->
     columns |= {"span_recall": span_recall, "span_f1": f1(precision, span_recall)}
     found = pd.DataFrame({name: column[order] for name, column in columns.items()})
     found.insert(0, "concept", pd.Categorical.from_codes(which[order], categories=list(names)))
-    found.attrs["scored_on"] = said
+    found.attrs |= {"scored_on": said, "labels": of_what(labels)}
     return found
 
 
@@ -112,8 +114,19 @@ def _pairs(
     return a + latent, pair % max(n_concepts, 1), shared[pair], met[pair], fires[latent]
 
 
-def compressed(labels: Any, n_tokens: int) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
-    """Labels in any accepted form as (names, ptr (n_tokens + 1,), concept (n,)): what each token carries."""
+def of_what(labels: Any) -> str:
+    """Whether it is known that the labels are of the rows they are put beside."""
+    known = bool(getattr(labels, "text", ""))
+    return (
+        "of these rows"
+        if known
+        else "of rows that are not known: as many tokens, which is all that was compared"
+    )
+
+
+def compressed(labels: Any, rows: TokenRows) -> tuple[tuple[str, ...], np.ndarray, np.ndarray]:
+    """Labels in any accepted form as (names, ptr (n_tokens + 1,), concept (n,)): what each token of ``rows`` carries."""
+    n_tokens = rows.n_tokens
     if isinstance(labels, pd.DataFrame):
         labels = dict(labels.items())
     if isinstance(labels, Mapping):
@@ -124,6 +137,8 @@ def compressed(labels: Any, n_tokens: int) -> tuple[tuple[str, ...], np.ndarray,
         matrix = np.stack(matrix, axis=1) if matrix else np.zeros((n_tokens, 0), bool)
     elif hasattr(labels, "concepts") and hasattr(labels, "matrix"):
         names, matrix = tuple(labels.concepts), labels.matrix
+        _check_length(matrix.shape[0], n_tokens, "the labels")
+        meet(labels, rows)
     else:
         raise SaelabError(
             "labels must be a dict of {concept: bool per token}, or have .concepts and .matrix; "

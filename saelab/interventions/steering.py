@@ -215,7 +215,11 @@ def steer(
         steering.edited += sum(runner.plan(p, watch) for runner in runners)
 
     hooks = by_hook(runners, lambda runner, hook, x, p: runner.change(hook, x))
-    with text_begins(model, [s for s, _ in pairs]), watched(model, hooks, begin) as watch:
+    with (
+        text_begins(model, [s for s, _ in pairs]),
+        watched(model, hooks, begin) as watch,
+        identity.changing(model, str(steering)),
+    ):
         steering.fired = watch.fired
         yield steering
     planned.check_reached()
@@ -321,7 +325,12 @@ def attach(
         new = new if error else new - x.to(new.dtype)
         return torch.where(on[..., None], new, torch.zeros_like(new))
 
-    with text_begins(model, [s.sae for s in sites]), watched(model, by_hook(sites, write), begin) as watch:
+    title = ", ".join(f"an SAE attached at {site.sae.config.hook_in}" for site in sites)
+    with (
+        text_begins(model, [s.sae for s in sites]),
+        watched(model, by_hook(sites, write), begin) as watch,
+        identity.changing(model, title),
+    ):
         state.fired = watch.fired
         yield state
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from saelab import files, models
+from saelab import files, identity, models
 from saelab.errors import SaelabError, check_count, unknown
 from saelab.models import HookedModel
 
@@ -20,6 +20,7 @@ SAMPLE = 20_000  # tokens that a probe or principal components are found on
 
 def activations(model: HookedModel, hook: str, texts: models.Texts, last: bool, places: bool = False) -> Any:
     """(n, d) float32 of all tokens but special ones, (n,) whose text each is, and where asked for (n,) where in it."""
+    identity.check_unchanged(model, "a direction")
     models.check_hook(model, hook)
     rows = models.tokenize_texts(model, texts)
     ends = torch.from_numpy(np.append(np.diff(rows.doc) != 0, True))  # rows in which a text ends

@@ -101,9 +101,11 @@ class TokenRows:
         return len(self.offsets) - 1
 
     def _facts(self) -> identity.Facts:
-        return identity.Facts(
-            "these token rows", "rows", {"tokenizer": lambda: identity.Mark(self.vocabulary)}
-        )
+        marks = {
+            "tokenizer": lambda: identity.Mark(self.vocabulary),
+            "text": lambda: identity.Mark(identity.digest(self.ids, self.offsets)),
+        }
+        return identity.Facts("these token rows", "rows", marks)
 
     def __repr__(self) -> str:
         return f"TokenRows({len(self):,} rows, {self.n_tokens:,} tokens)"

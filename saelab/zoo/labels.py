@@ -11,6 +11,7 @@ from saelab import models
 from saelab.display import Bar, facts_html
 from saelab.doors import door
 from saelab.errors import SaelabError, check_choice, check_count
+from saelab.identity import Facts, Mark, digest
 from saelab.models.rows import TokenRows, rows_from
 from saelab.zoo import corpus
 
@@ -25,10 +26,16 @@ class Labels:
         Names, in the order of the columns.
     matrix
         (n_tokens, n_concepts) bool; row ``i`` is token ``i`` of the rows it was made with.
+    text
+        Digest of these rows; other rows are refused. Empty where it is not known.
     """
 
     concepts: tuple[str, ...]
     matrix: np.ndarray
+    text: str = ""
+
+    def _facts(self) -> Facts:
+        return Facts("these labels", "labels", {"text": lambda: Mark(self.text)})
 
     def __repr__(self) -> str:
         return f"Labels({len(self.concepts)} concepts of {len(self.matrix):,} tokens)"
@@ -108,7 +115,8 @@ def labelled_rows(
         for begin in range(0, len(ids), body):
             parts.append((doc, begin, [*first, *ids[begin : begin + body]]))
             blocks.extend([np.zeros((len(first), len(number)), bool), has[begin : begin + body]])
-    return rows_from(parts, bos, models.vocabulary(model)), Labels(corpus.CONCEPTS, np.concatenate(blocks))
+    rows = rows_from(parts, bos, models.vocabulary(model))
+    return rows, Labels(corpus.CONCEPTS, np.concatenate(blocks), digest(rows.ids, rows.offsets))
 
 
 def _concepts_of_tokens(document: corpus.Document, offsets: np.ndarray, number: dict[str, int]) -> np.ndarray:

@@ -21,7 +21,7 @@ import torch
 from saelab import __version__, models
 from saelab.display import Bar
 from saelab.errors import SaelabError, check_count, check_sae, parse_bytes
-from saelab.identity import changed, check_pair, digest, facts_of, meet, sae_digest
+from saelab.identity import changed, check_pair, check_unchanged, digest, facts_of, meet, sae_digest
 from saelab.index.storage import layout
 from saelab.index.storage.arrays import ranges
 from saelab.index.storage.items import Items, alone, check_items
@@ -42,6 +42,7 @@ def build(
     """Write the index of ``sae`` on ``texts`` into ``folder``; the arguments are those of ``LatentIndex.build``."""
     check_sae(sae)
     source: Any = texts if alone(model, texts) else model  # where activations come from
+    check_unchanged(model, "an index")
     mismatch = check_items(sae, texts) if model is None else check_pair(model, sae)
     if isinstance(texts, models.TokenRows):
         mismatch += meet(texts, model)
