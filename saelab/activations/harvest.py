@@ -144,7 +144,8 @@ class Harvester:
             models.checked_rows(model, texts, bos=bos) if isinstance(texts, models.TokenRows) else None
         )
         bos = bos if self.given is None else self.given.bos
-        self.model, self.texts, self.hooks = model, models.each_text(texts, model=model), list(hooks)
+        self.texts = models.each_text(texts, model=model, endless=limit is not None)
+        self.model, self.hooks = model, list(hooks)
         self.limit, self.context = limit, context
         self.harvest_tokens = check_count("harvest_tokens", harvest_tokens)
         self.bos = models.default_bos(model) if bos is None else bos

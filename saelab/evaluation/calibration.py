@@ -100,7 +100,10 @@ class Calibration:
             f"{_called(i)}: {f'best {best:g}' if best else self._without(i)}"
             for i, best in list(self.best.items())[:5]
         )
-        return f"Calibration, guard: perplexity at most {self.guard:g} × that of unsteered text; {said}"
+        high: Any = self.frame.get("ratio_hi")
+        few = high is not None and bool(high.isna().any())
+        none = f"; no interval of a ratio: fewer than {intervals.LEAST} different texts" if few else ""
+        return f"Calibration, guard: perplexity at most {self.guard:g} × that of unsteered text; {said}{none}"
 
     def _without(self, latent: Any) -> str:
         part = self.frame[self.frame["latent"] == latent]
@@ -140,7 +143,7 @@ def calibrate(
 
     With an index as ``relative``, the best strength and the largest inside the guard are kept beside it
     (``steer_best`` and ``steer_limit`` of ``index.to_frame()``); then ``{latent: "auto"}`` steers with the best, with the
-    same index as ``relative`` again.
+    same index as ``relative`` again; it is refused where no strength had an effect.
 
     Parameters
     ----------

@@ -52,6 +52,11 @@ class Kept:
                 f"'auto' needs a calibration of latent {latent}, kept beside the index: call "
                 f"sl.calibrate(model, sae, [{latent}], prompts, relative=index)"
             )
+        if best == 0:
+            raise SaelabError(
+                f"the calibration of latent {latent} found no strength with an effect inside its guard, so 'auto' would "
+                "change nothing: give a number, calibrate with other prompts or strengths=, or take another latent"
+            )
         return {"strength": float(best), "schedule": made["steer_best"]["schedule"]}
 
     def put(self, latents: np.ndarray, columns: Mapping[str, np.ndarray], made: Mapping[str, Any]) -> None:

@@ -66,7 +66,7 @@ class LatentIndex(Queries):
     """
 
     def __init__(self, path: str | Path, model: HookedModel | None = None, sae: SAE | None = None):
-        self.path = Path(path)
+        self.path, self.temporary = Path(path), False
         self.config: dict[str, Any] = layout.read_config(self.path)
         self.arrays = layout.open_arrays(self.path, self.config)
         a = self.arrays
@@ -194,6 +194,7 @@ class LatentIndex(Queries):
             raise
         if path is None:
             weakref.finalize(index, shutil.rmtree, folder, ignore_errors=True)
+            index.temporary = True
         return index
 
     @classmethod

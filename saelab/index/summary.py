@@ -35,6 +35,9 @@ def facts(index: Queries) -> list[tuple[str, str]]:
         ("alive", f"{alive:,} latents fire ({alive / index.d_sae:.1%}); {dead:,} never do on this text"),
         ("active", l0),
     ]
+    if getattr(index, "temporary", False):
+        kept = "a temporary folder, which goes with this object; LatentIndex.build(…, path=folder) keeps it"
+        lines.append(("kept in", kept))
     lines += [("⚠", note) for note in getattr(index, "mismatch", ())]
     labels = len(index.notes.frame())
     return [*lines, ("labels", f"{labels:,} latents")] if labels else lines

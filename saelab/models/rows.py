@@ -279,7 +279,7 @@ def stream_rows(
     bos = default_bos(model) if bos is None else bos
     first = beginning(model, bos)
     body = context - len(first)
-    for number, text in enumerate(each_text(texts, model=model)):
+    for number, text in enumerate(each_text(texts, model=model, endless=True)):
         if number < skip or is_empty(text):
             continue
         ids = text_ids(model, text, bos=bos, name="texts")
@@ -355,7 +355,7 @@ def tokenize_texts(
 
     def watched() -> Iterator[Any]:
         nonlocal empty
-        for text in each_text(texts, model=model):
+        for text in each_text(texts, model=model, endless=budget is not None):
             empty += is_empty(text)
             yield text
 

@@ -155,8 +155,12 @@ _FILE = re.compile(r"\S+\.(txt|jsonl?|csv|parquet|md)", re.IGNORECASE)
 Texts = Any  # many: an iterable of them, a column of a data set, (texts, positions) ids, token rows
 
 
-def each_text(texts: Texts, name: str = "texts", model: HookedModel | None = None) -> Iterable[Any]:
+def each_text(
+    texts: Texts, name: str = "texts", model: HookedModel | None = None, *, endless: bool = False
+) -> Iterable[Any]:
     """The texts of whatever was given, one after another: each a string or token ids.
+
+    Texts that say that they never end (``texts.endless``) are refused unless ``endless``: the reader knows when to stop.
 
     What is none of all this is refused before work starts: a number, bytes, a set, a table where its column is meant,
     the name of a file.
@@ -168,6 +172,11 @@ def each_text(texts: Texts, name: str = "texts", model: HookedModel | None = Non
     if isinstance(texts, str):
         _check_no_file(texts, name)
         return [texts]
+    if not endless and getattr(texts, "endless", False) is True:
+        raise SaelabError(
+            f"{name} has no end: say how much of it is read, tokens='300k' where the call takes it, or make so many "
+            f"texts, such as sl.zoo.texts(3000)"
+        )
     if model is not None and hasattr(texts, "_facts"):
         identity.meet(texts, model)
     if hasattr(texts, "prompt_ids") and hasattr(texts, "samples"):  # a Generation, with all its samples

@@ -31,9 +31,12 @@ def write_index_page(
     dashboard = LatentDashboard(index, chosen[0], n=check_count("n", n))
     options = {"latents": chosen}
     sae = index.config["sae"]
+    which = ""
+    if latents is None and len(chosen) < index.d_sae:
+        which = " These are those that fire on most tokens; `index.export_html(path, latents)` shows others."
     about = (
         f"{len(chosen):,} of the {index.d_sae:,} latents of a {sae['arch']} SAE at {index.config['hook']} of "
-        f"{index.config['model']}, on {index.n_counted:,} tokens of {index.config['n_docs']:,} documents."
+        f"{index.config['model']}, on {index.n_counted:,} tokens of {index.config['n_docs']:,} documents.{which}"
     )
     try:
         return page(

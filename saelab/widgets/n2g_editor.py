@@ -119,7 +119,9 @@ class N2GEditor(Widget):
     def _baselines(self) -> dict[str, Any]:
         if self.before is None:
             return {}
-        found = self._graph.baselines(self._index, split=self._split)
+        # not from the documents that they are scored on, as the graph's patterns are not
+        learn = ("train",) if self._split == "valid" else None
+        found = self._graph.baselines(self._index, split=self._split, learn=learn)
         return {f"{name} lookup": _numbers(found[name]) for name in ("token", "bigram")}
 
     def _draw(self, focus: int | None = None, score: dict[str, Any] | None = None) -> None:

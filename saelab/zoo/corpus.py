@@ -101,7 +101,17 @@ def documents(
 @door
 def texts(n: int | None = None, *, seed: int = 0, genres: Sequence[str] | None = None) -> Iterator[str]:
     """The texts of :func:`documents`."""
-    return (d.text for d in documents(n, seed=seed, genres=genres))
+    return _Texts(documents(n, seed=seed, genres=genres), endless=n is None)
+
+
+class _Texts(Iterator[str]):
+    """Texts that know whether they end: what would read them to their end refuses endless ones."""
+
+    def __init__(self, documents: Iterator[Document], *, endless: bool):
+        self._documents, self.endless = documents, endless
+
+    def __next__(self) -> str:
+        return next(self._documents).text
 
 
 def _document(index: int, seed: int, genres: tuple[str, ...]) -> Document:

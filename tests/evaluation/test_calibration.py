@@ -144,9 +144,13 @@ def test_the_bar_moves_with_the_tokens_and_ends_full(tiny, sae, monkeypatch):
 def test_what_was_found_is_kept_beside_the_index_and_steers_as_auto(tiny, sae, index):
     with pytest.raises(SaelabError, match="'auto' needs a calibration of latent 4"):
         sl.generate(tiny, sae, "The", {4: "auto"}, relative=index, max_new_tokens=5)
+    written = sl.generate(tiny, sae, "The", n=HOW["n"], max_new_tokens=6, seed=4, temperature=1.0).samples
+    plain = {s.text for s in written}
     found = sl.calibrate(
-        tiny, sae, [4], ["The"], relative=index, strengths=(1, 2), guard=1e9, schedule=[1, 0.5], **HOW
-    )
+        tiny, sae, [4], ["The"], relative=index, strengths=(1, 2), guard=1e9, schedule=[1, 0.5],
+        score=lambda text: text not in plain, **HOW,
+    )  # fmt: skip
+    assert found.best[4] > 0
     again = sl.LatentIndex.open(index.path, model=tiny, sae=sae)
     frame = again.to_frame()
     assert frame["steer_best"].notna().sum() == 1
@@ -222,3 +226,15 @@ def test_a_caption_says_when_no_strength_had_an_effect():
     )
     said = sl.evaluation.calibration.Calibration(frame, 10)._caption()
     assert "latent 3: none had an effect; latent 5: none inside the guard had an effect" in said
+
+
+def test_auto_where_no_strength_had_an_effect_is_refused(tiny, sae, index):
+    index.kept.put(np.array([9]), {"steer_best": np.array([0.0])}, {"by": "calibrate", "schedule": None})
+    with pytest.raises(SaelabError, match=r"calibration of latent 9 found no strength with an effect"):
+        sl.generate(tiny, sae, "The", {9: "auto"}, relative=index, max_new_tokens=5)
+
+
+def test_the_caption_says_why_a_ratio_has_no_interval(tiny, sae):
+    found = sl.calibrate(tiny, sae, [4], ["The"], strengths=[1], **{**HOW, "n": 2})
+    assert found.frame["ratio_hi"].isna().any()
+    assert "no interval of a ratio: fewer than 20 different texts" in repr(found)

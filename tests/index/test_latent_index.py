@@ -474,3 +474,14 @@ def test_D63_text_that_two_indexes_hold_is_not_counted_twice(tmp_path):
             LatentIndex.merge([made[name] for name in some], tmp_path / "no")
     assert not (tmp_path / "no").exists()
     assert LatentIndex.merge([made["a"], made["other"]], tmp_path / "both").rows.doc.max() == len(SENTENCES)
+
+
+def test_an_index_in_a_temporary_folder_says_so(tmp_path):
+    sae = random_sae()
+    held, kept = (
+        LatentIndex.build(shared_tiny(), sae, SENTENCES, path=path, progress=False)
+        for path in (None, tmp_path / "i")
+    )
+    for shown in (repr(held), held._repr_html_()):
+        assert "a temporary folder" in shown
+    assert "temporary" not in repr(kept)

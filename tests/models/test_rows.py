@@ -9,6 +9,7 @@ from helpers import shared_tiny
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import saelab as sl
 from saelab import models
 from saelab.errors import SaelabError
 
@@ -314,3 +315,13 @@ def test_the_name_of_a_file_that_is_there_is_no_text(tmp_path):
     with pytest.raises(SaelabError, match="looks like a file name"):
         models.each_text(str(tmp_path / "my text"))
     assert models.each_text("The fox read it. txt") == ["The fox read it. txt"]
+
+
+def test_texts_without_an_end_are_refused_by_name_and_read_up_to_a_budget():
+    tiny = shared_tiny()
+    endless = sl.zoo.texts(seed=2)
+    for call in (models.tokenize_texts, lambda model, texts: list(models.each_text(texts, model=model))):
+        with pytest.raises(SaelabError, match=r"texts has no end: say how much of it is read, tokens='300k'"):
+            call(tiny, endless)
+    assert models.tokenize_texts(tiny, endless, tokens=100).n_tokens >= 100
+    assert len(list(models.each_text(sl.zoo.texts(3)))) == 3

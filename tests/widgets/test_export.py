@@ -63,3 +63,12 @@ def test_a_page_of_dead_latents(tiny, sae, tmp_path):  # C55
         dead.W_enc.zero_(), dead.b_enc.fill_(-1)
     index = sl.LatentIndex.build(tiny, dead, SENTENCES, path=tmp_path / "i", progress=False)
     assert index.export_html(tmp_path / "i.html").stat().st_size > 1000
+
+
+def test_a_page_of_some_latents_says_which(index, tmp_path, parsed, monkeypatch):
+    from saelab.widgets import export
+
+    monkeypatch.setattr(export, "MOST", 2)
+    text = "".join(parsed(index.export_html(tmp_path / "i.html").read_text(encoding="utf-8")).text)
+    assert f"2 of the {index.d_sae} latents" in text
+    assert "These are those that fire on most tokens" in text

@@ -41,6 +41,10 @@ def test_it_shows_the_graph_and_its_score(fresh, index):
     assert counts(w.score) == (score.tp, score.fp, score.fn)
     assert w.before == w.score
     assert set(w.baselines) == {"token lookup", "bigram lookup"}
+    unseen = fresh.baselines(
+        index, split="valid", learn=("train",)
+    )  # not learned from what they are scored on
+    assert counts(w.baselines["bigram lookup"]) == counts(vars(unseen["bigram"]))
 
 
 def test_undo_redo_and_going_to_a_step(fresh, index):
