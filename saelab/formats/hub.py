@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
+from saelab.bundled import SAES
 from saelab.errors import SaelabError, nearest
 from saelab.files import write_text
 from saelab.formats import catalog
@@ -58,6 +59,8 @@ def locate(source: str, sae_id: str | None, revision: str | None = None, token: 
     address = parse(source)
     close = catalog.suggest(source)
     hint = f" Did you mean {' or '.join(map(repr, close))} of the catalog?" if close else ""
+    bundled = nearest(source, SAES, n=1)
+    hint = f" Did you mean {bundled[0]!r}, which comes with the package?" if bundled else hint
     if address is None:
         raise SaelabError(
             f"no folder or file {source!r}, and it is no address of the hub: org/repo, org/repo/folder, "

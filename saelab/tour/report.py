@@ -66,13 +66,16 @@ def _summary(tour: Tour) -> list[Any]:
 def _training(tour: Tour) -> list[Any]:
     h = tour.sae.history
     took = "It comes with the package" if tour.plan.sae else f"{tour.seconds['train']:.0f} seconds"
+    seen = str(tour.sae.record.get("seen", ""))
+    if not tour.plan.sae and seen.endswith(": stopped"):
+        took += f"; it was stopped by hand, at {seen.removesuffix(': stopped')}"
     return [
         Heading("Training"),
         LineChart(
             h["tokens"].tolist(),
             {"unexplained variance": h["fvu"].tolist()},
             "tokens seen",
-            "unexplained variance",
+            "unexplained variance, log scale",
             f"What the reconstruction misses, on the batch being learnt from. {took}.",
             log_y=True,
         ),
@@ -125,8 +128,8 @@ def _concepts(tour: Tour) -> list[Any]:
             "numbers but how many were chosen are of the other half."
         ),
         one(True, "Genres: latents with precision of at least 0.95 that fired at least 25 times in the half that chooses, "
-            "how many of them have it on the other half, and the three best by F1 (numbers are of the first, on the other "
-            "half)"),
+            "how many of them have it on the other half, and up to three best by F1, of these where "
+            "there are any (numbers are of the first, on the other half)"),
         Section("All concepts", [one(False, "Parts of genres")], note=f"{parts} parts"),
     ]  # fmt: skip
 

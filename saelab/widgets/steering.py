@@ -381,6 +381,7 @@ class SteeringPanel(Widget):
         sign = MODES[str(done.get("mode", self.mode))].sign
         now = self.said.get("edits") or [(e["latent"], e["strength"]) for e in self.edits]
         strengths = ", ".join(f"{name} {sign} {value:.3g}" if sign else f"{name} off" for name, value in now)
+        strengths = strengths or "no latent: add one by its number"
         head = f"<b>{escape(self.title())}</b>: {escape(strengths)} ({escape(how)})"
         if self.baseline is None or self.steered is None:
             return frame(head, "Nothing was written yet.")

@@ -169,3 +169,8 @@ def test_D14_a_misspelt_name_of_the_catalog_is_named_though_it_could_be_an_addre
         SaelabError, match=r"not found on the hub.*Did you mean 'gpt2-small/gpt2-small-res-jb"
     ):
         load_sae("gpt2-small/gpt2-small-rez-jb/blocks.8.hook_resid_pre")
+
+
+def test_a_misspelt_name_of_a_bundled_sae_is_answered_with_it():
+    with pytest.raises(SaelabError, match="Did you mean 'zoo', which comes with the package"):
+        load_sae("zo")

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from helpers import random_sae
 from parsing import HOSTILE
 
 from saelab import models
@@ -210,3 +211,10 @@ def test_L18_a_latent_is_taken_away_and_a_silent_one_is_said(tiny, sae, index, l
     assert all(
         r["token"] == (index.to_frame()["top_token"][r["latent"]]) for r in rows if index.counts[r["latent"]]
     )
+
+
+def test_a_misspelt_keyword_is_answered_with_those_of_the_function(tiny):
+    with pytest.raises(SaelabError, match=r"'latnets'\. Did you mean 'latents'"):
+        heatmap(tiny, random_sae(), "a", latnets=[1])  # type: ignore[call-arg]
+    with pytest.raises(SaelabError, match=r"for several say latents=\[7\]"):
+        heatmap(tiny, random_sae(), "a", latent=[7])  # type: ignore[arg-type]
