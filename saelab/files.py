@@ -31,6 +31,8 @@ def writing(path: str | Path, size: int | None = None) -> Iterator[None]:
         raise SaelabError(
             f"could not write {path}: the text holds half a character, {error.object[error.start]!r}"
         ) from None
+    except IsADirectoryError as error:
+        raise SaelabError(f"could not write {path}: it is a folder; give the file's name, too") from error
     except OSError as error:
         wanted = "" if size is None else f"{size:,} bytes of tensors, "
         raise SaelabError(

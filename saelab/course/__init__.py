@@ -6,7 +6,8 @@
     course.check("w1.1", "http.header_name")  # passed, or one hint
 
 The notebooks are ``notebooks/workshop/w1…w6`` (``saelab lab`` copies them). A check looks at the answer and never at how
-it was found. What is hidden depends on the student's name, so neighbors have other answers.
+it was found. What is hidden depends on the student's name, so neighbors have other answers; in w2.1, w5.1 and w5.2 it
+is drawn from a few, and two neighbors may have the same.
 """
 
 from __future__ import annotations
@@ -44,14 +45,14 @@ def join(name: str | None = None, folder: str | Path = ".") -> Student:
 
 @door
 def task(key: str) -> Task:
-    """What exercise ``key`` asks of this student; its parts are attributes, such as ``task.latent``.
+    """What exercise ``key`` asks of this student; its parts are attributes, such as ``task.latent``, a fresh copy each time.
 
     Raises
     ------
     SaelabError
         For an unknown exercise, or before :func:`join`.
     """
-    return task_of(key, current())
+    return task_of(key, current()).copy()
 
 
 @door

@@ -10,10 +10,11 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import FunctionType
 from typing import Any
 
 from saelab.course.student import Student, honest
-from saelab.course.task import Grade, Task
+from saelab.course.task import Grade, Task, folded
 from saelab.errors import SaelabError, unknown
 
 PARTS = {
@@ -47,10 +48,10 @@ def exercises() -> dict[str, Exercise]:
 
 
 def known(key: str) -> Exercise:
-    """The exercise of this key."""
-    if key not in exercises():
+    """The exercise of this key, in whatever case."""
+    if (found := exercises().get(folded(key))) is None:
         raise unknown("exercise", key, exercises())
-    return exercises()[key]
+    return found
 
 
 _TASKS: dict[tuple[str, str], Task] = {}
@@ -59,7 +60,7 @@ _TASKS: dict[tuple[str, str], Task] = {}
 def task_of(key: str, student: Student) -> Task:
     """See :func:`saelab.course.task`; made once in a session, because some train an SAE."""
     exercise = known(key)
-    place = (key, str(student.path))
+    place = (folded(key), str(student.path))
     if place not in _TASKS:
         _TASKS[place] = exercise.ask(student)
     return _TASKS[place]
@@ -113,14 +114,17 @@ class Verdict:
 def checked(key: str, answer: object, student: Student) -> Verdict:
     """See :func:`saelab.course.check`."""
     exercise = known(key)
+    key = folded(key)
     if answer is None or answer is ...:
         hint = _in_order(exercise, 1) if key.partition(".")[0] in PARTS else ""
         return Verdict(key, False, f"put your answer in place of {answer}, and run the cell again", hint)
     task = task_of(key, student)
     student.refresh()
-    task.tried = len(student.entry(key)["tries"])
+    before = list(dict.fromkeys(t["answer"] for t in student.entry(key)["tries"]))  # each answer once
     try:
-        grade, told = exercise.grade(task, answer), digest(answer)
+        told = digest(answer)
+        vars(task)["tried"] = before.index(told) if told in before else len(before)
+        grade = exercise.grade(task, answer)
     except SaelabError:
         raise
     except Exception as error:  # of an object that is no answer, or of the student's own function
@@ -171,5 +175,29 @@ def _said(answer: Any) -> str:
     if hasattr(answer, "history") and hasattr(answer, "to_json"):
         return json.dumps(answer.to_json(), sort_keys=True, default=str)
     if hasattr(answer, "__code__"):
-        return repr((answer.__code__.co_code, answer.__code__.co_consts))
+        held = {f"in it {i}": cell.cell_contents for i, cell in enumerate(answer.__closure__ or ())}
+        held |= {f"default {i}": value for i, value in enumerate(answer.__defaults__ or ())}
+        return _names(held, answer.__globals__, seen := set()) + _code(
+            answer.__code__, answer.__globals__, seen
+        )
     return repr(answer)
+
+
+def _code(code: Any, around: dict[str, Any], seen: set[Any]) -> str:
+    """What a function does: its code with all in it, the names it uses, and what those of the notebook are."""
+    told = [code.co_code.hex(), repr(code.co_names), repr(code.co_varnames)]
+    told += [_code(c, around, seen) if hasattr(c, "co_code") else repr(c) for c in code.co_consts]
+    return json.dumps(told) + _names({n: around[n] for n in code.co_names if n in around}, around, seen)
+
+
+def _names(held: dict[str, Any], around: dict[str, Any], seen: set[Any]) -> str:
+    told = []
+    for name, value in held.items():
+        if (
+            isinstance(value, FunctionType) and value.__code__ not in seen
+        ):  # one that calls itself is told once
+            seen.add(value.__code__)
+            told.append((name, _code(value.__code__, around, seen)))
+        elif isinstance(value, (str, int, float, list, tuple, dict, re.Pattern)):
+            told.append((name, _said(value)))
+    return json.dumps(told)

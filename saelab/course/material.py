@@ -58,10 +58,7 @@ def opened(folder: Path) -> Material:
     rows, labels = _rows(DOCUMENTS, SEED)
     path = folder.resolve() / "workshop-index"
     if str(path) not in _OPEN:
-        if path.is_dir():
-            _OPEN[str(path)] = LatentIndex.open(path, model=model, sae=sae)
-        else:
-            _OPEN[str(path)] = LatentIndex.build(model, sae, rows, path=path)
+        _OPEN[str(path)] = LatentIndex.build(model, sae, rows, path=path)  # goes on, or opens what is whole
     return Material(model, sae, _OPEN[str(path)], labels)
 
 

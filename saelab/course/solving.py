@@ -9,6 +9,7 @@ from pathlib import Path
 
 from saelab.course.exercises import known
 from saelab.course.student import Student, honest
+from saelab.course.task import folded
 from saelab.errors import SaelabError
 
 TRIES = 2
@@ -39,6 +40,7 @@ def code_of(key: str) -> str:
 def solution_of(key: str, student: Student) -> Solution:
     """See :func:`saelab.course.solution`."""
     known(key)
+    key = folded(key)
     with student.writing():
         entry = student.entry(key)
         tried = honest(entry)

@@ -23,14 +23,17 @@ _KEYS = {"passed": False, "solution": False}
 _TRY = {"at": str, "answer": str, "passed": bool, "mistake": str, "score": (float, type(None))}
 _FORM = {"student": str, "exercises": {str: {"tries": [_TRY], "passed": bool, "solution": bool}}}
 LONGEST = 100  # characters of a name
+# what turns the text around it, or is not seen at all; joiners of letters stay
+_UNSEEN = re.compile("[\u061c\u200b\u200e\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]")
 
 
 class Student:
     """Who works here. ``record``: exercise -> ``{"tries": [...], "passed": bool, "solution": bool}``."""
 
-    def __init__(self, name: str, folder: Path, record: dict[str, Any] | None = None):
+    def __init__(self, name: str, folder: Path, record: dict[str, Any] | None = None, begun: str = ""):
         self.name, self.folder = name, folder.resolve()  # a notebook may go to another folder
         self.record: dict[str, Any] = record or {}
+        self.begun = begun or datetime.datetime.now(datetime.UTC).isoformat()  # tells two of one name apart
         self.titles: dict[str, str] = {}
 
     @property
@@ -84,7 +87,9 @@ class Student:
         """Take over what another notebook of this student wrote since: two are open at once, and one file holds both."""
         if not self.path.is_file():
             return
-        for key, there in read(self.path).record.items():
+        kept = read(self.path)
+        self.begun = kept.begun
+        for key, there in kept.record.items():
             entry = self.entry(key)
             entry["tries"] += [t for t in there["tries"] if t not in entry["tries"]]
             entry["tries"].sort(key=lambda t: t["at"])
@@ -94,7 +99,13 @@ class Student:
         """Write the record, whole or not at all."""
         files.write_json(
             self.path,
-            {"course": "saelab", "version": VERSION, "student": self.name, "exercises": self.record},
+            {
+                "course": "saelab",
+                "version": VERSION,
+                "student": self.name,
+                "begun": self.begun,
+                "exercises": self.record,
+            },
             checked=True,
         )
 
@@ -110,8 +121,13 @@ class Student:
 
     def _title(self) -> str:
         done = sum(e["passed"] for e in self.record.values())
-        # isolated, because a name may be written from right to left
-        return f"\u2068{self.name}\u2069 · exercises passed: {done} · kept in \u2068{self.path}\u2069"
+        name, path = (_isolated(str(x)) for x in (self.name, self.path))
+        return f"{name}: exercises passed: {done}; kept in {path}"
+
+
+def _isolated(text: str) -> str:
+    """Marked, if it is written from right to left; else as it is, which any terminal can print."""
+    return f"\u2068{text}\u2069" if {"R", "AL"} & {*map(unicodedata.bidirectional, text)} else text
 
 
 def honest(entry: dict[str, Any]) -> int:
@@ -140,12 +156,12 @@ def read(path: Path) -> Student:
         tries = [{k: t[k] for k in _TRY} for t in entry["tries"]]
         passed = any(t["passed"] for t in tries)
         record[key] = {"tries": tries, "passed": passed, "solution": entry["solution"]}
-    return Student(_named(held["student"]), path.parent, record)
+    return Student(_named(held["student"]), path.parent, record, str(held.get("begun", "unknown")))
 
 
 def _named(name: str) -> str:
     """A name as it is shown, if it can be one."""
-    name = unicodedata.normalize("NFC", " ".join(name.split()))
+    name = unicodedata.normalize("NFC", " ".join(_UNSEEN.sub("", name).split()))
     if not re.search(r"\w", name) or "your name" in name:
         raise SaelabError(f'join needs your own name, such as join("Ada"), got {called(name)}')
     if len(name) > LONGEST or {"Cc", "Cs"} & {unicodedata.category(c) for c in name}:
@@ -179,4 +195,8 @@ def joined(name: str | None, folder: Path) -> Student:
 
 def current() -> Student:
     """The student who joined in this session, or the only one of this folder."""
+    if _NOW and not _NOW[0].folder.is_dir():
+        raise SaelabError(
+            f"{_NOW[0].folder} is no longer there: was it renamed or moved? Restart the kernel, and join where it is now"
+        )
     return _NOW[0] if _NOW else joined(None, Path())

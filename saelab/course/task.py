@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import copy
 import reprlib
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from saelab.display import facts_html, table_html
-from saelab.errors import SaelabError, called, unknown
+from saelab.errors import SaelabError, called, is_scalar, unknown
 
 
 class Task:
-    """What one exercise asks of one student; its parts are attributes."""
+    """What one exercise asks of one student; its parts are attributes. A student works with a :meth:`copy`."""
 
     def __init__(self, key: str, said: str, shown: dict[str, Any], truth: dict[str, Any] | None = None):
-        self.key, self.said, self._shown, self._truth = key, said, shown, truth or {}
-        self.tried = 0  # how often, by the record as it is when a check begins
+        # tried: how many other answers there were before, by the record as it is when a check begins
+        vars(self).update(key=key, said=said, _shown=shown, _truth=truth or {}, tried=0)
+
+    def copy(self) -> Task:
+        """The same with parts of its own: what is done to them changes nothing that a check looks at."""
+        return Task(self.key, self.said, {n: _copied(v) for n, v in self._shown.items()}, self._truth)
+
+    def __setattr__(self, name: str, value: Any) -> NoReturn:
+        raise SaelabError(
+            f"task.{name} is what is asked and cannot be set; give your own value a name of its own"
+        )
 
     def __getattr__(self, name: str) -> Any:
         shown = self.__dict__.get("_shown", {})
@@ -36,6 +46,12 @@ class Task:
     def _repr_html_(self) -> str:
         facts = facts_html(f"{self.key}: {self.said}", self._lines())
         return facts + "".join(table_html(f"task.{n}", v) for n, v in self._shown.items() if _few_lines(v))
+
+
+def _copied(value: Any) -> Any:
+    if hasattr(value, "postings"):
+        return value  # an index, which no check reads
+    return value.copy() if hasattr(value, "history") and hasattr(value, "to_json") else copy.deepcopy(value)
 
 
 def _few_lines(value: Any) -> bool:
@@ -83,14 +99,31 @@ def ill(key: str, wanted: str, got: object) -> NoReturn:
     raise SaelabError(f"{key} takes {wanted}; got {called(got)}{held}")
 
 
+def whole(answer: Any) -> Any:
+    """A whole float as an integer, which a table's row makes of one; anything else as it is."""
+    number = answer.item() if is_scalar(answer) else answer
+    return int(number) if isinstance(number, float) and number.is_integer() else answer
+
+
+def folded(text: Any) -> str:
+    """A text without what is no difference: case, spaces."""
+    return " ".join(str(text).split()).lower()
+
+
+def mapping(answer: Any) -> Any:
+    """A column of a table as a dict; anything else as it is."""
+    return answer.to_dict() if hasattr(answer, "to_dict") and getattr(answer, "ndim", 1) == 1 else answer
+
+
 def one_each(key: str, answer: Any, names: str, kinds: tuple[str, ...]) -> dict[str, str]:
     """The answer, if it gives each name one of the kinds."""
-    if not isinstance(answer, dict) or sorted(map(str, answer)) != sorted(names):
+    given = mapping(answer)
+    if not isinstance(given, dict) or sorted(map(folded, given)) != sorted(names):
         ill(key, f"a dict such as {dict(zip(names, kinds, strict=True))}, in the right order", answer)
-    for kind in answer.values():
-        if kind not in kinds:
+    for kind in given.values():
+        if folded(kind) not in kinds:
             raise unknown("kind", kind, kinds)
-    return {str(k): str(v) for k, v in answer.items()}
+    return {folded(k): folded(v) for k, v in given.items()}
 
 
 def right_ones(given: dict[str, str], true: dict[str, str]) -> str:

@@ -99,5 +99,5 @@ def unit_rows(sae: SAE) -> bool:
 
 def origin(sae: SAE) -> dict[str, Any]:
     """For the record: what training went on from."""
-    kept = {k: v for k, v in sae.record.items() if k in ("loaded", "init", "tokens")}
+    kept = {k: v for k, v in sae.record.items() if k in ("loaded", "init", "tokens", "recipe")}
     return {"digest": sae_digest(sae)} | kept

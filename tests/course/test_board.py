@@ -51,7 +51,7 @@ def test_the_page_needs_no_network_and_names_are_inert(folder, capsys):
 
 
 def test_of_two_copies_the_fuller_one_counts(folder):
-    old = Student("Ada", folder / "old")
+    old = Student("Ada", folder / "old", begun=read(folder / "course-ada.json").begun)
     old.folder.mkdir()
     old.record = {"w1.1": copy.deepcopy(read(folder / "course-ada.json").record["w1.1"])}
     old.save()

@@ -21,8 +21,8 @@ from saelab.course.material import (
     text_at,
 )
 from saelab.course.student import Student
-from saelab.course.task import Grade, Task, ill, right, wrong
-from saelab.errors import check_latent, is_bool, unknown
+from saelab.course.task import Grade, Task, folded, ill, right, whole, wrong
+from saelab.errors import SaelabError, check_latent, is_bool, unknown
 
 # ------------------------------------------------------------------------------------ w1.1 name its concept
 
@@ -36,7 +36,7 @@ def ask_concept(student: Student) -> Task:
 def grade_concept(task: Task, answer: Any) -> Grade:
     if not isinstance(answer, str):
         ill("w1.1", 'the name of a concept, such as "http.method"', answer)
-    answer = answer.strip().lower()
+    answer = folded(answer)
     if answer not in zoo.CONCEPTS:
         raise unknown("concept", answer, zoo.CONCEPTS)
     held = held_out()
@@ -95,24 +95,51 @@ def with_context() -> pd.DataFrame:
     return found[(found["fires"] >= 15) & (found["silent"] >= 15)].reset_index(drop=True)
 
 
-def _with_context(student: Student) -> Any:
-    found = with_context()
-    return found.iloc[student.rng("w1.2").integers(len(found))]
+def _places(student: Student) -> tuple[int, int, list[tuple[str, float]]]:
+    """A latent, a token, and eight texts with the activation there: four above 0, four 0."""
+    found, rng, held = with_context(), student.rng("w1.2"), held_out()
+    for i in rng.permutation(len(found)).tolist():
+        latent, token = int(found["latent"][i]), int(found["token"][i])
+        on = fires(held.index, latent)
+        here = (held.index.rows.ids == token) & held.index.counted
+        chosen: list[tuple[str, float]] = []
+        for kind in (on, ~on):
+            some: list[tuple[str, float]] = []
+            for at in rng.permutation(np.flatnonzero(here & kind))[:40].tolist():
+                place = _measured(latent, token, at)
+                if place and (place[1] > 0) == on[at] and len(some) < 4:
+                    some.append(place)
+            chosen += some
+        if len(chosen) == 8:
+            return latent, token, [chosen[k] for k in rng.permutation(8)]
+    raise SaelabError("no latent was found for w1.2; join under another name")
+
+
+def _measured(latent: int, token: int, at: int) -> tuple[str, float] | None:
+    """The text that is shown of a place and the activation there, measured on that text; None where it would mislead."""
+    text = text_at(held_out().index, at)
+    if text.count("«") != 1 or text.count("»") != 1:
+        return None
+    ids, value = activations(text.replace("«", "").replace("»", ""), latent)
+    begun, alone = activations(text.split("»")[0].replace("«", ""), latent)
+    last = len(begun) - 1
+    if begun[-1] != token or ids[: last + 1] != begun or (alone[-1] > 0) != (value[last] > 0):
+        return None  # by itself it is cut into other tokens
+    if alone[-1] == 0 and value[np.array(ids) == token].any():
+        return None  # it fires on this token elsewhere in the text
+    return text, float(alone[-1])
 
 
 def ask_places(student: Student) -> Task:
-    line, rng, held = _with_context(student), student.rng("w1.2 places"), held_out()
-    on = fires(held.index, int(line["latent"]))
-    here = (held.index.rows.ids == line["token"]) & held.index.counted
-    chosen = np.concatenate([rng.choice(np.flatnonzero(here & x), 4, replace=False) for x in (on, ~on)])
-    chosen = chosen[rng.permutation(8)]
-    places = [text_at(held.index, int(t)) for t in chosen]
-    shown = {"latent": int(line["latent"]), "places": places}
-    return Task("w1.2", "Does the latent fire on the token in «»?", shown, {"fires": on[chosen].tolist()})
+    latent, _, places = _places(student)
+    shown = {"latent": latent, "places": [text for text, _ in places]}
+    truth = {"fires": [value > 0 for _, value in places]}
+    return Task("w1.2", "Does the latent fire on the token in «»?", shown, truth)
 
 
 def grade_places(task: Task, answer: Any) -> Grade:
     given = np.asarray(answer, dtype=object).ravel().tolist() if not isinstance(answer, str) else []
+    given = [bool(x) if not is_bool(x) and whole(x) in (0, 1) else x for x in given]
     if len(given) != 8:
         ill("w1.2", f"eight True or False, one for each of task.places (here: {len(given)})", answer)
     if odd := [x for x in given if not is_bool(x)]:
@@ -135,12 +162,13 @@ def grade_places(task: Task, answer: Any) -> Grade:
 
 
 def ask_pair(student: Student) -> Task:
-    line = _with_context(student)
-    largest = float(held_out().index.postings(int(line["latent"]))[1].max())
-    token = held_out().index.vocab.search_table[int(line["token"])].decode("utf-8", "replace")
-    shown = {"latent": int(line["latent"]), "token": token, "least": round(largest / 3, 3)}
+    latent, number, places = _places(student)
+    largest = float(held_out().index.postings(latent)[1].max())
+    token = held_out().index.vocab.search_table[number].decode("utf-8", "replace")
+    least = min(largest / 3, 0.9 * max(value for _, value in places))  # some place of w1.2 has it
+    shown = {"latent": latent, "token": token, "least": round(least, 3)}
     said = "Write a text on whose token the latent fires with at least `least`, and one with the token where it is silent."
-    return Task("w1.3", said, shown, {"id": int(line["token"])})
+    return Task("w1.3", said, shown, {"id": number})
 
 
 def grade_pair(task: Task, answer: Any) -> Grade:
@@ -197,7 +225,7 @@ def ask_find(student: Student) -> Task:
 
 
 def grade_find(task: Task, answer: Any) -> Grade:
-    latent = check_latent(answer, model_and_sae()[1].config.d_sae)
+    latent = check_latent(whole(answer), model_and_sae()[1].config.d_sae)
     table: Any = all_concepts()
     table = table[table["concept"] == task.concept].set_index("latent")
     best = table.loc[table["f1"].idxmax()]
@@ -228,9 +256,9 @@ def grade_find(task: Task, answer: Any) -> Grade:
 
 EXERCISES = (
     Exercise("w1.1", "Name the concept", ask_concept, grade_concept, (
-        "Open material().index.dashboard(latent). Read the strongest examples, then the random ones: what do they have in common?",
+        "Open index.dashboard(task.latent). Read the strongest examples, then the random ones: what do they have in common?",
         "Names are in sl.zoo.CONCEPTS. Take the genre first, then the part of it on which the latent fires, and no more.",
-        "material().index.concepts(labels) lists F1 for every concept and latent; keep your latent's lines and take the best.",
+        "index.concepts(labels) lists F1 for every concept and latent; keep your latent's lines and take the best.",
     ), 7, 1),
     Exercise("w1.2", "Foretell where it fires", ask_places, grade_places, (
         "All eight are the same token. What stands before it where the latent fires?",

@@ -12,7 +12,7 @@ from saelab import zoo
 from saelab.course.exercises import Exercise
 from saelab.course.material import HOOK, model_and_sae
 from saelab.course.student import Student
-from saelab.course.task import Grade, Task, ill, one_each, right, right_ones, wrong
+from saelab.course.task import Grade, Task, ill, one_each, right, right_ones, whole, wrong
 from saelab.errors import SaelabError, is_bool, is_scalar
 from saelab.evaluation import Report, evaluate
 from saelab.identity import sae_digest
@@ -45,6 +45,11 @@ def an_sae(key: str, answer: Any) -> SAE:
         raise SaelabError(
             f"{key} takes an SAE that reads and writes {HOOK}; this one reads {answer.config.hook_in}"
         )
+    for name, values in answer.state_dict().items():
+        if not torch.isfinite(values).all():
+            raise SaelabError(
+                f"{key} takes an SAE of finite numbers; {name} of this one holds NaN or infinity"
+            )
     return answer
 
 
@@ -101,7 +106,7 @@ def ask_kill(student: Student) -> Task:
 def grade_kill(task: Task, answer: Any) -> Grade:
     if not isinstance(answer, (tuple, list)) or len(answer) != 2 or is_bool(answer[1]):
         ill("w2.2", "(sae, number of dead latents)", answer)
-    sae, number = an_sae("w2.2", answer[0]), answer[1]
+    sae, number = an_sae("w2.2", answer[0]), whole(answer[1])
     if not isinstance(number, int) and not (is_scalar(number) and hasattr(number, "__index__")):
         ill("w2.2", "(sae, number of dead latents), the number a whole one", number)
     n, report = int(number), measured(sae)
@@ -162,10 +167,12 @@ def grade_revive(task: Task, answer: Any) -> Grade:
             then="Leave k as it is, and change the weights of the dead latents.",
         )  # fmt: skip
     made, sick = (sae.record or {}), task._truth["sick"]
-    recipe = made.get("recipe", sick)
-    if "init" not in made and any(recipe.get(x) != sick[x] for x in ("lr", "seed")):
+    while "init" in made:  # back to the training that it all began with
+        made = made["init"]
+    recipe = made.get("recipe", {})
+    if any(recipe.get(x) != sick[x] for x in ("lr", "seed", "aux_coef")):
         return wrong(
-            f"{said}, but this SAE was trained anew; the task is to revive `sick`", "trained anew",
+            f"{said}, but by its record this SAE did not begin as `sick`, trained with the settings of w2.2", "trained anew",
             then="Begin with copy.deepcopy(sick) and change its dead latents; sl.train(store, init=…) goes on from there.",
         )  # fmt: skip
     if gone > task.dead:

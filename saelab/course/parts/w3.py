@@ -18,12 +18,16 @@ from saelab.course.material import (
     readable,
 )
 from saelab.course.student import Student
-from saelab.course.task import Grade, Task, ill, right, wrong
+from saelab.course.task import Grade, Task, ill, mapping, right, wrong
 from saelab.errors import SaelabError, check_number
 from saelab.index import LatentIndex
 
-# concepts whose best latent has much that few documents do not show
-CONCEPTS = ("base64.padding", "log.module", "legal.modal", "chess.piece_move", "dates.event")
+# concepts whose best latent has much that few documents do not show: false alarms, misses, and more to gain than is asked
+CONCEPTS = (
+    "log.module", "log.code", "chess.piece_move", "japanese.dialogue", "japanese.loanword", "japanese.verb",
+    "arithmetic.operator", "legal.party", "legal.defined_term", "latex.greek", "base64.armour", "python.exception",
+    "python.string", "story.place",
+)  # fmt: skip
 WORDS = {"graph": "graph", "token": "list of tokens", "bigram": "list of pairs"}
 FEW, GAIN = 250, 0.03  # documents that the graph was fitted on; by how much an edited one is to be better
 
@@ -116,6 +120,11 @@ def grade_edit(task: Task, answer: Any) -> Grade:
     fitted = task._truth["fitted"]
     if answer.latent != fitted.latent:
         raise SaelabError(f"w3.2 takes a graph of latent {fitted.latent}; this one is of {answer.latent}")
+    if (answer._done[0][0] if answer._done else answer.tree) != fitted.tree:
+        return wrong(
+            "this graph is no edit of task.graph: its history begins with other patterns", "fitted anew",
+            then="Begin with graph = task.graph.copy() and edit that: graph.add_path(…), graph.edit().",
+        )  # fmt: skip
     before, now = on_new_text(fitted), on_new_text(answer)
     said = f"on new text F1 is {now[0]:.3f}, as fitted {before[0]:.3f}"
     if now[0] >= before[0] + GAIN:
@@ -163,6 +172,7 @@ def ask_than(student: Student) -> Task:
 
 def grade_than(task: Task, answer: Any) -> Grade:
     names = ("graph", "token", "bigram")
+    answer = mapping(answer)
     if not isinstance(answer, dict) or set(answer) != set(names):
         ill("w3.3", 'a dict {"graph": F1, "token": F1, "bigram": F1}', answer)
     given = np.array([check_number(f"F1 of {n} (w3.3)", answer[n], 0, 1) for n in names])
@@ -173,8 +183,11 @@ def grade_than(task: Task, answer: Any) -> Grade:
         return bool((np.abs(given - true) <= 0.006).all())
 
     if near("test"):
-        best = max(score["test"], key=lambda n: score["test"][n].f1 or 0.0)
-        return right(f"here the best of the three is the {WORDS[best]}")
+        value = {n: s.f1 or 0.0 for n, s in score["test"].items()}
+        best = [WORDS[n] for n in names if value[n] >= max(value.values()) - 0.006]
+        if len(best) > 1:
+            return right(f"here it is a tie: the {' and the '.join(best)} are equally good")
+        return right(f"here the best of the three is the {best[0]}")
     for split in ("valid", "train"):
         if near(split):
             return wrong(

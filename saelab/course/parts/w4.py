@@ -13,8 +13,8 @@ from saelab import models, zoo
 from saelab.course.exercises import Exercise
 from saelab.course.material import held_out, model_and_sae, readable
 from saelab.course.student import Student
-from saelab.course.task import Grade, Task, ill, right, wrong
-from saelab.errors import SaelabError, check_latent, check_number
+from saelab.course.task import Grade, Task, ill, right, whole, wrong
+from saelab.errors import SaelabError, check_latent, check_number, is_scalar
 from saelab.experiments import attribute, effects
 from saelab.frames import TextFrame
 
@@ -68,6 +68,8 @@ def _places(model: Any, sae: Any, index: Any, row: int, latent: int) -> list[dic
 def grade_sign(task: Task, answer: Any) -> Grade:
     true = task._truth["signs"]
     listed = answer.tolist() if hasattr(answer, "tolist") else answer
+    if isinstance(listed, (list, tuple)):
+        listed = [{1: "+", -1: "-"}.get(whole(x), x) if not isinstance(x, (str, bool)) else x for x in listed]
     text = "".join(map(str, listed)) if isinstance(listed, (str, list, tuple)) else ""
     given = re.sub(r"[\s,;]", "", re.sub("[−–—]", "-", text))
     if len(given) != len(true) or not set(given) <= {"+", "-"}:
@@ -121,7 +123,7 @@ def _without(latent: int, texts: list[str]) -> Any:
 
 
 def grade_ablate(task: Task, answer: Any) -> Grade:
-    if isinstance(answer, float) and math.isnan(answer):
+    if (isinstance(answer, float) or is_scalar(answer)) and math.isnan(answer):
         return wrong("this is NaN, not a number", "the last token counted", then=3)
     given = check_number("the answer to w4.2", answer)
     frame = task._truth["frame"]
@@ -190,7 +192,7 @@ def ask_attribute(student: Student) -> Task:
 
 
 def grade_attribute(task: Task, answer: Any) -> Grade:
-    latent = check_latent(answer, model_and_sae()[1].config.d_sae)
+    latent = check_latent(whole(answer), model_and_sae()[1].config.d_sae)
     effect = task._truth["ablation"]
     best = max(effect, key=lambda i: effect[i])
     mine = effect.get(latent)

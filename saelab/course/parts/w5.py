@@ -8,7 +8,7 @@ from saelab import zoo
 from saelab.course.exercises import Exercise
 from saelab.course.material import all_concepts, held_out, model_and_sae, opened
 from saelab.course.student import Student
-from saelab.course.task import Grade, Task, ill, one_each, right, right_ones, wrong
+from saelab.course.task import Grade, Task, folded, ill, one_each, right, right_ones, whole, wrong
 from saelab.errors import SaelabError, check_latent, check_number, unknown
 from saelab.evaluation import calibrate
 from saelab.evaluation.calibration import GUARD
@@ -16,7 +16,7 @@ from saelab.experiments import sweep
 
 PROMPT, SCHEDULE, NEW = "The", (1.0,) * 5 + (0.0,), 30
 WRITES = ("chess", "hebrew", "japanese", "latex", "legal", "russian", "story")  # some latent turns these on
-READS = ("arithmetic", "json", "python", "nutrition")  # many latents read these and write nothing
+READS = ("json", "python", "nutrition")  # many latents read these and write nothing
 STRENGTHS = (0.5, 1.0, 2.0, 4.0)
 ENOUGH, LITTLE = 0.5, 0.3  # share of texts that are of the genre
 
@@ -56,7 +56,7 @@ def ask_works(student: Student) -> Task:
 def grade_works(task: Task, answer: Any) -> Grade:
     if not isinstance(answer, (tuple, list)) or len(answer) != 2:
         ill("w5.1", "(latent, strength)", answer)
-    latent = check_latent(answer[0], model_and_sae()[1].config.d_sae)
+    latent = check_latent(whole(answer[0]), model_and_sae()[1].config.d_sae)
     strength = check_number("strength", answer[1], 0, 1000, open_low=True)
     index = held_out().index
     if not index.counts[latent]:
@@ -113,9 +113,10 @@ def grade_reads(task: Task, answer: Any) -> Grade:
     genre, latent = answer
     if not isinstance(genre, str):
         ill("w5.2", "(genre, latent)", answer)
+    genre = folded(genre)
     if genre not in task.genres:
         raise unknown("genre of this task", genre, task.genres)
-    latent = check_latent(latent, model_and_sae()[1].config.d_sae)
+    latent = check_latent(whole(latent), model_and_sae()[1].config.d_sae)
     sure = _sure(genre)
     if latent not in sure.index:
         return wrong(
@@ -185,7 +186,7 @@ def ask_judge(student: Student) -> Task:
     plans = {
         "works": [(g, s) for g in WRITES for s in (1.0, 2.0)],
         "broken": [(g, s) for g in ("base64", "dna", "hebrew", "chess") for s in (6.0, 8.0)],
-        "nothing": [(g, s) for g in READS for s in (0.5, 1.0)],
+        "nothing": [(g, s) for g in ("arithmetic", *READS) for s in (0.5, 1.0)],
     }
     for kind, plan in plans.items():
         for i in rng.permutation(len(plan)):
@@ -246,7 +247,8 @@ def _says(verdict: str) -> str:
 EXERCISES = (
     Exercise("w5.1", "One that works", ask_works, grade_works, (
         'found = index.concepts(labels) has the latents of the genre: precision of 0.9 and more, best F1 first.',
-        "sl.calibrate(model, sae, latents, [task.prompt], relative=index, schedule=task.schedule, score=lambda t: "
+        "sl.calibrate(model, sae, latents, [task.prompt], relative=index, schedule=task.schedule, "
+        "max_new_tokens=task.max_new_tokens, score=lambda t: "
         "sl.zoo.classify(t) == task.genre) tries several latents at several strengths at once.",
         "Take six latents, strengths [0.5, 1, 2, 4], n=20; of the lines that are `inside` take the largest effect, of equal ones "
         "the smallest ratio: the check writes other texts.",

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import copy
 import functools
+import operator
 import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import torch
+from torch.overrides import TorchFunctionMode
 
 from saelab import n2g, zoo
 from saelab.course.exercises import Exercise
 from saelab.course.material import HOOK, f1, fires, model_and_sae
 from saelab.course.student import Student
-from saelab.course.task import Grade, Task, ill, one_each, right, right_ones, wrong
-from saelab.errors import SaelabError, called, check_number, is_bool
+from saelab.course.task import Grade, Task, ill, mapping, one_each, right, right_ones, whole, wrong
+from saelab.errors import SaelabError, called, check_latent, check_number, is_bool
 from saelab.index import LatentIndex
 from saelab.matching import match
 from saelab.sae import SAE
@@ -74,7 +77,7 @@ def grade_share(task: Task, answer: Any) -> Grade:
             "mutual as well", then=3,
         )  # fmt: skip
     for cut in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
-        if abs(given - float((frame["score"] > cut).mean())) <= 0.005:
+        if abs(given - float((frame["score"] > cut).mean())) <= 0.005 < given:
             said = f"this is the share with a cosine above {cut:g}; why there?"
             return wrong(said, "a cut without a null", then=2)
     if abs(1 - given - true) <= 0.005:
@@ -159,13 +162,12 @@ def ask_partners(student: Student) -> Task:
 
 def grade_partners(task: Task, answer: Any) -> Grade:
     true, best = task._truth["partners"], task._truth["best"]
-    answer = answer.to_dict() if hasattr(answer, "to_dict") else answer  # a column of match's table
+    answer = mapping(answer)  # a column of match's table
+    answer = {whole(k): v for k, v in answer.items()} if isinstance(answer, dict) else answer
     if not isinstance(answer, dict) or {str(k) for k in answer} != {str(k) for k in true}:
         ill("w6.3", "a dict {latent of a: latent of b or None} with all of task.latents and no other", answer)
     given = {
-        int(k): None
-        if v is None or v != v
-        else int(check_number(f"the partner of {k} (None: none)", v, 0, WIDTH - 1))
+        int(k): None if v is None or v is pd.NA or v != v else check_latent(whole(v), WIDTH)
         for k, v in answer.items()
     }
     if given == true:
@@ -253,17 +255,41 @@ def rule_fires(answer: Any, index: LatentIndex) -> np.ndarray:
         text = b"".join(pieces).decode("utf-8", "surrogateescape")
         ends = np.cumsum([len(p) for p in pieces])  # in bytes: a character may lie in several tokens
         begins = np.concatenate([[0], ends[:-1]])
-        for a, b in _checked(spans(text)):
+        try:
+            with _TextAlone():
+                found = _checked(spans(text))
+        except Exception as error:
+            if begin == 0:
+                raise
+            raise Broken(f"{type(error).__name__}: {error}") from error  # it has read what it is graded on
+        for a, b in found:
             first, last = (len(text[:x].encode("utf-8", "surrogateescape")) for x in (a, b))
             said[begin:stop] |= (begins < last) & (ends > first)
     return said
 
 
+class Broken(Exception):
+    """A rule failed on a document after the first."""
+
+
+class _TextAlone(TorchFunctionMode):
+    """No model and no SAE is asked, least of all the one that is to be foretold."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        raise SaelabError(
+            "a rule of w6.4 reads the text alone; this one computes with torch, as a model or SAE does"
+        )
+
+
 def _checked(spans: Any) -> list[tuple[int, int]]:
+    """The spans that hold a character."""
     try:
-        return [(int(a), int(b)) for a, b in spans]
+        listed = [(operator.index(a), operator.index(b)) for a, b in spans]
     except (TypeError, ValueError):
         raise SaelabError(f"a rule gives (start, stop) of characters; got {called(spans)}") from None
+    if odd := [x for x in listed if not 0 <= x[0] <= x[1]]:
+        raise SaelabError(f"a rule gives (start, stop) of characters with 0 <= start <= stop; got {odd[0]}")
+    return [x for x in listed if x[0] < x[1]]
 
 
 def grade_blind(task: Task, answer: Any) -> Grade:
@@ -276,7 +302,14 @@ def grade_blind(task: Task, answer: Any) -> Grade:
     _BLIND[:] = [task._truth["sae"]]
     index = _unseen(min(used, TRIES - 1))
     on = fires(index, task.latent)
-    said_on = rule_fires(answer, index) & index.counted
+    counts = 0.0 if used < TRIES else None
+    try:
+        said_on = rule_fires(answer, index) & index.counted
+    except Broken as error:
+        return wrong(
+            f"the function failed on an unseen document: {error}; try {used + 1}", "the rule fails", counts,
+            then="Run it on the texts of your own index first: sl.models.decode(model, task.index.rows.ids[a:b].tolist()).",
+        )  # fmt: skip
     score = f1(said_on, on)
     hit = (said_on & on).sum()
     precision, recall = hit / max(said_on.sum(), 1), hit / max(on.sum(), 1)
