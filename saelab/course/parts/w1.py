@@ -97,7 +97,8 @@ def with_context() -> pd.DataFrame:
 
 def _places(student: Student) -> tuple[int, int, list[tuple[str, float]]]:
     """A latent, a token, and eight texts with the activation there: four above 0, four 0."""
-    found, rng, held = with_context(), student.rng("w1.2"), held_out()
+    found: Any = with_context()
+    rng, held = student.rng("w1.2"), held_out()
     for i in rng.permutation(len(found)).tolist():
         latent, token = int(found["latent"][i]), int(found["token"][i])
         on = fires(held.index, latent)
