@@ -98,7 +98,7 @@ def _check_of(annotation: str, scope: Mapping[str, Any]) -> tuple[str, Check] | 
         # by name: a class may be imported for type checkers alone
         name = getattr(value, "__name__", outer)
         return _kind(
-            with_article(name),
+            with_article("LatentIndex" if name == "Columns" else name),  # as users know it
             lambda given: name in [c.__name__ for c in type(given).__mro__],
             _HOW.get(name, ""),
         )

@@ -81,5 +81,7 @@ def test_what_cannot_be_compared_is_refused(tmp_path):
     wide = write(tmp_path / "wide", *corpus(rng, np.full(4, 0.1)))
     with pytest.raises(sl.SaelabError, match="at least 20"):
         a.diff(few)
+    with pytest.raises(sl.SaelabError, match="other must be a LatentIndex, got None"):
+        a.diff(None)
     with pytest.raises(sl.SaelabError, match="one SAE"):
         a.diff(wide)

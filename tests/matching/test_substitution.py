@@ -103,6 +103,8 @@ def test_what_substitution_needs_is_said(pair):
         sl.match(bare, b, by="substitution")
     with pytest.raises(sl.SaelabError, match="out of range"):
         sl.match(a, b, by="substitution", latents=[99])
+    with pytest.raises(sl.SaelabError, match="latent"):
+        sl.match(a, b, by="substitution", latents=[[1]])
     some = [int(i) for i in np.argsort(-a.counts)[1:3]]
     found = sl.match(a, b, by="substitution", n=1, latents=some)
     assert len(found.pair(some[0]))
