@@ -26,6 +26,7 @@ from saelab.models import HookedModel
 from saelab.sae import SAE
 
 STRENGTHS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
+ENOUGH = 0.9  # of the largest effect
 GUARD = 10.0  # most that the text's perplexity may be, in units of that of unsteered text
 
 
@@ -61,10 +62,10 @@ class Calibration:
 
     @property
     def best(self) -> dict[Any, float]:
-        """latent (or a direction's name) -> the strength in its range with the largest effect, the weakest of equals."""
+        """latent (or a direction's name) -> of the strengths in its range, the weakest that gains nine tenths of the largest
+        effect there, counted from that of unsteered text: a few texts cannot tell more, and damage grows with strength."""
         return {
-            i: float(part.loc[part["effect"].fillna(-np.inf).idxmax(), "strength"])
-            for i, part in self._inside()
+            i: _gentlest(part["strength"].to_numpy(), part["effect"].to_numpy()) for i, part in self._inside()
         }
 
     def _inside(self) -> list[tuple[Any, Any]]:
@@ -241,6 +242,12 @@ def calibrate(
         }
         relative.kept.put(np.array(measured), columns, settings)
     return found
+
+
+def _gentlest(strength: np.ndarray, effect: np.ndarray) -> float:
+    """Of strengths from 0 on, see :attr:`Calibration.best`; 0 where no effect is a number."""
+    gain = np.nan_to_num(effect - (effect[0] if np.isfinite(effect[0]) else 0.0), nan=-np.inf)
+    return float(strength[np.argmax(gain >= ENOUGH * max(gain.max(), 0.0))])
 
 
 def _called(name: Any) -> str:

@@ -222,7 +222,9 @@ def _steering(tour: Tour) -> list[Any]:
         }
     )
     known = int(np.count_nonzero(found["recognized"]))
-    said = f"{known} of the {len(found)} latents that were turned up are recognized. {RULE}"
+    tried, idle = found.attrs["tried"], found.attrs["idle"]
+    said = f"{tried} latents were turned up, those of topics first; {idle} had no effect inside the guard. "
+    said += f"Those raised most are judged on other texts: {known} of the {len(found)} latents are recognized. {RULE}"
     formats = {"samples above all controls": ".0%", "perplexity, times unsteered": ".1f"}
     return [
         Heading("Steering", anchor="steering"),

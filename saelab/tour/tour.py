@@ -31,6 +31,8 @@ from saelab.texts import english_texts
 from saelab.tour import steering
 
 STRENGTHS = (0.5, 1.0, 2.0, 4.0)  # of steering, in maxima of the latent
+KINDS = ("topic", "context", "mixed")  # of a latent, see LatentIndex.interest
+TRIED = 1.6  # candidates for each latent whose steering is judged
 MARK = "tour.json"  # says that a folder is the result of a tour, and may be replaced with --force
 
 
@@ -284,25 +286,26 @@ def _choose(tour: Tour) -> None:
     tour.chosen = list(tour.titles)
 
 
-def telling(index: LatentIndex, n: int, seed: int = 0) -> list[int]:
+def telling(index: LatentIndex, n: int, seed: int = 0, kinds: tuple[str, ...] = KINDS) -> list[int]:
     """Without labels: latents of a topic, those of most tokens first, and of a context, those their token says least about
-    first, in turns; no two share their strongest token. Measured on the documents that fit the graphs; scores are of the
-    others."""
+    first, in turns, then mixed ones; no two share their strongest token. Measured on the documents that fit the graphs;
+    scores are of the others."""
     held = corpus(index, seed)
     documents = np.unique(np.repeat(index.rows.doc, np.diff(index.rows.offsets))[held.part < 2])
     whole = index.interest(documents)
     found = pd.DataFrame(whole[(whole["n"] >= 30) & (index.counts < 0.02 * index.n_counted)])
-    by_kind = [
-        pd.DataFrame(found[found["kind"] == kind]).sort_values(by, ascending=rising).index
-        for kind, by, rising in (
-            ("topic", "tokens", False),
-            ("context", "lookup_f1", True),
-            ("mixed", "tokens", False),
+    of = {
+        kind: pd.DataFrame(found[found["kind"] == kind]).sort_values(by, ascending=rising).index
+        for kind, by, rising in zip(
+            KINDS, ("tokens", "lookup_f1", "tokens"), (False, True, False), strict=True
         )
+        if kind in kinds
+    }
+    turns = [
+        i for some in zip_longest(of.get("topic", ()), of.get("context", ())) for i in some if i is not None
     ]
-    turns = [i for some in zip_longest(by_kind[0], by_kind[1]) for i in some if i is not None]
     chosen: dict[str, int] = {}  # strongest token -> latent
-    for latent in [*turns, *by_kind[2]]:
+    for latent in [*turns, *of.get("mixed", ())]:
         chosen.setdefault(str(index.top(int(latent), 1).iloc[0]["token"]).strip().lower(), int(latent))
         if len(chosen) == n:
             break
@@ -322,8 +325,10 @@ def _explain(tour: Tour, folder: Path) -> None:
 def _strong(tour: Tour, prompt: str, seed: int) -> Iterator[tuple[int, float]]:
     """Latents whose best strength is kept beside the index, and the perplexity of unsteered text."""
     if tour.concepts is None:
+        n = tour.plan.steer
+        topics = telling(tour.index, round(TRIED * n), kinds=("topic", "mixed")) or tour.chosen
         tour.recognized = found = steering.recognized(
-            tour.model, tour.sae, tour.index, tour.chosen[: tour.plan.steer], prompt, seed=seed
+            tour.model, tour.sae, tour.index, topics, prompt, n=n, seed=seed
         )
         tour.pushed = len(found)
         for latent in found[found["recognized"]]["latent"].tolist():

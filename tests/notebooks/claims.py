@@ -15,7 +15,9 @@ def real_model(n: Variables) -> None:
     assert set(n.interest["kind"]) >= {"token", "mixed"}
     assert n.interest["burst"].loc[n.topic] > 1
     assert n.scores.loc[n.best, "graph F1"] == n.scores["graph F1"].max()
-    assert n.found.range[n.topic][1] >= n.found.best[n.topic]
+    assert n.topic in n.found.best
+    assert n.pushed in n.found.best
+    assert all(n.found.range[i][1] >= best for i, best in n.found.best.items())
     assert n.found.frame["ratio"][n.found.frame["inside"]].max() <= n.found.guard
 
 

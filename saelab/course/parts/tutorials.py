@@ -168,7 +168,7 @@ EXERCISES = (
     number("00.1", "Which strength?", "Which strength would calibrate call the best?", _auto, (
         "Effect alone is not enough: a broken text may have it.",
         "Leave out the strengths whose ratio_hi, the upper end of the interval, is above the guard.",
-        "Of the strengths up to the first one above the guard, take the one with the largest effect.",
+        "Of the strengths up to the first one above the guard, take the weakest with nine tenths of the largest effect.",
     ), 2, 1),
     number("01.1", "On a circle", "So many features share two dimensions, spread evenly. The cosine between neighbors?", _circle, (
         "They are the corners of a regular polygon.",
