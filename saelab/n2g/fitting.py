@@ -71,7 +71,7 @@ def fit(
         For an index that was opened without them; prompts are made with the index's BOS convention.
     path
         A folder for the graphs (``<latent>.json``). Graphs already there of the same SAE, text, settings and algorithm
-        are read, so a fit that was interrupted goes on; others are replaced.
+        are read, so a fit that was interrupted goes on; others of this SAE are replaced.
 
     Returns
     -------
@@ -82,7 +82,7 @@ def fit(
     ------
     SaelabError
         Before any work, if a latent is out of range, the SAE is not that of the index, or a graph that would be
-        replaced has edits.
+        replaced has edits or is of another SAE.
 
     Examples
     --------
@@ -138,10 +138,10 @@ def _read(
         if all(same.values()):
             graph.index = index
             found[latent] = graph
-        elif graph.history:
+        elif not same["SAE"] or graph.history:
             differs = ", ".join(name for name, is_same in same.items() if not is_same)
             raise SaelabError(
-                f"{file} holds a graph with edits ({len(graph.history)}), and it is of another {differs}: it would be lost. "
+                f"{file} holds a graph with {len(graph.history)} edits, and it is of another {differs}: it would be lost. "
                 "Give another path, or move it away"
             )
     return found

@@ -52,6 +52,8 @@ def save(sae: SAE, folder: str | Path, *, store: torch.dtype | None = None) -> P
     }
     if store in (None, sae.W_dec.dtype):
         inside |= {DIGEST: identity.sae_digest(sae), SAMPLE: identity.sample(sae)}
+    if (folder / "index.json").is_file():
+        foreign = f"{folder} holds an index: save the SAE elsewhere"
     if (folder / CONFIG).is_file():
         with contextlib.suppress(SaelabError):  # a damaged one is replaced
             if "sae" not in (files.read_json(folder / CONFIG, dict) or {"sae": None}):

@@ -38,6 +38,15 @@ class RunFolder:
                 (self.path / ".trial").unlink()
         except (OSError, SaelabError) as error:
             raise SaelabError(f"cannot write to out={str(self.path)!r}: {error}") from None
+        if (self.path / "index.json").is_file():
+            raise SaelabError(f"{self.path} holds an index: give another folder")
+        if not resume and all((p / "record.json").is_file() for p in self.places):
+            earlier = files.read_json(self.places[0] / "record.json", dict).get("identity")
+            if differs := identity.changed(earlier, self.identity) if isinstance(earlier, dict) else []:
+                raise SaelabError(
+                    f"{self.path} holds a run with another {differs[0].removeprefix('sae0.')}, which would be lost: give "
+                    "another folder, or move it away"
+                )
         if checkpoint.exists(self.path) and not resume:
             raise SaelabError(
                 f"{self.path} holds the checkpoint of a run that did not end: give resume=True to go on with "

@@ -11,7 +11,7 @@ import numpy as np
 
 from saelab.errors import SaelabError, parse_bytes
 from saelab.files import folder_lock, write_json, writing
-from saelab.identity import digest, meet
+from saelab.identity import digest, dtype_of, meet
 from saelab.index.storage import layout
 from saelab.index.storage.arrays import GrowingArray
 from saelab.index.storage.transpose import transpose
@@ -75,6 +75,11 @@ def _shard_order(parts: list[tuple[Path, dict[str, Any]]]) -> tuple[list[tuple[P
         for what in ("threshold", "skip_special"):
             if config["identity"].get(what) != first["identity"].get(what):
                 raise SaelabError(f"{path} and {first_path} cannot be merged: they have another {what}")
+        kinds = {dtype_of(made) for c in (config, first) if "-" in (made := c["identity"].get("model", ""))}
+        if len(kinds) > 1:
+            raise SaelabError(
+                f"{path} and {first_path} cannot be merged: the model was in {' and '.join(sorted(kinds))}"
+            )
         if config["bos"] != first["bos"]:
             raise SaelabError(f"{path} and {first_path} cannot be merged: only one begins its rows with BOS")
     shards = [c["shard"] for _, c in parts]
