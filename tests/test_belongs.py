@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from helpers import SENTENCES, random_sae
+from helpers import SENTENCES, random_sae, tiny_model
 
 import saelab as sl
 from saelab.errors import SaelabError
@@ -110,3 +110,83 @@ def test_D86_graphs_are_of_one_sae_and_of_the_latent_they_are_given_for(tiny):
         sl.words.explain(mine, [a], graphs={a: graphs[b]}, progress=False)
     with pytest.raises(SaelabError, match="not of one SAE"):
         sl.words.explain(other, [a], graphs=graphs, progress=False)
+
+
+def test_D87_a_fit_does_not_write_over_graphs_of_another_sae(tiny, tmp_path):
+    indexes = [sl.LatentIndex.build(tiny, random_sae(seed=s), varied(60), progress=False) for s in (0, 1)]
+    latent = int(np.argmax(indexes[0].counts))
+    sl.n2g.fit(indexes[0], [latent], path=tmp_path, progress=False)
+    before = (tmp_path / f"{latent}.json").read_bytes()
+    with pytest.raises(SaelabError, match="of another SAE"):
+        sl.n2g.fit(indexes[1], [latent], path=tmp_path, progress=False)
+    assert (tmp_path / f"{latent}.json").read_bytes() == before
+
+
+@pytest.mark.parametrize("scale", [1e-25, 1.0, 1e25])
+def test_D88_the_cosine_does_not_depend_on_the_scale(scale):
+    from saelab.evaluation.measure import _scaled
+
+    x = torch.randn(8, 16, generator=torch.Generator().manual_seed(0))
+    found = torch.nn.functional.cosine_similarity(_scaled(x * scale), _scaled(x.flip(0) * scale))
+    torch.testing.assert_close(found, torch.nn.functional.cosine_similarity(x, x.flip(0)))
+    own = torch.nn.functional.cosine_similarity(_scaled(x * scale), _scaled(x * scale))
+    torch.testing.assert_close(own, torch.ones(8))
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [([[-1, 0], [0, 0], [0, 1]], "no document"), ([[0, 0], [0, 1], [0, 0]], "names a place twice")],
+)
+def test_D89_places_of_a_store_are_places(where, said):
+    with pytest.raises(SaelabError, match=said):
+        sl.ActivationStore.of({"a": torch.randn(3, 16)}, where=torch.tensor(where))
+    sl.ActivationStore.of({"a": torch.randn(3, 16)}, where=torch.tensor([[-1, -1], [-1, -1], [0, 0]]))
+
+
+def test_D90_indexes_of_a_model_in_two_dtypes_are_not_merged(tmp_path):
+    sae = random_sae()
+    for kind in ("float32", "bfloat16"):
+        model = tiny_model(dtype=kind)
+        texts = SENTENCES[:2] if kind == "float32" else SENTENCES[2:]
+        sl.LatentIndex.build(model, sae, texts, path=tmp_path / kind, progress=False)
+    with pytest.raises(SaelabError, match="the model was in bfloat16 and float32"):
+        sl.LatentIndex.merge([tmp_path / "float32", tmp_path / "bfloat16"], tmp_path / "both")
+
+
+def test_D91_a_run_does_not_write_over_another_one_or_an_index(tiny, tmp_path):
+    kw = {"hook": HOOK, "d_sae": 32, "tokens": 64, "batch": 16, "progress": False}
+    sl.train(tiny, SENTENCES, k=4, out=tmp_path / "run", **kw)
+    sl.train(tiny, SENTENCES, k=4, out=tmp_path / "run", **kw)  # the same one again
+    with pytest.raises(SaelabError, match="holds a run with another k"):
+        sl.train(tiny, SENTENCES, k=2, out=tmp_path / "run", **kw)
+    assert sl.load_sae(tmp_path / "run").config.k == 4
+    sl.LatentIndex.build(tiny, random_sae(), SENTENCES, path=tmp_path / "index", progress=False)
+    for write in (
+        lambda p: sl.train(tiny, SENTENCES, k=4, out=p, **kw),
+        random_sae().save,
+    ):
+        with pytest.raises(SaelabError, match="holds an index"):
+            write(tmp_path / "index")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"marks": {}}, {"marks": None}, {"edits": None}, {"edits": []}, {"edits": [3]}, {"sae": {}}, {"marks": {"3": [1.0]}}],
+)  # fmt: skip
+def test_D92_a_file_of_an_intervention_is_checked(change):
+    data = sl.Intervention.make(random_sae(), {3: 2.0}).to_json()
+    assert sl.Intervention.from_json(data).marks.keys() == {3}
+    with pytest.raises(SaelabError, match="this intervention"):
+        sl.Intervention.from_json(data | change)
+
+
+@pytest.mark.parametrize("kind", [torch.int32, torch.bool])
+def test_D93_weights_of_the_own_form_are_floating_point(kind, tmp_path):
+    from saelab import files
+
+    random_sae().save(tmp_path)
+    tensors, inside = files.read_tensors_and_metadata(tmp_path / "weights.safetensors")
+    tensors["b_dec"] = tensors["b_dec"].to(kind)
+    files.write_tensors(tmp_path / "weights.safetensors", tensors, inside)
+    with pytest.raises(SaelabError, match="b_dec must be a floating-point tensor"):
+        sl.load_sae(tmp_path)

@@ -132,6 +132,13 @@ class ActivationStore:
             raise SaelabError(
                 f"where holds {int(place.max())} and {int(place.min())}; it goes from -1 to {(1 << 31) - 1:,}"
             )
+        known = place[(place >= 0).all(1)].long()
+        if bool(((place[:, 0] < 0) & (place[:, 1] >= 0)).any()):
+            raise SaelabError(
+                "where has rows with a position and no document (-1): documents are numbered from 0"
+            )
+        if len((known[:, 0] << 32 | known[:, 1]).unique()) < len(known):
+            raise SaelabError("where names a place twice: no two rows are of the same document and position")
         hashed = hashlib.sha256()
         for name, a in zip(arrays, acts, strict=True):
             hashed.update(f"{name} {tuple(a.shape)}".encode())

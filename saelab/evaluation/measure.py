@@ -213,7 +213,7 @@ def _compare(
 
     each = {
         "err2": err.sum(-1), "var2": var.sum(-1), "x2": y.square().sum(-1),
-        "cos": torch.nn.functional.cosine_similarity(y, recon, dim=-1),
+        "cos": torch.nn.functional.cosine_similarity(_scaled(y), _scaled(recon), dim=-1),
         "norm_x": y.norm(dim=-1), "norm_r": recon.norm(dim=-1), "l0": codes.offsets.diff().to(y),
         "var2_all": (y - middle_all).square().sum(-1),
         **{f"err2@{hook}": err[:, part].sum(-1) for hook, part in slices.items()},
@@ -268,3 +268,8 @@ def measure_items(saes: Sequence[SAE], store: ActivationStore, n: int, batch: in
             sums.add(name, doc, 0.0)
         out.append(sums)
     return out
+
+
+def _scaled(x: Tensor) -> Tensor:
+    """Rows (m, d) by their largest entry: squares of tiny or huge ones are beyond float32. A row of zeros stays."""
+    return x / x.abs().amax(-1, keepdim=True).clamp_min(torch.finfo(x.dtype).tiny)

@@ -321,6 +321,7 @@ class Intervention:
             raise SaelabError(
                 f"intervention version {value.get('version')!r} is not known; this saelab reads version 1"
             )
+        files.check_form("this intervention", value, _FORM)
         names, parts = [f.name for f in fields(Edit)], []
         for part in value["edits"]:
             for key in part:
@@ -332,8 +333,15 @@ class Intervention:
                 if k in ("latent", "when") and isinstance(v, dict)
             }
             parts.append(Edit(**{**part, **own}))
-        marks = {int(k): (float(v[0]), float(v[1])) for k, v in value["marks"].items()}
-        return cls(tuple(parts), dict(value["sae"]), marks)
+        if not parts:
+            raise SaelabError("this intervention has no edits")
+        marks = {k: tuple(map(float, v)) for k, v in value["marks"].items() if len(v) == 2}
+        for i in [e.latent for e in parts if not isinstance(e.latent, Direction)]:
+            if str(i) not in marks:
+                raise SaelabError(
+                    f"this intervention has no mark of latent {i}, by which its SAE is known again"
+                )
+        return cls(tuple(parts), dict(value["sae"]), {int(k): v for k, v in marks.items()})  # type: ignore[misc]
 
     def save(self, path: str | Path) -> Path:
         """Write it as a JSON file.
@@ -366,6 +374,12 @@ class Intervention:
         place = f"{self.sae['arch']}, {self.sae['d_sae']:,} latents at {self.sae['hook_in']}"
         edits = [(title(e.latent), str(e)) for e in self.edits]
         return facts_html("Intervention", [("SAE", place), *edits])
+
+
+_FORM = {
+    "sae": {"arch": str, "d_in": int, "d_out": (int, type(None)), "d_sae": int, "hook_in": str, "hook_out": str},
+    "marks": {str: [float]}, "edits": [{str: object}],
+}  # fmt: skip
 
 
 def _about(sae: SAE) -> dict[str, Any]:

@@ -324,7 +324,7 @@ def test_D38_a_store_takes_arrays_and_copies_none(tmp_path):
         data.astype(">f4"),
         data[:, ::2],
     ):
-        store = sl.ActivationStore.of({"mine": kind}, where=np.zeros((60_000, 2), int))
+        store = sl.ActivationStore.of({"mine": kind}, where=np.tile(np.arange(60_000)[:, None], 2))
         wanted = (
             torch.as_tensor(np.ascontiguousarray(kind).astype(np.float32))
             if isinstance(kind, np.ndarray)

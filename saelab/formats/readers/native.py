@@ -57,7 +57,9 @@ def load(folder: Path, obstacles: Obstacles | None = None, lazy: bool = False) -
     for key in config.keys() - set(names):
         obstacles.add(str(unknown("SAE config key", key, names)))
     for name, t in () if lazy else tensors.items():
-        if broken := not_finite(t):
+        if not t.is_floating_point():
+            obstacles.add(f"{path}: {name} must be a floating-point tensor, got {t.dtype}")
+        elif broken := not_finite(t):
             obstacles.add(f"{path}: {name} holds {broken}")
     obstacles.check()
     with files.reading(folder / saving.CONFIG):
