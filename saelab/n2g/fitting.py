@@ -141,7 +141,7 @@ def _read(
         elif not same["SAE"] or graph.history:
             differs = ", ".join(name for name, is_same in same.items() if not is_same)
             raise SaelabError(
-                f"{file} holds a graph with {len(graph.history)} edits, and it is of another {differs}: it would be lost. "
+                f"{file} holds a graph with edits ({len(graph.history)}), and it is of another {differs}: it would be lost. "
                 "Give another path, or move it away"
             )
     return found
