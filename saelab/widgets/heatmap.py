@@ -347,8 +347,8 @@ def heatmap(
     for name in state:
         if name not in ActivationHeatmap.class_trait_names():
             raise unknown("keyword of heatmap:", name, ["latents", "index", *HeatmapState.__annotations__])
-    if isinstance(state.get("latent"), (list, tuple)):
-        raise SaelabError(f"latent is the one that is shown first; for several say latents={state['latent']}")
+    if isinstance(several := state.get("latent"), (list, tuple)):
+        raise SaelabError(f"latent is the one that is shown first; for several say latents={several}")
     source = CodesSource(model, sae, index)
     wanted = [] if latents is None else check_latents(latents, sae.config.d_sae)
     source.run(texts)
