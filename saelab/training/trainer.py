@@ -152,7 +152,10 @@ class Trainer:
         task = self.task(x, y)
         with torch.enable_grad():
             parts = self.sae.arch.loss(task)
-            self._check_finite("the loss", parts.loss)
+            if (
+                parts.loss.device.type == "cpu"
+            ):  # any other device would be waited for at each step: there log looks
+                self._check_finite("the loss", parts.loss)
             parts.loss.backward()
         with torch.no_grad():
             self.last = self._step(task, parts)
@@ -299,6 +302,7 @@ class Trainer:
             return self.curves[-1] if self.curves else {}
         self._open = sums if last else None
         mean = {name: float(value) / float(sums["n"]) for name, value in sums.items()}
+        self._check_finite("the loss", torch.tensor(mean["loss"]))
         fvu, (dead, rare) = mean["error"] / self.variance, self.counts()
         line = {
             "step": self.done,
