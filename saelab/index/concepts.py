@@ -137,7 +137,8 @@ def compressed(labels: Any, rows: TokenRows) -> tuple[tuple[str, ...], np.ndarra
         matrix = np.stack(matrix, axis=1) if matrix else np.zeros((n_tokens, 0), bool)
     elif hasattr(labels, "concepts") and hasattr(labels, "matrix"):
         names, matrix = tuple(labels.concepts), labels.matrix
-        _check_length(matrix.shape[0], n_tokens, "the labels")
+        if hasattr(matrix, "shape"):
+            _check_length(matrix.shape[0], n_tokens, "the labels")
         meet(labels, rows)
     else:
         raise SaelabError(

@@ -256,7 +256,7 @@ class TokenRows:
             raise SaelabError("no rows to concatenate")
         if len({p.bos for p in parts}) > 1:
             raise SaelabError("cannot join rows that begin with BOS and rows that do not")
-        identity.meet(*parts)
+        identity.meet(*parts, only="tokenizer")  # the texts may well differ
         sizes = np.cumsum([0, *(p.n_tokens for p in parts)])
         return cls(
             np.concatenate([p.ids for p in parts]),

@@ -77,7 +77,7 @@ class Scores:
         ``overwrite``.
 
         >>> words = sl.words.explain(index, [latent], by="tokens")
-        >>> sl.words.score(words, lambda messages: "[1]", batch=1, progress=False).label()
+        >>> sl.words.score(words, lambda messages: "[1]", batch=1, progress=False).label(overwrite=True)
         >>> "detection" in index.notes.source(latent)
         True
         """
