@@ -13,7 +13,7 @@ import torch
 
 from saelab import files
 from saelab.activations.harvest import Harvester, Part
-from saelab.errors import SaelabError, check_dtype
+from saelab.errors import SaelabError, check_dtype, check_tensor
 
 BLOCK = 1024  # rows that are read together, and have one checksum
 _STATE = {"harvested": int, "epoch": int, "done": bool, "digest": str, "cursor": [int], "screen": dict}
@@ -107,3 +107,22 @@ def write_shard(path: Path, parts: list[Part], dtype: str, source: Harvester) ->
     n = len(tensors["where"])
     sums = [_sum([x[i : i + BLOCK] for x in tensors.values()]) for i in range(0, n, BLOCK)]
     files.write_tensors(path, tensors, {"state": json.dumps(source.state()), "blocks": json.dumps(sums)})
+
+
+def checked_places(where: Any, n: int) -> torch.Tensor:
+    """(n, 2) document and position of each row as a caller gives them; −1 twice: not known."""
+    place = torch.full((n, 2), -1) if where is None else check_tensor("where", where, "i").cpu()
+    if place.shape != (n, 2):
+        raise SaelabError(f"where must be ({n}, 2), got {tuple(place.shape)}")
+    if int(place.max()) >= 1 << 31 or int(place.min()) < -1:
+        raise SaelabError(
+            f"where holds {int(place.max())} and {int(place.min())}; it goes from -1 to {(1 << 31) - 1:,}"
+        )
+    known = place[(place >= 0).all(1)].long()
+    if bool(((place[:, 0] < 0) & (place[:, 1] >= 0)).any()):
+        raise SaelabError(
+            "where has rows with a position and no document (-1): documents are numbered from 0"
+        )
+    if len((known[:, 0] << 32 | known[:, 1]).unique()) < len(known):
+        raise SaelabError("where names a place twice: no two rows are of the same document and position")
+    return place

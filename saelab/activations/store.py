@@ -21,7 +21,7 @@ from torch import Tensor
 
 from saelab import files, identity, models
 from saelab.activations.harvest import Harvester, Part
-from saelab.activations.shards import Shard, write_shard
+from saelab.activations.shards import Shard, checked_places, write_shard
 from saelab.display import Bar
 from saelab.doors import door
 from saelab.errors import SaelabError, check_count, check_dtype, check_model, check_tensor, unknown
@@ -125,20 +125,7 @@ class ActivationStore:
         n = acts[0].shape[0] if acts[0].ndim else 0
         if any(len(s) != 2 or s[0] != n or not s[1] for s in sizes.values()) or n < 2:
             raise SaelabError(f"each array must be (rows, width) with the same number of rows, got {sizes}")
-        place = torch.full((n, 2), -1) if where is None else check_tensor("where", where, "i").cpu()
-        if place.shape != (n, 2):
-            raise SaelabError(f"where must be ({n}, 2), got {tuple(place.shape)}")
-        if int(place.max()) >= 1 << 31 or int(place.min()) < -1:
-            raise SaelabError(
-                f"where holds {int(place.max())} and {int(place.min())}; it goes from -1 to {(1 << 31) - 1:,}"
-            )
-        known = place[(place >= 0).all(1)].long()
-        if bool(((place[:, 0] < 0) & (place[:, 1] >= 0)).any()):
-            raise SaelabError(
-                "where has rows with a position and no document (-1): documents are numbered from 0"
-            )
-        if len((known[:, 0] << 32 | known[:, 1]).unique()) < len(known):
-            raise SaelabError("where names a place twice: no two rows are of the same document and position")
+        place = checked_places(where, n)
         hashed = hashlib.sha256()
         for name, a in zip(arrays, acts, strict=True):
             hashed.update(f"{name} {tuple(a.shape)}".encode())
