@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
@@ -224,7 +225,10 @@ def door(function: Door) -> Door:
     needed = [
         p.name for p in parameters if p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
     ]
-    open_end = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    rest = next((str(p.annotation) for p in parameters if p.kind is p.VAR_KEYWORD), None)
+    told = rest and re.fullmatch(r"Unpack\[(\w+)\]", rest)
+    names += list(function.__globals__[told[1]].__annotations__) if told else []
+    open_end = rest is not None and not told
     old_order = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     places = [p.name for p in parameters if p.kind <= p.POSITIONAL_OR_KEYWORD]
 

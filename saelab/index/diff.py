@@ -89,9 +89,7 @@ def _p(one: _Side, two: _Side) -> np.ndarray:
         each = [np.fmax(1 + alike * s.beside, s.variance / v) for v, s in zip(apart, sides, strict=True)]
         (x, n), (y, m) = ((s.hits / e, s.tokens / e) for s, e in zip(sides, each, strict=True))
         share = n / (n + m)
-        tails = [
-            special.betainc(x, y + 1, share),
-            special.betainc(y, x + 1, 1 - share),
-        ]  # as many in one, or more; in two
+        # as many in one, or more; in two
+        tails = [special.betainc(x, y + 1, share), special.betainc(y, x + 1, 1 - share)]
     tails = [np.where(k > 0, tail, 1.0) for k, tail in zip((x, y), tails, strict=True)]
     return np.where(one.hits + two.hits > 0, np.minimum(1, 2 * np.minimum(*tails)), np.nan)

@@ -125,11 +125,9 @@ def match(
         a, b, sides[0], sides[1], by=by if by != "substitution" else "activation", fdr=float(fdr), blocks=compared.blocks,
         of=compared.of, null=compared.null,
     )  # fmt: skip
-    return (
-        result
-        if by != "substitution"
-        else substitute(result, latents, check_count("n", 8 if n is None else n), draws, rng)
-    )
+    if by != "substitution":
+        return result
+    return substitute(result, latents, check_count("n", 8 if n is None else n), draws, rng)
 
 
 def _index(name: str, thing: Any, by: str) -> LatentIndex:

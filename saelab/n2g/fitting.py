@@ -140,8 +140,9 @@ def _read(
             found[latent] = graph
         elif not same["SAE"] or graph.history:
             differs = ", ".join(name for name, is_same in same.items() if not is_same)
+            edited = f" with edits ({len(graph.history)})" if graph.history else ""
             raise SaelabError(
-                f"{file} holds a graph with edits ({len(graph.history)}), and it is of another {differs}: it would be lost. "
+                f"{file} holds a graph{edited}, and it is of another {differs}: it would be lost. "
                 "Give another path, or move it away"
             )
     return found

@@ -198,11 +198,8 @@ class PatternGraph(Scored):
             raise SaelabError(
                 "the history does not lead to the nodes of this graph; one of them was changed by hand"
             )
-        graph.scale, graph.metrics, graph.seen = (
-            data.get("scale"),
-            data.get("metrics"),
-            list(data.get("seen") or []),
-        )
+        graph.scale, graph.metrics = data.get("scale"), data.get("metrics")
+        graph.seen = list(data.get("seen") or [])
         graph.fit_info = dict(data.get("fit") or {})
         return graph
 

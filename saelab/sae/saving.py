@@ -28,21 +28,18 @@ if TYPE_CHECKING:
 
 FORMAT, VERSION = "saelab.sae", 1
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
-DIGEST, SAMPLE = (
-    "digest",
-    "sample",
-)  # of identity.sae_digest and .sample, for who opens the file without reading it
+DIGEST, SAMPLE = "digest", "sample"  # of identity, for who opens the file without reading it
 
 
 def save(sae: SAE, folder: str | Path, *, store: torch.dtype | None = None) -> Path:
     """Write ``sae``; ``store`` halves the file by storing weights in another dtype than they compute in."""
     folder = Path(folder).expanduser()
-    foreign = ""
     if folder.is_file():
         raise SaelabError(f"{folder} is a file; an SAE is saved as a folder")
-    check_dtype(
-        str(store or sae.W_dec.dtype).removeprefix("torch.")
-    )  # of another one the loaded SAE would be rounded
+    if foreign := _foreign(folder):
+        raise SaelabError(f"{folder} holds {foreign}: save the SAE elsewhere")
+    # of another one the loaded SAE would be rounded
+    check_dtype(str(store or sae.W_dec.dtype).removeprefix("torch."))
     tensors = {name: p.to(store or p.dtype) for name, p in sae.named_parameters()}
     head = head_of(sae.config)
     beside = {"history": sae.history.to_dict(orient="list"), "record": sae.record}
@@ -52,16 +49,6 @@ def save(sae: SAE, folder: str | Path, *, store: torch.dtype | None = None) -> P
     }
     if store in (None, sae.W_dec.dtype):
         inside |= {DIGEST: identity.sae_digest(sae), SAMPLE: identity.sample(sae)}
-    if (folder / "index.json").is_file():
-        foreign = f"{folder} holds an index: save the SAE elsewhere"
-    if (folder / CONFIG).is_file():
-        with contextlib.suppress(SaelabError):  # a damaged one is replaced
-            if "sae" not in (files.read_json(folder / CONFIG, dict) or {"sae": None}):
-                foreign = (
-                    f"{folder} holds a {CONFIG} of something else, such as a model: save the SAE elsewhere"
-                )
-    if foreign:
-        raise SaelabError(foreign)
     with files.folder_lock(folder, "saving an SAE", wait=True):
         if (folder / WEIGHTS).is_file() and (folder / CONFIG).is_file():
             before = None
@@ -101,6 +88,23 @@ def give_back(tensor: Tensor) -> None:
         begin = tensor.data_ptr() // mmap.PAGESIZE * mmap.PAGESIZE
         size = tensor.data_ptr() + tensor.numel() * tensor.element_size() - begin
         ctypes.CDLL(None).madvise(ctypes.c_void_p(begin), ctypes.c_size_t(size), 21)  # MADV_PAGEOUT
+
+
+def _foreign(folder: Path) -> str:
+    """What a folder holds that an SAE would be written over; empty if nothing."""
+    if holds_index(folder):
+        return "an index"
+    with contextlib.suppress(SaelabError):  # a damaged one is replaced
+        if (folder / CONFIG).is_file() and "sae" not in (
+            files.read_json(folder / CONFIG, dict) or {"sae": None}
+        ):
+            return f"a {CONFIG} of something else, such as a model"
+    return ""
+
+
+def holds_index(folder: Path) -> bool:
+    """Whether a folder is an index, which is of a room above."""
+    return (folder / "index.json").is_file()
 
 
 def head_of(config: SAEConfig) -> dict[str, Any]:

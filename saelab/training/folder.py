@@ -14,7 +14,7 @@ from torch import Tensor
 from saelab import files, identity
 from saelab.activations.buffer import ActivationBuffer
 from saelab.errors import SaelabError
-from saelab.sae import SAE
+from saelab.sae import SAE, saving
 from saelab.sae.objective import ALONE, Ranks, shares
 from saelab.training import checkpoint, sharded
 from saelab.training.trainer import Trainer
@@ -38,7 +38,7 @@ class RunFolder:
                 (self.path / ".trial").unlink()
         except (OSError, SaelabError) as error:
             raise SaelabError(f"cannot write to out={str(self.path)!r}: {error}") from None
-        if (self.path / "index.json").is_file():
+        if saving.holds_index(self.path):
             raise SaelabError(f"{self.path} holds an index: give another folder")
         if not resume and all((p / "record.json").is_file() for p in self.places):
             earlier = files.read_json(self.places[0] / "record.json", dict).get("identity")

@@ -152,9 +152,8 @@ class Trainer:
         task = self.task(x, y)
         with torch.enable_grad():
             parts = self.sae.arch.loss(task)
-            if (
-                parts.loss.device.type == "cpu"
-            ):  # any other device would be waited for at each step: there log looks
+            # any other device would be waited for at each step: there log looks
+            if parts.loss.device.type == "cpu":
                 self._check_finite("the loss", parts.loss)
             parts.loss.backward()
         with torch.no_grad():

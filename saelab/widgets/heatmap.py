@@ -11,7 +11,7 @@ import traitlets
 
 from saelab import models
 from saelab.doors import door
-from saelab.errors import SaelabError, check_array, check_count, check_latent, check_latents, unknown
+from saelab.errors import SaelabError, check_array, check_count, check_latent, check_latents
 from saelab.identity import noted
 from saelab.index import LatentIndex
 from saelab.models.hooks import HookedModel
@@ -344,9 +344,6 @@ def heatmap(
     >>> sl.heatmap(model, sae, "The red fox", [latent], index=index).latents == [latent]
     True
     """
-    for name in state:
-        if name not in ActivationHeatmap.class_trait_names():
-            raise unknown("keyword of heatmap:", name, ["latents", "index", *HeatmapState.__annotations__])
     if isinstance(several := state.get("latent"), (list, tuple)):
         raise SaelabError(f"latent is the one that is shown first; for several say latents={several}")
     source = CodesSource(model, sae, index)
