@@ -122,7 +122,9 @@ class Endpoint:
                     raise ConnectionError(self._hidden(f"{type(error).__name__}: {error}")) from None
             else:
                 if status == 200:
-                    whole = self._hidden(body.decode("utf-8", "surrogateescape"), 8)
+                    kind = json.detect_encoding(body)  # as json.loads reads it
+                    said = body.decode(kind, "surrogateescape" if kind.startswith("utf-8") else "replace")
+                    whole = self._hidden(said, 8)
                     return _reply(whole.encode("utf-8", "surrogateescape"))
                 read = clean(self._hidden(body.decode("utf-8", "replace")))
                 said = f"{status} {http.client.responses.get(status, '')}: {read}"

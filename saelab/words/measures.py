@@ -103,7 +103,14 @@ class Simulated(NamedTuple):
 
 def _correlation(sums: Mapping[str, Any]) -> dict[str, Any]:
     n, a, s = sums["n"], sums["a"], sums["s"]
-    return {"r": (n * sums["as"] - a * s) / np.sqrt((n * sums["aa"] - a**2) * (n * sums["ss"] - s**2))}
+    spread = _spread(n, sums["aa"], a) * _spread(n, sums["ss"], s)
+    return {"r": (n * sums["as"] - a * s) / np.sqrt(spread)}
+
+
+def _spread(n: Any, squares: Any, total: Any) -> Any:
+    """n² times the variance; NaN where all are equal, of which sums leave a remainder of rounding."""
+    found = n * squares - total**2
+    return np.where(found > 1e-12 * n * squares, found, np.nan)[()]
 
 
 def together(parts: Sequence[Judged | Simulated]) -> dict[str, Any]:

@@ -147,7 +147,7 @@ def numbers(size: int, top: int) -> Callable[[Reply], tuple[list[float], list[fl
         for part in [f"[{reply.strip()}]"] if bare else re.findall(r"\[[^\[\]]*\]", reply)[::-1]:
             try:
                 values = [float(v) if isinstance(v, (int, float)) else math.nan for v in json.loads(part)]
-            except (ValueError, OverflowError):
+            except (ValueError, OverflowError, RecursionError):
                 continue
             if len(values) == size and all(0 <= v <= top for v in values):
                 given = list(reply.probabilities) if set(values) <= {0.0, 1.0} else values

@@ -345,6 +345,17 @@ def test_a_key_that_is_echoed_is_hidden(form, status, server, monkeypatch, tmp_p
         )
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-32", "utf-8-sig"])
+def test_a_key_that_is_echoed_in_another_encoding_is_hidden(encoding, server, monkeypatch):
+    monkeypatch.setenv("SAELAB_TEST_KEY", SECRET)
+    body = ok(f"EXPLANATION: bad {SECRET}.")[2].decode().encode(encoding)
+    server.answers = [(200, {"Content-Type": "application/json"}, body)]
+    (found,) = ask_all(
+        sl.words.LLM(endpoint(server, key="SAELAB_TEST_KEY")), [(QUESTION, str)], progress=False
+    )
+    assert found.value == "EXPLANATION: bad (key)."
+
+
 def test_a_key_that_is_echoed_in_what_is_malformed_is_hidden(server, monkeypatch):
     monkeypatch.setenv("SAELAB_TEST_KEY", SECRET)
     server.answers = [(200, {}, f"<html>{SECRET} {quote(SECRET, safe='')}</html>".encode())]

@@ -79,7 +79,14 @@ def test_simulation_is_as_on_paper():
     assert found["r2"] == pytest.approx(1 - ((a - s) ** 2).sum() / ((a - a.mean()) ** 2).sum())
     assert found["low"] < found["value"] < found["high"]
     assert (found["n"], found["failed"]) == (40, 1)
-    assert math.isnan(Simulated(a, np.zeros(200), np.arange(200), np.zeros(0, bool)).numbers()["value"])
+    for same in (0, 0.1, 2, 7):  # of which rounding leaves a variance
+        constant = Simulated(a, np.full(200, float(same)), np.arange(200), np.zeros(0, bool)).numbers()
+        assert math.isnan(constant["value"])
+
+
+def test_a_deeply_nested_answer_is_an_unreadable_one():
+    with pytest.raises(ValueError, match="list"):
+        numbers(2, 1)(Reply("[1][" + '{"":' * 100_000 + "]"))
 
 
 def test_detection_is_that_of_delphi_on_the_same_answers():
